@@ -1,0 +1,159 @@
+//! The route table on one screen, and the layers around it on the next.
+
+use std::any::Any;
+use std::sync::{Arc, RwLock};
+
+use axum::Router;
+use axum::body::Body;
+use axum::handler::Handler;
+use axum::routing::{MethodRouter, get};
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use tokio::runtime::{Handle, RuntimeMetrics};
+use tower::Layer;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::activity::Activity;
+use crate::config::Limits;
+use crate::error::{Documented, Refusal};
+use crate::facts::{Document, Facts};
+use crate::format::Format;
+use crate::lifecycle::Lifecycle;
+use crate::limits::Limited;
+use crate::metrics::{Counted, Metrics};
+use crate::routes::{activity, health, metrics, root, version};
+use crate::server;
+
+/// What is served, and under which names: the one place that the router, the metrics' labels and the tests read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Endpoint {
+    /// The runtime and the environment.
+    Root,
+    /// The last minute's request rate.
+    Activity,
+    /// The series, for Prometheus.
+    Metrics,
+    /// Liveness, for the kubelet.
+    Healthz,
+    /// Readiness, for the kubelet and load balancers.
+    Readyz,
+    /// The service's version.
+    Version,
+}
+
+impl Endpoint {
+    /// Every endpoint, in the order of their discriminants.
+    pub const ALL: [Self; 6] = [Self::Root, Self::Activity, Self::Metrics, Self::Healthz, Self::Readyz, Self::Version];
+
+    /// The path in a URL.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Root => "/",
+            Self::Activity => "/activity",
+            Self::Metrics => "/metrics",
+            Self::Healthz => "/healthz",
+            Self::Readyz => "/readyz",
+            Self::Version => "/version",
+        }
+    }
+
+    /// The value of the `path` label: the route's name, as the reference writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            other => &other.path()[1..],
+        }
+    }
+
+    /// Whether its requests are a client's, to be scaled for. Scrapes, probes and the page's own polling are not: two
+    /// Prometheus replicas at 5 s alone would put a fifth of the autoscaler's target on an idle pod.
+    pub const fn is_for_clients(self) -> bool {
+        matches!(self, Self::Root | Self::Version)
+    }
+
+    /// The endpoint at a path, if any.
+    pub fn of_path(path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|endpoint| endpoint.path() == path)
+    }
+}
+
+/// The routes.
+pub fn routes(app: Arc<App>) -> Router {
+    Router::new()
+        .route(Endpoint::Root.path(), only_get(root::show))
+        .route(Endpoint::Activity.path(), only_get(activity::show))
+        .route(Endpoint::Metrics.path(), only_get(metrics::show))
+        .route(Endpoint::Healthz.path(), only_get(health::live))
+        .route(Endpoint::Readyz.path(), only_get(health::ready))
+        .route(Endpoint::Version.path(), only_get(version::show))
+        .fallback(async || Refusal::NotFound)
+        .with_state(app)
+}
+
+/// GET, and with it HEAD; anything else is told so.
+fn only_get<H, T>(handler: H) -> MethodRouter<Arc<App>>
+where
+    H: Handler<T, Arc<App>>,
+    T: 'static,
+{
+    get(handler).fallback(async || Refusal::MethodNotAllowed)
+}
+
+/// The layers around the routes, from the outside in:
+///
+/// 1. [`Counted`] sees everything that follows, panics, timeouts and clients that leave included.
+/// 2. [`Documented`] gives each error below it a body in the client's format.
+/// 3. [`CatchPanicLayer`] turns a panic into such an error; the connection and the service live on.
+/// 4. [`Limited`] refuses what is too long, too big or too slow before a route sees it.
+pub fn layered(routes: Router, metrics: Arc<Metrics>, limits: Limits) -> impl server::HttpService {
+    let limited = Limited::new(limits, routes);
+    let panics = CatchPanicLayer::custom(panicked).layer(limited);
+    Counted::new(metrics, Documented::new(panics))
+}
+
+fn panicked(panic: Box<dyn Any + Send>) -> Response<Body> {
+    let message = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    tracing::error!(panic = message, "a handler panicked");
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}
+
+/// What the handlers share.
+pub struct App {
+    document: RwLock<Document>,
+    pub(crate) hostname: String,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) activity: Arc<Activity>,
+    pub(crate) lifecycle: Lifecycle,
+    tasks: RuntimeMetrics,
+}
+
+impl App {
+    /// Renders the facts for the first time. To be called inside a tokio runtime, whose tasks the document counts.
+    pub fn new(facts: &Facts, metrics: Arc<Metrics>, activity: Arc<Activity>, lifecycle: Lifecycle) -> Self {
+        Self {
+            document: RwLock::new(Document::new(facts)),
+            hostname: facts.runtime.hostname.clone(),
+            metrics,
+            activity,
+            lifecycle,
+            tasks: Handle::current().metrics(),
+        }
+    }
+
+    /// Renders the facts anew: they have changed.
+    pub fn publish(&self, facts: &Facts) {
+        *self.document.write().expect("no holder panics") = Document::new(facts);
+    }
+
+    /// The document of `/`, as of now.
+    pub fn document(&self, format: Format) -> Bytes {
+        let document = self.document.read().expect("no holder panics");
+        document.bytes(format, self.tasks.num_alive_tasks())
+    }
+}

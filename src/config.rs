@@ -1,0 +1,228 @@
+//! Every setting: its flag, its variable, its default, and what it is for.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::builder::{RangedU64ValueParser, TypedValueParser};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Parser, ValueEnum};
+
+/// What `--help` says after the settings.
+const AFTER_HELP: &str = "\
+Durations are written like 500ms, 5s or 2m. A flag wins over its variable.
+
+Examples:
+  shopfront
+  shopfront --address 127.0.0.1:0 --log-format json
+  SHOPFRONT_DRAIN_DELAY=10s SHOPFRONT_ENVIRONMENT=none shopfront";
+
+/// A small web service that shows its runtime and environment, and counts its requests for an autoscaler.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "shopfront", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Config {
+    /// Address and port to listen on; port 0 takes a free one and logs it
+    #[arg(long, env = "SHOPFRONT_ADDRESS", value_name = "IP:PORT", default_value = "0.0.0.0:9898")]
+    pub address: SocketAddr,
+
+    /// What `/` shows of the environment variables
+    #[arg(long, env = "SHOPFRONT_ENVIRONMENT", value_enum, value_name = "MODE", default_value_t = EnvironmentMode::Redacted)]
+    pub environment: EnvironmentMode,
+
+    /// This machine's public address for `/`, or `imds` to ask the EC2 metadata service once
+    #[arg(long, env = "SHOPFRONT_EXTERNAL_IP", value_name = "IP|imds")]
+    pub external_ip: Option<ExternalIp>,
+
+    /// Where `--external-ip imds` finds the EC2 metadata service
+    #[arg(
+        long,
+        env = "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+        value_name = "URL",
+        default_value = "http://169.254.169.254"
+    )]
+    pub imds_endpoint: http::Uri,
+
+    /// How much to log
+    #[arg(long, env = "SHOPFRONT_LOG_LEVEL", value_enum, value_name = "LEVEL", default_value_t = LogLevel::Info)]
+    pub log_level: LogLevel,
+
+    /// How log lines are written
+    #[arg(long, env = "SHOPFRONT_LOG_FORMAT", value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+
+    /// Time the lifecycle gives clients to leave
+    #[command(flatten)]
+    pub shutdown: Shutdown,
+
+    /// Bounds on what one client may ask for
+    #[command(flatten)]
+    pub limits: Limits,
+}
+
+/// How the service leaves: readiness fails, `drain_delay` passes, the listener closes, what is in flight ends.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[command(next_help_heading = "Shutdown")]
+pub struct Shutdown {
+    /// Time to go on serving after SIGTERM, while load balancers notice that readiness fails
+    #[arg(long, env = "SHOPFRONT_DRAIN_DELAY", value_name = "DURATION", value_parser = duration, default_value = "5s")]
+    pub drain_delay: Duration,
+
+    /// Time that requests in flight then have to finish
+    #[arg(long, env = "SHOPFRONT_SHUTDOWN_TIMEOUT", value_name = "DURATION", value_parser = duration, default_value = "20s")]
+    pub shutdown_timeout: Duration,
+}
+
+/// Bounds on what one client may ask for.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[command(next_help_heading = "Limits")]
+pub struct Limits {
+    /// Time for the whole head of a request to arrive, from its first byte (from the connect for a first request)
+    #[arg(long, env = "SHOPFRONT_HEADER_TIMEOUT", value_name = "DURATION", value_parser = positive_duration, default_value = "5s")]
+    pub header_timeout: Duration,
+
+    /// Time for a request's body to arrive and its answer to be made
+    #[arg(long, env = "SHOPFRONT_REQUEST_TIMEOUT", value_name = "DURATION", value_parser = positive_duration, default_value = "10s")]
+    pub request_timeout: Duration,
+
+    /// Time that a kept-alive connection may be silent; longer than a load balancer's own (AWS: 60 s)
+    #[arg(long, env = "SHOPFRONT_IDLE_TIMEOUT", value_name = "DURATION", value_parser = positive_duration, default_value = "75s")]
+    pub idle_timeout: Duration,
+
+    /// Connections open at once; further ones wait in the kernel's queue
+    #[arg(long, env = "SHOPFRONT_MAX_CONNECTIONS", value_name = "COUNT", value_parser = count(1, 1_000_000), default_value = "8192")]
+    pub max_connections: usize,
+
+    /// Bytes in a request's target, else 414
+    #[arg(long, env = "SHOPFRONT_MAX_URI_BYTES", value_name = "BYTES", value_parser = count(1, 65_534), default_value = "2048")]
+    pub max_uri_bytes: usize,
+
+    /// Bytes in a request's head (target and headers), else 431
+    #[arg(long, env = "SHOPFRONT_MAX_HEADER_BYTES", value_name = "BYTES", value_parser = count(1024, 1_048_576), default_value = "16384")]
+    pub max_header_bytes: usize,
+
+    /// Bytes in a request's body, else 413
+    #[arg(long, env = "SHOPFRONT_MAX_BODY_BYTES", value_name = "BYTES", value_parser = count(0, 1_048_576), default_value = "65536")]
+    pub max_body_bytes: usize,
+}
+
+/// What `/` shows of the environment variables.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum EnvironmentMode {
+    /// Every variable, with the values that look secret replaced
+    Redacted,
+    /// Every variable as it is: whoever reaches the port reads the secrets
+    All,
+    /// No variable
+    None,
+}
+
+/// How much is logged; each level includes those before it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum LogLevel {
+    /// Only what went wrong
+    Error,
+    /// Also what may go wrong soon
+    Warn,
+    /// Also start, drain and stop
+    Info,
+    /// Also each request
+    Debug,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Where the public address comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ExternalIp {
+    /// The operator knows it.
+    Address(IpAddr),
+    /// The EC2 instance metadata service knows it.
+    Imds,
+}
+
+impl FromStr for ExternalIp {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "imds" {
+            return Ok(Self::Imds);
+        }
+        let address = text.parse().map_err(|_| "expected an IP address or `imds`")?;
+        Ok(Self::Address(address))
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 500ms, 5s or 2m"))
+}
+
+fn positive_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("must be longer than 0".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+fn count(least: u64, most: u64) -> impl TypedValueParser<Value = usize> {
+    RangedU64ValueParser::<u64>::new()
+        .range(least..=most)
+        .map(|value| usize::try_from(value).expect("the range fits a usize"))
+}
+
+impl Config {
+    /// Reads flags and variables.
+    ///
+    /// Where they cannot be used, or ask for help, prints what is to be said and returns the exit code: 2 for bad
+    /// use, 0 for help.
+    pub fn from_args() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| {
+            if error.kind() == ErrorKind::ValueValidation || error.kind() == ErrorKind::InvalidValue {
+                eprintln!("error: {}", BadValue(&error));
+            } else {
+                // A closed pipe under `--help` is nothing to report.
+                let _ = error.print();
+            }
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+        })
+    }
+}
+
+/// One line for a bad value, which names the flag and the variable: clap's own names the flag alone, although the
+/// value may have come from the variable.
+struct BadValue<'a>(&'a clap::Error);
+
+impl fmt::Display for BadValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |kind| match self.0.get(kind) {
+            Some(ContextValue::String(text)) => text.as_str(),
+            _ => "",
+        };
+        let argument = text(ContextKind::InvalidArg);
+        let flag = argument.split_whitespace().next().unwrap_or_default();
+        write!(f, "{flag}")?;
+        let command = Config::command();
+        let variable = command
+            .get_arguments()
+            .find(|known| known.get_long() == flag.strip_prefix("--"))
+            .and_then(clap::Arg::get_env);
+        if let Some(variable) = variable {
+            write!(f, " (or the variable {})", variable.display())?;
+        }
+        write!(f, ": invalid value {:?}", text(ContextKind::InvalidValue))?;
+        if let Some(source) = std::error::Error::source(self.0) {
+            write!(f, ": {source}")?;
+        } else if let Some(ContextValue::Strings(valid)) = self.0.get(ContextKind::ValidValue) {
+            write!(f, ": choose one of {}", valid.join(", "))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,176 @@
+//! What a client is told when it gets no document: a short one, in the form that it asked for.
+
+use std::fmt::Write;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::response::IntoResponse;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode};
+use pin_project_lite::pin_project;
+use serde::Serialize;
+use tower::Service;
+
+use crate::facts::{to_json, to_yaml};
+use crate::format::{Format, escape_html};
+
+/// Why a request gets no document.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// No endpoint has this path.
+    NotFound,
+    /// The endpoint knows GET and HEAD alone.
+    MethodNotAllowed,
+    /// The body did not arrive, or the answer was not made, within the request timeout.
+    TooSlow,
+    /// The body is longer than the limit.
+    BodyTooLarge,
+    /// The target is longer than the limit.
+    UriTooLong,
+    /// The body broke off, or its framing is wrong.
+    BrokenBody,
+    /// The service is starting or draining.
+    NotReady,
+}
+
+impl Refusal {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
+            Self::BrokenBody => StatusCode::BAD_REQUEST,
+            Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// What the client can do about it. Nothing of the request is repeated: what is not echoed cannot be injected.
+    fn message(self) -> &'static str {
+        match self {
+            Self::NotFound => "nothing is here; try /, /metrics, /healthz, /readyz or /version",
+            Self::MethodNotAllowed => "this path answers GET and HEAD",
+            Self::TooSlow => "the request took longer than --request-timeout allows; send it faster",
+            Self::BodyTooLarge => "the body is longer than --max-body-bytes allows; no endpoint needs one",
+            Self::UriTooLong => "the request's target is longer than --max-uri-bytes allows",
+            Self::BrokenBody => "the body broke off or is not framed as HTTP says",
+            Self::NotReady => "the service is not taking new clients; another replica will",
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.status();
+        response.extensions_mut().insert(self);
+        if self == Self::MethodNotAllowed {
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
+        response
+    }
+}
+
+/// The body of an error.
+#[derive(Serialize)]
+struct ErrorDocument {
+    error: ErrorFields,
+}
+
+#[derive(Serialize)]
+struct ErrorFields {
+    status: String,
+    reason: &'static str,
+    message: &'static str,
+}
+
+fn render(status: StatusCode, message: &'static str, format: Format) -> String {
+    let reason = status.canonical_reason().unwrap_or("Error");
+    let error = ErrorFields { status: status.as_u16().to_string(), reason, message };
+    let document = ErrorDocument { error };
+    match format {
+        Format::Yaml => to_yaml(&document),
+        Format::Json => to_json(&document) + "\n",
+        Format::Html => {
+            let mut page = String::new();
+            let title = format!("{} {reason}", document.error.status);
+            write!(
+                page,
+                "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+                 <meta name=\"viewport\" content=\"width=device-width\"><meta name=\"color-scheme\" content=\"light dark\">\
+                 <title>{title}</title><h1>{title}</h1><p>{}</p></html>\n",
+                escape_html(message)
+            )
+            .expect("a string takes any write");
+            page
+        }
+    }
+}
+
+/// A layer that gives each error below it its body, whoever made the error: a route, the router, or another layer.
+#[derive(Clone)]
+pub struct Documented<S>(S);
+
+impl<S> Documented<S> {
+    /// Documents the errors of `inner`.
+    pub fn new(inner: S) -> Self {
+        Self(inner)
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for Documented<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+    R::Error: Into<axum::BoxError>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = DocumentedFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let format = Format::accepted(request.headers());
+        DocumentedFuture { answer: self.0.call(request), format }
+    }
+}
+
+pin_project! {
+    /// The answer to come, and the form for its error if it is one.
+    pub struct DocumentedFuture<F> {
+        #[pin]
+        answer: F,
+        format: Format,
+    }
+}
+
+impl<F, R, E> Future for DocumentedFuture<F>
+where
+    F: Future<Output = Result<Response<R>, E>>,
+    R: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+    R::Error: Into<axum::BoxError>,
+{
+    type Output = Result<Response<Body>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let response = std::task::ready!(this.answer.poll(cx))?.map(Body::new);
+        let status = response.status();
+        if !status.is_client_error() && !status.is_server_error() {
+            return Poll::Ready(Ok(response));
+        }
+        let refusal = response.extensions().get::<Refusal>();
+        let message = refusal.map_or("something went wrong here; the log says what", |refusal| refusal.message());
+        let (mut parts, _) = response.into_parts();
+        parts.headers.remove(CONTENT_LENGTH);
+        parts.headers.insert(CONTENT_TYPE, this.format.content_type());
+        parts.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        Poll::Ready(Ok(Response::from_parts(parts, Body::from(render(status, message, *this.format)))))
+    }
+}

@@ -1,0 +1,34 @@
+//! `GET /activity`: this pod's request rate over the last minute, as JSON; what the page polls.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use http::Response;
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
+use serde::Serialize;
+
+use crate::app::App;
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    /// Which pod this is.
+    hostname: &'a str,
+    /// Client requests since the start.
+    requests_total: u64,
+    /// Client requests in each of the last 60 seconds at most, the latest last.
+    requests_per_second: Vec<u64>,
+}
+
+/// The rate, with a `Connection: close`: the next poll is balanced anew and shows the page another pod.
+pub async fn show(State(app): State<Arc<App>>) -> Response<Body> {
+    let answer = Answer {
+        hostname: &app.hostname,
+        requests_total: app.metrics.client_requests(),
+        requests_per_second: app.activity.per_second(),
+    };
+    let json = serde_json::to_string(&answer).expect("numbers and strings");
+    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store"), (CONNECTION, "close")];
+    (headers, json).into_response()
+}

@@ -1,0 +1,32 @@
+//! `GET /healthz` and `GET /readyz`, for the kubelet and for load balancers.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use http::{HeaderMap, Response};
+use serde::Serialize;
+
+use super::document;
+use crate::app::App;
+use crate::error::Refusal;
+use crate::format::Format;
+use crate::lifecycle::Phase;
+
+#[derive(Serialize)]
+struct Status {
+    status: &'static str,
+}
+
+/// Liveness: whoever reads the answer knows that the service runs.
+pub async fn live(headers: HeaderMap) -> Response<Body> {
+    document(Format::accepted(&headers), &Status { status: "alive" })
+}
+
+/// Readiness: 200 from the moment that connections are accepted until the service is told to stop.
+pub async fn ready(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response<Body>, Refusal> {
+    match app.lifecycle.phase() {
+        Phase::Ready => Ok(document(Format::accepted(&headers), &Status { status: "ready" })),
+        Phase::Starting | Phase::Draining | Phase::Stopping => Err(Refusal::NotReady),
+    }
+}

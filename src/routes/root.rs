@@ -1,0 +1,23 @@
+//! `GET /`: the runtime and the environment.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
+use http::{HeaderMap, Response};
+
+use super::{fresh, page};
+use crate::app::App;
+use crate::format::Format;
+
+/// The document as YAML, JSON, or a page that shows it together with the live request rate.
+pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Response<Body> {
+    let format = Format::accepted(&headers);
+    let mut response = fresh(format, app.document(format));
+    if format == Format::Html {
+        let policy = HeaderValue::from_static(page::CONTENT_SECURITY_POLICY);
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}

@@ -1,0 +1,152 @@
+//! Sockets: listens, accepts within bounds, and drains so that no client notices.
+
+mod connection;
+mod pulse;
+mod transport;
+
+use std::convert::Infallible;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use futures_util::FutureExt;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower::Service;
+
+use crate::config::Limits;
+use crate::lifecycle::{Lifecycle, Phase};
+use crate::metrics::Metrics;
+use connection::Connections;
+
+/// What the server needs of a service: any axum router with its layers has it.
+pub trait HttpService:
+    Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> HttpService for S where
+    S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
+
+/// Takes an address. An error says which address it was, and what to do about it where that is known.
+pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let listener = std::net::TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    listener.map_err(|error| {
+        let advice = match error.kind() {
+            ErrorKind::AddrInUse => "the port is in use",
+            ErrorKind::PermissionDenied => "ports below 1024 need a privilege",
+            ErrorKind::AddrNotAvailable => "this machine has no such address",
+            _ => "choose another address",
+        };
+        let message = format!("cannot listen on {address}: {advice} ({error}); set --address or SHOPFRONT_ADDRESS");
+        io::Error::new(error.kind(), message)
+    })
+}
+
+/// Serves until the lifecycle says `Stopping`, then finishes what is in flight within `shutdown_timeout`.
+///
+/// Moves the lifecycle to `Ready` once connections are accepted. Fails only where the listener cannot be used at all.
+pub async fn serve<S: HttpService>(
+    listener: std::net::TcpListener,
+    service: S,
+    limits: Limits,
+    shutdown_timeout: Duration,
+    lifecycle: Lifecycle,
+    metrics: Arc<Metrics>,
+) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    let slots = Arc::new(Semaphore::new(connection_limit(limits.max_connections)));
+    let all_slots = u32::try_from(slots.available_permits()).expect("the limit is far below 2^32");
+    let connections = Arc::new(Connections::new(service, limits, lifecycle.clone(), metrics));
+    let start = |stream: TcpStream, slot: OwnedSemaphorePermit| {
+        let connections = Arc::clone(&connections);
+        tokio::spawn(async move {
+            connections.serve(stream).await;
+            drop(slot);
+        })
+    };
+
+    tracing::info!(address = %listener.local_addr()?, "serving");
+    lifecycle.advance(Phase::Ready);
+    let mut stopping = std::pin::pin!(lifecycle.reached(Phase::Stopping));
+    loop {
+        let accepted = async {
+            let slot = Arc::clone(&slots).acquire_owned().await.expect("the semaphore stays open");
+            (accept(&listener).await, slot)
+        };
+        tokio::select! {
+            (stream, slot) = accepted => drop(start(stream, slot)),
+            () = &mut stopping => break,
+        }
+    }
+    // Clients that the kernel has already connected are owed an answer; closing the listener would reset them.
+    while let Ok(slot) = Arc::clone(&slots).try_acquire_owned() {
+        match listener.accept().now_or_never() {
+            Some(Ok((stream, _))) => drop(start(stream, slot)),
+            Some(Err(_)) | None => break,
+        }
+    }
+    drop(listener);
+
+    let open = all_slots as usize - slots.available_permits();
+    match tokio::time::timeout(shutdown_timeout, slots.acquire_many(all_slots)).await {
+        Ok(_) => tracing::info!(connections = open, "stopped: every request was answered"),
+        Err(_) => {
+            let cut = all_slots as usize - slots.available_permits();
+            tracing::warn!(connections = open, cut, "stopped: the shutdown timeout cut connections off");
+        }
+    }
+    Ok(())
+}
+
+/// Takes the next connection. An error that only concerns that client is passed over; one that concerns the process
+/// (no descriptor is free) is waited out, since closing the listener would turn a shortage into an outage.
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::ConnectionAborted | ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset
+                ) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection; trying again in 100 ms");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// As many connections as were asked for, or as the process has descriptors for: systems start processes with a soft
+/// limit far below the hard one, for the sake of programs that predate poll.
+fn connection_limit(wanted: usize) -> usize {
+    /// Standard streams, the listener, the runtime's own, a scrape's open files.
+    const RESERVED: u64 = 32;
+    let descriptors = rlimit::increase_nofile_limit(wanted as u64 + RESERVED).unwrap_or(256);
+    let possible = usize::try_from(descriptors.saturating_sub(RESERVED)).unwrap_or(usize::MAX).max(1);
+    if possible < wanted {
+        tracing::warn!(
+            max_connections = possible,
+            "the limit of open files is too low for --max-connections {wanted}; `ulimit -n` raises it"
+        );
+    }
+    possible.min(wanted)
+}

@@ -1,0 +1,84 @@
+//! What a connection is doing, and since when: from it follows when its client has run out of time.
+//!
+//! hyper's own header timeout also runs between requests, so that it cannot tell a slow head from a quiet connection,
+//! and sets a timer for each request. Here one timer a connection is looked at when it fires.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::config::Limits;
+
+/// Shared by a connection's transport, its requests and the task that drives it.
+pub(super) struct Pulse {
+    opened: Instant,
+    /// Milliseconds from `opened` to the latest change of what the connection does.
+    changed: AtomicU64,
+    /// Whether bytes of a head have come, and no request yet.
+    reading_head: AtomicBool,
+    /// Requests whose answers are being made.
+    in_flight: AtomicU32,
+}
+
+/// A client that has run out of time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Expired {
+    /// Its request's head did not arrive.
+    Head,
+    /// It has not sent a request for a long time, or does not read its answers.
+    Idle,
+}
+
+impl Pulse {
+    pub(super) fn new() -> Self {
+        Self {
+            opened: Instant::now(),
+            changed: AtomicU64::new(0),
+            reading_head: AtomicBool::new(true),
+            in_flight: AtomicU32::new(0),
+        }
+    }
+
+    fn mark(&self) {
+        let elapsed = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.changed.store(elapsed, Relaxed);
+    }
+
+    /// Bytes came from the client: the first ones after an answer begin a head.
+    pub(super) fn bytes_arrived(&self) {
+        if self.in_flight.load(Relaxed) == 0 && !self.reading_head.swap(true, Relaxed) {
+            self.mark();
+        }
+    }
+
+    /// A request's head is complete.
+    pub(super) fn request_began(&self) {
+        self.in_flight.fetch_add(1, Relaxed);
+        self.reading_head.store(false, Relaxed);
+    }
+
+    /// A request's answer is made, or it was given up.
+    pub(super) fn request_ended(&self) {
+        self.mark();
+        self.in_flight.fetch_sub(1, Relaxed);
+    }
+
+    /// Whether a head has begun to arrive, or is still awaited on a new connection.
+    pub(super) fn is_reading_head(&self) -> bool {
+        self.reading_head.load(Relaxed)
+    }
+
+    /// When the client's time is up, and for what; no time while an answer is being made, which has a bound of its own.
+    pub(super) fn deadline(&self, limits: &Limits) -> Option<(Instant, Expired)> {
+        if self.in_flight.load(Relaxed) > 0 {
+            return None;
+        }
+        let since = self.opened + Duration::from_millis(self.changed.load(Relaxed));
+        Some(if self.is_reading_head() {
+            (since + limits.header_timeout, Expired::Head)
+        } else {
+            (since + limits.idle_timeout, Expired::Idle)
+        })
+    }
+}

@@ -1,0 +1,301 @@
+//! What the endpoints answer, over real sockets.
+
+mod support;
+
+use std::io::Write;
+use std::sync::Arc;
+
+use http::StatusCode;
+use http::header::{ACCEPT, ALLOW, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use serde_json::Value;
+use support::{Server, eventually};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+async fn get_as(server: &Server, path: &str, accept: &str) -> reqwest::Response {
+    let request = reqwest::Client::new().get(server.url(path)).header(ACCEPT, accept);
+    request.send().await.expect("the service answers")
+}
+
+#[tokio::test]
+async fn root_is_yaml_for_curl() {
+    let server = Server::start(&[]).await;
+    let response = reqwest::get(server.url("/")).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()[CONTENT_TYPE], "application/yaml");
+    let text = response.text().await.unwrap();
+    let keys: Vec<_> = text.lines().map(|line| line.split(':').next().unwrap()).collect();
+    let expected = [
+        "runtime",
+        "  arch",
+        "  hostname",
+        "  max_procs",
+        "  num_cpu",
+        "  num_tasks",
+        "  os",
+        "  version",
+        "environment",
+        "  HOME",
+        "  REPLICA_SET",
+    ];
+    assert_eq!(keys, expected);
+    assert!(text.contains("  HOME: /home/shop\n  REPLICA_SET: \"7\"\n"), "{text}");
+    let hostname = hostname::get().unwrap();
+    assert!(text.contains(&format!("  hostname: {}\n", hostname.to_string_lossy())), "{text}");
+}
+
+#[tokio::test]
+async fn root_is_json_for_programs_and_a_page_for_browsers() {
+    let server = Server::start(&[]).await;
+    let json: Value = get_as(&server, "/", "application/json").await.json().await.unwrap();
+    assert_eq!(json["environment"]["REPLICA_SET"], "7");
+    assert!(json["runtime"]["num_tasks"].as_str().unwrap().parse::<u32>().unwrap() > 0);
+
+    let page = get_as(&server, "/", "text/html,*/*;q=0.8").await;
+    assert_eq!(page.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
+    let policy = page.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
+    assert!(policy.starts_with("default-src 'none'"), "{policy}");
+    let text = page.text().await.unwrap();
+    assert!(text.contains("REPLICA_SET") && text.contains("/home/shop"), "{text}");
+}
+
+#[tokio::test]
+async fn the_environment_hides_its_secrets_unless_told_otherwise() {
+    let variables =
+        [("API_KEY", "hunter2"), ("DATABASE_URL", "postgres://app:hunter2@db/shop"), ("PLAIN", "<b>&shown")];
+    for accept in ["*/*", "application/json", "text/html"] {
+        let redacted = Server::start_with(&[], &variables).await;
+        let text = get_as(&redacted, "/", accept).await.text().await.unwrap();
+        assert!(!text.contains("hunter2") && text.contains("shown") && text.contains("API_KEY"), "{text}");
+        assert!(!text.contains("<b>&") || accept != "text/html", "a value is not markup: {text}");
+    }
+    let all = Server::start_with(&["--environment", "all"], &variables).await;
+    assert!(all.get("/").await.contains("  API_KEY: hunter2\n"));
+    let none = Server::start_with(&[], &[("SHOPFRONT_ENVIRONMENT", "none"), ("API_KEY", "hunter2")]).await;
+    assert!(none.get("/").await.ends_with("environment: {}\n"));
+}
+
+#[tokio::test]
+async fn external_ip_is_what_the_operator_says() {
+    let server = Server::start(&["--external-ip", "18.224.3.230"]).await;
+    assert!(server.get("/").await.contains("  external_ip: 18.224.3.230\n"));
+}
+
+/// A metadata service that insists on version 2: a token first, by PUT, then the address for whoever shows it.
+async fn metadata_service() -> (String, tokio::task::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = vec![0; 4096];
+            let length = stream.read(&mut head).await.unwrap();
+            let head = String::from_utf8_lossy(&head[..length]).to_ascii_lowercase();
+            let answer = if head.starts_with("put /latest/api/token ") && head.contains("token-ttl-seconds: ") {
+                "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nsesame"
+            } else if head.starts_with("get /latest/meta-data/public-ipv4 ") && head.contains("token: sesame") {
+                "HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n18.224.3.230"
+            } else {
+                "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n"
+            };
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    (endpoint, serving)
+}
+
+#[tokio::test]
+async fn external_ip_comes_from_the_metadata_service_where_asked_for() {
+    let (endpoint, serving) = metadata_service().await;
+    let mut server = Server::start(&["--external-ip", "imds", "--imds-endpoint", &endpoint]).await;
+    server.logged("the metadata service knows").await;
+    assert!(server.get("/").await.contains("  external_ip: 18.224.3.230\n"));
+    serving.abort();
+}
+
+#[tokio::test]
+async fn a_silent_metadata_service_holds_nothing_up() {
+    // It accepts (the kernel does) and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let mut server = Server::start(&["--external-ip", "imds", "--imds-endpoint", &endpoint]).await;
+    assert!(!server.get("/").await.contains("external_ip"));
+    server.logged("no external IP").await;
+    assert!(!server.get("/").await.contains("external_ip"));
+}
+
+#[tokio::test]
+async fn nothing_is_asked_of_the_metadata_service_unasked() {
+    let watched = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", watched.local_addr().unwrap());
+    let mut server = Server::start(&["--imds-endpoint", &endpoint, "--drain-delay", "0s"]).await;
+    server.get("/").await;
+    server.signal("TERM");
+    assert!(server.ended().await.success());
+    let pending = std::pin::pin!(watched.accept());
+    assert!(futures_util::FutureExt::now_or_never(pending).is_none(), "the service called out");
+}
+
+#[tokio::test]
+async fn every_error_is_a_document_in_the_client_s_format() {
+    let server = Server::start(&["--max-uri-bytes", "64", "--max-body-bytes", "8"]).await;
+    let client = reqwest::Client::new();
+    let long = format!("/{}", "x".repeat(64));
+    for (request, status) in [
+        (client.get(server.url("/nowhere")), StatusCode::NOT_FOUND),
+        (client.post(server.url("/")), StatusCode::METHOD_NOT_ALLOWED),
+        (client.get(server.url(&long)), StatusCode::URI_TOO_LONG),
+        (client.get(server.url("/")).body("nine byte"), StatusCode::PAYLOAD_TOO_LARGE),
+    ] {
+        let as_json = request.try_clone().unwrap().header(ACCEPT, "application/json").send().await.unwrap();
+        assert_eq!(as_json.status(), status);
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            assert_eq!(as_json.headers()[ALLOW], "GET, HEAD");
+        }
+        let json: Value = as_json.json().await.unwrap();
+        assert_eq!(json["error"]["status"], status.as_str());
+        assert!(json["error"]["message"].as_str().unwrap().len() > 10);
+
+        let as_page = request.try_clone().unwrap().header(ACCEPT, "text/html").send().await.unwrap();
+        assert_eq!(as_page.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
+        assert!(as_page.text().await.unwrap().contains(&format!("<h1>{}", status.as_str())));
+
+        let as_yaml = request.send().await.unwrap();
+        assert_eq!(as_yaml.headers()[CONTENT_TYPE], "application/yaml");
+        let yaml = as_yaml.text().await.unwrap();
+        assert!(yaml.starts_with(&format!("error:\n  status: \"{}\"\n  reason: ", status.as_str())), "{yaml}");
+    }
+}
+
+#[tokio::test]
+async fn a_small_body_is_read_and_forgotten() {
+    let server = Server::start(&["--max-body-bytes", "8"]).await;
+    let request =
+        "GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\n\r\n12345678GET /version HTTP/1.1\r\nhost: x\r\n\r\n";
+    let answers = server.exchange(request).await;
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2, "{answers}");
+    let chunked = "GET / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n9\r\n123456789\r\n0\r\n\r\n";
+    assert!(server.exchange(chunked).await.starts_with("HTTP/1.1 413 "));
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_a_timeout() {
+    let server = Server::start(&["--request-timeout", "200ms"]).await;
+    let mut stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\n\r\n1").await.unwrap();
+    let answer = support::read_to_end(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("--request-timeout"), "{answer}");
+}
+
+#[tokio::test]
+async fn head_is_get_without_the_body() {
+    let server = Server::start(&[]).await;
+    let response = reqwest::Client::new().head(server.url("/")).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(response.headers()["content-length"].to_str().unwrap().parse::<u64>().unwrap() > 100);
+    assert!(response.text().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn http2_with_prior_knowledge_is_served() {
+    let server = Server::start(&[]).await;
+    let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let answers = (0..50).map(|_| client.get(server.url("/version")).send());
+    for answer in futures_util::future::join_all(answers).await {
+        let answer = answer.unwrap();
+        assert_eq!((answer.version(), answer.status()), (http::Version::HTTP_2, StatusCode::OK));
+        assert!(answer.text().await.unwrap().contains("version: \"0.1.0\""));
+    }
+    assert_eq!(server.metric(r#"http_requests_total{method="GET",path="version",status="200"}"#).await, Some(50.0));
+}
+
+#[tokio::test]
+async fn activity_tells_the_requests_of_each_second() {
+    let server = Server::start(&[]).await;
+    for _ in 0..3 {
+        server.get("/").await;
+    }
+    let activity = eventually("three requests on record", async || {
+        let activity: Value = serde_json::from_str(&server.get("/activity").await).unwrap();
+        let seconds = activity["requests_per_second"].as_array()?.clone();
+        (seconds.iter().filter_map(Value::as_u64).sum::<u64>() == 3).then_some(activity)
+    })
+    .await;
+    assert_eq!(activity["requests_total"], 3);
+}
+
+/// The same routes and layers with one more, behind a socket of their own: the binary has no route that panics.
+#[tokio::test]
+async fn a_panic_is_a_counted_500_and_the_service_lives() {
+    use shopfront::app::{App, layered, routes};
+    use shopfront::{activity::Activity, config::Config, facts::Facts, lifecycle, metrics::Metrics, server};
+
+    let config = <Config as clap::Parser>::parse_from(["shopfront"]);
+    let lifecycle = lifecycle::Lifecycle::new();
+    let metrics = Arc::new(Metrics::new());
+    let facts = Facts::gather(config.environment, None, 1);
+    let app = App::new(&facts, Arc::clone(&metrics), Arc::new(Activity::default()), lifecycle.clone());
+    let panicking = axum::routing::get(async || if true { panic!("on purpose") } else { "" });
+    let routes = routes(Arc::new(app)).route("/panic", panicking);
+    let listener = server::bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let service = layered(routes, Arc::clone(&metrics), config.limits);
+    let serving = tokio::spawn(server::serve(
+        listener,
+        service,
+        config.limits,
+        config.shutdown.shutdown_timeout,
+        lifecycle.clone(),
+        Arc::clone(&metrics),
+    ));
+    let answer = reqwest::get(format!("http://{address}/panic")).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(answer.text().await.unwrap().starts_with("error:\n  status: \"500\"\n"));
+    let text = String::from_utf8(metrics.render()).unwrap();
+    assert!(text.contains("http_requests_total{method=\"GET\",path=\"unmatched\",status=\"500\"} 1\n"), "{text}");
+    assert_eq!(reqwest::get(format!("http://{address}/readyz")).await.unwrap().status(), StatusCode::OK);
+
+    lifecycle.advance(lifecycle::Phase::Stopping);
+    serving.await.unwrap().unwrap();
+}
+
+/// Runs the binary to its end and returns its exit code and its standard error.
+fn refused(flags: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_shopfront"))
+        .args(flags)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .output()
+        .expect("cargo has built the binary");
+    let _ = std::io::stderr().write_all(&output.stdout);
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn a_bad_setting_is_named_by_flag_and_variable() {
+    for (flag, variable, value) in [
+        ("--address", "SHOPFRONT_ADDRESS", "nowhere"),
+        ("--drain-delay", "SHOPFRONT_DRAIN_DELAY", "soon"),
+        ("--idle-timeout", "SHOPFRONT_IDLE_TIMEOUT", "0s"),
+        ("--log-level", "SHOPFRONT_LOG_LEVEL", "loud"),
+        ("--environment", "SHOPFRONT_ENVIRONMENT", "some"),
+        ("--external-ip", "SHOPFRONT_EXTERNAL_IP", "here"),
+        ("--max-connections", "SHOPFRONT_MAX_CONNECTIONS", "0"),
+        ("--max-body-bytes", "SHOPFRONT_MAX_BODY_BYTES", ""),
+    ] {
+        for (code, message) in [refused(&[flag, value], &[]), refused(&[], &[(variable, value)])] {
+            assert_eq!(code, Some(2), "{message}");
+            assert!(message.contains(flag) && message.contains(variable), "{message}");
+            assert_eq!(message.lines().count(), 1, "{message}");
+        }
+    }
+}
+
+#[test]
+fn a_port_in_use_is_said_so() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, message) = refused(&["--address", &address], &[]);
+    assert_eq!(code, Some(1));
+    assert!(message.contains(&address) && message.contains("in use") && message.contains("--address"), "{message}");
+}
