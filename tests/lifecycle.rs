@@ -1,0 +1,214 @@
+//! Starting, draining and stopping, with the real binary under signals.
+
+mod support;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use http::header::{CONNECTION, HOST};
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use support::{Server, eventually, read_to_end};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+#[tokio::test]
+async fn a_signal_fails_readiness_at_once_and_the_service_goes_on() {
+    for signal in ["TERM", "INT"] {
+        let mut server = Server::start(&["--drain-delay", "1s"]).await;
+        assert_eq!(reqwest::get(server.url("/readyz")).await.unwrap().status(), StatusCode::OK);
+        let signalled = Instant::now();
+        server.signal(signal);
+        let line = server.logged("draining").await;
+        assert_eq!(line["signal"], format!("SIG{signal}"));
+        let unready = reqwest::get(server.url("/readyz")).await.unwrap();
+        assert_eq!(unready.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(unready.text().await.unwrap().starts_with("error:\n  status: \"503\"\n"));
+        for path in ["/", "/healthz", "/metrics"] {
+            let response = reqwest::get(server.url(path)).await.unwrap();
+            assert_eq!(
+                (response.status(), &response.headers()[CONNECTION]),
+                (StatusCode::OK, &"close".parse().unwrap())
+            );
+        }
+        server.logged("stopped: every request was answered").await;
+        assert!(server.ended().await.success());
+        assert!(signalled.elapsed() >= Duration::from_secs(1));
+        TcpStream::connect(server.address).await.unwrap_err();
+    }
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_delay() {
+    let mut server = Server::start(&["--drain-delay", "1h"]).await;
+    server.signal("INT");
+    server.logged("draining").await;
+    server.signal("INT");
+    server.logged("stopped").await;
+    assert!(server.ended().await.success());
+}
+
+#[tokio::test]
+async fn what_is_in_flight_is_finished() {
+    let mut server = Server::start(&["--drain-delay", "0s"]).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n12").await.unwrap();
+    eventually("the request is under way", async || {
+        (server.metric("http_open_connections").await? > 1.0).then_some(())
+    })
+    .await;
+    server.signal("TERM");
+    eventually("the listener is closed", async || TcpStream::connect(server.address).await.err()).await;
+    stream.write_all(b"34").await.unwrap();
+    let answer = read_to_end(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    assert_eq!(server.logged("stopped: every request was answered").await["connections"], 1);
+    assert!(server.ended().await.success());
+}
+
+#[tokio::test]
+async fn the_shutdown_timeout_bounds_the_wait() {
+    let mut server = Server::start(&["--drain-delay", "0s", "--shutdown-timeout", "200ms"]).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n12").await.unwrap();
+    eventually("the request is under way", async || {
+        (server.metric("http_open_connections").await? > 1.0).then_some(())
+    })
+    .await;
+    server.signal("TERM");
+    assert_eq!(server.logged("stopped: the shutdown timeout").await["cut"], 1);
+    assert!(server.ended().await.success());
+}
+
+#[tokio::test]
+async fn an_idle_keep_alive_connection_does_not_hold_up_the_end() {
+    let mut server = Server::start(&["--drain-delay", "0s", "--shutdown-timeout", "1h"]).await;
+    let mut client = KeepAlive::connect(server.address).await.unwrap();
+    client.ask().await.unwrap();
+    server.signal("TERM");
+    server.logged("stopped: every request was answered").await;
+    assert!(server.ended().await.success());
+}
+
+/// The kernel completes a connection before the service accepts it. A service that closes its listener with such
+/// connections in the queue resets them.
+#[tokio::test]
+async fn clients_in_the_kernel_s_queue_are_answered_before_the_end() {
+    for _ in 0..10 {
+        let mut server = Server::start(&["--drain-delay", "0s"]).await;
+        server.signal("STOP");
+        let clients = (0..20).map(|_| async {
+            let mut stream = TcpStream::connect(server.address).await.unwrap();
+            stream.write_all(b"GET /version HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+            stream
+        });
+        let clients = join_all(clients).await;
+        server.signal("TERM");
+        server.signal("CONT");
+        for mut client in clients {
+            let answer = read_to_end(&mut client).await;
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer:?}");
+        }
+        assert!(server.ended().await.success());
+    }
+}
+
+#[tokio::test]
+async fn http2_clients_are_sent_away_without_a_loss() {
+    let mut server = Server::start(&["--drain-delay", "1s"]).await;
+    let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let url = server.url("/version");
+    assert_eq!(client.get(&url).send().await.unwrap().status(), StatusCode::OK);
+    server.signal("TERM");
+    server.logged("draining").await;
+    let asked = Instant::now();
+    let mut answered = 0;
+    while asked.elapsed() < Duration::from_millis(500) {
+        for response in join_all((0..20).map(|_| client.get(&url).send())).await {
+            assert_eq!(response.unwrap().status(), StatusCode::OK);
+            answered += 1;
+        }
+    }
+    assert!(answered > 20);
+    server.logged("stopped: every request was answered").await;
+    assert!(server.ended().await.success());
+}
+
+/// A client that keeps its connection until it is told to leave, and never tries a request again.
+struct KeepAlive(SendRequest<Empty<Bytes>>);
+
+impl KeepAlive {
+    async fn connect(address: SocketAddr) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let (sender, connection) = handshake(TokioIo::new(TcpStream::connect(address).await?)).await?;
+        tokio::spawn(connection);
+        Ok(Self(sender))
+    }
+
+    /// Whether the connection may be used again.
+    async fn ask(&mut self) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+        self.0.ready().await?;
+        let request = Request::get("/").header(HOST, "shop").body(Empty::new())?;
+        let response = self.0.send_request(request).await?;
+        let stays = response.headers().get(CONNECTION).is_none_or(|value| value != "close");
+        if response.status() != StatusCode::OK {
+            return Err(format!("answered {}", response.status()).into());
+        }
+        response.into_body().collect().await?;
+        Ok(stays)
+    }
+}
+
+/// One client of a load balancer: each new connection goes to a replica that is ready, in turn. Returns how many
+/// requests were answered; any that was not fails the test.
+async fn load(mut ready: watch::Receiver<Vec<SocketAddr>>, done: watch::Receiver<bool>, keep_alive: bool) -> u64 {
+    let (mut answered, mut turn) = (0, 0);
+    while !*done.borrow() {
+        let replicas = ready.borrow_and_update().clone();
+        turn += 1;
+        let mut client = KeepAlive::connect(replicas[turn % replicas.len()]).await.expect("a ready replica accepts");
+        let mut stays = true;
+        while stays && !*done.borrow() {
+            stays = client.ask().await.expect("no request is lost") && keep_alive;
+            answered += 1;
+        }
+    }
+    answered
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_is_lost_through_a_rolling_restart() {
+    // Longer than a load balancer needs to see that readiness fails, as in a cluster.
+    let flags = ["--drain-delay", "1s"];
+    let mut replicas = vec![Server::start(&flags).await, Server::start(&flags).await];
+    let addresses = |replicas: &[Server]| replicas.iter().map(|replica| replica.address).collect::<Vec<_>>();
+    let (ready, endpoints) = watch::channel(addresses(&replicas));
+    let (done, finished) = watch::channel(false);
+    let clients: Vec<_> =
+        (0..16).map(|number| tokio::spawn(load(endpoints.clone(), finished.clone(), number % 2 == 0))).collect();
+
+    for _ in 0..3 {
+        let mut old = replicas.remove(0);
+        replicas.push(Server::start(&flags).await);
+        old.signal("TERM");
+        // A load balancer is late: the old replica is still in its list when the drain begins.
+        old.logged("draining").await;
+        let unready = async || (reqwest::get(old.url("/readyz")).await.ok()?.status() == 503).then_some(());
+        eventually("the old replica is not ready", unready).await;
+        ready.send_replace(addresses(&replicas));
+        old.logged("stopped: every request was answered").await;
+        assert!(old.ended().await.success());
+    }
+
+    done.send_replace(true);
+    let mut answered = 0;
+    for client in clients {
+        answered += client.await.expect("no client saw a failure");
+    }
+    assert!(answered > 1000, "only {answered} requests tried it");
+    println!("{answered} requests, none lost");
+}

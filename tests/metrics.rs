@@ -1,0 +1,235 @@
+//! `/metrics`, as promtool and a real Prometheus see it.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::process::Stdio;
+
+use serde_json::Value;
+use support::{Server, eventually, program};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::Child;
+
+const ROOT: &str = r#"http_requests_total{method="GET",path="root",status="200"}"#;
+
+fn series(text: &str) -> BTreeSet<&str> {
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    samples.map(|line| line.rsplit_once(' ').expect("a sample has a value").0).collect()
+}
+
+/// What an idle pod is asked: scrapes and probes, twice so that each has been counted.
+async fn idle(server: &Server) -> String {
+    for path in ["/metrics", "/healthz", "/readyz", "/metrics"] {
+        server.get(path).await;
+    }
+    server.get("/metrics").await
+}
+
+#[tokio::test]
+async fn promtool_finds_nothing_to_say() {
+    let server = Server::start(&[]).await;
+    server.get("/").await;
+    server.get("/nowhere").await;
+    let mut promtool = program("promtool", "prometheus");
+    promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut promtool = promtool.spawn().unwrap();
+    promtool.stdin.take().unwrap().write_all(idle(&server).await.as_bytes()).await.unwrap();
+    let output = promtool.wait_with_output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty() && output.stdout.is_empty(), "{said}");
+}
+
+#[tokio::test]
+async fn an_idle_pod_counts_no_request_and_exposes_few_series() {
+    let server = Server::start(&[]).await;
+    let first = server.get("/metrics").await;
+    assert!(first.contains(&format!("{ROOT} 0\n")), "the root series is there from the first scrape: {first}");
+    let text = idle(&server).await;
+    let counted: f64 = text
+        .lines()
+        .filter(|line| line.starts_with("http_requests_total{"))
+        .map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap())
+        .sum();
+    assert!(counted.abs() < f64::EPSILON, "scrapes and probes are no client's requests: {text}");
+    for path in ["metrics", "healthz", "readyz"] {
+        assert!(text.contains(&format!(r#"http_requests_count{{method="GET",path="{path}",status="200"}}"#)), "{text}");
+    }
+    let names = series(&text);
+    assert!(names.len() <= 90, "{} series on an idle pod: {names:#?}", names.len());
+}
+
+#[tokio::test]
+async fn the_contract_s_names_are_there() {
+    let server = Server::start(&[]).await;
+    server.get("/").await;
+    let text = server.get("/metrics").await;
+    for line in [
+        "# HELP http_requests_total The total number of HTTP requests.",
+        "# TYPE http_requests_total counter",
+        "# HELP http_requests Seconds spent serving HTTP requests.",
+        "# TYPE http_requests histogram",
+        "# TYPE process_cpu_seconds_total counter",
+        "# TYPE process_max_fds gauge",
+        "# TYPE process_open_fds gauge",
+        "# TYPE process_resident_memory_bytes gauge",
+        "# TYPE process_start_time_seconds gauge",
+        "# TYPE process_virtual_memory_bytes gauge",
+        "# TYPE tokio_alive_tasks gauge",
+        "# TYPE shopfront_build_info gauge",
+    ] {
+        assert!(text.lines().any(|known| known == line), "no {line:?} in {text}");
+    }
+    let bounds: Vec<_> = text
+        .lines()
+        .filter(|line| line.starts_with(r#"http_requests_bucket{method="GET",path="root",status="200",le=""#))
+        .map(|line| line.split("le=\"").nth(1).unwrap().split('"').next().unwrap())
+        .collect();
+    assert_eq!(bounds, ["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "+Inf"]);
+}
+
+#[tokio::test]
+async fn process_metrics_are_the_kernel_s() {
+    let server = Server::start(&[]).await;
+    let value = async |name| server.metric(name).await.unwrap_or_else(|| panic!("no {name}"));
+    #[expect(clippy::cast_precision_loss, reason = "bytes and descriptors stay far below 2^53")]
+    let (resident, descriptors) = (server.resident_bytes() as f64, server.descriptors() as f64);
+    let exposed = value("process_resident_memory_bytes").await;
+    assert!((exposed / resident - 1.0).abs() < 0.25, "{exposed} exposed, {resident} in /proc");
+    // The scrape's own connection and what it reads come on top.
+    assert!((0.0..=8.0).contains(&(value("process_open_fds").await - descriptors)));
+    assert!(value("process_max_fds").await >= descriptors);
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
+    assert!((0.0..=support::PATIENCE.as_secs_f64()).contains(&(now - value("process_start_time_seconds").await)));
+    let spent = value("process_cpu_seconds_total").await;
+    eventually("CPU time is counted in less than whole seconds", async || {
+        for _ in 0..100 {
+            server.get("/").await;
+        }
+        let more = value("process_cpu_seconds_total").await;
+        (more > spent && more.fract() > 0.0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_flood_of_random_paths_and_methods_adds_no_series() {
+    let server = Server::start(&[]).await;
+    let client = reqwest::Client::new();
+    let before = idle(&server).await;
+    for turn in 0..500 {
+        let path = server.url(&format!("/{turn:x}/{}?{turn}", turn * 7919));
+        let method = match turn % 5 {
+            0 => http::Method::GET,
+            1 => http::Method::POST,
+            2 => http::Method::from_bytes(format!("M{turn}").as_bytes()).unwrap(),
+            3 => http::Method::OPTIONS,
+            _ => http::Method::HEAD,
+        };
+        assert_eq!(client.request(method, path).send().await.unwrap().status(), 404);
+        let refused = client.request(http::Method::from_bytes(format!("M{turn}").as_bytes()).unwrap(), server.url("/"));
+        assert_eq!(refused.send().await.unwrap().status(), 405);
+    }
+    let after = server.get("/metrics").await;
+    assert_eq!(series(&before), series(&after));
+    let others = r#"http_requests_total{method="OTHER",path="unmatched",status="404"} 200"#;
+    assert!(after.lines().any(|line| line == others), "{after}");
+    assert!(after.contains("http_requests_total{method=\"OTHER\",path=\"unmatched\",status=\"405\"} 500\n"), "{after}");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_is_counted() {
+    let server = Server::start(&[]).await;
+    let mut stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    // The reset comes after the whole head, so that the request is under way and its body never ends.
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\n\r\n1").await.unwrap();
+    eventually("the request is under way", async || {
+        (server.metric("http_open_connections").await? > 1.0).then_some(())
+    })
+    .await;
+    drop(stream);
+    eventually("the broken request is counted", async || {
+        let text = server.get("/metrics").await;
+        ["400", "499"]
+            .iter()
+            .any(|status| text.contains(&format!("{{method=\"GET\",path=\"root\",status=\"{status}\"}} 1\n")))
+            .then_some(())
+    })
+    .await;
+}
+
+/// A real Prometheus that scrapes one service each second, in a folder of its own.
+struct Prometheus {
+    url: String,
+    _child: Child,
+    _folder: tempfile::TempDir,
+}
+
+impl Prometheus {
+    async fn scraping(server: &Server) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = format!(
+            "global: {{scrape_interval: 1s}}\n\
+             scrape_configs: [{{job_name: shopfront, static_configs: [{{targets: ['{}']}}]}}]\n",
+            server.address
+        );
+        let file = folder.path().join("prometheus.yml");
+        std::fs::write(&file, config).unwrap();
+        let mut command = program("prometheus", "prometheus");
+        command
+            .arg(format!("--config.file={}", file.display()))
+            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+            .args(["--web.listen-address=127.0.0.1:0", "--log.format=json"])
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        // The web server's second line about its address has the port that the kernel gave it.
+        let port = loop {
+            let line = log.next_line().await.unwrap().expect("Prometheus starts and says where it listens");
+            let line: Value = serde_json::from_str(&line).unwrap();
+            let address = line["address"].as_str().unwrap_or_default();
+            match address.strip_prefix("127.0.0.1:") {
+                Some(port) if port != "0" => break port.to_owned(),
+                _ => {}
+            }
+        };
+        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+        Self { url: format!("http://127.0.0.1:{port}"), _child: child, _folder: folder }
+    }
+
+    /// The value of an expression that has one, now.
+    async fn query(&self, expression: &str) -> Option<f64> {
+        let form = [("query", expression)];
+        let url = reqwest::Url::parse_with_params(&format!("{}/api/v1/query", self.url), form).unwrap();
+        let answer: Value = reqwest::get(url).await.ok()?.json().await.ok()?;
+        answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()
+    }
+}
+
+#[tokio::test]
+async fn a_real_prometheus_scrapes_it_and_answers_from_it() {
+    let server = Server::start(&[]).await;
+    let prometheus = Prometheus::scraping(&server).await;
+    eventually("the target is up", async || (prometheus.query("up").await? > 0.0).then_some(())).await;
+    // Three scrapes on: a rate that an autoscaler would see, and it is 0 although Prometheus itself asks each second.
+    eventually("three scrapes", async || {
+        let scrapes = prometheus.query(r#"http_requests_count{path="metrics"}"#).await?;
+        (scrapes >= 3.0).then_some(())
+    })
+    .await;
+    assert_eq!(prometheus.query("sum(rate(http_requests_total[1m]))").await, Some(0.0));
+
+    for _ in 0..30 {
+        server.get("/").await;
+    }
+    server.get("/nowhere").await;
+    let counted = eventually("the requests have been scraped", async || {
+        prometheus.query("sum(http_requests_total)").await.filter(|sum| *sum >= 31.0)
+    })
+    .await;
+    assert!((counted - 31.0).abs() < f64::EPSILON, "{counted}");
+    assert_eq!(prometheus.query(r#"http_requests_total{path="root",status="200",method="GET"}"#).await, Some(30.0));
+    assert!(prometheus.query("sum(rate(http_requests_total[1m]))").await.unwrap() > 0.0);
+    let median = r#"histogram_quantile(0.5, sum by (le) (http_requests_bucket{path="root"}))"#;
+    assert!(prometheus.query(median).await.unwrap() <= 0.005);
+    assert_eq!(prometheus.query("count(shopfront_build_info)").await, Some(1.0));
+}
