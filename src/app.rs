@@ -111,6 +111,7 @@ pub fn layered(routes: Router, metrics: Arc<Metrics>, limits: Limits) -> impl se
     Counted::new(metrics, Documented::new(panics))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "CatchPanicLayer hands the panic over")]
 fn panicked(panic: Box<dyn Any + Send>) -> Response<Body> {
     let message = panic
         .downcast_ref::<String>()

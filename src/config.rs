@@ -40,9 +40,10 @@ pub struct Config {
         long,
         env = "AWS_EC2_METADATA_SERVICE_ENDPOINT",
         value_name = "URL",
+        value_parser = http_endpoint,
         default_value = "http://169.254.169.254"
     )]
-    pub imds_endpoint: http::Uri,
+    pub imds_endpoint: SocketAddr,
 
     /// How much to log
     #[arg(long, env = "SHOPFRONT_LOG_LEVEL", value_enum, value_name = "LEVEL", default_value_t = LogLevel::Info)]
@@ -161,6 +162,16 @@ impl FromStr for ExternalIp {
     }
 }
 
+/// By address alone: the metadata service has one on every machine, and a static binary is better off without a resolver.
+fn http_endpoint(text: &str) -> Result<SocketAddr, &'static str> {
+    let host = text.strip_prefix("http://").map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    let address = host.and_then(|host| {
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        host.parse().ok().or_else(|| Some((bare.parse::<IpAddr>().ok()?, 80).into()))
+    });
+    address.ok_or("expected http://IP or http://IP:PORT")
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 500ms, 5s or 2m"))
 }
@@ -224,5 +235,30 @@ impl fmt::Display for BadValue<'_> {
             write!(f, ": choose one of {}", valid.join(", "))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Config::command().debug_assert();
+    }
+
+    #[test]
+    fn an_endpoint_is_an_address_with_or_without_a_port() {
+        for (text, address) in [
+            ("http://169.254.169.254", "169.254.169.254:80"),
+            ("http://127.0.0.1:8080/", "127.0.0.1:8080"),
+            ("http://[fd00:ec2::254]", "[fd00:ec2::254]:80"),
+            ("http://[fd00:ec2::254]:8080", "[fd00:ec2::254]:8080"),
+        ] {
+            assert_eq!(http_endpoint(text), Ok(address.parse().unwrap()), "{text}");
+        }
+        for text in ["169.254.169.254", "https://169.254.169.254", "http://metadata.example", "http://", ""] {
+            assert!(http_endpoint(text).is_err(), "{text}");
+        }
     }
 }

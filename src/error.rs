@@ -1,6 +1,5 @@
 //! What a client is told when it gets no document: a short one, in the form that it asked for.
 
-use std::fmt::Write;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -14,7 +13,7 @@ use serde::Serialize;
 use tower::Service;
 
 use crate::facts::{to_json, to_yaml};
-use crate::format::{Format, escape_html};
+use crate::format::{Format, HTML_HEAD, escape_html};
 
 /// Why a request gets no document.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -95,17 +94,8 @@ fn render(status: StatusCode, message: &'static str, format: Format) -> String {
         Format::Yaml => to_yaml(&document),
         Format::Json => to_json(&document) + "\n",
         Format::Html => {
-            let mut page = String::new();
             let title = format!("{} {reason}", document.error.status);
-            write!(
-                page,
-                "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
-                 <meta name=\"viewport\" content=\"width=device-width\"><meta name=\"color-scheme\" content=\"light dark\">\
-                 <title>{title}</title><h1>{title}</h1><p>{}</p></html>\n",
-                escape_html(message)
-            )
-            .expect("a string takes any write");
-            page
+            format!("{HTML_HEAD}<title>{title}</title>\n<h1>{title}</h1>\n<p>{}</p>\n", escape_html(message))
         }
     }
 }

@@ -61,6 +61,10 @@ impl Format {
     }
 }
 
+/// How a short HTML document begins.
+pub const HTML_HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+    <meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"color-scheme\" content=\"light dark\">\n";
+
 /// Escapes text for an HTML element's content or a double-quoted attribute.
 pub fn escape_html(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

@@ -1,11 +1,11 @@
 //! The EC2 instance metadata service, version 2: the one place that knows a machine's public address.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use axum::BoxError;
 use bytes::Bytes;
-use http::{Method, Request, Uri};
+use http::{Method, Request};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -17,11 +17,11 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// An answer is an address or a token; whatever is longer is none.
 const MAX_ANSWER_BYTES: usize = 1024;
 
-/// Asks `endpoint` for the machine's public IPv4 address: one token, one question, [`TIMEOUT`] for both.
+/// Asks `endpoint` for the machine's public IPv4 address: one token, one question, two seconds for both.
 ///
-/// The exchange is the one that AWS documents as IMDSv2. Fails where no such service answers, or where the machine
+/// The exchange is the one that AWS documents as `IMDSv2`. Fails where no such service answers, or where the machine
 /// has no public address.
-pub async fn public_ipv4(endpoint: &Uri) -> Result<IpAddr, BoxError> {
+pub async fn public_ipv4(endpoint: SocketAddr) -> Result<IpAddr, BoxError> {
     tokio::time::timeout(TIMEOUT, async {
         let ttl = ("x-aws-ec2-metadata-token-ttl-seconds", "60");
         let token = ask(endpoint, Method::PUT, "/latest/api/token", ttl).await?;
@@ -32,15 +32,14 @@ pub async fn public_ipv4(endpoint: &Uri) -> Result<IpAddr, BoxError> {
     .await?
 }
 
-async fn ask(endpoint: &Uri, method: Method, path: &str, header: (&str, &str)) -> Result<String, BoxError> {
-    let host = endpoint.host().ok_or("the endpoint has no host")?;
-    let stream = TcpStream::connect((host.trim_matches(['[', ']']), endpoint.port_u16().unwrap_or(80))).await?;
+async fn ask(endpoint: SocketAddr, method: Method, path: &str, header: (&str, &str)) -> Result<String, BoxError> {
+    let stream = TcpStream::connect(endpoint).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
     let request = Request::builder()
         .method(method)
         .uri(path)
-        .header("host", host)
+        .header("host", endpoint.to_string())
         .header(header.0, header.1)
         .body(Empty::<Bytes>::new())?;
     let response = sender.send_request(request).await?;

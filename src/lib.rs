@@ -5,10 +5,11 @@
 //!
 //! - [`config`]: every setting. [`telemetry`]: log lines.
 //! - [`server`]: sockets and connections, with their bounds. [`lifecycle`]: Starting → Ready → Draining → Stopping.
-//! - [`app`]: the route table and the layers around it. [`routes`]: one file an endpoint.
-//! - [`limits`]: bounds on a request. [`format`]: YAML, JSON or HTML. [`error`]: what a client is told instead of a document.
+//! - [`app`]: the route table and the layers around it. [`limits`]: the bounds on a request. [`routes`]: one file an
+//!   endpoint.
 //! - [`metrics`]: every instrument. [`activity`]: the last minute's request rate, for the page.
 //! - [`facts`]: what `/` tells. [`redact`]: what it keeps to itself. [`imds`]: the machine's public address.
+//! - [`mod@format`]: YAML, JSON or HTML. [`error`]: what a client is told when it gets no document.
 
 pub mod activity;
 pub mod app;

@@ -56,7 +56,7 @@ async fn find_external_ip(config: Config, mut facts: Facts, app: Arc<App>) {
     if config.external_ip != Some(ExternalIp::Imds) {
         return;
     }
-    match imds::public_ipv4(&config.imds_endpoint).await {
+    match imds::public_ipv4(config.imds_endpoint).await {
         Ok(address) => {
             facts.runtime.external_ip = Some(address.to_string());
             app.publish(&facts);

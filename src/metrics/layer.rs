@@ -69,8 +69,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let answer = std::task::ready!(this.answer.poll(cx));
-        this.observation.status =
-            answer.as_ref().map_or(StatusCode::INTERNAL_SERVER_ERROR, |response| response.status());
+        this.observation.status = answer.as_ref().map_or(StatusCode::INTERNAL_SERVER_ERROR, Response::status);
         Poll::Ready(answer)
     }
 }

@@ -14,7 +14,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use crate::facts::{to_json, to_yaml};
-use crate::format::{Format, escape_html};
+use crate::format::{Format, HTML_HEAD, escape_html};
 
 /// An answer that depends on the moment and on `Accept`: no cache may keep it.
 fn fresh(format: Format, body: impl Into<Body>) -> Response<Body> {
@@ -33,8 +33,7 @@ fn document(format: Format, document: &impl Serialize) -> Response<Body> {
         Format::Json => fresh(format, to_json(document) + "\n"),
         Format::Html => {
             let yaml = escape_html(&to_yaml(document));
-            let head = "<!doctype html><meta charset=\"utf-8\"><meta name=\"color-scheme\" content=\"light dark\">";
-            fresh(format, format!("{head}<title>shopfront</title><pre>{yaml}</pre>\n"))
+            fresh(format, format!("{HTML_HEAD}<title>shopfront</title>\n<pre>{yaml}</pre>\n"))
         }
     }
 }

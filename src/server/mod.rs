@@ -105,13 +105,12 @@ pub async fn serve<S: HttpService>(
     }
     drop(listener);
 
-    let open = all_slots as usize - slots.available_permits();
-    match tokio::time::timeout(shutdown_timeout, slots.acquire_many(all_slots)).await {
-        Ok(_) => tracing::info!(connections = open, "stopped: every request was answered"),
-        Err(_) => {
-            let cut = all_slots as usize - slots.available_permits();
-            tracing::warn!(connections = open, cut, "stopped: the shutdown timeout cut connections off");
-        }
+    let still_open = || all_slots as usize - slots.available_permits();
+    let connections = still_open();
+    if tokio::time::timeout(shutdown_timeout, slots.acquire_many(all_slots)).await.is_ok() {
+        tracing::info!(connections, "stopped: every request was answered");
+    } else {
+        tracing::warn!(connections, cut = still_open(), "stopped: the shutdown timeout cut connections off");
     }
     Ok(())
 }

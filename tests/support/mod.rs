@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStderr, Command};
 
 /// How long anything may take that has no bound of its own.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The real binary, listening on a free port of the loopback. Ends with its owner.
 pub struct Server {
