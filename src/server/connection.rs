@@ -15,7 +15,7 @@ use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use pin_project_lite::pin_project;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use super::HttpService;
 use super::pulse::{Expired, Pulse};
@@ -81,7 +81,8 @@ impl<S: HttpService> Connections<S> {
         // Answers are small and whole: nothing is gained by waiting for more to send.
         let _ = stream.set_nodelay(true);
         let pulse = Arc::new(Pulse::new());
-        let Some((transport, version)) = self.first_bytes(stream, &pulse).await else {
+        let mut transport = Transport::new(stream, Arc::clone(&pulse));
+        let Some(version) = self.first_head(&mut transport).await else {
             return;
         };
         let io = TokioIo::new(transport);
@@ -101,19 +102,25 @@ impl<S: HttpService> Connections<S> {
         }
     }
 
-    /// Waits for the client's first bytes: for the header timeout, and for a moment once the service stops.
-    async fn first_bytes(&self, stream: TcpStream, pulse: &Arc<Pulse>) -> Option<(Transport, Version)> {
-        let opening =
-            timeout_at(Instant::now() + self.limits.header_timeout, Transport::open(stream, Arc::clone(pulse)));
+    /// Waits for the client's first head: for the header timeout, and for a moment once the service stops.
+    async fn first_head(&self, transport: &mut Transport) -> Option<Version> {
         let last_moment = async {
             self.lifecycle.reached(Phase::Stopping).await;
             tokio::time::sleep(LAST_WORD).await;
         };
-        tokio::select! {
+        let head = tokio::time::timeout(self.limits.header_timeout, transport.first_head(self.limits.max_header_bytes));
+        let head = tokio::select! {
             biased;
-            opened = opening => opened.ok()?.ok()?,
-            () = last_moment => None,
+            head = head => head,
+            () = last_moment => return None,
+        };
+        if let Ok(head) = head {
+            return head.ok().flatten();
         }
+        if transport.has_first_bytes() {
+            transport.try_last_word(TOO_SLOW);
+        }
+        None
     }
 
     /// Polls a connection to its end. Returns why, where it ended because the client ran out of time.

@@ -14,7 +14,7 @@ use axum::body::Body;
 use futures_util::FutureExt;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service;
 
@@ -42,13 +42,20 @@ impl<S> HttpService for S where
 {
 }
 
+/// Connections that the kernel holds ready until they are accepted. The usual 128 overflow in a burst of clients, each
+/// of which then waits a second for its next try; the kernel's own limit (`net.core.somaxconn`) holds all the same.
+const BACKLOG: u32 = 4096;
+
 /// Takes an address. An error says which address it was, and what to do about it where that is known.
-pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let listener = std::net::TcpListener::bind(address).and_then(|listener| {
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    });
-    listener.map_err(|error| {
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A restart need not wait for the last run's connections to be forgotten.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|error| {
         let advice = match error.kind() {
             ErrorKind::AddrInUse => "the port is in use",
             ErrorKind::PermissionDenied => "ports below 1024 need a privilege",
@@ -64,14 +71,13 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 ///
 /// Moves the lifecycle to `Ready` once connections are accepted. Fails only where the listener cannot be used at all.
 pub async fn serve<S: HttpService>(
-    listener: std::net::TcpListener,
+    listener: TcpListener,
     service: S,
     limits: Limits,
     shutdown_timeout: Duration,
     lifecycle: Lifecycle,
     metrics: Arc<Metrics>,
 ) -> io::Result<()> {
-    let listener = TcpListener::from_std(listener)?;
     let slots = Arc::new(Semaphore::new(connection_limit(limits.max_connections)));
     let all_slots = u32::try_from(slots.available_permits()).expect("the limit is far below 2^32");
     let connections = Arc::new(Connections::new(service, limits, lifecycle.clone(), metrics));
