@@ -1,21 +1,21 @@
 //! `process_*`, under the names and with the help texts that every Prometheus client library uses.
 //!
 //! The prometheus crate's own collector counts CPU time in whole seconds, so that a pod on a tenth of a core shows
-//! nothing for ten seconds, and knows Linux alone. sysinfo counts milliseconds, and knows the systems that people
-//! develop on.
+//! nothing for ten seconds. Elsewhere than on Linux there is no `/proc`, and these series are absent.
 
+use std::fs;
 use std::sync::Mutex;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{Counter, Gauge};
-use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+use rustix::param::{clock_ticks_per_second, page_size};
+use rustix::process::{Resource, getrlimit};
 
 /// Reads this process's figures when it is scraped.
 pub(super) struct ProcessCollector {
-    pid: Pid,
-    /// Also keeps two scrapes at once from adding the same CPU time twice.
-    system: Mutex<System>,
+    /// Keeps two scrapes at once from adding the same CPU time twice.
+    scrape: Mutex<()>,
     cpu_seconds: Counter,
     open_fds: Gauge,
     max_fds: Gauge,
@@ -27,11 +27,10 @@ pub(super) struct ProcessCollector {
 impl ProcessCollector {
     pub(super) fn new() -> Self {
         let gauge = |name: &str, help: &str| Gauge::new(name, help).expect("names are valid");
+        let cpu_seconds = Counter::new("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.");
         Self {
-            pid: Pid::from_u32(std::process::id()),
-            system: Mutex::new(System::new().expect("sysinfo knows the systems that this service runs on")),
-            cpu_seconds: Counter::new("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.")
-                .expect("names are valid"),
+            scrape: Mutex::new(()),
+            cpu_seconds: cpu_seconds.expect("names are valid"),
             open_fds: gauge("process_open_fds", "Number of open file descriptors."),
             max_fds: gauge("process_max_fds", "Maximum number of open file descriptors."),
             resident: gauge("process_resident_memory_bytes", "Resident memory size in bytes."),
@@ -41,7 +40,8 @@ impl ProcessCollector {
     }
 
     fn collectors(&self) -> [&dyn Collector; 6] {
-        [&self.cpu_seconds, &self.open_fds, &self.max_fds, &self.resident, &self.virtual_memory, &self.start_time]
+        let Self { cpu_seconds, open_fds, max_fds, resident, virtual_memory, start_time, .. } = self;
+        [cpu_seconds, open_fds, max_fds, resident, virtual_memory, start_time]
     }
 }
 
@@ -50,24 +50,73 @@ impl Collector for ProcessCollector {
         self.collectors().into_iter().flat_map(Collector::desc).collect()
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "bytes and descriptors stay far below 2^53")]
+    #[expect(clippy::cast_precision_loss, reason = "bytes, ticks and descriptors stay far below 2^53")]
     fn collect(&self) -> Vec<MetricFamily> {
-        let mut system = self.system.lock().expect("no scrape panics");
-        system.refresh_processes_specifics(
-            ProcessesToUpdate::Some(&[self.pid]),
-            false,
-            ProcessRefreshKind::nothing().with_cpu().with_memory(),
-        );
-        let Some(process) = system.process(self.pid) else {
+        let _one_at_a_time = self.scrape.lock().expect("no scrape panics");
+        let Some(stat) = Stat::read() else {
             return Vec::new();
         };
-        let seconds = process.accumulated_cpu_time() as f64 / 1000.0;
-        self.cpu_seconds.inc_by((seconds - self.cpu_seconds.get()).max(0.0));
-        self.open_fds.set(process.open_files().unwrap_or_default() as f64);
-        self.max_fds.set(process.open_files_limit().unwrap_or_default() as f64);
-        self.resident.set(process.memory() as f64);
-        self.virtual_memory.set(process.virtual_memory() as f64);
-        self.start_time.set(process.start_time() as f64);
+        let ticks_per_second = clock_ticks_per_second() as f64;
+        self.cpu_seconds.inc_by((stat.cpu_ticks as f64 / ticks_per_second - self.cpu_seconds.get()).max(0.0));
+        self.virtual_memory.set(stat.virtual_bytes as f64);
+        self.resident.set((stat.resident_pages * page_size() as u64) as f64);
+        if self.start_time.get() == 0.0 {
+            self.start_time.set(boot_time().unwrap_or_default() as f64 + stat.start_ticks as f64 / ticks_per_second);
+        }
+        self.open_fds.set(fs::read_dir("/proc/self/fd").map_or(0, Iterator::count) as f64);
+        self.max_fds.set(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) as f64);
         self.collectors().into_iter().flat_map(Collector::collect).collect()
+    }
+}
+
+/// What is of use in `/proc/self/stat`, as proc(5) describes it.
+struct Stat {
+    /// User and system time.
+    cpu_ticks: u64,
+    /// Since the machine's boot.
+    start_ticks: u64,
+    virtual_bytes: u64,
+    resident_pages: u64,
+}
+
+impl Stat {
+    fn read() -> Option<Self> {
+        Self::parse(&fs::read_to_string("/proc/self/stat").ok()?)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        // The second field is the program's name in brackets, which may itself hold brackets and spaces.
+        let (_, fields) = text.rsplit_once(") ")?;
+        let fields: Vec<&str> = fields.split(' ').collect();
+        // proc(5) counts from 1, and the two fields before the cut.
+        let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+        Some(Self {
+            cpu_ticks: field(14)? + field(15)?,
+            start_ticks: field(22)?,
+            virtual_bytes: field(23)?,
+            resident_pages: field(24)?,
+        })
+    }
+}
+
+/// When the machine was booted, in seconds since the Unix epoch.
+fn boot_time() -> Option<u64> {
+    let text = fs::read_to_string("/proc/stat").ok()?;
+    text.lines().find_map(|line| line.strip_prefix("btime ")?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_brackets_and_spaces_moves_no_field() {
+        let text =
+            "7 (a) b (c) S 1 7 7 0 -1 4194560 1 0 0 0 30 12 0 0 20 0 3 0 4711 145244160 1315 18446744073709551615 0";
+        let stat = Stat::parse(text).unwrap();
+        assert_eq!(
+            (stat.cpu_ticks, stat.start_ticks, stat.virtual_bytes, stat.resident_pages),
+            (42, 4711, 145_244_160, 1315)
+        );
     }
 }

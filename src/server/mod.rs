@@ -14,6 +14,7 @@ use axum::body::Body;
 use futures_util::FutureExt;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service;
@@ -140,12 +141,17 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
-/// As many connections as were asked for, or as the process has descriptors for: systems start processes with a soft
-/// limit far below the hard one, for the sake of programs that predate poll.
+/// As many connections as were asked for, or as the process may have descriptors for. Systems start processes with a
+/// soft limit far below the hard one, for the sake of programs that predate poll; it is raised as far as need be.
 fn connection_limit(wanted: usize) -> usize {
     /// Standard streams, the listener, the runtime's own, a scrape's open files.
     const RESERVED: u64 = 32;
-    let descriptors = rlimit::increase_nofile_limit(wanted as u64 + RESERVED).unwrap_or(256);
+    let limit = getrlimit(Resource::Nofile);
+    let needed = wanted as u64 + RESERVED;
+    let allowed = limit.maximum.map_or(needed, |hard| hard.min(needed));
+    let raised = limit.current.is_none_or(|soft| soft >= allowed)
+        || setrlimit(Resource::Nofile, Rlimit { current: Some(allowed), ..limit }).is_ok();
+    let descriptors = if raised { allowed } else { limit.current.unwrap_or(allowed) };
     let possible = usize::try_from(descriptors.saturating_sub(RESERVED)).unwrap_or(usize::MAX).max(1);
     if possible < wanted {
         tracing::warn!(
@@ -153,5 +159,5 @@ fn connection_limit(wanted: usize) -> usize {
             "the limit of open files is too low for --max-connections {wanted}; `ulimit -n` raises it"
         );
     }
-    possible.min(wanted)
+    possible
 }
