@@ -1,6 +1,7 @@
 //! The route table on one screen, and the layers around it on the next.
 
 use std::any::Any;
+use std::net::IpAddr;
 use std::sync::{Arc, RwLock};
 
 use axum::Router;
@@ -126,6 +127,7 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response<Body> {
 
 /// What the handlers share.
 pub struct App {
+    facts: Facts,
     document: RwLock<Document>,
     pub(crate) hostname: String,
     pub(crate) metrics: Arc<Metrics>,
@@ -136,10 +138,11 @@ pub struct App {
 
 impl App {
     /// Renders the facts for the first time. To be called inside a tokio runtime, whose tasks the document counts.
-    pub fn new(facts: &Facts, metrics: Arc<Metrics>, activity: Arc<Activity>, lifecycle: Lifecycle) -> Self {
+    pub fn new(facts: Facts, metrics: Arc<Metrics>, activity: Arc<Activity>, lifecycle: Lifecycle) -> Self {
         Self {
-            document: RwLock::new(Document::new(facts)),
+            document: RwLock::new(Document::new(&facts)),
             hostname: facts.runtime.hostname.clone(),
+            facts,
             metrics,
             activity,
             lifecycle,
@@ -147,9 +150,11 @@ impl App {
         }
     }
 
-    /// Renders the facts anew: they have changed.
-    pub fn publish(&self, facts: &Facts) {
-        *self.document.write().expect("no holder panics") = Document::new(facts);
+    /// Renders the facts anew, now that the machine's public address is known.
+    pub fn publish_external_ip(&self, address: IpAddr) {
+        let mut facts = self.facts.clone();
+        facts.runtime.external_ip = Some(address.to_string());
+        *self.document.write().expect("no holder panics") = Document::new(&facts);
     }
 
     /// The document of `/`, as of now.

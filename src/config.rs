@@ -38,7 +38,7 @@ pub struct Config {
     /// Where `--external-ip imds` finds the EC2 metadata service
     #[arg(
         long,
-        env = "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+        env = "SHOPFRONT_IMDS_ENDPOINT",
         value_name = "URL",
         value_parser = http_endpoint,
         default_value = "http://169.254.169.254"
@@ -92,10 +92,10 @@ pub struct Limits {
     pub idle_timeout: Duration,
 
     /// Connections open at once; further ones wait in the kernel's queue
-    #[arg(long, env = "SHOPFRONT_MAX_CONNECTIONS", value_name = "COUNT", value_parser = count(1, 1_000_000), default_value = "8192")]
+    #[arg(long, env = "SHOPFRONT_MAX_CONNECTIONS", value_name = "COUNT", value_parser = count(1, 1_000_000), default_value = "6000")]
     pub max_connections: usize,
 
-    /// Bytes in a request's target, else 414
+    /// Bytes in a request's target, else 414 (beyond the limit of the head, 431)
     #[arg(long, env = "SHOPFRONT_MAX_URI_BYTES", value_name = "BYTES", value_parser = count(1, 65_534), default_value = "2048")]
     pub max_uri_bytes: usize,
 

@@ -6,7 +6,9 @@ use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::response::IntoResponse;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use serde::Serialize;
@@ -30,20 +32,48 @@ pub enum Refusal {
     UriTooLong,
     /// The body broke off, or its framing is wrong.
     BrokenBody,
+    /// An HTTP/1.1 request without a `Host` (RFC 9112, section 3.2).
+    NoHost,
+    /// What came is not HTTP.
+    BrokenHead,
+    /// The head is longer, or has more lines, than the limit.
+    HeadTooLarge,
+    /// The head did not arrive within the header timeout.
+    HeadTooSlow,
+    /// Too many answers are waiting for clients that do not read them.
+    Overloaded,
     /// The service is starting or draining.
     NotReady,
 }
 
 impl Refusal {
-    fn status(self) -> StatusCode {
+    /// Every reason.
+    pub const ALL: [Self; 12] = [
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::TooSlow,
+        Self::BodyTooLarge,
+        Self::UriTooLong,
+        Self::BrokenBody,
+        Self::NoHost,
+        Self::BrokenHead,
+        Self::HeadTooLarge,
+        Self::HeadTooSlow,
+        Self::Overloaded,
+        Self::NotReady,
+    ];
+
+    /// The status that says so.
+    pub fn status(self) -> StatusCode {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::TooSlow | Self::HeadTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
-            Self::BrokenBody => StatusCode::BAD_REQUEST,
-            Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+            Self::BrokenBody | Self::NoHost | Self::BrokenHead => StatusCode::BAD_REQUEST,
+            Self::Overloaded | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -56,8 +86,28 @@ impl Refusal {
             Self::BodyTooLarge => "the body is longer than --max-body-bytes allows; no endpoint needs one",
             Self::UriTooLong => "the request's target is longer than --max-uri-bytes allows",
             Self::BrokenBody => "the body broke off or is not framed as HTTP says",
+            Self::NoHost => "an HTTP/1.1 request names its host; add a Host header",
+            Self::BrokenHead => "this is not HTTP; the port speaks http://, not https://",
+            Self::HeadTooLarge => {
+                "the request's head is longer than --max-header-bytes allows, or has over 100 headers"
+            }
+            Self::HeadTooSlow => "the request's head did not arrive within --header-timeout",
+            Self::Overloaded => "too many answers wait for clients that do not read them; try again",
             Self::NotReady => "the service is not taking new clients; another replica will",
         }
+    }
+
+    /// The whole answer, as bytes for an HTTP/1 connection that is closed after it. In YAML: what the client would
+    /// rather have is part of what it has not said.
+    pub fn last_word(self) -> String {
+        let status = self.status();
+        let body = render(status, self.message(), Format::Yaml);
+        let reason = status.canonical_reason().unwrap_or("Error");
+        let (code, length) = (status.as_str(), body.len());
+        format!(
+            "HTTP/1.1 {code} {reason}\r\nconnection: close\r\ncontent-type: application/yaml\r\n\
+             cache-control: no-store\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
     }
 }
 
@@ -161,6 +211,8 @@ where
         parts.headers.remove(CONTENT_LENGTH);
         parts.headers.insert(CONTENT_TYPE, this.format.content_type());
         parts.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        parts.headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        parts.headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'"));
         Poll::Ready(Ok(Response::from_parts(parts, Body::from(render(status, message, *this.format)))))
     }
 }

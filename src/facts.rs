@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::net::IpAddr;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::Serialize;
@@ -47,14 +46,14 @@ pub struct Runtime {
 }
 
 impl Facts {
-    /// Reads what does not change while the process lives.
-    pub fn gather(mode: EnvironmentMode, external_ip: Option<IpAddr>, workers: usize) -> Self {
+    /// Reads what does not change while the process lives: all but the external IP.
+    pub fn gather(mode: EnvironmentMode, workers: usize) -> Self {
         let processors = sysinfo::RefreshKind::nothing().with_cpu(sysinfo::CpuRefreshKind::nothing());
         let num_cpu = sysinfo::System::new_with_specifics(processors).map_or(workers, |system| system.cpus().len());
         Self {
             runtime: Runtime {
                 arch: go_arch(std::env::consts::ARCH).to_owned(),
-                external_ip: external_ip.map(|ip| ip.to_string()),
+                external_ip: None,
                 hostname: hostname::get().map_or_else(|_| "unknown".to_owned(), |name| name.to_string_lossy().into()),
                 max_procs: workers.to_string(),
                 num_cpu: num_cpu.to_string(),

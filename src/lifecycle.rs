@@ -66,7 +66,7 @@ impl Lifecycle {
 
     /// Drains: waits for a signal, serves on for `delay` with readiness failing, then moves to `Stopping`. A second
     /// signal ends the delay: whoever presses Ctrl-C twice is in a hurry.
-    pub async fn drain_on_signal(&self, mut signals: Signals, delay: Duration) {
+    pub async fn drain_on_signal(self, mut signals: Signals, delay: Duration) {
         let signal = signals.next().await;
         self.advance(Phase::Draining);
         tracing::info!(signal, delay = ?delay, "draining: readiness fails, requests are served; a second signal ends it");

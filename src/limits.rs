@@ -11,6 +11,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use bytes::Bytes;
+use http::header::HOST;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
 use http_body_util::{BodyExt, LengthLimitError};
@@ -68,6 +69,9 @@ where
     B: HttpBody<Data = Bytes> + Unpin,
     B::Error: Into<axum::BoxError>,
 {
+    if request.version() == http::Version::HTTP_11 && !request.headers().contains_key(HOST) {
+        return Err(Refusal::NoHost);
+    }
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target > limits.max_uri_bytes {
         return Err(Refusal::UriTooLong);

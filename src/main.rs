@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use shopfront::activity::Activity;
 use shopfront::app::{self, App};
-use shopfront::config::{Config, ExternalIp};
+use shopfront::config::{Config, ExternalIp, Shutdown};
 use shopfront::facts::Facts;
 use shopfront::lifecycle::{Lifecycle, Signals};
 use shopfront::metrics::Metrics;
 use shopfront::{imds, server, telemetry};
+use tokio::runtime::Handle;
 
 fn main() -> ExitCode {
     let config = match Config::from_args() {
@@ -32,36 +33,19 @@ async fn run(config: Config) -> std::io::Result<()> {
     let lifecycle = Lifecycle::new();
     let metrics = Arc::new(Metrics::new());
     let activity = Arc::new(Activity::default());
-    let known_ip = match config.external_ip {
-        Some(ExternalIp::Address(address)) => Some(address),
-        Some(ExternalIp::Imds) | None => None,
-    };
-    let workers = tokio::runtime::Handle::current().metrics().num_workers();
-    let facts = Facts::gather(config.environment, known_ip, workers);
-    let app = Arc::new(App::new(&facts, Arc::clone(&metrics), Arc::clone(&activity), lifecycle.clone()));
+    let facts = Facts::gather(config.environment, Handle::current().metrics().num_workers());
+    let app = Arc::new(App::new(facts, Arc::clone(&metrics), Arc::clone(&activity), lifecycle.clone()));
     let service = app::layered(app::routes(Arc::clone(&app)), Arc::clone(&metrics), config.limits);
     let listener = server::bind(config.address)?;
 
     tokio::spawn(activity.record(Arc::clone(&metrics)));
-    tokio::spawn(find_external_ip(config.clone(), facts, app));
-    tokio::spawn({
-        let lifecycle = lifecycle.clone();
-        async move { lifecycle.drain_on_signal(signals, config.shutdown.drain_delay).await }
-    });
-    server::serve(listener, service, config.limits, config.shutdown.shutdown_timeout, lifecycle, metrics).await
-}
-
-/// Asks the metadata service where it was told to, beside the service's work: no request waits for the answer.
-async fn find_external_ip(config: Config, mut facts: Facts, app: Arc<App>) {
-    if config.external_ip != Some(ExternalIp::Imds) {
-        return;
+    match config.external_ip {
+        Some(ExternalIp::Address(address)) => app.publish_external_ip(address),
+        // Beside the service's work: no request waits for the answer.
+        Some(ExternalIp::Imds) => drop(tokio::spawn(imds::find_external_ip(config.imds_endpoint, app))),
+        None => {}
     }
-    match imds::public_ipv4(config.imds_endpoint).await {
-        Ok(address) => {
-            facts.runtime.external_ip = Some(address.to_string());
-            app.publish(&facts);
-            tracing::info!(%address, "the metadata service knows the external IP");
-        }
-        Err(error) => tracing::warn!(error, "no external IP: the metadata service did not tell"),
-    }
+    let Shutdown { drain_delay, shutdown_timeout } = config.shutdown;
+    tokio::spawn(lifecycle.clone().drain_on_signal(signals, drain_delay));
+    server::serve(listener, service, config.limits, shutdown_timeout, lifecycle, metrics).await
 }

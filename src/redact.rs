@@ -7,7 +7,7 @@
 pub const REDACTED: &str = "[redacted]";
 
 /// A variable whose name contains one of these is hidden, in any spelling of upper and lower case.
-const SECRET_NAMES: [&str; 19] = [
+const SECRET_NAMES: [&str; 21] = [
     "APIKEY",
     "AUTH",
     "BEARER",
@@ -17,6 +17,7 @@ const SECRET_NAMES: [&str; 19] = [
     "CREDENTIAL",
     "CREDS",
     "DSN",
+    "HEADERS",
     "JWT",
     "KEY",
     "PASS",
@@ -27,29 +28,56 @@ const SECRET_NAMES: [&str; 19] = [
     "SESSION",
     "SIGNATURE",
     "TOKEN",
+    "WEBHOOK",
 ];
 
 /// Names that contain one of [`SECRET_NAMES`] and are known to hold a path, not a secret.
 const HARMLESS_NAMES: [&str; 2] = ["PWD", "OLDPWD"];
 
-/// A value that contains one of these, in any spelling, carries a secret under whatever name.
-const SECRET_VALUES: [&str; 11] = [
-    "-----begin",
-    "accesskey=",
-    "accountkey=",
-    "api_key=",
-    "apikey=",
-    "bearer ",
-    "passwd=",
-    "password=",
-    "pwd=",
-    "secret=",
-    "token=",
+/// A value in which one of these words is followed by `=` or `:`, as in a query, a connection string or JSON, carries a
+/// secret under whatever name.
+const SECRET_WORDS: [&str; 12] = [
+    "accesskey",
+    "accountkey",
+    "api-key",
+    "api_key",
+    "apikey",
+    "authorization",
+    "passwd",
+    "password",
+    "pwd",
+    "secret",
+    "sig",
+    "token",
 ];
 
+/// A value that contains one of these, in any spelling, carries a secret under whatever name.
+const SECRET_PHRASES: [&str; 4] = ["-----begin", "basic ", "bearer ", "hooks.slack.com/"];
+
 /// A value that starts with one of these is a credential by its issuer's own prefix.
-const SECRET_PREFIXES: [&str; 10] =
-    ["AKIA", "ASIA", "eyJ", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "sk-", "xox"];
+const SECRET_PREFIXES: [&str; 21] = [
+    "AIza",
+    "AKIA",
+    "ASIA",
+    "SG.",
+    "dckr_pat_",
+    "eyJ",
+    "gho_",
+    "ghp_",
+    "ghr_",
+    "ghs_",
+    "ghu_",
+    "github_pat_",
+    "glpat-",
+    "hf_",
+    "hvs.",
+    "npm_",
+    "rk_",
+    "sk-",
+    "sk_",
+    "whsec_",
+    "xox",
+];
 
 /// Whether a variable's value is to be hidden, by its name or by its value.
 pub fn is_secret(name: &str, value: &str) -> bool {
@@ -65,7 +93,14 @@ fn is_secret_value(value: &str) -> bool {
     let lower = value.to_ascii_lowercase();
     has_user_info(value)
         || SECRET_PREFIXES.iter().any(|prefix| value.starts_with(prefix))
-        || SECRET_VALUES.iter().any(|secret| lower.contains(secret))
+        || SECRET_PHRASES.iter().any(|phrase| lower.contains(phrase))
+        || SECRET_WORDS.iter().any(|word| is_assigned(&lower, word))
+}
+
+/// Whether a word is followed by `=` or `:`, with nothing but quotes and spaces between.
+fn is_assigned(text: &str, word: &str) -> bool {
+    let is_sign = |rest: &str| rest.trim_start_matches(['"', '\'', ' ', '\\']).starts_with(['=', ':']);
+    text.match_indices(word).any(|(at, _)| is_sign(&text[at + word.len()..]))
 }
 
 /// `scheme://user:password@host`, and the Go driver's `user:password@tcp(host)`. Looks for the `@` beyond the first
@@ -111,6 +146,14 @@ mod tests {
             "app:hunter2@tcp(db:3306)/shop",
             "Server=db;User=sa;Password=hunter2",
             "https://x.example/?token=abc",
+            "api-key=abc",
+            r#"{"password":"hunter2"}"#,
+            r#"{"client_secret": "x"}"#,
+            "Authorization: Basic eDp5",
+            "https://hooks.slack.com/services/T0/B0/x",
+            "sk_live_x",
+            "AIzaSyA",
+            "https://x.example/?sv=1&sig=abc",
             "-----BEGIN RSA PRIVATE KEY-----",
             "eyJhbGciOiJIUzI1NiJ9.e30.abc",
             "AKIAIOSFODNN7EXAMPLE",

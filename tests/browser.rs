@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
-use support::{Server, eventually, program};
+use support::{Server, Signal, eventually, program};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
 
@@ -137,7 +137,7 @@ async fn the_page_says_when_the_service_is_gone() {
     let mut server = Server::start(&["--drain-delay", "0s"]).await;
     let browser = Browser::open(&server.url("/")).await;
     eventually("the page has polled", async || (!browser.text("#total").await.is_empty()).then_some(())).await;
-    server.signal("TERM");
+    server.signal(Signal::TERM);
     assert!(server.ended().await.success());
     eventually("the page says so", async || browser.text("#status").await.contains("not answering").then_some(()))
         .await;

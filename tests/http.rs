@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use http::header::{ACCEPT, ALLOW, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use serde_json::Value;
-use support::{Server, eventually};
+use support::{Server, Signal, eventually};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -130,7 +130,7 @@ async fn nothing_is_asked_of_the_metadata_service_unasked() {
     let endpoint = format!("http://{}", watched.local_addr().unwrap());
     let mut server = Server::start(&["--imds-endpoint", &endpoint, "--drain-delay", "0s"]).await;
     server.get("/").await;
-    server.signal("TERM");
+    server.signal(Signal::TERM);
     assert!(server.ended().await.success());
     let pending = std::pin::pin!(watched.accept());
     assert!(futures_util::FutureExt::now_or_never(pending).is_none(), "the service called out");
@@ -233,8 +233,8 @@ async fn a_panic_is_a_counted_500_and_the_service_lives() {
     let config = <Config as clap::Parser>::parse_from(["shopfront"]);
     let lifecycle = lifecycle::Lifecycle::new();
     let metrics = Arc::new(Metrics::new());
-    let facts = Facts::gather(config.environment, None, 1);
-    let app = App::new(&facts, Arc::clone(&metrics), Arc::new(Activity::default()), lifecycle.clone());
+    let facts = Facts::gather(config.environment, 1);
+    let app = App::new(facts, Arc::clone(&metrics), Arc::new(Activity::default()), lifecycle.clone());
     let panicking = axum::routing::get(async || if true { panic!("on purpose") } else { "" });
     let routes = routes(Arc::new(app)).route("/panic", panicking);
     let listener = server::bind(([127, 0, 0, 1], 0).into()).unwrap();

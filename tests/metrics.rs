@@ -131,6 +131,16 @@ async fn a_flood_of_random_paths_and_methods_adds_no_series() {
     }
     let after = server.get("/metrics").await;
     assert_eq!(series(&before), series(&after));
+    // What is refused for its size is in the counter alone, one series for each method and status.
+    for (method, path) in [("GET", "/"), ("POST", "/metrics"), ("PUT", "/healthz"), ("GET", "/version")] {
+        let method = http::Method::from_bytes(method.as_bytes()).unwrap();
+        let big = client.request(method.clone(), server.url(path)).body(vec![0; 70_000]);
+        assert_eq!(big.send().await.unwrap().status(), 413);
+        let long = client.request(method, server.url(&format!("{path}?{}", "x".repeat(3000))));
+        assert_eq!(long.send().await.unwrap().status(), 414);
+    }
+    let refused = server.get("/metrics").await;
+    assert_eq!(series(&refused).len(), series(&after).len() + 6);
     let others = r#"http_requests_total{method="OTHER",path="unmatched",status="404"} 200"#;
     assert!(after.lines().any(|line| line == others), "{after}");
     assert!(after.contains("http_requests_total{method=\"OTHER\",path=\"unmatched\",status=\"405\"} 500\n"), "{after}");
@@ -140,7 +150,7 @@ async fn a_flood_of_random_paths_and_methods_adds_no_series() {
 async fn a_client_that_leaves_is_counted() {
     let server = Server::start(&[]).await;
     let mut stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
-    // The reset comes after the whole head, so that the request is under way and its body never ends.
+    // After the whole head, so that the request is under way, and its body never ends.
     stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\n\r\n1").await.unwrap();
     eventually("the request is under way", async || {
         (server.metric("http_open_connections").await? > 1.0).then_some(())
@@ -151,7 +161,7 @@ async fn a_client_that_leaves_is_counted() {
         let text = server.get("/metrics").await;
         ["400", "499"]
             .iter()
-            .any(|status| text.contains(&format!("{{method=\"GET\",path=\"root\",status=\"{status}\"}} 1\n")))
+            .any(|status| text.contains(&format!("{{method=\"GET\",path=\"unmatched\",status=\"{status}\"}} 1\n")))
             .then_some(())
     })
     .await;

@@ -27,15 +27,19 @@ pub const REQUESTS: &str = "http_requests";
 /// microseconds fills the first, and one that is in trouble on a tenth of a core spreads over the rest.
 pub const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// The value of `path` for a request that no route took: an unknown path, or a method that its route does not know.
+/// The value of `path` for a request that no route answered: an unknown path, a method that its route does not know, or
+/// whatever else is the client's fault.
 pub const UNMATCHED: &str = "unmatched";
 
 /// The closed set of `method` values; every other method is the last.
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OTHER"];
 
-/// The closed set of `status` values: what the service can answer. 499 is nginx' code for a client that left before
-/// its answer; a status that is not here would be counted as 500, and a test sees to it that there is none.
-const STATUSES: [u16; 11] = [200, 400, 404, 405, 408, 413, 414, 431, 499, 500, 503];
+/// One of the methods that are not in [`METHODS`], to stand for them all.
+const OTHER: Method = Method::PATCH;
+
+/// The closed set of `status` values: what the service can answer, and nginx' code for a client that left before its
+/// answer. A status that is not here would be counted as the first, which is an error of ours.
+const STATUSES: [u16; 11] = [500, 200, 400, 404, 405, 408, 413, 414, 431, 499, 503];
 
 /// `path` values: one an endpoint, and one for what no route took.
 const PATHS: usize = Endpoint::ALL.len() + 1;
@@ -44,8 +48,8 @@ const PATHS: usize = Endpoint::ALL.len() + 1;
 struct Series {
     /// Absent for scrapes, probes and the page's own polling.
     requests: Option<IntCounter>,
-    /// Absent for what no route took: a refusal has no latency worth eleven buckets, and a flood of random paths
-    /// adds no series.
+    /// Absent for what no route answered: a refusal has no latency worth eleven buckets, and strangers are not to add
+    /// series by the dozen.
     seconds: Option<prometheus::Histogram>,
 }
 
@@ -103,11 +107,14 @@ impl Metrics {
     }
 
     /// The series that must be there before their first request. The root's: an autoscaler that finds no series says
-    /// `<unknown>`. The refusals': so that no stranger's request adds one.
+    /// `<unknown>`. The usual refusals': so that no random path or method adds one.
     fn create_idle_series(&self) {
         self.series(Some(Endpoint::Root), &Method::GET, StatusCode::OK);
-        for method in [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
+        for method in [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, OTHER] {
             self.series(None, &method, StatusCode::NOT_FOUND);
+        }
+        // GET and HEAD are allowed everywhere.
+        for method in [Method::POST, Method::PUT, Method::DELETE, OTHER] {
             self.series(None, &method, StatusCode::METHOD_NOT_ALLOWED);
         }
     }
@@ -115,7 +122,7 @@ impl Metrics {
     fn series(&self, endpoint: Option<Endpoint>, method: &Method, status: StatusCode) -> &Series {
         let path = endpoint.map_or(Endpoint::ALL.len(), |endpoint| endpoint as usize);
         let method = METHODS.iter().position(|known| *known == method.as_str()).unwrap_or(METHODS.len() - 1);
-        let status = STATUSES.iter().position(|known| *known == status.as_u16()).unwrap_or(9);
+        let status = STATUSES.iter().position(|known| *known == status.as_u16()).unwrap_or(0);
         let cell = &self.series[(path * METHODS.len() + method) * STATUSES.len() + status];
         cell.get_or_init(|| {
             let status = STATUSES[status].to_string();
@@ -129,9 +136,14 @@ impl Metrics {
         })
     }
 
+    /// Counts a request whose head was never whole, or no head: nobody knows what it asked for.
+    pub fn observe_broken_head(&self, status: StatusCode) {
+        self.observe(None, &OTHER, status, Duration::ZERO);
+    }
+
     /// Counts a request that has been answered, or given up.
     fn observe(&self, endpoint: Option<Endpoint>, method: &Method, status: StatusCode, elapsed: Duration) {
-        let endpoint = if status == StatusCode::METHOD_NOT_ALLOWED { None } else { endpoint };
+        let endpoint = endpoint.filter(|_| !status.is_client_error());
         let series = self.series(endpoint, method, status);
         if let Some(requests) = &series.requests {
             requests.inc();
@@ -167,4 +179,17 @@ fn register<C: prometheus::core::Collector + Clone + 'static>(
     let instrument = instrument.expect("names and labels are valid");
     registry.register(Box::new(instrument.clone())).expect("each instrument is declared once");
     instrument
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Refusal;
+
+    #[test]
+    fn every_status_that_the_service_can_answer_has_its_label() {
+        for status in Refusal::ALL.map(Refusal::status) {
+            assert!(STATUSES.contains(&status.as_u16()), "{status}");
+        }
+    }
 }

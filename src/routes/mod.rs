@@ -9,7 +9,7 @@ pub mod version;
 
 use axum::body::Body;
 use axum::response::IntoResponse;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS};
 use http::{Response, StatusCode};
 use serde::Serialize;
 
@@ -18,10 +18,11 @@ use crate::format::{Format, HTML_HEAD, escape_html};
 
 /// An answer that depends on the moment and on `Accept`: no cache may keep it.
 fn fresh(format: Format, body: impl Into<Body>) -> Response<Body> {
-    let headers: [(HeaderName, HeaderValue); 3] = [
+    let headers: [(HeaderName, HeaderValue); 4] = [
         (CONTENT_TYPE, format.content_type()),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (VARY, HeaderValue::from_static("accept")),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     ];
     (StatusCode::OK, headers, body.into()).into_response()
 }

@@ -1,7 +1,9 @@
 //! Sockets: listens, accepts within bounds, and drains so that no client notices.
 
+mod attended;
 mod connection;
 mod pulse;
+mod slots;
 mod transport;
 
 use std::convert::Infallible;
@@ -14,15 +16,16 @@ use axum::body::Body;
 use futures_util::FutureExt;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tower::Service;
 
 use crate::config::Limits;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::metrics::Metrics;
+use attended::House;
 use connection::Connections;
+use slots::Slots;
 
 /// What the server needs of a service: any axum router with its layers has it.
 pub trait HttpService:
@@ -79,9 +82,9 @@ pub async fn serve<S: HttpService>(
     lifecycle: Lifecycle,
     metrics: Arc<Metrics>,
 ) -> io::Result<()> {
-    let slots = Arc::new(Semaphore::new(connection_limit(limits.max_connections)));
-    let all_slots = u32::try_from(slots.available_permits()).expect("the limit is far below 2^32");
-    let connections = Arc::new(Connections::new(service, limits, lifecycle.clone(), metrics));
+    let slots = Arc::new(Slots::new(limits.max_connections));
+    let house = House::new(lifecycle.clone(), Arc::clone(&slots));
+    let connections = Arc::new(Connections::new(service, limits, house, metrics));
     let start = |stream: TcpStream, slot: OwnedSemaphorePermit| {
         let connections = Arc::clone(&connections);
         tokio::spawn(async move {
@@ -95,7 +98,7 @@ pub async fn serve<S: HttpService>(
     let mut stopping = std::pin::pin!(lifecycle.reached(Phase::Stopping));
     loop {
         let accepted = async {
-            let slot = Arc::clone(&slots).acquire_owned().await.expect("the semaphore stays open");
+            let slot = slots.acquire().await;
             (accept(&listener).await, slot)
         };
         tokio::select! {
@@ -103,21 +106,19 @@ pub async fn serve<S: HttpService>(
             () = &mut stopping => break,
         }
     }
-    // Clients that the kernel has already connected are owed an answer; closing the listener would reset them.
-    while let Ok(slot) = Arc::clone(&slots).try_acquire_owned() {
-        match listener.accept().now_or_never() {
-            Some(Ok((stream, _))) => drop(start(stream, slot)),
-            Some(Err(_)) | None => break,
+    let rest = async {
+        // Clients that the kernel has already connected are owed an answer; closing the listener would reset them.
+        // Unconstrained, or tokio would feign an empty queue after a hundred.
+        while let Some(Ok((stream, _))) = tokio::task::unconstrained(listener.accept()).now_or_never() {
+            drop(start(stream, slots.acquire().await));
         }
-    }
-    drop(listener);
-
-    let still_open = || all_slots as usize - slots.available_permits();
-    let connections = still_open();
-    if tokio::time::timeout(shutdown_timeout, slots.acquire_many(all_slots)).await.is_ok() {
-        tracing::info!(connections, "stopped: every request was answered");
+        drop(listener);
+        slots.all_free().await;
+    };
+    if tokio::time::timeout(shutdown_timeout, rest).await.is_ok() {
+        tracing::info!("stopped: every connection has ended");
     } else {
-        tracing::warn!(connections, cut = still_open(), "stopped: the shutdown timeout cut connections off");
+        tracing::warn!(connections = slots.taken(), "stopped: the shutdown timeout cut connections off");
     }
     Ok(())
 }
@@ -139,25 +140,4 @@ async fn accept(listener: &TcpListener) -> TcpStream {
             }
         }
     }
-}
-
-/// As many connections as were asked for, or as the process may have descriptors for. Systems start processes with a
-/// soft limit far below the hard one, for the sake of programs that predate poll; it is raised as far as need be.
-fn connection_limit(wanted: usize) -> usize {
-    /// Standard streams, the listener, the runtime's own, a scrape's open files.
-    const RESERVED: u64 = 32;
-    let limit = getrlimit(Resource::Nofile);
-    let needed = wanted as u64 + RESERVED;
-    let allowed = limit.maximum.map_or(needed, |hard| hard.min(needed));
-    let raised = limit.current.is_none_or(|soft| soft >= allowed)
-        || setrlimit(Resource::Nofile, Rlimit { current: Some(allowed), ..limit }).is_ok();
-    let descriptors = if raised { allowed } else { limit.current.unwrap_or(allowed) };
-    let possible = usize::try_from(descriptors.saturating_sub(RESERVED)).unwrap_or(usize::MAX).max(1);
-    if possible < wanted {
-        tracing::warn!(
-            max_connections = possible,
-            "the limit of open files is too low for --max-connections {wanted}; `ulimit -n` raises it"
-        );
-    }
-    possible
 }

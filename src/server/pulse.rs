@@ -17,7 +17,7 @@ pub(super) struct Pulse {
     changed: AtomicU64,
     /// Whether bytes of a head have come, and no request yet.
     reading_head: AtomicBool,
-    /// Requests whose answers are being made.
+    /// Requests whose answers are being made, or on HTTP/2 wait to be taken.
     in_flight: AtomicU32,
 }
 
@@ -26,7 +26,9 @@ pub(super) struct Pulse {
 pub(super) enum Expired {
     /// Its request's head did not arrive.
     Head,
-    /// It has not sent a request for a long time, or does not read its answers.
+    /// It does not take its answer.
+    Answer,
+    /// It has not sent a request for a long time.
     Idle,
 }
 
@@ -54,11 +56,12 @@ impl Pulse {
 
     /// A request's head is complete.
     pub(super) fn request_began(&self) {
+        self.mark();
         self.in_flight.fetch_add(1, Relaxed);
         self.reading_head.store(false, Relaxed);
     }
 
-    /// A request's answer is made, or it was given up.
+    /// A request's answer is made, on HTTP/2 also taken, or it was given up.
     pub(super) fn request_ended(&self) {
         self.mark();
         self.in_flight.fetch_sub(1, Relaxed);
@@ -69,16 +72,21 @@ impl Pulse {
         self.reading_head.load(Relaxed)
     }
 
-    /// When the client's time is up, and for what; no time while an answer is being made, which has a bound of its own.
-    pub(super) fn deadline(&self, limits: &Limits) -> Option<(Instant, Expired)> {
-        if self.in_flight.load(Relaxed) > 0 {
-            return None;
-        }
+    /// When the client's time is up, and for what. Silence is borne for less long where slots are scarce.
+    ///
+    /// What comes in one piece with a request, or while it is being answered, begins no head: a client that says half
+    /// of its next request in that way and no more counts as silent.
+    pub(super) fn deadline(&self, limits: &Limits, slots_are_scarce: bool) -> (Instant, Expired) {
         let since = self.opened + Duration::from_millis(self.changed.load(Relaxed));
-        Some(if self.is_reading_head() {
+        if self.in_flight.load(Relaxed) > 0 {
+            // The answer is made within the request timeout; it is given the same again to be taken.
+            (since + 2 * limits.request_timeout, Expired::Answer)
+        } else if self.is_reading_head() {
             (since + limits.header_timeout, Expired::Head)
+        } else if slots_are_scarce {
+            (since + limits.header_timeout.min(limits.idle_timeout), Expired::Idle)
         } else {
             (since + limits.idle_timeout, Expired::Idle)
-        })
+        }
     }
 }

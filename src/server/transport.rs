@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
+use super::connection::LAST_WORD;
 use super::pulse::Pulse;
+use crate::error::Refusal;
 
 /// What an HTTP/2 client with prior knowledge says first (RFC 9113, section 3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -17,11 +20,27 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Room for a read before there is a parser: most heads fit into one.
 const FIRST_READ_BYTES: usize = 1024;
 
+/// A head that is longer than this, and not yet whole, needs a permit to be read on.
+const SHORT_HEAD_BYTES: usize = 2048;
+
+/// hyper's own limit.
+const MAX_HEADERS: usize = 100;
+
 /// Which HTTP a client speaks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Version {
     Http1,
     Http2,
+}
+
+/// How a connection begins.
+pub(super) enum Opening {
+    /// With a request, or an HTTP/2 preface.
+    Speaks(Version),
+    /// With something that is no request.
+    Refused(Refusal),
+    /// With the client's leaving.
+    Left,
 }
 
 /// A stream that gives its first bytes again, and tells the pulse when an HTTP/1 client sends more. Between an HTTP/2
@@ -38,46 +57,73 @@ impl Transport {
         Self { stream, first_bytes: BytesMut::new(), version: Version::Http1, pulse }
     }
 
-    /// Reads until the client's version is known, and on HTTP/1 until its first head is whole, wrong, or longer than
-    /// `max_head_bytes`: the parser, with its 16 KiB of buffers, is for clients that have something to ask.
-    ///
-    /// `None` where the client left without a word.
-    pub(super) async fn first_head(&mut self, max_head_bytes: usize) -> io::Result<Option<Version>> {
+    /// Reads until the client's version is known, and on HTTP/1 until its first head is whole: the parser, with its 16
+    /// KiB of buffers, is for clients that have something to ask. Can be called again after it has been given up.
+    pub(super) async fn first_head(&mut self, max_bytes: usize, long_heads: &Semaphore) -> io::Result<Opening> {
+        let mut long_head = None;
+        let mut is_first_read = true;
         loop {
             self.stream.readable().await?;
+            let known = self.first_bytes.len();
+            if known >= SHORT_HEAD_BYTES && long_head.is_none() {
+                long_head = Some(long_heads.acquire().await.expect("the semaphore stays open"));
+            }
             self.first_bytes.reserve(FIRST_READ_BYTES);
             match self.stream.try_read_buf(&mut self.first_bytes) {
-                Ok(0) if self.first_bytes.is_empty() => return Ok(None),
-                Ok(0) => return Ok(Some(Version::Http1)),
-                Ok(_) if self.first_bytes.starts_with(HTTP2_PREFACE) => {
-                    self.version = Version::Http2;
-                    return Ok(Some(Version::Http2));
-                }
-                Ok(_) if HTTP2_PREFACE.starts_with(&self.first_bytes) => {}
-                Ok(_) if self.first_bytes.len() < max_head_bytes && is_partial_head(&self.first_bytes) => {}
-                Ok(_) => return Ok(Some(Version::Http1)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(0) => return Ok(Opening::Left),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(error) => return Err(error),
+            }
+            if self.first_bytes.starts_with(HTTP2_PREFACE) {
+                self.version = Version::Http2;
+                return Ok(Opening::Speaks(Version::Http2));
+            }
+            if HTTP2_PREFACE.starts_with(&self.first_bytes) {
+                continue;
+            }
+            // A head ends with a line, so that bytes without an end of a line leave it as unfinished as it was.
+            if is_first_read || self.first_bytes[known..].contains(&b'\n') {
+                is_first_read = false;
+                if let Some(opening) = judge(&self.first_bytes, max_bytes) {
+                    return Ok(opening);
+                }
+            }
+            if self.first_bytes.len() > max_bytes {
+                return Ok(Opening::Refused(Refusal::HeadTooLarge));
             }
         }
     }
 
-    /// Sends what fits into the socket's buffer at once, to a client that has begun a request: a last word that is
-    /// not waited for.
-    pub(super) fn try_last_word(&self, bytes: &[u8]) {
-        let _ = self.stream.try_write(bytes);
+    /// Whether the client has not said a word yet.
+    pub(super) fn is_silent(&self) -> bool {
+        self.first_bytes.is_empty()
     }
 
-    /// Whether the client has sent anything that the parser has not seen.
-    pub(super) fn has_first_bytes(&self) -> bool {
-        !self.first_bytes.is_empty()
+    /// Sends a client its last answer and closes. What the client still sends is taken for a moment: closing on unread
+    /// bytes is a reset, which can overtake the answer.
+    pub(super) async fn last_word(mut self, bytes: &[u8]) {
+        self.first_bytes = BytesMut::new();
+        let farewell = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.shutdown().await?;
+            tokio::io::copy(&mut self.stream, &mut tokio::io::sink()).await
+        };
+        // The client may be gone, which is what is wanted of it.
+        let _ = tokio::time::timeout(LAST_WORD, farewell).await;
     }
 }
 
-/// Whether more bytes could make this a request's head.
-fn is_partial_head(bytes: &[u8]) -> bool {
-    let mut headers = [httparse::EMPTY_HEADER; 100];
-    matches!(httparse::Request::new(&mut headers).parse(bytes), Ok(httparse::Status::Partial))
+/// What the bytes amount to; nothing yet where more could make them a head.
+fn judge(bytes: &[u8], max_bytes: usize) -> Option<Opening> {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    match httparse::Request::new(&mut headers).parse(bytes) {
+        Ok(httparse::Status::Complete(length)) if length > max_bytes => Some(Opening::Refused(Refusal::HeadTooLarge)),
+        Ok(httparse::Status::Complete(_)) => Some(Opening::Speaks(Version::Http1)),
+        Ok(httparse::Status::Partial) => None,
+        Err(httparse::Error::TooManyHeaders) => Some(Opening::Refused(Refusal::HeadTooLarge)),
+        Err(_) => Some(Opening::Refused(Refusal::BrokenHead)),
+    }
 }
 
 impl AsyncRead for Transport {
