@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::builder::{RangedU64ValueParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, Parser, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 /// What `--help` says after the settings.
 const AFTER_HELP: &str = "\
@@ -24,11 +24,11 @@ Examples:
 #[command(name = "shopfront", version, after_help = AFTER_HELP, max_term_width = 100)]
 pub struct Config {
     /// Address and port to listen on; port 0 takes a free one and logs it
-    #[arg(long, env = "SHOPFRONT_ADDRESS", value_name = "IP:PORT", default_value = "0.0.0.0:9898")]
+    #[arg(long, env = "SHOPFRONT_ADDRESS", value_name = "IP:PORT", value_parser = socket_address, default_value = "0.0.0.0:9898")]
     pub address: SocketAddr,
 
     /// What `/` shows of the environment variables
-    #[arg(long, env = "SHOPFRONT_ENVIRONMENT", value_enum, value_name = "MODE", default_value_t = EnvironmentMode::Redacted)]
+    #[arg(long, env = "SHOPFRONT_ENVIRONMENT", value_enum, ignore_case = true, value_name = "MODE", default_value_t = EnvironmentMode::Redacted)]
     pub environment: EnvironmentMode,
 
     /// This machine's public address for `/`, or `imds` to ask the EC2 metadata service once
@@ -46,11 +46,11 @@ pub struct Config {
     pub imds_endpoint: SocketAddr,
 
     /// How much to log
-    #[arg(long, env = "SHOPFRONT_LOG_LEVEL", value_enum, value_name = "LEVEL", default_value_t = LogLevel::Info)]
+    #[arg(long, env = "SHOPFRONT_LOG_LEVEL", value_enum, ignore_case = true, value_name = "LEVEL", default_value_t = LogLevel::Info)]
     pub log_level: LogLevel,
 
     /// How log lines are written
-    #[arg(long, env = "SHOPFRONT_LOG_FORMAT", value_enum, value_name = "FORMAT", default_value_t = LogFormat::Text)]
+    #[arg(long, env = "SHOPFRONT_LOG_FORMAT", value_enum, ignore_case = true, value_name = "FORMAT", default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 
     /// Time the lifecycle gives clients to leave
@@ -172,8 +172,17 @@ fn http_endpoint(text: &str) -> Result<SocketAddr, &'static str> {
     address.ok_or("expected http://IP or http://IP:PORT")
 }
 
+fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "expected IP:PORT, such as 127.0.0.1:9898 or [::]:9898")
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 500ms, 5s or 2m"))
+    const LONGEST: Duration = Duration::from_hours(24);
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration <= LONGEST => Ok(duration),
+        Ok(_) => Err("must be a day at most".to_owned()),
+        Err(_) => Err("expected a duration, such as 500ms, 5s or 2m".to_owned()),
+    }
 }
 
 fn positive_duration(text: &str) -> Result<Duration, String> {
@@ -195,7 +204,10 @@ impl Config {
     /// Where they cannot be used, or ask for help, prints what is to be said and returns the exit code: 2 for bad
     /// use, 0 for help.
     pub fn from_args() -> Result<Self, ExitCode> {
-        Self::try_parse().map_err(|error| {
+        // A variable that is set to nothing, as templates leave behind, is a variable that is not set.
+        let is_blank = |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+        let command = Self::command().mut_args(|arg| if is_blank(&arg) { arg.env(None::<&str>) } else { arg });
+        command.try_get_matches().and_then(|matches| Self::from_arg_matches(&matches)).map_err(|error| {
             if error.kind() == ErrorKind::ValueValidation || error.kind() == ErrorKind::InvalidValue {
                 eprintln!("error: {}", BadValue(&error));
             } else {
@@ -232,7 +244,10 @@ impl fmt::Display for BadValue<'_> {
         if let Some(source) = std::error::Error::source(self.0) {
             write!(f, ": {source}")?;
         } else if let Some(ContextValue::Strings(valid)) = self.0.get(ContextKind::ValidValue) {
-            write!(f, ": choose one of {}", valid.join(", "))?;
+            match valid.as_slice() {
+                [] => write!(f, ": a value is missing")?,
+                valid => write!(f, ": choose one of {}", valid.join(", "))?,
+            }
         }
         Ok(())
     }

@@ -80,7 +80,7 @@ impl Refusal {
     /// What the client can do about it. Nothing of the request is repeated: what is not echoed cannot be injected.
     fn message(self) -> &'static str {
         match self {
-            Self::NotFound => "nothing is here; try /, /metrics, /healthz, /readyz or /version",
+            Self::NotFound => "nothing is here; try /, /metrics, /healthz, /readyz, /version or /activity",
             Self::MethodNotAllowed => "this path answers GET and HEAD",
             Self::TooSlow => "the request took longer than --request-timeout allows; send it faster",
             Self::BodyTooLarge => "the body is longer than --max-body-bytes allows; no endpoint needs one",

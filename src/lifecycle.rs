@@ -69,7 +69,8 @@ impl Lifecycle {
     pub async fn drain_on_signal(self, mut signals: Signals, delay: Duration) {
         let signal = signals.next().await;
         self.advance(Phase::Draining);
-        tracing::info!(signal, delay = ?delay, "draining: readiness fails, requests are served; a second signal ends it");
+        let readable = humantime::format_duration(delay);
+        tracing::info!(signal, delay = %readable, "draining: requests are served; a second signal ends the delay");
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
             _ = signals.next() => {}

@@ -281,7 +281,8 @@ fn a_bad_setting_is_named_by_flag_and_variable() {
         ("--environment", "SHOPFRONT_ENVIRONMENT", "some"),
         ("--external-ip", "SHOPFRONT_EXTERNAL_IP", "here"),
         ("--max-connections", "SHOPFRONT_MAX_CONNECTIONS", "0"),
-        ("--max-body-bytes", "SHOPFRONT_MAX_BODY_BYTES", ""),
+        ("--drain-delay", "SHOPFRONT_DRAIN_DELAY", "10000y"),
+        ("--max-body-bytes", "SHOPFRONT_MAX_BODY_BYTES", "1k"),
     ] {
         for (code, message) in [refused(&[flag, value], &[]), refused(&[], &[(variable, value)])] {
             assert_eq!(code, Some(2), "{message}");
@@ -289,6 +290,19 @@ fn a_bad_setting_is_named_by_flag_and_variable() {
             assert_eq!(message.lines().count(), 1, "{message}");
         }
     }
+}
+
+#[test]
+fn a_flag_without_its_value_is_named() {
+    let (code, message) = refused(&["--address"], &[]);
+    assert_eq!(code, Some(2));
+    assert!(message.contains("--address") && message.contains("a value is missing"), "{message}");
+}
+
+#[tokio::test]
+async fn a_variable_set_to_nothing_is_not_set() {
+    let server = Server::start_with(&[], &[("SHOPFRONT_EXTERNAL_IP", ""), ("SHOPFRONT_LOG_LEVEL", "")]).await;
+    assert!(!server.get("/").await.contains("external_ip"));
 }
 
 #[test]

@@ -103,6 +103,7 @@ impl<S: HttpService> Connections<S> {
     /// Tells a client why its request's head is not taken, and counts it.
     async fn refuse(&self, transport: Transport, refusal: Refusal) {
         self.metrics.observe_broken_head(refusal.status());
+        tracing::debug!(status = refusal.status().as_u16(), ?refusal, "a connection began with no request");
         transport.last_word(refusal.last_word().as_bytes()).await;
     }
 
