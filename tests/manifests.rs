@@ -258,6 +258,18 @@ fn the_image_stands_in_one_place() {
 }
 
 #[test]
+fn the_readme_s_commands_find_what_they_change() {
+    let readme = include_str!("../README.md");
+    for word in readme.split(|c: char| !c.is_ascii_alphanumeric() && !"/._-".contains(c)) {
+        if let Some(file) = word.strip_prefix("k8s/") {
+            assert!(folder().join(file).exists(), "k8s/{file}");
+        }
+    }
+    assert!(readme.contains("s|image: shopfront:1.0|") && text("shopfront.yml").contains("image: shopfront:1.0 "));
+    assert!(readme.contains(r"s/\[2m\]/[1m]/") && text("custom-metrics-config.yaml").matches("[2m]").count() == 1);
+}
+
+#[test]
 fn the_adapter_makes_the_hpa_s_metric_of_the_code_s_counter() {
     let config: ConfigMap = object("custom-metrics-config.yaml", "ConfigMap");
     let config: Value = serde_saphyr::from_str(&config.data.unwrap()["config.yaml"]).unwrap();
