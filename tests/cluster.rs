@@ -72,8 +72,8 @@ async fn the_manifests_scale_from_one_pod_to_three_and_back_and_lose_nothing() {
 /// The steps of issue 4's proof, in its order.
 async fn tell(run: &Run) {
     let observer = run.install().await;
-    run.the_metric_is_there(&observer).await;
-    run.the_apis_answer().await;
+    let (metric, ()) = tokio::join!(run.the_metric_comes(&observer), run.the_apis_answer());
+    run.the_metric_came_in_time(&metric);
     run.an_idle_pod_reads_zero(&observer).await;
     let entrance = run.the_load_balancer_answers().await;
     let ramp = run.three_pods_come(&observer).await;

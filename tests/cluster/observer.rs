@@ -27,6 +27,8 @@ pub struct Sample {
     pub value: Option<f64>,
     /// The replicas that the HPA wants.
     pub wanted: u64,
+    /// The replicas that the HPA last counted.
+    pub current: u64,
     /// All pods, those included that are about to leave.
     pub pods: Vec<String>,
     /// Pods that take requests.
@@ -134,6 +136,7 @@ async fn sample(api: &Api) -> Option<Sample> {
         at: Instant::now(),
         value: value.map(quantity),
         wanted: hpa["status"]["desiredReplicas"].as_u64().unwrap_or(0),
+        current: hpa["status"]["currentReplicas"].as_u64().unwrap_or(0),
         ready: pods.iter().filter(|pod| is_ready(pod)).map(name).collect(),
         pods: pods.iter().map(name).collect(),
     })
