@@ -10,6 +10,8 @@ mod faults;
 mod kubectl;
 #[path = "cluster/observer.rs"]
 mod observer;
+#[path = "cluster/ramp.rs"]
+mod ramp;
 #[path = "cluster/settings.rs"]
 mod settings;
 #[path = "cluster/steps.rs"]

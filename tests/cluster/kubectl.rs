@@ -74,7 +74,7 @@ impl Kubectl {
     /// Runs what succeeds sooner or later, and shows it then.
     pub async fn eventually(&self, bound: Duration, arguments: &str, done: impl Fn(&str) -> bool) -> String {
         let asked = Instant::now();
-        let mut turns = tokio::time::interval(Duration::from_millis(500));
+        let mut turns = tokio::time::interval(Duration::from_secs(1));
         loop {
             turns.tick().await;
             let answer = self.attempt(arguments, "").await;

@@ -12,17 +12,13 @@ use crate::transcript::Transcript;
 use crate::workload::{Workload, patiently, sum_of};
 
 /// Prometheus' interval, from the `ServiceMonitor`.
-const SCRAPE: Duration = Duration::from_secs(5);
+pub const SCRAPE: Duration = Duration::from_secs(5);
 
 /// How often the adapter lists its series.
 const RELIST: Duration = Duration::from_mins(1);
 
 /// What a busy machine may add to a step: scheduling, rounding to whole samples.
-const SLACK: Duration = Duration::from_secs(5);
-
-/// Requests a second of each pod that the HPA aims at, and the tolerance within which it does nothing.
-const TARGET: f64 = 2.0;
-const TOLERANCE: f64 = 1.1;
+pub const SLACK: Duration = Duration::from_secs(5);
 
 /// The proof asks for so many answers to keep-alive clients.
 const KEEP_ALIVE_ANSWERS: u64 = 25_000;
@@ -60,7 +56,7 @@ impl Run {
     }
 
     /// The window of the rate that the HPA reads, as the manifests have it.
-    fn window(&self) -> Duration {
+    pub fn window(&self) -> Duration {
         match self.settings.scaler {
             Scaler::Adapter => Duration::from_mins(2),
             Scaler::Keda => Duration::from_mins(1),
@@ -127,7 +123,7 @@ impl Run {
             Scaler::Adapter => (
                 "v1beta1.custom.metrics.k8s.io",
                 "/apis/custom.metrics.k8s.io/v1beta1/",
-                [
+                vec![
                     format!(
                         "/apis/custom.metrics.k8s.io/v1beta1/namespaces/{NAMESPACE}/pods/*/http_requests_per_second"
                     ),
@@ -140,7 +136,7 @@ impl Run {
             Scaler::Keda => {
                 let of = "labelSelector=scaledobject.keda.sh%2Fname%3Dshopfront-scaledobject";
                 let path = format!("/apis/external.metrics.k8s.io/v1beta1/namespaces/{NAMESPACE}/s0-prometheus?{of}");
-                ("v1beta1.external.metrics.k8s.io", "/apis/external.metrics.k8s.io/v1beta1", [path.clone(), path])
+                ("v1beta1.external.metrics.k8s.io", "/apis/external.metrics.k8s.io/v1beta1", vec![path])
             }
         };
         for service in [mine, "v1beta1.metrics.k8s.io"] {
@@ -241,80 +237,6 @@ impl Run {
         self.transcript.command(&format!("curl {url}/metrics | grep ^http_requests_total"), &counted.join("\n"));
         assert!(counted.iter().any(|line| line.contains("path=\"root\"")), "{metrics}");
         forward.is_none().then_some(entrance)
-    }
-
-    pub async fn three_pods_come(&self, observer: &Observer) -> Instant {
-        self.transcript.step("4. ten requests a second, and three pods");
-        // Until the rolling restart is over.
-        self.ramp(observer, self.window(), 150).await
-    }
-
-    /// The same once more: the adapter by its documented change, KEDA as it is.
-    pub async fn with_a_window_of_one_minute(&self, observer: &Observer) {
-        if self.settings.scaler == Scaler::Adapter {
-            self.workload.shorten_the_window().await;
-        }
-        let quiet = |sample: &Sample| sample.value.is_some_and(|value| value.abs() < f64::EPSILON);
-        observer.until("the HPA reads 0 again", self.window() + Duration::from_mins(2), quiet).await;
-        self.ramp(observer, Duration::from_mins(1), 340).await;
-    }
-
-    /// The load, the steps to three ready pods, and what each of them serves.
-    pub async fn ramp(&self, observer: &Observer, window: Duration, seconds: u32) -> Instant {
-        let before = self.workload.counted(&observer.now().pods).await.iter().sum::<f64>();
-        let start = self.workload.start_load(seconds, observer).await;
-        let bound = 2 * window + Duration::from_mins(1);
-        let mut steps = Vec::new();
-        for pods in [2, 3] {
-            let wanted = observer.until("the HPA wants more", bound, |sample| sample.wanted >= pods).await;
-            steps.push((pods, wanted));
-        }
-        let all = observer.until("three pods are ready", bound, |sample| sample.ready.len() == 3).await;
-        let took = all.at - start;
-        let rate =
-            (self.workload.counted(&all.ready).await.iter().sum::<f64>() - before) / start.elapsed().as_secs_f64();
-        observer.show(&self.transcript, start);
-        self.transcript.say(format_args!("\n{rate:.1} requests a second, window {} s", window.as_secs()));
-        self.transcript.say("| pods | wanted after | ready after | floor | one scrape and one HPA period more |");
-        self.transcript.say("|---|---|---|---|---|");
-        let history = observer.since(start);
-        for (pods, wanted) in steps {
-            let after = (wanted.at - start).as_secs_f64();
-            let is_ready = |sample: &&Sample| sample.ready.len() >= usize::try_from(pods).expect("a small number");
-            let ready = history.iter().find(is_ready).expect("three were ready").at - start;
-            // From one pod, or from two that the load is shared by.
-            let floor =
-                f64::from(u32::try_from(pods - 1).expect("a small number")) * TARGET * TOLERANCE * window.as_secs_f64()
-                    / rate;
-            let most = floor + (SCRAPE + HPA_PERIOD).as_secs_f64();
-            self.transcript.say(format_args!(
-                "| {pods} | {after:.1} s | {:.1} s | {floor:.1} s | {most:.1} s |",
-                ready.as_secs_f64()
-            ));
-            assert!(after <= most + SLACK.as_secs_f64(), "the HPA was late");
-        }
-        self.transcript.say(format_args!("three ready pods after {:.1} s", took.as_secs_f64()));
-        if window == Duration::from_mins(1) {
-            assert!(took <= Duration::from_secs(45), "with a window of a minute, three pods are ready in 45 s");
-        }
-        self.shares(&all.ready).await;
-        start
-    }
-
-    async fn shares(&self, pods: &[String]) {
-        let before = self.workload.counted(pods).await;
-        let served = patiently("the load goes on", Duration::from_mins(1), async || {
-            let now = self.workload.counted(pods).await;
-            let served: Vec<_> = now.iter().zip(&before).map(|(now, before)| now - before).collect();
-            (served.iter().sum::<f64>() >= 150.0).then_some(served)
-        })
-        .await;
-        let sum: f64 = served.iter().sum();
-        for (pod, count) in pods.iter().zip(&served) {
-            self.transcript.say(format_args!("{pod} serves {:.0} % of it", 100.0 * count / sum));
-            // A third each, chosen at random for each connection: a sixth is four standard deviations away.
-            assert!(*count > sum / 6.0, "{pod} has no share");
-        }
     }
 
     pub fn crowd(entrance: &Entrance, path: &'static str) -> [(&'static str, Clients); 2] {

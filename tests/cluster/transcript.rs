@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// Lines of an output that tell enough of it.
-const SHOWN: usize = 24;
+const SHOWN: usize = 30;
 
 #[derive(Clone)]
 pub struct Transcript {
