@@ -37,8 +37,7 @@ async fn the_manifests_scale_from_one_pod_to_three_and_back_and_lose_nothing() {
         return;
     };
     let transcript = Transcript::create(&settings.transcript);
-    let mut workload = Workload::prepare(&settings, transcript.clone()).await;
-    workload.save_adapter_config().await;
+    let workload = Workload::prepare(&settings, transcript.clone()).await;
     let run = Run::new(settings, workload);
 
     // Whatever happens in between, the cluster is left as it was found: a task's panic stays in it.

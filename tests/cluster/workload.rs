@@ -16,13 +16,12 @@ pub struct Workload {
     pub api: Api,
     pub transcript: Transcript,
     scaler: Scaler,
+    /// `k8s/`, and beside it what kube-prometheus shipped as the adapter's configuration.
     folder: tempfile::TempDir,
-    /// kube-prometheus' own configuration of the adapter, in a file that `kubectl replace` takes.
-    saved: bool,
 }
 
 impl Workload {
-    /// Copies `k8s/`, with the image's name set as README.md says.
+    /// Copies `k8s/`, with the image's name set as README.md says, and the adapter's configuration as it is.
     pub async fn prepare(settings: &Settings, transcript: Transcript) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("k8s"), &folder.path().join("k8s"));
@@ -38,15 +37,12 @@ impl Workload {
             "the namespace {NAMESPACE} is there already: this test would delete it; \
              kubectl delete -k k8s --ignore-not-found, and give adapter-config back as README.md says"
         );
-        Self { kubectl, api, transcript, scaler: settings.scaler, folder, saved: false }
-    }
-
-    /// Keeps what kube-prometheus shipped.
-    pub async fn save_adapter_config(&mut self) {
-        let config = self.kubectl.quietly("-n monitoring get configmap adapter-config -o yaml").await;
-        std::fs::write(self.folder.path().join("adapter-config.bak"), config).expect("the copy can be written");
-        self.transcript.command("kubectl -n monitoring get configmap adapter-config -o yaml > adapter-config.bak", "");
-        self.saved = true;
+        if settings.scaler == Scaler::Adapter {
+            let config = kubectl.quietly("-n monitoring get configmap adapter-config -o yaml").await;
+            std::fs::write(folder.path().join("adapter-config.bak"), config).expect("the copy can be written");
+            transcript.command("kubectl -n monitoring get configmap adapter-config -o yaml > adapter-config.bak", "");
+        }
+        Self { kubectl, api, transcript, scaler: settings.scaler, folder }
     }
 
     /// Every manifest, as the API server would take it.
@@ -207,12 +203,9 @@ impl Workload {
         match self.scaler {
             Scaler::Adapter => {
                 outcomes.push(kubectl("delete -k k8s --ignore-not-found --timeout 3m").await);
-                if self.saved {
-                    outcomes.push(kubectl("replace --force -f adapter-config.bak").await);
-                    outcomes.push(kubectl("-n monitoring rollout restart deployment prometheus-adapter").await);
-                    outcomes
-                        .push(kubectl("-n monitoring rollout status deployment prometheus-adapter --timeout 3m").await);
-                }
+                outcomes.push(kubectl("replace --force -f adapter-config.bak").await);
+                outcomes.push(kubectl("-n monitoring rollout restart deployment prometheus-adapter").await);
+                outcomes.push(kubectl("-n monitoring rollout status deployment prometheus-adapter --timeout 3m").await);
             }
             Scaler::Keda => {
                 outcomes.push(kubectl("delete -k k8s/keda --ignore-not-found --timeout 3m").await);
