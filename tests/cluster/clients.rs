@@ -105,7 +105,8 @@ async fn client(
             }
             Err(error) => {
                 tally.lost += 1;
-                *tally.causes.entry(error.to_string()).or_default() += 1;
+                let cause = error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
+                *tally.causes.entry(cause).or_default() += 1;
             }
         }
     }
