@@ -1,0 +1,86 @@
+//! The manifests on a real cluster: from 1 to 3 pods and back, with nothing lost.
+//!
+//! Switched on by `SHOPFRONT_TEST_KUBECONFIG`; README.md says with which other variables.
+
+#[path = "cluster/clients.rs"]
+mod clients;
+#[path = "cluster/faults.rs"]
+mod faults;
+#[path = "cluster/kubectl.rs"]
+mod kubectl;
+#[path = "cluster/observer.rs"]
+mod observer;
+#[path = "cluster/ramp.rs"]
+mod ramp;
+#[path = "cluster/settings.rs"]
+mod settings;
+#[path = "cluster/steps.rs"]
+mod steps;
+#[path = "cluster/transcript.rs"]
+mod transcript;
+#[path = "cluster/workload.rs"]
+mod workload;
+
+use settings::Settings;
+use steps::Run;
+use tokio::task::LocalSet;
+use transcript::Transcript;
+use workload::Workload;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_manifests_scale_from_one_pod_to_three_and_back_and_lose_nothing() {
+    let Some(settings) = Settings::from_environment() else {
+        println!(
+            "not run: it needs a cluster with kube-prometheus. SHOPFRONT_TEST_KUBECONFIG names its kubeconfig, \
+             SHOPFRONT_TEST_IMAGE the image as the cluster pulls it; README.md, \"On Kubernetes\", tells the rest"
+        );
+        return;
+    };
+    let transcript = Transcript::create(&settings.transcript);
+    let workload = Workload::prepare(&settings, transcript.clone()).await;
+    let run = Run::new(settings, workload);
+
+    // Whatever happens in between, the cluster is left as it was found: a task's panic stays in it.
+    let tasks = LocalSet::new();
+    let mut story = tasks.spawn_local({
+        let run = run.clone();
+        async move { tell(&run).await }
+    });
+    let told = tasks
+        .run_until(async {
+            tokio::select! {
+                told = &mut story => told,
+                _ = tokio::signal::ctrl_c() => {
+                    story.abort();
+                    story.await
+                }
+            }
+        })
+        .await;
+    transcript.step("7. nothing is left behind");
+    let removed = run.workload.remove().await;
+    if let Err(error) = told {
+        transcript.say(format_args!("failed: {error}"));
+        if error.is_panic() {
+            std::panic::resume_unwind(error.into_panic());
+        }
+        panic!("interrupted");
+    }
+    assert_eq!(removed, Ok(()), "something is left behind");
+    transcript.step("passed");
+}
+
+/// The steps of issue 4's proof, in its order.
+async fn tell(run: &Run) {
+    let observer = run.install().await;
+    let (metric, ()) = tokio::join!(run.the_metric_comes(&observer), run.the_apis_answer());
+    run.the_metric_came_in_time(&metric);
+    run.an_idle_pod_reads_zero(&observer).await;
+    let entrance = run.the_load_balancer_answers().await;
+    let ramp = run.three_pods_come(&observer).await;
+    run.a_rolling_restart_loses_nothing(&observer, entrance.as_ref()).await;
+    run.one_pod_is_left(&observer, entrance.as_ref(), ramp).await;
+    if !run.settings.quick {
+        run.faults_heal(&observer, entrance.as_ref()).await;
+    }
+}
