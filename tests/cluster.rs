@@ -57,6 +57,9 @@ async fn the_manifests_scale_from_one_pod_to_three_and_back_and_lose_nothing() {
             }
         })
         .await;
+    if told.is_err() {
+        run.workload.show_what_is_there().await;
+    }
     transcript.step("7. nothing is left behind");
     let removed = run.workload.remove().await;
     if let Err(error) = told {

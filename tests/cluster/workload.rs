@@ -192,6 +192,16 @@ impl Workload {
         answers
     }
 
+    /// For whoever has to find out why a step failed.
+    pub async fn show_what_is_there(&self) {
+        self.transcript.step("what there is after a failure");
+        for question in ["describe hpa", "get pods -o wide", "events --types Warning"] {
+            let question = format!("-n {NAMESPACE} {question}");
+            let answer = self.kubectl.attempt(&question, "").await.unwrap_or_else(|error| error);
+            self.transcript.command(&format!("kubectl {question}"), &answer);
+        }
+    }
+
     /// Takes everything off the cluster, gives kube-prometheus its configuration back, and says what is still there.
     pub async fn remove(&self) -> Result<(), String> {
         let kubectl = async |arguments: &str| {
