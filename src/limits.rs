@@ -81,9 +81,14 @@ where
     }
     let (parts, body) = request.into_parts();
     if !body.is_end_stream() {
-        http_body_util::Limited::new(body, limits.max_body_bytes).collect().await.map_err(|error| {
-            if error.is::<LengthLimitError>() { Refusal::BodyTooLarge } else { Refusal::BrokenBody }
-        })?;
+        let mut body = http_body_util::Limited::new(body, limits.max_body_bytes);
+        while let Some(frame) = body.frame().await {
+            frame.map_err(
+                |error| {
+                    if error.is::<LengthLimitError>() { Refusal::BodyTooLarge } else { Refusal::BrokenBody }
+                },
+            )?;
+        }
     }
     Ok(Request::from_parts(parts, Body::empty()))
 }
