@@ -18,6 +18,12 @@ impl Format {
     /// no header, where it accepts anything, or where it accepts nothing that there is: an answer in another form
     /// helps a person more than a 406 (RFC 9110, section 12.5.1, leaves both open).
     pub fn accepted(headers: &HeaderMap) -> Self {
+        let mut values = headers.get_all(ACCEPT).iter();
+        if let (first, None) = (values.next(), values.next())
+            && first.is_none_or(|value| value == "*/*")
+        {
+            return Self::Yaml;
+        }
         let mut best = (0.0, Self::Yaml);
         for value in headers.get_all(ACCEPT) {
             for range in value.to_str().unwrap_or_default().split(',') {
@@ -64,6 +70,14 @@ impl Format {
 /// How a short HTML document begins.
 pub const HTML_HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
     <meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"color-scheme\" content=\"light dark\">\n";
+
+impl<S: Sync> axum::extract::FromRequestParts<S> for Format {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut http::request::Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self::accepted(&parts.headers))
+    }
+}
 
 /// Escapes text for an HTML element's content or a double-quoted attribute.
 pub fn escape_html(text: &str) -> String {

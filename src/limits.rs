@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -48,27 +49,28 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let Self { limits, mut routes } = self.clone();
-        Box::pin(async move {
-            let answer = async {
-                match admit(request, limits).await {
-                    Ok(request) => routes.call(request).await,
-                    Err(refusal) => Ok(refusal.into_response()),
-                }
-            };
-            let answer = tokio::time::timeout(limits.request_timeout, answer).await;
-            answer.unwrap_or_else(|_elapsed| Ok(Refusal::TooSlow.into_response()))
-        })
+        let Limits { request_timeout, max_body_bytes, .. } = self.limits;
+        if let Err(refusal) = admit(&request, self.limits) {
+            return Box::pin(std::future::ready(Ok(refusal.into_response())));
+        }
+        // The usual request has no body: its answer is not to wait, nor to be carried around, for one.
+        if request.body().is_end_stream() {
+            let answer = self.routes.call(request.map(|_| Body::empty()));
+            return Box::pin(in_time(request_timeout, answer));
+        }
+        let mut routes = self.routes.clone();
+        Box::pin(in_time(request_timeout, async move {
+            let (parts, body) = request.into_parts();
+            match discard(body, max_body_bytes).await {
+                Ok(()) => routes.call(Request::from_parts(parts, Body::empty())).await,
+                Err(refusal) => Ok(refusal.into_response()),
+            }
+        }))
     }
 }
 
-/// Lets a request pass, or says why not. Reads its body to the end: no endpoint wants one, but what is left unread
-/// would cost the client its connection.
-async fn admit<B>(request: Request<B>, limits: Limits) -> Result<Request<Body>, Refusal>
-where
-    B: HttpBody<Data = Bytes> + Unpin,
-    B::Error: Into<axum::BoxError>,
-{
+/// Lets a request's head pass, or says why not.
+fn admit<B: HttpBody>(request: &Request<B>, limits: Limits) -> Result<(), Refusal> {
     if request.version() == http::Version::HTTP_11 && !request.headers().contains_key(HOST) {
         return Err(Refusal::NoHost);
     }
@@ -79,16 +81,27 @@ where
     if request.body().size_hint().lower() > limits.max_body_bytes as u64 {
         return Err(Refusal::BodyTooLarge);
     }
-    let (parts, body) = request.into_parts();
-    if !body.is_end_stream() {
-        let mut body = http_body_util::Limited::new(body, limits.max_body_bytes);
-        while let Some(frame) = body.frame().await {
-            frame.map_err(
-                |error| {
-                    if error.is::<LengthLimitError>() { Refusal::BodyTooLarge } else { Refusal::BrokenBody }
-                },
-            )?;
-        }
+    Ok(())
+}
+
+/// Reads a body to its end: no endpoint wants one, but what is left unread would cost the client its connection.
+async fn discard<B>(body: B, max_bytes: usize) -> Result<(), Refusal>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: Into<axum::BoxError>,
+{
+    let mut body = http_body_util::Limited::new(body, max_bytes);
+    while let Some(frame) = body.frame().await {
+        let too_large = |error: axum::BoxError| error.is::<LengthLimitError>();
+        frame.map_err(|error| if too_large(error) { Refusal::BodyTooLarge } else { Refusal::BrokenBody })?;
     }
-    Ok(Request::from_parts(parts, Body::empty()))
+    Ok(())
+}
+
+/// The answer, or a refusal once the time is up.
+async fn in_time<F>(time: Duration, answer: F) -> Result<Response<Body>, Infallible>
+where
+    F: Future<Output = Result<Response<Body>, Infallible>>,
+{
+    tokio::time::timeout(time, answer).await.unwrap_or_else(|_elapsed| Ok(Refusal::TooSlow.into_response()))
 }

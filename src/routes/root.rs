@@ -4,16 +4,15 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
+use http::Response;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
-use http::{HeaderMap, Response};
 
 use super::{fresh, page};
 use crate::app::App;
 use crate::format::Format;
 
 /// The document as YAML, JSON, or a page that shows it together with the live request rate.
-pub async fn show(State(app): State<Arc<App>>, headers: HeaderMap) -> Response<Body> {
-    let format = Format::accepted(&headers);
+pub async fn show(State(app): State<Arc<App>>, format: Format) -> Response<Body> {
     let mut response = fresh(format, app.document(format));
     if format == Format::Html {
         let policy = HeaderValue::from_static(page::CONTENT_SECURITY_POLICY);
