@@ -4,7 +4,7 @@ WORKDIR /build
 # The C library is linked in. A target must be given for that, so that build scripts and procedural macros, which run
 # here, stay dynamic.
 ENV RUSTFLAGS="-C target-feature=+crt-static"
-# First the dependencies alone, with empty sources of our own: their layer lasts until Cargo.lock changes.
+# First the dependencies alone, with empty sources of our own: their layer lasts until these three change.
 COPY Cargo.toml Cargo.lock build.rs ./
 RUN mkdir src benches && touch src/lib.rs && echo 'fn main() {}' | tee src/main.rs > benches/http.rs \
     && cargo build --release --locked --target "$(rustc -vV | sed -n 's/host: //p')"

@@ -71,6 +71,7 @@ impl Format {
 pub const HTML_HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
     <meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"color-scheme\" content=\"light dark\">\n";
 
+/// Spares a handler the copy of all headers that it would be handed to look at one.
 impl<S: Sync> axum::extract::FromRequestParts<S> for Format {
     type Rejection = std::convert::Infallible;
 

@@ -52,14 +52,9 @@ impl Lifecycle {
         });
     }
 
-    /// Sees each later phase as it comes.
-    pub fn subscribe(&self) -> watch::Receiver<Phase> {
-        self.0.subscribe()
-    }
-
     /// Waits until the phase is `at_least` this one.
     pub async fn reached(&self, at_least: Phase) {
-        let mut phases = self.subscribe();
+        let mut phases = self.0.subscribe();
         // The sender is ours and lives as long as this borrow of it.
         let _ = phases.wait_for(|phase| *phase >= at_least).await;
     }

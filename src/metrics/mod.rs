@@ -41,7 +41,7 @@ const OTHER: Method = Method::PATCH;
 /// answer. A status that is not here would be counted as the first, which is an error of ours.
 const STATUSES: [u16; 11] = [500, 200, 400, 404, 405, 408, 413, 414, 431, 499, 503];
 
-/// `path` values: one an endpoint, and one for what no route took.
+/// `path` values: one an endpoint, and one for what no route answered.
 const PATHS: usize = Endpoint::ALL.len() + 1;
 
 /// The two instruments of one combination of labels.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use http::{HeaderMap, Response};
+use http::Response;
 use serde::Serialize;
 
 use super::document;
@@ -19,14 +19,14 @@ struct Status {
 }
 
 /// Liveness: whoever reads the answer knows that the service runs.
-pub async fn live(headers: HeaderMap) -> Response<Body> {
-    document(Format::accepted(&headers), &Status { status: "alive" })
+pub async fn live(format: Format) -> Response<Body> {
+    document(format, &Status { status: "alive" })
 }
 
 /// Readiness: 200 from the moment that connections are accepted until the service is told to stop.
-pub async fn ready(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response<Body>, Refusal> {
+pub async fn ready(State(app): State<Arc<App>>, format: Format) -> Result<Response<Body>, Refusal> {
     match app.lifecycle.phase() {
-        Phase::Ready => Ok(document(Format::accepted(&headers), &Status { status: "ready" })),
+        Phase::Ready => Ok(document(format, &Status { status: "ready" })),
         Phase::Starting | Phase::Draining | Phase::Stopping => Err(Refusal::NotReady),
     }
 }

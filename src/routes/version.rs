@@ -1,7 +1,7 @@
 //! `GET /version`: what runs here.
 
 use axum::body::Body;
-use http::{HeaderMap, Response};
+use http::Response;
 use serde::Serialize;
 
 use super::document;
@@ -15,7 +15,7 @@ struct Version {
 }
 
 /// The service's version and its compiler's.
-pub async fn show(headers: HeaderMap) -> Response<Body> {
+pub async fn show(format: Format) -> Response<Body> {
     let version = Version { compiler: COMPILER, version: env!("CARGO_PKG_VERSION") };
-    document(Format::accepted(&headers), &version)
+    document(format, &version)
 }

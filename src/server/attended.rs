@@ -58,14 +58,9 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for Attended<S> 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let beat = Some(Beat::new(&self.pulse));
         let multiplexed = request.version() == Version::HTTP_2;
-        let permit = multiplexed.then(|| Arc::clone(&self.house.unread_answers).try_acquire_owned());
-        let (permit, refused) = match permit {
-            Some(Ok(permit)) => (Some(permit), false),
-            Some(Err(_)) => (None, true),
-            None => (None, false),
-        };
-        let answer = (!refused).then(|| self.inner.clone().call(request));
-        AttendedFuture { answer, house: Arc::clone(&self.house), beat, permit, multiplexed }
+        let permit = multiplexed.then(|| Arc::clone(&self.house.unread_answers).try_acquire_owned()).transpose();
+        let answer = permit.is_ok().then(|| self.inner.clone().call(request));
+        AttendedFuture { answer, house: Arc::clone(&self.house), beat, permit: permit.ok().flatten(), multiplexed }
     }
 }
 
