@@ -1,0 +1,198 @@
+//! Everything that is seen, as one line of JSON each: what a crash leaves behind, what scripts read (`--json`), what
+//! `loadtest merge` joins, and what the report is made of.
+//!
+//! Times are seconds since the load's start. In a rehearsal that compresses time they are the rehearsed seconds.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::profile::{Spacing, Stage};
+
+/// One line of a journal.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(tag = "entry", rename_all = "camelCase")]
+pub enum Entry {
+    /// What was asked for: the first line.
+    Start(Box<Start>),
+    /// What the load did in one second.
+    Second(Second),
+    /// What the autoscaler and its pods looked like, whenever that changed, and at least every five seconds.
+    Scaling(Scaling),
+    /// Something happened.
+    Event(Event),
+    /// The load's end: the last line, unless the tool was killed.
+    End(End),
+}
+
+/// What was asked for.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Start {
+    /// The tool's version.
+    pub version: String,
+    /// A run against a target, or a rehearsal.
+    pub kind: Kind,
+    /// When the load started: Unix time in seconds.
+    pub started: f64,
+    /// Rehearsed seconds per second; 1 for a run.
+    pub speed: f64,
+    /// Where the load went.
+    pub target: Target,
+    /// The load that was asked for.
+    pub profile: Vec<Stage>,
+    /// How requests are spaced.
+    pub spacing: Spacing,
+    /// The autoscaler that is watched, if one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub autoscaler: Option<Autoscaler>,
+    /// What the user expects of the run.
+    pub expectations: Expectations,
+}
+
+/// What kind of journal it is.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Kind {
+    /// Load on a real target.
+    Run,
+    /// The whole loop on this machine.
+    Rehearsal,
+}
+
+/// Where the load goes, and how.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Target {
+    /// The URL that is asked for.
+    pub url: String,
+    /// Requests on one connection before it is closed; 1 is a new connection for each.
+    pub requests_per_connection: u64,
+    /// HTTP/2 with prior knowledge.
+    pub http2: bool,
+    /// Requests in flight, beyond which a due request is dropped and counted so.
+    pub max_in_flight: u64,
+}
+
+/// The autoscaler's settings: all that a prediction needs.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Autoscaler {
+    /// `namespace/name` of the HPA.
+    pub name: String,
+    /// The scaled object, such as `Deployment/shopfront-deploy`.
+    pub scaled: String,
+    /// The metric's name.
+    pub metric: String,
+    /// The wanted average of a pod.
+    pub target: f64,
+    /// The least replicas.
+    pub min: u32,
+    /// The most replicas.
+    pub max: u32,
+    /// The HPA's algorithm's settings.
+    pub behavior: crate::model::hpa::Behavior,
+    /// What lies between a request and the HPA.
+    pub pipeline: crate::model::predict::Pipeline,
+}
+
+/// What the user expects; a part that is not given is not judged.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Expectations {
+    /// Ready replicas that have to be reached (`--expect-replicas`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
+    /// Failed and dropped requests that are allowed (`--max-failed`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_failed: Option<u64>,
+    /// Percentile and bound of the latency in seconds (`--p50`, `--p90`, `--p99`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latency: Vec<(f64, f64)>,
+    /// Seconds from the first load that the HPA must answer to the expected replicas being ready (`--scaled-within`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scaled_within: Option<f64>,
+    /// Whether the replicas have to come back to the least (`--expect-scale-in`; so the profile `hpa` does).
+    #[serde(default)]
+    pub scale_in: bool,
+}
+
+/// What the load did in one second, counted by the moment at which a request was due.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Second {
+    /// The second's start.
+    pub at: f64,
+    /// Requests due.
+    pub due: u64,
+    /// Requests sent.
+    pub sent: u64,
+    /// Requests that were due with as many in flight as are allowed: never sent.
+    pub dropped: u64,
+    /// Answers that came in this second, by status.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Requests that got no answer, by cause.
+    pub failures: BTreeMap<String, u64>,
+    /// Answers that came in this second, by the pod that its document names.
+    pub pods: BTreeMap<String, u64>,
+    /// Latency of those answers, from the moment at which each was due, in microseconds: buckets of a histogram with
+    /// three significant digits, and the count in each.
+    pub latency: Vec<(u64, u64)>,
+    /// How late the generator itself sent, in microseconds, likewise.
+    pub lateness: Vec<(u64, u64)>,
+    /// Requests in flight at the second's end.
+    pub in_flight: u64,
+}
+
+/// The autoscaler and its pods at one moment.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Scaling {
+    /// When.
+    pub at: f64,
+    /// The average of a pod, as the HPA last read it; none is what kubectl shows as `<unknown>`.
+    pub value: Option<f64>,
+    /// What the pods' own counters tell at this moment: requests counted by all ready pods, where they can be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<f64>,
+    /// The sum over the pods as Prometheus has it, where it can be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prometheus: Option<f64>,
+    /// The sum over the pods as the metrics API has it, where it can be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<f64>,
+    /// The replicas that the HPA wants.
+    pub wanted: u32,
+    /// The replicas that there are, those that start and leave included.
+    pub pods: u32,
+    /// The replicas that are ready.
+    pub ready: u32,
+    /// What the HPA says of itself: its conditions, each as `type=status reason: message`.
+    pub says: Vec<String>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    /// When.
+    pub at: f64,
+    /// What it happened to, such as `Pod/shopfront-deploy-…`, `load` or `watch`.
+    pub object: String,
+    /// A word for it, such as `Killing`, `SuccessfulRescale`, `Interrupted`.
+    pub reason: String,
+    /// What there is to say.
+    pub message: String,
+    /// Whether it is a fault.
+    pub warning: bool,
+}
+
+/// The load's end.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct End {
+    /// When.
+    pub at: f64,
+    /// Ended before the profile was over, by the user or by a fault.
+    pub interrupted: bool,
+}

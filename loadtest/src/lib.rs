@@ -1,0 +1,15 @@
+//! loadtest: honest load for an autoscaled service, the autoscaler watched all the while, and a report with a verdict.
+//!
+//! The map. Whatever is seen becomes an [`journal::Entry`]; the report is a pure function of those entries, so that a
+//! journal that a crash cut short, and journals of several generators, make a report as well.
+//!
+//! - [`profile`]: what load is asked for. [`schedule`]: when each request is due. [`generator`]: sends each when it is
+//!   due, whatever the target does. [`stats`]: what came of them, second by second.
+//! - [`observe`]: the autoscaler and its pods, in a cluster. [`rehearse`]: the whole loop on this machine instead.
+//! - [`model`]: Prometheus' `rate()`, the HPA's algorithm, and the two together as a prediction.
+//! - [`journal`]: all of it, written down as it comes. [`report`]: the journal folded into figures, a page and a
+//!   verdict. [`live`]: the same while it goes on.
+
+pub mod journal;
+pub mod model;
+pub mod profile;

@@ -1,0 +1,4 @@
+//! How an autoscaler on a Prometheus metric behaves, as arithmetic: what a rehearsal runs and a prediction draws.
+
+pub mod hpa;
+pub mod predict;
