@@ -1,5 +1,6 @@
 //! Every setting: its flag, its variable, its default, and what it is for.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
@@ -199,15 +200,15 @@ fn count(least: u64, most: u64) -> impl TypedValueParser<Value = usize> {
 }
 
 impl Config {
-    /// Reads flags and variables.
+    /// Reads flags, of which the first is the program's name, and variables.
     ///
     /// Where they cannot be used, or ask for help, prints what is to be said and returns the exit code: 2 for bad
     /// use, 0 for help.
-    pub fn from_args() -> Result<Self, ExitCode> {
+    pub fn from_args(args: impl Iterator<Item = OsString>) -> Result<Self, ExitCode> {
         // A variable that is set to nothing, as templates leave behind, is a variable that is not set.
         let is_blank = |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
         let command = Self::command().mut_args(|arg| if is_blank(&arg) { arg.env(None::<&str>) } else { arg });
-        command.try_get_matches().and_then(|matches| Self::from_arg_matches(&matches)).map_err(|error| {
+        command.try_get_matches_from(args).and_then(|matches| Self::from_arg_matches(&matches)).map_err(|error| {
             if error.kind() == ErrorKind::ValueValidation || error.kind() == ErrorKind::InvalidValue {
                 eprintln!("error: {}", BadValue(&error));
             } else {

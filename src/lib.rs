@@ -4,6 +4,7 @@
 //! The map, from the outside in:
 //!
 //! - [`config`]: every setting. [`telemetry`]: log lines.
+//! - [`service`]: the whole of it, put together.
 //! - [`server`]: sockets and connections, with their bounds. [`lifecycle`]: Starting → Ready → Draining → Stopping.
 //! - [`app`]: the route table and the layers around it. [`limits`]: the bounds on a request. [`routes`]: one file an
 //!   endpoint.
@@ -24,4 +25,5 @@ pub mod metrics;
 pub mod redact;
 pub mod routes;
 pub mod server;
+pub mod service;
 pub mod telemetry;
