@@ -1,0 +1,282 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::journal::Expectations;
+use crate::profile::{Profile, Spacing, Stage};
+use crate::schedule::Share;
+
+const EXAMPLES: &str = "\
+Examples:
+  loadtest rehearse                        the whole loop on this machine, no cluster
+  loadtest run                             the cluster's only HPA, with a profile made from it
+  loadtest run --hpa miztiik-automation-ns/shopfront-hpa --stage 10rps:3m --stage 0:8m --out report
+  loadtest run --url http://localhost:9898 --stage 1rps..100rps:1m --p99 50ms
+  loadtest predict --stage 10rps:3m        the same as arithmetic
+
+Exit codes: 0 every expectation holds, 1 one does not, 2 bad use, 3 nothing could be decided.";
+
+/// Honest load for an autoscaled service: sends it, watches the autoscaler, and judges both.
+#[derive(Debug, Parser)]
+#[command(name = "loadtest", version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Send load, watch the autoscaler, report
+    Run(Run),
+    /// The same on this machine: real servers, a real scraper, the HPA's algorithm, settings from the manifests
+    Rehearse(Rehearse),
+    /// The replicas that a profile brings about, as arithmetic
+    Predict(Predict),
+    /// Make one report of the journals of several generators, or of one that was cut short
+    Merge(Merge),
+    /// Print a shell's completions
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// A server of a rehearsal; takes shopfront's own flags
+    #[command(hide = true, disable_help_flag = true)]
+    Replica {
+        /// shopfront's flags
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        flags: Vec<std::ffi::OsString>,
+    },
+}
+
+/// `loadtest run`.
+#[derive(Args, Debug)]
+pub struct Run {
+    /// Where the load goes; without it, the load balancer of the Service in front of the HPA's pods, else a port-forward
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+
+    /// The HPA to watch; without it, the only one in the kubeconfig's namespace, or else in the cluster. `none` watches
+    /// nothing
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    pub hpa: Option<String>,
+
+    /// The kubeconfig's context
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+
+    /// The load
+    #[command(flatten)]
+    pub load: Load,
+
+    /// How it is sent
+    #[command(flatten)]
+    pub sending: Sending,
+
+    /// What is expected
+    #[command(flatten)]
+    pub expected: Expected,
+
+    /// Where it is written down
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// `loadtest rehearse`.
+#[derive(Args, Debug)]
+pub struct Rehearse {
+    /// Folder of manifests: the HPA, the `ServiceMonitor` and the adapter's rule, or a `ScaledObject`
+    #[arg(long, value_name = "DIR", default_value = "k8s")]
+    pub manifests: PathBuf,
+
+    /// Rehearsed seconds in each second
+    #[arg(long, value_name = "FACTOR", default_value = "20", value_parser = speed)]
+    pub speed: f64,
+
+    /// The load
+    #[command(flatten)]
+    pub load: Load,
+
+    /// How it is sent
+    #[command(flatten)]
+    pub sending: Sending,
+
+    /// What is expected
+    #[command(flatten)]
+    pub expected: Expected,
+
+    /// Where it is written down
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// `loadtest predict`.
+#[derive(Args, Debug)]
+pub struct Predict {
+    /// Folder of manifests: the HPA, the `ServiceMonitor` and the adapter's rule, or a `ScaledObject`
+    #[arg(long, value_name = "DIR", default_value = "k8s")]
+    pub manifests: PathBuf,
+
+    /// The load
+    #[command(flatten)]
+    pub load: Load,
+
+    /// Print each look of the HPA as a line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `loadtest merge`.
+#[derive(Args, Debug)]
+pub struct Merge {
+    /// Journals: `journal.jsonl` of a run's folder, or the lines of `--json`
+    #[arg(required = true, value_name = "JOURNAL")]
+    pub journals: Vec<PathBuf>,
+
+    /// Folder for the report
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// The load.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Load")]
+pub struct Load {
+    /// A stage, such as 15rps:3m, 0:6m or 2rps..15rps:1m; may be given several times
+    #[arg(long = "stage", value_name = "RATE:DURATION", conflicts_with = "profile")]
+    stages: Vec<Stage>,
+
+    /// A profile made from the HPA: idle, just under its target, just over its tolerance, enough for its maximum, and
+    /// silence until its minimum. It is the default where an HPA is known
+    #[arg(long, value_name = "NAME", value_parser = ["hpa"])]
+    profile: Option<String>,
+}
+
+/// How load is sent.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Sending")]
+pub struct Sending {
+    /// The distances between requests
+    #[arg(long, value_name = "SPACING", value_enum, default_value_t = Spacing::Even)]
+    pub spacing: Spacing,
+
+    /// Seed of random distances
+    #[arg(long, value_name = "NUMBER", default_value = "1")]
+    pub seed: u64,
+
+    /// Requests on one connection before it is closed. More than one pins a client to a pod
+    #[arg(long, value_name = "COUNT", default_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
+    pub requests_per_connection: u64,
+
+    /// HTTP/2 with prior knowledge
+    #[arg(long)]
+    pub http2: bool,
+
+    /// Requests in flight at most; what is due beyond that is dropped, and reported so
+    #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = clap::value_parser!(u64).range(1..=50_000))]
+    pub max_in_flight: u64,
+
+    /// How long an answer may take before it counts as failed
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub timeout: Duration,
+
+    /// How many generators share the load, each with its own requests of the one schedule
+    #[arg(long, value_name = "COUNT", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    generators: u32,
+
+    /// Which of them this is, counted from 0; an Indexed Job says so by itself
+    #[arg(long, value_name = "INDEX", env = "JOB_COMPLETION_INDEX", default_value = "0")]
+    generator: u32,
+}
+
+/// What is expected of the run; what is not given is not judged.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Expectations")]
+pub struct Expected {
+    /// Ready replicas that have to be reached
+    #[arg(long, value_name = "COUNT")]
+    expect_replicas: Option<u32>,
+
+    /// The replicas have to come back to the least
+    #[arg(long)]
+    expect_scale_in: bool,
+
+    /// Time from the step of load that needs them to the expected replicas being ready
+    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "expect_replicas")]
+    scaled_within: Option<Duration>,
+
+    /// Failed and dropped requests that are allowed
+    #[arg(long, value_name = "COUNT")]
+    max_failed: Option<u64>,
+
+    /// Bound on the median of the latency
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    p50: Option<Duration>,
+
+    /// Bound on the 90th percentile of the latency
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    p90: Option<Duration>,
+
+    /// Bound on the 99th percentile of the latency
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    p99: Option<Duration>,
+}
+
+/// Where it is written down.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Output")]
+pub struct Output {
+    /// Folder for report.html, report.json and journal.jsonl
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Print the journal's lines instead of a view for people
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Load {
+    /// The stages that were given; none stands for the profile that is made from the HPA.
+    pub fn stages(&self) -> Option<Profile> {
+        (!self.stages.is_empty()).then(|| Profile { stages: self.stages.clone() })
+    }
+}
+
+impl Sending {
+    /// This generator's part of the schedule.
+    pub fn share(&self) -> Result<Share, String> {
+        Share::new(self.generator.saturating_add(1), self.generators)
+    }
+}
+
+impl Expected {
+    /// As the journal has them.
+    pub fn expectations(&self) -> Expectations {
+        let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
+        let latency = [(0.5, self.p50), (0.9, self.p90), (0.99, self.p99)];
+        Expectations {
+            replicas: self.expect_replicas,
+            max_failed: self.max_failed,
+            latency: latency.into_iter().filter_map(|(part, bound)| Some((part, seconds(bound)?))).collect(),
+            scaled_within: seconds(self.scaled_within),
+            scale_in: self.expect_scale_in,
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if !duration.is_zero() && duration <= Duration::from_hours(24) => Ok(duration),
+        _ => Err("expected a duration longer than 0 and a day at most, such as 50ms, 10s or 2m".to_owned()),
+    }
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed = text.trim_end_matches('x').parse::<f64>().ok().filter(|speed| (1.0..=60.0).contains(speed));
+    speed.ok_or_else(|| "expected a factor from 1 to 60".to_owned())
+}

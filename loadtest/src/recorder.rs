@@ -1,0 +1,99 @@
+//! Writes the journal as it comes, shows it, and keeps it for the report.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use crate::fault::Fault;
+use crate::journal::Entry;
+use crate::live::Live;
+
+/// The journal's file in a report's folder.
+pub const JOURNAL: &str = "journal.jsonl";
+
+/// Takes entries as they come.
+pub struct Recorder {
+    file: Option<File>,
+    show: Show,
+    entries: Vec<Entry>,
+    fault: Option<Fault>,
+}
+
+/// What standard output gets meanwhile.
+pub enum Show {
+    /// A view for people, or kubectl's lines where it is no terminal.
+    Live(Box<Live>),
+    /// The journal.
+    Journal,
+}
+
+impl Recorder {
+    /// Makes the folder and the journal in it. A folder that has one is refused: nothing is overwritten.
+    pub fn open(folder: Option<&Path>, show: Show) -> Result<Self, Fault> {
+        let file = folder.map(create).transpose()?;
+        Ok(Self { file, show, entries: Vec::new(), fault: None })
+    }
+
+    /// Writes an entry down, and shows it. A disk that is full ends the writing, not the run.
+    pub fn take(&mut self, entry: Entry) {
+        let mut line = serde_json::to_string(&entry).expect("an entry is plain data");
+        line.push('\n');
+        if let Some(file) = &mut self.file {
+            // One write a line: a crash cuts off the last one at most.
+            if let Err(error) = file.write_all(line.as_bytes()) {
+                let text = format!("the journal cannot be written any more: {error}");
+                eprintln!("{text}");
+                self.fault = Some(Fault::World(text));
+                self.file = None;
+            }
+        }
+        let shown = match &mut self.show {
+            Show::Live(live) => live.show(&entry),
+            Show::Journal => std::io::stdout().write_all(line.as_bytes()),
+        };
+        // Whoever read it has gone; the load goes on to its end.
+        drop(shown);
+        self.entries.push(entry);
+    }
+
+    /// All that was taken, and what kept it from being written down.
+    pub fn finish(mut self) -> (Vec<Entry>, Option<Fault>) {
+        if let Show::Live(live) = &mut self.show {
+            live.finish();
+        }
+        (self.entries, self.fault)
+    }
+}
+
+fn create(folder: &Path) -> Result<File, Fault> {
+    let path = folder.join(JOURNAL);
+    let fault = |error: std::io::Error| match error.kind() {
+        ErrorKind::AlreadyExists => Fault::Use(format!("{} is there already: choose another folder", path.display())),
+        _ => Fault::Use(format!("{} cannot be written: {error}", path.display())),
+    };
+    std::fs::create_dir_all(folder).map_err(fault)?;
+    OpenOptions::new().write(true).create_new(true).open(&path).map_err(fault)
+}
+
+/// Writes a whole journal into a folder that has none.
+pub fn write(folder: &Path, entries: &[Entry]) -> Result<(), Fault> {
+    let mut file = create(folder)?;
+    let mut text = String::new();
+    for entry in entries {
+        text += &serde_json::to_string(entry).expect("an entry is plain data");
+        text.push('\n');
+    }
+    file.write_all(text.as_bytes()).map_err(|error| Fault::World(format!("the journal cannot be written: {error}")))
+}
+
+/// Reads a journal. A last line that a crash cut off is left out; other lines that are no entries are a fault, which
+/// names the line.
+pub fn read(path: &Path) -> Result<Vec<Entry>, Fault> {
+    let text = std::fs::read_to_string(path).map_err(|error| Fault::Use(format!("{}: {error}", path.display())))?;
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let entries = whole.lines().enumerate().map(|(index, line)| {
+        serde_json::from_str(line)
+            .map_err(|error| Fault::Use(format!("{}, line {}: not a journal's entry: {error}", path.display(), index + 1)))
+    });
+    entries.collect()
+}

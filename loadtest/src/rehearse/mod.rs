@@ -1,0 +1,195 @@
+//! The whole loop on this machine: real servers as replicas behind a balancer, a scraper of their `/metrics`, and the
+//! HPA's algorithm, with the manifests' settings. Time may be compressed.
+
+mod balancer;
+mod metrics;
+mod pods;
+pub mod replica;
+
+use std::collections::BTreeMap;
+
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::exposition::sum_of;
+use crate::fault::Fault;
+use crate::journal::{Autoscaler, Entry, Event, Scaling};
+use crate::model::hpa::{Controller, Phase, Pod, Reading};
+use crate::model::predict::Source;
+use crate::model::quantity::milli;
+use balancer::Balancer;
+use metrics::Metrics;
+pub use pods::Timing;
+use pods::Pods;
+
+/// How long the pods are scraped before the load begins, in intervals: the HPA has a value from the start.
+pub const WARM_UP: f64 = 3.0;
+
+/// How often the world is looked at, in the clock's seconds.
+const TICK: f64 = 1.0;
+
+/// A rehearsal that goes on until it is dropped.
+pub struct Rehearsal {
+    /// Where the replicas are reached.
+    pub url: String,
+    task: JoinHandle<()>,
+}
+
+impl Rehearsal {
+    /// Starts the least replicas, and from then on whatever the HPA wants. `series` is the counter's name.
+    pub async fn start(
+        autoscaler: Autoscaler,
+        timing: Timing,
+        series: String,
+        clock: Clock,
+        entries: UnboundedSender<Entry>,
+    ) -> Result<Self, Fault> {
+        let balancer = Balancer::start().await?;
+        let url = format!("http://{}/", balancer.address);
+        let deployment = autoscaler.scaled.rsplit('/').next().unwrap_or_default().to_owned();
+        let pipeline = &autoscaler.pipeline;
+        let mut world = World {
+            clock,
+            pods: Pods::new(clock, timing, &deployment),
+            metrics: Metrics::new(clock, series.clone(), pipeline.scrape, pipeline.window),
+            controller: Controller::new(&autoscaler),
+            replicas: autoscaler.min.max(1),
+            next_look: f64::NEG_INFINITY,
+            seen: Seen::default(),
+            series,
+            deployment,
+            autoscaler,
+            balancer,
+            entries,
+        };
+        world.reconcile().await?;
+        let task = tokio::spawn(async move {
+            if let Err(fault) = world.go_on().await {
+                world.happened("rehearsal", "Interrupted", &fault.to_string(), true);
+            }
+        });
+        Ok(Self { url, task })
+    }
+}
+
+impl Drop for Rehearsal {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What `kubectl get hpa` shows.
+#[derive(Default)]
+struct Seen {
+    value: Option<f64>,
+    says: Vec<String>,
+}
+
+struct World {
+    clock: Clock,
+    autoscaler: Autoscaler,
+    series: String,
+    deployment: String,
+    balancer: Balancer,
+    pods: Pods,
+    metrics: Metrics,
+    controller: Controller,
+    /// The scaled object's `spec.replicas`.
+    replicas: u32,
+    next_look: f64,
+    seen: Seen,
+    entries: UnboundedSender<Entry>,
+}
+
+impl World {
+    async fn go_on(&mut self) -> Result<(), Fault> {
+        let mut turn = (self.clock.now() / TICK).floor();
+        loop {
+            turn = (turn + 1.0).max((self.clock.now() / TICK).floor());
+            self.clock.reaches(turn * TICK).await;
+            self.reconcile().await?;
+            let rates = self.metrics.rates();
+            if self.clock.now() >= self.next_look {
+                self.next_look = self.clock.now().max(self.next_look) + self.autoscaler.pipeline.sync;
+                self.look(&rates);
+                self.reconcile().await?;
+            }
+            self.tell(&rates).await;
+        }
+    }
+
+    /// The Deployment's and the kubelet's part.
+    async fn reconcile(&mut self) -> Result<(), Fault> {
+        for pod in self.pods.bury() {
+            self.happened(&format!("Pod/{pod}"), "ContainerEnded", "its process ended by itself", true);
+        }
+        let (come, gone) = self.pods.scale(self.replicas).await?;
+        for pod in come {
+            self.happened(&format!("Pod/{pod}"), "Started", "its process listens", false);
+        }
+        for pod in gone {
+            self.happened(&format!("Pod/{pod}"), "Killing", "it was told to leave", false);
+        }
+        let ready = self.pods.there().filter(|(.., ready)| *ready);
+        self.balancer.route_to(ready.map(|(_, address, _)| address).collect());
+        // The endpoints of a Service list those as well that are not ready yet, and Prometheus scrapes them.
+        self.metrics.discover(self.pods.there().map(|(name, address, _)| (name, address)));
+        Ok(())
+    }
+
+    /// The HPA's look.
+    fn look(&mut self, rates: &BTreeMap<String, f64>) {
+        let names = self.pods.there().map(|(name, ..)| name.to_owned());
+        let pods: Vec<_> = names.map(|name| Pod { name, phase: Phase::Running, leaving: false }).collect();
+        let reading = match self.autoscaler.pipeline.source {
+            Source::Pods => {
+                let known = pods.iter().filter_map(|pod| Some((pod.name.clone(), milli(*rates.get(&pod.name)?))));
+                Reading::Pods(known.collect())
+            }
+            Source::External => Reading::Total(milli(rates.values().sum())),
+        };
+        let decision = self.controller.decide(self.clock.now(), self.replicas, &pods, Ok(&reading));
+        self.seen = Seen { value: decision.value, says: decision.conditions.iter().map(ToString::to_string).collect() };
+        self.replicas = decision.desired;
+        if let Some(message) = decision.rescaled {
+            let name = self.autoscaler.name.rsplit('/').next().unwrap_or_default();
+            self.happened(&format!("HorizontalPodAutoscaler/{name}"), "SuccessfulRescale", &message, false);
+            self.happened(&format!("Deployment/{}", self.deployment), "ScalingReplicaSet", &message, false);
+        }
+    }
+
+    async fn tell(&self, rates: &BTreeMap<String, f64>) {
+        let mut counted = Some(0.0);
+        for (_, address, _) in self.pods.there() {
+            let text = replica::scrape(address).await;
+            counted = counted.zip(text).map(|(sum, text)| sum + sum_of(&text, &self.series));
+        }
+        let rate = (!rates.is_empty()).then(|| rates.values().sum());
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let scaling = Scaling {
+            at: self.clock.now(),
+            value: self.seen.value,
+            counted,
+            prometheus: rate,
+            api: rate,
+            wanted: self.replicas,
+            pods: count(self.pods.count()),
+            ready: count(self.pods.there().filter(|(.., ready)| *ready).count()),
+            says: self.seen.says.clone(),
+        };
+        // The receiver may be gone: the rehearsal has ended.
+        let _ = self.entries.send(Entry::Scaling(scaling));
+    }
+
+    fn happened(&self, object: &str, reason: &str, message: &str, warning: bool) {
+        let event = Event {
+            at: self.clock.now(),
+            object: object.to_owned(),
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            warning,
+        };
+        let _ = self.entries.send(Entry::Event(event));
+    }
+}

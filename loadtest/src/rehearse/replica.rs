@@ -1,0 +1,114 @@
+//! A replica: the real service, in a process of its own.
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::process::{ExitCode, Stdio};
+
+use bytes::Bytes;
+use http::Request;
+use http::header::{CONNECTION, HOST};
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::TokioIo;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use shopfront::config::Config;
+use shopfront::{service, telemetry};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::{Child, ChildStdin, Command};
+
+use crate::fault::Fault;
+
+/// What `loadtest replica` is: shopfront itself, which also ends when whoever started it is gone.
+pub fn main(flags: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let config = match Config::from_args(std::iter::once("shopfront".into()).chain(flags)) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    std::thread::spawn(|| {
+        // Nobody writes: reading ends with the other end of the pipe, however its holder ended.
+        let _ = std::io::stdin().read(&mut [0]);
+        std::process::exit(1);
+    });
+    telemetry::init(config.log_level, config.log_format);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime.and_then(|runtime| runtime.block_on(service::run(config))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A running replica. Ends with its owner.
+pub struct Replica {
+    /// The pod's name.
+    pub name: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+    child: Child,
+    _stdin: ChildStdin,
+}
+
+impl Replica {
+    /// Starts it, with what its clients see as the pod's name, and waits until it listens.
+    pub async fn start(name: String, drain_delay: std::time::Duration) -> Result<Self, Fault> {
+        let failed = |what: &str| Fault::World(format!("a replica cannot be started: {what}"));
+        let program = std::env::current_exe().map_err(|error| failed(&error.to_string()))?;
+        let mut child = Command::new(program)
+            .args(["replica", "--address", "127.0.0.1:0", "--log-format", "json", "--drain-delay"])
+            .arg(humantime::format_duration(drain_delay).to_string())
+            .env_clear()
+            .env("HOSTNAME", &name)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| failed(&error.to_string()))?;
+        let stdin = child.stdin.take().ok_or_else(|| failed("it has no stdin"))?;
+        let mut lines = BufReader::new(child.stderr.take().ok_or_else(|| failed("it has no log"))?).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let line: Value = serde_json::from_str(&line).unwrap_or(Value::String(line));
+            match line["address"].as_str().and_then(|text| text.parse().ok()) {
+                Some(address) if line["message"] == "serving" => {
+                    // The rest of its log has no reader, and must not fill the pipe.
+                    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+                    return Ok(Self { name, address, child, _stdin: stdin });
+                }
+                _ if line["level"] == "ERROR" => return Err(failed(line["message"].as_str().unwrap_or_default())),
+                _ => {}
+            }
+        }
+        Err(failed("it ended without listening"))
+    }
+
+    /// Lets it drain, and waits until it has ended; after `grace` it is killed.
+    pub async fn stop(mut self, grace: std::time::Duration) {
+        if let Some(pid) = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+            // It may have ended by itself just now.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        if tokio::time::timeout(grace, self.child.wait()).await.is_err() {
+            let _ = self.child.kill().await;
+        }
+    }
+
+    /// Whether its process has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
+/// The text of `/metrics`, as a scrape reads it.
+pub async fn scrape(address: SocketAddr) -> Option<String> {
+    let stream = TcpStream::connect(address).await.ok()?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
+    tokio::spawn(connection);
+    let request = Request::get("/metrics").header(HOST, address.to_string()).header(CONNECTION, "close");
+    let answer = sender.send_request(request.body(Empty::<Bytes>::new()).ok()?).await.ok()?;
+    let body = answer.into_body().collect().await.ok()?.to_bytes();
+    String::from_utf8(body.into()).ok()
+}

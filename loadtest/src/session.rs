@@ -1,0 +1,170 @@
+//! From the first request to the verdict: what a run and a rehearsal have in common.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::cli::{Expected, Load, Output, Sending};
+use crate::clock::Clock;
+use crate::fault::Fault;
+use crate::generator::{Endpoint, Generator, Settings};
+use crate::journal::{Autoscaler, Entry, Kind, Start, Target};
+use crate::live::Live;
+use crate::model::predict::{self, Predicted};
+use crate::profile::Profile;
+use crate::recorder::{Recorder, Show};
+use crate::report::Report;
+
+/// From the command to the first request: enough for the view to be there, and for connections to be opened in time.
+pub const LEAD: Duration = Duration::from_millis(200);
+
+/// What a load is made of, and what is expected of it.
+pub struct Plan<'a> {
+    /// A run or a rehearsal.
+    pub kind: Kind,
+    /// Where the load goes.
+    pub url: String,
+    /// The load that was asked for.
+    pub load: &'a Load,
+    /// How it is sent.
+    pub sending: &'a Sending,
+    /// What is expected.
+    pub expected: &'a Expected,
+    /// Where it is written down.
+    pub output: &'a Output,
+    /// The HPA that is watched.
+    pub autoscaler: Option<Autoscaler>,
+    /// Seconds of the clock in each of the world's.
+    pub speed: f64,
+}
+
+/// The stages that were given, or those that the HPA calls for.
+pub fn profile(load: &Load, autoscaler: Option<&Autoscaler>) -> Result<Profile, Fault> {
+    let stages = load.stages().or_else(|| autoscaler.map(predict::hpa_profile));
+    stages.ok_or_else(|| Fault::Use("no load: without an HPA to make a profile from, give --stage RATE:DURATION".to_owned()))
+}
+
+impl Plan<'_> {
+    /// Sends the load from `first` on, and takes down what the generator and the observer see; then judges it.
+    pub async fn conduct(self, first: Instant, mut observed: UnboundedReceiver<Entry>) -> Result<ExitCode, Fault> {
+        let profile = profile(self.load, self.autoscaler.as_ref())?;
+        let start = self.start(&profile, first);
+        let show = if self.output.json { Show::Journal } else { Show::Live(Box::new(Live::new(std::io::stdout().is_terminal()))) };
+        let settings = self.settings(profile)?;
+        let mut recorder = Recorder::open(self.output.out.as_deref(), show)?;
+        let mut generator = Generator::start(settings, first).map_err(Fault::Use)?;
+        let mut interrupts = signal(SignalKind::interrupt()).map_err(|error| Fault::World(error.to_string()))?;
+        let mut terminations = signal(SignalKind::terminate()).map_err(|error| Fault::World(error.to_string()))?;
+        recorder.take(Entry::Start(Box::new(start)));
+        let mut asked_to_stop = false;
+        loop {
+            let stop = async {
+                tokio::select! {
+                    _ = interrupts.recv() => {}
+                    _ = terminations.recv() => {}
+                }
+            };
+            tokio::select! {
+                // Whatever was seen before the end comes before it.
+                biased;
+                () = stop => {
+                    generator.stop();
+                    // A second signal is from somebody who is in a hurry: what is there is judged.
+                    if std::mem::replace(&mut asked_to_stop, true) {
+                        break;
+                    }
+                }
+                Some(entry) = observed.recv() => recorder.take(entry),
+                entry = generator.next() => match entry {
+                    Some(end @ Entry::End(_)) => {
+                        recorder.take(end);
+                        break;
+                    }
+                    Some(entry) => recorder.take(entry),
+                    None => break,
+                },
+            }
+        }
+        drop(generator);
+        let (entries, fault) = recorder.finish();
+        let code = report(&entries, self.output)?;
+        fault.map_or(Ok(code), Err)
+    }
+
+    fn start(&self, profile: &Profile, first: Instant) -> Start {
+        let lead = first.saturating_duration_since(Instant::now());
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + lead;
+        let mut expectations = self.expected.expectations();
+        if self.load.stages().is_none() {
+            // A profile made from the HPA goes up to the maximum and ends in silence: that is what it is for.
+            let autoscaler = self.autoscaler.as_ref();
+            expectations.replicas = expectations.replicas.or(autoscaler.map(|autoscaler| autoscaler.max));
+            expectations.scale_in = true;
+        }
+        Start {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            kind: self.kind,
+            started: started.as_secs_f64(),
+            speed: self.speed,
+            target: Target {
+                url: self.url.clone(),
+                requests_per_connection: self.sending.requests_per_connection,
+                http2: self.sending.http2,
+                max_in_flight: self.sending.max_in_flight,
+            },
+            profile: profile.stages.clone(),
+            spacing: self.sending.spacing,
+            autoscaler: self.autoscaler.clone(),
+            expectations,
+        }
+    }
+
+    fn settings(&self, profile: Profile) -> Result<Settings, Fault> {
+        let endpoint: Endpoint = self.url.parse().map_err(Fault::Use)?;
+        Ok(Settings {
+            spacing: self.sending.spacing,
+            seed: self.sending.seed,
+            share: self.sending.share().map_err(Fault::Use)?,
+            requests_per_connection: self.sending.requests_per_connection,
+            http2: self.sending.http2,
+            max_in_flight: self.sending.max_in_flight,
+            timeout: self.sending.timeout,
+            speed: self.speed,
+            ..Settings::new(endpoint, profile)
+        })
+    }
+}
+
+/// Makes the report, shows its summary, and says by the exit code what came of it.
+pub fn report(entries: &[Entry], output: &Output) -> Result<ExitCode, Fault> {
+    let report = Report::from_entries(entries, predicted(entries));
+    let summary = report.summary();
+    // In a journal's stream nothing else has a place.
+    let shown = if output.json { std::io::stderr().write_all(summary.as_bytes()) } else { std::io::stdout().write_all(summary.as_bytes()) };
+    drop(shown);
+    if let Some(folder) = &output.out {
+        report.write(folder).map_err(|error| Fault::World(format!("{}: the report cannot be written: {error}", folder.display())))?;
+        eprintln!("{}", folder.join("report.html").display());
+    }
+    Ok(report.verdict.outcome.exit_code())
+}
+
+/// What the model makes of the same load, from the replicas that there were at its start.
+fn predicted(entries: &[Entry]) -> Vec<Predicted> {
+    let start = entries.iter().find_map(|entry| if let Entry::Start(start) = entry { Some(start) } else { None });
+    let Some((start, autoscaler)) = start.and_then(|start| Some((start, start.autoscaler.as_ref()?))) else {
+        return Vec::new();
+    };
+    let replicas = entries.iter().find_map(|entry| if let Entry::Scaling(scaling) = entry { Some(scaling.ready) } else { None });
+    let profile = Profile { stages: start.profile.clone() };
+    predict::predict(&profile, autoscaler, replicas.unwrap_or(autoscaler.min), profile.seconds())
+}
+
+/// The clock of a load that begins `lead` from now.
+pub fn clock(lead: Duration, speed: f64) -> (Instant, Clock) {
+    let first = Instant::now() + lead;
+    (first, Clock::new(first, speed))
+}
