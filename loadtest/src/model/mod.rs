@@ -2,3 +2,4 @@
 
 pub mod hpa;
 pub mod predict;
+pub mod rate;
