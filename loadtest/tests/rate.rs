@@ -73,7 +73,7 @@ fn counter(rng: &mut Rng, number: usize, text: &mut String) -> Vec<Sample> {
     while due < end {
         #[expect(clippy::cast_precision_loss, reason = "a Unix time")]
         let written = format!("{:.3}", START as f64 + due + rng.f64() * jitter * interval);
-        // The arithmetic of Prometheus' OpenMetrics parser, which cuts off what is no whole millisecond.
+        // The arithmetic of Prometheus' parser, which cuts off what is no whole millisecond.
         #[expect(clippy::cast_possible_truncation, reason = "a Unix time in milliseconds")]
         let at = (written.parse::<f64>().unwrap() * 1000.0) as i64;
         if samples.last().is_none_or(|last| last.at < at) {

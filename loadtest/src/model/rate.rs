@@ -55,22 +55,22 @@ pub fn rate(samples: &[Sample], at: i64, window: i64) -> Option<f64> {
     let [first, .., last] = inside else { return None };
 
     // A counter that falls was reset to 0 in between.
-    let lost: f64 = inside.windows(2).filter(|pair| pair[1].value < pair[0].value).map(|pair| pair[0].value).sum();
-    let increase = last.value - first.value + lost;
+    let dropped: f64 = inside.windows(2).filter(|pair| pair[1].value < pair[0].value).map(|pair| pair[0].value).sum();
+    let increase = last.value - first.value + dropped;
 
     let seconds = |milliseconds: i64| milliseconds as f64 / 1000.0;
-    let sampled = seconds(last.at - first.at);
-    let between = sampled / (inside.len() - 1) as f64;
+    let span = seconds(last.at - first.at);
+    let between = span / (inside.len() - 1) as f64;
     // A border as near as the next scrape would be is reached; beyond one that is further away, the series is taken to
     // start or end half an interval from its outermost sample.
     let reach = |distance: f64| if distance >= between * 1.1 { between / 2.0 } else { distance };
     let mut to_start = reach(seconds(first.at - (at - window)));
     if increase > 0.0 && first.value >= 0.0 {
         // A counter was never below 0.
-        to_start = to_start.min(sampled * (first.value / increase));
+        to_start = to_start.min(span * (first.value / increase));
     }
     let to_end = reach(seconds(at - last.at));
-    Some(increase * ((sampled + to_start + to_end) / sampled / seconds(window)))
+    Some(increase * ((span + to_start + to_end) / span / seconds(window)))
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ async fn output(mut command: Command) -> String {
 }
 
 impl Prometheus {
-    /// Starts one that holds these samples, in OpenMetrics' format, and scrapes nothing.
+    /// Starts one that holds these samples, in the `OpenMetrics` format, and scrapes nothing.
     pub async fn holding(samples: &str) -> Self {
         let mut command = program("prometheus");
         command.arg("--version");
@@ -113,11 +113,12 @@ impl Prometheus {
         }
         let inside: Vec<_> = samples.iter().filter(|sample| sample.at > at - window && sample.at <= at).collect();
         let [first, .., last] = inside[..] else { return false };
-        let lost: f64 = inside.windows(2).filter(|pair| pair[1].value < pair[0].value).map(|pair| pair[0].value).sum();
-        let increase = last.value - first.value + lost;
-        let (sampled, distance) = ((last.at - first.at) as f64, (first.at - (at - window)) as f64);
-        let between = sampled / (inside.len() - 1) as f64;
-        let zero = if increase > 0.0 { sampled * first.value / increase } else { f64::INFINITY };
+        let dropped: f64 =
+            inside.windows(2).filter(|pair| pair[1].value < pair[0].value).map(|pair| pair[0].value).sum();
+        let increase = last.value - first.value + dropped;
+        let (span, distance) = ((last.at - first.at) as f64, (first.at - (at - window)) as f64);
+        let between = span / (inside.len() - 1) as f64;
+        let zero = if increase > 0.0 { span * first.value / increase } else { f64::INFINITY };
         self.version < (2, 51) && distance >= between * 1.1 && (between * 0.5..between * 1.1).contains(&zero)
     }
 }
