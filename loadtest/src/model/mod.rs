@@ -2,3 +2,5 @@
 
 pub mod hpa;
 pub mod predict;
+pub mod quantity;
+pub mod rate;

@@ -1,0 +1,126 @@
+//! From a metric to a number of replicas: `replica_calculator.go`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Behavior;
+
+/// A pod that the scaled object's selector finds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Pod {
+    /// Its name, under which its metric is looked for.
+    pub name: String,
+    /// Its `status.phase`. Whether it is ready plays no part for a metric other than CPU.
+    pub phase: Phase,
+    /// It has a `deletionTimestamp`.
+    pub leaving: bool,
+}
+
+/// A pod's `status.phase`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Phase {
+    /// Not scheduled, or no container started yet.
+    Pending,
+    /// At least one container runs.
+    Running,
+    /// Ended well.
+    Succeeded,
+    /// Ended badly.
+    Failed,
+}
+
+/// What the metrics API answers, in thousandths.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Reading {
+    /// Each pod's value, by its name: custom.metrics.k8s.io.
+    Pods(BTreeMap<String, i64>),
+    /// One value for all pods together: external.metrics.k8s.io.
+    Total(i64),
+}
+
+/// The replicas that a metric asks for, and the average of a pod in thousandths.
+pub(super) type Proposal = (i32, i64);
+
+/// Whether a share of the target counts as the target.
+fn within(behavior: &Behavior, ratio: f64) -> bool {
+    1.0 - behavior.down.tolerance <= ratio && ratio <= 1.0 + behavior.up.tolerance
+}
+
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_wrap, reason = "a rate in thousandths; pods")]
+fn usage_ratio(values: &BTreeMap<&str, i64>, target: i64) -> (f64, i64) {
+    let usage = values.values().sum::<i64>() / values.len() as i64;
+    (usage as f64 / target as f64, usage)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "beyond 2^31 replicas the maximum holds all the same")]
+fn ceil(replicas: f64) -> i32 {
+    replicas.ceil() as i32
+}
+
+/// `GetMetricReplicas`: a value a pod, compared as their average.
+#[expect(clippy::cast_precision_loss, reason = "numbers of pods")]
+pub(super) fn from_pods(
+    behavior: &Behavior,
+    current: i32,
+    target: i64,
+    pods: &[Pod],
+    values: &BTreeMap<String, i64>,
+) -> Result<Proposal, String> {
+    if pods.is_empty() {
+        return Err("no pods returned by selector while calculating replica count".into());
+    }
+    // `groupPods`. A value whose pod is not in the list counts into the average, and not as a pod.
+    let mut values: BTreeMap<&str, i64> = values.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let (mut counted, mut unready, mut missing) = (0, BTreeSet::new(), BTreeSet::new());
+    for pod in pods {
+        let name = pod.name.as_str();
+        if pod.leaving || pod.phase == Phase::Failed {
+            values.remove(name);
+        } else if pod.phase == Phase::Pending {
+            values.remove(name);
+            unready.insert(name);
+        } else if values.contains_key(name) {
+            counted += 1;
+        } else {
+            missing.insert(name);
+        }
+    }
+    if values.is_empty() {
+        return Err("did not receive metrics for targeted pods (pods might be unready)".into());
+    }
+
+    let (ratio, usage) = usage_ratio(&values, target);
+    let up_with_unready = !unready.is_empty() && ratio > 1.0;
+    if !up_with_unready && missing.is_empty() {
+        let replicas = if within(behavior, ratio) { current } else { ceil(ratio * f64::from(counted)) };
+        return Ok((replicas, usage));
+    }
+    // What is not known is taken to be what holds the change back.
+    if ratio < 1.0 {
+        values.extend(missing.iter().map(|name| (*name, target)));
+    } else if ratio > 1.0 {
+        values.extend(missing.iter().map(|name| (*name, 0)));
+    }
+    if up_with_unready {
+        values.extend(unready.iter().map(|name| (*name, 0)));
+    }
+    let (again, _) = usage_ratio(&values, target);
+    if within(behavior, again) || (ratio < 1.0 && again > 1.0) || (ratio > 1.0 && again < 1.0) {
+        return Ok((current, usage));
+    }
+    let replicas = ceil(again * values.len() as f64);
+    let turned = (again < 1.0 && replicas > current) || (again > 1.0 && replicas < current);
+    Ok((if turned { current } else { replicas }, usage))
+}
+
+/// `GetExternalPerPodMetricReplicas`: one value, divided by the scaled object's `status.replicas`, which are those of its
+/// pods that neither ended nor leave.
+#[expect(clippy::cast_precision_loss, reason = "a rate in thousandths")]
+#[expect(clippy::cast_possible_truncation, reason = "likewise")]
+pub(super) fn from_total(behavior: &Behavior, target: i64, pods: &[Pod], total: i64) -> Proposal {
+    let there = |pod: &&Pod| !pod.leaving && matches!(pod.phase, Phase::Pending | Phase::Running);
+    let replicas = i32::try_from(pods.iter().filter(there).count()).unwrap_or(i32::MAX);
+    let (total, target) = (total as f64, target as f64);
+    let ratio = total / (target * f64::from(replicas));
+    let wanted = if within(behavior, ratio) { replicas } else { ceil(total / target) };
+    (wanted, (total / f64::from(replicas)).ceil() as i64)
+}
