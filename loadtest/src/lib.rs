@@ -13,3 +13,5 @@
 pub mod journal;
 pub mod model;
 pub mod profile;
+pub mod schedule;
+pub mod stats;

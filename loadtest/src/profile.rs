@@ -45,9 +45,13 @@ impl FromStr for Stage {
         let (rate, duration) = text.split_once(':').ok_or_else(|| format!("{text:?} has no colon: {example}"))?;
         let (from, to) = rate.split_once("..").unwrap_or((rate, rate));
         let number = |text: &str| {
-            let rate = text.trim().trim_end_matches("rps").trim_end_matches("/s").parse::<f64>();
+            let text = text.trim();
+            let number = text.strip_suffix("rps").or(text.strip_suffix("/s")).unwrap_or(text);
+            let rate = number.parse::<f64>();
             rate.ok()
-                .filter(|rate| rate.is_finite() && (0.0..=1e6).contains(rate))
+                .filter(|rate| (0.0..=1e6).contains(rate))
+                // Not -0, which would be written as it is.
+                .map(f64::abs)
                 .ok_or_else(|| format!("{text:?} is not a rate between 0 and 1000000 requests per second: {example}"))
         };
         let seconds = humantime::parse_duration(duration)
@@ -61,7 +65,8 @@ impl FromStr for Stage {
 
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let duration = humantime::format_duration(Duration::from_millis((self.seconds * 1000.0).round() as u64));
+        let duration = humantime::format_duration(Duration::try_from_secs_f64(self.seconds).unwrap_or_default());
+        let duration = duration.to_string().replace(' ', "");
         if (self.from - self.to).abs() < f64::EPSILON {
             write!(f, "{}rps:{duration}", self.from)
         } else {
@@ -70,7 +75,34 @@ impl fmt::Display for Stage {
     }
 }
 
+impl FromStr for Profile {
+    type Err = String;
+
+    /// Stages with spaces between them. An error says what is wrong with which of them.
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(Self { stages: text.split_whitespace().map(str::parse).collect::<Result<_, _>>()? })
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, stage) in self.stages.iter().enumerate() {
+            write!(f, "{}{stage}", if i == 0 { "" } else { " " })?;
+        }
+        Ok(())
+    }
+}
+
 impl Profile {
+    /// Whether it asks for anything at all; an error says that it does not, and what would.
+    pub fn check(&self) -> Result<(), String> {
+        if self.due_by(self.seconds()) > 0.0 {
+            Ok(())
+        } else {
+            Err("no request is ever due: at least one stage needs a rate above 0, such as 15rps:3m".to_owned())
+        }
+    }
+
     /// Seconds from its start to its end.
     pub fn seconds(&self) -> f64 {
         self.stages.iter().map(|stage| stage.seconds).sum()
@@ -98,5 +130,50 @@ impl Profile {
             start += stage.seconds;
         }
         due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for text in ["15rps:3m", "0rps:6m", "2rps..15rps:1m", "0.5rps:1h30m", "1rps:250us", "1000000rps:1day 0rps:1s"] {
+            assert_eq!(text.parse::<Profile>().unwrap().to_string(), text);
+        }
+        assert_eq!("15:3m".parse::<Stage>(), "15/s:180s".parse());
+        assert_eq!("-0:1s".parse::<Stage>().unwrap().to_string(), "0rps:1s");
+    }
+
+    #[test]
+    fn what_is_no_stage_is_told_with_an_example() {
+        for wrong in
+            ["", "15", "15rps", ":3m", "15rps:", "-1rps:1s", "NaN:1s", "inf:1s", "2e6rps:1s", "1rpsrps:1s", "1:0s"]
+                .into_iter()
+                .chain(["1:25h", "1:1x", "1..:1s", "1..2..3:1s"])
+        {
+            let error = wrong.parse::<Stage>().unwrap_err();
+            assert!(error.contains("such as 15rps:3m"), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_profile_that_asks_for_nothing_is_refused() {
+        assert!("0:6m 1rps:1s".parse::<Profile>().unwrap().check().is_ok());
+        for nothing in ["", "0:6m", "0rps:1s 0..0:5s"] {
+            assert!(nothing.parse::<Profile>().unwrap().check().unwrap_err().contains("a rate above 0"), "{nothing}");
+        }
+    }
+
+    #[test]
+    fn rate_and_integral_agree_at_and_between_the_boundaries() {
+        let profile: Profile = "2rps..4rps:2s 0:1s 3rps:2s".parse().unwrap();
+        assert_eq!(profile.seconds(), 5.0);
+        assert_eq!([-1.0, 0.0, 1.0, 2.0, 3.0, 5.0].map(|at| profile.rate_at(at)), [0.0, 2.0, 3.0, 0.0, 3.0, 0.0]);
+        assert_eq!(
+            [-1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 9.0].map(|at| profile.due_by(at)),
+            [0.0, 0.0, 2.5, 6.0, 6.0, 9.0, 12.0]
+        );
     }
 }

@@ -1,0 +1,260 @@
+//! When each request is due: a pure function of the profile, the spacing and a seed.
+//!
+//! Time is counted in the profile's own seconds since its start. Every moment is computed from the rate's integral, not
+//! from the moment before it, so that nothing drifts however long a profile is.
+
+use std::fmt;
+use std::str::FromStr;
+
+use fastrand::Rng;
+
+use crate::profile::{Profile, Spacing};
+
+/// Which part of a schedule a generator sends, where several share it: written `2/3`. Together the parts are the whole
+/// schedule, provided that all have the same profile, spacing and seed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Share {
+    part: u32,
+    of: u32,
+}
+
+impl Default for Share {
+    /// All of it.
+    fn default() -> Self {
+        Self { part: 1, of: 1 }
+    }
+}
+
+impl Share {
+    /// Part `part`, counted from 1, of `of`. An error says what is allowed.
+    pub fn new(part: u32, of: u32) -> Result<Self, String> {
+        if part == 0 || part > of {
+            return Err(format!("{part}/{of} is no share: it is PART/PARTS with parts counted from 1, such as 2/3"));
+        }
+        Ok(Self { part, of })
+    }
+}
+
+impl FromStr for Share {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers = text.split_once('/').and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
+        let (part, of) = numbers.ok_or_else(|| format!("{text:?} is no share: it is PART/PARTS, such as 2/3"))?;
+        Self::new(part, of)
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.part, self.of)
+    }
+}
+
+/// The moments at which requests are due, in their order: seconds since the profile's start.
+///
+/// Evenly spaced, request i (from 0) is due when the rate's integral reaches i: the first at once, and none at the end
+/// of a stage that the next stage does not ask for. As a Poisson process, the integral grows by an exponentially
+/// distributed step with a mean of 1 from one request to the next.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// Stages that ask for anything.
+    pieces: Vec<Piece>,
+    current: usize,
+    steps: Steps,
+}
+
+/// A stage as a piece of the rate's integral.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    /// When it starts.
+    start: f64,
+    seconds: f64,
+    /// The rate at its start, and by how much it grows in a second.
+    rate: f64,
+    growth: f64,
+    /// The integral at its start and its end.
+    before: f64,
+    after: f64,
+}
+
+/// Where the integral stands at the next request.
+#[derive(Clone, Debug)]
+enum Steps {
+    Even { next: u64, by: u64 },
+    Poisson { at: f64, random: Rng, skip: u32, of: u32 },
+}
+
+impl Schedule {
+    /// The schedule of a profile, or a share of it. The seed matters to a Poisson process only.
+    pub fn new(profile: &Profile, spacing: Spacing, seed: u64, share: Share) -> Self {
+        let mut pieces = Vec::new();
+        let (mut start, mut before) = (0.0, 0.0);
+        for stage in &profile.stages {
+            let after = snap(before + (stage.from + stage.to) / 2.0 * stage.seconds);
+            if after > before {
+                let growth = (stage.to - stage.from) / stage.seconds;
+                pieces.push(Piece { start, seconds: stage.seconds, rate: stage.from, growth, before, after });
+                before = after;
+            }
+            start += stage.seconds;
+        }
+        let steps = match spacing {
+            Spacing::Even => Steps::Even { next: u64::from(share.part - 1), by: u64::from(share.of) },
+            Spacing::Poisson => {
+                Steps::Poisson { at: 0.0, random: Rng::with_seed(seed), skip: share.part - 1, of: share.of }
+            }
+        };
+        Self { pieces, current: 0, steps }
+    }
+}
+
+impl Iterator for Schedule {
+    type Item = f64;
+
+    fn next(&mut self) -> Option<f64> {
+        let integral = self.steps.next();
+        while self.pieces.get(self.current)?.after <= integral {
+            self.current += 1;
+        }
+        Some(self.pieces[self.current].moment(integral))
+    }
+}
+
+impl Steps {
+    #[allow(clippy::cast_precision_loss, reason = "2^53 requests take some hundred years at the highest rate")]
+    fn next(&mut self) -> f64 {
+        match self {
+            Self::Even { next, by } => {
+                let integral = *next as f64;
+                *next += *by;
+                integral
+            }
+            Self::Poisson { at, random, skip, of } => {
+                for _ in 0..=std::mem::replace(skip, *of - 1) {
+                    // 1 - [0, 1) is never 0, whose logarithm would be infinite.
+                    *at -= (1.0 - random.f64()).ln();
+                }
+                *at
+            }
+        }
+    }
+}
+
+impl Piece {
+    /// When the integral reaches this value: the root of `rate·t + growth·t²/2 = value - before`, in the form that
+    /// neither divides by a growth of 0 nor loses digits where the growth is small.
+    fn moment(&self, integral: f64) -> f64 {
+        let value = integral - self.before;
+        if value <= 0.0 {
+            return self.start;
+        }
+        let discriminant = self.rate.mul_add(self.rate, 2.0 * self.growth * value).max(0.0);
+        let into = 2.0 * value / (self.rate + discriminant.sqrt());
+        self.start + into.min(self.seconds)
+    }
+}
+
+/// A whole number that rounding has missed by a hair, so that 0.1 requests per second for 30 seconds are 3 requests.
+fn snap(integral: f64) -> f64 {
+    let whole = integral.round();
+    if (integral - whole).abs() < 1e-9 * whole.max(1.0) { whole } else { integral }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schedule(stages: &str, spacing: Spacing, share: Share) -> Schedule {
+        Schedule::new(&stages.parse().unwrap(), spacing, 7, share)
+    }
+
+    fn even(stages: &str) -> Vec<f64> {
+        schedule(stages, Spacing::Even, Share::default()).collect()
+    }
+
+    fn poisson(stages: &str) -> Vec<f64> {
+        schedule(stages, Spacing::Poisson, Share::default()).collect()
+    }
+
+    #[test]
+    fn a_constant_rate_is_due_at_i_by_rate() {
+        assert_eq!(even("4rps:1s"), [0.0, 0.25, 0.5, 0.75]);
+        assert_eq!(even("0.5rps:4s"), [0.0, 2.0]);
+    }
+
+    #[test]
+    fn there_are_as_many_as_the_integral_says_in_order_and_within_their_stage() {
+        for stages in ["15rps:3m", "0.1rps:30s", "0..10rps:7s", "10rps..0:7s", "3rps:10s 0:20s 1rps..9rps:11s 7rps:1s"]
+        {
+            let profile: Profile = stages.parse().unwrap();
+            let all = even(stages);
+            let integral = snap(profile.due_by(profile.seconds()));
+            assert_eq!(all.len() as f64, integral.ceil(), "{stages}");
+            assert!(all.is_sorted_by(|a, b| a < b), "{stages}");
+            assert!(all.iter().all(|at| (0.0..profile.seconds()).contains(at)), "{stages}");
+            for (i, at) in all.iter().enumerate() {
+                assert!((profile.due_by(*at) - i as f64).abs() < 1e-6, "{stages}: request {i} is due at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn silence_is_silent_and_what_follows_starts_with_its_stage() {
+        assert_eq!(even("0:10s 2rps:1s"), [10.0, 10.5]);
+        assert_eq!(even("2rps:1s 0:10s 1rps:2s"), [0.0, 0.5, 11.0, 12.0]);
+        assert_eq!(even("0:10s").len() + poisson("0:10s").len(), 0);
+        assert!(poisson("5rps:10s 0:10s 5rps:10s").iter().all(|at| !(10.0..20.0).contains(at)));
+    }
+
+    #[test]
+    fn a_ramp_from_nothing_grows_with_the_root() {
+        let all = even("0..10rps:10s");
+        assert_eq!(all.len(), 50);
+        assert!((all[1] - 2f64.sqrt()).abs() < 1e-12 && (all[49] - 98f64.sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn ten_million_do_not_drift() {
+        let last = schedule("1000rps:10000s", Spacing::Even, Share::default()).last().unwrap();
+        assert!((last - 9_999.999).abs() < 1e-9, "{last}");
+    }
+
+    #[test]
+    fn a_poisson_process_has_the_mean_and_the_variance_of_one() {
+        let all = poisson("50rps:10000s");
+        assert!((all.len() as f64 - 500_000.0).abs() < 3.0 * 500_000f64.sqrt(), "{}", all.len());
+        let mut counts = vec![0.0; 10_000];
+        all.iter().for_each(|at| counts[*at as usize] += 1.0);
+        let mean = counts.iter().sum::<f64>() / 10_000.0;
+        let variance = counts.iter().map(|count: &f64| (count - mean).powi(2)).sum::<f64>() / 10_000.0;
+        assert!((variance / mean - 1.0).abs() < 0.05, "mean {mean}, variance {variance}");
+    }
+
+    #[test]
+    fn the_seed_decides_a_poisson_process() {
+        let profile: Profile = "5rps:10s".parse().unwrap();
+        let all = |seed| Schedule::new(&profile, Spacing::Poisson, seed, Share::default()).collect::<Vec<_>>();
+        assert_eq!(all(1), all(1));
+        assert_ne!(all(1), all(2));
+    }
+
+    #[test]
+    fn the_shares_together_are_the_whole() {
+        for spacing in [Spacing::Even, Spacing::Poisson] {
+            let whole: Vec<f64> = schedule("1rps..20rps:10s", spacing, Share::default()).collect();
+            let parts = (1..=3).map(|part| schedule("1rps..20rps:10s", spacing, Share::new(part, 3).unwrap()));
+            let mut joined: Vec<f64> = parts.flatten().collect();
+            joined.sort_by(f64::total_cmp);
+            assert_eq!(joined, whole);
+        }
+    }
+
+    #[test]
+    fn a_share_is_read_and_checked() {
+        assert_eq!("2/3".parse::<Share>().unwrap().to_string(), "2/3");
+        for wrong in ["0/3", "4/3", "3", "/", "1/0", "a/b", "1/2/3"] {
+            assert!(wrong.parse::<Share>().unwrap_err().contains("such as 2/3"), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! What came of the requests: times as histograms that journals carry and that join exactly, and totals.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::journal::Second;
+
+/// Times longer than this count as this long: 20 minutes, in microseconds.
+const LONGEST: u64 = 20 * 60 * 1_000_000;
+
+/// A histogram of times with three significant digits, from a microsecond to twenty minutes. It has some kilobytes, and
+/// no more than 200 whatever is put in.
+#[derive(Clone, Debug)]
+pub struct Times(Histogram<u64>);
+
+impl Default for Times {
+    fn default() -> Self {
+        Self(Histogram::new(3).expect("three digits are within what a histogram can do"))
+    }
+}
+
+impl Times {
+    /// Counts a time.
+    pub fn record(&mut self, time: Duration) {
+        self.record_micros(u64::try_from(time.as_micros()).unwrap_or(LONGEST), 1);
+    }
+
+    /// Counts buckets as [`Times::buckets`] gives them: those of other seconds or generators join exactly.
+    pub fn add(&mut self, buckets: &[(u64, u64)]) {
+        for (micros, count) in buckets {
+            self.record_micros(*micros, *count);
+        }
+    }
+
+    fn record_micros(&mut self, micros: u64, count: u64) {
+        self.0.record_n(micros.min(LONGEST), count).expect("the histogram grows up to the longest time");
+    }
+
+    /// Buckets that are not empty: the longest time that belongs to one in microseconds, and how many there are.
+    pub fn buckets(&self) -> Vec<(u64, u64)> {
+        self.0.iter_recorded().map(|bucket| (bucket.value_iterated_to(), bucket.count_at_value())).collect()
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// The time that this per cent of all do not exceed, to three digits and rounded up; none where there is none.
+    pub fn percentile(&self, per_cent: f64) -> Option<Duration> {
+        (!self.0.is_empty()).then(|| Duration::from_micros(self.0.value_at_percentile(per_cent)))
+    }
+
+    /// The mean, to three digits; none where there is none.
+    pub fn mean(&self) -> Option<Duration> {
+        (!self.0.is_empty()).then(|| Duration::from_secs_f64(self.0.mean() / 1e6))
+    }
+
+    /// The longest, to three digits and rounded up; none where there is none.
+    pub fn longest(&self) -> Option<Duration> {
+        (!self.0.is_empty()).then(|| Duration::from_micros(self.0.max()))
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.0.reset();
+    }
+}
+
+/// Seconds added up: those of a whole run, or one second of several generators.
+#[derive(Clone, Debug, Default)]
+pub struct Total {
+    /// Requests due.
+    pub due: u64,
+    /// Requests sent.
+    pub sent: u64,
+    /// Requests that were due with as many in flight as are allowed.
+    pub dropped: u64,
+    /// Answers, by status.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Requests that got no answer, by cause.
+    pub failures: BTreeMap<String, u64>,
+    /// Answers, by the pod that gave them.
+    pub pods: BTreeMap<String, u64>,
+    /// From when a request was due to the end of its answer.
+    pub latency: Times,
+    /// From when a request was due to when it was sent.
+    pub lateness: Times,
+}
+
+impl Total {
+    /// Adds a second.
+    pub fn add(&mut self, second: &Second) {
+        self.due += second.due;
+        self.sent += second.sent;
+        self.dropped += second.dropped;
+        join(&mut self.statuses, &second.statuses);
+        join(&mut self.failures, &second.failures);
+        join(&mut self.pods, &second.pods);
+        self.latency.add(&second.latency);
+        self.lateness.add(&second.lateness);
+    }
+
+    /// Answers, whatever their status.
+    pub fn answered(&self) -> u64 {
+        self.statuses.values().sum()
+    }
+
+    /// Requests that got no answer.
+    pub fn unanswered(&self) -> u64 {
+        self.failures.values().sum()
+    }
+}
+
+/// One second of several generators as one: the first's `at`, and everything else added up.
+pub fn join_seconds<'a>(seconds: impl IntoIterator<Item = &'a Second>) -> Second {
+    let mut total = Total::default();
+    let mut joined = Second::default();
+    for (i, second) in seconds.into_iter().enumerate() {
+        if i == 0 {
+            joined.at = second.at;
+        }
+        joined.in_flight += second.in_flight;
+        total.add(second);
+    }
+    let (latency, lateness) = (total.latency.buckets(), total.lateness.buckets());
+    let Total { due, sent, dropped, statuses, failures, pods, .. } = total;
+    Second { due, sent, dropped, statuses, failures, pods, latency, lateness, ..joined }
+}
+
+fn join<K: Clone + Ord>(into: &mut BTreeMap<K, u64>, counts: &BTreeMap<K, u64>) {
+    for (key, count) in counts {
+        *into.entry(key.clone()).or_default() += count;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_join_to_exactly_what_the_whole_is() {
+        let mut random = fastrand::Rng::with_seed(3);
+        let mut whole = Times::default();
+        let mut joined = Times::default();
+        for _ in 0..20 {
+            let mut part = Times::default();
+            for _ in 0..1_000 {
+                let bits = random.u32(1..32);
+                let time = Duration::from_micros(random.u64(0..1 << bits));
+                part.record(time);
+                whole.record(time);
+            }
+            joined.add(&part.buckets());
+        }
+        assert_eq!(joined.buckets(), whole.buckets());
+        assert_eq!(joined.count(), 20_000);
+        for per_cent in [0.0, 50.0, 90.0, 99.0, 99.9, 100.0] {
+            assert_eq!(joined.percentile(per_cent), whole.percentile(per_cent), "{per_cent} %");
+        }
+    }
+
+    #[test]
+    fn a_percentile_has_three_digits_and_is_not_too_small() {
+        let mut times = Times::default();
+        (1..=1_000).for_each(|millis| times.record(Duration::from_millis(millis)));
+        for (per_cent, millis) in [(50.0, 500.0), (99.0, 990.0), (100.0, 1_000.0)] {
+            let found = times.percentile(per_cent).unwrap().as_secs_f64() * 1e3;
+            assert!((millis..millis * 1.001).contains(&found), "{per_cent} %: {found} ms");
+        }
+    }
+
+    #[test]
+    fn nothing_has_no_percentile_and_the_longest_is_bounded() {
+        let mut times = Times::default();
+        assert_eq!((times.percentile(50.0), times.mean(), times.longest()), (None, None, None));
+        times.record(Duration::MAX);
+        assert!(times.longest().unwrap() < Duration::from_secs(1_202));
+        times.clear();
+        assert_eq!(times.count(), 0);
+    }
+
+    #[test]
+    fn seconds_of_generators_add_up() {
+        let second = Second {
+            at: 4.0,
+            due: 3,
+            sent: 2,
+            dropped: 1,
+            statuses: [(200, 1)].into(),
+            failures: [("connection refused".to_owned(), 1)].into(),
+            pods: [("a".to_owned(), 1)].into(),
+            latency: vec![(250, 1)],
+            lateness: vec![(20, 2)],
+            in_flight: 5,
+        };
+        let joined = join_seconds([&second, &second]);
+        assert_eq!((joined.at, joined.due, joined.sent, joined.dropped, joined.in_flight), (4.0, 6, 4, 2, 10));
+        assert_eq!((joined.statuses[&200], joined.failures["connection refused"], joined.pods["a"]), (2, 2, 2));
+        assert_eq!((joined.latency, joined.lateness), (vec![(250, 2)], vec![(20, 4)]));
+        let mut total = Total::default();
+        total.add(&second);
+        assert_eq!((total.answered(), total.unanswered()), (1, 1));
+    }
+}
