@@ -61,7 +61,7 @@ impl FromStr for Stage {
 
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let duration = humantime::format_duration(Duration::from_millis((self.seconds * 1000.0).round() as u64));
+        let duration = humantime::format_duration(Duration::from_secs_f64((self.seconds * 1000.0).round() / 1000.0));
         if (self.from - self.to).abs() < f64::EPSILON {
             write!(f, "{}rps:{duration}", self.from)
         } else {
