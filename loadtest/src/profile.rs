@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// One part of a profile. Written `15rps:3m`, or `2rps..15rps:1m` where the rate changes.
@@ -27,7 +28,7 @@ pub struct Profile {
 }
 
 /// Whether requests come at even distances, or at random ones with the same mean.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
 #[serde(rename_all = "camelCase")]
 pub enum Spacing {
     /// The i-th request is due when the rate's integral reaches i.

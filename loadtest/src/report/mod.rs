@@ -1,0 +1,42 @@
+//! A journal folded into figures, a page and a verdict: a pure function of its entries.
+//!
+//! - [`timeline`]: from entries to [`figures`]. [`lag`]: where the time went. [`verdict`] and [`warnings`]: what the
+//!   figures prove, and where they are to be doubted.
+//! - [`json`]: for programs. [`html`]: for people; its drawings are [`panels`], made with [`chart`]. [`terminal`]: the
+//!   end of a run.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "figures are drawn and read by people: counts are far below 2^52, and no time is negative where it counts"
+)]
+
+use std::io;
+use std::path::Path;
+
+pub mod figures;
+pub mod json;
+mod lag;
+pub(crate) mod text;
+mod timeline;
+pub mod verdict;
+pub mod warnings;
+
+pub use figures::Report;
+pub use verdict::Outcome;
+
+use crate::journal::Entry;
+
+impl Report {
+    /// Writes `report.json` and `report.html` into this folder, which is made where it is missing.
+    pub fn write(&self, folder: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(folder)?;
+        json::write(folder, "report.json", &json::render(self))
+    }
+}
+
+/// The entries of a journal's text. A line that is none, as a crash leaves one at the end, is left out.
+pub fn entries(journal: &str) -> Vec<Entry> {
+    journal.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}

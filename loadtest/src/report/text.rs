@@ -1,0 +1,88 @@
+//! Figures as people read them.
+
+/// A number with its thousands apart.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number of things.
+pub(crate) fn plural(number: u64, thing: &str) -> String {
+    format!("{} {thing}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+/// A time with three significant digits, in the unit that suits it.
+pub(crate) fn seconds(seconds: f64) -> String {
+    let micros = seconds * 1e6;
+    match micros.abs() {
+        below if below < 0.5 => "0 s".to_owned(),
+        below if below < 999.5 => format!("{micros:.0} µs"),
+        below if below < 9_995.0 => format!("{:.2} ms", micros / 1e3),
+        below if below < 99_950.0 => format!("{:.1} ms", micros / 1e3),
+        below if below < 999_500.0 => format!("{:.0} ms", micros / 1e3),
+        below if below < 9_995_000.0 => format!("{} s", rounded(seconds, 2)),
+        below if below < 119_500_000.0 => format!("{} s", rounded(seconds, 1)),
+        below if below < 7_199_500_000.0 => {
+            let whole = seconds.round();
+            format!("{:.0} min {:02.0} s", (whole / 60.0).trunc(), whole % 60.0)
+        }
+        _ => format!("{:.1} h", seconds / 3600.0),
+    }
+}
+
+/// A number with at most so many decimals, and none that are zero.
+pub(crate) fn rounded(number: f64, decimals: usize) -> String {
+    let text = format!("{number:.decimals$}");
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
+/// A moment of the run, as minutes and seconds.
+pub(crate) fn clock(at: f64) -> String {
+    let whole = at.abs().round();
+    let sign = if at < 0.0 && whole > 0.0 { "−" } else { "" };
+    let (hours, minutes) = ((whole / 3600.0).trunc(), (whole % 3600.0 / 60.0).trunc());
+    if hours > 0.0 {
+        format!("{sign}{hours:.0}:{minutes:02.0}:{:02.0}", whole % 60.0)
+    } else {
+        format!("{sign}{minutes:.0}:{:02.0}", whole % 60.0)
+    }
+}
+
+/// A rate with as many digits as tell something.
+pub(crate) fn rate(rate: f64) -> String {
+    rounded(rate, if rate < 10.0 { 2 } else { usize::from(rate < 100.0) })
+}
+
+/// Unix time in seconds, as a date.
+pub(crate) fn date(unix: f64) -> String {
+    let since = std::time::Duration::try_from_secs_f64(unix).unwrap_or_default();
+    let moment = std::time::UNIX_EPOCH.checked_add(since).unwrap_or(std::time::UNIX_EPOCH);
+    humantime::format_rfc3339_seconds(moment).to_string().replace('T', " ").replace('Z', " UTC")
+}
+
+/// A text with all that means something to HTML escaped.
+pub(crate) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_read_well() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        let times = [0.0, 0.000_42, 0.001_234, 0.0567, 0.25, 1.5, 52.04, 340.0, 9000.0].map(seconds);
+        assert_eq!(times, ["0 s", "420 µs", "1.23 ms", "56.7 ms", "250 ms", "1.5 s", "52 s", "5 min 40 s", "2.5 h"]);
+        assert_eq!([-5.0, 0.0, 61.0, 3725.0].map(clock), ["−0:05", "0:00", "1:01", "1:02:05"]);
+        assert_eq!(date(1_700_000_000.0), "2023-11-14 22:13:20 UTC");
+    }
+}

@@ -1,0 +1,232 @@
+//! A journal's entries, folded into the report.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hdrhistogram::Histogram;
+
+use super::figures::{Load, Pod, Quantiles, Reached, Replicas, Report, ScaleIn, Shares, Totals};
+use super::{lag, verdict, warnings};
+use crate::journal::{Entry, Scaling, Second, Start};
+use crate::model::predict::Predicted;
+
+/// The most points of a series of shares: as many as can be told apart on a screen.
+const WHILES: f64 = 150.0;
+
+impl Report {
+    /// The report of these entries. They may lack an end, or a start, have gaps, and be in any order; seconds of several
+    /// generators are added up.
+    pub fn from_entries(entries: &[Entry], predicted: Vec<Predicted>) -> Self {
+        let mut seconds: BTreeMap<i64, Second> = BTreeMap::new();
+        let (mut start, mut end, mut scaling, mut events) = (None, None, Vec::new(), Vec::new());
+        for entry in entries {
+            match entry {
+                Entry::Start(facts) => start = start.or_else(|| Some(Start::clone(facts))),
+                Entry::Second(second) => add(seconds.entry(second.at.floor() as i64).or_default(), second),
+                Entry::Scaling(seen) => scaling.push(seen.clone()),
+                Entry::Event(event) => events.push(event.clone()),
+                Entry::End(last) => end = Some(last.clone()),
+            }
+        }
+        let seconds: Vec<Second> = seconds.into_values().collect();
+        scaling.sort_by(|a, b| a.at.total_cmp(&b.at));
+        events.sort_by(|a, b| a.at.total_cmp(&b.at));
+        events.dedup();
+
+        let pods = pods(&seconds);
+        let latency = histogram(seconds.iter().flat_map(|second| &second.latency));
+        let lateness = histogram(seconds.iter().flat_map(|second| &second.lateness));
+        let mut report = Self {
+            verdict: verdict::Verdict::default(),
+            warnings: Vec::new(),
+            totals: totals(&seconds),
+            latency: quantiles(&latency),
+            lateness: quantiles(&lateness),
+            replicas: replicas(start.as_ref(), &scaling, &seconds),
+            lag: start.as_ref().and_then(|start| lag::budget(start, &scaling, &pods)),
+            pods,
+            shares: shares(&seconds),
+            seconds: seconds.iter().map(load).collect(),
+            scaling,
+            prediction: predicted,
+            events,
+            start,
+            end,
+        };
+        report.warnings = warnings::doubts(&report);
+        report.verdict = verdict::judge(&report, |quantile| at(&latency, quantile));
+        report
+    }
+}
+
+/// Adds what one generator did in a second to what others did.
+fn add(sum: &mut Second, second: &Second) {
+    sum.at = second.at.floor();
+    sum.due += second.due;
+    sum.sent += second.sent;
+    sum.dropped += second.dropped;
+    sum.in_flight += second.in_flight;
+    for (status, count) in &second.statuses {
+        *sum.statuses.entry(*status).or_default() += count;
+    }
+    for (cause, count) in &second.failures {
+        *sum.failures.entry(cause.clone()).or_default() += count;
+    }
+    for (pod, count) in &second.pods {
+        *sum.pods.entry(pod.clone()).or_default() += count;
+    }
+    sum.latency.extend(&second.latency);
+    sum.lateness.extend(&second.lateness);
+}
+
+/// Answers with these statuses that are failures.
+fn refused(second: &Second) -> impl Iterator<Item = (&u16, &u64)> {
+    second.statuses.iter().filter(|(status, _)| **status >= 400)
+}
+
+/// Requests that failed in this second.
+pub(crate) fn failed(second: &Second) -> u64 {
+    second.failures.values().sum::<u64>() + refused(second).map(|(_, count)| count).sum::<u64>()
+}
+
+fn totals(seconds: &[Second]) -> Totals {
+    let mut totals = Totals::default();
+    for second in seconds {
+        totals.due += second.due;
+        totals.sent += second.sent;
+        totals.dropped += second.dropped;
+        totals.answered += second.statuses.values().sum::<u64>();
+        totals.failed += failed(second);
+        for (status, count) in &second.statuses {
+            *totals.statuses.entry(*status).or_default() += count;
+        }
+        for (cause, count) in &second.failures {
+            *totals.failures.entry(cause.clone()).or_default() += count;
+        }
+        for (status, count) in refused(second) {
+            *totals.failures.entry(format!("status {status}")).or_default() += count;
+        }
+    }
+    totals
+}
+
+/// The quantile, from 0 to 1, in seconds.
+pub(crate) fn at(histogram: &Histogram<u64>, quantile: f64) -> Option<f64> {
+    (!histogram.is_empty()).then(|| histogram.value_at_quantile(quantile) as f64 / 1e6)
+}
+
+fn quantiles(histogram: &Histogram<u64>) -> Option<Quantiles> {
+    Some(Quantiles {
+        count: histogram.len(),
+        p50: at(histogram, 0.5)?,
+        p90: at(histogram, 0.9)?,
+        p99: at(histogram, 0.99)?,
+        p999: at(histogram, 0.999)?,
+        max: at(histogram, 1.0)?,
+    })
+}
+
+/// Buckets in microseconds, and the count in each, joined.
+pub(crate) fn histogram<'a>(buckets: impl Iterator<Item = &'a (u64, u64)>) -> Histogram<u64> {
+    let mut histogram = Histogram::new(3).expect("three digits are allowed");
+    for (value, count) in buckets {
+        histogram.record_n(*value, *count).expect("it grows as it needs to");
+    }
+    histogram
+}
+
+fn load(second: &Second) -> Load {
+    let latency = histogram(second.latency.iter());
+    Load {
+        at: second.at,
+        offered: second.due,
+        achieved: second.statuses.range(..400).map(|(_, count)| count).sum(),
+        p50: at(&latency, 0.5),
+        p99: at(&latency, 0.99),
+        failed: failed(second),
+        dropped: second.dropped,
+    }
+}
+
+fn pods(seconds: &[Second]) -> Vec<Pod> {
+    let mut pods: BTreeMap<&str, Pod> = BTreeMap::new();
+    for second in seconds {
+        for (name, answers) in second.pods.iter().filter(|(_, answers)| **answers > 0) {
+            let pod = pods.entry(name).or_insert_with(|| Pod {
+                name: name.clone(),
+                answers: 0,
+                share: 0.0,
+                first: second.at,
+                last: second.at,
+            });
+            pod.answers += answers;
+            pod.last = second.at;
+        }
+    }
+    let all: u64 = pods.values().map(|pod| pod.answers).sum();
+    let mut pods: Vec<Pod> = pods.into_values().collect();
+    for pod in &mut pods {
+        pod.share = pod.answers as f64 / all as f64;
+    }
+    pods.sort_by_key(|pod| std::cmp::Reverse(pod.answers));
+    pods
+}
+
+/// Answers by pod in whiles of at least five seconds: those of one second are too few to speak of shares.
+fn shares(seconds: &[Second]) -> Vec<Shares> {
+    let answered = || seconds.iter().filter(|second| !second.pods.is_empty());
+    let (Some(first), Some(last)) = (answered().next(), answered().next_back()) else {
+        return Vec::new();
+    };
+    let length = ((last.at - first.at) / WHILES).ceil().max(5.0);
+    let mut whiles: BTreeMap<i64, BTreeMap<String, u64>> = BTreeMap::new();
+    for second in answered() {
+        let answers = whiles.entry((second.at / length).floor() as i64).or_default();
+        for (pod, count) in &second.pods {
+            *answers.entry(pod.clone()).or_default() += count;
+        }
+    }
+    let whiles = whiles.into_iter();
+    whiles.map(|(index, answers)| Shares { at: index as f64 * length, seconds: length, answers }).collect()
+}
+
+fn replicas(start: Option<&Start>, scaling: &[Scaling], seconds: &[Second]) -> Option<Replicas> {
+    let first = scaling.first()?;
+    let autoscaler = start.and_then(|start| start.autoscaler.as_ref());
+    let least = autoscaler.map_or(first.wanted, |autoscaler| autoscaler.min);
+    let when = |is: &dyn Fn(&Scaling) -> bool| scaling.iter().find(|seen| is(seen)).map(|seen| seen.at);
+    let counts: BTreeSet<u32> = scaling.iter().flat_map(|seen| [seen.wanted, seen.ready]).filter(|n| *n > 0).collect();
+    let from = counts.first().copied().unwrap_or_default();
+    let to = counts.last().copied().unwrap_or_default();
+    let reached = (from..=to).map(|replicas| Reached {
+        replicas,
+        wanted: when(&|seen| seen.wanted >= replicas),
+        ready: when(&|seen| seen.ready >= replicas),
+    });
+    Some(Replicas {
+        initial: first.ready,
+        least,
+        wanted: scaling.iter().map(|seen| seen.wanted).max().unwrap_or_default(),
+        ready: scaling.iter().map(|seen| seen.ready).max().unwrap_or_default(),
+        reached: reached.collect(),
+        relieved: start.and_then(lag::relieved),
+        scale_in: scale_in(least, scaling, seconds),
+    })
+}
+
+/// From the first decrease of what is wanted after its peak until the least are wanted and ready.
+fn scale_in(least: u32, scaling: &[Scaling], seconds: &[Second]) -> Option<ScaleIn> {
+    let peak = scaling.iter().map(|seen| seen.wanted).max().filter(|peak| *peak > least)?;
+    let climbed = scaling.iter().skip_while(|seen| seen.wanted < peak);
+    let down: Vec<&Scaling> = climbed.skip_while(|seen| seen.wanted == peak).collect();
+    let from = down.first()?.at;
+    let until = down.iter().find(|seen| seen.wanted <= least && seen.ready <= least).map(|seen| seen.at);
+    // A second that the way down begins or ends in belongs to it.
+    let meanwhile =
+        || seconds.iter().filter(move |second| second.at + 1.0 > from && until.is_none_or(|until| second.at <= until));
+    Some(ScaleIn {
+        from,
+        until,
+        failed: meanwhile().map(failed).sum(),
+        sent: meanwhile().map(|second| second.sent).sum(),
+    })
+}

@@ -1,0 +1,285 @@
+//! What the run proved: one check for each thing expected of it, and what was seen besides.
+
+use serde::{Deserialize, Serialize};
+
+use super::figures::{Replicas, Report};
+use super::lag;
+use super::text::{count, plural, seconds};
+use crate::journal::{Expectations, Start};
+
+/// The verdict on a run.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    /// All in all.
+    pub outcome: Outcome,
+    /// It, in a sentence.
+    pub sentence: String,
+    /// One by one.
+    pub checks: Vec<Check>,
+}
+
+/// How a run came out.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// All that was expected holds.
+    Passed,
+    /// Something that was expected does not hold.
+    Failed,
+    /// Something that was expected could not be decided, and nothing is known not to hold.
+    #[default]
+    Undecided,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Check {
+    /// What was looked at.
+    pub name: String,
+    /// What was expected; none where nothing was, and the observation is all there is to say.
+    pub expected: Option<String>,
+    /// What was seen.
+    pub observed: String,
+    /// Whether it is as expected; none where that cannot be decided, or nothing was expected.
+    pub held: Option<bool>,
+}
+
+impl Outcome {
+    /// The process' exit code; 2 is for bad use.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Passed => 0,
+            Self::Failed => 1,
+            Self::Undecided => 3,
+        }
+    }
+
+    /// A word for it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Passed => "Passed",
+            Self::Failed => "Failed",
+            Self::Undecided => "Undecided",
+        }
+    }
+}
+
+impl Check {
+    fn new(name: &str, expected: Option<String>, observed: String, held: Option<bool>) -> Self {
+        let held = held.filter(|_| expected.is_some());
+        Self { name: name.to_owned(), expected, observed, held }
+    }
+
+    /// A word for how it came out.
+    pub const fn label(&self) -> &'static str {
+        match (&self.expected, self.held) {
+            (None, _) => "seen",
+            (_, Some(true)) => "holds",
+            (_, Some(false)) => "does not hold",
+            (_, None) => "cannot be told",
+        }
+    }
+}
+
+/// Judges a report by its figures, and by its latency at any quantile.
+pub(crate) fn judge(report: &Report, latency: impl Fn(f64) -> Option<f64>) -> Verdict {
+    let mut checks = vec![answered(report)];
+    let none = Expectations::default();
+    let expectations = report.start.as_ref().map_or(&none, |start| &start.expectations);
+    match (&report.replicas, &report.start) {
+        (Some(replicas), Some(start)) => {
+            checks.extend([
+                reached(report, start, replicas),
+                scaled_within(report, start, replicas),
+                came_back(report, start, replicas),
+                failed_in_scale_in(expectations, replicas),
+            ]);
+        }
+        _ => checks.extend(unwatched(expectations)),
+    }
+    checks.extend(failed(report, expectations));
+    checks.extend(latencies(latency, expectations));
+
+    let mut judged = checks.iter().filter(|check| check.expected.is_some()).map(|check| check.held).peekable();
+    let outcome = if judged.peek().is_none() {
+        Outcome::Undecided
+    } else {
+        judged.fold(Outcome::Passed, |outcome, held| match (outcome, held) {
+            (Outcome::Failed, _) | (_, Some(false)) => Outcome::Failed,
+            (_, None) => Outcome::Undecided,
+            (outcome, Some(true)) => outcome,
+        })
+    };
+    Verdict { outcome, sentence: sentence(report, outcome, &checks), checks }
+}
+
+/// Whether the run went on to its planned end: only then does what was not seen tell anything.
+fn complete(report: &Report) -> bool {
+    report.end.as_ref().is_some_and(|end| !end.interrupted)
+}
+
+fn answered(report: &Report) -> Check {
+    let totals = &report.totals;
+    let good = totals.answered - totals.statuses.range(400..).map(|(_, count)| count).sum::<u64>();
+    let observed = format!("{} of {} that were sent", count(good), count(totals.sent));
+    Check::new("Requests answered", Some("at least one".to_owned()), observed, (totals.sent > 0).then_some(good > 0))
+}
+
+/// The replicas that are expected, or else those that the load asks for.
+fn wanted(start: &Start) -> Option<u32> {
+    start.expectations.replicas.or_else(|| lag::demanded(start))
+}
+
+fn reached(report: &Report, start: &Start, replicas: &Replicas) -> Check {
+    let expected = start.expectations.replicas;
+    let when = replicas.reached.iter().find(|reached| reached.replicas == replicas.ready).and_then(|at| at.ready);
+    let when = when.filter(|at| *at > 0.0 && replicas.ready > replicas.initial);
+    let when = when.map(|at| format!(", {} after the load’s start", seconds(at))).unwrap_or_default();
+    let mut observed = format!("{}{when}", plural(u64::from(replicas.ready), "ready replica"));
+    let enough = expected.is_some_and(|expected| replicas.ready >= expected);
+    let asked = expected.zip(lag::demanded(start)).is_none_or(|(expected, demanded)| demanded >= expected);
+    if !enough && expected.is_some() && !asked {
+        observed += "; the load asks for no more";
+    }
+    let held = if enough { Some(true) } else { (complete(report) && asked).then_some(false) };
+    let expected = expected.map(|expected| format!("at least {}", plural(u64::from(expected), "ready replica")));
+    Check::new("Replicas reached", expected, observed, held)
+}
+
+fn scaled_within(report: &Report, start: &Start, replicas: &Replicas) -> Check {
+    let bound = start.expectations.scaled_within;
+    let goal = wanted(start);
+    let took = report.lag.as_ref().zip(goal).and_then(|(lag, goal)| {
+        let reached = replicas.reached.iter().find(|reached| reached.replicas == goal)?;
+        reached.ready.map(|at| (at - lag.step).max(0.0))
+    });
+    let goal = goal.map_or_else(|| "the replicas".to_owned(), |goal| plural(u64::from(goal), "replica"));
+    let observed = match (&report.lag, took) {
+        (None, _) => "the load asked for no more replicas than there were".to_owned(),
+        (_, Some(took)) => format!("{goal} ready after {}", seconds(took)),
+        (_, None) => format!("{goal} never ready"),
+    };
+    let held = match took.zip(bound) {
+        Some((took, bound)) => Some(took <= bound),
+        // Time that ran out is a fault, even in a run that was cut short.
+        None => report.lag.as_ref().zip(bound).and_then(|(lag, bound)| {
+            let seen = report.scaling.last().map_or(0.0, |last| last.at);
+            (complete(report) || seen > lag.step + bound).then_some(false)
+        }),
+    };
+    Check::new("Scaled out", bound.map(|bound| format!("within {}", seconds(bound))), observed, held)
+}
+
+fn came_back(report: &Report, start: &Start, replicas: &Replicas) -> Check {
+    let expected = start.expectations.scale_in;
+    let climbed = replicas.wanted.max(replicas.ready) > replicas.least;
+    let least = plural(u64::from(replicas.least), "replica");
+    let until = replicas.scale_in.and_then(|scale_in| scale_in.until);
+    let observed = match (until, replicas.relieved) {
+        _ if !climbed => format!("never above {least}"),
+        (Some(until), Some(relieved)) if until > relieved => {
+            format!("{least} {} after the load asked for no more", seconds(until - relieved))
+        }
+        (Some(until), _) => format!("{least} {} after the load’s start", seconds(until)),
+        (None, _) => {
+            let left = report.scaling.last().map_or(0, |seen| seen.ready);
+            format!("{} ready at the end", plural(u64::from(left), "replica"))
+        }
+    };
+    let held = if !climbed || (until.is_none() && !complete(report)) { None } else { Some(until.is_some()) };
+    Check::new("Came back", expected.then(|| format!("to {least}")), observed, held)
+}
+
+fn failed_in_scale_in(expectations: &Expectations, replicas: &Replicas) -> Check {
+    let name = "Failed during scale-in";
+    let Some(scale_in) = replicas.scale_in else {
+        return Check::new(name, None, "no scale-in was seen".to_owned(), None);
+    };
+    let allowed = expectations.max_failed.unwrap_or_default();
+    let observed = format!("{} of {}", count(scale_in.failed), plural(scale_in.sent, "request"));
+    let held = (scale_in.sent > 0).then_some(scale_in.failed <= allowed);
+    // Without a request in that time there is nothing to judge: a profile may end in silence.
+    Check::new(name, held.map(|_| at_most(allowed)), observed, held)
+}
+
+/// What was expected of an autoscaler of which nothing was seen.
+fn unwatched(expectations: &Expectations) -> Vec<Check> {
+    let replicas = expectations.replicas.map(|replicas| ("Replicas reached", format!("at least {replicas} ready")));
+    let within = expectations.scaled_within.map(|bound| ("Scaled out", format!("within {}", seconds(bound))));
+    let back = expectations.scale_in.then(|| ("Came back", "to the least replicas".to_owned()));
+    let expected = [replicas, within, back].into_iter().flatten();
+    expected.map(|(name, text)| Check::new(name, Some(text), "no autoscaler was watched".to_owned(), None)).collect()
+}
+
+fn at_most(allowed: u64) -> String {
+    if allowed == 0 { "none".to_owned() } else { format!("at most {}", count(allowed)) }
+}
+
+fn failed(report: &Report, expectations: &Expectations) -> Option<Check> {
+    let allowed = expectations.max_failed?;
+    let totals = &report.totals;
+    let observed = format!("{} failed, {} dropped", count(totals.failed), count(totals.dropped));
+    let bad = totals.failed + totals.dropped;
+    // More than are allowed stay more, however a run ends; fewer may have become more.
+    let held = if bad > allowed { Some(false) } else { (totals.sent > 0).then_some(true) };
+    Some(Check::new("Failed or dropped", Some(at_most(allowed)), observed, held))
+}
+
+fn latencies(latency: impl Fn(f64) -> Option<f64>, expectations: &Expectations) -> Vec<Check> {
+    let bounds = expectations.latency.iter();
+    bounds
+        .map(|(percentile, bound)| {
+            let found = latency(percentile / 100.0);
+            let observed = found.map_or_else(|| "no answers".to_owned(), seconds);
+            let held = found.map(|found| found <= *bound);
+            let expected = Some(format!("at most {}", seconds(*bound)));
+            Check::new(&format!("Latency p{percentile}"), expected, observed, held)
+        })
+        .collect()
+}
+
+fn sentence(report: &Report, outcome: Outcome, checks: &[Check]) -> String {
+    let totals = &report.totals;
+    if totals.sent == 0 {
+        return "Undecided: no request was sent, so there is nothing to judge.".to_owned();
+    }
+    let faults: Vec<String> = checks.iter().filter(|check| check.held == Some(false)).map(fault).collect();
+    let open: Vec<String> =
+        checks.iter().filter(|check| check.expected.is_some() && check.held.is_none()).map(fault).collect();
+    match outcome {
+        Outcome::Failed => format!("Failed: {}.", faults.join("; ")),
+        Outcome::Undecided => format!("Undecided: {}.", open.join("; ")),
+        Outcome::Passed => format!("Passed: {}.", story(report)),
+    }
+}
+
+fn fault(check: &Check) -> String {
+    let expected = check.expected.as_deref().unwrap_or_default();
+    let mut name = check.name.chars();
+    let first = name.next().map(|first| first.to_lowercase().to_string()).unwrap_or_default();
+    format!("{first}{}: {}, expected {expected}", name.as_str(), check.observed)
+}
+
+/// What happened, where all is well.
+fn story(report: &Report) -> String {
+    let totals = &report.totals;
+    let mut parts = Vec::new();
+    if let Some(replicas) = report.replicas.as_ref().filter(|replicas| replicas.ready > replicas.initial) {
+        let ready = replicas.reached.iter().find(|reached| reached.replicas == replicas.ready).and_then(|at| at.ready);
+        let took = ready.zip(report.lag.as_ref()).map(|(ready, lag)| format!(" in {}", seconds(ready - lag.step)));
+        parts.push(format!("{} → {} replicas{}", replicas.initial, replicas.ready, took.unwrap_or_default()));
+        if let Some(until) = replicas.scale_in.and_then(|scale_in| scale_in.until) {
+            let took = replicas.relieved.filter(|relieved| until > *relieved).map(|relieved| until - relieved);
+            let took = took.map(|took| format!(" in {}", seconds(took))).unwrap_or_default();
+            parts.push(format!("back to {}{took}", replicas.least));
+        }
+    }
+    let failed = match totals.failed {
+        0 => format!("none of {} failed", plural(totals.sent, "request")),
+        failed => format!("{} of {} failed", count(failed), plural(totals.sent, "request")),
+    };
+    parts.push(failed);
+    parts.join(", ")
+}

@@ -1,0 +1,234 @@
+//! The real binary: what a newcomer types, what he mistypes, and what is left when it is cut short.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+fn loadtest(arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
+    command.args(arguments.split_whitespace()).stdin(Stdio::null()).kill_on_drop(true);
+    // Whatever cluster the machine knows is none of this test's business.
+    command.env_remove("KUBERNETES_SERVICE_HOST").env("KUBECONFIG", "/nonexistent/kubeconfig");
+    command
+}
+
+async fn output(arguments: &str) -> Output {
+    let running = loadtest(arguments).output();
+    tokio::time::timeout(PATIENCE, running).await.expect("it ends").expect("it runs")
+}
+
+fn manifests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../k8s")
+}
+
+fn report(folder: &Path) -> Value {
+    let text = std::fs::read_to_string(folder.join("report.json")).expect("there is a report");
+    serde_json::from_str(&text).expect("the report is JSON")
+}
+
+/// When the series `field` of the report's `scaling` first had this value.
+fn first(series: &Value, field: &str, least: u64) -> f64 {
+    let all = series.as_array().expect("a list");
+    let found = all.iter().find(|one| one[field].as_u64().is_some_and(|value| value >= least));
+    found.unwrap_or_else(|| panic!("{field} never reached {least}"))["at"].as_f64().expect("a time")
+}
+
+#[tokio::test]
+async fn a_rehearsal_goes_from_one_replica_to_three_and_back_as_predicted() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let out = folder.path().join("report");
+    let ran = output(&format!(
+        "rehearse --manifests {} --speed 20 --stage 10rps:3m --stage 0rps:8m --expect-replicas 3 --expect-scale-in \
+         --max-failed 0 --scaled-within 90s --out {}",
+        manifests().display(),
+        out.display()
+    ))
+    .await;
+    let printed = String::from_utf8_lossy(&ran.stdout);
+    assert_eq!(ran.status.code(), Some(0), "{printed}\n{}", String::from_utf8_lossy(&ran.stderr));
+    let report = report(&out);
+    // Even where they are far apart in the world, one look of the HPA (15 s) is the most that they may differ by.
+    for replicas in [2, 3] {
+        let (seen, predicted) = (
+            first(&report["scaling"], "wanted", replicas),
+            first(&report["predicted"], "wanted", replicas),
+        );
+        println!("{replicas} replicas wanted after {seen:.1} s, predicted {predicted:.1} s");
+        assert!((seen - predicted).abs() <= 15.0 + 1.0, "{replicas} replicas: seen {seen}, predicted {predicted}");
+    }
+    assert!(out.join("report.html").exists() && out.join("journal.jsonl").exists());
+}
+
+#[tokio::test]
+async fn the_manifests_decide() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    for entry in std::fs::read_dir(manifests()).expect("k8s is there") {
+        let path = entry.expect("it can be read").path();
+        if path.is_file() {
+            let text = std::fs::read_to_string(&path).expect("a manifest is text");
+            let text = text.replace("averageValue: \"2\"", "averageValue: \"20\"");
+            std::fs::write(folder.path().join(path.file_name().expect("a name")), text).expect("it can be written");
+        }
+    }
+    let out = folder.path().join("report");
+    let ran = output(&format!(
+        "rehearse --manifests {} --speed 30 --stage 10rps:3m --expect-replicas 2 --out {}",
+        folder.path().display(),
+        out.display()
+    ))
+    .await;
+    assert_eq!(ran.status.code(), Some(1), "{}", String::from_utf8_lossy(&ran.stdout));
+    let most = report(&out)["scaling"].as_array().expect("a list").iter().filter_map(|one| one["wanted"].as_u64()).max();
+    assert_eq!(most, Some(1), "a target of 20 is not reached by 10 requests a second");
+}
+
+#[tokio::test]
+async fn a_prediction_is_a_table_or_lines_of_json() {
+    let ran = output(&format!("predict --manifests {} --stage 10rps:3m --stage 0rps:8m", manifests().display())).await;
+    let table = String::from_utf8(ran.stdout).expect("text");
+    assert_eq!(ran.status.code(), Some(0));
+    assert!(table.lines().count() > 5, "{table}");
+    let ran = output(&format!("predict --json --manifests {} --stage 10rps:3m", manifests().display())).await;
+    let lines: Vec<Value> =
+        String::from_utf8(ran.stdout).expect("text").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert!(lines.iter().any(|line| line["wanted"] == 3), "{lines:?}");
+}
+
+#[tokio::test]
+async fn bad_use_gets_one_line_that_says_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let there = folder.path().join("there");
+    std::fs::create_dir(&there).expect("a folder can be made");
+    std::fs::write(there.join("journal.jsonl"), "").expect("a file can be written");
+    let url = "--url http://127.0.0.1:1 --hpa none";
+    for (arguments, told) in [
+        (format!("run {url}"), "--stage"),
+        (format!("run {url} --stage 15rps"), "a stage is RATE:DURATION"),
+        (format!("run {url} --stage fast:1m"), "not a rate"),
+        (format!("run {url} --stage -5rps:1m"), "stage"),
+        (format!("run {url} --stage 0rps:1m"), "rate"),
+        (format!("run {url} --stage 5rps:1y"), "a day"),
+        (format!("run {url} --stage 5rps:1m --requests-per-connection 0"), "requests-per-connection"),
+        (format!("run {url} --stage 5rps:1m --generators 2 --generator 2"), "2"),
+        (format!("run {url} --stage 5rps:1m --out {}", there.display()), "choose another folder"),
+        ("run --hpa none --stage 5rps:1m".to_owned(), "--url"),
+        ("run --stage 5rps:1m".to_owned(), "kubeconfig"),
+        ("run --url https://127.0.0.1:1 --hpa none --stage 5rps:1m".to_owned(), "http"),
+        ("rehearse --manifests /nonexistent".to_owned(), "/nonexistent"),
+        ("rehearse --speed 0".to_owned(), "factor"),
+        ("merge /nonexistent --out /nonexistent/too".to_owned(), "/nonexistent"),
+    ] {
+        let ran = output(&arguments).await;
+        let complaint = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(2), "{arguments}: {complaint}");
+        assert!(complaint.contains(told), "{arguments}: {complaint}");
+        let lines = complaint.lines().filter(|line| !line.is_empty() && !line.starts_with("For more information")).count();
+        assert!(lines <= 2, "{arguments}: {complaint}");
+    }
+}
+
+#[tokio::test]
+async fn help_and_completions_are_there() {
+    for arguments in ["--help", "run --help", "rehearse --help", "completions bash"] {
+        let ran = output(arguments).await;
+        assert_eq!(ran.status.code(), Some(0), "{arguments}");
+        assert!(ran.stdout.len() > 500, "{arguments}");
+    }
+}
+
+/// A rehearsal that has sent something.
+async fn under_way(out: &Path) -> Child {
+    let mut child = loadtest(&format!(
+        "rehearse --manifests {} --speed 10 --stage 10rps:30m --json --out {}",
+        manifests().display(),
+        out.display()
+    ))
+    .stdout(Stdio::piped())
+    .stderr(Stdio::piped())
+    .spawn()
+    .expect("it runs");
+    let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+    let answered = async {
+        while let Some(line) = lines.next_line().await.expect("text") {
+            let entry: Value = serde_json::from_str(&line).expect("each line is an entry");
+            if entry["entry"] == "second" && entry["statuses"]["200"].as_u64().is_some_and(|count| count > 0) {
+                return;
+            }
+        }
+        panic!("it ended without an answer");
+    };
+    tokio::time::timeout(PATIENCE, answered).await.expect("answers come");
+    // The rest has to be read, or the pipe fills.
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    child
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed())).expect("it runs");
+    kill_process(pid, signal).expect("it is ours");
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_the_load_and_the_report_is_written() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let out = folder.path().join("report");
+    let mut child = under_way(&out).await;
+    signal(&child, Signal::INT);
+    let ended = tokio::time::timeout(PATIENCE, child.wait()).await.expect("it ends").expect("it has a status");
+    assert!(ended.code().is_some(), "it ends by itself: {ended}");
+    let report = report(&out);
+    assert!(report.to_string().contains("interrupted"), "{report}");
+}
+
+#[tokio::test]
+async fn kill_9_loses_nothing_and_leaves_no_process() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let out = folder.path().join("report");
+    let mut child = under_way(&out).await;
+    let parent = child.id().expect("it runs");
+    let replicas = children(parent);
+    assert!(!replicas.is_empty(), "it has replicas");
+    child.kill().await.expect("it is ours");
+    let gone = async {
+        let mut turns = tokio::time::interval(Duration::from_millis(50));
+        while replicas.iter().any(|pid| is_running(*pid)) {
+            turns.tick().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("its replicas end with it");
+
+    let merged = folder.path().join("merged");
+    let ran = output(&format!("merge {} --out {}", out.join("journal.jsonl").display(), merged.display())).await;
+    assert!(ran.status.code().is_some_and(|code| code != 2), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert!(merged.join("report.html").exists());
+}
+
+fn children(parent: u32) -> Vec<u32> {
+    let all = std::fs::read_dir("/proc").expect("Linux has /proc").filter_map(|entry| {
+        let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        (parent_of(pid)? == parent).then_some(pid)
+    });
+    all.collect()
+}
+
+fn stat(pid: u32) -> Option<Vec<String>> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(stat.rsplit_once(')')?.1.split_whitespace().map(str::to_owned).collect())
+}
+
+fn parent_of(pid: u32) -> Option<u32> {
+    stat(pid)?.get(1)?.parse().ok()
+}
+
+/// Not gone, and not a zombie that nobody has waited for.
+fn is_running(pid: u32) -> bool {
+    stat(pid).is_some_and(|fields| fields[0] != "Z")
+}
