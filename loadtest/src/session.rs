@@ -149,7 +149,7 @@ pub fn report(entries: &[Entry], output: &Output) -> Result<ExitCode, Fault> {
         report.write(folder).map_err(|error| Fault::World(format!("{}: the report cannot be written: {error}", folder.display())))?;
         eprintln!("{}", folder.join("report.html").display());
     }
-    Ok(report.verdict.outcome.exit_code())
+    Ok(ExitCode::from(report.verdict.outcome.exit_code()))
 }
 
 /// What the model makes of the same load, from the replicas that there were at its start.

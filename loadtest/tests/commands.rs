@@ -57,10 +57,8 @@ async fn a_rehearsal_goes_from_one_replica_to_three_and_back_as_predicted() {
     let report = report(&out);
     // Even where they are far apart in the world, one look of the HPA (15 s) is the most that they may differ by.
     for replicas in [2, 3] {
-        let (seen, predicted) = (
-            first(&report["scaling"], "wanted", replicas),
-            first(&report["predicted"], "wanted", replicas),
-        );
+        let (seen, predicted) =
+            (first(&report["scaling"], "wanted", replicas), first(&report["predicted"], "wanted", replicas));
         println!("{replicas} replicas wanted after {seen:.1} s, predicted {predicted:.1} s");
         assert!((seen - predicted).abs() <= 15.0 + 1.0, "{replicas} replicas: seen {seen}, predicted {predicted}");
     }
@@ -86,7 +84,8 @@ async fn the_manifests_decide() {
     ))
     .await;
     assert_eq!(ran.status.code(), Some(1), "{}", String::from_utf8_lossy(&ran.stdout));
-    let most = report(&out)["scaling"].as_array().expect("a list").iter().filter_map(|one| one["wanted"].as_u64()).max();
+    let most =
+        report(&out)["scaling"].as_array().expect("a list").iter().filter_map(|one| one["wanted"].as_u64()).max();
     assert_eq!(most, Some(1), "a target of 20 is not reached by 10 requests a second");
 }
 
@@ -97,8 +96,11 @@ async fn a_prediction_is_a_table_or_lines_of_json() {
     assert_eq!(ran.status.code(), Some(0));
     assert!(table.lines().count() > 5, "{table}");
     let ran = output(&format!("predict --json --manifests {} --stage 10rps:3m", manifests().display())).await;
-    let lines: Vec<Value> =
-        String::from_utf8(ran.stdout).expect("text").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let lines: Vec<Value> = String::from_utf8(ran.stdout)
+        .expect("text")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
     assert!(lines.iter().any(|line| line["wanted"] == 3), "{lines:?}");
 }
 
@@ -130,7 +132,8 @@ async fn bad_use_gets_one_line_that_says_what_to_do() {
         let complaint = String::from_utf8_lossy(&ran.stderr);
         assert_eq!(ran.status.code(), Some(2), "{arguments}: {complaint}");
         assert!(complaint.contains(told), "{arguments}: {complaint}");
-        let lines = complaint.lines().filter(|line| !line.is_empty() && !line.starts_with("For more information")).count();
+        let lines =
+            complaint.lines().filter(|line| !line.is_empty() && !line.starts_with("For more information")).count();
         assert!(lines <= 2, "{arguments}: {complaint}");
     }
 }

@@ -69,7 +69,7 @@ impl Cluster {
             None => self.only().await?,
         };
         let namespace = hpa.namespace().unwrap_or_default();
-        let target = &hpa.spec.scale_target_ref;
+        let target = hpa.spec.clone().unwrap_or_default().scale_target_ref;
         let scaled = format!("{}/{}", target.kind, target.name);
         if target.kind != "Deployment" {
             return Err(Fault::Use(format!("{namespace}/{} scales {scaled}: only Deployments are watched", hpa.name_any())));
@@ -121,8 +121,8 @@ impl Cluster {
     /// Where the pods are served: the load balancer of their Service, its name inside of the cluster, or else a
     /// port-forward that gives each connection to the next ready pod.
     pub async fn target(&self, watched: &Watched) -> Result<(String, Option<Forward>), Fault> {
-        let services = Api::<Service>::namespaced(self.client.clone(), &watched.namespace).list(&ListParams::default());
-        let services = services.await.map_err(|error| {
+        let services = Api::<Service>::namespaced(self.client.clone(), &watched.namespace);
+        let services = services.list(&ListParams::default()).await.map_err(|error| {
             Fault::World(format!("the Services of namespace {} cannot be listed: {}; give --url", watched.namespace, one_line(&error)))
         })?;
         let selects = |service: &&Service| {
