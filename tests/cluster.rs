@@ -4,14 +4,22 @@
 
 #[path = "cluster/clients.rs"]
 mod clients;
+#[path = "cluster/entrance.rs"]
+mod entrance;
 #[path = "cluster/faults.rs"]
 mod faults;
 #[path = "cluster/kubectl.rs"]
 mod kubectl;
+#[path = "cluster/load.rs"]
+mod load;
 #[path = "cluster/observer.rs"]
 mod observer;
+#[path = "cluster/prometheus.rs"]
+mod prometheus;
 #[path = "cluster/ramp.rs"]
 mod ramp;
+#[path = "cluster/removal.rs"]
+mod removal;
 #[path = "cluster/settings.rs"]
 mod settings;
 #[path = "cluster/steps.rs"]
@@ -23,6 +31,7 @@ mod workload;
 
 use settings::Settings;
 use steps::Run;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::LocalSet;
 use transcript::Transcript;
 use workload::Workload;
@@ -50,7 +59,7 @@ async fn the_manifests_scale_from_one_pod_to_three_and_back_and_lose_nothing() {
         .run_until(async {
             tokio::select! {
                 told = &mut story => told,
-                _ = tokio::signal::ctrl_c() => {
+                () = interrupted() => {
                     story.abort();
                     story.await
                 }
@@ -73,6 +82,15 @@ async fn the_manifests_scale_from_one_pod_to_three_and_back_and_lose_nothing() {
     transcript.step("passed");
 }
 
+/// Ctrl-C, or the word of whoever started this that it shall end.
+async fn interrupted() {
+    let mut end = signal(SignalKind::terminate()).expect("SIGTERM can be waited for");
+    tokio::select! {
+        interrupt = tokio::signal::ctrl_c() => interrupt.expect("Ctrl-C can be waited for"),
+        _ = end.recv() => {}
+    }
+}
+
 /// The steps of issue 4's proof, in its order.
 async fn tell(run: &Run) {
     let observer = run.install().await;
@@ -82,7 +100,7 @@ async fn tell(run: &Run) {
     let entrance = run.the_load_balancer_answers().await;
     let ramp = run.three_pods_come(&observer).await;
     run.a_rolling_restart_loses_nothing(&observer, entrance.as_ref()).await;
-    run.one_pod_is_left(&observer, entrance.as_ref(), ramp).await;
+    run.one_pod_is_left(&observer, entrance.as_ref(), ramp.start).await;
     if !run.settings.quick {
         run.faults_heal(&observer, entrance.as_ref()).await;
     }

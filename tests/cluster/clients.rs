@@ -6,7 +6,6 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::join_all;
 use http::header::{CONNECTION, HOST};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
@@ -14,7 +13,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 /// An answer that takes longer is lost: more than any load balancer or drain takes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -44,9 +43,9 @@ pub struct Crowd {
     pub keep_alive: bool,
 }
 
-/// Clients at work.
+/// Clients at work, until they are stopped or dropped.
 pub struct Clients {
-    tasks: Vec<JoinHandle<Tally>>,
+    tasks: JoinSet<Tally>,
     done: watch::Sender<bool>,
     answered: watch::Receiver<u64>,
 }
@@ -56,7 +55,7 @@ impl Clients {
         let (done, finished) = watch::channel(false);
         let (count, answered) = watch::channel(0);
         let tasks = (0..crowd.clients)
-            .map(|_| tokio::spawn(client((host.to_owned(), port), path, crowd, finished.clone(), count.clone())))
+            .map(|_| client((host.to_owned(), port), path, crowd, finished.clone(), count.clone()))
             .collect();
         Self { tasks, done, answered }
     }
@@ -71,8 +70,7 @@ impl Clients {
     pub async fn stop(self) -> Tally {
         self.done.send_replace(true);
         let mut sum = Tally::default();
-        for tally in join_all(self.tasks).await {
-            let tally = tally.expect("no client panics");
+        for tally in self.tasks.join_all().await {
             sum.answered += tally.answered;
             sum.lost += tally.lost;
             for (cause, count) in tally.causes {

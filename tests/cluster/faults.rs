@@ -8,8 +8,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
+use crate::entrance::Entrance;
 use crate::observer::{HPA_PERIOD, NAMESPACE, Observer, name, pods};
-use crate::steps::{Entrance, Run};
+use crate::steps::Run;
 use crate::workload::patiently;
 
 /// A fault is there, or healed, within this time.
@@ -17,6 +18,9 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What the pod that is to be killed for memory is left with.
 const LITTLE: &str = "16Mi";
+
+/// The first Kubernetes 1 that takes memory from a running container.
+const SHRINKS_MEMORY: u32 = 34;
 
 impl Run {
     pub async fn faults_heal(&self, observer: &Observer, entrance: Option<&Entrance>) {
@@ -54,6 +58,11 @@ impl Run {
     /// The pod gets a limit that it can live with, and then more to keep than that: unfinished bodies.
     async fn a_pod_is_killed_for_memory(&self, observer: &Observer, entrance: &Entrance) {
         self.transcript.step("a pod killed for memory");
+        if self.minor_version().await < SHRINKS_MEMORY {
+            self.transcript
+                .say("left out: before Kubernetes 1.34 a running container's memory limit cannot be lowered");
+            return;
+        }
         let pod = observer.now().ready.first().expect("three pods are ready").clone();
         let patch = format!(
             r#"{{"spec":{{"containers":[{{"name":"shopfront","resources":{{"requests":{{"memory":"8Mi"}},"limits":{{"memory":"{LITTLE}"}}}}}}]}}}}"#
@@ -110,7 +119,7 @@ impl Run {
             .await;
         let samples = observer.since(start);
         let fewest = samples.iter().map(|sample| sample.ready.len()).min().unwrap_or(3);
-        let (without, _) = observer.unknown_since(start);
+        let unknown = observer.unknown_since(start);
         for (name, clients) in crowds {
             self.transcript.say(format_args!("{name}: {}", clients.stop().await));
         }
@@ -118,8 +127,15 @@ impl Run {
             "{:.0} s later: {} pods ready, {fewest} at the fewest; the HPA was without a value for {:.1} s",
             (well.at - start).as_secs_f64(),
             well.ready.len(),
-            without.as_secs_f64()
+            unknown.lasted.as_secs_f64()
         ));
+    }
+
+    /// The second number of the API server's version, which some clouds give as `34+`.
+    async fn minor_version(&self) -> u32 {
+        let version = self.workload.api.json("/version").await.expect("the API server tells its version");
+        let minor = version["minor"].as_str().expect("it has a minor version").trim_end_matches('+');
+        minor.parse().unwrap_or_else(|_| panic!("{minor} is no number"))
     }
 
     /// The status of a pod's one container.

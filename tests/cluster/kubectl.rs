@@ -1,4 +1,4 @@
-//! kubectl as a user runs it, and the API behind `kubectl proxy` for what is asked several times a second.
+//! kubectl as a user runs it, and what it opens on the loopback: the API server, and single pods.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -90,17 +90,29 @@ impl Kubectl {
 
     /// Starts one that goes on until it is dropped: its lines.
     pub fn follow(&self, arguments: &str) -> Following {
-        let mut child = self.command(arguments).spawn().expect("kubectl is in the PATH");
+        let mut command = self.command(arguments);
+        // Nobody reads its complaints: a full pipe would stop it.
+        let mut child = command.stderr(Stdio::null()).spawn().expect("kubectl is in the PATH");
         let lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
         Following { lines, _child: child }
     }
 
-    /// Opens the API to plain HTTP on the loopback.
+    /// The API server, for what is asked several times a second.
     pub async fn api(&self) -> Api {
-        let mut proxy = self.follow("proxy --port=0");
-        let line = proxy.next().await.expect("kubectl proxy says where it listens");
-        let address = line.rsplit(' ').next().expect("a line has words");
-        Api { base: format!("http://{address}"), client: reqwest::Client::new(), _proxy: proxy.into() }
+        self.open("proxy --port=0").await
+    }
+
+    /// A port of a pod, or of a pod behind a Service.
+    pub async fn forward(&self, namespace: &str, target: &str, port: u16) -> Api {
+        self.open(&format!("-n {namespace} port-forward {target} :{port} --address 127.0.0.1")).await
+    }
+
+    async fn open(&self, arguments: &str) -> Api {
+        let mut kubectl = self.follow(arguments);
+        let line = kubectl.next().await.unwrap_or_else(|| panic!("kubectl {arguments} ended"));
+        let address = line.split(' ').find(|word| word.starts_with("127.0.0.1:"));
+        let address = address.unwrap_or_else(|| panic!("kubectl {arguments} does not say where it listens: {line}"));
+        Api { base: format!("http://{address}"), client: reqwest::Client::new(), _kubectl: kubectl.into() }
     }
 }
 
@@ -116,12 +128,12 @@ impl Following {
     }
 }
 
-/// The API server's paths.
+/// Plain HTTP to what a kubectl has opened, for as long as this is kept.
 #[derive(Clone)]
 pub struct Api {
-    base: String,
+    pub base: String,
     client: reqwest::Client,
-    _proxy: std::sync::Arc<Following>,
+    _kubectl: std::sync::Arc<Following>,
 }
 
 impl Api {

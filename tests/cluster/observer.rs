@@ -19,6 +19,9 @@ pub const HPA_PERIOD: Duration = Duration::from_secs(15);
 
 const EVERY: Duration = Duration::from_millis(250);
 
+/// Nobody looks away for longer. What the HPA writes stands for one of its periods, so that nothing hides in a third.
+const GAP: Duration = Duration::from_secs(HPA_PERIOD.as_secs() / 3);
+
 /// What there was at one moment.
 #[derive(Clone, Debug)]
 pub struct Sample {
@@ -33,6 +36,15 @@ pub struct Sample {
     pub pods: Vec<String>,
     /// Pods that take requests.
     pub ready: Vec<String>,
+}
+
+/// What the HPA was without since some moment.
+pub struct Unknown {
+    pub lasted: Duration,
+    /// Lines of kubectl's own watch, which misses no change, however short.
+    pub lines: usize,
+    /// The longest time between two looks.
+    pub gap: Duration,
 }
 
 pub struct Observer {
@@ -93,13 +105,20 @@ impl Observer {
         history.iter().filter(|sample| sample.at >= start).cloned().collect()
     }
 
-    /// For how long since then the HPA had no value; kubectl's own watch misses no change, however short.
-    pub fn unknown_since(&self, start: Instant) -> (Duration, usize) {
-        let samples = self.since(start);
-        let without = samples.windows(2).filter(|pair| pair[0].value.is_none());
+    /// How long since then the HPA had no value. Fails where nobody looked: that would show nothing.
+    pub fn unknown_since(&self, start: Instant) -> Unknown {
+        assert!(!self.tasks.iter().any(JoinHandle::is_finished), "kubectl get hpa --watch has ended, or the sampling");
         let lines = self.lines.lock().expect("no holder panics");
+        assert!(!lines.is_empty(), "kubectl get hpa --watch has printed nothing");
+        let samples = self.since(start);
+        let mut looks = vec![start];
+        looks.extend(samples.iter().map(|sample| sample.at));
+        looks.push(Instant::now());
+        let gap = looks.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default();
+        assert!(gap <= GAP, "nobody looked at the HPA for {gap:?}");
+        let without = samples.windows(2).filter(|pair| pair[0].value.is_none());
         let shown = lines.iter().filter(|(at, line)| *at >= start && line.contains("<unknown>"));
-        (without.map(|pair| pair[1].at - pair[0].at).sum(), shown.count())
+        Unknown { lasted: without.map(|pair| pair[1].at - pair[0].at).sum(), lines: shown.count(), gap }
     }
 
     /// Shows what `kubectl get hpa --watch` printed since then, where it changed.

@@ -25,7 +25,9 @@ impl Settings {
     /// None where no cluster was given.
     pub fn from_environment() -> Option<Self> {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let kubeconfig = variable("SHOPFRONT_TEST_KUBECONFIG")?.into();
+        // kubectl runs in another folder than this.
+        let kubeconfig =
+            std::path::absolute(variable("SHOPFRONT_TEST_KUBECONFIG")?).expect("there is a current directory");
         let image =
             variable("SHOPFRONT_TEST_IMAGE").expect("SHOPFRONT_TEST_IMAGE names the image as the cluster pulls it");
         let scaler = match variable("SHOPFRONT_TEST_SCALER").as_deref() {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
-
 use crate::clients::{Clients, Crowd, Tally};
+use crate::entrance::Entrance;
+use crate::load::sum_of;
 use crate::observer::{HPA, HPA_PERIOD, NAMESPACE, Observer, Sample};
+use crate::prometheus::Prometheus;
 use crate::settings::{Scaler, Settings};
 use crate::transcript::Transcript;
-use crate::workload::{Workload, patiently, sum_of};
+use crate::workload::{Workload, patiently};
 
 /// Prometheus' interval, from the `ServiceMonitor`.
 pub const SCRAPE: Duration = Duration::from_secs(5);
@@ -28,12 +29,6 @@ const KEEPING: Crowd = Crowd { clients: 16, every: Duration::from_millis(25), ke
 
 /// Clients with a connection for each request.
 const COMING_AND_GOING: Crowd = Crowd { clients: 4, every: Duration::from_millis(40), keep_alive: false };
-
-/// Where clients from outside come in.
-pub struct Entrance {
-    pub host: String,
-    pub port: u16,
-}
 
 /// When the first pod was ready, scraped by all, and known to the HPA.
 pub struct FirstValue {
@@ -63,13 +58,17 @@ impl Run {
         }
     }
 
+    async fn prometheus(&self) -> Prometheus {
+        Prometheus::reach(&self.workload.kubectl, &self.workload.api).await
+    }
+
     pub async fn install(&self) -> Observer {
         let Self { workload, transcript, .. } = self;
         transcript.step("the API server takes every manifest");
         workload.kubectl.run("apply -f k8s/miztiik-automation-ns.yml").await;
         workload.dry_run().await;
         transcript.step("the manifests");
-        let before = workload.scrape_configuration().await;
+        let before = workload.scrape_configuration().await.expect("Prometheus has a configuration");
         workload.apply().await;
         if self.settings.quick {
             workload.hasten_the_scrape_configuration(&before).await;
@@ -82,8 +81,9 @@ impl Run {
     pub async fn the_metric_comes(&self, observer: &Observer) -> FirstValue {
         let ready = observer.until("a pod is ready", Duration::from_mins(2), |sample| !sample.ready.is_empty()).await;
         let up = format!("sum(up{{namespace=\"{NAMESPACE}\",service=\"shopfront-svc\"}})");
+        let prometheus = self.prometheus().await;
         patiently("both Prometheus replicas scrape the pod", Duration::from_mins(4), async || {
-            let replicas = self.workload.prometheus(&up).await;
+            let replicas = prometheus.ask(&up).await;
             (replicas.len() > 1 && replicas.iter().all(|up| up.is_some_and(|up| up > 0.0))).then_some(())
         })
         .await;
@@ -174,10 +174,14 @@ impl Run {
             counts.iter().all(|count| *count >= 3.0).then_some(counts)
         })
         .await;
+        let rate = format!("sum(rate(http_requests_total{{namespace=\"{NAMESPACE}\"}}[2m]))");
+        let prometheus = self.prometheus().await;
+        let rates = patiently("each Prometheus replica has a rate", Duration::from_mins(1), async || {
+            prometheus.ask(&rate).await.into_iter().collect::<Option<Vec<_>>>()
+        })
+        .await;
         let samples = observer.since(first);
         let highest = samples.iter().filter_map(|sample| sample.value).fold(0.0, f64::max);
-        let rate = format!("sum(rate(http_requests_total{{namespace=\"{NAMESPACE}\"}}[2m]))");
-        let rates = self.workload.prometheus(&rate).await;
         self.transcript.say(format_args!(
             "after {} scrapes, {} readiness probes and {} liveness probes: the highest value in {} samples is {highest}; \
              the Prometheus replicas have {rates:?}",
@@ -186,57 +190,13 @@ impl Run {
             counts[2],
             samples.len()
         ));
-        assert!(highest.abs() < f64::EPSILON && rates.len() > 1 && rates.iter().all(|rate| *rate == Some(0.0)));
+        assert!(highest.abs() < f64::EPSILON && rates.len() > 1 && rates.iter().all(|rate| rate.abs() < f64::EPSILON));
     }
 
     /// When the HPA first had a value.
     fn first_value(&self, observer: &Observer) -> Instant {
         let samples = observer.since(self.transcript.started());
         samples.iter().find(|sample| sample.value.is_some()).expect("there was a value").at
-    }
-
-    /// None where the cluster has no load balancers: kubectl's port-forward then answers, and shows no more than that.
-    pub async fn the_load_balancer_answers(&self) -> Option<Entrance> {
-        self.transcript.step("3. the load balancer answers");
-        let kubectl = &self.workload.kubectl;
-        let mut host = String::new();
-        for field in ["hostname", "ip"] {
-            let path =
-                format!("-n {NAMESPACE} get svc shopfront-svc -o jsonpath={{.status.loadBalancer.ingress[].{field}}}");
-            host = kubectl.run(&path).await;
-            if !host.is_empty() {
-                break;
-            }
-        }
-        let (entrance, forward) = if host.is_empty() {
-            let mut forward = kubectl.follow(&format!("-n {NAMESPACE} port-forward svc/shopfront-svc :80"));
-            let line = forward.next().await.expect("kubectl says which port it forwards");
-            self.transcript
-                .say(format_args!("no load balancer here: $ kubectl port-forward svc/shopfront-svc :80\n{line}"));
-            let port = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
-            (Entrance { host: "127.0.0.1".to_owned(), port: port.expect("a port") }, Some(forward))
-        } else {
-            (Entrance { host, port: 80 }, None)
-        };
-        // The name of a new load balancer takes minutes to be known.
-        patiently("the load balancer takes connections", Duration::from_mins(5), async || {
-            TcpStream::connect((entrance.host.as_str(), entrance.port)).await.ok()
-        })
-        .await;
-        let url = format!("http://{}:{}", entrance.host, entrance.port);
-        let get = async |path: &str| {
-            let answer = reqwest::get(format!("{url}{path}")).await.expect("it answers");
-            answer.text().await.expect("the body is text")
-        };
-        let document = get("/").await;
-        self.transcript.command(&format!("curl {url}"), &document);
-        assert!(document.starts_with("runtime:\n  arch: ") && document.contains("\nenvironment:\n"), "{document}");
-        assert!(document.contains("\n  SHOPFRONT_SVC_SERVICE_HOST: "), "the Service's variables: {document}");
-        let metrics = get("/metrics").await;
-        let counted: Vec<_> = metrics.lines().filter(|line| line.starts_with("http_requests_total{")).collect();
-        self.transcript.command(&format!("curl {url}/metrics | grep ^http_requests_total"), &counted.join("\n"));
-        assert!(counted.iter().any(|line| line.contains("path=\"root\"")), "{metrics}");
-        forward.is_none().then_some(entrance)
     }
 
     pub fn crowd(entrance: &Entrance, path: &'static str) -> [(&'static str, Clients); 2] {
@@ -280,7 +240,7 @@ impl Run {
     pub async fn one_pod_is_left(&self, observer: &Observer, entrance: Option<&Entrance>, since: Instant) {
         self.transcript.step("5 and 6. scale-in to the last pod");
         if self.settings.quick {
-            self.workload.shorten_the_stabilisation().await;
+            self.workload.stabilise_for(15).await;
         }
         self.workload.finish_load().await;
         let ended = Instant::now();
@@ -298,12 +258,15 @@ impl Run {
 
     fn never_unknown(&self, observer: &Observer) {
         let first = self.first_value(observer);
-        let (without, lines) = observer.unknown_since(first);
+        let unknown = observer.unknown_since(first);
         self.transcript.say(format_args!(
-            "since its first value, {:.0} s ago, the HPA was without one for {:.1} s; lines of its watch with <unknown>: {lines}",
+            "since its first value, {:.0} s ago, the HPA was without one for {:.1} s, looked at every {:.1} s or sooner; lines of \
+             its watch with <unknown>: {}",
             first.elapsed().as_secs_f64(),
-            without.as_secs_f64()
+            unknown.lasted.as_secs_f64(),
+            unknown.gap.as_secs_f64(),
+            unknown.lines
         ));
-        assert!(without.is_zero() && lines == 0, "the HPA showed <unknown>");
+        assert!(unknown.lasted.is_zero() && unknown.lines == 0, "the HPA showed <unknown>");
     }
 }

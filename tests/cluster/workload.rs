@@ -1,21 +1,24 @@
-//! Puts the manifests on the cluster, and takes them off again.
+//! Puts the manifests on the cluster, as README.md says, and changes what it says can be changed.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::kubectl::{Api, Kubectl};
-use crate::observer::{NAMESPACE, Observer, pods};
+use crate::observer::NAMESPACE;
 use crate::settings::{Scaler, Settings};
 use crate::transcript::Transcript;
+
+/// Where README.md keeps the adapter's configuration.
+const COPY: &str = "adapter-config.bak";
 
 /// The manifests of one cluster's run, and what was there before them.
 pub struct Workload {
     pub kubectl: Kubectl,
     pub api: Api,
     pub transcript: Transcript,
-    scaler: Scaler,
+    pub scaler: Scaler,
     /// `k8s/`, and beside it what kube-prometheus shipped as the adapter's configuration.
     folder: tempfile::TempDir,
 }
@@ -27,35 +30,39 @@ impl Workload {
         copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("k8s"), &folder.path().join("k8s"));
         let manifest = folder.path().join("k8s/shopfront.yml");
         let text = std::fs::read_to_string(&manifest).expect("the manifest is there");
-        let text = text.replace("image: shopfront:1.0", &format!("image: {}", settings.image));
-        assert!(text.contains(&settings.image), "the image's line is there");
-        std::fs::write(&manifest, text).expect("the copy can be written");
+        std::fs::write(&manifest, with_image(&text, &settings.image)).expect("the copy can be written");
         let kubectl = Kubectl::new(&settings.kubeconfig, folder.path(), transcript.clone());
         let api = kubectl.api().await;
-        assert!(
-            api.json(&format!("/api/v1/namespaces/{NAMESPACE}")).await.is_none(),
-            "the namespace {NAMESPACE} is there already: this test would delete it; \
-             kubectl delete -k k8s --ignore-not-found, and give adapter-config back as README.md says"
-        );
-        if settings.scaler == Scaler::Adapter {
-            let config = kubectl.quietly("-n monitoring get configmap adapter-config -o yaml").await;
-            std::fs::write(folder.path().join("adapter-config.bak"), config).expect("the copy can be written");
-            transcript.command("kubectl -n monitoring get configmap adapter-config -o yaml > adapter-config.bak", "");
+        let workload = Self { kubectl, api, transcript, scaler: settings.scaler, folder };
+        workload.nothing_is_there_yet().await;
+        if workload.scaler == Scaler::Adapter {
+            workload.copy_the_configuration().await;
         }
-        Self { kubectl, api, transcript, scaler: settings.scaler, folder }
+        workload
+    }
+
+    async fn copy_the_configuration(&self) {
+        let config = self.kubectl.quietly("-n monitoring get configmap adapter-config -o yaml").await;
+        std::fs::write(self.folder.path().join(COPY), config).expect("the copy can be written");
+        self.transcript.command(&format!("kubectl -n monitoring get configmap adapter-config -o yaml > {COPY}"), "");
+    }
+
+    /// The adapter's configuration as it was before.
+    pub fn copied_configuration(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join(COPY)).expect("the copy is there")
     }
 
     /// Every manifest, as the API server would take it.
     pub async fn dry_run(&self) {
-        let mut files = vec!["-f k8s/loadtest.yml", "-k k8s", "-k k8s/observability"]
-            .into_iter()
-            .map(str::to_owned)
-            .collect::<Vec<_>>();
+        let mut files: Vec<_> =
+            ["-f k8s/loadtest.yml", "-k k8s", "-k k8s/observability", "-f k8s/keda/networkpolicy.yaml"]
+                .map(str::to_owned)
+                .into();
         files.extend(self.manifests().into_iter().map(|file| format!("-f k8s/{file}")));
         if self.api.json("/apis/keda.sh/v1alpha1").await.is_some() {
             files.push("-k k8s/keda".to_owned());
         } else {
-            self.transcript.say("no KEDA here: k8s/keda is not tried");
+            self.transcript.say("no KEDA here: -k k8s/keda is not tried");
         }
         for file in files {
             self.kubectl.run(&format!("apply --dry-run=server --validate=strict {file}")).await;
@@ -70,7 +77,7 @@ impl Workload {
         files.iter().map(|file| file.as_str().expect("a name").to_owned()).collect()
     }
 
-    fn read(&self, file: &str) -> String {
+    pub fn read(&self, file: &str) -> String {
         std::fs::read_to_string(self.folder.path().join("k8s").join(file))
             .unwrap_or_else(|error| panic!("{file}: {error}"))
     }
@@ -85,6 +92,12 @@ impl Workload {
             }
             Scaler::Keda => {
                 self.kubectl.run("apply -k k8s -l scaler!=prometheus-adapter").await;
+                // A policy of its own would shut everybody else out of a Prometheus that none guards yet.
+                let guarded =
+                    self.kubectl.run("-n monitoring get networkpolicy prometheus-k8s --ignore-not-found").await;
+                if !guarded.is_empty() {
+                    self.kubectl.run("apply -f k8s/keda/networkpolicy.yaml").await;
+                }
                 self.kubectl.run("apply -k k8s/keda").await;
             }
         }
@@ -103,9 +116,9 @@ impl Workload {
         self.restart_adapter().await;
     }
 
-    /// For a run that has to be quick.
-    pub async fn shorten_the_stabilisation(&self) {
-        let behavior = json!({"scaleDown": {"stabilizationWindowSeconds": 15}});
+    /// Sets for how long the HPA waits before it takes pods away: 300 s where nobody says so.
+    pub async fn stabilise_for(&self, seconds: u32) {
+        let behavior = json!({"scaleDown": {"stabilizationWindowSeconds": seconds}});
         let (object, patch) = match self.scaler {
             Scaler::Adapter => ("hpa shopfront-hpa", json!({"spec": {"behavior": behavior}})),
             Scaler::Keda => (
@@ -117,79 +130,22 @@ impl Workload {
     }
 
     /// Makes the kubelet hand Prometheus its new configuration now. By itself it does so within two minutes, and at
-    /// once for a pod that changes.
+    /// once for a pod that changes: that an annotation comes and goes will do.
     pub async fn hasten_the_scrape_configuration(&self, before: &Value) {
-        patiently("the operator writes Prometheus' configuration", Duration::from_secs(30), async || {
-            (self.scrape_configuration().await != *before).then_some(())
+        patiently("the operator writes Prometheus' configuration", Duration::from_mins(2), async || {
+            (self.scrape_configuration().await? != *before).then_some(())
         })
         .await;
-        let stamp = format!("shopfront-test={}", std::process::id());
-        self.kubectl
-            .quietly(&format!("-n monitoring annotate pods -l app.kubernetes.io/name=prometheus --overwrite {stamp}"))
-            .await;
+        for change in ["shopfront-test=now", "shopfront-test-"] {
+            let annotate = "-n monitoring annotate pods -l app.kubernetes.io/name=prometheus --overwrite";
+            self.kubectl.quietly(&format!("{annotate} {change}")).await;
+        }
     }
 
     /// Something that changes with Prometheus' configuration.
-    pub async fn scrape_configuration(&self) -> Value {
-        let secret = self.api.json("/api/v1/namespaces/monitoring/secrets/prometheus-k8s").await;
-        secret.map_or(Value::Null, |secret| secret["metadata"]["resourceVersion"].clone())
-    }
-
-    /// Starts the load of `k8s/loadtest.yml`, with pauses that make ten requests a second of it; how long it lasts is
-    /// given. Returns once its first request has been counted.
-    pub async fn start_load(&self, seconds: u32, observer: &Observer) -> Instant {
-        let before = self.counted(&observer.now().ready).await;
-        let source = format!("sed 's/+ 300/+ {seconds}/; s/sleep 0.05/sleep 0.09/' k8s/loadtest.yml");
-        let job =
-            self.read("loadtest.yml").replace("+ 300", &format!("+ {seconds}")).replace("sleep 0.05", "sleep 0.09");
-        self.kubectl.run_with(&source, "replace --force -f -", &job).await;
-        patiently("the load begins", Duration::from_mins(1), async || {
-            (self.counted(&observer.now().ready).await != before).then_some(())
-        })
-        .await;
-        Instant::now()
-    }
-
-    /// Waits for the load's end, and for its own word that nothing was lost.
-    pub async fn finish_load(&self) {
-        let job = format!("/apis/batch/v1/namespaces/{NAMESPACE}/jobs/shopfront-loadtest");
-        let outcome = patiently("the load ends", Duration::from_mins(6), async || {
-            let job = self.api.json(&job).await?;
-            let conditions = job["status"]["conditions"].as_array()?;
-            conditions.iter().find(|one| one["type"] == "Complete" || one["type"] == "Failed").cloned()
-        })
-        .await;
-        self.kubectl.run(&format!("-n {NAMESPACE} logs job/shopfront-loadtest --tail 20")).await;
-        assert_eq!(outcome["type"], "Complete", "{outcome}");
-    }
-
-    /// A pod's own `/metrics`, through the API server.
-    pub async fn metrics_of(&self, pod: &str) -> Option<String> {
-        self.api.text(&format!("/api/v1/namespaces/{NAMESPACE}/pods/{pod}:9898/proxy/metrics")).await
-    }
-
-    /// Client requests that each of these pods has counted.
-    pub async fn counted(&self, pods: &[String]) -> Vec<f64> {
-        let mut counts = Vec::new();
-        for pod in pods {
-            let text = self.metrics_of(pod).await.unwrap_or_default();
-            counts.push(sum_of(&text, &format!("{}{{", shopfront::metrics::REQUESTS_TOTAL)));
-        }
-        counts
-    }
-
-    /// What each replica of Prometheus answers to a query: one number each, where it has one.
-    pub async fn prometheus(&self, query: &str) -> Vec<Option<f64>> {
-        let replicas = pods(&self.api, "monitoring", "app.kubernetes.io%2Fname%3Dprometheus").await.unwrap_or_default();
-        let query = query.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"));
-        let mut answers = Vec::new();
-        for replica in replicas.iter().map(crate::observer::name) {
-            let path = format!("/api/v1/namespaces/monitoring/pods/{replica}:9090/proxy/api/v1/query?query={query}");
-            let answer = self.api.json(&path).await;
-            let value = answer.and_then(|answer| answer["data"]["result"][0]["value"][1].as_str()?.parse().ok());
-            answers.push(value);
-        }
-        answers
+    pub async fn scrape_configuration(&self) -> Option<Value> {
+        let secret = self.api.json("/api/v1/namespaces/monitoring/secrets/prometheus-k8s").await?;
+        Some(secret["metadata"]["resourceVersion"].clone())
     }
 
     /// For whoever has to find out why a step failed.
@@ -200,41 +156,6 @@ impl Workload {
             let answer = self.kubectl.attempt(&question, "").await.unwrap_or_else(|error| error);
             self.transcript.command(&format!("kubectl {question}"), &answer);
         }
-    }
-
-    /// Takes everything off the cluster, gives kube-prometheus its configuration back, and says what is still there.
-    pub async fn remove(&self) -> Result<(), String> {
-        let kubectl = async |arguments: &str| {
-            let output = self.kubectl.attempt(arguments, "").await?;
-            self.transcript.command(&format!("kubectl {arguments}"), &output);
-            Ok::<_, String>(())
-        };
-        let mut outcomes = Vec::new();
-        match self.scaler {
-            Scaler::Adapter => {
-                outcomes.push(kubectl("delete -k k8s --ignore-not-found --timeout 3m").await);
-                outcomes.push(kubectl("replace --force -f adapter-config.bak").await);
-                outcomes.push(kubectl("-n monitoring rollout restart deployment prometheus-adapter").await);
-                outcomes.push(kubectl("-n monitoring rollout status deployment prometheus-adapter --timeout 3m").await);
-            }
-            Scaler::Keda => {
-                outcomes.push(kubectl("delete -k k8s/keda --ignore-not-found --timeout 3m").await);
-                outcomes
-                    .push(kubectl("delete -k k8s -l scaler!=prometheus-adapter --ignore-not-found --timeout 3m").await);
-            }
-        }
-        let left = [
-            format!("get namespace {NAMESPACE} --ignore-not-found"),
-            "get apiservice v1beta1.custom.metrics.k8s.io --ignore-not-found".to_owned(),
-            "-n monitoring get servicemonitor shopfront-monitor --ignore-not-found".to_owned(),
-            "-n monitoring get networkpolicy prometheus-k8s-keda --ignore-not-found".to_owned(),
-        ];
-        for question in left {
-            let output = self.kubectl.attempt(&question, "").await;
-            self.transcript.command(&format!("kubectl {question}"), output.as_deref().unwrap_or_default());
-            outcomes.push(output.and_then(|output| if output.is_empty() { Ok(()) } else { Err(output) }));
-        }
-        outcomes.into_iter().collect()
     }
 }
 
@@ -252,10 +173,11 @@ pub async fn patiently<T>(what: &str, bound: Duration, mut ask: impl AsyncFnMut(
     tokio::time::timeout(bound, asked).await.unwrap_or_else(|_| panic!("not within {bound:?}: {what}"))
 }
 
-/// The sum of all series that begin so.
-pub fn sum_of(text: &str, series: &str) -> f64 {
-    let lines = text.lines().filter(|line| line.starts_with(series));
-    lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+/// The manifest with this image in its one line, whatever stands there.
+fn with_image(manifest: &str, image: &str) -> String {
+    let (before, rest) = manifest.split_once("image: ").expect("the image's line is there");
+    let name = rest.find(char::is_whitespace).expect("more lines follow it");
+    format!("{before}image: {image}{}", &rest[name..])
 }
 
 fn copy(from: &Path, to: &Path) {
