@@ -1,10 +1,12 @@
 //! The prediction, the profile that is derived from an HPA, and the manifests that both are made of.
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use loadtest::journal::Autoscaler;
 use loadtest::model::derive::hpa_profile;
 use loadtest::model::hpa::{Behavior, Policy, Select, Unit};
+use loadtest::model::manifests::{self, Manifests, Workload};
 use loadtest::model::predict::{Band, Pipeline, Predicted, Source, band, predict};
 use loadtest::profile::Profile;
 
@@ -138,4 +140,96 @@ fn an_hpa_that_cannot_scale_has_a_profile_as_well() {
     up_only.behavior.down.select = Select::Disabled;
     let stages = hpa_profile(&up_only).stages;
     assert_eq!((stages.len(), stages[4].seconds), (5, 450.0));
+}
+
+/// The folder of the repository's own manifests.
+fn manifests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../k8s")
+}
+
+#[test]
+fn the_repository_s_own_manifests_are_read() {
+    let read = manifests::read(&manifests()).unwrap();
+    assert_eq!(read.autoscaler, shopfront(Source::Pods));
+    let workload = Workload {
+        service: "shopfront-svc".into(),
+        port: 80,
+        readiness_delay: 0.0,
+        readiness_period: Some(2.0),
+        pre_stop: 5.0,
+        grace: 35.0,
+    };
+    assert_eq!(&read.workload, &workload);
+
+    let keda = manifests::read(&manifests().join("keda")).unwrap();
+    let mut expected = shopfront(Source::External);
+    expected.pipeline.relist = 0.0;
+    expected.metric = "s0-prometheus".into();
+    assert_eq!((keda.autoscaler, keda.workload), (expected, read.workload));
+}
+
+/// What reading the manifests comes to after an edit of one file.
+fn edited(file: &str, from: &str, to: &str) -> Result<Manifests, String> {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(manifests()).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+        }
+    }
+    let path = folder.path().join(file);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{file} has no {from:?}");
+    std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
+    let read = manifests::read(folder.path());
+    read.map_err(|error| {
+        error
+            .replace(&format!("{}/", folder.path().display()), "")
+            .replace(&folder.path().display().to_string(), "FOLDER")
+    })
+}
+
+#[test]
+fn what_a_user_edits_is_what_is_read() {
+    let target = |to: &str| edited("shopfront.yml", "averageValue: \"2\"", to).map(|read| read.autoscaler.target);
+    assert_eq!(
+        ["averageValue: 500m", "averageValue: 3", "averageValue: 1k"].map(target),
+        [Ok(0.5), Ok(3.0), Ok(1000.0)]
+    );
+    let behavior = "minReplicas: 1\n  behavior: {scaleDown: {stabilizationWindowSeconds: 60}}";
+    let read = edited("shopfront.yml", "minReplicas: 1", behavior).unwrap().autoscaler.behavior;
+    assert_eq!((read.written, read.down.stabilization_seconds), (true, 60.0));
+    let silent = edited("shopfront.yml", "interval: 5s", "scheme: http").map(|read| read.autoscaler.pipeline.scrape);
+    assert_eq!(silent, Ok(30.0));
+    let window = edited("custom-metrics-config.yaml", "[2m]", "[1m30s]").map(|read| read.autoscaler.pipeline.window);
+    assert_eq!(window, Ok(90.0));
+}
+
+#[test]
+fn an_error_is_one_line_that_says_what_to_change() {
+    let hpa = "shopfront.yml: HorizontalPodAutoscaler shopfront-hpa: ";
+    for (file, from, to, expected) in [
+        ("shopfront.yml", "averageValue: \"2\"", "averageValue: lots", format!(r#"{hpa}spec.metrics[0].pods.target.averageValue is "lots": make it a quantity above 0, such as "2" or "500m""#)),
+        ("shopfront.yml", "  maxReplicas: 3\n", "", format!("{hpa}spec.maxReplicas is missing: make it a whole number")),
+        ("shopfront.yml", "maxReplicas: 3", "maxReplicas: 0", format!("{hpa}spec.maxReplicas is 0: make it 1 or more, and no less than spec.minReplicas, which is 1")),
+        ("shopfront.yml", "type: Pods", "type: Resource", format!(r#"{hpa}spec.metrics has the types ["Resource"]: the model knows one metric, of type Pods"#)),
+        ("shopfront.yml", "autoscaling/v2", "autoscaling/v2beta2", format!(r#"{hpa}apiVersion is "autoscaling/v2beta2": make it autoscaling/v2: the versions before it cannot name such a metric, or are gone"#)),
+        ("shopfront.yml", "minReplicas: 1", "minReplicas: 1\n  behavior: {scaleUp: {selectPolicy: Most}}", format!(r#"{hpa}spec.behavior.scaleUp.selectPolicy is "Most": make it Max, Min or Disabled"#)),
+        ("shopfront.yml", "    name: shopfront-deploy\n  minReplicas", "    name: shop\n  minReplicas", "FOLDER: no Deployment named shop: add it, or name another folder with --manifests".into()),
+        ("shopfront.yml", "interval: 5s", "interval: 5", "shopfront.yml: ServiceMonitor shopfront-monitor: spec.endpoints[0].interval is 5: make it a duration, such as 5s".into()),
+        ("shopfront.yml", "interval: 5s", "interval: 90s", "shopfront.yml: ServiceMonitor shopfront-monitor: spec.endpoints are scraped every 90 s, and rate() looks 120 s back, which is not two scrapes: make the window four intervals long, or longer".into()),
+        ("shopfront.yml", "port: web\n      path: /metrics", "port: http\n      path: /metrics", r#"shopfront.yml: ServiceMonitor shopfront-monitor: spec.endpoints has none with port "web", as Service shopfront-svc calls it: add it"#.into()),
+        ("custom-metrics-config.yaml", "[2m]", "", r#"custom-metrics-config.yaml: ConfigMap adapter-config: data["config.yaml"]: metricsQuery of the rule for http_requests_per_second is "sum(rate(<<.Series>>{<<.LabelMatchers>>})) by (<<.GroupBy>>)": make it a query with a rate() over a window, such as rate(x[2m])"#.into()),
+        ("custom-metrics-config.yaml", "_per_second", "_rate", "no ConfigMap has an adapter rule whose name.as makes http_requests_per_second of a series: add one, or correct the metric's name in the HPA".into()),
+    ] {
+        let error = edited(file, from, to).unwrap_err();
+        assert_eq!(error, expected);
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+    let broken = edited("shopfront.yml", "kind: Service\n", "kind: [\n").unwrap_err();
+    assert!(
+        broken.starts_with("shopfront.yml: not YAML that can be read: ") && broken.lines().count() == 1,
+        "{broken}"
+    );
+    let nowhere = manifests::read(Path::new("/nowhere")).unwrap_err();
+    assert_eq!(nowhere, "/nowhere: No such file or directory (os error 2): --manifests takes a folder of YAML files");
 }

@@ -2,6 +2,7 @@
 
 pub mod derive;
 pub mod hpa;
+pub mod manifests;
 pub mod predict;
 pub mod quantity;
 pub mod rate;

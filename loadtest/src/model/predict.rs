@@ -82,15 +82,15 @@ pub fn band(profile: &Profile, autoscaler: &Autoscaler, replicas: u32, seconds: 
     let phases = looks.iter().flat_map(|&look| [0.0, 0.999].map(|age| Phase { look, age }));
     let cases: Vec<_> =
         phases.map(|phase| Simulation::new(profile, autoscaler, replicas, phase).run(seconds)).collect();
-    let mut last = vec![0; cases.len()];
+    let mut seen = vec![0; cases.len()];
     let mut moments = Vec::new();
     let mut at = 0.0;
     while at <= seconds {
-        let wanted = cases.iter().zip(&mut last).map(|(case, last)| {
-            while case.get(*last).is_some_and(|look| look.at <= at) {
-                *last += 1;
+        let wanted = cases.iter().zip(&mut seen).map(|(case, seen)| {
+            while case.get(*seen).is_some_and(|look| look.at <= at) {
+                *seen += 1;
             }
-            last.checked_sub(1).map_or(replicas, |look| case[look].wanted)
+            seen.checked_sub(1).map_or(replicas, |look| case[look].wanted)
         });
         let (least, most) = wanted.fold((u32::MAX, 0), |(least, most), wanted| (least.min(wanted), most.max(wanted)));
         moments.push(Band { at, least, most });
@@ -204,10 +204,10 @@ impl<'a> Simulation<'a> {
         let milli = |rate: f64| (rate * 1000.0) as i64;
         let series = self.replicas.iter_mut().map(|replica| &mut replica.series).chain(&mut self.gone);
         series.for_each(|series| series.forget_until(now - window));
-        let rated = |replica: &Replica| Some((replica.name.clone(), milli(replica.series.rate(now, window)?)));
+        let of_pod = |replica: &Replica| Some((replica.name.clone(), milli(replica.series.rate(now, window)?)));
         let reading = match self.pipeline.source {
             // The adapter asks for the pods that there are, and KEDA's query for a sum that names none.
-            Source::Pods => Ok(Reading::Pods(self.replicas.iter().filter_map(rated).collect())),
+            Source::Pods => Ok(Reading::Pods(self.replicas.iter().filter_map(of_pod).collect())),
             Source::External => {
                 let series = self.replicas.iter().map(|replica| &replica.series).chain(&self.gone);
                 let rates: Vec<_> = series.filter_map(|series| series.rate(now, window)).collect();
