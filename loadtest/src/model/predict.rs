@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::journal::Autoscaler;
+use crate::model::hpa::{self, Controller, Pod, Reading};
+use crate::model::rate::Series;
 use crate::profile::Profile;
 
 /// What lies between a request and the HPA. All times in seconds.
@@ -47,8 +49,205 @@ pub struct Predicted {
     pub ready: u32,
 }
 
+/// Seconds from a pod's being ready to the start of its scrape loop, on average: discovery hands on what it found after a
+/// second or so, and the scrape manager takes it over at its next tick of five; the pod had its address half a second
+/// before it was ready. Source: `discovery/manager.go` and `scrape/manager.go` of Prometheus 3.
+const DISCOVERY: f64 = 3.0;
+
 /// The replicas that a profile brings about, from `replicas` idle ones on, one moment a look of the HPA, until `seconds`.
+///
+/// Nobody knows when, in its period, the HPA looks and Prometheus scrapes. This is the expected case: the first look
+/// comes half a period after the load's start, the last scrape is then half an interval old, and a new pod is discovered and
+/// scraped after the mean of the time that this takes. [`band`] is the same over all cases. The pods share the load evenly, a new one is pending until it is ready, and one that goes is gone
+/// at once, the newest first. The adapter's relist plays no part: it learns the names of metrics by it, not their values.
 pub fn predict(profile: &Profile, autoscaler: &Autoscaler, replicas: u32, seconds: f64) -> Vec<Predicted> {
-    let _ = (profile, autoscaler, replicas, seconds);
-    Vec::new()
+    Simulation::new(profile, autoscaler, replicas, Phase { look: 0.5, age: 0.5 }).run(seconds)
+}
+
+/// What the HPA may want at one moment, depending on when it looks and when Prometheus scrapes.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Band {
+    /// When, in seconds since the load's start.
+    pub at: f64,
+    /// The least replicas that it may want.
+    pub least: u32,
+    /// The most replicas that it may want.
+    pub most: u32,
+}
+
+/// The [`predict`]ions for every case, laid over one another: a moment each second until `seconds`.
+pub fn band(profile: &Profile, autoscaler: &Autoscaler, replicas: u32, seconds: f64) -> Vec<Band> {
+    let looks = [0.0, 0.2, 0.4, 0.6, 0.8, 0.999];
+    let phases = looks.iter().flat_map(|&look| [0.0, 0.999].map(|age| Phase { look, age }));
+    let cases: Vec<_> =
+        phases.map(|phase| Simulation::new(profile, autoscaler, replicas, phase).run(seconds)).collect();
+    let mut seen = vec![0; cases.len()];
+    let mut moments = Vec::new();
+    let mut at = 0.0;
+    while at <= seconds {
+        let wanted = cases.iter().zip(&mut seen).map(|(case, seen)| {
+            while case.get(*seen).is_some_and(|look| look.at <= at) {
+                *seen += 1;
+            }
+            seen.checked_sub(1).map_or(replicas, |look| case[look].wanted)
+        });
+        let (least, most) = wanted.fold((u32::MAX, 0), |(least, most), wanted| (least.min(wanted), most.max(wanted)));
+        moments.push(Band { at, least, most });
+        at += 1.0;
+    }
+    moments
+}
+
+/// When the HPA looks for the first time, as a share of its period; how old the last scrape is at that moment, as a share of
+/// its interval, and as that of the longest time a new pod may wait for its first.
+#[derive(Clone, Copy)]
+struct Phase {
+    look: f64,
+    age: f64,
+}
+
+/// A pod, ready or on its way.
+struct Replica {
+    name: String,
+    ready: f64,
+    next_scrape: f64,
+    counted: f64,
+    series: Series,
+}
+
+struct Simulation<'a> {
+    profile: &'a Profile,
+    pipeline: &'a Pipeline,
+    controller: Controller,
+    phase: Phase,
+    next_look: f64,
+    now: f64,
+    due: f64,
+    replicas: Vec<Replica>,
+    /// What Prometheus still has of pods that have gone.
+    gone: Vec<Series>,
+    named: u64,
+}
+
+impl<'a> Simulation<'a> {
+    fn new(profile: &'a Profile, autoscaler: &'a Autoscaler, replicas: u32, phase: Phase) -> Self {
+        let pipeline = &autoscaler.pipeline;
+        let next_look = phase.look * pipeline.sync;
+        let first_scrape = (next_look - phase.age * pipeline.scrape).rem_euclid(pipeline.scrape);
+        let mut simulation = Self {
+            profile,
+            pipeline,
+            controller: Controller::new(autoscaler),
+            phase,
+            next_look,
+            now: 0.0,
+            due: 0.0,
+            replicas: Vec::new(),
+            gone: Vec::new(),
+            named: 0,
+        };
+        simulation.scale_to(replicas);
+        for replica in &mut simulation.replicas {
+            // Idle for as long as the window looks back.
+            (replica.ready, replica.next_scrape) = (f64::NEG_INFINITY, first_scrape);
+            let mut at = first_scrape - pipeline.scrape * (pipeline.window / pipeline.scrape).ceil();
+            while at < first_scrape {
+                replica.series.push(milliseconds(at), 0.0);
+                at += pipeline.scrape;
+            }
+        }
+        simulation
+    }
+
+    fn run(mut self, seconds: f64) -> Vec<Predicted> {
+        let mut moments = Vec::new();
+        loop {
+            let of_a_pod = |replica: &Replica| {
+                if replica.ready > self.now { replica.ready } else { replica.next_scrape }
+            };
+            let next = self.replicas.iter().map(of_a_pod).fold(self.next_look, f64::min);
+            if next > seconds {
+                return moments;
+            }
+            self.serve_until(next);
+            self.scrape();
+            if next >= self.next_look {
+                moments.push(self.look());
+            }
+        }
+    }
+
+    /// The requests until then go to the pods that are ready now.
+    #[expect(clippy::cast_precision_loss, reason = "a number of pods")]
+    fn serve_until(&mut self, at: f64) {
+        let due = self.profile.due_by(at);
+        let ready = self.replicas.iter().filter(|replica| replica.ready <= self.now).count();
+        for replica in self.replicas.iter_mut().filter(|replica| replica.ready <= self.now) {
+            replica.counted += (due - self.due) / ready as f64;
+        }
+        (self.now, self.due) = (at, due);
+    }
+
+    fn scrape(&mut self) {
+        let now = self.now;
+        for replica in self.replicas.iter_mut().filter(|replica| replica.next_scrape <= now) {
+            replica.series.push(milliseconds(now), replica.counted);
+            replica.next_scrape += self.pipeline.scrape;
+        }
+    }
+
+    fn look(&mut self) -> Predicted {
+        let (now, window) = (milliseconds(self.now), milliseconds(self.pipeline.window));
+        // As the adapter and KEDA make thousandths of a float: cut off.
+        #[expect(clippy::cast_possible_truncation, reason = "a rate of requests in thousandths")]
+        let milli = |rate: f64| (rate * 1000.0) as i64;
+        let series = self.replicas.iter_mut().map(|replica| &mut replica.series).chain(&mut self.gone);
+        series.for_each(|series| series.forget_until(now - window));
+        let of_pod = |replica: &Replica| Some((replica.name.clone(), milli(replica.series.rate(now, window)?)));
+        let reading = match self.pipeline.source {
+            // The adapter asks for the pods that there are, and KEDA's query for a sum that names none.
+            Source::Pods => Ok(Reading::Pods(self.replicas.iter().filter_map(of_pod).collect())),
+            Source::External => {
+                let series = self.replicas.iter().map(|replica| &replica.series).chain(&self.gone);
+                let rates: Vec<_> = series.filter_map(|series| series.rate(now, window)).collect();
+                if rates.is_empty() { Err("no series") } else { Ok(Reading::Total(milli(rates.iter().sum()))) }
+            }
+        };
+        let pod = |replica: &Replica| Pod {
+            name: replica.name.clone(),
+            phase: if replica.ready <= self.now { hpa::Phase::Running } else { hpa::Phase::Pending },
+            leaving: false,
+        };
+        let pods: Vec<_> = self.replicas.iter().map(pod).collect();
+        let running = |pod: &&Pod| pod.phase == hpa::Phase::Running;
+        let ready = count(pods.iter().filter(running).count());
+        let decision =
+            self.controller.decide(self.now, count(pods.len()), &pods, reading.as_ref().map_err(|error| *error));
+        self.scale_to(decision.desired);
+        self.next_look += self.pipeline.sync;
+        Predicted { at: self.now, value: decision.value, wanted: decision.desired, ready }
+    }
+
+    fn scale_to(&mut self, wanted: u32) {
+        while count(self.replicas.len()) > wanted {
+            self.gone.extend(self.replicas.pop().map(|replica| replica.series));
+        }
+        while count(self.replicas.len()) < wanted {
+            let ready = self.now + self.pipeline.startup;
+            let next_scrape = ready + self.phase.age * (2.0 * DISCOVERY + self.pipeline.scrape);
+            self.named += 1;
+            let name = self.named.to_string();
+            self.replicas.push(Replica { name, ready, next_scrape, counted: 0.0, series: Series::default() });
+        }
+    }
+}
+
+fn count(pods: usize) -> u32 {
+    u32::try_from(pods).unwrap_or(u32::MAX)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a load test is no million years long")]
+fn milliseconds(seconds: f64) -> i64 {
+    (seconds * 1000.0).round() as i64
 }

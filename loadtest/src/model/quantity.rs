@@ -51,7 +51,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(clippy::float_cmp, reason = "each is the float that one writes")]
     fn quantities() {
         for (text, expected) in [
             ("2", 2.0),

@@ -79,7 +79,9 @@ mod tests {
 
     fn series(samples: &[(i64, f64)]) -> Series {
         let mut series = Series::default();
-        samples.iter().for_each(|&(at, value)| series.push(at, value));
+        for &(at, value) in samples {
+            series.push(at, value);
+        }
         series
     }
 

@@ -1,0 +1,115 @@
+//! The objects in a folder of manifests, and errors that say where something is wrong.
+
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// One object of one file.
+pub(super) struct Document {
+    file: String,
+    value: Value,
+}
+
+/// What stands in this folder itself, not in those inside it, in the order of the files' names.
+pub(super) fn read(folder: &Path) -> Result<Vec<Document>, String> {
+    let wrong =
+        |error: std::io::Error| format!("{}: {error}: --manifests takes a folder of YAML files", folder.display());
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(wrong)? {
+        let path = entry.map_err(wrong)?.path();
+        if path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let mut documents = Vec::new();
+    for path in files {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(&path).map_err(|error| format!("{file}: {error}"))?;
+        let values: Vec<Value> =
+            serde_saphyr::from_multiple(&text).map_err(|error| not_yaml(&file, &error.to_string()))?;
+        documents
+            .extend(values.into_iter().filter(Value::is_object).map(|value| Document { file: file.clone(), value }));
+    }
+    Ok(documents)
+}
+
+fn not_yaml(file: &str, error: &str) -> String {
+    // The parser goes on to show the lines around; the first says what it is.
+    let error = error.lines().next().unwrap_or_default();
+    format!("{file}: not YAML that can be read: {error}")
+}
+
+impl Document {
+    pub fn kind(&self) -> &str {
+        self.text("kind").unwrap_or_default()
+    }
+
+    pub fn name(&self) -> &str {
+        self.text("metadata.name").unwrap_or_default()
+    }
+
+    pub fn namespace(&self) -> &str {
+        self.text("metadata.namespace").unwrap_or("default")
+    }
+
+    /// A field by its path, such as `spec.metrics[0].type`.
+    pub fn get(&self, path: &str) -> Option<&Value> {
+        let pointer = path.replace('[', ".").replace(']', "");
+        self.value.pointer(&format!("/{}", pointer.replace('.', "/")))
+    }
+
+    pub fn text(&self, path: &str) -> Option<&str> {
+        self.get(path)?.as_str()
+    }
+
+    pub fn list(&self, path: &str) -> &[Value] {
+        self.get(path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    /// An error on a field: what it is, and what is to be done.
+    pub fn wrong(&self, path: &str, what: &str) -> String {
+        format!("{}: {} {}: {path} {what}", self.file, self.kind(), self.name())
+    }
+
+    /// An error on a field that has no usable value.
+    pub fn change(&self, path: &str, to: &str) -> String {
+        match self.get(path) {
+            None | Some(Value::Null) => self.wrong(path, &format!("is missing: make it {to}")),
+            Some(value) => self.wrong(path, &format!("is {value}: make it {to}")),
+        }
+    }
+
+    /// A whole number, or its default where the field is not there.
+    pub fn number(&self, path: &str, default: Option<u32>) -> Result<u32, String> {
+        let number = match self.get(path) {
+            None | Some(Value::Null) => default,
+            Some(value) => value.as_u64().and_then(|number| u32::try_from(number).ok()),
+        };
+        number.ok_or_else(|| self.change(path, "a whole number"))
+    }
+
+    /// A part that has a type in Kubernetes' API.
+    pub fn typed<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, String> {
+        let Some(value) = self.get(path) else { return Ok(None) };
+        T::deserialize(value).map(Some).map_err(|error| self.wrong(path, &format!("cannot be read: {error}")))
+    }
+
+    /// The documents within a `ConfigMap`'s data, by the path of each.
+    pub fn configurations(&self) -> Vec<(String, Value)> {
+        let data = self.get("data").and_then(Value::as_object).into_iter().flatten();
+        let parsed = |(key, text): (&String, &Value)| {
+            let value = serde_saphyr::from_str(text.as_str()?).ok()?;
+            Some((format!("data[{key:?}]"), value))
+        };
+        data.filter_map(parsed).collect()
+    }
+
+    /// Whether each of these labels is among those at a path.
+    pub fn has_labels(&self, path: &str, wanted: Option<&Value>) -> bool {
+        let Some(wanted) = wanted.and_then(Value::as_object) else { return false };
+        let Some(labels) = self.get(path).and_then(Value::as_object) else { return wanted.is_empty() };
+        wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
+    }
+}

@@ -1,0 +1,235 @@
+//! The prediction, the profile that is derived from an HPA, and the manifests that both are made of.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use loadtest::journal::Autoscaler;
+use loadtest::model::derive::hpa_profile;
+use loadtest::model::hpa::{Behavior, Policy, Select, Unit};
+use loadtest::model::manifests::{self, Manifests, Workload};
+use loadtest::model::predict::{Band, Pipeline, Predicted, Source, band, predict};
+use loadtest::profile::Profile;
+
+/// shopfront's own.
+fn shopfront(source: Source) -> Autoscaler {
+    let window = if source == Source::Pods { 120.0 } else { 60.0 };
+    Autoscaler {
+        name: "miztiik-automation-ns/shopfront-hpa".into(),
+        scaled: "Deployment/shopfront-deploy".into(),
+        metric: "http_requests_per_second".into(),
+        target: 2.0,
+        min: 1,
+        max: 3,
+        behavior: Behavior::default(),
+        pipeline: Pipeline { scrape: 5.0, window, relist: 60.0, sync: 15.0, startup: 1.0, source },
+    }
+}
+
+fn profile(stages: &[&str]) -> Profile {
+    Profile { stages: stages.iter().map(|stage| stage.parse().unwrap()).collect() }
+}
+
+/// When this many replicas are wanted for the first time.
+fn first(moments: &[Predicted], replicas: u32) -> f64 {
+    moments.iter().find(|moment| moment.wanted >= replicas).expect("it is wanted").at
+}
+
+/// When the band's earliest and latest case want this many.
+fn between(band: &[Band], replicas: u32) -> (f64, f64) {
+    let find = |wanted: fn(&Band) -> u32| band.iter().find(|band| wanted(band) >= replicas).unwrap().at;
+    (find(|band| band.most), find(|band| band.least))
+}
+
+#[test]
+fn ten_requests_a_second_want_a_second_pod_and_a_third() {
+    let autoscaler = shopfront(Source::Pods);
+    let load = profile(&["10rps:3m", "0:12m"]);
+    let moments = predict(&load, &autoscaler, 1, 900.0);
+    for moment in moments.iter().take(20) {
+        println!("{moment:?}");
+    }
+    // The window has 2.2 on average after 26.4 s; a scrape and a look come on top.
+    let (second, third) = (first(&moments, 2), first(&moments, 3));
+    assert!((26.4..=46.4).contains(&second), "{second}");
+    assert!((52.8..=72.8).contains(&third), "{third}");
+    let back = moments.iter().rfind(|moment| moment.wanted > 1).unwrap().at;
+    // The window has less than two pods' worth 120 s after the load at the latest, and 300 s of stabilisation follow.
+    assert!((180.0 + 300.0..=180.0 + 120.0 + 300.0 + 15.0).contains(&back), "{back}");
+    assert_eq!(moments.last().map(|moment| (moment.wanted, moment.ready, moment.value)), Some((1, 1, Some(0.0))));
+    assert_eq!(moments.len(), 60);
+
+    let band = band(&load, &autoscaler, 1, 900.0);
+    let (earliest, latest) = between(&band, 2);
+    println!("second {earliest} to {latest}, third {:?}", between(&band, 3));
+    assert!((24.0..=second).contains(&earliest) && (second..=47.0).contains(&latest), "{earliest} {latest}");
+    let (earliest, latest) = between(&band, 3);
+    assert!((50.0..=third).contains(&earliest) && (third..=80.0).contains(&latest), "{earliest} {latest}");
+}
+
+#[test]
+fn keda_s_sum_still_has_the_pods_that_went() {
+    let moments = predict(&profile(&["10rps:3m", "0:12m"]), &shopfront(Source::External), 1, 900.0);
+    // A window of a minute: 4.4 is there after 26.4 s.
+    assert!((26.4..=46.4).contains(&first(&moments, 3)), "{moments:?}");
+    assert_eq!(moments.last().map(|moment| moment.wanted), Some(1));
+}
+
+#[test]
+fn load_within_the_tolerance_changes_nothing() {
+    let moments = predict(&profile(&["2.19rps:20m"]), &shopfront(Source::Pods), 1, 1200.0);
+    assert!(moments.iter().all(|moment| moment.wanted == 1), "{moments:?}");
+    let value = moments.last().unwrap().value.unwrap();
+    assert!((value - 2.19).abs() < 0.002, "{value}");
+}
+
+#[test]
+fn a_prediction_is_instant_whatever_the_rate() {
+    for rate in ["10rps:20m", "1000000rps:20m", "0..1000000rps:20m"] {
+        let load = profile(&[rate]);
+        let autoscaler = Autoscaler { max: 10, ..shopfront(Source::Pods) };
+        // The best of some: the machine may be busy with other things.
+        let best = (0..10)
+            .map(|_| {
+                let start = Instant::now();
+                assert_eq!(predict(&load, &autoscaler, 1, 1200.0).len(), 80);
+                start.elapsed()
+            })
+            .min()
+            .unwrap();
+        println!("{rate}: {best:?}");
+        assert!(best < Duration::from_millis(50), "{rate}: {best:?}");
+    }
+}
+
+#[test]
+fn the_derived_profile_asks_an_hpa_for_all_that_it_does() {
+    let mut slow = Autoscaler { min: 2, max: 8, target: 100.0, ..shopfront(Source::External) };
+    slow.behavior.written = true;
+    slow.behavior.up.policies = vec![Policy { unit: Unit::Pods, value: 1, period_seconds: 60 }];
+    slow.behavior.down.policies = vec![Policy { unit: Unit::Pods, value: 1, period_seconds: 60 }];
+    slow.behavior.up.tolerance = 0.4;
+    for autoscaler in [shopfront(Source::Pods), shopfront(Source::External), slow] {
+        let profile = hpa_profile(&autoscaler);
+        let stages: Vec<_> = profile.stages.iter().map(ToString::to_string).collect();
+        println!("{stages:?}");
+        assert_eq!(stages.len(), 5);
+        let ends: Vec<_> = profile
+            .stages
+            .iter()
+            .scan(0.0, |end, stage| {
+                *end += stage.seconds;
+                Some(*end)
+            })
+            .collect();
+        let band = band(&profile, &autoscaler, autoscaler.min, profile.seconds());
+        let at = |end: f64| band.iter().rfind(|band| band.at < end).unwrap();
+        let (min, max) = (autoscaler.min, autoscaler.max);
+        assert!(band.iter().filter(|band| band.at < ends[1]).all(|band| band.most == min), "just under must not scale");
+        assert!(at(ends[2]).least > min, "just over scales: {:?}", at(ends[2]));
+        assert_eq!(at(ends[3]).least, max, "enough for the maximum");
+        assert_eq!(at(ends[4]).most, min, "and back");
+    }
+}
+
+#[test]
+fn an_hpa_that_cannot_scale_has_a_profile_as_well() {
+    let fixed = Autoscaler { max: 1, ..shopfront(Source::Pods) };
+    assert_eq!(hpa_profile(&fixed).stages.len(), 3);
+    let mut up_only = shopfront(Source::Pods);
+    up_only.behavior.written = true;
+    up_only.behavior.down.select = Select::Disabled;
+    let stages = hpa_profile(&up_only).stages;
+    assert_eq!((stages.len(), stages[4].seconds), (5, 450.0));
+}
+
+/// The folder of the repository's own manifests.
+fn manifests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../k8s")
+}
+
+#[test]
+fn the_repository_s_own_manifests_are_read() {
+    let read = manifests::read(&manifests()).unwrap();
+    assert_eq!(read.autoscaler, shopfront(Source::Pods));
+    let workload = Workload {
+        service: "shopfront-svc".into(),
+        port: 80,
+        readiness_delay: 0.0,
+        readiness_period: Some(2.0),
+        pre_stop: 5.0,
+        grace: 35.0,
+    };
+    assert_eq!(&read.workload, &workload);
+
+    let keda = manifests::read(&manifests().join("keda")).unwrap();
+    let mut expected = shopfront(Source::External);
+    expected.pipeline.relist = 0.0;
+    expected.metric = "s0-prometheus".into();
+    assert_eq!((keda.autoscaler, keda.workload), (expected, read.workload));
+}
+
+/// What reading the manifests comes to after an edit of one file.
+fn edited(file: &str, from: &str, to: &str) -> Result<Manifests, String> {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(manifests()).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+        }
+    }
+    let path = folder.path().join(file);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{file} has no {from:?}");
+    std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
+    let read = manifests::read(folder.path());
+    read.map_err(|error| {
+        error
+            .replace(&format!("{}/", folder.path().display()), "")
+            .replace(&folder.path().display().to_string(), "FOLDER")
+    })
+}
+
+#[test]
+fn what_a_user_edits_is_what_is_read() {
+    let target = |to: &str| edited("shopfront.yml", "averageValue: \"2\"", to).map(|read| read.autoscaler.target);
+    assert_eq!(
+        ["averageValue: 500m", "averageValue: 3", "averageValue: 1k"].map(target),
+        [Ok(0.5), Ok(3.0), Ok(1000.0)]
+    );
+    let behavior = "minReplicas: 1\n  behavior: {scaleDown: {stabilizationWindowSeconds: 60}}";
+    let read = edited("shopfront.yml", "minReplicas: 1", behavior).unwrap().autoscaler.behavior;
+    assert_eq!((read.written, read.down.stabilization_seconds), (true, 60.0));
+    let silent = edited("shopfront.yml", "interval: 5s", "scheme: http").map(|read| read.autoscaler.pipeline.scrape);
+    assert_eq!(silent, Ok(30.0));
+    let window = edited("custom-metrics-config.yaml", "[2m]", "[1m30s]").map(|read| read.autoscaler.pipeline.window);
+    assert_eq!(window, Ok(90.0));
+}
+
+#[test]
+fn an_error_is_one_line_that_says_what_to_change() {
+    let hpa = "shopfront.yml: HorizontalPodAutoscaler shopfront-hpa: ";
+    for (file, from, to, expected) in [
+        ("shopfront.yml", "averageValue: \"2\"", "averageValue: lots", format!(r#"{hpa}spec.metrics[0].pods.target.averageValue is "lots": make it a quantity above 0, such as "2" or "500m""#)),
+        ("shopfront.yml", "  maxReplicas: 3\n", "", format!("{hpa}spec.maxReplicas is missing: make it a whole number")),
+        ("shopfront.yml", "maxReplicas: 3", "maxReplicas: 0", format!("{hpa}spec.maxReplicas is 0: make it 1 or more, and no less than spec.minReplicas, which is 1")),
+        ("shopfront.yml", "type: Pods", "type: Resource", format!(r#"{hpa}spec.metrics has the types ["Resource"]: the model knows one metric, of type Pods"#)),
+        ("shopfront.yml", "autoscaling/v2", "autoscaling/v2beta2", format!(r#"{hpa}apiVersion is "autoscaling/v2beta2": make it autoscaling/v2: the versions before it cannot name such a metric, or are gone"#)),
+        ("shopfront.yml", "minReplicas: 1", "minReplicas: 1\n  behavior: {scaleUp: {selectPolicy: Most}}", format!(r#"{hpa}spec.behavior.scaleUp.selectPolicy is "Most": make it Max, Min or Disabled"#)),
+        ("shopfront.yml", "    name: shopfront-deploy\n  minReplicas", "    name: shop\n  minReplicas", "FOLDER: no Deployment named shop: add it, or name another folder with --manifests".into()),
+        ("shopfront.yml", "interval: 5s", "interval: 5", "shopfront.yml: ServiceMonitor shopfront-monitor: spec.endpoints[0].interval is 5: make it a duration, such as 5s".into()),
+        ("shopfront.yml", "interval: 5s", "interval: 90s", "shopfront.yml: ServiceMonitor shopfront-monitor: spec.endpoints are scraped every 90 s, and rate() looks 120 s back, which is not two scrapes: make the window four intervals long, or longer".into()),
+        ("shopfront.yml", "port: web\n      path: /metrics", "port: http\n      path: /metrics", r#"shopfront.yml: ServiceMonitor shopfront-monitor: spec.endpoints has none with port "web", as Service shopfront-svc calls it: add it"#.into()),
+        ("custom-metrics-config.yaml", "[2m]", "", r#"custom-metrics-config.yaml: ConfigMap adapter-config: data["config.yaml"]: metricsQuery of the rule for http_requests_per_second is "sum(rate(<<.Series>>{<<.LabelMatchers>>})) by (<<.GroupBy>>)": make it a query with a rate() over a window, such as rate(x[2m])"#.into()),
+        ("custom-metrics-config.yaml", "_per_second", "_rate", "no ConfigMap has an adapter rule whose name.as makes http_requests_per_second of a series: add one, or correct the metric's name in the HPA".into()),
+    ] {
+        let error = edited(file, from, to).unwrap_err();
+        assert_eq!(error, expected);
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+    let broken = edited("shopfront.yml", "kind: Service\n", "kind: [\n").unwrap_err();
+    assert!(
+        broken.starts_with("shopfront.yml: not YAML that can be read: ") && broken.lines().count() == 1,
+        "{broken}"
+    );
+    let nowhere = manifests::read(Path::new("/nowhere")).unwrap_err();
+    assert_eq!(nowhere, "/nowhere: No such file or directory (os error 2): --manifests takes a folder of YAML files");
+}
