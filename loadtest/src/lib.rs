@@ -10,6 +10,7 @@
 //! - [`journal`]: all of it, written down as it comes. [`report`]: the journal folded into figures, a page and a
 //!   verdict. [`live`]: the same while it goes on.
 
+pub mod generator;
 pub mod journal;
 pub mod model;
 pub mod profile;
