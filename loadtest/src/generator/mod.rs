@@ -1,0 +1,169 @@
+//! Open-loop load: every request is sent when it is due, whatever the target does.
+//!
+//! The generator has a thread and a runtime of its own, so that nothing else that the tool does makes it late. On it,
+//! [`pace`] waits for the moments of the schedule and starts a task for each request, which [`client`] carries out;
+//! [`window`] counts what came of them until the second is over and becomes an [`Entry`].
+
+mod addresses;
+mod answer;
+mod chunks;
+mod client;
+mod endpoint;
+mod failure;
+mod http1;
+mod http2;
+mod pace;
+mod pod;
+mod timer;
+mod window;
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{Notify, mpsc};
+
+use crate::journal::Entry;
+use crate::profile::{Profile, Spacing};
+use crate::schedule::Share;
+
+pub use endpoint::Endpoint;
+pub use failure::Failure;
+
+/// What is sent where, and how.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where requests go.
+    pub endpoint: Endpoint,
+    /// The load.
+    pub profile: Profile,
+    /// How requests are spaced.
+    pub spacing: Spacing,
+    /// What decides a Poisson process.
+    pub seed: u64,
+    /// The part of the schedule that this generator sends.
+    pub share: Share,
+    /// Requests on one connection before it is closed; 1 is a new connection for each, and no connection is for none.
+    pub requests_per_connection: u64,
+    /// HTTP/2 with prior knowledge, else HTTP/1.1.
+    pub http2: bool,
+    /// Requests in flight, beyond which a due request is dropped and counted so.
+    pub max_in_flight: u64,
+    /// How long a request may take from when it is sent to the end of its answer.
+    pub timeout: Duration,
+    /// The profile's seconds in a real second: 1, but for rehearsals that compress time.
+    pub speed: f64,
+}
+
+impl Settings {
+    /// An even load with a new connection for each request, 10,000 in flight at most and ten seconds for each.
+    pub fn new(endpoint: Endpoint, profile: Profile) -> Self {
+        Self {
+            endpoint,
+            profile,
+            spacing: Spacing::Even,
+            seed: 0,
+            share: Share::default(),
+            requests_per_connection: 1,
+            http2: false,
+            max_in_flight: 10_000,
+            timeout: Duration::from_secs(10),
+            speed: 1.0,
+        }
+    }
+
+    /// Whether a load can be made of it. An error says which setting is wrong.
+    fn check(&self) -> Result<(), String> {
+        self.profile.check()?;
+        if self.requests_per_connection == 0 {
+            return Err("0 requests per connection are none: 1 is a new connection for each".to_owned());
+        }
+        if self.max_in_flight == 0 {
+            return Err("with 0 requests in flight nothing is sent: at least 1 is needed".to_owned());
+        }
+        if self.timeout.is_zero() {
+            return Err("no request is answered in no time: the timeout has to be longer than 0".to_owned());
+        }
+        if !(self.speed.is_finite() && self.speed > 0.0) {
+            return Err(format!("time does not go {} times as fast: the speed is a number above 0", self.speed));
+        }
+        Ok(())
+    }
+}
+
+/// A load that is under way. Dropping it ends the load and forgets the requests in flight.
+#[derive(Debug)]
+pub struct Generator {
+    entries: mpsc::UnboundedReceiver<Entry>,
+    control: Arc<Control>,
+}
+
+/// What the generator's thread is told.
+#[derive(Debug, Default)]
+struct Control {
+    stopped: AtomicBool,
+    /// Something has changed for the pace: the load was stopped, or there is room for a request again.
+    changed: Notify,
+}
+
+impl Generator {
+    /// Starts a load whose profile begins at `start`, which may lie in the future. The error is what the user has to
+    /// change, or what this machine lacks.
+    pub fn start(settings: Settings, start: Instant) -> Result<Self, String> {
+        settings.check()?;
+        raise_descriptor_limit();
+        let (sender, entries) = mpsc::unbounded_channel();
+        let control = Arc::new(Control::default());
+        let (started, starts) = std::sync::mpsc::channel();
+        let in_thread = Arc::clone(&control);
+        let run = move || {
+            let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+                Ok(runtime) => runtime,
+                // Nobody waits for it any more only if the whole tool ends.
+                Err(error) => return drop(started.send(Err(error))),
+            };
+            let load = runtime.block_on(async { pace::Load::new(settings, start, in_thread, sender) });
+            match load {
+                Ok(load) => {
+                    let _ = started.send(Ok(()));
+                    runtime.block_on(Rc::new(load).run());
+                }
+                Err(error) => drop(started.send(Err(error))),
+            }
+            // Not waiting for a lookup that hangs.
+            runtime.shutdown_background();
+        };
+        let cannot = |error: &dyn std::fmt::Display| format!("cannot start the load: {error}");
+        std::thread::Builder::new().name("load".to_owned()).spawn(run).map_err(|error| cannot(&error))?;
+        match starts.recv() {
+            Ok(Ok(())) => Ok(Self { entries, control }),
+            Ok(Err(error)) => Err(cannot(&error)),
+            Err(error) => Err(cannot(&error)),
+        }
+    }
+
+    /// The next thing to write down: an [`Entry::Second`] as each second of the profile ends, an [`Entry::Event`] when
+    /// the target's name has no address any more or has one again, and as the last an [`Entry::End`]. None thereafter,
+    /// and without an end before it only where the generator itself has failed.
+    ///
+    /// May be cancelled without losing an entry.
+    pub async fn next(&mut self) -> Option<Entry> {
+        self.entries.recv().await
+    }
+
+    /// Sends nothing from now on. Answers to what is in flight are waited for, as long as each may take.
+    pub fn stop(&self) {
+        self.control.stopped.store(true, Ordering::Relaxed);
+        self.control.changed.notify_one();
+    }
+}
+
+/// Lets the process have as many sockets as it is allowed to: shells start with some thousand.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // Where that fails, what lacks a descriptor is counted as a failure that says so.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}

@@ -1,0 +1,207 @@
+//! The pace: each request at its moment, each second as it ends.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tokio::select;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::journal::{End, Entry, Event};
+use crate::schedule::Schedule;
+
+use super::client::{Client, Stage};
+use super::failure::Failure;
+use super::timer::Timer;
+use super::window::Window;
+use super::{Control, Settings};
+
+/// Requests that are begun before those in flight have a turn, where the generator has fallen behind.
+const AT_ONCE: u32 = 32;
+
+/// A load and all that its requests share.
+pub(super) struct Load {
+    settings: Settings,
+    start: Instant,
+    control: Arc<Control>,
+    entries: UnboundedSender<Entry>,
+    timer: RefCell<Timer>,
+    client: Client,
+    window: RefCell<Window>,
+    in_flight: Cell<u64>,
+    /// When the first request ended since as many were in flight as are allowed.
+    room_since: Cell<Option<Instant>>,
+    /// The profile's second that is being counted.
+    second: Cell<u32>,
+}
+
+impl Load {
+    /// Needs a runtime. Fails where the kernel has no timer left.
+    pub fn new(
+        settings: Settings,
+        start: Instant,
+        control: Arc<Control>,
+        entries: UnboundedSender<Entry>,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            client: Client::new(&settings),
+            timer: RefCell::new(Timer::new()?),
+            settings,
+            start,
+            control,
+            entries,
+            window: RefCell::default(),
+            in_flight: Cell::new(0),
+            room_since: Cell::new(None),
+            second: Cell::new(0),
+        })
+    }
+
+    /// The whole load, to the answer of its last request. Ends early where nobody wants its entries any more.
+    pub async fn run(self: Rc<Self>) {
+        let names = Rc::clone(&self);
+        tokio::task::spawn_local(async move { names.client.addresses.keep_up(|news| names.tell(news)).await });
+        select! {
+            () = self.entries.closed() => {}
+            result = self.pace() => {
+                let at = self.at(Instant::now());
+                if let Err(error) = &result {
+                    self.event("Failed", format!("the load's timer failed: {error}"), true);
+                }
+                self.close_second();
+                let interrupted = self.stopped() || result.is_err();
+                let _ = self.entries.send(Entry::End(End { at, interrupted }));
+            }
+        }
+    }
+
+    async fn pace(self: &Rc<Self>) -> io::Result<()> {
+        let Settings { profile, spacing, seed, share, .. } = &self.settings;
+        let mut due = Schedule::new(profile, *spacing, *seed, *share).map(|at| (at, self.moment(at))).peekable();
+        let end = self.moment(profile.seconds());
+        while !self.stopped() {
+            let now = Instant::now();
+            let mut begun = 0;
+            while let Some((at, moment)) = due.next_if(|(_, moment)| *moment <= now && begun < AT_ONCE) {
+                self.close_seconds_before(at);
+                begun += u32::from(self.begin(moment));
+            }
+            if begun == AT_ONCE {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            self.close_seconds_before(self.at(now));
+            if now >= end {
+                break;
+            }
+            // With no room, what comes due is dropped, which is counted when there is room again.
+            let full = self.in_flight.get() >= self.settings.max_in_flight;
+            let next = due.peek().map(|(_, moment)| *moment).filter(|_| !full);
+            let next = next.unwrap_or(end).min(end).min(self.second_end());
+            self.wait(next).await?;
+        }
+        while self.in_flight.get() > 0 {
+            self.close_seconds_before(self.at(Instant::now()));
+            self.wait(self.second_end()).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for a moment, or for a change. May end early.
+    async fn wait(&self, moment: Instant) -> io::Result<()> {
+        let mut timer = self.timer.try_borrow_mut().map_err(|_| io::ErrorKind::ResourceBusy)?;
+        select! {
+            biased;
+            result = timer.until(moment) => result,
+            () = self.control.changed.notified() => Ok(()),
+        }
+    }
+
+    /// Begins a request that is due, and tells whether there was room for it.
+    fn begin(self: &Rc<Self>, due: Instant) -> bool {
+        let in_flight = self.in_flight.get();
+        let mut window = self.window.borrow_mut();
+        window.due += 1;
+        let full_then = self.room_since.get().is_some_and(|since| due < since);
+        if in_flight >= self.settings.max_in_flight || full_then {
+            window.dropped += 1;
+            return false;
+        }
+        self.room_since.set(None);
+        window.sent += 1;
+        self.in_flight.set(in_flight + 1);
+        tokio::task::spawn_local(Rc::clone(self).request(due));
+        true
+    }
+
+    async fn request(self: Rc<Self>, due: Instant) {
+        self.window.borrow_mut().lateness.record(due.elapsed());
+        let stage = Cell::new(Stage::Connecting);
+        let exchange = self.client.exchange(&stage, &self.window);
+        let outcome =
+            tokio::time::timeout(self.settings.timeout, exchange).await.unwrap_or_else(|_| match stage.get() {
+                Stage::Connecting => Err(Failure::NoConnection),
+                Stage::Connected => Err(Failure::NoAnswer),
+            });
+        let now = Instant::now();
+        self.window.borrow_mut().finished(outcome, now.saturating_duration_since(due));
+        let in_flight = self.in_flight.get();
+        self.in_flight.set(in_flight - 1);
+        if in_flight == self.settings.max_in_flight {
+            self.room_since.set(Some(now));
+            self.control.changed.notify_one();
+        } else if in_flight == 1 {
+            // The last one's end may be the load's.
+            self.control.changed.notify_one();
+        }
+    }
+
+    fn stopped(&self) -> bool {
+        self.control.stopped.load(Ordering::Relaxed)
+    }
+
+    /// When a second of the profile really is.
+    fn moment(&self, at: f64) -> Instant {
+        self.start + Duration::from_secs_f64(at / self.settings.speed)
+    }
+
+    /// The profile's second at a moment; 0 before its start.
+    fn at(&self, moment: Instant) -> f64 {
+        moment.saturating_duration_since(self.start).as_secs_f64() * self.settings.speed
+    }
+
+    fn second_end(&self) -> Instant {
+        self.moment(f64::from(self.second.get() + 1))
+    }
+
+    /// Writes down the seconds that have ended at a moment of the profile.
+    fn close_seconds_before(&self, at: f64) {
+        while f64::from(self.second.get() + 1) <= at {
+            self.close_second();
+            self.second.set(self.second.get() + 1);
+        }
+    }
+
+    fn close_second(&self) {
+        let at = f64::from(self.second.get());
+        let second = self.window.borrow_mut().close(at, self.in_flight.get(), self.settings.timeout);
+        // Where nobody wants it any more, the load is about to end.
+        let _ = self.entries.send(Entry::Second(second));
+    }
+
+    fn tell(&self, news: Result<String, String>) {
+        match news {
+            Ok(message) => self.event("Resolved", message, false),
+            Err(message) => self.event("NoSuchHost", message, true),
+        }
+    }
+
+    fn event(&self, reason: &str, message: String, warning: bool) {
+        let at = self.at(Instant::now());
+        let event = Event { at, object: "load".to_owned(), reason: reason.to_owned(), message, warning };
+        let _ = self.entries.send(Entry::Event(event));
+    }
+}

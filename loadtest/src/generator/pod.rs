@@ -1,0 +1,178 @@
+//! Which pod answered, as the document tells: `environment: HOSTNAME`, else `runtime: hostname`.
+
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+/// How far into a document the name is looked for.
+const LOOKED_AT: usize = 16 * 1024;
+/// Names that are told apart. A run does not have more pods; a target that makes names up does not cost more memory.
+const NAMES: usize = 1_000;
+/// A Kubernetes name has no more bytes.
+const NAME_BYTES: usize = 253;
+/// What all names beyond [`NAMES`] are counted as.
+const OTHERS: &str = "(others)";
+
+/// Lines of the document, which is YAML with the variables and the facts two spaces deep.
+static VARIABLE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\n  HOSTNAME: "));
+static FACT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\n  hostname: "));
+
+/// The name in a document, or in its start where `whole` is false: then none means that more is needed.
+fn name(document: &[u8], whole: bool) -> Option<&[u8]> {
+    value(&VARIABLE, document, whole).or_else(|| if whole { value(&FACT, document, true) } else { None })
+}
+
+fn value<'a>(line: &Finder<'_>, document: &'a [u8], whole: bool) -> Option<&'a [u8]> {
+    let value = &document[line.find(document)? + line.needle().len()..];
+    let end = match memchr::memchr(b'\n', value) {
+        Some(end) => end,
+        None if whole => value.len(),
+        None => return None,
+    };
+    let value = value[..end].trim_ascii();
+    let quoted = |quote: &[u8]| value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote));
+    let name = quoted(b"\"").or_else(|| quoted(b"'")).unwrap_or(value);
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._".contains(byte);
+    ((1..=NAME_BYTES).contains(&name.len()) && name.iter().all(plain)).then_some(name)
+}
+
+/// Answers by pod.
+#[derive(Debug, Default)]
+pub(super) struct Pods {
+    /// Few enough for looking at each to be the fastest way; those that answered before stay, with a count of 0.
+    counts: Vec<(String, u64)>,
+    others: u64,
+}
+
+/// A pod that [`Pods`] knows.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pod {
+    /// By its place.
+    Known(usize),
+    /// One of too many.
+    Other,
+}
+
+impl Pods {
+    /// The pod with this name. Allocates for a new one only.
+    pub fn find(&mut self, name: &[u8]) -> Pod {
+        if let Some(place) = self.counts.iter().position(|(known, _)| known.as_bytes() == name) {
+            return Pod::Known(place);
+        }
+        if self.counts.len() == NAMES {
+            return Pod::Other;
+        }
+        self.counts.push((String::from_utf8_lossy(name).into_owned(), 0));
+        Pod::Known(self.counts.len() - 1)
+    }
+
+    /// Counts an answer.
+    pub fn count(&mut self, pod: Pod) {
+        match pod {
+            Pod::Known(place) => self.counts[place].1 += 1,
+            Pod::Other => self.others += 1,
+        }
+    }
+
+    /// The counts since the last call.
+    pub fn take(&mut self) -> impl Iterator<Item = (String, u64)> + '_ {
+        let others = (OTHERS.to_owned(), std::mem::take(&mut self.others));
+        let counts = self.counts.iter_mut().map(|(name, count)| (name.clone(), std::mem::take(count)));
+        counts.chain([others]).filter(|(_, count)| *count > 0)
+    }
+}
+
+/// The search through one document, as its pieces come.
+#[derive(Debug, Default)]
+pub(super) struct Sought {
+    found: Option<Pod>,
+    over: bool,
+    /// The document's start, where the first piece was not enough, and how much of it was looked at.
+    start: Vec<u8>,
+    looked_at: usize,
+}
+
+impl Sought {
+    /// The pod, if a name was found.
+    pub fn found(&self) -> Option<Pod> {
+        self.found
+    }
+
+    /// Looks at the next piece. The last one may be empty.
+    pub fn look(&mut self, piece: &[u8], last: bool, pods: &mut Pods) {
+        if self.over {
+            return;
+        }
+        if self.start.is_empty() {
+            self.found = name(piece, last || piece.len() >= LOOKED_AT).map(|name| pods.find(name));
+            self.over = last || self.found.is_some();
+            self.looked_at = piece.len();
+            if self.over {
+                return;
+            }
+        }
+        self.start.extend_from_slice(&piece[..piece.len().min(LOOKED_AT - self.start.len())]);
+        let whole = last || self.start.len() == LOOKED_AT;
+        // Not at every one of a thousand small pieces.
+        if whole || self.start.len() >= 2 * self.looked_at {
+            self.found = name(&self.start, whole).map(|name| pods.find(name));
+            self.over = whole || self.found.is_some();
+            self.looked_at = self.start.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCUMENT: &str =
+        "runtime:\n  arch: amd64\n  hostname: node-1\nenvironment:\n  HOME: /\n  HOSTNAME: web-7d9-x2\n  PATH: /\n";
+
+    #[test]
+    fn the_variable_wins_over_the_fact() {
+        assert_eq!(name(DOCUMENT.as_bytes(), true), Some(&b"web-7d9-x2"[..]));
+        let without = DOCUMENT.replace("  HOSTNAME: web-7d9-x2\n", "");
+        assert_eq!(name(without.as_bytes(), true), Some(&b"node-1"[..]));
+    }
+
+    #[test]
+    fn a_start_is_enough_only_with_the_whole_line() {
+        let end = DOCUMENT.find("-x2").unwrap();
+        for cut in 0..DOCUMENT.len() {
+            let found = name(&DOCUMENT.as_bytes()[..cut], false);
+            assert_eq!(found.is_some(), cut > end + "-x2".len(), "{cut} bytes");
+        }
+        assert_eq!(name(b"environment:\n  HOSTNAME: a", true), Some(&b"a"[..]));
+    }
+
+    #[test]
+    fn quotes_go_and_what_is_no_name_is_none() {
+        assert_eq!(name(b"\n  HOSTNAME: \"12\"\n", true), Some(&b"12"[..]));
+        assert_eq!(name(b"\n  HOSTNAME: '1e3'\n", true), Some(&b"1e3"[..]));
+        let long = format!("\n  HOSTNAME: {}\n", "a".repeat(254));
+        for none in [
+            "",
+            "HOSTNAME: a\n",
+            "\n    HOSTNAME: a\n",
+            "\n  HOSTNAME: \n",
+            "\n  HOSTNAME: a b\n",
+            "\n  HOSTNAME: \u{e9}\n",
+            &long,
+        ] {
+            assert_eq!(name(none.as_bytes(), true), None, "{none:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_bounded() {
+        let mut pods = Pods::default();
+        for i in 0..NAMES + 5 {
+            let pod = pods.find(format!("pod-{i}").as_bytes());
+            pods.count(pod);
+        }
+        let counts: Vec<_> = pods.take().collect();
+        assert_eq!((counts.len(), counts.last().unwrap()), (NAMES + 1, &(OTHERS.to_owned(), 5)));
+        assert_eq!(pods.take().count(), 0);
+    }
+}
