@@ -7,11 +7,12 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use crate::cli::{Merge, Output, Predict, Rehearse, Run};
 use crate::fault::Fault;
-use crate::journal::Kind;
+use crate::journal::{Autoscaler, Entry, Event, Kind};
 use crate::merge::joined;
-use crate::model::manifests::Manifests;
-use crate::model::predict;
+use crate::model::predict::Predicted;
+use crate::model::{manifests, predict};
 use crate::observe::{self, Cluster};
+use crate::profile::Profile;
 use crate::recorder;
 use crate::rehearse::{Rehearsal, Timing, WARM_UP};
 use crate::session::{self, LEAD, Plan};
@@ -29,28 +30,37 @@ pub fn block_on(command: impl Future<Output = Result<ExitCode, Fault>>) -> Resul
 /// `loadtest run`: finds the HPA and the way to its pods, sends the load, watches, judges.
 pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
     let (observed, entries) = unbounded_channel();
-    let (first, clock) = session::clock(LEAD, 1.0);
     if options.hpa.as_deref() == Some("none") {
-        let url = options.url.clone().ok_or_else(|| Fault::Use("--hpa none watches nothing, and so finds no target: give --url".to_owned()))?;
+        let url = options
+            .url
+            .clone()
+            .ok_or_else(|| Fault::Use("--hpa none watches nothing, and so finds no target: give --url".to_owned()))?;
         drop(observed);
+        let (first, _) = session::clock(LEAD, 1.0);
         return plan(options, url, None).conduct(first, entries).await;
     }
     let cluster = Cluster::connect(options.context.as_deref()).await?;
     let watched = cluster.find(options.hpa.as_deref()).await?;
-    let (autoscaler, chain) = observe::settings(&cluster, &watched).await?;
+    let (autoscaler, chain, assumed) = observe::settings(&cluster, &watched).await?;
     session::profile(&options.load, Some(&autoscaler))?;
     let (url, _forward) = match &options.url {
         Some(url) => (url.clone(), None),
         None => cluster.target(&watched).await?,
     };
-    let (first, clock) = { let _ = (first, clock); session::clock(LEAD, 1.0) };
+    let (first, clock) = session::clock(LEAD, 1.0);
+    if let Some(message) = assumed {
+        let (object, reason) = ("watch".to_owned(), "Assumed".to_owned());
+        let event = Event { at: clock.now(), object, reason, message, warning: true };
+        // Nobody has closed the channel yet.
+        let _ = observed.send(Entry::Event(event));
+    }
     let watching = tokio::spawn(observe::watch(cluster, watched, chain, clock, observed));
     let done = plan(options, url, Some(autoscaler)).conduct(first, entries).await;
     watching.abort();
     done
 }
 
-fn plan(options: &Run, url: String, autoscaler: Option<crate::journal::Autoscaler>) -> Plan<'_> {
+fn plan(options: &Run, url: String, autoscaler: Option<Autoscaler>) -> Plan<'_> {
     let Run { load, sending, expected, output, .. } = options;
     Plan { kind: Kind::Run, url, load, sending, expected, output, autoscaler, speed: 1.0 }
 }
@@ -58,27 +68,35 @@ fn plan(options: &Run, url: String, autoscaler: Option<crate::journal::Autoscale
 /// `loadtest rehearse`: the same on this machine.
 pub async fn rehearse(options: &Rehearse) -> Result<ExitCode, Fault> {
     let Rehearse { load, sending, expected, output, speed, .. } = options;
-    let manifests = Manifests::read(&options.manifests).map_err(Fault::Use)?;
+    let manifests = manifests::read(&options.manifests).map_err(Fault::Use)?;
     let autoscaler = manifests.autoscaler.clone();
     let warm_up = WARM_UP * autoscaler.pipeline.scrape + autoscaler.pipeline.sync;
     let lead = LEAD.max(std::time::Duration::from_secs_f64(warm_up / speed));
     let (first, clock) = session::clock(lead, *speed);
     let (observed, entries) = unbounded_channel();
-    let timing = Timing {
-        startup: autoscaler.pipeline.startup,
-        pre_stop: manifests.pre_stop,
-        drain_delay: manifests.drain_delay,
-        grace: manifests.grace,
-    };
-    let rehearsal = Rehearsal::start(autoscaler.clone(), timing, manifests.series.clone(), clock, observed).await?;
+    let workload = &manifests.workload;
+    // A readiness probe finds a pod ready half a period after it listens, on average.
+    let probed = workload.readiness_period.unwrap_or(0.0) / 2.0;
+    let timing =
+        Timing { startup: autoscaler.pipeline.startup + probed, pre_stop: workload.pre_stop, grace: workload.grace };
+    let rehearsal = Rehearsal::start(autoscaler.clone(), timing, clock, observed).await?;
     let url = rehearsal.url.clone();
-    let plan = Plan { kind: Kind::Rehearsal, url, load, sending, expected, output, autoscaler: Some(autoscaler), speed: *speed };
+    let plan = Plan {
+        kind: Kind::Rehearsal,
+        url,
+        load,
+        sending,
+        expected,
+        output,
+        autoscaler: Some(autoscaler),
+        speed: *speed,
+    };
     plan.conduct(first, entries).await
 }
 
 /// `loadtest predict`: the same as arithmetic.
 pub fn predict(options: &Predict) -> Result<ExitCode, Fault> {
-    let autoscaler = Manifests::read(&options.manifests).map_err(Fault::Use)?.autoscaler;
+    let autoscaler = manifests::read(&options.manifests).map_err(Fault::Use)?.autoscaler;
     let profile = session::profile(&options.load, Some(&autoscaler))?;
     let predicted = predict::predict(&profile, &autoscaler, autoscaler.min, profile.seconds());
     let mut text = String::new();
@@ -88,11 +106,31 @@ pub fn predict(options: &Predict) -> Result<ExitCode, Fault> {
             text.push('\n');
         }
     } else {
-        text = predict::table(&profile, &autoscaler, &predicted);
+        text = table(&profile, &autoscaler, &predicted);
     }
     // A closed pipe under a long table is nothing to report.
     let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(ExitCode::SUCCESS)
+}
+
+/// The looks at which something changed: what the eye would look for in all of them.
+fn table(profile: &Profile, autoscaler: &Autoscaler, predicted: &[Predicted]) -> String {
+    let mut text = format!(
+        "{}, {} to {} replicas, target {} a pod, window {} s\n\n   time    offered  value/target  wanted  ready\n",
+        autoscaler.name, autoscaler.min, autoscaler.max, autoscaler.target, autoscaler.pipeline.window
+    );
+    let mut last = None;
+    for look in predicted {
+        let now = (look.wanted, look.ready, profile.rate_at(look.at));
+        if last.replace(now) == Some(now) {
+            continue;
+        }
+        let value = look.value.map_or_else(|| "<unknown>".to_owned(), |value| format!("{value:.3}"));
+        let target = format!("{value}/{}", autoscaler.target);
+        text +=
+            &format!("{:>6.0} s  {:>5.1} rps  {target:>12}  {:>6}  {:>5}\n", look.at, now.2, look.wanted, look.ready);
+    }
+    text
 }
 
 /// `loadtest merge`: one report of several journals.

@@ -22,7 +22,8 @@ mod tests {
 
     #[test]
     fn every_series_of_the_name_counts_and_no_other() {
-        let text = "# HELP hits The hits.\nhits{path=\"a } b\"} 2\nhits{path=\"c\"} 3.5 1700000000\nhits_total 9\nhits 1\n";
+        let text =
+            "# HELP hits The hits.\nhits{path=\"a } b\"} 2\nhits{path=\"c\"} 3.5 1700000000\nhits_total 9\nhits 1\n";
         assert!((sum_of(text, "hits") - 6.5).abs() < f64::EPSILON);
         assert!(sum_of(text, "misses").abs() < f64::EPSILON);
     }

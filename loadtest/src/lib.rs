@@ -8,7 +8,7 @@
 //! - [`observe`]: the autoscaler and its pods, in a cluster. [`rehearse`]: the whole loop on this machine instead.
 //! - [`model`]: Prometheus' `rate()`, the HPA's algorithm, and the two together as a prediction.
 //! - [`journal`]: all of it, written down as it comes. [`report`]: the journal folded into figures, a page and a
-//!   verdict. [`live`]: the same while it goes on. [`recorder`]: takes it down. [`merge`]: joins several.
+//!   verdict. [`live`]: the same while it goes on. [`recorder`]: takes it down. [`show`]: prints it. [`merge`]: joins several.
 //! - [`cli`]: the command line. [`commands`]: what each command does. [`session`]: from the first request to the verdict.
 //!   [`clock`]: the time that all parts share. [`fault`]: why the tool cannot go on. [`exposition`]: Prometheus' text
 //!   format.
@@ -30,4 +30,5 @@ pub mod rehearse;
 pub mod report;
 pub mod schedule;
 pub mod session;
+pub mod show;
 pub mod stats;

@@ -20,7 +20,9 @@ pub fn joined(journals: Vec<Vec<Entry>>) -> Result<Vec<Entry>, Fault> {
         };
         let first = start.get_or_insert_with(|| (*own).clone());
         if (&own.profile, &own.target.url, own.spacing) != (&first.profile, &first.target.url, first.spacing) {
-            return Err(Fault::Use("the journals are of different loads: their targets, stages or spacing differ".to_owned()));
+            return Err(Fault::Use(
+                "the journals are of different loads: their targets, stages or spacing differ".to_owned(),
+            ));
         }
         // Their clocks: those of the first.
         let shift = (own.started - first.started) * first.speed;

@@ -1,4 +1,4 @@
-//! Writes the journal as it comes, shows it, and keeps it for the report.
+//! Writes the journal as it comes, has it shown, and keeps it for the report.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::fault::Fault;
 use crate::journal::Entry;
-use crate::live::Live;
+use crate::show::Show;
 
 /// The journal's file in a report's folder.
 pub const JOURNAL: &str = "journal.jsonl";
@@ -17,14 +17,6 @@ pub struct Recorder {
     show: Show,
     entries: Vec<Entry>,
     fault: Option<Fault>,
-}
-
-/// What standard output gets meanwhile.
-pub enum Show {
-    /// A view for people, or kubectl's lines where it is no terminal.
-    Live(Box<Live>),
-    /// The journal.
-    Journal,
 }
 
 impl Recorder {
@@ -47,20 +39,12 @@ impl Recorder {
                 self.file = None;
             }
         }
-        let shown = match &mut self.show {
-            Show::Live(live) => live.show(&entry),
-            Show::Journal => std::io::stdout().write_all(line.as_bytes()),
-        };
-        // Whoever read it has gone; the load goes on to its end.
-        drop(shown);
+        self.show.take(&entry, &line);
         self.entries.push(entry);
     }
 
     /// All that was taken, and what kept it from being written down.
-    pub fn finish(mut self) -> (Vec<Entry>, Option<Fault>) {
-        if let Show::Live(live) = &mut self.show {
-            live.finish();
-        }
+    pub fn finish(self) -> (Vec<Entry>, Option<Fault>) {
         (self.entries, self.fault)
     }
 }
@@ -92,8 +76,9 @@ pub fn read(path: &Path) -> Result<Vec<Entry>, Fault> {
     let text = std::fs::read_to_string(path).map_err(|error| Fault::Use(format!("{}: {error}", path.display())))?;
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     let entries = whole.lines().enumerate().map(|(index, line)| {
-        serde_json::from_str(line)
-            .map_err(|error| Fault::Use(format!("{}, line {}: not a journal's entry: {error}", path.display(), index + 1)))
+        serde_json::from_str(line).map_err(|error| {
+            Fault::Use(format!("{}, line {}: not a journal's entry: {error}", path.display(), index + 1))
+        })
     });
     entries.collect()
 }

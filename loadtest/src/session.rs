@@ -1,6 +1,6 @@
 //! From the first request to the verdict: what a run and a rehearsal have in common.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -12,11 +12,12 @@ use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::generator::{Endpoint, Generator, Settings};
 use crate::journal::{Autoscaler, Entry, Kind, Start, Target};
-use crate::live::Live;
+use crate::model::derive::hpa_profile;
 use crate::model::predict::{self, Predicted};
 use crate::profile::Profile;
-use crate::recorder::{Recorder, Show};
-use crate::report::Report;
+use crate::recorder::Recorder;
+use crate::show::{Show, columns};
+use crate::report::{Report, terminal};
 
 /// From the command to the first request: enough for the view to be there, and for connections to be opened in time.
 pub const LEAD: Duration = Duration::from_millis(200);
@@ -43,8 +44,10 @@ pub struct Plan<'a> {
 
 /// The stages that were given, or those that the HPA calls for.
 pub fn profile(load: &Load, autoscaler: Option<&Autoscaler>) -> Result<Profile, Fault> {
-    let stages = load.stages().or_else(|| autoscaler.map(predict::hpa_profile));
-    stages.ok_or_else(|| Fault::Use("no load: without an HPA to make a profile from, give --stage RATE:DURATION".to_owned()))
+    let stages = load.stages().or_else(|| autoscaler.map(hpa_profile));
+    stages.ok_or_else(|| {
+        Fault::Use("no load: without an HPA to make a profile from, give --stage RATE:DURATION".to_owned())
+    })
 }
 
 impl Plan<'_> {
@@ -52,7 +55,7 @@ impl Plan<'_> {
     pub async fn conduct(self, first: Instant, mut observed: UnboundedReceiver<Entry>) -> Result<ExitCode, Fault> {
         let profile = profile(self.load, self.autoscaler.as_ref())?;
         let start = self.start(&profile, first);
-        let show = if self.output.json { Show::Journal } else { Show::Live(Box::new(Live::new(std::io::stdout().is_terminal()))) };
+        let show = Show::new(self.output.json);
         let settings = self.settings(profile)?;
         let mut recorder = Recorder::open(self.output.out.as_deref(), show)?;
         let mut generator = Generator::start(settings, first).map_err(Fault::Use)?;
@@ -141,12 +144,18 @@ impl Plan<'_> {
 /// Makes the report, shows its summary, and says by the exit code what came of it.
 pub fn report(entries: &[Entry], output: &Output) -> Result<ExitCode, Fault> {
     let report = Report::from_entries(entries, predicted(entries));
-    let summary = report.summary();
+    let summary = terminal::summary(&report, columns());
     // In a journal's stream nothing else has a place.
-    let shown = if output.json { std::io::stderr().write_all(summary.as_bytes()) } else { std::io::stdout().write_all(summary.as_bytes()) };
+    let shown = if output.json {
+        std::io::stderr().write_all(summary.as_bytes())
+    } else {
+        std::io::stdout().write_all(summary.as_bytes())
+    };
     drop(shown);
     if let Some(folder) = &output.out {
-        report.write(folder).map_err(|error| Fault::World(format!("{}: the report cannot be written: {error}", folder.display())))?;
+        report
+            .write(folder)
+            .map_err(|error| Fault::World(format!("{}: the report cannot be written: {error}", folder.display())))?;
         eprintln!("{}", folder.join("report.html").display());
     }
     Ok(ExitCode::from(report.verdict.outcome.exit_code()))
@@ -158,7 +167,8 @@ fn predicted(entries: &[Entry]) -> Vec<Predicted> {
     let Some((start, autoscaler)) = start.and_then(|start| Some((start, start.autoscaler.as_ref()?))) else {
         return Vec::new();
     };
-    let replicas = entries.iter().find_map(|entry| if let Entry::Scaling(scaling) = entry { Some(scaling.ready) } else { None });
+    let replicas =
+        entries.iter().find_map(|entry| if let Entry::Scaling(scaling) = entry { Some(scaling.ready) } else { None });
     let profile = Profile { stages: start.profile.clone() };
     predict::predict(&profile, autoscaler, replicas.unwrap_or(autoscaler.min), profile.seconds())
 }

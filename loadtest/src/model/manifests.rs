@@ -7,6 +7,7 @@ use std::path::Path;
 
 use documents::Document;
 use scalers::Scaler;
+use serde_json::Value;
 
 use crate::journal::Autoscaler;
 use crate::model::predict::{Pipeline, Source};
@@ -27,6 +28,8 @@ pub struct Manifests {
     pub autoscaler: Autoscaler,
     /// What it scales.
     pub workload: Workload,
+    /// The name of the counter behind the metric, where one is named.
+    pub series: Option<String>,
 }
 
 /// How the scaled pods come, go and are reached.
@@ -59,8 +62,17 @@ pub fn read(folder: &Path) -> Result<Manifests, String> {
     } else {
         Vec::new()
     };
-    let all = Folder { name: folder.display().to_string(), own, outer };
+    of(&Folder { name: folder.display().to_string(), own, outer })
+}
 
+/// Reads objects as an API server gives them, likewise.
+pub fn from_objects(objects: Vec<Value>) -> Result<Manifests, String> {
+    let name = "the cluster".to_owned();
+    let own = objects.into_iter().map(|value| Document::new(name.clone(), value)).collect();
+    of(&Folder { name, own, outer: Vec::new() })
+}
+
+fn of(all: &Folder) -> Result<Manifests, String> {
     let scaler = all.scaler()?;
     let deployment = all.the("Deployment", &format!("named {}", scaler.deployment), |deployment| {
         deployment.name() == scaler.deployment
@@ -73,9 +85,9 @@ pub fn read(folder: &Path) -> Result<Manifests, String> {
     let monitor = all.the("ServiceMonitor", &format!("that selects Service {}", service.name()), |monitor| {
         service.has_labels("metadata.labels", monitor.get("spec.selector.matchLabels"))
     })?;
-    let window = match scaler.window {
-        Some(window) => window,
-        None => scalers::adapter_window(&all.every("ConfigMap"), &scaler.metric)?,
+    let (window, series) = match scaler.query {
+        Some(query) => query,
+        None => scalers::adapter_query(&all.every("ConfigMap"), &scaler.metric)?,
     };
     let workload = workload(deployment, service)?;
     let pipeline = Pipeline {
@@ -106,7 +118,7 @@ pub fn read(folder: &Path) -> Result<Manifests, String> {
         behavior: scaler.behavior,
         pipeline,
     };
-    Ok(Manifests { autoscaler, workload })
+    Ok(Manifests { autoscaler, workload, series })
 }
 
 fn lacks(documents: &[Document]) -> bool {

@@ -94,11 +94,8 @@ impl Chain {
         let mut sum = 0.0;
         for pod in pods.iter().filter(|pod| is_ready(pod)) {
             let port = pod.spec.as_ref()?.containers.first()?.ports.as_ref()?.first()?.container_port;
-            let path = format!(
-                "/api/v1/namespaces/{}/pods/{}:{port}/proxy/metrics",
-                self.watched.namespace,
-                pod.name_any()
-            );
+            let path =
+                format!("/api/v1/namespaces/{}/pods/{}:{port}/proxy/metrics", self.watched.namespace, pod.name_any());
             let request = Request::get(path).body(Vec::new()).ok()?;
             let text = self.cluster.client.request_text(request).await.ok()?;
             sum += crate::exposition::sum_of(&text, series);

@@ -72,7 +72,10 @@ impl Cluster {
         let target = hpa.spec.clone().unwrap_or_default().scale_target_ref;
         let scaled = format!("{}/{}", target.kind, target.name);
         if target.kind != "Deployment" {
-            return Err(Fault::Use(format!("{namespace}/{} scales {scaled}: only Deployments are watched", hpa.name_any())));
+            return Err(Fault::Use(format!(
+                "{namespace}/{} scales {scaled}: only Deployments are watched",
+                hpa.name_any()
+            )));
         }
         let deployment = Api::<Deployment>::namespaced(self.client.clone(), &namespace).get(&target.name).await;
         let deployment = deployment
@@ -93,7 +96,9 @@ impl Cluster {
                 let there = hpas.list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default();
                 let names: Vec<_> = there.iter().map(ResourceExt::name_any).collect();
                 let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-                Err(Fault::Use(format!("no HPA {name} in namespace {namespace} (there: {names}); kubectl get hpa -A lists all")))
+                Err(Fault::Use(format!(
+                    "no HPA {name} in namespace {namespace} (there: {names}); kubectl get hpa -A lists all"
+                )))
             }
             Err(error) => Err(Fault::World(format!("the HPA {namespace}/{name} cannot be read: {}", one_line(&error)))),
         }
@@ -105,16 +110,25 @@ impl Cluster {
         let mut hpas = own.list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default();
         if hpas.is_empty() {
             let all = Api::<HorizontalPodAutoscaler>::all(self.client.clone()).list(&ListParams::default()).await;
-            let all = all.map_err(|error| Fault::World(format!("the HPAs cannot be listed: {}; name one with --hpa NAMESPACE/NAME", one_line(&error))))?;
+            let all = all.map_err(|error| {
+                Fault::World(format!(
+                    "the HPAs cannot be listed: {}; name one with --hpa NAMESPACE/NAME",
+                    one_line(&error)
+                ))
+            })?;
             hpas = all.items;
         }
         if hpas.len() > 1 {
-            let name = |hpa: &HorizontalPodAutoscaler| format!("{}/{}", hpa.namespace().unwrap_or_default(), hpa.name_any());
+            let name =
+                |hpa: &HorizontalPodAutoscaler| format!("{}/{}", hpa.namespace().unwrap_or_default(), hpa.name_any());
             let names = hpas.iter().map(name).collect::<Vec<_>>().join(", ");
             return Err(Fault::Use(format!("several HPAs: choose one with --hpa: {names}")));
         }
         hpas.pop().ok_or_else(|| {
-            Fault::Use("the cluster has no HPA: apply one (README.md, \"On Kubernetes\"), or give --hpa none with --url".to_owned())
+            Fault::Use(
+                "the cluster has no HPA: apply one (README.md, \"On Kubernetes\"), or give --hpa none with --url"
+                    .to_owned(),
+            )
         })
     }
 
@@ -123,15 +137,24 @@ impl Cluster {
     pub async fn target(&self, watched: &Watched) -> Result<(String, Option<Forward>), Fault> {
         let services = Api::<Service>::namespaced(self.client.clone(), &watched.namespace);
         let services = services.list(&ListParams::default()).await.map_err(|error| {
-            Fault::World(format!("the Services of namespace {} cannot be listed: {}; give --url", watched.namespace, one_line(&error)))
+            Fault::World(format!(
+                "the Services of namespace {} cannot be listed: {}; give --url",
+                watched.namespace,
+                one_line(&error)
+            ))
         })?;
         let selects = |service: &&Service| {
             let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
-            selector.is_some_and(|all| !all.is_empty() && all.iter().all(|(name, value)| watched.labels.get(name) == Some(value)))
+            selector.is_some_and(|all| {
+                !all.is_empty() && all.iter().all(|(name, value)| watched.labels.get(name) == Some(value))
+            })
         };
         let found = services.items.iter().filter(selects).max_by_key(|service| balancer(service).is_some());
         let Some(service) = found else {
-            return Err(Fault::Use(format!("no Service in namespace {} selects the pods of {}: give --url", watched.namespace, watched.scaled)));
+            return Err(Fault::Use(format!(
+                "no Service in namespace {} selects the pods of {}: give --url",
+                watched.namespace, watched.scaled
+            )));
         };
         let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_ref());
         let Some(port) = ports.and_then(|ports| ports.first()) else {

@@ -8,4 +8,5 @@ mod watch;
 
 pub use cluster::{Cluster, Watched};
 pub use forward::Forward;
+pub use settings::settings;
 pub use watch::watch;

@@ -8,8 +8,8 @@ use futures_util::stream::BoxStream;
 use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, MetricStatus};
 use k8s_openapi::api::core::v1::{self, Pod};
 use kube::api::Api;
-use kube::runtime::watcher::{self, Event as Change, watcher};
 use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event as Change, watcher};
 use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::UnboundedSender;
@@ -34,7 +34,15 @@ pub async fn watch(cluster: Cluster, watched: Watched, chain: Chain, clock: Cloc
     let mut events = stream::<v1::Event>(&client, namespace, watcher::Config::default());
     let mut readings = chain.read_each(Duration::from_secs(1));
 
-    let mut view = View { clock, entries, hpa: None, pods: BTreeMap::new(), readings: Readings::default(), told: None, broken: BTreeMap::new() };
+    let mut view = View {
+        clock,
+        entries,
+        hpa: None,
+        pods: BTreeMap::new(),
+        readings: Readings::default(),
+        told: None,
+        broken: BTreeMap::new(),
+    };
     let mut beats = tokio::time::interval(Duration::from_secs(1));
     while !view.entries.is_closed() {
         tokio::select! {
@@ -97,7 +105,9 @@ impl View {
                     self.happened(format!("Pod/{}", pod.name_any()), "Ready", "it takes requests", false);
                 }
                 let ended = |pod: &Pod| last_end(pod).map(|(reason, restarts)| (reason.to_owned(), restarts));
-                if let Some((reason, restarts)) = ended(&pod).filter(|now| before.as_ref().and_then(ended).as_ref() != Some(now)) {
+                if let Some((reason, restarts)) =
+                    ended(&pod).filter(|now| before.as_ref().and_then(ended).as_ref() != Some(now))
+                {
                     let message = format!("a container ended ({reason}); {restarts} restarts so far");
                     self.happened(format!("Pod/{}", pod.name_any()), "ContainerEnded", &message, true);
                 }
@@ -148,7 +158,8 @@ impl View {
     }
 
     fn happened(&self, object: String, reason: &str, message: &str, warning: bool) {
-        let event = Event { at: self.clock.now(), object, reason: reason.to_owned(), message: message.to_owned(), warning };
+        let event =
+            Event { at: self.clock.now(), object, reason: reason.to_owned(), message: message.to_owned(), warning };
         // The receiver may be gone: the run has ended.
         let _ = self.entries.send(Entry::Event(event));
     }
@@ -159,7 +170,13 @@ impl View {
         let Some(hpa) = self.hpa.as_ref().filter(|_| self.broken.is_empty()) else { return };
         let status = hpa.status.clone().unwrap_or_default();
         let conditions = status.conditions.unwrap_or_default().into_iter().map(|one| {
-            format!("{}={} {}: {}", one.type_, one.status, one.reason.unwrap_or_default(), one.message.unwrap_or_default())
+            format!(
+                "{}={} {}: {}",
+                one.type_,
+                one.status,
+                one.reason.unwrap_or_default(),
+                one.message.unwrap_or_default()
+            )
         });
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let now = Scaling {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 
+use shopfront::metrics::REQUESTS_TOTAL;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
 
@@ -17,7 +18,6 @@ pub struct Metrics {
     clock: Clock,
     interval: f64,
     window: f64,
-    name: String,
     series: BTreeMap<String, Series>,
     scraping: BTreeMap<String, AbortHandle>,
     scraped: (UnboundedSender<Scrape>, UnboundedReceiver<Scrape>),
@@ -30,10 +30,10 @@ struct Scrape {
 }
 
 impl Metrics {
-    /// Of the counter with this name; interval and window in the clock's seconds.
-    pub fn new(clock: Clock, name: String, interval: f64, window: f64) -> Self {
+    /// Interval and window in the clock's seconds.
+    pub fn new(clock: Clock, interval: f64, window: f64) -> Self {
         let (series, scraping) = (BTreeMap::new(), BTreeMap::new());
-        Self { clock, interval, window, name, series, scraping, scraped: unbounded_channel() }
+        Self { clock, interval, window, series, scraping, scraped: unbounded_channel() }
     }
 
     /// From now on these pods are scraped.
@@ -52,7 +52,6 @@ impl Metrics {
                     self.clock,
                     self.interval,
                     (name.to_owned(), address),
-                    self.name.clone(),
                     self.scraped.0.clone(),
                 ));
                 self.scraping.insert(name.to_owned(), task.abort_handle());
@@ -86,7 +85,6 @@ async fn keep_scraping(
     clock: Clock,
     interval: f64,
     (pod, address): (String, SocketAddr),
-    name: String,
     scraped: UnboundedSender<Scrape>,
 ) {
     let mut hasher = DefaultHasher::new();
@@ -97,7 +95,7 @@ async fn keep_scraping(
         clock.reaches((turn + phase) * interval).await;
         let at = clock.now();
         if let Some(text) = scrape(address).await {
-            let value = sum_of(&text, &name);
+            let value = sum_of(&text, REQUESTS_TOTAL);
             if scraped.send(Scrape { pod: pod.clone(), at: milliseconds(at), value }).is_err() {
                 return;
             }

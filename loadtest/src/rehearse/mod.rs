@@ -20,8 +20,9 @@ use crate::model::predict::Source;
 use crate::model::quantity::milli;
 use balancer::Balancer;
 use metrics::Metrics;
-pub use pods::Timing;
 use pods::Pods;
+pub use pods::Timing;
+use shopfront::metrics::REQUESTS_TOTAL;
 
 /// How long the pods are scraped before the load begins, in intervals: the HPA has a value from the start.
 pub const WARM_UP: f64 = 3.0;
@@ -37,11 +38,10 @@ pub struct Rehearsal {
 }
 
 impl Rehearsal {
-    /// Starts the least replicas, and from then on whatever the HPA wants. `series` is the counter's name.
+    /// Starts the least replicas, and from then on whatever the HPA wants.
     pub async fn start(
         autoscaler: Autoscaler,
         timing: Timing,
-        series: String,
         clock: Clock,
         entries: UnboundedSender<Entry>,
     ) -> Result<Self, Fault> {
@@ -52,12 +52,11 @@ impl Rehearsal {
         let mut world = World {
             clock,
             pods: Pods::new(clock, timing, &deployment),
-            metrics: Metrics::new(clock, series.clone(), pipeline.scrape, pipeline.window),
+            metrics: Metrics::new(clock, pipeline.scrape, pipeline.window),
             controller: Controller::new(&autoscaler),
             replicas: autoscaler.min.max(1),
             next_look: f64::NEG_INFINITY,
             seen: Seen::default(),
-            series,
             deployment,
             autoscaler,
             balancer,
@@ -89,7 +88,6 @@ struct Seen {
 struct World {
     clock: Clock,
     autoscaler: Autoscaler,
-    series: String,
     deployment: String,
     balancer: Balancer,
     pods: Pods,
@@ -115,7 +113,10 @@ impl World {
                 self.look(&rates);
                 self.reconcile().await?;
             }
-            self.tell(&rates).await;
+            // What was before the load began is no part of it.
+            if self.clock.now() > -TICK {
+                self.tell(&rates).await;
+            }
         }
     }
 
@@ -163,7 +164,7 @@ impl World {
         let mut counted = Some(0.0);
         for (_, address, _) in self.pods.there() {
             let text = replica::scrape(address).await;
-            counted = counted.zip(text).map(|(sum, text)| sum + sum_of(&text, &self.series));
+            counted = counted.zip(text).map(|(sum, text)| sum + sum_of(&text, REQUESTS_TOTAL));
         }
         let rate = (!rates.is_empty()).then(|| rates.values().sum());
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);

@@ -9,6 +9,9 @@ use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::rehearse::replica::Replica;
 
+/// From SIGTERM to closing connections, in the clock's seconds: the service's own default.
+const DRAIN_DELAY: f64 = 5.0;
+
 /// How long a pod takes to come and to go, in the clock's seconds, as the manifests have it.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
@@ -16,8 +19,6 @@ pub struct Timing {
     pub startup: f64,
     /// From being told to leave to SIGTERM (`preStop`).
     pub pre_stop: f64,
-    /// From SIGTERM to closing connections (`SHOPFRONT_DRAIN_DELAY`).
-    pub drain_delay: f64,
     /// From being told to leave to SIGKILL (`terminationGracePeriodSeconds`).
     pub grace: f64,
 }
@@ -55,7 +56,7 @@ impl Pods {
             self.started += 1;
             let name = format!("{}-{}", self.prefix, self.started);
             let asked = self.clock.now();
-            let replica = Replica::start(name.clone(), self.clock.real(self.timing.drain_delay)).await?;
+            let replica = Replica::start(name.clone(), self.clock.real(DRAIN_DELAY)).await?;
             come.push(name);
             self.there.push(Pod { replica, ready_at: asked + self.timing.startup });
         }

@@ -18,8 +18,8 @@ pub(super) struct Scaler {
     pub max: u32,
     pub behavior: Behavior,
     pub source: Source,
-    /// The window of KEDA's query; that of a Pods metric stands in the adapter's rule.
-    pub window: Option<f64>,
+    /// The window in seconds, and the series, of KEDA's query; those of a Pods metric stand in the adapter's rule.
+    pub query: Option<(f64, Option<String>)>,
 }
 
 pub(super) fn from_hpa(hpa: &Document) -> Result<Scaler, String> {
@@ -47,7 +47,7 @@ pub(super) fn from_hpa(hpa: &Document) -> Result<Scaler, String> {
         max,
         behavior: behavior(hpa, "spec.behavior")?,
         source: Source::Pods,
-        window: None,
+        query: None,
     })
 }
 
@@ -77,7 +77,7 @@ pub(super) fn from_scaled_object(object: &Document) -> Result<Scaler, String> {
         max,
         behavior: behavior(object, &format!("{config}.behavior"))?,
         source: Source::External,
-        window: Some(window(object, &query, text)?),
+        query: Some((window(object, &query, text)?, series(text))),
     })
 }
 
@@ -118,15 +118,17 @@ fn positive(document: &Document, path: &str) -> Result<f64, String> {
     value.ok_or_else(|| document.change(path, r#"a quantity above 0, such as "2" or "500m""#))
 }
 
-/// The window of the adapter's rule that makes this metric, in seconds.
-pub(super) fn adapter_window(maps: &[&Document], metric: &str) -> Result<f64, String> {
+/// The window, in seconds, of the adapter's rule that makes this metric, and the series that it is made of.
+pub(super) fn adapter_query(maps: &[&Document], metric: &str) -> Result<(f64, Option<String>), String> {
     for map in maps {
         for (path, configuration) in map.configurations() {
             let rules = configuration["rules"].as_array().map_or(&[][..], Vec::as_slice);
             if let Some(rule) = rules.iter().find(|rule| makes(rule, metric)) {
                 let query = format!("{path}: metricsQuery of the rule for {metric}");
                 let text = rule["metricsQuery"].as_str().ok_or_else(|| map.wrong(&query, "is missing"))?;
-                return window(map, &query, text);
+                let series = rule["seriesQuery"].as_str().and_then(|query| query.split('{').next());
+                let series = series.filter(|name| !name.is_empty()).map(str::to_owned);
+                return Ok((window(map, &query, text)?, series));
             }
         }
     }
@@ -154,4 +156,10 @@ fn window(document: &Document, path: &str, query: &str) -> Result<f64, String> {
     seconds.filter(|seconds| *seconds > 0.0).ok_or_else(|| {
         document.wrong(path, &format!("is {query:?}: make it a query with a rate() over a window, such as rate(x[2m])"))
     })
+}
+
+/// The series that a query takes the `rate()` of.
+fn series(query: &str) -> Option<String> {
+    let name = query.split_once("rate(")?.1.split(['{', '[']).next()?.trim();
+    (!name.is_empty()).then(|| name.to_owned())
 }
