@@ -148,7 +148,7 @@ pub struct Merge {
 #[command(next_help_heading = "Load")]
 pub struct Load {
     /// A stage, such as 15rps:3m, 0:6m or 2rps..15rps:1m; may be given several times
-    #[arg(long = "stage", value_name = "RATE:DURATION", conflicts_with = "profile")]
+    #[arg(long = "stage", value_name = "RATE:DURATION", allow_hyphen_values = true, conflicts_with = "profile")]
     stages: Vec<Stage>,
 
     /// A profile made from the HPA: idle, just under its target, just over its tolerance, enough for its maximum, and

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use crate::journal::Entry;
 use crate::live::{Lines, Live};
 
-/// A terminal's width where it does not tell.
-const COLUMNS: usize = 100;
+/// A width that cuts nothing off, where no terminal has another.
+const COLUMNS: usize = 1000;
 
 /// Between two drawings: more often than this nobody reads.
 const PAUSE: Duration = Duration::from_millis(200);

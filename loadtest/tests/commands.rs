@@ -58,7 +58,7 @@ async fn a_rehearsal_goes_from_one_replica_to_three_and_back_as_predicted() {
     // Even where they are far apart in the world, one look of the HPA (15 s) is the most that they may differ by.
     for replicas in [2, 3] {
         let (seen, predicted) =
-            (first(&report["scaling"], "wanted", replicas), first(&report["predicted"], "wanted", replicas));
+            (first(&report["scaling"], "wanted", replicas), first(&report["prediction"], "wanted", replicas));
         println!("{replicas} replicas wanted after {seen:.1} s, predicted {predicted:.1} s");
         assert!((seen - predicted).abs() <= 15.0 + 1.0, "{replicas} replicas: seen {seen}, predicted {predicted}");
     }
@@ -83,7 +83,8 @@ async fn the_manifests_decide() {
         out.display()
     ))
     .await;
-    assert_eq!(ran.status.code(), Some(1), "{}", String::from_utf8_lossy(&ran.stdout));
+    // Such a load cannot show whether the autoscaler works: that is neither a success nor a failure.
+    assert_eq!(ran.status.code(), Some(3), "{}", String::from_utf8_lossy(&ran.stdout));
     let most =
         report(&out)["scaling"].as_array().expect("a list").iter().filter_map(|one| one["wanted"].as_u64()).max();
     assert_eq!(most, Some(1), "a target of 20 is not reached by 10 requests a second");
@@ -162,7 +163,7 @@ async fn under_way(out: &Path) -> Child {
     let answered = async {
         while let Some(line) = lines.next_line().await.expect("text") {
             let entry: Value = serde_json::from_str(&line).expect("each line is an entry");
-            if entry["entry"] == "second" && entry["statuses"]["200"].as_u64().is_some_and(|count| count > 0) {
+            if entry["second"]["statuses"]["200"].as_u64().is_some_and(|count| count > 0) {
                 return;
             }
         }
