@@ -1,7 +1,8 @@
 //! The HPA's algorithm as the model has it, against the real kube-controller-manager.
 //!
-//! Switched on by `SHOPFRONT_TEST_KUBECONFIG`. The test serves custom metrics itself, from this machine, so that nothing
-//! else in the cluster may serve them while it runs; it fails where something does, and leaves nothing behind.
+//! Switched on by `SHOPFRONT_TEST_KUBECONFIG`. The test serves custom and external metrics itself, from this machine, so
+//! that nothing else in the cluster (prometheus-adapter, KEDA) may serve them while it runs; it fails where something does,
+//! and leaves nothing behind.
 
 #[path = "controller/cluster.rs"]
 mod cluster;
@@ -20,7 +21,7 @@ use cluster::{Cluster, name};
 use fake_api::{FakeApi, Metrics};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use loadtest::journal::Autoscaler;
-use loadtest::model::hpa::{Behavior, Controller, Decision, Pod, Reading};
+use loadtest::model::hpa::{Behavior, Controller, Decision, Phase, Pod, Reading};
 use loadtest::model::predict::{Pipeline, Source};
 use loadtest::model::quantity;
 use serde_json::Value;
@@ -32,12 +33,12 @@ use tokio::time::{Instant, interval};
 async fn the_real_controller_decides_as_the_model_does() {
     let Some(kubeconfig) = std::env::var_os("SHOPFRONT_TEST_KUBECONFIG").map(PathBuf::from) else {
         println!(
-            "not run: it needs a cluster without custom metrics, whose kubeconfig SHOPFRONT_TEST_KUBECONFIG names"
+            "not run: it needs a cluster in which nobody serves custom or external metrics; its kubeconfig is SHOPFRONT_TEST_KUBECONFIG"
         );
         return;
     };
     let cluster = Rc::new(Cluster::at(&kubeconfig).await);
-    cluster.assert_nobody_serves_custom_metrics().await;
+    cluster.assert_nobody_serves_metrics().await;
     // Whatever happens in between, the cluster is left as it was found: a task's panic stays in it.
     let tasks = LocalSet::new();
     let mut judging = tasks.spawn_local(judge(cluster.clone()));
@@ -133,8 +134,8 @@ async fn compare(
     if replicas != last.desired {
         return Err(format!("{replicas} replicas, the model {}", last.desired));
     }
-    let value =
-        hpa["status"]["currentMetrics"][0]["pods"]["current"]["averageValue"].as_str().and_then(quantity::value);
+    let field = if case.external() { "external" } else { "pods" };
+    let value = hpa["status"]["currentMetrics"][0][field]["current"]["averageValue"].as_str().and_then(quantity::value);
     if value.map(quantity::milli) != last.value.map(quantity::milli) {
         return Err(format!("{value:?}, the model {:?}", last.value));
     }
@@ -145,8 +146,8 @@ async fn compare(
             ["type", "status", "reason", "message"].map(|field| text(condition, field));
         format!("{kind}={status} {reason}: {message}")
     });
-    // What the API server itself makes of an answer of 404 is its own.
-    let cut = |text: String| text.split(": unable to get metric").next().unwrap_or_default().to_owned();
+    // What the API server makes of an answer of 404 is its own, and an External metric's selector, here none, is not told.
+    let cut = |text: String| text.split(": unable to get").next().unwrap_or_default().replace("(nil)", "");
     let says: Vec<_> = says.map(cut).collect();
     let expected: Vec<_> = last.conditions.iter().map(|condition| cut(condition.to_string())).collect();
     if says != expected {
@@ -159,44 +160,50 @@ async fn compare(
 fn autoscaler(hpa: &Value) -> Autoscaler {
     let hpa: HorizontalPodAutoscaler = serde_json::from_value(hpa.clone()).unwrap();
     let spec = hpa.spec.unwrap();
-    let metric = spec.metrics.unwrap().remove(0).pods.unwrap();
+    let metric = spec.metrics.unwrap().remove(0);
+    let source = if metric.external.is_some() { Source::External } else { Source::Pods };
+    let pods = metric.pods.map(|pods| (pods.metric.name, pods.target));
+    let (metric, target) = metric.external.map(|all| (all.metric.name, all.target)).or(pods).unwrap();
     Autoscaler {
         name: hpa.metadata.name.unwrap(),
         scaled: format!("Deployment/{}", spec.scale_target_ref.name),
-        metric: metric.metric.name,
-        target: quantity::value(&metric.target.average_value.unwrap().0).unwrap(),
+        metric,
+        target: quantity::value(&target.average_value.unwrap().0).unwrap(),
         min: spec.min_replicas.unwrap().try_into().unwrap(),
         max: spec.max_replicas.try_into().unwrap(),
         behavior: Behavior::of(spec.behavior.as_ref()).unwrap(),
-        pipeline: Pipeline { scrape: 5.0, window: 60.0, relist: 0.0, sync: 15.0, startup: 1.0, source: Source::Pods },
+        pipeline: Pipeline { scrape: 5.0, window: 60.0, relist: 0.0, sync: 15.0, startup: 1.0, source },
     }
 }
 
 /// The model's decisions at the moments at which the controller asked for the metric, and before them those that need none.
 fn decisions(case: &Situation, name: &str, autoscaler: &Autoscaler, looks: &[(f64, Answer)]) -> Vec<Decision> {
-    let pods: Vec<_> = (case.pods.chars().enumerate())
+    let own: Vec<_> = (case.pods.chars().enumerate())
         .map(|(index, letter)| {
             let (phase, leaving) = pod(letter);
             Pod { name: format!("{name}-{index}"), phase, leaving }
         })
         .collect();
+    let made = |number| Pod { name: format!("{name}-{number}"), phase: Phase::Pending, leaving: false };
+    let pods = |replicas| if case.external() { (0..replicas).map(made).collect() } else { own.clone() };
     let mut controller = Controller::new(autoscaler);
     let mut replicas = case.replicas;
     let mut decisions = Vec::new();
     if replicas == 0 || !(autoscaler.min..=autoscaler.max).contains(&replicas) {
         let at = looks.first().map_or(0.0, |(at, _)| at - autoscaler.pipeline.sync);
-        decisions.push(controller.decide(at, replicas, &pods, Err("not asked")));
+        decisions.push(controller.decide(at, replicas, &pods(replicas), Err("not asked")));
         replicas = decisions[0].desired;
     }
     for (at, answer) in looks {
         let reading = match answer {
             Answer::Missing => Err("unable to fetch metrics from custom metrics API"),
+            Answer::Total(total) => Ok(Reading::Total(*total)),
             Answer::Values(values) => {
                 let value = |(index, value): (usize, &Option<i64>)| Some((format!("{name}-{index}"), (*value)?));
                 Ok(Reading::Pods(values.iter().enumerate().filter_map(value).collect()))
             }
         };
-        let decision = controller.decide(*at, replicas, &pods, reading.as_ref().map_err(|error| *error));
+        let decision = controller.decide(*at, replicas, &pods(replicas), reading.as_ref().map_err(|error| *error));
         replicas = decision.desired;
         decisions.push(decision);
     }

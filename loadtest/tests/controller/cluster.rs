@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, interval};
 
-use crate::fake_api::{GROUP, VERSION};
+use crate::fake_api::APIS;
 use crate::situations::{Situation, pod};
 
 const APISERVICES: &str = "/apis/apiregistration.k8s.io/v1/apiservices";
@@ -80,12 +80,13 @@ impl Cluster {
         self.send(Method::POST, path, Some(object)).await.map(|_| ())
     }
 
-    /// Fails where somebody else serves custom metrics: they would get this test's values.
-    pub async fn assert_nobody_serves_custom_metrics(&self) {
+    /// Fails where somebody else serves such metrics: who asks for them would get this test's.
+    pub async fn assert_nobody_serves_metrics(&self) {
         let list = self.get(APISERVICES).await;
         let names = list["items"].as_array().unwrap().iter().filter_map(|item| item["metadata"]["name"].as_str());
-        let taken: Vec<_> = names.filter(|name| name.ends_with(&format!(".{GROUP}"))).collect();
-        assert!(taken.is_empty(), "this test registers {GROUP} itself: take {taken:?} away first");
+        let ours = |name: &&str| APIS.iter().any(|(group, _)| name.ends_with(&format!(".{group}")));
+        let taken: Vec<_> = names.filter(ours).collect();
+        assert!(taken.is_empty(), "this test registers such APIs itself: take {taken:?} away first");
     }
 
     pub async fn create_namespace(&self) -> Result<(), kube::Error> {
@@ -96,7 +97,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Registers what listens there as the custom metrics API.
+    /// Registers what listens there as the metrics APIs.
     pub async fn register(&self, address: SocketAddr) -> Result<(), kube::Error> {
         let meta = json!({"name": "metrics", "labels": {"kubernetes.io/service-name": "metrics"}});
         let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": meta,
@@ -107,25 +108,25 @@ impl Cluster {
                            "endpoints": [{"addresses": [address.ip().to_string()], "conditions": {"ready": true}}],
                            "ports": [{"name": "https", "port": address.port(), "protocol": "TCP"}]});
         self.create(&self.path("apis/discovery.k8s.io/v1", "endpointslices"), &slice).await?;
-        let name = format!("{VERSION}.{GROUP}");
-        let service = json!({"namespace": self.namespace, "name": "metrics", "port": 443});
-        let spec = json!({"group": GROUP, "version": VERSION, "groupPriorityMinimum": 100, "versionPriority": 100,
-                          "insecureSkipTLSVerify": true, "service": service});
-        let api = json!({"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": name}, "spec": spec});
-        self.create(APISERVICES, &api).await?;
-        eventually("the API server reaches the test's metrics API", async || {
-            let api = self.get(&format!("{APISERVICES}/{name}")).await;
-            let conditions = api["status"]["conditions"].as_array()?;
-            conditions
-                .iter()
-                .any(|condition| condition["type"] == "Available" && condition["status"] == "True")
-                .then_some(())
-        })
-        .await;
+        for (group, version) in APIS {
+            let name = format!("{version}.{group}");
+            let service = json!({"namespace": self.namespace, "name": "metrics", "port": 443});
+            let spec = json!({"group": group, "version": version, "groupPriorityMinimum": 100, "versionPriority": 100,
+                              "insecureSkipTLSVerify": true, "service": service});
+            let api = json!({"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": name},
+                             "spec": spec});
+            self.create(APISERVICES, &api).await?;
+            eventually("the API server reaches the test's metrics API", async || {
+                let api = self.get(&format!("{APISERVICES}/{name}")).await;
+                let mut conditions = api["status"]["conditions"].as_array()?.iter();
+                conditions.any(|is| is["type"] == "Available" && is["status"] == "True").then_some(())
+            })
+            .await;
+        }
         Ok(())
     }
 
-    /// A Deployment of each situation that makes no pods of its own, and pods that no node runs.
+    /// A Deployment of each situation, and pods that no node runs.
     pub async fn create_pods(&self, situations: &[Situation]) -> Result<(), kube::Error> {
         let each = stream::iter(situations.iter().enumerate()).map(Ok);
         each.try_for_each_concurrent(8, |(number, situation)| self.create_situation(number, situation)).await
@@ -135,9 +136,12 @@ impl Cluster {
         let name = name(number);
         let labels = json!({"case": name});
         let container = json!({"name": "none", "image": "none.invalid/none"});
-        let template = json!({"metadata": {"labels": labels}, "spec": {"containers": [container]}});
+        let pod_spec =
+            json!({"schedulerName": "nobody", "automountServiceAccountToken": false, "containers": [container]});
+        let template = json!({"metadata": {"labels": labels}, "spec": pod_spec});
         // Paused from the start, it has no ReplicaSet, and without one nobody makes pods.
-        let spec = json!({"paused": true, "replicas": situation.replicas, "selector": {"matchLabels": labels}, "template": template});
+        let spec = json!({"paused": !situation.external(), "replicas": situation.replicas,
+                          "selector": {"matchLabels": labels}, "template": template});
         let deployment =
             json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec});
         self.create(&self.path("apis/apps/v1", "deployments"), &deployment).await?;
@@ -146,9 +150,7 @@ impl Cluster {
             let (phase, leaving) = pod(letter);
             let pod = format!("{name}-{index}");
             let finalizers = if leaving { json!([HOLD]) } else { json!([]) };
-            let spec =
-                json!({"schedulerName": "nobody", "automountServiceAccountToken": false, "containers": [container]});
-            let object = json!({"apiVersion": "v1", "kind": "Pod", "spec": spec,
+            let object = json!({"apiVersion": "v1", "kind": "Pod", "spec": pod_spec,
                                 "metadata": {"name": pod, "labels": labels, "finalizers": finalizers}});
             self.create(&pods, &object).await?;
             if phase != Phase::Pending {
@@ -170,7 +172,8 @@ impl Cluster {
             let (name, path) = (name(number), &path);
             async move {
                 let target = json!({"type": "AverageValue", "averageValue": situation.target});
-                let metric = json!({"type": "Pods", "pods": {"metric": {"name": name}, "target": target}});
+                let (kind, field) = if situation.external() { ("External", "external") } else { ("Pods", "pods") };
+                let metric = json!({"type": kind, field: {"metric": {"name": name}, "target": target}});
                 let scaled = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": name});
                 let mut spec = json!({"scaleTargetRef": scaled, "minReplicas": situation.min, "maxReplicas": situation.max,
                                       "metrics": [metric]});
@@ -200,8 +203,10 @@ impl Cluster {
 
     /// Takes away all that was put there, what was not put there being no fault, and waits until it is gone.
     pub async fn remove(&self) {
-        // The API first: a namespace does not go while an API is registered that nobody serves.
-        let _ = self.send(Method::DELETE, &format!("{APISERVICES}/{VERSION}.{GROUP}"), None).await;
+        // The APIs first: a namespace does not go while an API is registered that nobody serves.
+        for (group, version) in APIS {
+            let _ = self.send(Method::DELETE, &format!("{APISERVICES}/{version}.{group}"), None).await;
+        }
         let pods = self.path("api/v1", "pods");
         if let Ok(list) = self.send(Method::GET, &pods, None).await {
             let held = list["items"].as_array().into_iter().flatten();
@@ -217,6 +222,6 @@ impl Cluster {
                 .then_some(())
         })
         .await;
-        self.assert_nobody_serves_custom_metrics().await;
+        self.assert_nobody_serves_metrics().await;
     }
 }

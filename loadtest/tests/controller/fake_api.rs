@@ -1,4 +1,4 @@
-//! A custom.metrics.k8s.io of the test's own, which counts the controller's looks.
+//! A custom and an external metrics API of the test's own, which count the controller's looks.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -23,8 +23,10 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::situations::Answer;
 
-pub const VERSION: &str = "v1beta2";
-pub const GROUP: &str = "custom.metrics.k8s.io";
+const CUSTOM: (&str, &str) = ("custom.metrics.k8s.io", "v1beta2");
+const EXTERNAL: (&str, &str) = ("external.metrics.k8s.io", "v1beta1");
+/// The groups that are served, each with its version.
+pub const APIS: [(&str, &str); 2] = [CUSTOM, EXTERNAL];
 
 /// What is asked for, and what was asked: by the metric's name, which is its HPA's.
 #[derive(Default)]
@@ -54,14 +56,16 @@ impl Metrics {
     fn respond(&self, path: &str, start: Instant) -> (StatusCode, Value) {
         // The aggregator writes the asterisk in its own way.
         let path = &path.replace("%2A", "*");
-        let base = format!("/apis/{GROUP}/{VERSION}");
-        if path.trim_end_matches('/') == base {
-            let list = json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": format!("{GROUP}/{VERSION}"),
-                              "resources": []});
-            return (StatusCode::OK, list);
+        for (group, version) in APIS {
+            if path.trim_end_matches('/') == format!("/apis/{group}/{version}") {
+                let list = json!({"kind": "APIResourceList", "apiVersion": "v1",
+                                  "groupVersion": format!("{group}/{version}"), "resources": []});
+                return (StatusCode::OK, list);
+            }
         }
-        let prefix = format!("{base}/namespaces/{}/pods/*/", self.namespace);
-        let metric = path.strip_prefix(&prefix).filter(|metric| self.scripts.contains_key(*metric));
+        let within = |(group, version), inner| format!("/apis/{group}/{version}/namespaces/{}/{inner}", self.namespace);
+        let metric = path.strip_prefix(&within(CUSTOM, "pods/*/")).or_else(|| path.strip_prefix(&within(EXTERNAL, "")));
+        let metric = metric.filter(|metric| self.scripts.contains_key(*metric));
         let missing = |message: &str| {
             let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message,
                                 "reason": "NotFound", "code": 404});
@@ -74,16 +78,27 @@ impl Metrics {
             looks.push(start.elapsed().as_secs_f64());
             looks.len() - 1
         };
-        let Answer::Values(values) = self.answer(metric, number) else { return missing("the test has no such metric") };
-        let item = |(number, value): (usize, &Option<i64>)| {
-            let value = (*value)?;
-            let pod = json!({"kind": "Pod", "apiVersion": "v1", "namespace": self.namespace, "name": format!("{metric}-{number}")});
-            Some(json!({"describedObject": pod, "metric": {"name": metric}, "timestamp": "2026-01-01T00:00:00Z",
-                        "value": format!("{value}m")}))
+        let timestamp = "2026-01-01T00:00:00Z";
+        let (kind, (group, version), items) = match self.answer(metric, number) {
+            Answer::Missing => return missing("the test has no such metric"),
+            Answer::Values(values) => {
+                let item = |(number, value): (usize, &Option<i64>)| {
+                    let value = (*value)?;
+                    let pod = json!({"kind": "Pod", "apiVersion": "v1", "namespace": self.namespace,
+                                     "name": format!("{metric}-{number}")});
+                    Some(json!({"describedObject": pod, "metric": {"name": metric}, "timestamp": timestamp,
+                                "value": format!("{value}m")}))
+                };
+                ("MetricValueList", CUSTOM, values.iter().enumerate().filter_map(item).collect::<Vec<_>>())
+            }
+            Answer::Total(total) => {
+                let item = json!({"metricName": metric, "metricLabels": {}, "timestamp": timestamp,
+                                  "value": format!("{total}m")});
+                ("ExternalMetricValueList", EXTERNAL, vec![item])
+            }
         };
-        let items: Vec<_> = values.iter().enumerate().filter_map(item).collect();
-        let list = json!({"kind": "MetricValueList", "apiVersion": format!("{GROUP}/{VERSION}"), "metadata": {}, "items": items});
-        (StatusCode::OK, list)
+        let version = format!("{group}/{version}");
+        (StatusCode::OK, json!({"kind": kind, "apiVersion": version, "metadata": {}, "items": items}))
     }
 }
 

@@ -24,6 +24,9 @@ pub struct Situation {
 pub enum Answer {
     /// The pods' values in thousandths, in their order. One more than there are pods belongs to a pod that nobody knows.
     Values(Vec<Option<i64>>),
+    /// One value for all pods in thousandths, from external.metrics.k8s.io. Such a situation's Deployment makes its own
+    /// pods, which nobody schedules: its `status.replicas` count here, and nothing else of them.
+    Total(i64),
     /// 404, as for a metric that the adapter does not know.
     Missing,
 }
@@ -41,6 +44,11 @@ pub fn pod(letter: char) -> (Phase, bool) {
 }
 
 impl Situation {
+    /// Whether its metric is an External one.
+    pub fn external(&self) -> bool {
+        self.answers.iter().any(|answer| matches!(answer, Answer::Total(_)))
+    }
+
     fn max(self, max: u32) -> Self {
         Self { max, ..self }
     }
@@ -81,6 +89,11 @@ impl Situation {
         self
     }
 
+    fn then_total(mut self, total: i64) -> Self {
+        self.answers.push(Answer::Total(total));
+        self
+    }
+
     fn then_missing(mut self) -> Self {
         self.answers.push(Answer::Missing);
         self
@@ -104,10 +117,12 @@ fn policy(kind: &str, value: u32, seconds: u32) -> Value {
     json!({"type": kind, "value": value, "periodSeconds": seconds})
 }
 
+fn total(name: &'static str, replicas: u32, total: i64) -> Situation {
+    Situation { answers: vec![Answer::Total(total)], ..situation(name, "", &[]) }.replicas(replicas)
+}
+
 pub fn situations() -> Vec<Situation> {
-    let mut all = at_one_look();
-    all.extend(over_several_looks());
-    all
+    [at_one_look(), over_several_looks(), with_one_value_for_all()].concat()
 }
 
 fn at_one_look() -> Vec<Situation> {
@@ -208,5 +223,25 @@ fn over_several_looks() -> Vec<Situation> {
             .then(&[0, 0]),
         situation("up, and then nothing is known", "R", &[8000]).then_missing().then(&[9000]).then_missing(),
         situation("doubled without a behavior", "R", &[90_000]).then(&[90_000]).then(&[90_000]).then(&[90_000]),
+    ]
+}
+
+fn with_one_value_for_all() -> Vec<Situation> {
+    vec![
+        total("a sum at the upper tolerance", 2, 4400),
+        total("a sum above the upper tolerance", 2, 4401),
+        total("a sum at the lower tolerance", 10, 18_000).at_once(),
+        total("a sum below the lower tolerance", 10, 17_999).at_once(),
+        total("a share that is rounded up", 3, 5500),
+        total("a sum of four at once", 1, 90_000),
+        total("a sum above the maximum", 2, 9000).max(3),
+        total("a sum of nothing", 3, 0).min(2).at_once(),
+        total("a sum of nothing, stabilised", 3, 0),
+        total("a sum that comes and goes", 1, 3000).then_missing().then_total(7000).then_missing(),
+        total("a sum, and one pod fewer each 20 s", 4, 0)
+            .down(&json!({"policies": [policy("Pods", 1, 20)]}))
+            .then_total(0)
+            .then_total(0)
+            .then_total(0),
     ]
 }
