@@ -1,8 +1,8 @@
 //! The HPA's algorithm as the model has it, against the real kube-controller-manager.
 //!
-//! Switched on by `SHOPFRONT_TEST_KUBECONFIG`. The test serves custom and external metrics itself, from this machine, so
-//! that nothing else in the cluster (prometheus-adapter, KEDA) may serve them while it runs; it fails where something does,
-//! and leaves nothing behind.
+//! Switched on by `SHOPFRONT_TEST_KUBECONFIG`. The test serves custom and external metrics itself, from this machine,
+//! so that nothing else in the cluster (prometheus-adapter, KEDA) may serve them while it runs; it fails where
+//! something does, and leaves nothing behind.
 
 #[path = "controller/cluster.rs"]
 mod cluster;
@@ -33,7 +33,8 @@ use tokio::time::{Instant, interval};
 async fn the_real_controller_decides_as_the_model_does() {
     let Some(kubeconfig) = std::env::var_os("SHOPFRONT_TEST_KUBECONFIG").map(PathBuf::from) else {
         println!(
-            "not run: it needs a cluster in which nobody serves custom or external metrics; its kubeconfig is SHOPFRONT_TEST_KUBECONFIG"
+            "not run: it needs a cluster in which nobody serves custom or external metrics, whose kubeconfig \
+             SHOPFRONT_TEST_KUBECONFIG names"
         );
         return;
     };
@@ -146,7 +147,8 @@ async fn compare(
             ["type", "status", "reason", "message"].map(|field| text(condition, field));
         format!("{kind}={status} {reason}: {message}")
     });
-    // What the API server makes of an answer of 404 is its own, and an External metric's selector, here none, is not told.
+    // What the API server makes of an answer of 404 is its own, and an External metric's selector, here none, is not
+    // told.
     let cut = |text: String| text.split(": unable to get").next().unwrap_or_default().replace("(nil)", "");
     let says: Vec<_> = says.map(cut).collect();
     let expected: Vec<_> = last.conditions.iter().map(|condition| cut(condition.to_string())).collect();
@@ -176,7 +178,8 @@ fn autoscaler(hpa: &Value) -> Autoscaler {
     }
 }
 
-/// The model's decisions at the moments at which the controller asked for the metric, and before them those that need none.
+/// The model's decisions at the moments at which the controller asked for the metric, and before them those that need
+/// none.
 fn decisions(case: &Situation, name: &str, autoscaler: &Autoscaler, looks: &[(f64, Answer)]) -> Vec<Decision> {
     let own: Vec<_> = (case.pods.chars().enumerate())
         .map(|(index, letter)| {

@@ -22,7 +22,8 @@ pub struct Situation {
 /// What the metrics API answers.
 #[derive(Clone)]
 pub enum Answer {
-    /// The pods' values in thousandths, in their order. One more than there are pods belongs to a pod that nobody knows.
+    /// The pods' values in thousandths, in their order. One more than there are pods belongs to a pod that nobody
+    /// knows.
     Values(Vec<Option<i64>>),
     /// One value for all pods in thousandths, from external.metrics.k8s.io. Such a situation's Deployment makes its own
     /// pods, which nobody schedules: its `status.replicas` count here, and nothing else of them.
