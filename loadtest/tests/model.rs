@@ -206,22 +206,85 @@ fn what_a_user_edits_is_what_is_read() {
 
 #[test]
 fn an_error_is_one_line_that_says_what_to_change() {
-    let hpa = "shopfront.yml: HorizontalPodAutoscaler shopfront-hpa: ";
     for (file, from, to, expected) in [
-        ("shopfront.yml", "averageValue: \"2\"", "averageValue: lots", format!(r#"{hpa}spec.metrics[0].pods.target.averageValue is "lots": make it a quantity above 0, such as "2" or "500m""#)),
-        ("shopfront.yml", "  maxReplicas: 3\n", "", format!("{hpa}spec.maxReplicas is missing: make it a whole number")),
-        ("shopfront.yml", "maxReplicas: 3", "maxReplicas: 0", format!("{hpa}spec.maxReplicas is 0: make it 1 or more, and no less than spec.minReplicas, which is 1")),
-        ("shopfront.yml", "type: Pods", "type: Resource", format!(r#"{hpa}spec.metrics has the types ["Resource"]: the model knows one metric, of type Pods"#)),
-        ("shopfront.yml", "autoscaling/v2", "autoscaling/v2beta2", format!(r#"{hpa}apiVersion is "autoscaling/v2beta2": make it autoscaling/v2: the versions before it cannot name such a metric, or are gone"#)),
-        ("shopfront.yml", "minReplicas: 1", "minReplicas: 1\n  behavior: {scaleUp: {selectPolicy: Most}}", format!(r#"{hpa}spec.behavior.scaleUp.selectPolicy is "Most": make it Max, Min or Disabled"#)),
-        ("shopfront.yml", "    name: shopfront-deploy\n  minReplicas", "    name: shop\n  minReplicas", "FOLDER: no Deployment named shop: add it, or name another folder with --manifests".into()),
-        ("shopfront.yml", "interval: 5s", "interval: 5", "shopfront.yml: ServiceMonitor shopfront-monitor: spec.endpoints[0].interval is 5: make it a duration, such as 5s".into()),
-        ("shopfront.yml", "interval: 5s", "interval: 90s", "shopfront.yml: ServiceMonitor shopfront-monitor: spec.endpoints are scraped every 90 s, and rate() looks 120 s back, which is not two scrapes: make the window four intervals long, or longer".into()),
-        ("shopfront.yml", "port: web\n      path: /metrics", "port: http\n      path: /metrics", r#"shopfront.yml: ServiceMonitor shopfront-monitor: spec.endpoints has none with port "web", as Service shopfront-svc calls it: add it"#.into()),
-        ("custom-metrics-config.yaml", "[2m]", "", r#"custom-metrics-config.yaml: ConfigMap adapter-config: data["config.yaml"]: metricsQuery of the rule for http_requests_per_second is "sum(rate(<<.Series>>{<<.LabelMatchers>>})) by (<<.GroupBy>>)": make it a query with a rate() over a window, such as rate(x[2m])"#.into()),
-        ("custom-metrics-config.yaml", "_per_second", "_rate", "no ConfigMap has an adapter rule whose name.as makes http_requests_per_second of a series: add one, or correct the metric's name in the HPA".into()),
+        (
+            "shopfront.yml",
+            "averageValue: \"2\"",
+            "averageValue: lots",
+            "HPA: spec.metrics[0].pods.target.averageValue is \"lots\": make it a quantity above 0, such as \"2\" or \
+             \"500m\"",
+        ),
+        ("shopfront.yml", "  maxReplicas: 3\n", "", "HPA: spec.maxReplicas is missing: make it a whole number"),
+        (
+            "shopfront.yml",
+            "maxReplicas: 3",
+            "maxReplicas: 0",
+            "HPA: spec.maxReplicas is 0: make it 1 or more, and no less than spec.minReplicas, which is 1",
+        ),
+        (
+            "shopfront.yml",
+            "type: Pods",
+            "type: Resource",
+            "HPA: spec.metrics has the types [\"Resource\"]: the model knows one metric, of type Pods",
+        ),
+        (
+            "shopfront.yml",
+            "autoscaling/v2",
+            "autoscaling/v2beta2",
+            "HPA: apiVersion is \"autoscaling/v2beta2\": make it autoscaling/v2: the versions before it cannot name such \
+             a metric, or are gone",
+        ),
+        (
+            "shopfront.yml",
+            "minReplicas: 1",
+            "minReplicas: 1\n  behavior: {scaleUp: {selectPolicy: Most}}",
+            "HPA: spec.behavior.scaleUp.selectPolicy is \"Most\": make it Max, Min or Disabled",
+        ),
+        (
+            "shopfront.yml",
+            "    name: shopfront-deploy\n  minReplicas",
+            "    name: shop\n  minReplicas",
+            "FOLDER: no Deployment named shop: add it, or name another folder with --manifests",
+        ),
+        (
+            "shopfront.yml",
+            "interval: 5s",
+            "interval: 5",
+            "MONITOR: spec.endpoints[0].interval is 5: make it a duration, such as 5s",
+        ),
+        (
+            "shopfront.yml",
+            "interval: 5s",
+            "interval: 90s",
+            "MONITOR: spec.endpoints are scraped every 90 s, and rate() looks 120 s back, which is not two scrapes: make \
+             the window four intervals long, or longer",
+        ),
+        (
+            "shopfront.yml",
+            "port: web\n      path: /metrics",
+            "port: http\n      path: /metrics",
+            "MONITOR: spec.endpoints has none with port \"web\", as Service shopfront-svc calls it: add it",
+        ),
+        (
+            "custom-metrics-config.yaml",
+            "[2m]",
+            "",
+            "custom-metrics-config.yaml: ConfigMap adapter-config: data[\"config.yaml\"]: metricsQuery of the rule for \
+             http_requests_per_second is \"sum(rate(<<.Series>>{<<.LabelMatchers>>})) by (<<.GroupBy>>)\": make it a \
+             query with a rate() over a window, such as rate(x[2m])",
+        ),
+        (
+            "custom-metrics-config.yaml",
+            "_per_second",
+            "_rate",
+            "no ConfigMap has an adapter rule whose name.as makes http_requests_per_second of a series: add one, or \
+             correct the metric's name in the HPA",
+        ),
     ] {
         let error = edited(file, from, to).unwrap_err();
+        let expected = expected
+            .replace("HPA: ", "shopfront.yml: HorizontalPodAutoscaler shopfront-hpa: ")
+            .replace("MONITOR: ", "shopfront.yml: ServiceMonitor shopfront-monitor: ");
         assert_eq!(error, expected);
         assert_eq!(error.lines().count(), 1, "{error}");
     }

@@ -18,8 +18,8 @@ const PATIENCE: f64 = 2.0 * 3600.0;
 ///    old;
 /// 5. nothing, until the slowest case has come back to the minimum, and two looks more.
 ///
-/// An autoscaler whose maximum is its minimum has no third and fourth stage; one that may not scale in is given as long as
-/// the window and the stabilisation take.
+/// An autoscaler whose maximum is its minimum has no third and fourth stage; one that may not scale in is given as long
+/// as the window and the stabilisation take.
 pub fn hpa_profile(autoscaler: &Autoscaler) -> Profile {
     let pipeline = &autoscaler.pipeline;
     let (min, max) = (f64::from(autoscaler.min.max(1)), f64::from(autoscaler.max));

@@ -1,7 +1,7 @@
 //! The HPA's own algorithm, as kube-controller-manager has it.
 //!
-//! Source: `pkg/controller/podautoscaler` of Kubernetes 1.34, `horizontal.go` and `replica_calculator.go`; the defaults of
-//! a `behavior`: `pkg/apis/autoscaling/v2/defaults.go`. Values are integers of thousandths there, and here.
+//! Source: `pkg/controller/podautoscaler` of Kubernetes 1.34, `horizontal.go` and `replica_calculator.go`; the defaults
+//! of a `behavior`: `pkg/apis/autoscaling/v2/defaults.go`. Values are integers of thousandths there, and here.
 
 mod controller;
 mod normalize;
@@ -21,8 +21,8 @@ use crate::model::quantity;
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Behavior {
-    /// Whether the HPA has a `behavior` at all. Without one the controller knows no policies and remembers no changes: it
-    /// adds as many replicas as there are in a look, or makes them four, and takes the highest recommendation of the
+    /// Whether the HPA has a `behavior` at all. Without one the controller knows no policies and remembers no changes:
+    /// it adds as many replicas as there are in a look, or makes them four, and takes the highest recommendation of the
     /// stabilisation, even one above the replicas that there are.
     pub written: bool,
     /// How replicas are added.

@@ -49,10 +49,10 @@ pub struct Workload {
     pub grace: f64,
 }
 
-/// Reads a folder: a `ScaledObject`, or a `HorizontalPodAutoscaler` with the adapter's `ConfigMap`; the Deployment that it
-/// scales; that Deployment's Service, and the `ServiceMonitor` of that. What the folder itself lacks is looked for in the
-/// folder around it, so that `k8s/keda` is read with what it has in common with `k8s`. An error is one line that names
-/// the file and the field, and what to change.
+/// Reads a folder: a `ScaledObject`, or a `HorizontalPodAutoscaler` with the adapter's `ConfigMap`; the Deployment that
+/// it scales; that Deployment's Service, and the `ServiceMonitor` of that. What the folder itself lacks is looked for
+/// in the folder around it, so that `k8s/keda` is read with what it has in common with `k8s`. An error is one line that
+/// names the file and the field, and what to change.
 pub fn read(folder: &Path) -> Result<Manifests, String> {
     let own = documents::read(folder)?;
     // The folder's own name resolved: `..` of it, or nothing at all, might be written.

@@ -49,17 +49,19 @@ pub struct Predicted {
     pub ready: u32,
 }
 
-/// Seconds from a pod's being ready to the start of its scrape loop, on average: discovery hands on what it found after a
-/// second or so, and the scrape manager takes it over at its next tick of five; the pod had its address half a second
+/// Seconds from a pod's being ready to the start of its scrape loop, on average: discovery hands on what it found after
+/// a second or so, and the scrape manager takes it over at its next tick of five; the pod had its address half a second
 /// before it was ready. Source: `discovery/manager.go` and `scrape/manager.go` of Prometheus 3.
 const DISCOVERY: f64 = 3.0;
 
-/// The replicas that a profile brings about, from `replicas` idle ones on, one moment a look of the HPA, until `seconds`.
+/// The replicas that a profile brings about, from `replicas` idle ones on, one moment a look of the HPA, until
+/// `seconds`.
 ///
 /// Nobody knows when, in its period, the HPA looks and Prometheus scrapes. This is the expected case: the first look
-/// comes half a period after the load's start, the last scrape is then half an interval old, and a new pod is discovered and
-/// scraped after the mean of the time that this takes. [`band`] is the same over all cases. The pods share the load evenly, a new one is pending until it is ready, and one that goes is gone
-/// at once, the newest first. The adapter's relist plays no part: it learns the names of metrics by it, not their values.
+/// comes half a period after the load's start, the last scrape is then half an interval old, and a new pod is
+/// discovered and scraped after the mean of the time that this takes. [`band`] is the same over all cases. The pods
+/// share the load evenly, a new one is pending until it is ready, and one that goes is gone at once, the newest first.
+/// The adapter's relist plays no part: it learns the names of metrics by it, not their values.
 pub fn predict(profile: &Profile, autoscaler: &Autoscaler, replicas: u32, seconds: f64) -> Vec<Predicted> {
     Simulation::new(profile, autoscaler, replicas, Phase { look: 0.5, age: 0.5 }).run(seconds)
 }
@@ -99,8 +101,8 @@ pub fn band(profile: &Profile, autoscaler: &Autoscaler, replicas: u32, seconds: 
     moments
 }
 
-/// When the HPA looks for the first time, as a share of its period; how old the last scrape is at that moment, as a share of
-/// its interval, and as that of the longest time a new pod may wait for its first.
+/// When the HPA looks for the first time, as a share of its period; how old the last scrape is at that moment, as a
+/// share of its interval, and as that of the longest time a new pod may wait for its first.
 #[derive(Clone, Copy)]
 struct Phase {
     look: f64,

@@ -1,7 +1,7 @@
 //! Prometheus' `rate()` over the scrapes of one counter.
 //!
-//! Source: `extrapolatedRate` in `promql/functions.go` of Prometheus 3, for floats without start timestamps. Prometheus 2
-//! took in the sample on the window's left border, and until 2.51 it held the half interval of a series that starts
+//! Source: `extrapolatedRate` in `promql/functions.go` of Prometheus 3, for floats without start timestamps. Prometheus
+//! 2 took in the sample on the window's left border, and until 2.51 it held the half interval of a series that starts
 //! inside the window against the distance to its zero point in another order.
 //!
 //! A series whose pod has gone needs nothing of its own here. The stale marker that Prometheus then writes ends the

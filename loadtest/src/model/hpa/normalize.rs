@@ -13,8 +13,8 @@ struct Change {
     replicas: i32,
 }
 
-/// What the controller remembers of an HPA. Slots of what is too old are used again, in the order in which the controller
-/// does it.
+/// What the controller remembers of an HPA. Slots of what is too old are used again, in the order in which the
+/// controller does it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory {
     recommendations: Vec<Recommendation>,

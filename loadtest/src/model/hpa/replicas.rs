@@ -112,8 +112,8 @@ pub(super) fn from_pods(
     Ok((if turned { current } else { replicas }, usage))
 }
 
-/// `GetExternalPerPodMetricReplicas`: one value, divided by the scaled object's `status.replicas`, which are those of its
-/// pods that neither ended nor leave.
+/// `GetExternalPerPodMetricReplicas`: one value, divided by the scaled object's `status.replicas`, which are those of
+/// its pods that neither ended nor leave.
 #[expect(clippy::cast_precision_loss, reason = "a rate in thousandths")]
 #[expect(clippy::cast_possible_truncation, reason = "likewise")]
 pub(super) fn from_total(behavior: &Behavior, target: i64, pods: &[Pod], total: i64) -> Proposal {
