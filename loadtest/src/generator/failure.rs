@@ -93,9 +93,12 @@ impl Failure {
 
     /// The same of hyper's HTTP/2.
     pub(super) fn http2(error: &hyper::Error) -> Self {
-        let sources = std::iter::successors(error.source(), |source| source.source());
-        if let Some(io) = sources.filter_map(|source| source.downcast_ref::<io::Error>()).next() {
-            return Self::talking(io);
+        let mut source = error.source();
+        while let Some(error) = source {
+            if let Some(io) = error.downcast_ref::<io::Error>() {
+                return Self::talking(io);
+            }
+            source = error.source();
         }
         if error.is_canceled() || error.is_closed() { Self::Closed } else { Self::BrokenOff }
     }
