@@ -135,6 +135,7 @@ impl Profile {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "sums of small whole numbers and halves are exact")]
 mod tests {
     use super::*;
 

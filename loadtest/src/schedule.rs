@@ -91,7 +91,7 @@ impl Schedule {
         let mut pieces = Vec::new();
         let (mut start, mut before) = (0.0, 0.0);
         for stage in &profile.stages {
-            let after = snap(before + (stage.from + stage.to) / 2.0 * stage.seconds);
+            let after = snap(before + f64::midpoint(stage.from, stage.to) * stage.seconds);
             if after > before {
                 let growth = (stage.to - stage.from) / stage.seconds;
                 pieces.push(Piece { start, seconds: stage.seconds, rate: stage.from, growth, before, after });
@@ -162,6 +162,13 @@ fn snap(integral: f64) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::float_cmp,
+    reason = "small numbers, and moments that have to be exact"
+)]
 mod tests {
     use super::*;
 
@@ -225,7 +232,9 @@ mod tests {
         let all = poisson("50rps:10000s");
         assert!((all.len() as f64 - 500_000.0).abs() < 3.0 * 500_000f64.sqrt(), "{}", all.len());
         let mut counts = vec![0.0; 10_000];
-        all.iter().for_each(|at| counts[*at as usize] += 1.0);
+        for at in &all {
+            counts[*at as usize] += 1.0;
+        }
         let mean = counts.iter().sum::<f64>() / 10_000.0;
         let variance = counts.iter().map(|count: &f64| (count - mean).powi(2)).sum::<f64>() / 10_000.0;
         assert!((variance / mean - 1.0).abs() < 0.05, "mean {mean}, variance {variance}");

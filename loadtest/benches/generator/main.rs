@@ -1,38 +1,85 @@
-use loadtest::generator::{Generator, Settings};
-use loadtest::journal::Entry;
-use loadtest::stats::Total;
-use std::time::{Duration, Instant};
+//! `cargo bench -p loadtest --bench generator`: what a request costs this generator beside `oha`, on the same target in
+//! the same run, and how punctual it is. Some three minutes.
+
+mod cores;
+mod run;
+mod server;
+
+use cores::Cores;
+use run::{Load, Result};
+use server::Server;
+
+/// In each round each generator has each load, one after the other.
+const ROUNDS: usize = 5;
+const AT_ONCE: u32 = 64;
+/// A rate at which a generator is mostly idle, and one that a core has to hold with a connection for each request.
+const PACED: u32 = 1_000;
+const MANY: u32 = 5_000;
+
 fn main() {
-    let a: Vec<String> = std::env::args().collect();
-    let mut s = Settings::new(a[1].parse().unwrap(), a[2].parse().unwrap());
-    s.requests_per_connection = a[3].parse().unwrap();
-    s.max_in_flight = a[4].parse().unwrap();
-    let rt = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let mut g = Generator::start(s, Instant::now() + Duration::from_millis(10)).unwrap();
-    let mut t = Total::default();
-    rt.block_on(async {
-        while let Some(e) = g.next().await {
-            match e {
-                Entry::Second(s) => t.add(&s),
-                e => println!("{e:?}"),
-            }
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((run::CHILD, rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return run::child(rest);
+    }
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        println!("measures nothing in a test: run `cargo bench -p loadtest --bench generator`");
+        return;
+    }
+
+    let cores = Cores::split();
+    let target = server::target_directory();
+    let oha = server::oha(&target);
+    let server = Server::start(&cores, &target);
+    eprintln!("{cores}: some three minutes …");
+    let loads = [
+        ("1,000 a second, kept connections", Some(PACED), true),
+        ("1,000 a second, a connection each", Some(PACED), false),
+        ("flat out, kept connections", None, true),
+        ("flat out, a connection each", None, false),
+    ]
+    .map(|(name, rate, keep_alive)| (name, Load { rate, keep_alive, seconds: 3, at_once: AT_ONCE }));
+    let many = Load { rate: Some(MANY), keep_alive: false, seconds: 3, at_once: MANY };
+
+    let mut pairs: [Vec<(Result, Result)>; 4] = Default::default();
+    let mut held = Vec::new();
+    for round in 0..ROUNDS {
+        eprintln!("round {} of {ROUNDS}", round + 1);
+        for ((_, load), pairs) in loads.iter().zip(&mut pairs) {
+            // Alternately the first, so that neither profits from its place.
+            let first = (round % 2 == 0).then(|| run::ours(&cores, &server.url, *load));
+            let theirs = run::oha(&cores, &oha, &server.url, *load);
+            let ours = first.unwrap_or_else(|| run::ours(&cores, &server.url, *load));
+            pairs.push((ours, theirs));
         }
-    });
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let f: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(" ").collect();
-    let cpu = (f[11].parse::<f64>().unwrap() + f[12].parse::<f64>().unwrap()) * 1e4 / t.answered() as f64;
-    println!("cpu {cpu:.1}");
-    println!(
-        "due {} sent {} dropped {} {:?} {:?} {:?} p50 {:?} p99 {:?} late p99 {:?} max {:?}",
-        t.due,
-        t.sent,
-        t.dropped,
-        t.statuses,
-        t.failures,
-        t.pods,
-        t.latency.percentile(50.),
-        t.latency.percentile(99.),
-        t.lateness.percentile(99.),
-        t.lateness.longest()
-    );
+        held.push(run::ours(&cores, &server.url, many));
+    }
+
+    println!("{cores}; medians of {ROUNDS} rounds.\n");
+    println!("| CPU a request | loadtest | oha | loadtest ÷ oha | target |");
+    println!("|---|--:|--:|--:|---|");
+    for ((name, _), pairs) in loads.iter().zip(&pairs) {
+        let ours = median(pairs.iter().map(|(ours, _)| ours.cpu_micros_a_request));
+        let theirs = median(pairs.iter().map(|(_, theirs)| theirs.cpu_micros_a_request));
+        let ratio = median(pairs.iter().map(|(ours, theirs)| ours.cpu_micros_a_request / theirs.cpu_micros_a_request));
+        println!("| {name} | {ours:.1} µs | {theirs:.1} µs | {ratio:.2} | ≤ 1 |");
+    }
+    let [paced, ..] = &pairs;
+    let lateness =
+        |results: &mut dyn Iterator<Item = &Result>| median(results.map(|result| result.lateness_p99_micros));
+    println!("\n| Punctuality | loadtest | target |");
+    println!("|---|--:|---|");
+    let micros = lateness(&mut paced.iter().map(|(ours, _)| ours));
+    println!("| own lateness at 1,000 a second, 99th percentile | {micros:.0} µs | < 1,000 µs |");
+    let answered = median(held.iter().map(Result::answers)) / f64::from(many.seconds);
+    println!("| answered a second of 5,000 with a connection each, on one core | {answered:.0} | 5,000 |");
+    let micros = lateness(&mut held.iter());
+    println!("| own lateness at 5,000 a second, 99th percentile | {micros:.0} µs | |");
+    let lost: u64 = held.iter().map(|result| result.failed + result.dropped).sum();
+    println!("| failed or dropped at 5,000 a second, all rounds | {lost} | 0 |");
+}
+
+fn median(samples: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = samples.collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
 }

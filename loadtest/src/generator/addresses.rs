@@ -10,9 +10,9 @@ use tokio::sync::Notify;
 use super::endpoint::Endpoint;
 use super::failure::Failure;
 
-/// Between two lookups, and between one and the next where a connection has failed since.
-const EVERY: Duration = Duration::from_secs(5);
-const AT_MOST_EVERY: Duration = Duration::from_secs(1);
+/// Between two lookups, and for how much longer where no connection has failed since.
+const AT_LEAST: Duration = Duration::from_secs(1);
+const UNDOUBTED: Duration = Duration::from_secs(4);
 
 /// What a host's name stands for. A load balancer's has several addresses, which change.
 pub(super) struct Addresses {
@@ -72,8 +72,8 @@ impl Addresses {
             }
             self.looked_up.set(true);
             self.first.notify_waiters();
-            tokio::time::sleep(AT_MOST_EVERY).await;
-            let _ = tokio::time::timeout(EVERY - AT_MOST_EVERY, self.doubted.notified()).await;
+            tokio::time::sleep(AT_LEAST).await;
+            let _ = tokio::time::timeout(UNDOUBTED, self.doubted.notified()).await;
         }
     }
 

@@ -213,7 +213,7 @@ mod tests {
             (format!("HTTP/1.1 200 OK\r\n\r\n{body}"), (200, pod(), false)),
             (format!("HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n{body}"), (200, pod(), false)),
             (
-                format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\na: 1\n\r\n12;x=y\r\n  HOSTNAME: web-1\n\r\n0\r\nt: 1\r\n\r\n"),
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\na: 1\n\r\n12;x=y\r\n  HOSTNAME: web-1\n\r\n0\r\nt: 1\r\n\r\n".to_owned(),
                 (200, pod(), true),
             ),
             ("HTTP/1.1 204 No Content\r\n\r\n".to_owned(), (204, None, true)),

@@ -25,13 +25,15 @@ pub enum Failure {
     Closed,
     /// What came is no HTTP.
     Malformed,
+    /// One side has ended an HTTP/2 stream or connection with an error, as it does where the other does not speak it.
+    BrokenOff,
     /// No whole answer within the time for a request.
     NoAnswer,
 }
 
 impl Failure {
     /// All of them, each at its own place.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoSuchHost,
         Self::Refused,
         Self::Unreachable,
@@ -41,6 +43,7 @@ impl Failure {
         Self::Reset,
         Self::Closed,
         Self::Malformed,
+        Self::BrokenOff,
         Self::NoAnswer,
     ];
 
@@ -56,6 +59,7 @@ impl Failure {
             Self::Reset => "connection reset".to_owned(),
             Self::Closed => "closed before the answer's end".to_owned(),
             Self::Malformed => "malformed answer".to_owned(),
+            Self::BrokenOff => "HTTP/2 broken off".to_owned(),
             Self::NoAnswer => format!("no answer in {}", humantime::format_duration(timeout)),
         }
     }
@@ -87,13 +91,16 @@ impl Failure {
         }
     }
 
-    /// The same of hyper's connection.
-    pub(super) fn of(error: &hyper::Error) -> Self {
-        let source = error.source();
-        if let Some(io) = source.and_then(|source| source.downcast_ref::<io::Error>()) {
-            return Self::talking(io);
+    /// The same of hyper's HTTP/2.
+    pub(super) fn http2(error: &hyper::Error) -> Self {
+        let mut source = error.source();
+        while let Some(error) = source {
+            if let Some(io) = error.downcast_ref::<io::Error>() {
+                return Self::talking(io);
+            }
+            source = error.source();
         }
-        if error.is_parse() { Self::Malformed } else { Self::Closed }
+        if error.is_canceled() || error.is_closed() { Self::Closed } else { Self::BrokenOff }
     }
 }
 

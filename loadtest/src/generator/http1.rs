@@ -1,5 +1,5 @@
-//! HTTP/1.1 on a socket. A client of its own, since hyper's takes 1.2 times the CPU of this one's competitors where each
-//! request has a connection: it has a task, two channels and buffers for every one.
+//! HTTP/1.1 on a socket. A client of its own, since hyper's has a task, channels and buffers for every connection: where
+//! each request has one, that takes a fifth more CPU than this does, and leaves the generator no better than others.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

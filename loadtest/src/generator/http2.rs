@@ -76,7 +76,7 @@ impl Http2 {
                 Err(mut error) => match error.take_message() {
                     // Closed a moment ago: nothing of the request was sent, so it may go elsewhere.
                     Some(unsent) if was_open => request = unsent,
-                    _ => return Err(Failure::of(error.error())),
+                    _ => return Err(Failure::http2(error.error())),
                 },
             }
             stage.set(Stage::Connecting);
@@ -100,7 +100,7 @@ impl Http2 {
         // Its frames are many and small.
         stream.set_nodelay(true).map_err(|error| Failure::talking(&error))?;
         let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
-        let (sender, connection) = handshake.map_err(|error| Failure::of(&error))?;
+        let (sender, connection) = handshake.map_err(|error| Failure::http2(&error))?;
         // Its requests tell how it ends.
         tokio::task::spawn_local(async { drop(connection.await) });
         let shared = Rc::new(Shared { sender, left: Cell::new(self.requests_per_connection), streams: Cell::new(0) });
@@ -123,7 +123,7 @@ async fn read(response: http::Response<hyper::body::Incoming>, window: &RefCell<
     let mut body = response.into_body();
     let mut sought = Sought::default();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Failure::of(&error))?;
+        let frame = frame.map_err(|error| Failure::http2(&error))?;
         if let Some(data) = frame.data_ref() {
             sought.look(data, false, &mut window.borrow_mut().pods);
         }

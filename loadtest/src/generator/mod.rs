@@ -32,6 +32,8 @@ use crate::schedule::Share;
 pub use endpoint::Endpoint;
 pub use failure::Failure;
 
+use timer::Timer;
+
 /// What is sent where, and how.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -121,14 +123,14 @@ impl Generator {
         let run = move || {
             let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
                 Ok(runtime) => runtime,
-                // Nobody waits for it any more only if the whole tool ends.
                 Err(error) => return drop(started.send(Err(error))),
             };
-            let load = runtime.block_on(async { pace::Load::new(settings, start, in_thread, sender) });
-            match load {
-                Ok(load) => {
+            match runtime.block_on(async { Timer::new() }) {
+                Ok(timer) => {
+                    // Nobody waits for it any more only if the whole tool ends.
                     let _ = started.send(Ok(()));
-                    runtime.block_on(Rc::new(load).run());
+                    let load = pace::Load::new(settings, start, in_thread, sender);
+                    runtime.block_on(Rc::new(load).run(timer));
                 }
                 Err(error) => drop(started.send(Err(error))),
             }

@@ -28,7 +28,6 @@ pub(super) struct Load {
     start: Instant,
     control: Arc<Control>,
     entries: UnboundedSender<Entry>,
-    timer: RefCell<Timer>,
     client: Client,
     window: RefCell<Window>,
     in_flight: Cell<u64>,
@@ -39,16 +38,9 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// Needs a runtime. Fails where the kernel has no timer left.
-    pub fn new(
-        settings: Settings,
-        start: Instant,
-        control: Arc<Control>,
-        entries: UnboundedSender<Entry>,
-    ) -> io::Result<Self> {
-        Ok(Self {
+    pub fn new(settings: Settings, start: Instant, control: Arc<Control>, entries: UnboundedSender<Entry>) -> Self {
+        Self {
             client: Client::new(&settings),
-            timer: RefCell::new(Timer::new()?),
             settings,
             start,
             control,
@@ -57,16 +49,16 @@ impl Load {
             in_flight: Cell::new(0),
             room_since: Cell::new(None),
             second: Cell::new(0),
-        })
+        }
     }
 
     /// The whole load, to the answer of its last request. Ends early where nobody wants its entries any more.
-    pub async fn run(self: Rc<Self>) {
+    pub async fn run(self: Rc<Self>, mut timer: Timer) {
         let names = Rc::clone(&self);
         tokio::task::spawn_local(async move { names.client.addresses.keep_up(|news| names.tell(news)).await });
         select! {
             () = self.entries.closed() => {}
-            result = self.pace() => {
+            result = self.pace(&mut timer) => {
                 let at = self.at(Instant::now());
                 if let Err(error) = &result {
                     self.event("Failed", format!("the load's timer failed: {error}"), true);
@@ -78,7 +70,7 @@ impl Load {
         }
     }
 
-    async fn pace(self: &Rc<Self>) -> io::Result<()> {
+    async fn pace(self: &Rc<Self>, timer: &mut Timer) -> io::Result<()> {
         let Settings { profile, spacing, seed, share, .. } = &self.settings;
         let mut due = Schedule::new(profile, *spacing, *seed, *share).map(|at| (at, self.moment(at))).peekable();
         let end = self.moment(profile.seconds());
@@ -101,18 +93,17 @@ impl Load {
             let full = self.in_flight.get() >= self.settings.max_in_flight;
             let next = due.peek().map(|(_, moment)| *moment).filter(|_| !full);
             let next = next.unwrap_or(end).min(end).min(self.second_end());
-            self.wait(next).await?;
+            self.wait(timer, next).await?;
         }
         while self.in_flight.get() > 0 {
             self.close_seconds_before(self.at(Instant::now()));
-            self.wait(self.second_end()).await?;
+            self.wait(timer, self.second_end()).await?;
         }
         Ok(())
     }
 
     /// Waits for a moment, or for a change. May end early.
-    async fn wait(&self, moment: Instant) -> io::Result<()> {
-        let mut timer = self.timer.try_borrow_mut().map_err(|_| io::ErrorKind::ResourceBusy)?;
+    async fn wait(&self, timer: &mut Timer, moment: Instant) -> io::Result<()> {
         select! {
             biased;
             result = timer.until(moment) => result,
