@@ -11,6 +11,7 @@
 //!   verdict. [`live`]: the same while it goes on.
 
 pub mod journal;
+pub mod live;
 pub mod model;
 pub mod profile;
 pub mod report;

@@ -73,6 +73,17 @@ pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
 
+/// As much of a line as this many columns hold. No character that we or Kubernetes print is wider than one.
+pub(crate) fn fit(line: &str, width: usize) -> String {
+    // What others say may hold what moves a cursor.
+    let line = line.chars().map(|character| if character.is_control() { ' ' } else { character });
+    let line: Vec<char> = line.collect();
+    if line.len() <= width {
+        return line.into_iter().collect();
+    }
+    line[..width.saturating_sub(1)].iter().chain(&['…']).take(width).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
