@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 use super::figures::{Load, Pod, Quantiles, Reached, Replicas, Report, ScaleIn, Shares, Totals};
 use super::{lag, verdict, warnings};
-use crate::journal::{Entry, Scaling, Second, Start};
+use crate::journal::{Entry, Event, Scaling, Second, Start};
 use crate::model::predict::Predicted;
 
 /// The most points of a series of shares: as many as can be told apart on a screen.
@@ -29,7 +29,7 @@ impl Report {
         }
         let seconds: Vec<Second> = seconds.into_values().collect();
         scaling.sort_by(|a, b| a.at.total_cmp(&b.at));
-        events.sort_by(|a, b| a.at.total_cmp(&b.at));
+        events.sort_by(|a, b| a.at.total_cmp(&b.at).then_with(|| told(a).cmp(&told(b))));
         events.dedup();
 
         let pods = pods(&seconds);
@@ -56,6 +56,11 @@ impl Report {
         report.verdict = verdict::judge(&report, |quantile| at(&latency, quantile));
         report
     }
+}
+
+/// What is said of events of the same moment orders them.
+fn told(event: &Event) -> (&str, &str, &str) {
+    (&event.object, &event.reason, &event.message)
 }
 
 /// Adds what one generator did in a second to what others did.
