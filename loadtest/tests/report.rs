@@ -291,11 +291,11 @@ fn without_a_terminal_the_lines_are_kubectl_s() {
     assert!(printed[2].starts_with(second), "{printed:#?}");
 }
 
-/// Opens a report, sees that it is alone with itself, and leaves a picture in this folder.
+/// Opens a report, sees that it is alone with itself, and leaves a picture beside it.
 async fn opened(report: &Report, name: &str, size: (u32, u32), dark: bool) -> Browser {
-    let folder = tempfile::tempdir().unwrap();
-    report.write(folder.path()).unwrap();
-    let browser = Browser::open(&folder.path().join("report.html"), size, dark).await;
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    report.write(&folder).unwrap();
+    let browser = Browser::open(&folder.join("report.html"), size, dark).await;
     let complaints = browser.log("browser").await;
     assert!(complaints.is_empty(), "the page complains: {complaints:#?}");
     // The browser's own first page is none of ours.
@@ -313,8 +313,7 @@ async fn opened(report: &Report, name: &str, size: (u32, u32), dark: bool) -> Br
     let wide = browser.script("return document.documentElement.scrollWidth > innerWidth").await;
     assert_eq!(wide, json!(false), "nothing is beside the window");
     let picture = browser.page.screenshot().await.unwrap();
-    let pictures = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
-    std::fs::write(pictures.join(format!("{name}.png")), picture).unwrap();
+    std::fs::write(folder.join("report.png"), picture).unwrap();
     browser
 }
 
@@ -328,7 +327,8 @@ async fn marks(browser: &Browser, css: &str) -> u64 {
 async fn the_page_shows_the_run_and_tells_its_figures() {
     let report = good();
     let browser = opened(&report, "light-1280", (1280, 900), false).await;
-    assert_eq!(browser.script("return document.querySelector('#sentence').textContent").await, report.verdict.sentence);
+    let sentence = browser.script("return document.querySelector('#sentence').textContent").await;
+    assert_eq!(sentence.as_str().unwrap().replace('\u{a0}', " "), report.verdict.sentence);
     for (css, expected) in [
         (".panel", 5),
         (".panel svg[role=img][aria-label]", 5),
@@ -343,8 +343,9 @@ async fn the_page_shows_the_run_and_tells_its_figures() {
     ] {
         assert_eq!(marks(&browser, css).await, expected, "{css}");
     }
-    let groups = marks(&browser, ".events .mark").await;
-    assert!(groups >= 3 && marks(&browser, ".panel .event").await == 5 * groups);
+    assert_eq!(marks(&browser, ".events .mark").await, 2);
+    let lines = marks(&browser, "#panel-rate .event").await;
+    assert!(lines == 3 && marks(&browser, ".panel .event").await == 5 * lines);
 
     // The moment 5:00 of 13:10 in all, of which the first ten seconds lie before the load.
     let hover = "const box = document.querySelector('#panel-value .plot').getBoundingClientRect();
@@ -357,6 +358,11 @@ async fn the_page_shows_the_run_and_tells_its_figures() {
     for text in ["5:00", "offered", "15/s", "wanted · ready", "3 · 3", "fblvd"] {
         assert!(told.contains(text), "no {text} in {told}");
     }
+    let mark = "document.querySelector('.mark').focus();
+        return [...document.querySelectorAll('#tip p')].map(line => line.textContent)";
+    let told = browser.script(mark).await;
+    assert_eq!(told.as_array().unwrap().len(), 7, "six of eight events, and that there are more: {told}");
+    assert!(told[0].as_str().unwrap().contains("New size: 2"), "{told}");
     let keyboard = "const stack = document.querySelector('#stack');
         stack.focus();
         stack.dispatchEvent(new KeyboardEvent('keydown', { key: 'Home', bubbles: true }));

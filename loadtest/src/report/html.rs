@@ -22,7 +22,7 @@ pub fn render(report: &Report) -> String {
             "about" => about(report),
             "state" => state(report.verdict.outcome).to_owned(),
             "outcome" => outcome(report.verdict.outcome),
-            "sentence" => escape(&report.verdict.sentence),
+            "sentence" => unbroken(&escape(&report.verdict.sentence)),
             "tiles" => tiles(report),
             "warnings" => warnings(report),
             "panels" => panels.render(),
@@ -74,6 +74,12 @@ fn outcome(outcome: Outcome) -> String {
         Outcome::Undecided => "?",
     };
     format!("<span aria-hidden=\"true\">{mark}</span> {}", outcome.label())
+}
+
+/// A sentence whose times stay on one line.
+fn unbroken(sentence: &str) -> String {
+    let units = [" min ", " s,", " s.", " ms", " µs"];
+    units.iter().fold(sentence.to_owned(), |text, unit| text.replace(unit, &unit.replace(' ', "\u{a0}")))
 }
 
 fn tile(figure: &str, name: &str, more: &str, class: &str) -> String {

@@ -8,7 +8,10 @@ use super::text::{clock, escape, rate};
 use crate::journal::Event;
 
 /// Events closer than this part of the time axis share a mark.
-const CLOSE: f64 = 0.008;
+const MARK: f64 = 0.024;
+
+/// Events closer than this part of it share a line.
+const LINE: f64 = 0.003;
 
 /// An event in words.
 pub(crate) fn told(event: &Event) -> String {
@@ -52,19 +55,20 @@ pub(crate) fn stages(report: &Report, axis: &Axis) -> String {
     lane("Load asked for", &format!("<svg class=\"plot\" height=\"24\" aria-hidden=\"true\">{marks}</svg>"))
 }
 
-/// Groups of events that share a mark.
-fn groups<'a>(report: &'a Report, axis: &Axis) -> impl Iterator<Item = &'a [Event]> {
-    let close = CLOSE * (axis.to - axis.from);
+/// Groups of events that lie closer together than this part of the time axis.
+fn groups<'a>(report: &'a Report, axis: &Axis, close: f64) -> impl Iterator<Item = &'a [Event]> {
+    let close = close * (axis.to - axis.from);
     report.events.chunk_by(move |a, b| b.at - a.at < close)
 }
 
 /// A mark for each group of events, which can be pointed at and reached by keyboard.
 pub(crate) fn events(report: &Report, axis: &Axis) -> String {
     let mut marks = String::new();
-    for group in groups(report, axis) {
+    for group in groups(report, axis, MARK) {
         let words: Vec<String> = group.iter().map(|event| format!("{} {}", clock(event.at), told(event))).collect();
         let class = if group.iter().any(|event| event.warning) { "mark bad" } else { "mark" };
-        let x = axis.percent(group[0].at);
+        let (first, last) = (group[0].at, group[group.len() - 1].at);
+        let x = axis.percent(f64::midpoint(first, last));
         let number = if group.len() > 1 {
             format!("<text x=\"{x}\" y=\"15\" text-anchor=\"middle\">{}</text>", group.len())
         } else {
@@ -72,9 +76,8 @@ pub(crate) fn events(report: &Report, axis: &Axis) -> String {
         };
         let _ = write!(
             marks,
-            "<g class=\"{class}\" data-at=\"{}\" tabindex=\"0\" role=\"img\" aria-label=\"{}\">\
+            "<g class=\"{class}\" data-from=\"{first}\" data-to=\"{last}\" tabindex=\"0\" role=\"img\" aria-label=\"{}\">\
              <circle cx=\"{x}\" cy=\"11\" r=\"{}\"/>{number}</g>",
-            group[0].at,
             escape(&words.join("; ")),
             if group.len() > 1 { 8 } else { 5 }
         );
@@ -90,7 +93,7 @@ pub(crate) fn events(report: &Report, axis: &Axis) -> String {
 
 /// The lines that events draw through each panel.
 pub(crate) fn event_lines(report: &Report, axis: &Axis) -> String {
-    groups(report, axis)
+    groups(report, axis, LINE)
         .map(|group| {
             let class = if group.iter().any(|event| event.warning) { "event bad" } else { "event" };
             let x = axis.percent(group[0].at);

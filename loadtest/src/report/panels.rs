@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::chart::{Axis, Plot, Scale, steps};
+use super::chart::{Axis, Plot, Point, Scale, steps};
 use super::columns::{Column, columns, step};
 use super::figures::Report;
-use super::lanes;
 use super::text::{clock, escape, plural, rate, seconds};
+use super::{lanes, warnings};
 use crate::journal::Autoscaler;
 
 /// Pods that are told apart by colour; those with fewer answers are drawn as one.
@@ -33,6 +33,27 @@ impl<'a> Panels<'a> {
         self.report.start.as_ref()?.autoscaler.as_ref()
     }
 
+    /// A figure of all columns, with a gap where seconds are missing.
+    fn series(&self, figure: impl Fn(&Column) -> Option<f64>) -> Vec<Point> {
+        let mut points = Vec::new();
+        for column in &self.columns {
+            if points.last().is_some_and(|(middle, _)| column.middle - middle > 1.5 * self.step) {
+                points.push((column.at, None));
+            }
+            points.push((column.middle, figure(column)));
+        }
+        points
+    }
+
+    /// Marks what was not watched; tells whether there is any.
+    fn mark_unwatched(&self, plot: &mut Plot) -> bool {
+        let gaps = warnings::gaps(self.report);
+        for (from, until) in &gaps {
+            plot.stretch("unwatched", *from, *until);
+        }
+        !gaps.is_empty()
+    }
+
     /// All of them, as HTML.
     pub fn render(&self) -> String {
         let panels = [self.rate(), self.latency(), self.value(), self.replicas(), self.pods()];
@@ -50,9 +71,9 @@ impl<'a> Panels<'a> {
         }
         let highest = self.columns.iter().map(|column| column.offered.max(column.achieved)).fold(0.0, f64::max);
         let mut plot = Plot::new(&self.axis, Scale::up_to(highest), 130);
-        plot.area("achieved-area", self.columns.iter().map(|column| (column.middle, Some(column.achieved))));
-        plot.line("offered", self.columns.iter().map(|column| (column.middle, Some(column.offered))));
-        plot.line("achieved", self.columns.iter().map(|column| (column.middle, Some(column.achieved))));
+        plot.area("achieved-area", self.series(|column| Some(column.achieved)));
+        plot.line("achieved", self.series(|column| Some(column.achieved)));
+        plot.line("offered", self.series(|column| Some(column.offered)));
         let bad = self.columns.iter().map(|column| (column.at, (column.failed + column.dropped) / self.step));
         plot.bars("failed", self.step, bad);
         let label = format!(
@@ -77,8 +98,8 @@ impl<'a> Panels<'a> {
         let scale = Scale::around((lowest * 1e3).max(0.001), (highest * 1e3).max(0.002));
         let mut plot = Plot::new(&self.axis, scale, 130);
         let millis = |seconds: Option<f64>| seconds.map(|seconds| seconds * 1e3);
-        plot.line("p50", self.columns.iter().map(|column| (column.middle, millis(column.p50))));
-        plot.line("p99", self.columns.iter().map(|column| (column.middle, millis(column.p99))));
+        plot.line("p50", self.series(|column| millis(column.p50)));
+        plot.line("p99", self.series(|column| millis(column.p99)));
         for (percentile, bound) in self.report.start.iter().flat_map(|start| &start.expectations.latency) {
             plot.rule("aim", bound * 1e3, &format!("p{percentile} ≤ {}", seconds(*bound)));
         }
@@ -114,7 +135,8 @@ impl<'a> Panels<'a> {
         for pair in scaling.windows(2).filter(|pair| pair[0].value.is_none()) {
             plot.stretch("unknown", pair[0].at, pair[1].at);
         }
-        plot.line("predicted", steps(predicted, self.axis.to));
+        let unwatched = self.mark_unwatched(&mut plot);
+        plot.line("guess seen", steps(predicted, self.axis.to));
         plot.line("seen", steps(scaling.iter().map(|seen| (seen.at, seen.value)), self.axis.to));
         let label = format!(
             "Average of a pod over time: at most {}, beside a target of {}",
@@ -123,11 +145,12 @@ impl<'a> Panels<'a> {
         );
         let mut keys = vec![("seen", "seen"), ("aim", "target"), ("tolerance", "tolerance: nothing is done")];
         if !self.report.prediction.is_empty() {
-            keys.push(("predicted", "predicted"));
+            keys.push(("guess seen", "predicted"));
         }
         if scaling.iter().any(|seen| seen.value.is_none()) {
             keys.push(("unknown", "<unknown>"));
         }
+        keys.extend(unwatched.then_some(("unwatched", "not watched")));
         figure(id, title, &keys, &plot.render(&label, "", &self.events))
     }
 
@@ -141,9 +164,10 @@ impl<'a> Panels<'a> {
         let highest = predicted.iter().map(|seen| seen.wanted).fold(replicas.wanted.max(replicas.ready), u32::max);
         let mut plot = Plot::new(&self.axis, Scale::counting(highest), 130);
         let count = |count: u32| Some(f64::from(count));
-        plot.area("predicted-area", steps(predicted.iter().map(|seen| (seen.at, count(seen.ready))), self.axis.to));
+        let unwatched = self.mark_unwatched(&mut plot);
         plot.area("ready-area", steps(scaling.iter().map(|seen| (seen.at, count(seen.ready))), self.axis.to));
-        plot.line("predicted", steps(predicted.iter().map(|seen| (seen.at, count(seen.wanted))), self.axis.to));
+        plot.line("guess wanted", steps(predicted.iter().map(|seen| (seen.at, count(seen.wanted))), self.axis.to));
+        plot.line("guess ready", steps(predicted.iter().map(|seen| (seen.at, count(seen.ready))), self.axis.to));
         plot.line("wanted", steps(scaling.iter().map(|seen| (seen.at, count(seen.wanted))), self.axis.to));
         plot.line("ready", steps(scaling.iter().map(|seen| (seen.at, count(seen.ready))), self.axis.to));
         let reached = replicas.reached.iter().filter_map(|reached| Some((reached.replicas, reached.ready?)));
@@ -151,8 +175,9 @@ impl<'a> Panels<'a> {
         let label = format!("Replicas over time: {}", reached.join(", "));
         let mut keys = vec![("wanted", "wanted by the HPA"), ("ready", "ready")];
         if !self.report.prediction.is_empty() {
-            keys.extend([("predicted", "predicted: wanted"), ("predicted-area", "predicted: ready")]);
+            keys.extend([("guess wanted", "wanted, as predicted"), ("guess ready", "ready, as predicted")]);
         }
+        keys.extend(unwatched.then_some(("unwatched", "not watched")));
         figure(id, title, &keys, &plot.render(&label, "", &self.events))
     }
 

@@ -189,10 +189,12 @@ pub(crate) fn settings(report: &Report) -> String {
     let Some(start) = &report.start else {
         return "<p class=\"soft\">The journal does not tell.</p>".to_owned();
     };
-    let mut rows = load_settings(start);
-    rows.extend(start.autoscaler.iter().flat_map(autoscaler_settings));
-    let rows: String = rows.iter().map(|(name, value)| row(name, &escape(value), "")).collect();
-    format!("<table><tbody>{rows}</tbody></table>")
+    let table = |rows: Vec<(&str, String)>| {
+        let rows: String = rows.iter().map(|(name, value)| row(name, &escape(value), "")).collect();
+        format!("<table><tbody>{rows}</tbody></table>")
+    };
+    let autoscaler = start.autoscaler.as_ref().map(|autoscaler| table(autoscaler_settings(autoscaler)));
+    format!("<div class=\"pair\">{}{}</div>", table(load_settings(start)), autoscaler.unwrap_or_default())
 }
 
 fn load_settings(start: &Start) -> Vec<(&'static str, String)> {

@@ -88,7 +88,7 @@ fn scaling(profile: &Profile, at: f64, value_at: f64) -> Scaling {
     let (wanted, pods, ready) = replicas(at);
     Scaling {
         at,
-        value: Some((sum(profile, value_at) / f64::from(ready) * 1000.0).round() / 1000.0),
+        value: Some((sum(profile, value_at) / f64::from(replicas(value_at).2) * 1000.0).round() / 1000.0),
         counted: Some(profile.due_by(at - 0.5).floor()),
         prometheus: Some(sum(profile, at)),
         api: Some(sum(profile, at - 2.0)),
