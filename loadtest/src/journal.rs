@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::profile::{Spacing, Stage};
 
@@ -130,6 +131,7 @@ pub struct Second {
     /// Requests that were due with as many in flight as are allowed: never sent.
     pub dropped: u64,
     /// Answers that came in this second, by status.
+    #[serde(deserialize_with = "by_status")]
     pub statuses: BTreeMap<u16, u64>,
     /// Requests that got no answer, by cause.
     pub failures: BTreeMap<String, u64>,
@@ -142,6 +144,12 @@ pub struct Second {
     pub lateness: Vec<(u64, u64)>,
     /// Requests in flight at the second's end.
     pub in_flight: u64,
+}
+
+/// JSON's keys are text, and what reads a tagged entry no longer knows that numbers are wanted there.
+fn by_status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<u16, u64>, D::Error> {
+    let counts = BTreeMap::<String, u64>::deserialize(deserializer)?.into_iter();
+    counts.map(|(status, count)| Ok((status.parse().map_err(D::Error::custom)?, count))).collect()
 }
 
 /// The autoscaler and its pods at one moment.

@@ -1,9 +1,9 @@
 //! A journal folded into figures, a page and a verdict: a pure function of its entries.
 //!
-//! - [`timeline`]: from entries to [`figures`]. [`lag`]: where the time went. [`verdict`] and [`warnings`]: what the
-//!   figures prove, and where they are to be doubted.
-//! - [`json`]: for programs. [`html`]: for people; its drawings are [`panels`], made with [`chart`]. [`terminal`]: the
-//!   end of a run.
+//! - `timeline`: from entries to [`figures`]. `lag`: where the time went. [`verdict`] and [`warnings`]: what the figures
+//!   prove, and where they are to be doubted.
+//! - [`json`]: for programs. [`terminal`]: the end of a run. [`html`]: for people; its drawings are `panels` and `lanes`,
+//!   made with `chart` of `columns`, and its `tables`. `text`: how all of them write figures.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -11,15 +11,23 @@
     clippy::cast_sign_loss,
     reason = "figures are drawn and read by people: counts are far below 2^52, and no time is negative where it counts"
 )]
+#![allow(clippy::format_collect, reason = "a page is made once, of pieces that read best as what they become")]
 
 use std::io;
 use std::path::Path;
 
+mod chart;
+mod columns;
 pub mod figures;
+pub mod html;
 pub mod json;
 mod lag;
+mod lanes;
+mod panels;
+mod tables;
+pub mod terminal;
 pub(crate) mod text;
-mod timeline;
+pub(crate) mod timeline;
 pub mod verdict;
 pub mod warnings;
 
@@ -32,7 +40,8 @@ impl Report {
     /// Writes `report.json` and `report.html` into this folder, which is made where it is missing.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         std::fs::create_dir_all(folder)?;
-        json::write(folder, "report.json", &json::render(self))
+        json::write(folder, "report.json", &json::render(self))?;
+        json::write(folder, "report.html", &html::render(self))
     }
 }
 

@@ -24,14 +24,14 @@ pub(crate) fn seconds(seconds: f64) -> String {
     match micros.abs() {
         below if below < 0.5 => "0 s".to_owned(),
         below if below < 999.5 => format!("{micros:.0} µs"),
-        below if below < 9_995.0 => format!("{:.2} ms", micros / 1e3),
-        below if below < 99_950.0 => format!("{:.1} ms", micros / 1e3),
+        below if below < 9_995.0 => format!("{} ms", rounded(micros / 1e3, 2)),
+        below if below < 99_950.0 => format!("{} ms", rounded(micros / 1e3, 1)),
         below if below < 999_500.0 => format!("{:.0} ms", micros / 1e3),
         below if below < 9_995_000.0 => format!("{} s", rounded(seconds, 2)),
         below if below < 119_500_000.0 => format!("{} s", rounded(seconds, 1)),
         below if below < 7_199_500_000.0 => {
-            let whole = seconds.round();
-            format!("{:.0} min {:02.0} s", (whole / 60.0).trunc(), whole % 60.0)
+            let (minutes, rest) = ((seconds.round() / 60.0).trunc(), seconds.round() % 60.0);
+            if rest == 0.0 { format!("{minutes:.0} min") } else { format!("{minutes:.0} min {rest:.0} s") }
         }
         _ => format!("{:.1} h", seconds / 3600.0),
     }
@@ -73,6 +73,17 @@ pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
 
+/// As much of a line as this many columns hold. No character that we or Kubernetes print is wider than one.
+pub(crate) fn fit(line: &str, width: usize) -> String {
+    // What others say may hold what moves a cursor.
+    let line = line.chars().map(|character| if character.is_control() { ' ' } else { character });
+    let line: Vec<char> = line.collect();
+    if line.len() <= width {
+        return line.into_iter().collect();
+    }
+    line[..width.saturating_sub(1)].iter().chain(&['…']).take(width).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,8 +91,11 @@ mod tests {
     #[test]
     fn figures_read_well() {
         assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
-        let times = [0.0, 0.000_42, 0.001_234, 0.0567, 0.25, 1.5, 52.04, 340.0, 9000.0].map(seconds);
-        assert_eq!(times, ["0 s", "420 µs", "1.23 ms", "56.7 ms", "250 ms", "1.5 s", "52 s", "5 min 40 s", "2.5 h"]);
+        let times = [0.0, 0.000_42, 0.001_234, 0.0567, 0.25, 1.5, 52.04, 300.0, 345.0, 9000.0].map(seconds);
+        assert_eq!(
+            times,
+            ["0 s", "420 µs", "1.23 ms", "56.7 ms", "250 ms", "1.5 s", "52 s", "5 min", "5 min 45 s", "2.5 h"]
+        );
         assert_eq!([-5.0, 0.0, 61.0, 3725.0].map(clock), ["−0:05", "0:00", "1:01", "1:02:05"]);
         assert_eq!(date(1_700_000_000.0), "2023-11-14 22:13:20 UTC");
     }

@@ -6,11 +6,11 @@ use hdrhistogram::Histogram;
 
 use super::figures::{Load, Pod, Quantiles, Reached, Replicas, Report, ScaleIn, Shares, Totals};
 use super::{lag, verdict, warnings};
-use crate::journal::{Entry, Scaling, Second, Start};
+use crate::journal::{Entry, Event, Scaling, Second, Start};
 use crate::model::predict::Predicted;
 
-/// The most points of a series of shares: as many as can be told apart on a screen.
-const WHILES: f64 = 150.0;
+/// The most points of a series of shares. More would show chance, not shares.
+const WHILES: f64 = 80.0;
 
 impl Report {
     /// The report of these entries. They may lack an end, or a start, have gaps, and be in any order; seconds of several
@@ -29,7 +29,7 @@ impl Report {
         }
         let seconds: Vec<Second> = seconds.into_values().collect();
         scaling.sort_by(|a, b| a.at.total_cmp(&b.at));
-        events.sort_by(|a, b| a.at.total_cmp(&b.at));
+        events.sort_by(|a, b| a.at.total_cmp(&b.at).then_with(|| told(a).cmp(&told(b))));
         events.dedup();
 
         let pods = pods(&seconds);
@@ -56,6 +56,11 @@ impl Report {
         report.verdict = verdict::judge(&report, |quantile| at(&latency, quantile));
         report
     }
+}
+
+/// What is said of events of the same moment orders them.
+fn told(event: &Event) -> (&str, &str, &str) {
+    (&event.object, &event.reason, &event.message)
 }
 
 /// Adds what one generator did in a second to what others did.
@@ -171,13 +176,13 @@ fn pods(seconds: &[Second]) -> Vec<Pod> {
     pods
 }
 
-/// Answers by pod in whiles of at least five seconds: those of one second are too few to speak of shares.
+/// Answers by pod in whiles of at least ten seconds: those of one second are too few to speak of shares.
 fn shares(seconds: &[Second]) -> Vec<Shares> {
     let answered = || seconds.iter().filter(|second| !second.pods.is_empty());
     let (Some(first), Some(last)) = (answered().next(), answered().next_back()) else {
         return Vec::new();
     };
-    let length = ((last.at - first.at) / WHILES).ceil().max(5.0);
+    let length = ((last.at - first.at) / WHILES).ceil().max(10.0);
     let mut whiles: BTreeMap<i64, BTreeMap<String, u64>> = BTreeMap::new();
     for second in answered() {
         let answers = whiles.entry((second.at / length).floor() as i64).or_default();

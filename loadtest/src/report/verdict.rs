@@ -13,7 +13,7 @@ use crate::journal::{Expectations, Start};
 pub struct Verdict {
     /// All in all.
     pub outcome: Outcome,
-    /// It, in a sentence.
+    /// What decided it, in a sentence.
     pub sentence: String,
     /// One by one.
     pub checks: Vec<Check>,
@@ -241,25 +241,23 @@ fn latencies(latency: impl Fn(f64) -> Option<f64>, expectations: &Expectations) 
 }
 
 fn sentence(report: &Report, outcome: Outcome, checks: &[Check]) -> String {
-    let totals = &report.totals;
-    if totals.sent == 0 {
-        return "Undecided: no request was sent, so there is nothing to judge.".to_owned();
+    if report.totals.sent == 0 && outcome == Outcome::Undecided {
+        return "No request was sent, so there is nothing to judge.".to_owned();
     }
-    let faults: Vec<String> = checks.iter().filter(|check| check.held == Some(false)).map(fault).collect();
-    let open: Vec<String> =
-        checks.iter().filter(|check| check.expected.is_some() && check.held.is_none()).map(fault).collect();
-    match outcome {
-        Outcome::Failed => format!("Failed: {}.", faults.join("; ")),
-        Outcome::Undecided => format!("Undecided: {}.", open.join("; ")),
-        Outcome::Passed => format!("Passed: {}.", story(report)),
-    }
+    let open = |check: &&Check| check.expected.is_some() && check.held.is_none();
+    let told: Vec<String> = match outcome {
+        Outcome::Passed => return format!("{}.", story(report)),
+        Outcome::Failed => checks.iter().filter(|check| check.held == Some(false)).map(told).collect(),
+        Outcome::Undecided => checks.iter().filter(open).map(told).collect(),
+    };
+    let more = told.len().saturating_sub(2);
+    let more = if more == 0 { String::new() } else { format!("; and {more} more") };
+    format!("{}{more}.", told[..told.len().min(2)].join("; "))
 }
 
-fn fault(check: &Check) -> String {
+fn told(check: &Check) -> String {
     let expected = check.expected.as_deref().unwrap_or_default();
-    let mut name = check.name.chars();
-    let first = name.next().map(|first| first.to_lowercase().to_string()).unwrap_or_default();
-    format!("{first}{}: {}, expected {expected}", name.as_str(), check.observed)
+    format!("{}: {}, expected {expected}", check.name, check.observed)
 }
 
 /// What happened, where all is well.
@@ -281,5 +279,7 @@ fn story(report: &Report) -> String {
         failed => format!("{} of {} failed", count(failed), plural(totals.sent, "request")),
     };
     parts.push(failed);
-    parts.join(", ")
+    let story = parts.join(", ");
+    let mut rest = story.chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().to_string() + rest.as_str())
 }

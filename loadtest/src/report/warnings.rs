@@ -149,9 +149,15 @@ fn few_answers(report: &Report) -> Option<String> {
     Some(message)
 }
 
+/// When nothing was seen of the autoscaler: from and until.
+pub(crate) fn gaps(report: &Report) -> Vec<(f64, f64)> {
+    let pairs = report.scaling.windows(2).map(|pair| (pair[0].at, pair[1].at));
+    pairs.filter(|(from, until)| until - from > SILENCE).collect()
+}
+
 fn watch(report: &Report) -> Option<String> {
-    let gaps = report.scaling.windows(2).map(|pair| (pair[0].at, pair[1].at - pair[0].at));
-    let longest = gaps.filter(|(_, gap)| *gap > SILENCE).max_by(|a, b| a.1.total_cmp(&b.1));
+    let gaps = gaps(report).into_iter().map(|(from, until)| (from, until - from));
+    let longest = gaps.max_by(|a, b| a.1.total_cmp(&b.1));
     let broken = report.events.iter().filter(|event| event.object == "watch" && event.warning).count();
     if longest.is_none() && broken == 0 {
         return None;

@@ -1,0 +1,272 @@
+//! Drawings over time, as SVG that needs no script. Shapes are stretched with the page; text, which must not be, stands
+//! beside them at places given in per cent.
+
+use std::fmt::Write;
+
+use super::text::{clock, escape, rate};
+
+/// The width of the shapes' own coordinates; a page stretches it to its own.
+const WIDTH: f64 = 1000.0;
+
+/// The time that all drawings of a page share.
+pub(crate) struct Axis {
+    pub from: f64,
+    pub to: f64,
+}
+
+impl Axis {
+    fn part(&self, at: f64) -> f64 {
+        ((at - self.from) / (self.to - self.from)).clamp(0.0, 1.0)
+    }
+
+    /// A moment's place.
+    pub fn percent(&self, at: f64) -> String {
+        format!("{:.2}%", 100.0 * self.part(at))
+    }
+
+    /// Moments to be named: ten at most, at whole times.
+    pub fn ticks(&self) -> Vec<f64> {
+        const STEPS: [f64; 13] = [1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0];
+        let span = self.to - self.from;
+        let step = STEPS.into_iter().find(|step| span / step <= 10.0).unwrap_or(14_400.0);
+        let (first, last) = ((self.from / step).ceil() as i64, (self.to / step).floor() as i64);
+        (first..=last).map(|index| index as f64 * step).collect()
+    }
+
+    /// The marks and names of moments.
+    pub fn render(&self) -> String {
+        let ticks = self
+            .ticks()
+            .into_iter()
+            .map(|at| format!("<text x=\"{}\" y=\"16\" text-anchor=\"middle\">{}</text>", self.percent(at), clock(at)));
+        let ticks: String = ticks.collect();
+        format!("<svg class=\"plot axis\" height=\"24\" aria-hidden=\"true\">{ticks}</svg>")
+    }
+}
+
+/// What a drawing's height means.
+pub(crate) enum Scale {
+    /// From 0 up to a round number.
+    Linear { top: f64, step: f64 },
+    /// From one power of ten to another.
+    Log { bottom: i32, top: i32 },
+}
+
+impl Scale {
+    /// From 0 to a round number at least as high as this.
+    pub fn up_to(highest: f64) -> Self {
+        let highest = if highest > 0.0 { highest } else { 1.0 };
+        let magnitude = 10_f64.powf((highest / 4.0).log10().floor());
+        let steps = [1.0, 2.0, 2.5, 5.0, 10.0].map(|step| step * magnitude);
+        let step = steps.into_iter().find(|step| highest / step <= 4.0).unwrap_or(highest);
+        Self::Linear { top: (highest / step).ceil() * step, step }
+    }
+
+    /// From 0 to a count that leaves room above this one.
+    pub fn counting(highest: u32) -> Self {
+        let step = f64::from(highest.div_ceil(6).max(1));
+        Self::Linear { top: f64::from(highest) + 0.4 * step, step }
+    }
+
+    /// All powers of ten that lie around these.
+    pub fn around(lowest: f64, highest: f64) -> Self {
+        let bottom = lowest.log10().floor() as i32;
+        Self::Log { bottom, top: (highest.log10().ceil() as i32).max(bottom + 1) }
+    }
+
+    /// From 0 at the bottom to 1 at the top.
+    fn part(&self, value: f64) -> f64 {
+        match self {
+            Self::Linear { top, .. } => (value / top).clamp(0.0, 1.0),
+            Self::Log { bottom, top } => {
+                let lowest = 10_f64.powi(*bottom);
+                ((value.max(lowest).log10() - f64::from(*bottom)) / f64::from(top - bottom)).clamp(0.0, 1.0)
+            }
+        }
+    }
+
+    fn ticks(&self) -> Vec<f64> {
+        match self {
+            Self::Linear { top, step } => {
+                (0..=(top / step + 0.001) as u32).map(|index| f64::from(index) * step).collect()
+            }
+            Self::Log { bottom, top } => (*bottom..=*top).map(|power| 10_f64.powi(power)).collect(),
+        }
+    }
+}
+
+/// A point of a line; none is a gap in it.
+pub(crate) type Point = (f64, Option<f64>);
+
+/// One drawing.
+pub(crate) struct Plot<'a> {
+    axis: &'a Axis,
+    scale: Scale,
+    height: f64,
+    /// In the stretched coordinates.
+    shapes: String,
+    /// In those of the page.
+    rules: String,
+}
+
+impl<'a> Plot<'a> {
+    pub fn new(axis: &'a Axis, scale: Scale, height: u32) -> Self {
+        Self { axis, scale, height: f64::from(height), shapes: String::new(), rules: String::new() }
+    }
+
+    fn x(&self, at: f64) -> f64 {
+        WIDTH * self.axis.part(at)
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        self.height * (1.0 - self.scale.part(value))
+    }
+
+    /// Runs of points without a gap, in coordinates.
+    fn runs(&self, points: impl IntoIterator<Item = Point>) -> Vec<Vec<(f64, f64)>> {
+        let mut runs = vec![Vec::new()];
+        for (at, value) in points {
+            match (value, runs.last_mut()) {
+                (Some(value), Some(run)) => run.push((self.x(at), self.y(value))),
+                _ => runs.push(Vec::new()),
+            }
+        }
+        runs.retain(|run| !run.is_empty());
+        runs
+    }
+
+    fn shape(&mut self, class: &str, path: &str) {
+        if !path.is_empty() {
+            let _ = write!(self.shapes, "<path class=\"{class}\" d=\"{path}\"/>");
+        }
+    }
+
+    /// A line through the points.
+    pub fn line(&mut self, class: &str, points: impl IntoIterator<Item = Point>) {
+        let path: String = self.runs(points).iter().map(|run| polyline(run)).collect();
+        self.shape(class, &path);
+    }
+
+    /// The area below the points.
+    pub fn area(&mut self, class: &str, points: impl IntoIterator<Item = Point>) {
+        let mut path = String::new();
+        for run in self.runs(points) {
+            let (first, last) = (run[0].0, run[run.len() - 1].0);
+            let _ = write!(path, "{}L{last:.1} {}L{first:.1} {}Z", polyline(&run), self.height, self.height);
+        }
+        self.shape(class, &path);
+    }
+
+    /// The area between two values, from one moment to the next of each point.
+    pub fn between(&mut self, class: &str, points: impl IntoIterator<Item = (f64, f64, f64)>) {
+        let (mut there, mut back) = (Vec::new(), Vec::new());
+        for (at, low, high) in points {
+            there.push((self.x(at), self.y(high)));
+            back.push((self.x(at), self.y(low)));
+        }
+        back.reverse();
+        there.extend(back);
+        if !there.is_empty() {
+            self.shape(class, &format!("{}Z", polyline(&there)));
+        }
+    }
+
+    /// A bar from the bottom for each value that is not 0, as wide as this many seconds.
+    pub fn bars(&mut self, class: &str, seconds: f64, points: impl IntoIterator<Item = (f64, f64)>) {
+        let mut path = String::new();
+        for (at, value) in points.into_iter().filter(|(_, value)| *value > 0.0) {
+            let (left, right) = (self.x(at), self.x(at + seconds));
+            // One failure among thousands is seen as well.
+            let top = self.y(value).min(self.height - 3.0);
+            let _ = write!(path, "M{left:.1} {}V{top:.1}H{right:.1}V{}Z", self.height, self.height);
+        }
+        self.shape(class, &path);
+    }
+
+    /// A band over all the time.
+    pub fn band(&mut self, class: &str, low: f64, high: f64) {
+        let (top, bottom) = (self.y(high), self.y(low));
+        let height = bottom - top;
+        let _ = write!(
+            self.rules,
+            "<rect class=\"{class}\" x=\"0\" width=\"100%\" y=\"{top:.1}\" height=\"{height:.1}\"/>"
+        );
+    }
+
+    /// A stretch of time over the whole height.
+    pub fn stretch(&mut self, class: &str, from: f64, to: f64) {
+        let width = 100.0 * (self.axis.part(to) - self.axis.part(from));
+        let _ = write!(
+            self.rules,
+            "<rect class=\"{class}\" x=\"{}\" width=\"{width:.2}%\" y=\"0\" height=\"{}\"/>",
+            self.axis.percent(from),
+            self.height
+        );
+    }
+
+    /// A line across, named at its end.
+    pub fn rule(&mut self, class: &str, value: f64, name: &str) {
+        let y = self.y(value);
+        let _ = write!(
+            self.rules,
+            "<line class=\"{class}\" x1=\"0\" x2=\"100%\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
+             <text class=\"name {class}\" x=\"100%\" dx=\"8\" y=\"{:.1}\">{}</text>",
+            y + 4.0,
+            escape(name)
+        );
+    }
+
+    /// The whole, with lines through it at these moments; `label` says in words what is to be seen.
+    pub fn render(self, label: &str, unit: &str, events: &str) -> String {
+        let mut grid = String::new();
+        for tick in self.scale.ticks() {
+            let y = self.y(tick);
+            let class = if tick == 0.0 { "base" } else { "grid" };
+            let _ = write!(
+                grid,
+                "<line class=\"{class}\" x1=\"0\" x2=\"100%\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
+                 <text x=\"0\" dx=\"-8\" y=\"{:.1}\" text-anchor=\"end\">{}{unit}</text>",
+                y + 4.0,
+                rate(tick)
+            );
+        }
+        for at in self.axis.ticks() {
+            let x = self.axis.percent(at);
+            let _ = write!(grid, "<line class=\"grid\" x1=\"{x}\" x2=\"{x}\" y1=\"0\" y2=\"{}\"/>", self.height);
+        }
+        format!(
+            "<svg class=\"plot\" height=\"{height}\" role=\"img\" aria-label=\"{label}\"><g aria-hidden=\"true\">{grid}\
+             {rules}<svg class=\"shapes\" width=\"100%\" height=\"{height}\" viewBox=\"0 0 {WIDTH} {height}\" \
+             preserveAspectRatio=\"none\">{shapes}</svg>{events}</g></svg>",
+            height = self.height,
+            label = escape(label),
+            rules = self.rules,
+            shapes = self.shapes,
+        )
+    }
+}
+
+fn polyline(points: &[(f64, f64)]) -> String {
+    let mut path = String::new();
+    for (index, (x, y)) in points.iter().enumerate() {
+        let _ = write!(path, "{}{x:.1} {y:.1}", if index == 0 { 'M' } else { 'L' });
+    }
+    path
+}
+
+/// Points of a value that stays until the next one is seen, and then until `end`.
+pub(crate) fn steps(points: impl IntoIterator<Item = Point>, end: f64) -> Vec<Point> {
+    let mut stairs: Vec<Point> = Vec::new();
+    let mut before = None;
+    for (at, value) in points {
+        if before.is_some() {
+            stairs.push((at, before));
+        }
+        stairs.push((at, value));
+        before = value;
+    }
+    if before.is_some() {
+        stairs.push((end, before));
+    }
+    stairs
+}

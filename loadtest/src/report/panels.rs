@@ -1,0 +1,286 @@
+//! The page's drawings, one under another on the same time axis, and the figures that its crosshair tells.
+
+use serde_json::{Value, json};
+
+use super::chart::{Axis, Plot, Point, Scale, steps};
+use super::columns::{Column, columns, step};
+use super::figures::Report;
+use super::text::{clock, escape, plural, rate, seconds};
+use super::{lanes, warnings};
+use crate::journal::Autoscaler;
+
+/// Pods that are told apart by colour; those with fewer answers are drawn as one.
+pub(crate) const COLOURS: usize = 7;
+
+/// The drawings of a report.
+pub(crate) struct Panels<'a> {
+    report: &'a Report,
+    axis: Axis,
+    step: f64,
+    columns: Vec<Column>,
+    events: String,
+}
+
+impl<'a> Panels<'a> {
+    pub fn new(report: &'a Report) -> Self {
+        let axis = axis(report);
+        let step = step(axis.to - axis.from);
+        let events = lanes::event_lines(report, &axis);
+        Self { report, step, columns: columns(&report.seconds, step), events, axis }
+    }
+
+    fn autoscaler(&self) -> Option<&'a Autoscaler> {
+        self.report.start.as_ref()?.autoscaler.as_ref()
+    }
+
+    /// A figure of all columns, with a gap where seconds are missing.
+    fn series(&self, figure: impl Fn(&Column) -> Option<f64>) -> Vec<Point> {
+        let mut points = Vec::new();
+        for column in &self.columns {
+            if points.last().is_some_and(|(middle, _)| column.middle - middle > 1.5 * self.step) {
+                points.push((column.at, None));
+            }
+            points.push((column.middle, figure(column)));
+        }
+        points
+    }
+
+    /// Marks what was not watched; tells whether there is any.
+    fn mark_unwatched(&self, plot: &mut Plot) -> bool {
+        let gaps = warnings::gaps(self.report);
+        for (from, until) in &gaps {
+            plot.stretch("unwatched", *from, *until);
+        }
+        !gaps.is_empty()
+    }
+
+    /// All of them, as HTML.
+    pub fn render(&self) -> String {
+        let panels = [self.rate(), self.latency(), self.value(), self.replicas(), self.pods()];
+        [lanes::stages(self.report, &self.axis), lanes::events(self.report, &self.axis)]
+            .into_iter()
+            .chain(panels)
+            .chain([self.axis.render()])
+            .collect()
+    }
+
+    fn rate(&self) -> String {
+        let (title, id) = ("Requests per second", "rate");
+        if self.columns.is_empty() {
+            return absent(id, title, "the journal has no second of load");
+        }
+        let highest = self.columns.iter().map(|column| column.offered.max(column.achieved)).fold(0.0, f64::max);
+        let mut plot = Plot::new(&self.axis, Scale::up_to(highest), 130);
+        plot.area("achieved-area", self.series(|column| Some(column.achieved)));
+        plot.line("achieved", self.series(|column| Some(column.achieved)));
+        plot.line("offered", self.series(|column| Some(column.offered)));
+        let bad = self.columns.iter().map(|column| (column.at, (column.failed + column.dropped) / self.step));
+        plot.bars("failed", self.step, bad);
+        let label = format!(
+            "Requests per second over {}: at most {} offered, {} failed or dropped",
+            seconds(self.axis.to - self.axis.from),
+            rate(highest),
+            plural(self.report.totals.failed + self.report.totals.dropped, "request")
+        );
+        let keys = [("offered", "offered"), ("achieved", "answered well"), ("failed", "failed or dropped")];
+        figure(id, title, &keys, &plot.render(&label, "", &self.events))
+    }
+
+    fn latency(&self) -> String {
+        let (title, id) = ("Latency, in milliseconds from when a request was due", "latency");
+        let known: Vec<&Column> = self.columns.iter().filter(|column| column.p50.is_some()).collect();
+        let (Some(lowest), Some(highest)) = (
+            known.iter().filter_map(|column| column.p50).min_by(f64::total_cmp),
+            known.iter().filter_map(|column| column.p99).max_by(f64::total_cmp),
+        ) else {
+            return absent(id, title, "no request was answered");
+        };
+        let scale = Scale::around((lowest * 1e3).max(0.001), (highest * 1e3).max(0.002));
+        let mut plot = Plot::new(&self.axis, scale, 130);
+        let millis = |seconds: Option<f64>| seconds.map(|seconds| seconds * 1e3);
+        plot.line("p50", self.series(|column| millis(column.p50)));
+        plot.line("p99", self.series(|column| millis(column.p99)));
+        for (percentile, bound) in self.report.start.iter().flat_map(|start| &start.expectations.latency) {
+            plot.rule("aim", bound * 1e3, &format!("p{percentile} ≤ {}", seconds(*bound)));
+        }
+        let label = format!(
+            "Latency over time, logarithmic: half of the answers of a moment within {} at best, the slowest p99 of a \
+             second {}",
+            seconds(lowest),
+            seconds(highest)
+        );
+        let p99 = if self.step > 1.0 {
+            format!("p99 (worst second of each {})", seconds(self.step))
+        } else {
+            "p99 of each second".to_owned()
+        };
+        figure(id, title, &[("p50", "p50"), ("p99", &p99)], &plot.render(&label, "", &self.events))
+    }
+
+    fn value(&self) -> String {
+        let (title, id) = ("The metric’s value, as the HPA reads it", "value");
+        let Some(autoscaler) = self.autoscaler().filter(|_| !self.report.scaling.is_empty()) else {
+            return absent(id, title, "no autoscaler was watched");
+        };
+        let scaling = &self.report.scaling;
+        let target = autoscaler.target;
+        let predicted = self.report.prediction.iter().map(|seen| (seen.at, seen.value));
+        let predicted: Vec<_> = predicted.take_while(|(at, _)| *at <= self.axis.to).collect();
+        let highest = scaling.iter().filter_map(|seen| seen.value).chain(predicted.iter().filter_map(|at| at.1));
+        let highest = highest.fold(target * 1.5, f64::max);
+        let mut plot = Plot::new(&self.axis, Scale::up_to(highest), 130);
+        let (down, up) = (autoscaler.behavior.down.tolerance, autoscaler.behavior.up.tolerance);
+        plot.band("tolerance", target * (1.0 - down), target * (1.0 + up));
+        plot.rule("aim", target, &format!("target {}", rate(target)));
+        for pair in scaling.windows(2).filter(|pair| pair[0].value.is_none()) {
+            plot.stretch("unknown", pair[0].at, pair[1].at);
+        }
+        let unwatched = self.mark_unwatched(&mut plot);
+        plot.line("guess seen", steps(predicted, self.axis.to));
+        plot.line("seen", steps(scaling.iter().map(|seen| (seen.at, seen.value)), self.axis.to));
+        let label = format!(
+            "Average of a pod over time: at most {}, beside a target of {}",
+            scaling.iter().filter_map(|seen| seen.value).max_by(f64::total_cmp).map_or("unknown".to_owned(), rate),
+            rate(target)
+        );
+        let mut keys = vec![("seen", "seen"), ("aim", "target"), ("tolerance", "tolerance: nothing is done")];
+        if !self.report.prediction.is_empty() {
+            keys.push(("guess seen", "predicted"));
+        }
+        if scaling.iter().any(|seen| seen.value.is_none()) {
+            keys.push(("unknown", "<unknown>"));
+        }
+        keys.extend(unwatched.then_some(("unwatched", "not watched")));
+        figure(id, title, &keys, &plot.render(&label, "", &self.events))
+    }
+
+    fn replicas(&self) -> String {
+        let (title, id) = ("Replicas", "replicas");
+        let Some(replicas) = &self.report.replicas else {
+            return absent(id, title, "no autoscaler was watched");
+        };
+        let scaling = &self.report.scaling;
+        let predicted: Vec<_> = self.report.prediction.iter().take_while(|seen| seen.at <= self.axis.to).collect();
+        let highest = predicted.iter().map(|seen| seen.wanted).fold(replicas.wanted.max(replicas.ready), u32::max);
+        let mut plot = Plot::new(&self.axis, Scale::counting(highest), 130);
+        let count = |count: u32| Some(f64::from(count));
+        let unwatched = self.mark_unwatched(&mut plot);
+        plot.area("ready-area", steps(scaling.iter().map(|seen| (seen.at, count(seen.ready))), self.axis.to));
+        plot.line("guess wanted", steps(predicted.iter().map(|seen| (seen.at, count(seen.wanted))), self.axis.to));
+        plot.line("guess ready", steps(predicted.iter().map(|seen| (seen.at, count(seen.ready))), self.axis.to));
+        plot.line("wanted", steps(scaling.iter().map(|seen| (seen.at, count(seen.wanted))), self.axis.to));
+        plot.line("ready", steps(scaling.iter().map(|seen| (seen.at, count(seen.ready))), self.axis.to));
+        let reached = replicas.reached.iter().filter_map(|reached| Some((reached.replicas, reached.ready?)));
+        let reached: Vec<String> = reached.map(|(count, at)| format!("{count} ready from {}", clock(at))).collect();
+        let label = format!("Replicas over time: {}", reached.join(", "));
+        let mut keys = vec![("wanted", "wanted by the HPA"), ("ready", "ready")];
+        if !self.report.prediction.is_empty() {
+            keys.extend([("guess wanted", "wanted, as predicted"), ("guess ready", "ready, as predicted")]);
+        }
+        keys.extend(unwatched.then_some(("unwatched", "not watched")));
+        figure(id, title, &keys, &plot.render(&label, "", &self.events))
+    }
+
+    fn pods(&self) -> String {
+        let (title, id) = ("Each pod’s share of the answers", "pods");
+        if self.report.shares.is_empty() {
+            return absent(id, title, "no answer named its pod");
+        }
+        let mut plot = Plot::new(&self.axis, Scale::Linear { top: 100.0, step: 50.0 }, 110);
+        // Where a while without answers lies between, the areas end and begin again.
+        for run in self.report.shares.chunk_by(|a, b| b.at - a.at < a.seconds * 1.5) {
+            for pod in 0..self.report.pods.len().min(COLOURS + 1) {
+                let points = run.iter().flat_map(|shares| {
+                    let (low, high) = self.stacked(&shares.answers, pod);
+                    [(shares.at, low, high), (shares.at + shares.seconds, low, high)]
+                });
+                plot.between(&format!("pod pod{pod}"), points);
+            }
+        }
+        let parts = self.report.pods.iter().take(COLOURS);
+        let parts: Vec<String> = parts.map(|pod| format!("{} {:.0} %", pod.name, 100.0 * pod.share)).collect();
+        let label = format!("Each pod’s share of the answers over time; in all: {}", parts.join(", "));
+        let names: Vec<(String, String)> = self
+            .report
+            .pods
+            .iter()
+            .take(COLOURS)
+            .enumerate()
+            .map(|(index, pod)| (format!("pod{index}"), short(&pod.name).to_owned()))
+            .collect();
+        let mut keys: Vec<(&str, &str)> = names.iter().map(|(class, name)| (class.as_str(), name.as_str())).collect();
+        if self.report.pods.len() > COLOURS {
+            keys.push(("pod7", "all others"));
+        }
+        figure(id, title, &keys, &plot.render(&label, " %", &self.events))
+    }
+
+    /// Between which shares, in per cent, a pod's area lies; the last one is that of all others.
+    fn stacked(&self, answers: &std::collections::BTreeMap<String, u64>, index: usize) -> (f64, f64) {
+        let all: u64 = answers.values().sum();
+        let first = self.report.pods.iter().take(index);
+        let below: u64 = first.filter_map(|pod| answers.get(&pod.name)).sum();
+        let own = answers.get(&self.report.pods[index].name).copied().unwrap_or_default();
+        let top = if index == COLOURS { all } else { below + own };
+        let share = |count: u64| 100.0 * count as f64 / all.max(1) as f64;
+        (share(below), share(top))
+    }
+
+    /// What the crosshair tells, for the page's script.
+    pub fn data(&self) -> Value {
+        let report = self.report;
+        let column = |figure: fn(&Column) -> Option<f64>| self.columns.iter().map(figure).collect::<Vec<_>>();
+        let pods: Vec<&str> = report.pods.iter().take(COLOURS).map(|pod| short(&pod.name)).collect();
+        let shares = report.shares.iter().map(|shares| {
+            let all = shares.answers.values().sum::<u64>() as f64;
+            let part =
+                |name: &String| shares.answers.get(name).map(|count| (1000.0 * *count as f64 / all).round() / 10.0);
+            json!([shares.at, report.pods.iter().take(COLOURS).map(|pod| part(&pod.name)).collect::<Vec<_>>()])
+        });
+        json!({
+            "from": self.axis.from, "to": self.axis.to, "step": self.step,
+            "target": self.autoscaler().map(|autoscaler| autoscaler.target),
+            "load": {
+                "at": column(|column| Some(column.at)), "offered": column(|column| Some(column.offered)),
+                "achieved": column(|column| Some(column.achieved)),
+                "bad": column(|column| Some(column.failed + column.dropped)),
+                "p50": column(|column| column.p50), "p99": column(|column| column.p99),
+            },
+            "scaling": report.scaling.iter().map(|seen| json!([seen.at, seen.value, seen.wanted, seen.ready]))
+                .collect::<Vec<_>>(),
+            "prediction": report.prediction.iter().map(|seen| json!([seen.at, seen.value, seen.wanted, seen.ready]))
+                .collect::<Vec<_>>(),
+            "pods": pods, "shares": shares.collect::<Vec<_>>(), "shareSeconds": report.shares.first().map(|s| s.seconds),
+            "events": report.events.iter().map(|event| json!([event.at, lanes::told(event), event.warning]))
+                .collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// The part of a pod's name in which the pods of one deployment differ.
+pub(crate) fn short(name: &str) -> &str {
+    name.rsplit('-').next().filter(|last| !last.is_empty()).unwrap_or(name)
+}
+
+/// From the first thing seen to the last.
+fn axis(report: &Report) -> Axis {
+    let scaling = report.scaling.iter().map(|seen| seen.at);
+    let events = report.events.iter().map(|event| event.at);
+    let ends = report.seconds.iter().map(|second| second.at + 1.0).chain(report.end.iter().map(|end| end.at));
+    let from = scaling.clone().fold(0.0, f64::min);
+    let to = scaling.chain(events).chain(ends).fold(from + 1.0, f64::max);
+    Axis { from, to }
+}
+
+fn figure(id: &str, title: &str, keys: &[(&str, &str)], plot: &str) -> String {
+    let keys: String =
+        keys.iter().map(|(class, name)| format!("<li><i class=\"key {class}\"></i>{}</li>", escape(name))).collect();
+    format!(
+        "<figure id=\"panel-{id}\" class=\"panel\"><figcaption><h3>{title}</h3><ul class=\"keys\">{keys}</ul>\
+         </figcaption>{plot}</figure>\n"
+    )
+}
+
+fn absent(id: &str, title: &str, why: &str) -> String {
+    format!("<p id=\"absent-{id}\" class=\"absent\"><b>{title}</b>: not drawn, for {why}.</p>\n")
+}

@@ -1,0 +1,90 @@
+//! A headless Chromium behind its driver, both with a profile and a port of their own.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use fantoccini::wd::Capabilities;
+use fantoccini::{Client, ClientBuilder};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+pub struct Browser {
+    pub page: Client,
+    driver: String,
+    _driver: Child,
+    _profile: tempfile::TempDir,
+}
+
+impl Browser {
+    /// Opens a file in a window of this size, light or dark.
+    pub async fn open(file: &Path, (width, height): (u32, u32), dark: bool) -> Self {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("chromedriver starts: on Debian, apt-get install chromium-driver; ./tests/run does it");
+        let mut log = BufReader::new(driver.stdout.take().expect("its output is piped")).lines();
+        let port = loop {
+            let line = log.next_line().await.expect("text").expect("chromedriver says on which port it listens");
+            if let Some(port) = line.strip_prefix("ChromeDriver was started successfully on port ") {
+                break port.trim_end_matches('.').to_owned();
+            }
+        };
+        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+
+        let profile = tempfile::tempdir().expect("a folder");
+        // Chromium's own sandbox needs privileges that containers and root do not have; the page is our own. The
+        // other flags keep the browser from calling home.
+        let flags = [
+            "--headless".to_owned(),
+            "--no-sandbox".to_owned(),
+            "--disable-gpu".to_owned(),
+            "--disable-dev-shm-usage".to_owned(),
+            "--no-first-run".to_owned(),
+            "--disable-background-networking".to_owned(),
+            "--disable-component-update".to_owned(),
+            "--disable-sync".to_owned(),
+            format!("--blink-settings=preferredColorScheme={}", u8::from(!dark)),
+            format!("--window-size={width},{height}"),
+            format!("--user-data-dir={}", profile.path().display()),
+        ];
+        let mut capabilities = Capabilities::new();
+        capabilities.insert("goog:chromeOptions".to_owned(), json!({"args": flags}));
+        capabilities.insert("goog:loggingPrefs".to_owned(), json!({"browser": "ALL", "performance": "ALL"}));
+        let address = format!("http://127.0.0.1:{port}");
+        let page = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&address)
+            .await
+            .expect("Chromium starts: on Debian, apt-get install chromium; ./tests/run does it");
+        page.goto(&format!("file://{}", file.display())).await.expect("the page loads");
+        Self { page, driver: address, _driver: driver, _profile: profile }
+    }
+
+    pub async fn script(&self, script: &str) -> Value {
+        self.page.execute(script, vec![]).await.expect("the script runs")
+    }
+
+    /// What chromedriver logged: `browser` for the console, `performance` for, among others, the network.
+    pub async fn log(&self, kind: &str) -> Vec<Value> {
+        let session = self.page.session_id().await.expect("a session").expect("a session");
+        let url = format!("{}/session/{session}/se/log", self.driver);
+        let body = json!({"type": kind}).to_string();
+        let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
+        let request = http::Request::post(url)
+            .header("content-type", "application/json")
+            .body(http_body_util::Full::new(bytes::Bytes::from(body)))
+            .expect("a request");
+        let answer = client.request(request).await.expect("chromedriver answers");
+        let body = http_body_util::BodyExt::collect(answer.into_body()).await.expect("an answer").to_bytes();
+        let answer: Value = serde_json::from_slice(&body).expect("JSON");
+        answer["value"].as_array().unwrap_or_else(|| panic!("{answer}")).clone()
+    }
+
+    pub async fn close(self) {
+        self.page.close().await.expect("the browser ends");
+    }
+}
