@@ -1,5 +1,6 @@
 //! What each command does, as a story.
 
+use std::fmt::Write as _;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -127,8 +128,9 @@ fn table(profile: &Profile, autoscaler: &Autoscaler, predicted: &[Predicted]) ->
         }
         let value = look.value.map_or_else(|| "<unknown>".to_owned(), |value| format!("{value:.3}"));
         let target = format!("{value}/{}", autoscaler.target);
-        text +=
-            &format!("{:>6.0} s  {:>5.1} rps  {target:>12}  {:>6}  {:>5}\n", look.at, now.2, look.wanted, look.ready);
+        let row = (look.at, now.2, look.wanted, look.ready);
+        // A String takes any write.
+        let _ = writeln!(text, "{:>6.0} s  {:>5.1} rps  {target:>12}  {:>6}  {:>5}", row.0, row.1, row.2, row.3);
     }
     text
 }

@@ -12,7 +12,7 @@ use crate::profile::{Spacing, Stage};
 
 /// One line of a journal.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(tag = "entry", rename_all = "camelCase")]
 pub enum Entry {
     /// What was asked for: the first line.
     Start(Box<Start>),

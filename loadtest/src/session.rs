@@ -16,8 +16,8 @@ use crate::model::derive::hpa_profile;
 use crate::model::predict::{self, Predicted};
 use crate::profile::Profile;
 use crate::recorder::Recorder;
-use crate::show::{Show, columns};
 use crate::report::{Report, terminal};
+use crate::show::{Show, columns};
 
 /// From the command to the first request: enough for the view to be there, and for connections to be opened in time.
 pub const LEAD: Duration = Duration::from_millis(200);

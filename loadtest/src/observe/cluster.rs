@@ -94,10 +94,10 @@ impl Cluster {
             Ok(Some(hpa)) => Ok(hpa),
             Ok(None) => {
                 let there = hpas.list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default();
-                let names: Vec<_> = there.iter().map(ResourceExt::name_any).collect();
-                let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+                let there: Vec<_> = there.iter().map(ResourceExt::name_any).collect();
+                let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
                 Err(Fault::Use(format!(
-                    "no HPA {name} in namespace {namespace} (there: {names}); kubectl get hpa -A lists all"
+                    "no HPA {name} in namespace {namespace} (there: {there}); kubectl get hpa -A lists all"
                 )))
             }
             Err(error) => Err(Fault::World(format!("the HPA {namespace}/{name} cannot be read: {}", one_line(&error)))),

@@ -79,10 +79,10 @@ impl Adapter {
             selector.is_some_and(|all| !all.is_empty() && all.iter().all(|(name, value)| labels[name] == *value))
         };
         let pod = &deployments["items"].as_array()?.iter().find(selected)?["spec"]["template"]["spec"];
-        let volumes = pod["volumes"].as_array()?.iter();
-        let config = volumes.filter_map(|volume| volume["configMap"]["name"].as_str()).next()?;
-        let arguments = pod["containers"][0]["args"].as_array()?.iter().filter_map(Value::as_str);
-        let url = arguments.filter_map(|argument| argument.strip_prefix("--prometheus-url=")).next();
+        let mut volumes = pod["volumes"].as_array()?.iter();
+        let config = volumes.find_map(|volume| volume["configMap"]["name"].as_str())?;
+        let mut arguments = pod["containers"][0]["args"].as_array()?.iter().filter_map(Value::as_str);
+        let url = arguments.find_map(|argument| argument.strip_prefix("--prometheus-url="));
         Some(Self { namespace: namespace.to_owned(), config: config.to_owned(), url: url.map(str::to_owned) })
     }
 }

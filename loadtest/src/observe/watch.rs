@@ -1,6 +1,6 @@
 //! Watches the HPA, its pods and the namespace's events, and tells what changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -41,7 +41,7 @@ pub async fn watch(cluster: Cluster, watched: Watched, chain: Chain, clock: Cloc
         pods: BTreeMap::new(),
         readings: Readings::default(),
         told: None,
-        broken: BTreeMap::new(),
+        broken: BTreeSet::new(),
     };
     let mut beats = tokio::time::interval(Duration::from_secs(1));
     while !view.entries.is_closed() {
@@ -79,7 +79,7 @@ struct View {
     readings: Readings,
     told: Option<Scaling>,
     /// Watches that are interrupted, by what they watch.
-    broken: BTreeMap<&'static str, ()>,
+    broken: BTreeSet<&'static str>,
 }
 
 impl View {
@@ -143,13 +143,13 @@ impl View {
     fn whole<K>(&mut self, what: &'static str, change: watcher::Result<Change<K>>) -> Option<Change<K>> {
         match change {
             Ok(change) => {
-                if self.broken.remove(what).is_some() {
+                if self.broken.remove(what) {
                     self.happened("watch".to_owned(), "Resumed", &format!("{what} are seen again"), false);
                 }
                 Some(change)
             }
             Err(error) => {
-                if self.broken.insert(what, ()).is_none() {
+                if self.broken.insert(what) {
                     self.happened("watch".to_owned(), "Interrupted", &format!("{what}: {}", one_line(&error)), true);
                 }
                 None

@@ -1,4 +1,4 @@
-//! The Deployment, its ReplicaSet and the kubelet: as many pods as are wanted, ready after their time, gone after theirs.
+//! The Deployment and the kubelet: as many pods as are wanted, ready after their time, gone after theirs.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -85,7 +85,8 @@ impl Pods {
         });
     }
 
-    /// Takes away those whose process has ended by itself: their names. The ReplicaSet replaces them.
+    /// Takes away those whose process has ended by itself: their names. The next [`Pods::scale`] replaces
+    /// them.
     pub fn bury(&mut self) -> Vec<String> {
         let mut dead = Vec::new();
         self.there.retain_mut(|pod| {
