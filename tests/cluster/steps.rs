@@ -80,7 +80,8 @@ impl Run {
     /// Watches the first pod's way to the HPA.
     pub async fn the_metric_comes(&self, observer: &Observer) -> FirstValue {
         let ready = observer.until("a pod is ready", Duration::from_mins(2), |sample| !sample.ready.is_empty()).await;
-        let up = format!("sum(up{{namespace=\"{NAMESPACE}\",service=\"shopfront-svc\"}})");
+        // This pod: a Prometheus whose configuration drops a target shows the last `up` of former pods for five minutes.
+        let up = format!("up{{namespace=\"{NAMESPACE}\",service=\"shopfront-svc\",pod=\"{}\"}}", ready.ready[0]);
         let prometheus = self.prometheus().await;
         patiently("both Prometheus replicas scrape the pod", Duration::from_mins(4), async || {
             let replicas = prometheus.ask(&up).await;
@@ -174,7 +175,7 @@ impl Run {
             counts.iter().all(|count| *count >= 3.0).then_some(counts)
         })
         .await;
-        let rate = format!("sum(rate(http_requests_total{{namespace=\"{NAMESPACE}\"}}[2m]))");
+        let rate = format!("sum(rate(http_requests_total{{namespace=\"{NAMESPACE}\",pod=\"{pod}\"}}[2m]))");
         let prometheus = self.prometheus().await;
         let rates = patiently("each Prometheus replica has a rate", Duration::from_mins(1), async || {
             prometheus.ask(&rate).await.into_iter().collect::<Option<Vec<_>>>()
