@@ -26,6 +26,8 @@ mod settings;
 mod steps;
 #[path = "cluster/transcript.rs"]
 mod transcript;
+#[path = "cluster/verdict.rs"]
+mod verdict;
 #[path = "cluster/workload.rs"]
 mod workload;
 

@@ -143,7 +143,7 @@ impl Plan<'_> {
 
 /// Makes the report, shows its summary, and says by the exit code what came of it.
 pub fn report(entries: &[Entry], output: &Output) -> Result<ExitCode, Fault> {
-    let report = Report::from_entries(entries, predicted(entries));
+    let report = judged(entries);
     let summary = terminal::summary(&report, columns());
     // In a journal's stream nothing else has a place.
     let shown = if output.json {
@@ -159,6 +159,11 @@ pub fn report(entries: &[Entry], output: &Output) -> Result<ExitCode, Fault> {
         eprintln!("{}", folder.join("report.html").display());
     }
     Ok(ExitCode::from(report.verdict.outcome.exit_code()))
+}
+
+/// The report of a journal, with what the model makes of the same load.
+pub fn judged(entries: &[Entry]) -> Report {
+    Report::from_entries(entries, predicted(entries))
 }
 
 /// What the model makes of the same load, from the replicas that there were at its start.

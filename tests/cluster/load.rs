@@ -2,40 +2,71 @@
 
 use std::time::{Duration, Instant};
 
+use loadtest::journal::{End, Entry, Second};
+use tokio::sync::watch;
+
 use crate::observer::{NAMESPACE, Observer};
 use crate::workload::{Workload, patiently};
 
 /// No pod is silent for longer.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// A load under way. Its Job's log is a journal.
+pub struct Load {
+    pub start: Instant,
+    seconds: u32,
+    entries: watch::Receiver<Vec<Entry>>,
+}
+
+impl Load {
+    async fn tells(&self, what: &str, bound: Duration, holds: impl Fn(&Entry) -> bool) {
+        let mut entries = self.entries.clone();
+        let told = tokio::time::timeout(bound, entries.wait_for(|entries| entries.iter().any(&holds))).await;
+        assert!(matches!(told, Ok(Ok(_))), "the load's log never told that {what}");
+    }
+
+    /// Waits until the load is over; the Job goes on to watch.
+    pub async fn is_over(&self) {
+        let last = f64::from(self.seconds);
+        let over = |entry: &Entry| matches!(entry, Entry::Second(Second { at, .. }) if *at >= last);
+        self.tells("the load is over", Duration::from_secs(self.seconds.into()) + PATIENCE, over).await;
+    }
+
+    /// Waits for the Job's end: its journal.
+    pub async fn journal(self, bound: Duration) -> Vec<Entry> {
+        self.tells("it ended", bound, |entry| matches!(entry, Entry::End(End { interrupted: false, .. }))).await;
+        self.entries.borrow().clone()
+    }
+}
+
 impl Workload {
-    /// Starts the load of `k8s/loadtest.yml`, with pauses that make ten requests a second of it; how long it lasts is
-    /// given. Returns once its first request has been counted.
-    pub async fn start_load(&self, seconds: u32, observer: &Observer) -> Instant {
+    /// Starts the load of `k8s/loadtest.yml`, for so many seconds, and then silence. Returns once its first request has
+    /// been counted.
+    pub async fn start_load(&self, seconds: u32, silence: u32, observer: &Observer) -> Load {
         let before = self.sum_counted(&observer.now().ready).await;
-        let source = format!("sed 's/+ 300/+ {seconds}/; s/sleep 0.05/sleep 0.09/' k8s/loadtest.yml");
-        let job =
-            self.read("loadtest.yml").replace("+ 300", &format!("+ {seconds}")).replace("sleep 0.05", "sleep 0.09");
+        let (stage, stages) = ("--stage=10rps:5m", format!("--stage=10rps:{seconds}s, --stage=0rps:{silence}s"));
+        // The list's item becomes two.
+        let stages = stages.replace(", ", "\n            - ");
+        let deadline = format!("activeDeadlineSeconds: {}", seconds + silence + 120);
+        let job = self.read("loadtest.yml").replace(stage, &stages).replace("activeDeadlineSeconds: 420", &deadline);
+        let source = format!("k8s/loadtest.yml for {seconds} s, and {silence} s of silence");
         self.kubectl.run_with(&source, "replace --force -f -", &job).await;
         patiently("the load begins", PATIENCE, async || {
             let now: f64 = self.counted(&observer.now().ready).await?.iter().sum();
             (now > before).then_some(())
         })
         .await;
-        Instant::now()
-    }
-
-    /// Waits for the load's end, and for its own word that nothing was lost.
-    pub async fn finish_load(&self) {
-        let job = format!("/apis/batch/v1/namespaces/{NAMESPACE}/jobs/shopfront-loadtest");
-        let outcome = patiently("the load ends", Duration::from_mins(6), async || {
-            let job = self.api.json(&job).await?;
-            let conditions = job["status"]["conditions"].as_array()?;
-            conditions.iter().find(|one| one["type"] == "Complete" || one["type"] == "Failed").cloned()
-        })
-        .await;
-        self.kubectl.run(&format!("-n {NAMESPACE} logs job/shopfront-loadtest --tail 20")).await;
-        assert_eq!(outcome["type"], "Complete", "{outcome}");
+        let start = Instant::now();
+        let mut log = self.kubectl.follow(&format!("-n {NAMESPACE} logs -f job/shopfront-loadtest"));
+        let (told, entries) = watch::channel(Vec::new());
+        tokio::spawn(async move {
+            while let Some(line) = log.next().await {
+                // Its last lines are for people.
+                let Ok(entry) = serde_json::from_str(&line) else { continue };
+                told.send_modify(|entries| entries.push(entry));
+            }
+        });
+        Load { start, seconds, entries }
     }
 
     /// A pod's own `/metrics`, through the API server.

@@ -1,7 +1,8 @@
 //! Ten requests a second, and the way to three pods beside the floor that arithmetic gives.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::load::Load;
 use crate::observer::{HPA_PERIOD, NAMESPACE, Observer, Sample};
 use crate::settings::Scaler;
 use crate::steps::{Run, SCRAPE, SLACK};
@@ -18,17 +19,17 @@ const READINESS: Duration = Duration::from_secs(2);
 const MINUTE: Duration = Duration::from_mins(1);
 const PROMISED: Duration = Duration::from_secs(45);
 
-/// The way to three ready pods.
+/// The way to three ready pods, and the load that goes on.
 pub struct Ramp {
-    pub start: Instant,
+    pub load: Load,
     took: Duration,
 }
 
 impl Run {
     pub async fn three_pods_come(&self, observer: &Observer) -> Ramp {
         self.transcript.step("4. ten requests a second, and three pods");
-        // Until the rolling restart is over.
-        self.ramp(observer, self.window(), 150).await
+        // Until the rolling restart is over, and then until one pod is left.
+        self.ramp(observer, self.window(), 150, self.silence()).await
     }
 
     /// The same once more: the adapter by its documented change, KEDA as it is.
@@ -40,11 +41,11 @@ impl Run {
             self.workload.shorten_the_window().await;
         }
         observer.until("the HPA reads 0 again", self.window() + Duration::from_mins(2), reads_zero).await;
-        let first = self.ramp(observer, MINUTE, 340).await;
+        let first = self.ramp(observer, MINUTE, 340, 1).await;
         if first.took > PROMISED {
             self.transcript.say("once more");
             self.back_to_one_pod(observer).await;
-            let second = self.ramp(observer, MINUTE, 340).await;
+            let second = self.ramp(observer, MINUTE, 340, 1).await;
             assert!(second.took <= PROMISED, "with a window of a minute, three pods are ready in {PROMISED:?}");
         }
     }
@@ -58,9 +59,10 @@ impl Run {
     }
 
     /// The load, the steps to three ready pods, and what each of them serves.
-    pub async fn ramp(&self, observer: &Observer, window: Duration, seconds: u32) -> Ramp {
+    pub async fn ramp(&self, observer: &Observer, window: Duration, seconds: u32, silence: u32) -> Ramp {
         let before = self.workload.sum_counted(&observer.now().pods).await;
-        let start = self.workload.start_load(seconds, observer).await;
+        let load = self.workload.start_load(seconds, silence, observer).await;
+        let start = load.start;
         let bound = 2 * window + Duration::from_mins(1);
         let mut steps = Vec::new();
         for pods in [2_u8, 3] {
@@ -98,7 +100,7 @@ impl Run {
         };
         self.transcript.say(format_args!("three ready pods after {:.1} s{promise}", took.as_secs_f64()));
         self.shares(&all.ready).await;
-        Ramp { start, took }
+        Ramp { load, took }
     }
 
     async fn shares(&self, pods: &[String]) {

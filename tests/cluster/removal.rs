@@ -11,6 +11,7 @@ impl Workload {
     fn own_objects(&self) -> Vec<String> {
         let mut own =
             vec![format!("namespace {NAMESPACE}"), "-n monitoring servicemonitor shopfront-monitor".to_owned()];
+        own.push("-n monitoring role shopfront-loadtest".to_owned());
         own.push(match self.scaler {
             Scaler::Adapter => "apiservice v1beta1.custom.metrics.k8s.io".to_owned(),
             Scaler::Keda => "-n monitoring networkpolicy prometheus-k8s-keda".to_owned(),
@@ -33,12 +34,14 @@ impl Workload {
     pub async fn remove(&self) -> Result<(), String> {
         let commands: &[&str] = match self.scaler {
             Scaler::Adapter => &[
+                "delete -f k8s/loadtest.yml --ignore-not-found --timeout 3m",
                 "delete -k k8s --ignore-not-found --timeout 3m",
                 "replace --force -f adapter-config.bak",
                 "-n monitoring rollout restart deployment prometheus-adapter",
                 "-n monitoring rollout status deployment prometheus-adapter --timeout 3m",
             ],
             Scaler::Keda => &[
+                "delete -f k8s/loadtest.yml --ignore-not-found --timeout 3m",
                 "delete -k k8s/keda --ignore-not-found --timeout 3m",
                 "delete -k k8s -l scaler!=prometheus-adapter --ignore-not-found --timeout 3m",
                 "delete -f k8s/keda/networkpolicy.yaml --ignore-not-found",

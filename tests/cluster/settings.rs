@@ -13,6 +13,8 @@ pub struct Settings {
     pub kubeconfig: PathBuf,
     /// The image, as the cluster pulls it.
     pub image: String,
+    /// The load tool's, likewise.
+    pub loadtest_image: String,
     pub scaler: Scaler,
     /// Shortens the stabilisation, and leaves out the faults and the second window.
     pub quick: bool,
@@ -30,6 +32,8 @@ impl Settings {
             std::path::absolute(variable("SHOPFRONT_TEST_KUBECONFIG")?).expect("there is a current directory");
         let image =
             variable("SHOPFRONT_TEST_IMAGE").expect("SHOPFRONT_TEST_IMAGE names the image as the cluster pulls it");
+        let loadtest_image = variable("SHOPFRONT_TEST_LOADTEST_IMAGE")
+            .expect("SHOPFRONT_TEST_LOADTEST_IMAGE names the load tool's image as the cluster pulls it");
         let scaler = match variable("SHOPFRONT_TEST_SCALER").as_deref() {
             None | Some("adapter") => Scaler::Adapter,
             Some("keda") => Scaler::Keda,
@@ -42,6 +46,7 @@ impl Settings {
         Some(Self {
             kubeconfig,
             image,
+            loadtest_image,
             scaler,
             quick: variable("SHOPFRONT_TEST_QUICK").is_some(),
             kill_command: variable("SHOPFRONT_TEST_KILL_COMMAND"),

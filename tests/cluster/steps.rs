@@ -7,6 +7,7 @@ use crate::clients::{Clients, Crowd, Tally};
 use crate::entrance::Entrance;
 use crate::load::sum_of;
 use crate::observer::{HPA, HPA_PERIOD, NAMESPACE, Observer, Sample};
+use crate::ramp::Ramp;
 use crate::prometheus::Prometheus;
 use crate::settings::{Scaler, Settings};
 use crate::transcript::Transcript;
@@ -237,17 +238,23 @@ impl Run {
         self.nothing_was_lost(crowds, [KEEP_ALIVE_ANSWERS, 2_000]).await;
     }
 
+    /// How long the Job goes on watching after its load, in seconds: until one pod is left.
+    pub fn silence(&self) -> u32 {
+        if self.settings.quick { 210 } else { 540 }
+    }
+
     /// Load that the autoscaler does not see goes on all the while: `/activity` is not counted.
-    pub async fn one_pod_is_left(&self, observer: &Observer, entrance: Option<&Entrance>, since: Instant) {
+    pub async fn one_pod_is_left(&self, observer: &Observer, entrance: Option<&Entrance>, ramp: Ramp) {
         self.transcript.step("5 and 6. scale-in to the last pod");
+        let since = ramp.load.start;
         if self.settings.quick {
             self.workload.stabilise_for(15).await;
         }
-        self.workload.finish_load().await;
+        ramp.load.is_over().await;
         let ended = Instant::now();
         let crowds = entrance.map(|entrance| Self::crowd(entrance, "/activity"));
-        let bound = self.window() + Duration::from_mins(if self.settings.quick { 2 } else { 7 });
-        observer.until("one pod is left", bound, |sample| sample.pods.len() == 1 && sample.ready.len() == 1).await;
+        let silence = Duration::from_secs(self.silence().into());
+        observer.until("one pod is left", silence, |sample| sample.pods.len() == 1 && sample.ready.len() == 1).await;
         self.transcript.say(format_args!("one pod is left {:.0} s after the load", ended.elapsed().as_secs_f64()));
         if let Some(crowds) = crowds {
             self.nothing_was_lost(crowds, [5_000, 1_000]).await;
@@ -255,6 +262,7 @@ impl Run {
         observer.until("the HPA has seen it", 2 * HPA_PERIOD, |sample| sample.current == 1).await;
         observer.show(&self.transcript, since);
         self.never_unknown(observer);
+        self.the_report_says_so(&ramp.load.journal(silence).await);
     }
 
     fn never_unknown(&self, observer: &Observer) {

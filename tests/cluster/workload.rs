@@ -28,9 +28,11 @@ impl Workload {
     pub async fn prepare(settings: &Settings, transcript: Transcript) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("k8s"), &folder.path().join("k8s"));
-        let manifest = folder.path().join("k8s/shopfront.yml");
-        let text = std::fs::read_to_string(&manifest).expect("the manifest is there");
-        std::fs::write(&manifest, with_image(&text, &settings.image)).expect("the copy can be written");
+        for (file, image) in [("shopfront.yml", &settings.image), ("loadtest.yml", &settings.loadtest_image)] {
+            let manifest = folder.path().join("k8s").join(file);
+            let text = std::fs::read_to_string(&manifest).expect("the manifest is there");
+            std::fs::write(&manifest, with_image(&text, image)).expect("the copy can be written");
+        }
         let kubectl = Kubectl::new(&settings.kubeconfig, folder.path(), transcript.clone());
         let api = kubectl.api().await;
         let workload = Self { kubectl, api, transcript, scaler: settings.scaler, folder };
