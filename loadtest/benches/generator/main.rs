@@ -18,8 +18,10 @@ const MANY: u32 = 5_000;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Some((run::CHILD, rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
-        return run::child(rest);
+    match arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        Some((run::CHILD, rest)) => return run::child(rest),
+        Some((run::SLEEP, rest)) => return run::sleep(rest),
+        _ => {}
     }
     if !arguments.iter().any(|argument| argument == "--bench") {
         println!("measures nothing in a test: run `cargo bench -p loadtest --bench generator`");
@@ -41,7 +43,7 @@ fn main() {
     let many = Load { rate: Some(MANY), keep_alive: false, seconds: 3, at_once: MANY };
 
     let mut pairs: [Vec<(Result, Result)>; 4] = Default::default();
-    let mut held = Vec::new();
+    let (mut held, mut asleep) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         eprintln!("round {} of {ROUNDS}", round + 1);
         for ((_, load), pairs) in loads.iter().zip(&mut pairs) {
@@ -52,6 +54,7 @@ fn main() {
             pairs.push((ours, theirs));
         }
         held.push(run::ours(&cores, &server.url, many));
+        asleep.push(run::bare_sleep(&cores, loads[0].1));
     }
 
     println!("{cores}; medians of {ROUNDS} rounds.\n");
@@ -70,6 +73,8 @@ fn main() {
     println!("|---|--:|---|");
     let micros = lateness(&mut paced.iter().map(|(ours, _)| ours));
     println!("| own lateness at 1,000 a second, 99th percentile | {micros:.0} µs | < 1,000 µs |");
+    let micros = median(asleep.into_iter());
+    println!("| a bare sleep's, in the same rounds on the same core | {micros:.0} µs | |");
     let answered = median(held.iter().map(Result::answers)) / f64::from(many.seconds);
     println!("| answered a second of 5,000 with a connection each, on one core | {answered:.0} | 5,000 |");
     let micros = lateness(&mut held.iter());

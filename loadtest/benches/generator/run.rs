@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use loadtest::generator::{Generator, Settings};
 use loadtest::journal::Entry;
-use loadtest::stats::Total;
+use loadtest::stats::{Times, Total};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -87,6 +87,33 @@ pub fn child(arguments: &[String]) {
         cpu_micros_a_request: 0.0,
     };
     println!("{}", serde_json::to_string(&result).expect("numbers are JSON"));
+}
+
+/// The hidden argument for a process that only sleeps.
+pub const SLEEP: &str = "--sleep";
+
+/// How late a bare sleep is at this rate, on the load's core: the 99th percentile in microseconds. What a generator has
+/// beyond that is its own.
+pub fn bare_sleep(cores: &Cores, load: Load) -> f64 {
+    let program = std::env::current_exe().expect("this program has a path");
+    let mut command = cores.load(program.to_str().expect("the path is UTF-8"));
+    let rate = load.rate.expect("a rate");
+    let output = command.args([SLEEP, &rate.to_string(), &load.seconds.to_string()]).output().expect("it starts");
+    serde_json::from_slice(&output.stdout).expect("the child tells a number")
+}
+
+/// The process that only sleeps.
+pub fn sleep(arguments: &[String]) {
+    let [rate, seconds] = arguments else { panic!("two arguments") };
+    let (rate, seconds): (u32, u32) = (rate.parse().expect("a number"), seconds.parse().expect("a number"));
+    let start = Instant::now();
+    let mut late = Times::default();
+    for i in 0..rate * seconds {
+        let due = start + Duration::from_secs(1) * i / rate;
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        late.record(due.elapsed());
+    }
+    println!("{}", late.percentile(99.0).map_or(0.0, |time| time.as_secs_f64() * 1e6));
 }
 
 /// Runs oha.

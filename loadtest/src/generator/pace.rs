@@ -33,6 +33,8 @@ pub(super) struct Load {
     in_flight: Cell<u64>,
     /// When the first request ended since as many were in flight as are allowed.
     room_since: Cell<Option<Instant>>,
+    /// Nothing more is sent: what is left is to wait for the answers.
+    draining: Cell<bool>,
     /// The profile's second that is being counted.
     second: Cell<u32>,
 }
@@ -48,6 +50,7 @@ impl Load {
             window: RefCell::default(),
             in_flight: Cell::new(0),
             room_since: Cell::new(None),
+            draining: Cell::new(false),
             second: Cell::new(0),
         }
     }
@@ -63,7 +66,9 @@ impl Load {
                 if let Err(error) = &result {
                     self.event("Failed", format!("the load's timer failed: {error}"), true);
                 }
-                self.close_second();
+                if !self.window.borrow().is_empty() {
+                    self.close_second();
+                }
                 let interrupted = self.stopped() || result.is_err();
                 let _ = self.entries.send(Entry::End(End { at, interrupted }));
             }
@@ -95,6 +100,7 @@ impl Load {
             let next = next.unwrap_or(end).min(end).min(self.second_end());
             self.wait(timer, next).await?;
         }
+        self.draining.set(true);
         while self.in_flight.get() > 0 {
             self.close_seconds_before(self.at(Instant::now()));
             self.wait(timer, self.second_end()).await?;
@@ -144,8 +150,7 @@ impl Load {
         if in_flight == self.settings.max_in_flight {
             self.room_since.set(Some(now));
             self.control.changed.notify_one();
-        } else if in_flight == 1 {
-            // The last one's end may be the load's.
+        } else if in_flight == 1 && self.draining.get() {
             self.control.changed.notify_one();
         }
     }

@@ -62,6 +62,12 @@ impl Window {
         }
     }
 
+    /// Whether nothing has happened.
+    pub fn is_empty(&self) -> bool {
+        let answered = self.latency.count() + self.failures.iter().sum::<u64>();
+        self.due == 0 && answered == 0
+    }
+
     /// The counts as a journal has them. The window is empty thereafter.
     pub fn close(&mut self, at: f64, in_flight: u64, timeout: Duration) -> Second {
         let statuses = (0u16..).zip(self.statuses.iter_mut()).map(|(status, count)| (status, std::mem::take(count)));
