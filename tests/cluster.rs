@@ -93,7 +93,7 @@ async fn interrupted() {
     }
 }
 
-/// The steps of issue 4's proof, in its order.
+/// The steps of the proof, in their order.
 async fn tell(run: &Run) {
     let observer = run.install().await;
     let (metric, ()) = tokio::join!(run.the_metric_comes(&observer), run.the_apis_answer());
@@ -102,7 +102,7 @@ async fn tell(run: &Run) {
     let entrance = run.the_load_balancer_answers().await;
     let ramp = run.three_pods_come(&observer).await;
     run.a_rolling_restart_loses_nothing(&observer, entrance.as_ref()).await;
-    run.one_pod_is_left(&observer, entrance.as_ref(), ramp.start).await;
+    run.one_pod_is_left(&observer, entrance.as_ref(), ramp).await;
     if !run.settings.quick {
         run.faults_heal(&observer, entrance.as_ref()).await;
     }

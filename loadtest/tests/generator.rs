@@ -1,5 +1,6 @@
 //! The generator on real sockets.
 
+#[path = "generator/target.rs"]
 mod target;
 
 use std::time::{Duration, Instant};
