@@ -57,7 +57,7 @@ fn a_run_that_goes_well_passes() {
     assert_eq!(reached, [(1, -10.0, -10.0), (2, 199.0, 204.0), (3, 214.0, 219.5)]);
     assert_eq!((replicas.initial, replicas.wanted, replicas.ready, replicas.relieved), (1, 3, 3, Some(360.0)));
     let scale_in = replicas.scale_in.unwrap();
-    assert_eq!((scale_in.from, scale_in.until, scale_in.failed, scale_in.sent), (694.0, Some(694.0), 0, 1));
+    assert_eq!((scale_in.from, scale_in.until, scale_in.failed, scale_in.sent), (694.0, Some(697.0), 0, 4));
 
     assert_eq!(report.pods.len(), 3);
     assert_eq!(report.pods[0].name, journals::PODS[0]);
