@@ -21,7 +21,7 @@ pub use lines::Lines;
 pub const LINES: usize = 20;
 
 /// The most pods that a frame shows.
-const PODS: usize = 6;
+const PODS: usize = 5;
 
 /// Seconds over which rates, percentiles and shares are told: long enough to be read, short enough to follow.
 const WINDOW: usize = 10;

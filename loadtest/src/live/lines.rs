@@ -27,7 +27,10 @@ pub struct Lines {
 impl Lines {
     /// With the autoscaler's age in seconds at the load's start; without one, its age counts from there.
     pub fn new(age: Option<f64>) -> Self {
-        let widths = HEADS.map(str::len);
+        // What is wider only now and then has its width from the beginning.
+        let mut widths = HEADS.map(str::len);
+        widths[6] = "9m59s".len();
+        widths[9] = "99.9ms".len();
         Self { start: None, age: age.unwrap_or_default(), since: Vec::new(), widths, headed: false }
     }
 

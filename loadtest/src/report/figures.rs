@@ -171,7 +171,7 @@ pub struct Reached {
 pub struct ScaleIn {
     /// When the autoscaler first wanted fewer replicas than at its peak.
     pub from: f64,
-    /// When the least were wanted and ready; none where it did not come to that.
+    /// When the least were wanted and no more were there; none where it did not come to that.
     pub until: Option<f64>,
     /// Requests that failed from then on until then.
     pub failed: u64,

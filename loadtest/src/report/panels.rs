@@ -12,6 +12,9 @@ use crate::journal::Autoscaler;
 /// Pods that are told apart by colour; those with fewer answers are drawn as one.
 pub(crate) const COLOURS: usize = 7;
 
+/// A drawing, or a word why there is none.
+type Panel = Result<String, String>;
+
 /// The drawings of a report.
 pub(crate) struct Panels<'a> {
     report: &'a Report,
@@ -54,20 +57,24 @@ impl<'a> Panels<'a> {
         !gaps.is_empty()
     }
 
-    /// All of them, as HTML.
+    /// All of them, as HTML; what cannot be drawn is told below the others.
     pub fn render(&self) -> String {
         let panels = [self.rate(), self.latency(), self.value(), self.replicas(), self.pods()];
-        [lanes::stages(self.report, &self.axis), lanes::events(self.report, &self.axis)]
-            .into_iter()
-            .chain(panels)
-            .chain([self.axis.render()])
-            .collect()
+        let (drawn, absent): (Vec<_>, Vec<_>) = panels.into_iter().partition(Result::is_ok);
+        let mut parts = Vec::new();
+        if !drawn.is_empty() {
+            parts.extend([lanes::stages(self.report, &self.axis), lanes::events(self.report, &self.axis)]);
+            parts.extend(drawn.into_iter().flatten());
+            parts.push(self.axis.render());
+        }
+        parts.extend(absent.into_iter().filter_map(Result::err));
+        parts.concat()
     }
 
-    fn rate(&self) -> String {
+    fn rate(&self) -> Panel {
         let (title, id) = ("Requests per second", "rate");
         if self.columns.is_empty() {
-            return absent(id, title, "the journal has no second of load");
+            return Err(absent(id, title, "the journal has no second of load"));
         }
         let highest = self.columns.iter().map(|column| column.offered.max(column.achieved)).fold(0.0, f64::max);
         let mut plot = Plot::new(&self.axis, Scale::up_to(highest), 130);
@@ -83,17 +90,17 @@ impl<'a> Panels<'a> {
             plural(self.report.totals.failed + self.report.totals.dropped, "request")
         );
         let keys = [("offered", "offered"), ("achieved", "answered well"), ("failed", "failed or dropped")];
-        figure(id, title, &keys, &plot.render(&label, "", &self.events))
+        Ok(figure(id, title, &keys, &plot.render(&label, "", &self.events)))
     }
 
-    fn latency(&self) -> String {
+    fn latency(&self) -> Panel {
         let (title, id) = ("Latency, in milliseconds from when a request was due", "latency");
         let known: Vec<&Column> = self.columns.iter().filter(|column| column.p50.is_some()).collect();
         let (Some(lowest), Some(highest)) = (
             known.iter().filter_map(|column| column.p50).min_by(f64::total_cmp),
             known.iter().filter_map(|column| column.p99).max_by(f64::total_cmp),
         ) else {
-            return absent(id, title, "no request was answered");
+            return Err(absent(id, title, "no request was answered"));
         };
         let scale = Scale::around((lowest * 1e3).max(0.001), (highest * 1e3).max(0.002));
         let mut plot = Plot::new(&self.axis, scale, 130);
@@ -114,13 +121,13 @@ impl<'a> Panels<'a> {
         } else {
             "p99 of each second".to_owned()
         };
-        figure(id, title, &[("p50", "p50"), ("p99", &p99)], &plot.render(&label, "", &self.events))
+        Ok(figure(id, title, &[("p50", "p50"), ("p99", &p99)], &plot.render(&label, "", &self.events)))
     }
 
-    fn value(&self) -> String {
+    fn value(&self) -> Panel {
         let (title, id) = ("The metric’s value, as the HPA reads it", "value");
         let Some(autoscaler) = self.autoscaler().filter(|_| !self.report.scaling.is_empty()) else {
-            return absent(id, title, "no autoscaler was watched");
+            return Err(absent(id, title, "no autoscaler was watched"));
         };
         let scaling = &self.report.scaling;
         let target = autoscaler.target;
@@ -151,13 +158,13 @@ impl<'a> Panels<'a> {
             keys.push(("unknown", "<unknown>"));
         }
         keys.extend(unwatched.then_some(("unwatched", "not watched")));
-        figure(id, title, &keys, &plot.render(&label, "", &self.events))
+        Ok(figure(id, title, &keys, &plot.render(&label, "", &self.events)))
     }
 
-    fn replicas(&self) -> String {
+    fn replicas(&self) -> Panel {
         let (title, id) = ("Replicas", "replicas");
         let Some(replicas) = &self.report.replicas else {
-            return absent(id, title, "no autoscaler was watched");
+            return Err(absent(id, title, "no autoscaler was watched"));
         };
         let scaling = &self.report.scaling;
         let predicted: Vec<_> = self.report.prediction.iter().take_while(|seen| seen.at <= self.axis.to).collect();
@@ -178,13 +185,13 @@ impl<'a> Panels<'a> {
             keys.extend([("guess wanted", "wanted, as predicted"), ("guess ready", "ready, as predicted")]);
         }
         keys.extend(unwatched.then_some(("unwatched", "not watched")));
-        figure(id, title, &keys, &plot.render(&label, "", &self.events))
+        Ok(figure(id, title, &keys, &plot.render(&label, "", &self.events)))
     }
 
-    fn pods(&self) -> String {
+    fn pods(&self) -> Panel {
         let (title, id) = ("Each pod’s share of the answers", "pods");
         if self.report.shares.is_empty() {
-            return absent(id, title, "no answer named its pod");
+            return Err(absent(id, title, "no answer named its pod"));
         }
         let mut plot = Plot::new(&self.axis, Scale::Linear { top: 100.0, step: 50.0 }, 110);
         // Where a while without answers lies between, the areas end and begin again.
@@ -212,7 +219,7 @@ impl<'a> Panels<'a> {
         if self.report.pods.len() > COLOURS {
             keys.push(("pod7", "all others"));
         }
-        figure(id, title, &keys, &plot.render(&label, " %", &self.events))
+        Ok(figure(id, title, &keys, &plot.render(&label, " %", &self.events)))
     }
 
     /// Between which shares, in per cent, a pod's area lies; the last one is that of all others.

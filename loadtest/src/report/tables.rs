@@ -267,5 +267,5 @@ fn rules(rules: &Rules) -> String {
         none if none <= 0.0 => "at once".to_owned(),
         some => format!("stabilised over {}", seconds(some)),
     };
-    format!("{policies}; {stabilized}; tolerance {} %", rate(100.0 * rules.tolerance))
+    format!("{policies}; {stabilized}; tolerance {}\u{a0}%", rate(100.0 * rules.tolerance))
 }

@@ -1,18 +1,20 @@
 //! The end of a run, in a terminal.
 
 use super::figures::{Quantiles, Report};
-use super::text::{clock, count, fit, plural, seconds};
+use super::text::{clock, count, fit, plural, seconds, wrap};
 
 /// The most lines that it takes.
 const LINES: usize = 30;
 
-/// The most lines of doubts.
-const WARNINGS: usize = 6;
+/// Where the figures begin that have a name.
+const INDENT: usize = 11;
 
 /// What there is to say of a run, in lines that are no wider than this, each ended.
 pub fn summary(report: &Report, width: usize) -> String {
     let verdict = &report.verdict;
-    let mut lines = vec![format!("{}  {}", verdict.outcome.label().to_uppercase(), verdict.sentence), String::new()];
+    let outcome = format!("{}  {}", verdict.outcome.label().to_uppercase(), verdict.sentence);
+    let mut lines = wrap(&outcome, width, verdict.outcome.label().len() + 2);
+    lines.push(String::new());
     let name = verdict.checks.iter().map(|check| check.name.chars().count()).max().unwrap_or_default();
     for check in &verdict.checks {
         let mark = match (&check.expected, check.held) {
@@ -25,13 +27,17 @@ pub fn summary(report: &Report, width: usize) -> String {
         lines.push(format!("  {mark} {:name$}  {}{expected}", check.name, check.observed));
     }
     lines.push(String::new());
-    lines.extend(requests(report));
-    lines.extend(report.latency.map(|latency| quantiles("Latency", &latency)));
-    lines.extend(report.lateness.map(|lateness| quantiles("Own delay", &lateness)));
-    lines.extend(scaling(report));
-    lines.extend(lag(report));
-    // What is doubted counts for more than the last figures: it is the figures that give way.
-    let doubts = warnings(report);
+    let figures = [
+        requests(report),
+        report.latency.map(|latency| quantiles("Latency", &latency)),
+        report.lateness.map(|lateness| quantiles("Own delay", &lateness)),
+        scaling(report),
+    ];
+    lines.extend(figures.iter().flatten().flat_map(|figure| wrap(figure, width, INDENT)));
+    let doubts = warnings(report, width, LINES.saturating_sub(lines.len()).max(6));
+    let room = LINES.saturating_sub(lines.len() + doubts.len());
+    lines.extend(lag(report, width, room));
+    // What is doubted counts for more than figures: where there is too much of both, it is the figures that give way.
     lines.truncate(LINES - doubts.len());
     lines.extend(doubts);
     lines.iter().map(|line| fit(line, width) + "\n").collect()
@@ -83,30 +89,34 @@ fn scaling(report: &Report) -> Option<String> {
     Some(format!("Replicas   {}", parts.join(", ")))
 }
 
-fn lag(report: &Report) -> Vec<String> {
+/// The lag budget: a line for each link where there is room for that, else all in one.
+fn lag(report: &Report, width: usize, room: usize) -> Vec<String> {
     let Some(lag) = &report.lag else {
         return Vec::new();
     };
-    let head = format!(
-        "Lag        from {}, when the load asked for more than {}",
-        clock(lag.step),
-        plural(u64::from(lag.replicas), "replica")
-    );
-    let links = lag.links.iter().filter_map(|link| Some((link.name, link.after?, link.took?)));
-    let links = links
-        .map(|(name, after, took)| format!("           {:>9}  +{:<9} {}", seconds(after), seconds(took), name.label()));
-    std::iter::once(head).chain(links).collect()
+    let links = || lag.links.iter().filter_map(|link| Some((link.name.label(), link.after?, link.took?)));
+    let head = format!("Lag        from {}, beyond {}", clock(lag.step), plural(u64::from(lag.replicas), "replica"));
+    if room > links().count() {
+        let rows = links()
+            .map(|(name, after, took)| format!("{:INDENT$}{:>9}  +{:<9} {name}", "", seconds(after), seconds(took)));
+        return std::iter::once(head).chain(rows).collect();
+    }
+    let links: Vec<String> = links().map(|(name, after, _)| format!("{} {name}", seconds(after))).collect();
+    wrap(&format!("{head}: {}", links.join(", ")), width, INDENT)
 }
 
-fn warnings(report: &Report) -> Vec<String> {
-    let mut lines: Vec<String> =
-        report.warnings.iter().take(WARNINGS).map(|warning| format!("! {}", warning.message)).collect();
-    let more = report.warnings.len() - lines.len();
-    if more > 0 {
-        lines.push(format!("! and {} more, in the report", plural(more as u64, "doubt")));
+/// The doubts, as many as this many lines hold, after an empty one.
+fn warnings(report: &Report, width: usize, room: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for (index, warning) in report.warnings.iter().enumerate() {
+        let doubt = wrap(&format!("! {}", warning.message), width, 2);
+        // The last line is for saying that there are more.
+        if lines.len() + doubt.len() >= room {
+            let left = report.warnings.len() - index;
+            lines.push(format!("! and {} more, in the report", plural(left as u64, "doubt")));
+            break;
+        }
+        lines.extend(doubt);
     }
-    if !lines.is_empty() {
-        lines.insert(0, String::new());
-    }
-    lines
+    if report.warnings.is_empty() { Vec::new() } else { lines }
 }

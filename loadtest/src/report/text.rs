@@ -73,6 +73,22 @@ pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
 
+/// A text in lines of this many columns, all but the first of which begin with as many spaces.
+pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let length = lines[lines.len() - 1].chars().count();
+        if length > indent && length + 1 + word.chars().count() > width {
+            lines.push(" ".repeat(indent) + word);
+        } else {
+            let line = lines.last_mut().expect("there is always one");
+            line.push_str(if line.is_empty() { "" } else { " " });
+            line.push_str(word);
+        }
+    }
+    lines
+}
+
 /// As much of a line as this many columns hold. No character that we or Kubernetes print is wider than one.
 pub(crate) fn fit(line: &str, width: usize) -> String {
     // What others say may hold what moves a cursor.

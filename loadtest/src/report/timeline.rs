@@ -218,13 +218,15 @@ fn replicas(start: Option<&Start>, scaling: &[Scaling], seconds: &[Second]) -> O
     })
 }
 
-/// From the first decrease of what is wanted after its peak until the least are wanted and ready.
+/// From the first decrease of what is wanted after its peak until the least are wanted and there. A pod that leaves is
+/// no longer ready, but may still be asked: until it is gone, requests may fail for it.
 fn scale_in(least: u32, scaling: &[Scaling], seconds: &[Second]) -> Option<ScaleIn> {
     let peak = scaling.iter().map(|seen| seen.wanted).max().filter(|peak| *peak > least)?;
     let climbed = scaling.iter().skip_while(|seen| seen.wanted < peak);
     let down: Vec<&Scaling> = climbed.skip_while(|seen| seen.wanted == peak).collect();
     let from = down.first()?.at;
-    let until = down.iter().find(|seen| seen.wanted <= least && seen.ready <= least).map(|seen| seen.at);
+    let until =
+        down.iter().find(|seen| seen.wanted <= least && seen.ready <= least && seen.pods <= least).map(|seen| seen.at);
     // A second that the way down begins or ends in belongs to it.
     let meanwhile =
         || seconds.iter().filter(move |second| second.at + 1.0 > from && until.is_none_or(|until| second.at <= until));

@@ -1,5 +1,12 @@
 //! Journals as runs leave them, made up: the same ones each time.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "times are minutes and counts are thousands"
+)]
+
 use std::collections::BTreeMap;
 
 use loadtest::journal::{Autoscaler, End, Entry, Event, Expectations, Kind, Scaling, Second, Start, Target};
