@@ -12,13 +12,18 @@ const HEADS: [&str; 11] =
 /// Between two columns, as kubectl has it.
 const PADDING: usize = 3;
 
-/// Makes the lines, one for each time that the autoscaler is looked at, with what the load did since the last.
+/// Between two looks of an HPA, in seconds.
+const PERIOD: f64 = 15.0;
+
+/// Makes the lines, one for each change of the autoscaler and each of its looks, with what the load did since the last.
 #[derive(Clone, Debug)]
 pub struct Lines {
     start: Option<Start>,
     /// The autoscaler's age in seconds when the load began.
     age: f64,
     since: Vec<Second>,
+    /// When the autoscaler was last told, and what: value, wanted and present replicas.
+    told: Option<(f64, (Option<f64>, u32, u32))>,
     /// A column never becomes narrower again.
     widths: [usize; HEADS.len()],
     headed: bool,
@@ -31,7 +36,7 @@ impl Lines {
         let mut widths = HEADS.map(str::len);
         widths[6] = "9m59s".len();
         widths[9] = "99.9ms".len();
-        Self { start: None, age: age.unwrap_or_default(), since: Vec::new(), widths, headed: false }
+        Self { start: None, age: age.unwrap_or_default(), since: Vec::new(), told: None, widths, headed: false }
     }
 
     /// Takes one more entry in, and tells what is to be printed for it, if anything is: lines, each ended.
@@ -44,7 +49,15 @@ impl Lines {
                 let watched = self.start.as_ref().is_some_and(|start| start.autoscaler.is_some());
                 return (!watched && self.since.len() == 5).then(|| self.line(second.at + 1.0, None));
             }
-            Entry::Scaling(scaling) => return Some(self.line(scaling.at, Some(scaling))),
+            Entry::Scaling(scaling) => {
+                // As kubectl does: what changed, and otherwise as often as the HPA looks.
+                let now = (scaling.value, scaling.wanted, scaling.pods);
+                if self.told.is_some_and(|(at, told)| told == now && scaling.at < at + PERIOD) {
+                    return None;
+                }
+                self.told = Some((scaling.at, now));
+                return Some(self.line(scaling.at, Some(scaling)));
+            }
             Entry::Event(event) => {
                 // kubectl has no line for it; a comment keeps the columns what they are.
                 let text = format!("{} {}: {}", event.object, event.reason, event.message);
