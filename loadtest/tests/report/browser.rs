@@ -1,7 +1,10 @@
 //! A headless Chromium behind its driver, both with a profile and a port of their own.
 
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use fantoccini::wd::Capabilities;
 use fantoccini::{Client, ClientBuilder};
@@ -11,7 +14,9 @@ use tokio::process::{Child, Command};
 
 pub struct Browser {
     pub page: Client,
+    /// Where the driver listens.
     driver: String,
+    session: String,
     _driver: Child,
     _profile: tempfile::TempDir,
 }
@@ -54,14 +59,16 @@ impl Browser {
         let mut capabilities = Capabilities::new();
         capabilities.insert("goog:chromeOptions".to_owned(), json!({"args": flags}));
         capabilities.insert("goog:loggingPrefs".to_owned(), json!({"browser": "ALL", "performance": "ALL"}));
-        let address = format!("http://127.0.0.1:{port}");
+        let driver_address = format!("127.0.0.1:{port}");
         let page = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
             .capabilities(capabilities)
-            .connect(&address)
+            .connect(&format!("http://{driver_address}"))
             .await
             .expect("Chromium starts: on Debian, apt-get install chromium; ./tests/run does it");
-        page.goto(&format!("file://{}", file.display())).await.expect("the page loads");
-        Self { page, driver: address, _driver: driver, _profile: profile }
+        let session = page.session_id().await.expect("a driver that answers").expect("a session");
+        let browser = Self { page, driver: driver_address, session, _driver: driver, _profile: profile };
+        browser.page.goto(&format!("file://{}", file.display())).await.expect("the page loads");
+        browser
     }
 
     pub async fn script(&self, script: &str) -> Value {
@@ -70,8 +77,7 @@ impl Browser {
 
     /// What chromedriver logged: `browser` for the console, `performance` for, among others, the network.
     pub async fn log(&self, kind: &str) -> Vec<Value> {
-        let session = self.page.session_id().await.expect("a session").expect("a session");
-        let url = format!("{}/session/{session}/se/log", self.driver);
+        let url = format!("http://{}/session/{}/se/log", self.driver, self.session);
         let body = json!({"type": kind}).to_string();
         let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
         let request = http::Request::post(url)
@@ -83,8 +89,21 @@ impl Browser {
         let answer: Value = serde_json::from_slice(&body).expect("JSON");
         answer["value"].as_array().unwrap_or_else(|| panic!("{answer}")).clone()
     }
+}
 
-    pub async fn close(self) {
-        self.page.close().await.expect("the browser ends");
+impl Drop for Browser {
+    /// Ends the browser, also where a test fails: it would outlive its driver.
+    fn drop(&mut self) {
+        let end = || -> io::Result<()> {
+            let mut driver = TcpStream::connect(&self.driver)?;
+            driver.set_read_timeout(Some(Duration::from_secs(20)))?;
+            let path = format!("/session/{}", self.session);
+            write!(driver, "DELETE {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+            // It answers when the browser is gone.
+            driver.read(&mut [0; 64]).map(|_| ())
+        };
+        if let Err(error) = end() {
+            eprintln!("the browser may still run: {error}");
+        }
     }
 }

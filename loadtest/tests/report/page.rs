@@ -94,7 +94,6 @@ async fn the_page_shows_the_run_and_tells_its_figures() {
         stack.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }));
         return [home, document.querySelector('#tip').hidden]";
     assert_eq!(browser.script(keyboard).await, json!(["−0:10", true]));
-    browser.close().await;
 }
 
 #[tokio::test]
@@ -102,7 +101,6 @@ async fn the_page_is_legible_in_the_dark_and_narrow() {
     let browser = opened(&good(), "dark-800", (800, 900), true).await;
     let dark = browser.script("return matchMedia('(prefers-color-scheme: dark)').matches").await;
     assert_eq!(dark, json!(true));
-    browser.close().await;
 }
 
 #[tokio::test]
@@ -112,15 +110,12 @@ async fn the_page_of_a_broken_run_stays_a_page() {
     assert_eq!(marks(&browser, "#panel-rate path.failed").await, 1);
     let text = browser.script("return document.body.innerText").await;
     assert!(text.as_str().unwrap().contains("shopfront </script><b>&"), "what events say is text");
-    browser.close().await;
 }
 
 #[tokio::test]
 async fn the_page_does_without_what_was_not_seen() {
     let browser = opened(&alone(), "alone-1000", (1000, 900), true).await;
     assert_eq!((marks(&browser, ".panel").await, marks(&browser, ".absent").await), (2, 3));
-    browser.close().await;
     let browser = opened(&empty(), "empty-1000", (1000, 900), false).await;
     assert_eq!((marks(&browser, ".panel").await, marks(&browser, ".absent").await), (0, 5));
-    browser.close().await;
 }
