@@ -258,11 +258,11 @@ impl Expected {
     /// As the journal has them.
     pub fn expectations(&self) -> Expectations {
         let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
-        let latency = [(0.5, self.p50), (0.9, self.p90), (0.99, self.p99)];
+        let latency = [(50.0, self.p50), (90.0, self.p90), (99.0, self.p99)];
         Expectations {
             replicas: self.expect_replicas,
             max_failed: self.max_failed,
-            latency: latency.into_iter().filter_map(|(part, bound)| Some((part, seconds(bound)?))).collect(),
+            latency: latency.into_iter().filter_map(|(per_cent, bound)| Some((per_cent, seconds(bound)?))).collect(),
             scaled_within: seconds(self.scaled_within),
             scale_in: self.expect_scale_in,
         }

@@ -107,7 +107,7 @@ pub struct Expectations {
     /// Failed and dropped requests that are allowed (`--max-failed`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_failed: Option<u64>,
-    /// Percentile and bound of the latency in seconds (`--p50`, `--p90`, `--p99`).
+    /// Percentile (99 for `--p99`) and bound of the latency in seconds (`--p50`, `--p90`, `--p99`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub latency: Vec<(f64, f64)>,
     /// Seconds from the first load that the HPA must answer to the expected replicas being ready (`--scaled-within`).
