@@ -1,8 +1,8 @@
 //! Open-loop load: every request is sent when it is due, whatever the target does.
 //!
 //! The generator has a thread and a runtime of its own, so that nothing else that the tool does makes it late. On it,
-//! [`pace`] waits for the moments of the schedule and starts a task for each request, which [`client`] carries out;
-//! [`window`] counts what came of them until the second is over and becomes an [`Entry`].
+//! `pace` waits for the moments of the schedule and starts a task for each request, which `client` carries out;
+//! `window` counts what came of them until the second is over and becomes an [`Entry`].
 
 mod addresses;
 mod answer;

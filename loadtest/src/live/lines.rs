@@ -22,8 +22,8 @@ pub struct Lines {
     /// The autoscaler's age in seconds when the load began.
     age: f64,
     since: Vec<Second>,
-    /// When the autoscaler was last told, and what: value, wanted and present replicas.
-    told: Option<(f64, (Option<f64>, u32, u32))>,
+    /// What was last told of the autoscaler.
+    told: Option<Scaling>,
     /// A column never becomes narrower again.
     widths: [usize; HEADS.len()],
     headed: bool,
@@ -51,11 +51,12 @@ impl Lines {
             }
             Entry::Scaling(scaling) => {
                 // As kubectl does: what changed, and otherwise as often as the HPA looks.
-                let now = (scaling.value, scaling.wanted, scaling.pods);
-                if self.told.is_some_and(|(at, told)| told == now && scaling.at < at + PERIOD) {
+                let shown = |scaling: &Scaling| (scaling.value, scaling.wanted, scaling.pods);
+                if self.told.as_ref().is_some_and(|told| shown(told) == shown(scaling) && scaling.at < told.at + PERIOD)
+                {
                     return None;
                 }
-                self.told = Some((scaling.at, now));
+                self.told = Some(scaling.clone());
                 return Some(self.line(scaling.at, Some(scaling)));
             }
             Entry::Event(event) => {
