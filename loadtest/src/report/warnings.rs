@@ -186,8 +186,8 @@ fn unknown(report: &Report) -> Option<String> {
     let pairs = report.scaling.windows(2).filter(|pair| pair[0].value.is_none());
     let lasted: f64 = pairs.map(|pair| pair[1].at - pair[0].at).sum();
     let message = format!(
-        "The HPA had no value (<unknown>) for {} from {}, and does not scale without one: run `loadtest doctor` to \
-         find the link of the metric’s chain that is missing.",
+        "The HPA had no value (<unknown>) for {} from {}, and does not scale without one: `kubectl \
+         describe hpa` says what it could not get.",
         seconds(lasted),
         clock(first)
     );
