@@ -1,27 +1,30 @@
 # Two static binaries, each on scratch: the service, and with `--target loadtest` the load tool. No target platform is
 # named: the image is built on, and for, whatever platform is asked for.
-FROM docker.io/library/rust:1.95-slim-bookworm AS build
+FROM docker.io/library/rust:1.95-slim-bookworm AS sources
 WORKDIR /build
 # The C library is linked in. A target must be given for that, so that build scripts and procedural macros, which run
 # here, stay dynamic.
 ENV RUSTFLAGS="-C target-feature=+crt-static"
-# First the dependencies alone, with empty sources of our own: their layer lasts until these change.
+# Empty sources of our own: the layers of the dependencies alone, which follow, last until these files change.
 COPY Cargo.toml Cargo.lock build.rs ./
 COPY loadtest/Cargo.toml loadtest/
-RUN mkdir -p src benches loadtest/src loadtest/benches && touch src/lib.rs loadtest/src/lib.rs \
-    && echo 'fn main() {}' | tee src/main.rs benches/http.rs loadtest/src/main.rs > loadtest/benches/generator.rs \
-    && cargo build --release --locked --package shopfront --target "$(rustc -vV | sed -n 's/host: //p')"
+RUN mkdir -p src benches loadtest/src loadtest/benches/generator && touch src/lib.rs loadtest/src/lib.rs \
+    && echo 'fn main() {}' | tee src/main.rs benches/http.rs loadtest/src/main.rs > loadtest/benches/generator/main.rs
+
+FROM sources AS build
+RUN cargo build --release --locked --package shopfront --target "$(rustc -vV | sed -n 's/host: //p')"
 COPY src src
 RUN touch src/lib.rs src/main.rs \
     && cargo build --release --locked --package shopfront --target "$(rustc -vV | sed -n 's/host: //p')" \
-    && cp target/*/release/shopfront /shopfront
+    && mv target/*/release/shopfront /shopfront
 
-FROM build AS build-loadtest
+FROM sources AS build-loadtest
 RUN cargo build --release --locked --package loadtest --target "$(rustc -vV | sed -n 's/host: //p')"
+COPY src src
 COPY loadtest loadtest
-RUN touch loadtest/src/lib.rs loadtest/src/main.rs \
+RUN touch src/lib.rs loadtest/src/lib.rs loadtest/src/main.rs \
     && cargo build --release --locked --package loadtest --target "$(rustc -vV | sed -n 's/host: //p')" \
-    && cp target/*/release/loadtest /loadtest
+    && mv target/*/release/loadtest /loadtest
 
 FROM scratch AS loadtest
 COPY --from=build-loadtest /loadtest /loadtest
