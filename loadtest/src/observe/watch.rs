@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
 use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, MetricStatus};
 use k8s_openapi::api::core::v1::{self, Pod};
 use kube::api::Api;
-use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event as Change, watcher};
 use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -24,21 +23,25 @@ use crate::observe::forward::is_ready;
 /// A state that does not change is written down again after so long, so that a gap shows an interruption.
 const HEARTBEAT: f64 = 5.0;
 
+/// Between two tries to watch again.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// Watches until the receiver of the entries is gone.
 pub async fn watch(cluster: Cluster, watched: Watched, chain: Chain, clock: Clock, entries: UnboundedSender<Entry>) {
     let Cluster { client, .. } = cluster;
     let namespace = watched.namespace.as_str();
     let name = format!("metadata.name={}", watched.hpa.name_any());
-    let mut hpas = stream::<HorizontalPodAutoscaler>(&client, namespace, watcher::Config::default().fields(&name));
-    let mut pods = stream::<Pod>(&client, namespace, watcher::Config::default().labels(&watched.selector));
-    let mut events = stream::<v1::Event>(&client, namespace, watcher::Config::default());
+    let mut hpas = changes::<HorizontalPodAutoscaler>(&client, namespace, watcher::Config::default().fields(&name));
+    let mut pods = changes::<Pod>(&client, namespace, watcher::Config::default().labels(&watched.selector));
+    let mut events = changes::<v1::Event>(&client, namespace, watcher::Config::default());
     let mut readings = chain.read_each(Duration::from_secs(1));
 
     let mut view = View {
         clock,
         entries,
         hpa: None,
-        pods: BTreeMap::new(),
+        pods: None,
+        listed: BTreeMap::new(),
         readings: Readings::default(),
         told: None,
         broken: BTreeSet::new(),
@@ -58,7 +61,9 @@ pub async fn watch(cluster: Cluster, watched: Watched, chain: Chain, clock: Cloc
 
 type Changes<K> = BoxStream<'static, watcher::Result<Change<K>>>;
 
-fn stream<K>(client: &Client, namespace: &str, config: watcher::Config) -> Changes<K>
+/// What changes. After an error it begins anew with a list: a watch that merely goes on would not tell that it does
+/// until something changes.
+fn changes<K>(client: &Client, namespace: &str, config: watcher::Config) -> Changes<K>
 where
     K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
         + Clone
@@ -67,7 +72,21 @@ where
         + Send
         + 'static,
 {
-    watcher(Api::namespaced(client.clone(), namespace), config).default_backoff().boxed()
+    let api = Api::<K>::namespaced(client.clone(), namespace);
+    let begin = move || watcher(api.clone(), config.clone()).boxed();
+    let first = Some(begin());
+    stream::unfold((first, begin), |(current, begin)| async move {
+        let mut current = if let Some(current) = current {
+            current
+        } else {
+            tokio::time::sleep(RETRY).await;
+            begin()
+        };
+        let change = current.next().await?;
+        let current = change.is_ok().then_some(current);
+        Some((change, (current, begin)))
+    })
+    .boxed()
 }
 
 /// What is known at the moment.
@@ -75,7 +94,10 @@ struct View {
     clock: Clock,
     entries: UnboundedSender<Entry>,
     hpa: Option<HorizontalPodAutoscaler>,
-    pods: BTreeMap<String, Pod>,
+    /// None until they have been listed.
+    pods: Option<BTreeMap<String, Pod>>,
+    /// Those of a list that is not whole yet.
+    listed: BTreeMap<String, Pod>,
     readings: Readings,
     told: Option<Scaling>,
     /// Watches that are interrupted, by what they watch.
@@ -85,6 +107,7 @@ struct View {
 impl View {
     fn hpa(&mut self, change: watcher::Result<Change<HorizontalPodAutoscaler>>) {
         match self.whole("the HPA", change) {
+            Some(Change::Init) => self.hpa = None,
             Some(Change::Apply(hpa) | Change::InitApply(hpa)) => self.hpa = Some(hpa),
             Some(Change::Delete(hpa)) => {
                 self.hpa = None;
@@ -96,11 +119,12 @@ impl View {
 
     fn pod(&mut self, change: watcher::Result<Change<Pod>>) {
         match self.whole("the pods", change) {
-            // A list begins anew: what is not in it is gone.
-            Some(Change::Init) => self.pods.clear(),
-            Some(Change::InitApply(pod)) => drop(self.pods.insert(pod.name_any(), pod)),
+            // A list begins anew, and counts once it is whole: what is not in it is gone.
+            Some(Change::Init) => self.listed.clear(),
+            Some(Change::InitApply(pod)) => drop(self.listed.insert(pod.name_any(), pod)),
+            Some(Change::InitDone) => self.pods = Some(std::mem::take(&mut self.listed)),
             Some(Change::Apply(pod)) => {
-                let before = self.pods.insert(pod.name_any(), pod.clone());
+                let before = self.pods.get_or_insert_default().insert(pod.name_any(), pod.clone());
                 if is_ready(&pod) && !before.as_ref().is_some_and(is_ready) {
                     self.happened(format!("Pod/{}", pod.name_any()), "Ready", "it takes requests", false);
                 }
@@ -113,7 +137,7 @@ impl View {
                 }
             }
             Some(Change::Delete(pod)) => {
-                self.pods.remove(&pod.name_any());
+                self.pods.get_or_insert_default().remove(&pod.name_any());
                 self.happened(format!("Pod/{}", pod.name_any()), "Gone", "it is gone", false);
             }
             _ => {}
@@ -142,6 +166,8 @@ impl View {
     /// The change, if the watch has not broken; the first break and the return are told.
     fn whole<K>(&mut self, what: &'static str, change: watcher::Result<Change<K>>) -> Option<Change<K>> {
         match change {
+            // A list that is about to be asked for: nothing has been seen again yet.
+            Ok(change @ Change::Init) => Some(change),
             Ok(change) => {
                 if self.broken.remove(what) {
                     self.happened("watch".to_owned(), "Resumed", &format!("{what} are seen again"), false);
@@ -167,7 +193,7 @@ impl View {
     /// Tells the state where it changed, or where it has not been told for a while. While a watch is broken the state
     /// is not known, and nothing is told.
     fn tell(&mut self) {
-        let Some(hpa) = self.hpa.as_ref().filter(|_| self.broken.is_empty()) else { return };
+        let (Some(hpa), Some(pods), true) = (&self.hpa, &self.pods, self.broken.is_empty()) else { return };
         let status = hpa.status.clone().unwrap_or_default();
         let conditions = status.conditions.unwrap_or_default().into_iter().map(|one| {
             format!(
@@ -186,8 +212,8 @@ impl View {
             prometheus: self.readings.prometheus,
             api: self.readings.api,
             wanted: u32::try_from(status.desired_replicas).unwrap_or(0),
-            pods: count(self.pods.len()),
-            ready: count(self.pods.values().filter(|pod| is_ready(pod)).count()),
+            pods: count(pods.len()),
+            ready: count(pods.values().filter(|pod| is_ready(pod)).count()),
             says: conditions.collect(),
         };
         let same = |told: &Scaling| Scaling { at: now.at, ..told.clone() } == now && now.at - told.at < HEARTBEAT;
