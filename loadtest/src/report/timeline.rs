@@ -199,7 +199,10 @@ fn replicas(start: Option<&Start>, scaling: &[Scaling], seconds: &[Second]) -> O
     let autoscaler = start.and_then(|start| start.autoscaler.as_ref());
     let least = autoscaler.map_or(first.wanted, |autoscaler| autoscaler.min);
     let when = |is: &dyn Fn(&Scaling) -> bool| scaling.iter().find(|seen| is(seen)).map(|seen| seen.at);
-    let counts: BTreeSet<u32> = scaling.iter().flat_map(|seen| [seen.wanted, seen.ready]).filter(|n| *n > 0).collect();
+    // More than ever were wanted are there while a rollout replaces them: those are not the autoscaler's.
+    let most = scaling.iter().map(|seen| seen.wanted).max().unwrap_or_default().max(first.ready);
+    let counts = scaling.iter().flat_map(|seen| [seen.wanted, seen.ready]).filter(|count| (1..=most).contains(count));
+    let counts: BTreeSet<u32> = counts.collect();
     let from = counts.first().copied().unwrap_or_default();
     let to = counts.last().copied().unwrap_or_default();
     let reached = (from..=to).map(|replicas| Reached {
@@ -211,7 +214,7 @@ fn replicas(start: Option<&Start>, scaling: &[Scaling], seconds: &[Second]) -> O
         initial: first.ready,
         least,
         wanted: scaling.iter().map(|seen| seen.wanted).max().unwrap_or_default(),
-        ready: scaling.iter().map(|seen| seen.ready).max().unwrap_or_default(),
+        ready: scaling.iter().map(|seen| seen.ready.min(most)).max().unwrap_or_default(),
         reached: reached.collect(),
         relieved: start.and_then(lag::relieved),
         scale_in: scale_in(least, scaling, seconds),
