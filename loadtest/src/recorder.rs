@@ -34,7 +34,8 @@ impl Recorder {
             // One write a line: a crash cuts off the last one at most.
             if let Err(error) = file.write_all(line.as_bytes()) {
                 let text = format!("the journal cannot be written any more: {error}");
-                eprintln!("{text}");
+                // Where standard error is on the same full disk, nobody is told before the end.
+                let _ = writeln!(std::io::stderr(), "{text}");
                 self.fault = Some(Fault::World(text));
                 self.file = None;
             }
@@ -70,12 +71,13 @@ pub fn write(folder: &Path, entries: &[Entry]) -> Result<(), Fault> {
     file.write_all(text.as_bytes()).map_err(|error| Fault::World(format!("the journal cannot be written: {error}")))
 }
 
-/// Reads a journal. A last line that a crash cut off is left out; other lines that are no entries are a fault, which
-/// names the line.
+/// Reads a journal. A last line that a crash cut off is left out, and so is what is no JSON object: a container's log
+/// holds what was said to people as well. An object that is no entry is a fault, which names the line.
 pub fn read(path: &Path) -> Result<Vec<Entry>, Fault> {
-    let text = std::fs::read_to_string(path).map_err(|error| Fault::Use(format!("{}: {error}", path.display())))?;
-    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    let entries = whole.lines().enumerate().map(|(index, line)| {
+    let bytes = std::fs::read(path).map_err(|error| Fault::Use(format!("{}: {error}", path.display())))?;
+    let end = bytes.iter().rposition(|byte| *byte == b'\n').unwrap_or_default();
+    let whole = String::from_utf8_lossy(&bytes[..end]);
+    let entries = whole.lines().enumerate().filter(|(_, line)| line.starts_with('{')).map(|(index, line)| {
         serde_json::from_str(line).map_err(|error| {
             Fault::Use(format!("{}, line {}: not a journal's entry: {error}", path.display(), index + 1))
         })

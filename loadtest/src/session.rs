@@ -156,7 +156,7 @@ pub fn report(entries: &[Entry], output: &Output) -> Result<ExitCode, Fault> {
         report
             .write(folder)
             .map_err(|error| Fault::World(format!("{}: the report cannot be written: {error}", folder.display())))?;
-        eprintln!("{}", folder.join("report.html").display());
+        let _ = writeln!(std::io::stderr(), "{}", folder.join("report.html").display());
     }
     Ok(ExitCode::from(report.verdict.outcome.exit_code()))
 }

@@ -52,6 +52,9 @@ impl Cluster {
                 .await
                 .map_err(|error| Fault::Use(format!("the kubeconfig cannot be used: {}; {advice}", one_line(&error))))?
         };
+        let mut config = config;
+        // An API server that is busy or going is to be told, not waited for out of sight.
+        config.default_retry = false;
         let address = config.cluster_url.to_string();
         let client = Client::try_from(config)
             .map_err(|error| Fault::Use(format!("the kubeconfig cannot be used: {}", one_line(&error))))?;

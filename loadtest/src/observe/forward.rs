@@ -1,6 +1,7 @@
 //! Ways to pods that nothing outside the cluster reaches: through the API server, as `kubectl port-forward` does it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -12,6 +13,9 @@ use tokio::task::JoinHandle;
 
 use crate::fault::Fault;
 use crate::observe::cluster::{Watched, one_line};
+
+/// After a connection that could not be accepted.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A listener on the loopback that gives each connection to the next ready pod: unlike kubectl's, which gives all of
 /// them to one.
@@ -31,7 +35,12 @@ impl Forward {
         let selector = ListParams::default().labels(&watched.selector);
         let accepting = tokio::spawn(async move {
             let mut turn = 0;
-            while let Ok((stream, _)) = listener.accept().await {
+            loop {
+                let Ok((stream, _)) = listener.accept().await else {
+                    // A shortage of descriptors passes.
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                };
                 turn += 1;
                 tokio::spawn(carry(stream, pods.clone(), selector.clone(), port.clone(), turn));
             }

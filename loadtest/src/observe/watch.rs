@@ -11,7 +11,7 @@ use kube::api::Api;
 use kube::runtime::watcher::{self, Event as Change, watcher};
 use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::clock::Clock;
 use crate::journal::{Entry, Event, Scaling};
@@ -22,6 +22,9 @@ use crate::observe::forward::is_ready;
 
 /// A state that does not change is written down again after so long, so that a gap shows an interruption.
 const HEARTBEAT: f64 = 5.0;
+
+/// How long the API server may take to answer.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Between two tries to watch again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -47,16 +50,37 @@ pub async fn watch(cluster: Cluster, watched: Watched, chain: Chain, clock: Cloc
         broken: BTreeSet::new(),
     };
     let mut beats = tokio::time::interval(Duration::from_secs(1));
+    let mut signs = signs_of_life(&client, namespace, watched.hpa.name_any());
     while !view.entries.is_closed() {
         tokio::select! {
             Some(change) = hpas.next() => view.hpa(change),
             Some(change) = pods.next() => view.pod(change),
             Some(change) = events.next() => view.event(change, &watched),
             Some(now) = readings.recv() => view.readings = now,
+            Some(sign) = signs.recv() => view.sign(sign),
             _ = beats.tick() => {}
         }
         view.tell();
     }
+}
+
+/// A watch tells nothing where nothing changes, and as little where the API server hangs: so it is asked as well.
+fn signs_of_life(client: &Client, namespace: &str, hpa: String) -> UnboundedReceiver<Result<(), String>> {
+    let hpas = Api::<HorizontalPodAutoscaler>::namespaced(client.clone(), namespace);
+    let (sender, receiver) = unbounded_channel();
+    tokio::spawn(async move {
+        let mut turns = tokio::time::interval(Duration::from_secs(2));
+        while !sender.is_closed() {
+            turns.tick().await;
+            let sign = match tokio::time::timeout(PATIENCE, hpas.get_opt(&hpa)).await {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(error)) => Err(one_line(&error)),
+                Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+            };
+            let _ = sender.send(sign);
+        }
+    });
+    receiver
 }
 
 type Changes<K> = BoxStream<'static, watcher::Result<Change<K>>>;
@@ -180,6 +204,19 @@ impl View {
                 }
                 None
             }
+        }
+    }
+
+    fn sign(&mut self, sign: Result<(), String>) {
+        let what = "the API server";
+        match sign {
+            Ok(()) if self.broken.remove(what) => {
+                self.happened("watch".to_owned(), "Resumed", "the API server answers again", false);
+            }
+            Err(error) if self.broken.insert(what) => {
+                self.happened("watch".to_owned(), "Interrupted", &format!("{what}: {error}"), true);
+            }
+            _ => {}
         }
     }
 

@@ -2,12 +2,16 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::fault::Fault;
+
+/// After a connection that could not be accepted.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// A listener on the loopback with a changing set of replicas behind it.
 pub struct Balancer {
@@ -28,7 +32,12 @@ impl Balancer {
             let endpoints = Arc::clone(&endpoints);
             async move {
                 let mut turn = 0_usize;
-                while let Ok((client, _)) = listener.accept().await {
+                loop {
+                    let Ok((client, _)) = listener.accept().await else {
+                        // A shortage of descriptors passes.
+                        tokio::time::sleep(PAUSE).await;
+                        continue;
+                    };
                     turn = turn.wrapping_add(1);
                     let endpoint = {
                         let all = endpoints.lock().expect("no holder panics");

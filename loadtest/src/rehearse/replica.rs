@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::process::{ExitCode, Stdio};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
@@ -19,6 +20,9 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin, Command};
 
 use crate::fault::Fault;
+
+/// How long a scrape may take.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What `loadtest replica` is: shopfront itself, which also ends when whoever started it is gone.
 pub fn main(flags: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -54,7 +58,7 @@ pub struct Replica {
 
 impl Replica {
     /// Starts it, with what its clients see as the pod's name, and waits until it listens.
-    pub async fn start(name: String, drain_delay: std::time::Duration) -> Result<Self, Fault> {
+    pub async fn start(name: String, drain_delay: Duration) -> Result<Self, Fault> {
         let failed = |what: &str| Fault::World(format!("a replica cannot be started: {what}"));
         let program = std::env::current_exe().map_err(|error| failed(&error.to_string()))?;
         let mut child = Command::new(program)
@@ -86,7 +90,7 @@ impl Replica {
     }
 
     /// Lets it drain, and waits until it has ended; after `grace` it is killed.
-    pub async fn stop(mut self, grace: std::time::Duration) {
+    pub async fn stop(mut self, grace: Duration) {
         if let Some(pid) = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
             // It may have ended by itself just now.
             let _ = kill_process(pid, Signal::TERM);
@@ -102,8 +106,12 @@ impl Replica {
     }
 }
 
-/// The text of `/metrics`, as a scrape reads it.
+/// The text of `/metrics`, as a scrape reads it; none where it does not come in time.
 pub async fn scrape(address: SocketAddr) -> Option<String> {
+    tokio::time::timeout(PATIENCE, metrics(address)).await.ok()?
+}
+
+async fn metrics(address: SocketAddr) -> Option<String> {
     let stream = TcpStream::connect(address).await.ok()?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
     tokio::spawn(connection);

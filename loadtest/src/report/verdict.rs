@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::figures::{Replicas, Report};
 use super::lag;
 use super::text::{count, plural, seconds};
+use super::warnings::gaps;
 use crate::journal::{Expectations, Start};
 
 /// The verdict on a run.
@@ -115,9 +116,10 @@ pub(crate) fn judge(report: &Report, latency: impl Fn(f64) -> Option<f64>) -> Ve
     Verdict { outcome, sentence: sentence(report, outcome, &checks), checks }
 }
 
-/// Whether the run went on to its planned end: only then does what was not seen tell anything.
+/// Whether the run went on to its planned end, and was seen all the while: only then does what was not seen tell
+/// anything.
 fn complete(report: &Report) -> bool {
-    report.end.as_ref().is_some_and(|end| !end.interrupted)
+    report.end.as_ref().is_some_and(|end| !end.interrupted) && gaps(report).is_empty()
 }
 
 fn answered(report: &Report) -> Check {

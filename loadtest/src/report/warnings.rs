@@ -151,14 +151,19 @@ fn few_answers(report: &Report) -> Option<String> {
 
 /// When nothing was seen of the autoscaler: from and until.
 pub(crate) fn gaps(report: &Report) -> Vec<(f64, f64)> {
-    let pairs = report.scaling.windows(2).map(|pair| (pair[0].at, pair[1].at));
+    // From the load's start on, and to its end.
+    let watched = report.start.as_ref().is_some_and(|start| start.autoscaler.is_some());
+    let end = report.end.as_ref().filter(|_| watched).map(|end| end.at);
+    let start = Some(0.0).filter(|_| watched);
+    let moments: Vec<f64> = start.into_iter().chain(report.scaling.iter().map(|seen| seen.at)).chain(end).collect();
+    let pairs = moments.windows(2).map(|pair| (pair[0], pair[1]));
     pairs.filter(|(from, until)| until - from > SILENCE).collect()
 }
 
 fn watch(report: &Report) -> Option<String> {
     let gaps = gaps(report).into_iter().map(|(from, until)| (from, until - from));
     let longest = gaps.max_by(|a, b| a.1.total_cmp(&b.1));
-    let broken = report.events.iter().filter(|event| event.object == "watch" && event.warning).count();
+    let broken = report.events.iter().filter(|event| event.object == "watch" && event.reason == "Interrupted").count();
     if longest.is_none() && broken == 0 {
         return None;
     }
