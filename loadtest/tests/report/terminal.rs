@@ -17,7 +17,7 @@ fn the_summary_fits_a_terminal() {
     }
     let summary = terminal::summary(&broken(), 120);
     for text in
-        ["FAILED", "? Came back", "over several generators", "--max-in-flight", "API server.", "loadtest doctor"]
+        ["FAILED", "? Came back", "over several generators", "--max-in-flight", "API server.", "The HPA had no value"]
     {
         assert!(summary.contains(text), "no {text} in\n{summary}");
     }
