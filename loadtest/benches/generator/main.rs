@@ -1,6 +1,7 @@
 //! `cargo bench -p loadtest --bench generator`: what a request costs this generator beside `oha`, on the same target in
 //! the same run, and how punctual it is. Some three minutes.
 
+#[path = "../../../benches/http/cores.rs"]
 mod cores;
 mod run;
 mod server;
@@ -28,10 +29,12 @@ fn main() {
         return;
     }
 
-    let cores = Cores::split();
     let target = server::target_directory();
     let oha = server::oha(&target);
-    let server = Server::start(&cores, &target);
+    let shopfront = server::build(&target);
+    // From here on this thread, and with it each generator that it starts, has the load's core.
+    let cores = Cores::split();
+    let server = Server::start(&cores, &shopfront);
     eprintln!("{cores}: some three minutes …");
     let loads = [
         ("1,000 a second, kept connections", Some(PACED), true),
@@ -48,13 +51,13 @@ fn main() {
         eprintln!("round {} of {ROUNDS}", round + 1);
         for ((_, load), pairs) in loads.iter().zip(&mut pairs) {
             // Alternately the first, so that neither profits from its place.
-            let first = (round % 2 == 0).then(|| run::ours(&cores, &server.url, *load));
-            let theirs = run::oha(&cores, &oha, &server.url, *load);
-            let ours = first.unwrap_or_else(|| run::ours(&cores, &server.url, *load));
+            let first = (round % 2 == 0).then(|| run::ours(&server.url, *load));
+            let theirs = run::oha(&oha, &server.url, *load);
+            let ours = first.unwrap_or_else(|| run::ours(&server.url, *load));
             pairs.push((ours, theirs));
         }
-        held.push(run::ours(&cores, &server.url, many));
-        asleep.push(run::bare_sleep(&cores, loads[0].1));
+        held.push(run::ours(&server.url, many));
+        asleep.push(run::bare_sleep(loads[0].1));
     }
 
     println!("{cores}; medians of {ROUNDS} rounds.\n");

@@ -9,8 +9,6 @@ use loadtest::stats::{Times, Total};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::cores::Cores;
-
 /// The hidden argument that makes this program the generator's process.
 pub const CHILD: &str = "--child";
 
@@ -52,9 +50,8 @@ impl Result {
 }
 
 /// Runs this generator.
-pub fn ours(cores: &Cores, url: &str, load: Load) -> Result {
-    let program = std::env::current_exe().expect("this program has a path");
-    let mut command = cores.load(program.to_str().expect("the path is UTF-8"));
+pub fn ours(url: &str, load: Load) -> Result {
+    let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
     let per_connection = if load.keep_alive { u64::MAX } else { 1 };
     let profile = format!("{}rps:{}s", load.rate.unwrap_or(BEYOND), load.seconds);
     command.args([CHILD, url, &profile, &per_connection.to_string(), &load.at_once.to_string()]);
@@ -94,9 +91,8 @@ pub const SLEEP: &str = "--sleep";
 
 /// How late a bare sleep is at this rate, on the load's core: the 99th percentile in microseconds. What a generator has
 /// beyond that is its own.
-pub fn bare_sleep(cores: &Cores, load: Load) -> f64 {
-    let program = std::env::current_exe().expect("this program has a path");
-    let mut command = cores.load(program.to_str().expect("the path is UTF-8"));
+pub fn bare_sleep(load: Load) -> f64 {
+    let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
     let rate = load.rate.expect("a rate");
     let output = command.args([SLEEP, &rate.to_string(), &load.seconds.to_string()]).output().expect("it starts");
     serde_json::from_slice(&output.stdout).expect("the child tells a number")
@@ -117,8 +113,8 @@ pub fn sleep(arguments: &[String]) {
 }
 
 /// Runs oha.
-pub fn oha(cores: &Cores, program: &str, url: &str, load: Load) -> Result {
-    let mut command = cores.load(program);
+pub fn oha(program: &str, url: &str, load: Load) -> Result {
+    let mut command = Command::new(program);
     command.args(["--no-tui", "--output-format", "json", "-z", &format!("{}s", load.seconds)]);
     command.args(["-c", &load.at_once.to_string()]);
     if let Some(rate) = load.rate {

@@ -31,25 +31,29 @@ impl Drop for Server {
     }
 }
 
+/// The release binary, built unless it is there.
+pub fn build(target: &Path) -> PathBuf {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    let built = Command::new(cargo)
+        .args(["build", "--quiet", "--release", "--bin", "shopfront", "--manifest-path", manifest, "--target-dir"])
+        .arg(target)
+        .status();
+    assert!(built.is_ok_and(|status| status.success()), "shopfront is built");
+    target.join("release/shopfront")
+}
+
 impl Server {
-    /// Builds the release binary, unless it is there, and starts it.
-    pub fn start(cores: &Cores, target: &Path) -> Self {
-        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-        let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
-        let built = Command::new(cargo)
-            .args(["build", "--quiet", "--release", "--bin", "shopfront", "--manifest-path", manifest, "--target-dir"])
-            .arg(target)
-            .status();
-        assert!(built.is_ok_and(|status| status.success()), "shopfront is built");
-        let binary = target.join("release/shopfront");
-        let mut child = cores
-            .server(binary.to_str().expect("the path is UTF-8"))
-            .args(["--address", "127.0.0.1:0"])
-            .env_clear()
-            .envs(ENVIRONMENT)
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the server starts");
+    /// Starts it on the server's core.
+    pub fn start(cores: &Cores, binary: &Path) -> Self {
+        let mut command = Command::new(binary);
+        command.args(["--address", "127.0.0.1:0"]).env_clear().envs(ENVIRONMENT).stderr(Stdio::piped());
+        // A process inherits the core of the thread that starts it.
+        let spawn = || {
+            cores.move_to_server();
+            command.spawn().expect("the server starts")
+        };
+        let mut child = std::thread::scope(|scope| scope.spawn(spawn).join()).expect("the server starts on its core");
         let log = BufReader::new(child.stderr.take().expect("stderr is piped"));
         let mut server = Self { child, log, url: String::new() };
         server.url = format!("http://{}/", server.logged_address());
