@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::journal::{Entry, Scaling, Second, Start};
 use crate::profile::Profile;
 use crate::report::text::{clock, count, fit, rate, seconds};
-use crate::report::timeline::{at, failed, histogram};
+use crate::report::timeline::failed;
+use crate::stats::Times;
 
 mod lines;
 pub use lines::Lines;
@@ -134,8 +135,8 @@ impl Live {
         let good = |second: &Second| second.statuses.range(..400).map(|(_, count)| count).sum::<u64>();
         let seen = self.recent().count() as f64;
         let mean = |figure: &dyn Fn(&Second) -> u64| self.recent().map(figure).sum::<u64>() as f64 / seen;
-        let latency = histogram(self.recent().flat_map(|second| &second.latency));
-        let quantile = |quantile| at(&latency, quantile).map_or("–".to_owned(), seconds);
+        let latency = Times::joined(self.recent().map(|second| &second.latency));
+        let quantile = |quantile| latency.seconds(quantile).map_or("–".to_owned(), seconds);
         let room = width.saturating_sub(24).min(HISTORY);
         let offered: Vec<u64> = self.history.iter().map(|second| second.due).collect();
         let highest = offered.iter().max().copied().unwrap_or_default();

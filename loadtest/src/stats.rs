@@ -27,6 +27,13 @@ impl Times {
         self.record_micros(u64::try_from(time.as_micros()).unwrap_or(LONGEST), 1);
     }
 
+    /// Buckets of several seconds or generators, as [`Times::buckets`] gives them, in one.
+    pub fn joined<'a>(parts: impl IntoIterator<Item = &'a Vec<(u64, u64)>>) -> Self {
+        let mut times = Self::default();
+        parts.into_iter().for_each(|buckets| times.add(buckets));
+        times
+    }
+
     /// Counts buckets as [`Times::buckets`] gives them: those of other seconds or generators join exactly.
     pub fn add(&mut self, buckets: &[(u64, u64)]) {
         for (micros, count) in buckets {
@@ -51,6 +58,12 @@ impl Times {
     /// The time that this per cent of all do not exceed, to three digits and rounded up; none where there is none.
     pub fn percentile(&self, per_cent: f64) -> Option<Duration> {
         (!self.0.is_empty()).then(|| Duration::from_micros(self.0.value_at_percentile(per_cent)))
+    }
+
+    /// The same in seconds, by its quantile from 0 to 1.
+    #[expect(clippy::cast_precision_loss, reason = "no time is longer than twenty minutes")]
+    pub fn seconds(&self, quantile: f64) -> Option<f64> {
+        (!self.0.is_empty()).then(|| self.0.value_at_quantile(quantile) as f64 / 1e6)
     }
 
     /// The mean, to three digits; none where there is none.

@@ -3,7 +3,8 @@
 use crate::journal::{Entry, Scaling, Second, Start};
 use crate::model::predict::Source;
 use crate::report::text::{rate, seconds};
-use crate::report::timeline::{at, failed, histogram};
+use crate::report::timeline::failed;
+use crate::stats::Times;
 
 /// kubectl's columns, and ours.
 const HEADS: [&str; 11] =
@@ -85,7 +86,7 @@ impl Lines {
         let length = self.since.len().max(1) as f64;
         let mean =
             |count: u64| if self.since.is_empty() { none() } else { format!("{}/s", rate(count as f64 / length)) };
-        let latency = histogram(self.since.iter().flat_map(|second| &second.latency));
+        let latency = Times::joined(self.since.iter().map(|second| &second.latency));
         let cells = [
             name,
             reference,
@@ -96,7 +97,7 @@ impl Lines {
             age(self.age + now),
             mean(self.since.iter().map(|second| second.due).sum()),
             mean(self.since.iter().flat_map(|second| second.statuses.range(..400)).map(|(_, count)| count).sum()),
-            at(&latency, 0.99).map_or_else(none, |p99| seconds(p99).replace(' ', "")),
+            latency.seconds(0.99).map_or_else(none, |p99| seconds(p99).replace(' ', "")),
             self.since.iter().map(failed).sum::<u64>().to_string(),
         ];
         self.since.clear();

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hdrhistogram::Histogram;
-
 use super::figures::{Load, Pod, Quantiles, Reached, Replicas, Report, ScaleIn, Shares, Totals};
 use super::{lag, verdict, warnings};
 use crate::journal::{Entry, Event, Scaling, Second, Start};
 use crate::model::predict::Predicted;
+use crate::stats::{Times, join_seconds};
 
 /// The most points of a series of shares. More would show chance, not shares.
 const WHILES: f64 = 80.0;
@@ -16,25 +15,26 @@ impl Report {
     /// The report of these entries. They may lack an end, or a start, have gaps, and be in any order; seconds of several
     /// generators are added up.
     pub fn from_entries(entries: &[Entry], predicted: Vec<Predicted>) -> Self {
-        let mut seconds: BTreeMap<i64, Second> = BTreeMap::new();
+        let mut seconds: BTreeMap<i64, Vec<&Second>> = BTreeMap::new();
         let (mut start, mut end, mut scaling, mut events) = (None, None, Vec::new(), Vec::new());
         for entry in entries {
             match entry {
                 Entry::Start(facts) => start = start.or_else(|| Some(Start::clone(facts))),
-                Entry::Second(second) => add(seconds.entry(second.at.floor() as i64).or_default(), second),
+                Entry::Second(second) => seconds.entry(second.at.floor() as i64).or_default().push(second),
                 Entry::Scaling(seen) => scaling.push(seen.clone()),
                 Entry::Event(event) => events.push(event.clone()),
                 Entry::End(last) => end = Some(last.clone()),
             }
         }
-        let seconds: Vec<Second> = seconds.into_values().collect();
+        let seconds = seconds.into_values().map(join_seconds);
+        let seconds: Vec<_> = seconds.map(|second| Second { at: second.at.floor(), ..second }).collect();
         scaling.sort_by(|a, b| a.at.total_cmp(&b.at));
         events.sort_by(|a, b| a.at.total_cmp(&b.at).then_with(|| told(a).cmp(&told(b))));
         events.dedup();
 
         let pods = pods(&seconds);
-        let latency = histogram(seconds.iter().flat_map(|second| &second.latency));
-        let lateness = histogram(seconds.iter().flat_map(|second| &second.lateness));
+        let latency = Times::joined(seconds.iter().map(|second| &second.latency));
+        let lateness = Times::joined(seconds.iter().map(|second| &second.lateness));
         let mut report = Self {
             verdict: verdict::Verdict::default(),
             warnings: Vec::new(),
@@ -53,7 +53,7 @@ impl Report {
             end,
         };
         report.warnings = warnings::doubts(&report);
-        report.verdict = verdict::judge(&report, |quantile| at(&latency, quantile));
+        report.verdict = verdict::judge(&report, |quantile| latency.seconds(quantile));
         report
     }
 }
@@ -61,26 +61,6 @@ impl Report {
 /// What is said of events of the same moment orders them.
 fn told(event: &Event) -> (&str, &str, &str) {
     (&event.object, &event.reason, &event.message)
-}
-
-/// Adds what one generator did in a second to what others did.
-fn add(sum: &mut Second, second: &Second) {
-    sum.at = second.at.floor();
-    sum.due += second.due;
-    sum.sent += second.sent;
-    sum.dropped += second.dropped;
-    sum.in_flight += second.in_flight;
-    for (status, count) in &second.statuses {
-        *sum.statuses.entry(*status).or_default() += count;
-    }
-    for (cause, count) in &second.failures {
-        *sum.failures.entry(cause.clone()).or_default() += count;
-    }
-    for (pod, count) in &second.pods {
-        *sum.pods.entry(pod.clone()).or_default() += count;
-    }
-    sum.latency.extend(&second.latency);
-    sum.lateness.extend(&second.lateness);
 }
 
 /// Answers with these statuses that are failures.
@@ -114,39 +94,25 @@ fn totals(seconds: &[Second]) -> Totals {
     totals
 }
 
-/// The quantile, from 0 to 1, in seconds.
-pub(crate) fn at(histogram: &Histogram<u64>, quantile: f64) -> Option<f64> {
-    (!histogram.is_empty()).then(|| histogram.value_at_quantile(quantile) as f64 / 1e6)
-}
-
-fn quantiles(histogram: &Histogram<u64>) -> Option<Quantiles> {
+fn quantiles(times: &Times) -> Option<Quantiles> {
     Some(Quantiles {
-        count: histogram.len(),
-        p50: at(histogram, 0.5)?,
-        p90: at(histogram, 0.9)?,
-        p99: at(histogram, 0.99)?,
-        p999: at(histogram, 0.999)?,
-        max: at(histogram, 1.0)?,
+        count: times.count(),
+        p50: times.seconds(0.5)?,
+        p90: times.seconds(0.9)?,
+        p99: times.seconds(0.99)?,
+        p999: times.seconds(0.999)?,
+        max: times.seconds(1.0)?,
     })
 }
 
-/// Buckets in microseconds, and the count in each, joined.
-pub(crate) fn histogram<'a>(buckets: impl Iterator<Item = &'a (u64, u64)>) -> Histogram<u64> {
-    let mut histogram = Histogram::new(3).expect("three digits are allowed");
-    for (value, count) in buckets {
-        histogram.record_n(*value, *count).expect("it grows as it needs to");
-    }
-    histogram
-}
-
 fn load(second: &Second) -> Load {
-    let latency = histogram(second.latency.iter());
+    let latency = Times::joined([&second.latency]);
     Load {
         at: second.at,
         offered: second.due,
         achieved: second.statuses.range(..400).map(|(_, count)| count).sum(),
-        p50: at(&latency, 0.5),
-        p99: at(&latency, 0.99),
+        p50: latency.seconds(0.5),
+        p99: latency.seconds(0.99),
         failed: failed(second),
         dropped: second.dropped,
     }
