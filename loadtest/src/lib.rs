@@ -11,7 +11,7 @@
 //!   verdict. [`live`]: the same while it goes on. [`recorder`]: takes it down. [`show`]: prints it. [`merge`]: joins several.
 //! - [`cli`]: the command line. [`commands`]: what each command does. [`session`]: from the first request to the verdict.
 //!   [`clock`]: the time that all parts share. [`fault`]: why the tool cannot go on. [`exposition`]: Prometheus' text
-//!   format.
+//!   format. [`loopback`]: a listener on this machine alone.
 
 pub mod cli;
 pub mod clock;
@@ -21,6 +21,7 @@ pub mod fault;
 pub mod generator;
 pub mod journal;
 pub mod live;
+pub mod loopback;
 pub mod merge;
 pub mod model;
 pub mod observe;

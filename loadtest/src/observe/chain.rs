@@ -16,7 +16,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, timeout};
 
 use crate::model::quantity;
-use crate::observe::cluster::{Cluster, Watched};
+use crate::observe::cluster::{Cluster, Watched, percent_encoded, selector_of};
 use crate::observe::forward::{connect, is_ready};
 
 /// A link that failed is asked again after so long.
@@ -109,8 +109,8 @@ impl Chain {
             let (pod, port) = behind(&self.cluster.client, endpoint).await?;
             *kept = Some(connect(self.cluster.client.clone(), &endpoint.namespace, &pod, port).await.ok()?);
         }
-        let query = query.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"));
-        let request = Request::get(format!("/api/v1/query?query={query}")).header(HOST, "prometheus");
+        let request =
+            Request::get(format!("/api/v1/query?query={}", percent_encoded(query))).header(HOST, "prometheus");
         let answer = kept.as_mut()?.send_request(request.body(Empty::new()).ok()?).await;
         let Ok(answer) = answer else {
             *kept = None;
@@ -146,8 +146,7 @@ impl Link {
 /// A pod behind a Service, and the pod's port.
 async fn behind(client: &Client, endpoint: &Endpoint) -> Option<(String, u16)> {
     let service = Api::<Service>::namespaced(client.clone(), &endpoint.namespace).get(&endpoint.service).await.ok()?;
-    let selector = service.spec?.selector?;
-    let selector = selector.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",");
+    let selector = selector_of(&service.spec?.selector?);
     let pods = Api::<Pod>::namespaced(client.clone(), &endpoint.namespace);
     let pods = pods.list(&ListParams::default().labels(&selector)).await.ok()?.items;
     Some((pods.iter().find(|pod| is_ready(pod))?.name_any(), endpoint.port))

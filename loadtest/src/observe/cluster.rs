@@ -1,5 +1,6 @@
 //! The cluster: how it is reached, which HPA is meant, and where its pods are served.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use http::Request;
@@ -34,14 +35,14 @@ pub struct Watched {
     /// The label selector of the pods.
     pub selector: String,
     /// The labels that new pods get.
-    pub labels: std::collections::BTreeMap<String, String>,
+    pub labels: BTreeMap<String, String>,
 }
 
 impl Cluster {
     /// The cluster of the kubeconfig (`KUBECONFIG`, `~/.kube/config`), or the one that this process runs in.
     pub async fn connect(context: Option<&str>) -> Result<Self, Fault> {
         let inside = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() && std::env::var_os("KUBECONFIG").is_none();
-        let config = if inside {
+        let mut config = if inside {
             Config::incluster().map_err(|error| Fault::Use(format!("in this pod: {}", one_line(&error))))?
         } else {
             let advice = "set KUBECONFIG, or give --url with --hpa none to send load without a cluster";
@@ -52,7 +53,6 @@ impl Cluster {
                 .await
                 .map_err(|error| Fault::Use(format!("the kubeconfig cannot be used: {}; {advice}", one_line(&error))))?
         };
-        let mut config = config;
         // An API server that is busy or going is to be told, not waited for out of sight.
         config.default_retry = false;
         let address = config.cluster_url.to_string();
@@ -85,7 +85,7 @@ impl Cluster {
             .map_err(|error| Fault::World(format!("{scaled} in namespace {namespace}: {}", one_line(&error))))?;
         let spec = deployment.spec.unwrap_or_default();
         let selector = spec.selector.match_labels.unwrap_or_default();
-        let selector = selector.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",");
+        let selector = selector_of(&selector);
         let labels = spec.template.metadata.and_then(|metadata| metadata.labels).unwrap_or_default();
         Ok(Watched { namespace, hpa, scaled, selector, labels })
     }
@@ -185,6 +185,16 @@ impl Cluster {
 fn balancer(service: &Service) -> Option<String> {
     let ingress = service.status.as_ref()?.load_balancer.as_ref()?.ingress.as_ref()?.first()?;
     ingress.hostname.clone().or_else(|| ingress.ip.clone())
+}
+
+/// Labels as the API takes them for a selector.
+pub fn selector_of(labels: &BTreeMap<String, String>) -> String {
+    labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
+}
+
+/// A text as it may stand in a URL's query, whatever is in it.
+pub fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"))
 }
 
 /// An error with its causes, on one line.

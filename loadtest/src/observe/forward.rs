@@ -1,21 +1,18 @@
 //! Ways to pods that nothing outside the cluster reaches: through the API server, as `kubectl port-forward` does it.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use crate::fault::Fault;
+use crate::loopback;
 use crate::observe::cluster::{Watched, one_line};
-
-/// After a connection that could not be accepted.
-const PAUSE: Duration = Duration::from_millis(10);
 
 /// A listener on the loopback that gives each connection to the next ready pod: unlike kubectl's, which gives all of
 /// them to one.
@@ -28,19 +25,13 @@ pub struct Forward {
 impl Forward {
     /// Listens on a free port.
     pub async fn start(client: Client, watched: &Watched, port: Option<IntOrString>) -> Result<Self, Fault> {
-        let listener = TcpListener::bind("127.0.0.1:0").await;
-        let listener = listener.map_err(|error| Fault::World(format!("cannot listen on the loopback: {error}")))?;
-        let address = listener.local_addr().map_err(|error| Fault::World(error.to_string()))?;
+        let (listener, address) = loopback::listen().await?;
         let pods = Api::<Pod>::namespaced(client, &watched.namespace);
         let selector = ListParams::default().labels(&watched.selector);
         let accepting = tokio::spawn(async move {
             let mut turn = 0;
             loop {
-                let Ok((stream, _)) = listener.accept().await else {
-                    // A shortage of descriptors passes.
-                    tokio::time::sleep(PAUSE).await;
-                    continue;
-                };
+                let stream = loopback::accept(&listener).await;
                 turn += 1;
                 tokio::spawn(carry(stream, pods.clone(), selector.clone(), port.clone(), turn));
             }

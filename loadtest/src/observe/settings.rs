@@ -11,7 +11,7 @@ use crate::model::manifests::{self, RELIST, SCRAPE, START, SYNC};
 use crate::model::predict::{Pipeline, Source};
 use crate::model::quantity;
 use crate::observe::chain::{Chain, Endpoint};
-use crate::observe::cluster::{Cluster, Watched};
+use crate::observe::cluster::{Cluster, Watched, percent_encoded, selector_of};
 
 /// Where kube-prometheus keeps the adapter, for those who may not ask where it is.
 const ADAPTER: (&str, &str) = ("monitoring", "adapter-config");
@@ -159,8 +159,7 @@ fn metric(hpa: &HorizontalPodAutoscaler) -> Option<(String, f64, Source, Option<
             _ => return None,
         };
         let labels = identifier.selector.as_ref().and_then(|selector| selector.match_labels.as_ref());
-        let selector = labels
-            .map(|labels| labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(","));
+        let selector = labels.map(selector_of);
         let target = quantity::value(&target.average_value.as_ref()?.0)?;
         Some((identifier.name.clone(), target, source, selector))
     })
@@ -193,20 +192,19 @@ fn from_hpa_alone(watched: &Watched) -> Result<Autoscaler, String> {
 
 /// Where the HPA's own metric is read.
 fn api_path(watched: &Watched, autoscaler: &Autoscaler) -> String {
-    let encoded = |text: &str| text.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"));
     let Watched { namespace, selector, .. } = watched;
     match autoscaler.pipeline.source {
         Source::Pods => format!(
             "/apis/custom.metrics.k8s.io/v1beta1/namespaces/{namespace}/pods/*/{}?labelSelector={}",
             autoscaler.metric,
-            encoded(selector)
+            percent_encoded(selector)
         ),
         Source::External => {
             let selector = metric(&watched.hpa).and_then(|(.., selector)| selector).unwrap_or_default();
             format!(
                 "/apis/external.metrics.k8s.io/v1beta1/namespaces/{namespace}/{}?labelSelector={}",
                 autoscaler.metric,
-                encoded(&selector)
+                percent_encoded(&selector)
             )
         }
     }

@@ -2,16 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use crate::fault::Fault;
-
-/// After a connection that could not be accepted.
-const PAUSE: Duration = Duration::from_millis(10);
+use crate::loopback;
 
 /// A listener on the loopback with a changing set of replicas behind it.
 pub struct Balancer {
@@ -24,20 +21,14 @@ pub struct Balancer {
 impl Balancer {
     /// Listens on a free port, with no replica yet.
     pub async fn start() -> Result<Self, Fault> {
-        let failed = |error: std::io::Error| Fault::World(format!("cannot listen on the loopback: {error}"));
-        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+        let (listener, address) = loopback::listen().await?;
         let endpoints = Arc::new(Mutex::new(Vec::<SocketAddr>::new()));
         let accepting = tokio::spawn({
             let endpoints = Arc::clone(&endpoints);
             async move {
                 let mut turn = 0_usize;
                 loop {
-                    let Ok((client, _)) = listener.accept().await else {
-                        // A shortage of descriptors passes.
-                        tokio::time::sleep(PAUSE).await;
-                        continue;
-                    };
+                    let client = loopback::accept(&listener).await;
                     turn = turn.wrapping_add(1);
                     let endpoint = {
                         let all = endpoints.lock().expect("no holder panics");
