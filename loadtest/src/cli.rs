@@ -70,21 +70,9 @@ pub struct Run {
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
 
-    /// The load
+    /// What a run and a rehearsal have in common
     #[command(flatten)]
-    pub load: Load,
-
-    /// How it is sent
-    #[command(flatten)]
-    pub sending: Sending,
-
-    /// What is expected
-    #[command(flatten)]
-    pub expected: Expected,
-
-    /// Where it is written down
-    #[command(flatten)]
-    pub output: Output,
+    pub common: Common,
 }
 
 /// `loadtest rehearse`.
@@ -98,6 +86,14 @@ pub struct Rehearse {
     #[arg(long, value_name = "FACTOR", default_value = "20", value_parser = speed)]
     pub speed: f64,
 
+    /// What a run and a rehearsal have in common
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// What a run and a rehearsal have in common.
+#[derive(Args, Debug)]
+pub struct Common {
     /// The load
     #[command(flatten)]
     pub load: Load,

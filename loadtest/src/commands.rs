@@ -10,6 +10,7 @@ use crate::cli::{Merge, Output, Predict, Rehearse, Run};
 use crate::fault::Fault;
 use crate::journal::{Autoscaler, Entry, Event, Kind};
 use crate::merge::joined;
+use crate::model::manifests::Manifests;
 use crate::model::predict::Predicted;
 use crate::model::{manifests, predict};
 use crate::observe::{self, Cluster};
@@ -31,6 +32,14 @@ pub fn block_on(command: impl Future<Output = Result<ExitCode, Fault>>) -> Resul
 /// `loadtest run`: finds the HPA and the way to its pods, sends the load, watches, judges.
 pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
     let (observed, entries) = unbounded_channel();
+    let plan = |url, profile, autoscaler| Plan {
+        kind: Kind::Run,
+        url,
+        profile,
+        options: &options.common,
+        autoscaler,
+        speed: 1.0,
+    };
     if options.hpa.as_deref() == Some("none") {
         let url = options
             .url
@@ -38,12 +47,13 @@ pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
             .ok_or_else(|| Fault::Use("--hpa none watches nothing, and so finds no target: give --url".to_owned()))?;
         drop(observed);
         let (first, _) = session::clock(LEAD, 1.0);
-        return plan(options, url, None).conduct(first, entries).await;
+        let profile = session::profile(&options.common.load, None)?;
+        return plan(url, profile, None).conduct(first, entries).await;
     }
     let cluster = Cluster::connect(options.context.as_deref()).await?;
     let watched = cluster.find(options.hpa.as_deref()).await?;
     let (autoscaler, chain, assumed) = observe::settings(&cluster, &watched).await?;
-    session::profile(&options.load, Some(&autoscaler))?;
+    let profile = session::profile(&options.common.load, Some(&autoscaler))?;
     let (url, _forward) = match &options.url {
         Some(url) => (url.clone(), None),
         None => cluster.target(&watched).await?,
@@ -56,42 +66,28 @@ pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
         let _ = observed.send(Entry::Event(event));
     }
     let watching = tokio::spawn(observe::watch(cluster, watched, chain, clock, observed));
-    let done = plan(options, url, Some(autoscaler)).conduct(first, entries).await;
+    let done = plan(url, profile, Some(autoscaler)).conduct(first, entries).await;
     watching.abort();
     done
 }
 
-fn plan(options: &Run, url: String, autoscaler: Option<Autoscaler>) -> Plan<'_> {
-    let Run { load, sending, expected, output, .. } = options;
-    Plan { kind: Kind::Run, url, load, sending, expected, output, autoscaler, speed: 1.0 }
-}
-
 /// `loadtest rehearse`: the same on this machine.
 pub async fn rehearse(options: &Rehearse) -> Result<ExitCode, Fault> {
-    let Rehearse { load, sending, expected, output, speed, .. } = options;
-    let manifests = manifests::read(&options.manifests).map_err(Fault::Use)?;
-    let autoscaler = manifests.autoscaler.clone();
+    let Rehearse { common, speed, .. } = options;
+    let Manifests { autoscaler, workload, .. } = manifests::read(&options.manifests).map_err(Fault::Use)?;
+    let profile = session::profile(&common.load, Some(&autoscaler))?;
     let warm_up = WARM_UP * autoscaler.pipeline.scrape + autoscaler.pipeline.sync;
     let lead = LEAD.max(std::time::Duration::from_secs_f64(warm_up / speed));
     let (first, clock) = session::clock(lead, *speed);
     let (observed, entries) = unbounded_channel();
-    let workload = &manifests.workload;
     // A readiness probe finds a pod ready half a period after it listens, on average.
     let probed = workload.readiness_period.unwrap_or(0.0) / 2.0;
     let timing =
         Timing { startup: autoscaler.pipeline.startup + probed, pre_stop: workload.pre_stop, grace: workload.grace };
     let rehearsal = Rehearsal::start(autoscaler.clone(), timing, clock, observed).await?;
     let url = rehearsal.url.clone();
-    let plan = Plan {
-        kind: Kind::Rehearsal,
-        url,
-        load,
-        sending,
-        expected,
-        output,
-        autoscaler: Some(autoscaler),
-        speed: *speed,
-    };
+    let autoscaler = Some(autoscaler);
+    let plan = Plan { kind: Kind::Rehearsal, url, profile, options: common, autoscaler, speed: *speed };
     plan.conduct(first, entries).await
 }
 
@@ -100,15 +96,11 @@ pub fn predict(options: &Predict) -> Result<ExitCode, Fault> {
     let autoscaler = manifests::read(&options.manifests).map_err(Fault::Use)?.autoscaler;
     let profile = session::profile(&options.load, Some(&autoscaler))?;
     let predicted = predict::predict(&profile, &autoscaler, autoscaler.min, profile.seconds());
-    let mut text = String::new();
-    if options.json {
-        for look in &predicted {
-            text += &serde_json::to_string(look).expect("numbers are JSON");
-            text.push('\n');
-        }
+    let text = if options.json {
+        predicted.iter().map(recorder::line).collect()
     } else {
-        text = table(&profile, &autoscaler, &predicted);
-    }
+        table(&profile, &autoscaler, &predicted)
+    };
     // A closed pipe under a long table is nothing to report.
     let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(ExitCode::SUCCESS)

@@ -4,6 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
+use serde::Serialize;
+
 use crate::fault::Fault;
 use crate::journal::Entry;
 use crate::show::Show;
@@ -28,8 +30,7 @@ impl Recorder {
 
     /// Writes an entry down, and shows it. A disk that is full ends the writing, not the run.
     pub fn take(&mut self, entry: Entry) {
-        let mut line = serde_json::to_string(&entry).expect("an entry is plain data");
-        line.push('\n');
+        let line = line(&entry);
         if let Some(file) = &mut self.file {
             // One write a line: a crash cuts off the last one at most.
             if let Err(error) = file.write_all(line.as_bytes()) {
@@ -60,14 +61,15 @@ fn create(folder: &Path) -> Result<File, Fault> {
     OpenOptions::new().write(true).create_new(true).open(&path).map_err(fault)
 }
 
+/// Plain data as a line of JSON.
+pub fn line(data: &impl Serialize) -> String {
+    serde_json::to_string(data).expect("plain data has a form in JSON") + "\n"
+}
+
 /// Writes a whole journal into a folder that has none.
 pub fn write(folder: &Path, entries: &[Entry]) -> Result<(), Fault> {
     let mut file = create(folder)?;
-    let mut text = String::new();
-    for entry in entries {
-        text += &serde_json::to_string(entry).expect("an entry is plain data");
-        text.push('\n');
-    }
+    let text: String = entries.iter().map(line).collect();
     file.write_all(text.as_bytes()).map_err(|error| Fault::World(format!("the journal cannot be written: {error}")))
 }
 

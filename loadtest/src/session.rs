@@ -7,10 +7,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::cli::{Expected, Load, Output, Sending};
+use crate::cli::{Common, Load, Output};
 use crate::clock::Clock;
 use crate::fault::Fault;
-use crate::generator::{Endpoint, Generator, Settings};
+use crate::generator::{Generator, Settings};
 use crate::journal::{Autoscaler, Entry, Kind, Start, Target};
 use crate::model::derive::hpa_profile;
 use crate::model::predict::{self, Predicted};
@@ -28,14 +28,10 @@ pub struct Plan<'a> {
     pub kind: Kind,
     /// Where the load goes.
     pub url: String,
-    /// The load that was asked for.
-    pub load: &'a Load,
-    /// How it is sent.
-    pub sending: &'a Sending,
-    /// What is expected.
-    pub expected: &'a Expected,
-    /// Where it is written down.
-    pub output: &'a Output,
+    /// The load that is sent.
+    pub profile: Profile,
+    /// What the user said of it.
+    pub options: &'a Common,
     /// The HPA that is watched.
     pub autoscaler: Option<Autoscaler>,
     /// Seconds of the clock in each of the world's.
@@ -53,11 +49,20 @@ pub fn profile(load: &Load, autoscaler: Option<&Autoscaler>) -> Result<Profile, 
 impl Plan<'_> {
     /// Sends the load from `first` on, and takes down what the generator and the observer see; then judges it.
     pub async fn conduct(self, first: Instant, mut observed: UnboundedReceiver<Entry>) -> Result<ExitCode, Fault> {
-        let profile = profile(self.load, self.autoscaler.as_ref())?;
-        let start = self.start(&profile, first);
-        let show = Show::new(self.output.json);
-        let settings = self.settings(profile)?;
-        let mut recorder = Recorder::open(self.output.out.as_deref(), show)?;
+        let Common { sending, output, .. } = self.options;
+        let start = self.start(first);
+        let settings = Settings {
+            spacing: sending.spacing,
+            seed: sending.seed,
+            share: sending.share().map_err(Fault::Use)?,
+            requests_per_connection: sending.requests_per_connection,
+            http2: sending.http2,
+            max_in_flight: sending.max_in_flight,
+            timeout: sending.timeout,
+            speed: self.speed,
+            ..Settings::new(self.url.parse().map_err(Fault::Use)?, self.profile)
+        };
+        let mut recorder = Recorder::open(output.out.as_deref(), Show::new(output.json))?;
         let mut generator = Generator::start(settings, first).map_err(Fault::Use)?;
         let mut interrupts = signal(SignalKind::interrupt()).map_err(|error| Fault::World(error.to_string()))?;
         let mut terminations = signal(SignalKind::terminate()).map_err(|error| Fault::World(error.to_string()))?;
@@ -93,15 +98,16 @@ impl Plan<'_> {
         }
         drop(generator);
         let (entries, fault) = recorder.finish();
-        let code = report(&entries, self.output)?;
+        let code = report(&entries, output)?;
         fault.map_or(Ok(code), Err)
     }
 
-    fn start(&self, profile: &Profile, first: Instant) -> Start {
+    fn start(&self, first: Instant) -> Start {
+        let Common { load, sending, expected, .. } = self.options;
         let lead = first.saturating_duration_since(Instant::now());
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + lead;
-        let mut expectations = self.expected.expectations();
-        if self.load.stages().is_none() {
+        let mut expectations = expected.expectations();
+        if load.stages().is_none() {
             // A profile made from the HPA goes up to the maximum and ends in silence: that is what it is for.
             let autoscaler = self.autoscaler.as_ref();
             expectations.replicas = expectations.replicas.or(autoscaler.map(|autoscaler| autoscaler.max));
@@ -114,30 +120,15 @@ impl Plan<'_> {
             speed: self.speed,
             target: Target {
                 url: self.url.clone(),
-                requests_per_connection: self.sending.requests_per_connection,
-                http2: self.sending.http2,
-                max_in_flight: self.sending.max_in_flight,
+                requests_per_connection: sending.requests_per_connection,
+                http2: sending.http2,
+                max_in_flight: sending.max_in_flight,
             },
-            profile: profile.stages.clone(),
-            spacing: self.sending.spacing,
+            profile: self.profile.stages.clone(),
+            spacing: sending.spacing,
             autoscaler: self.autoscaler.clone(),
             expectations,
         }
-    }
-
-    fn settings(&self, profile: Profile) -> Result<Settings, Fault> {
-        let endpoint: Endpoint = self.url.parse().map_err(Fault::Use)?;
-        Ok(Settings {
-            spacing: self.sending.spacing,
-            seed: self.sending.seed,
-            share: self.sending.share().map_err(Fault::Use)?,
-            requests_per_connection: self.sending.requests_per_connection,
-            http2: self.sending.http2,
-            max_in_flight: self.sending.max_in_flight,
-            timeout: self.sending.timeout,
-            speed: self.speed,
-            ..Settings::new(endpoint, profile)
-        })
     }
 }
 

@@ -10,9 +10,10 @@ mod page;
 mod terminals;
 
 use loadtest::journal::Entry;
+use loadtest::recorder;
 use loadtest::report::figures::LinkName;
 use loadtest::report::warnings::About;
-use loadtest::report::{self, Outcome, Report, html, json, terminal};
+use loadtest::report::{Outcome, Report, html, json, terminal};
 use serde_json::{Value, json};
 
 fn good() -> Report {
@@ -153,7 +154,9 @@ fn a_journal_that_a_crash_cut_short_makes_a_report() {
     let text = journals::text(&journals::good());
     let torn = &text[..text.len() * 2 / 3];
     assert!(!torn.ends_with('\n'), "the last line is torn");
-    let entries = report::entries(torn);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), torn).unwrap();
+    let entries = recorder::read(file.path()).unwrap();
     assert_eq!(entries.len(), torn.lines().count() - 1);
     let report = Report::from_entries(&entries, Vec::new());
     assert_eq!(report.end, None);

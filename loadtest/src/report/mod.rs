@@ -34,8 +34,6 @@ pub mod warnings;
 pub use figures::Report;
 pub use verdict::Outcome;
 
-use crate::journal::Entry;
-
 impl Report {
     /// Writes `report.json` and `report.html` into this folder, which is made where it is missing.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
@@ -43,9 +41,4 @@ impl Report {
         json::write(folder, "report.json", &json::render(self))?;
         json::write(folder, "report.html", &html::render(self))
     }
-}
-
-/// The entries of a journal's text. A line that is none, as a crash leaves one at the end, is left out.
-pub fn entries(journal: &str) -> Vec<Entry> {
-    journal.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
