@@ -101,8 +101,10 @@ async fn tell(run: &Run) {
     run.an_idle_pod_reads_zero(&observer).await;
     let entrance = run.the_load_balancer_answers().await;
     let ramp = run.three_pods_come(&observer).await;
-    run.a_rolling_restart_loses_nothing(&observer, entrance.as_ref()).await;
+    // Its watch has no other load in it, so that both ways can be held to the prediction.
     run.one_pod_is_left(&observer, entrance.as_ref(), ramp).await;
+    run.a_rolling_restart_loses_nothing(&observer, entrance.as_ref()).await;
+    run.the_hpa_always_had_a_value(&observer);
     if !run.settings.quick {
         run.faults_heal(&observer, entrance.as_ref()).await;
     }

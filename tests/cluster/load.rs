@@ -3,28 +3,33 @@
 use std::time::{Duration, Instant};
 
 use loadtest::journal::{End, Entry, Second};
-use tokio::sync::watch;
 
+use crate::kubectl::Api;
 use crate::observer::{NAMESPACE, Observer};
 use crate::workload::{Workload, patiently};
+
+/// The Job's name.
+pub const JOB: &str = "shopfront-loadtest";
 
 /// No pod is silent for longer.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Enough of the log's end for several seconds of the load.
+const TAIL: u32 = 20;
+
 /// A load under way. Its Job's log is a journal.
+///
+/// The log is asked for its end again and again, and not followed: a log that is followed can end before its pod does
+/// (the node has no watch on a file left to give, its API server goes), and then nothing says so.
 pub struct Load {
     pub start: Instant,
     seconds: u32,
-    entries: watch::Receiver<Vec<Entry>>,
+    /// The path of the Job's pod.
+    pod: String,
+    api: Api,
 }
 
 impl Load {
-    async fn tells(&self, what: &str, bound: Duration, holds: impl Fn(&Entry) -> bool) {
-        let mut entries = self.entries.clone();
-        let told = tokio::time::timeout(bound, entries.wait_for(|entries| entries.iter().any(&holds))).await;
-        assert!(matches!(told, Ok(Ok(_))), "the load's log never told that {what}");
-    }
-
     /// Waits until the load is over; the Job goes on to watch.
     pub async fn is_over(&self) {
         let last = f64::from(self.seconds);
@@ -32,24 +37,42 @@ impl Load {
         self.tells("the load is over", Duration::from_secs(self.seconds.into()) + PATIENCE, over).await;
     }
 
-    /// Waits for the Job's end: its journal.
-    pub async fn journal(self, bound: Duration) -> Vec<Entry> {
+    /// Waits for the Job's end.
+    pub async fn has_ended(&self, bound: Duration) {
         self.tells("it ended", bound, |entry| matches!(entry, Entry::End(End { interrupted: false, .. }))).await;
-        self.entries.borrow().clone()
+    }
+
+    async fn tells(&self, what: &str, bound: Duration, holds: impl Fn(&Entry) -> bool) {
+        patiently(&format!("the load's log tells that {what}"), bound, async || {
+            let status = self.api.json(&self.pod).await?["status"].clone();
+            let log = self.api.text(&format!("{}/log?tailLines={TAIL}", self.pod)).await?;
+            // Its last lines are for people.
+            let told = log.lines().filter_map(|line| serde_json::from_str(line).ok()).any(|entry| holds(&entry));
+            assert!(
+                told || status["phase"] == "Running",
+                "before it told that {what}, the load's pod is {status}:\n{log}"
+            );
+            told.then_some(())
+        })
+        .await;
     }
 }
 
 impl Workload {
-    /// Starts the load of `k8s/loadtest.yml`, for so many seconds, and then silence. Returns once its first request has
-    /// been counted.
-    pub async fn start_load(&self, seconds: u32, silence: u32, observer: &Observer) -> Load {
+    /// Starts the load of `k8s/loadtest.yml`, for so many seconds. Where silence follows, the pods have to go again in
+    /// it. Returns once the first request has been counted.
+    pub async fn start_load(&self, seconds: u32, silence: Option<u32>, observer: &Observer) -> Load {
         let before = self.sum_counted(&observer.now().ready).await;
-        let (stage, stages) = ("--stage=10rps:5m", format!("--stage=10rps:{seconds}s, --stage=0rps:{silence}s"));
-        // The list's item becomes two.
-        let stages = stages.replace(", ", "\n            - ");
-        let deadline = format!("activeDeadlineSeconds: {}", seconds + silence + 120);
-        let job = self.read("loadtest.yml").replace(stage, &stages).replace("activeDeadlineSeconds: 420", &deadline);
-        let source = format!("k8s/loadtest.yml for {seconds} s, and {silence} s of silence");
+        let stage = "--stage=10rps:5m";
+        let mut arguments = vec![format!("--stage=10rps:{seconds}s")];
+        if let Some(silence) = silence {
+            arguments.extend([format!("--stage=0rps:{silence}s"), "--expect-scale-in".to_owned()]);
+        }
+        let deadline = format!("activeDeadlineSeconds: {}", seconds + silence.unwrap_or(0) + 120);
+        // The list's item becomes several.
+        let job = self.read("loadtest.yml").replace(stage, &arguments.join("\n            - "));
+        let job = job.replace("activeDeadlineSeconds: 420", &deadline);
+        let source = format!("k8s/loadtest.yml with {}", arguments.join(" "));
         self.kubectl.run_with(&source, "replace --force -f -", &job).await;
         patiently("the load begins", PATIENCE, async || {
             let now: f64 = self.counted(&observer.now().ready).await?.iter().sum();
@@ -57,16 +80,13 @@ impl Workload {
         })
         .await;
         let start = Instant::now();
-        let mut log = self.kubectl.follow(&format!("-n {NAMESPACE} logs -f job/shopfront-loadtest"));
-        let (told, entries) = watch::channel(Vec::new());
-        tokio::spawn(async move {
-            while let Some(line) = log.next().await {
-                // Its last lines are for people.
-                let Ok(entry) = serde_json::from_str(&line) else { continue };
-                told.send_modify(|entries| entries.push(entry));
-            }
-        });
-        Load { start, seconds, entries }
+        // The pod of this Job, and not of one before it that had its name.
+        let uid = self.kubectl.quietly(&format!("-n {NAMESPACE} get job {JOB} -o jsonpath={{.metadata.uid}}")).await;
+        let pod = format!(
+            "-n {NAMESPACE} get pod -l batch.kubernetes.io/controller-uid={uid} -o jsonpath={{.items[0].metadata.name}}"
+        );
+        let pod = format!("/api/v1/namespaces/{NAMESPACE}/pods/{}", self.kubectl.quietly(&pod).await);
+        Load { start, seconds, pod, api: self.api.clone() }
     }
 
     /// A pod's own `/metrics`, through the API server.

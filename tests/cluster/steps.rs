@@ -218,6 +218,30 @@ impl Run {
         }
     }
 
+    /// How long the Job goes on watching after its load, in seconds: until one pod is left.
+    pub fn silence(&self) -> u32 {
+        if self.settings.quick { 210 } else { 540 }
+    }
+
+    /// Load that the autoscaler does not see goes on all the while: `/activity` is not counted.
+    pub async fn one_pod_is_left(&self, observer: &Observer, entrance: Option<&Entrance>, ramp: Ramp) {
+        self.transcript.step("5 and 6. scale-in to the last pod");
+        ramp.load.is_over().await;
+        let ended = Instant::now();
+        let crowds = entrance.map(|entrance| Self::crowd(entrance, "/activity"));
+        let silence = Duration::from_secs(self.silence().into());
+        observer.until("one pod is left", silence, |sample| sample.pods.len() == 1 && sample.ready.len() == 1).await;
+        self.transcript.say(format_args!("one pod is left {:.0} s after the load", ended.elapsed().as_secs_f64()));
+        if let Some(crowds) = crowds {
+            self.nothing_was_lost(crowds, [5_000, 1_000]).await;
+        }
+        observer.until("the HPA has seen it", 2 * HPA_PERIOD, |sample| sample.current == 1).await;
+        observer.show(&self.transcript, ramp.load.start);
+        ramp.load.has_ended(silence).await;
+        self.the_report_says_so().await;
+    }
+
+    /// The crowds are load as well: they bring three pods, which are then replaced.
     pub async fn a_rolling_restart_loses_nothing(&self, observer: &Observer, entrance: Option<&Entrance>) {
         self.transcript.step("5. a rolling restart");
         let Some(entrance) = entrance else {
@@ -225,7 +249,8 @@ impl Run {
             return;
         };
         let crowds = Self::crowd(entrance, "/");
-        let old = observer.now().pods;
+        let old =
+            observer.until("three pods are ready", Duration::from_mins(2), |sample| sample.ready.len() == 3).await.pods;
         self.workload.kubectl.run(&format!("-n {NAMESPACE} rollout restart deployment shopfront-deploy")).await;
         self.workload
             .kubectl
@@ -238,34 +263,7 @@ impl Run {
         self.nothing_was_lost(crowds, [KEEP_ALIVE_ANSWERS, 2_000]).await;
     }
 
-    /// How long the Job goes on watching after its load, in seconds: until one pod is left.
-    pub fn silence(&self) -> u32 {
-        if self.settings.quick { 210 } else { 540 }
-    }
-
-    /// Load that the autoscaler does not see goes on all the while: `/activity` is not counted.
-    pub async fn one_pod_is_left(&self, observer: &Observer, entrance: Option<&Entrance>, ramp: Ramp) {
-        self.transcript.step("5 and 6. scale-in to the last pod");
-        let since = ramp.load.start;
-        if self.settings.quick {
-            self.workload.stabilise_for(15).await;
-        }
-        ramp.load.is_over().await;
-        let ended = Instant::now();
-        let crowds = entrance.map(|entrance| Self::crowd(entrance, "/activity"));
-        let silence = Duration::from_secs(self.silence().into());
-        observer.until("one pod is left", silence, |sample| sample.pods.len() == 1 && sample.ready.len() == 1).await;
-        self.transcript.say(format_args!("one pod is left {:.0} s after the load", ended.elapsed().as_secs_f64()));
-        if let Some(crowds) = crowds {
-            self.nothing_was_lost(crowds, [5_000, 1_000]).await;
-        }
-        observer.until("the HPA has seen it", 2 * HPA_PERIOD, |sample| sample.current == 1).await;
-        observer.show(&self.transcript, since);
-        self.never_unknown(observer);
-        self.the_report_says_so(&ramp.load.journal(silence).await);
-    }
-
-    fn never_unknown(&self, observer: &Observer) {
+    pub fn the_hpa_always_had_a_value(&self, observer: &Observer) {
         let first = self.first_value(observer);
         let unknown = observer.unknown_since(first);
         self.transcript.say(format_args!(

@@ -153,7 +153,9 @@ impl Workload {
     /// For whoever has to find out why a step failed.
     pub async fn show_what_is_there(&self) {
         self.transcript.step("what there is after a failure");
-        for question in ["describe hpa", "get pods -o wide", "events --types Warning"] {
+        for question in
+            ["describe hpa", "get pods -o wide", "events --types Warning", "logs job/shopfront-loadtest --tail 5"]
+        {
             let question = format!("-n {NAMESPACE} {question}");
             let answer = self.kubectl.attempt(&question, "").await.unwrap_or_else(|error| error);
             self.transcript.command(&format!("kubectl {question}"), &answer);
