@@ -16,6 +16,7 @@
 pub mod cli;
 pub mod clock;
 pub mod commands;
+pub mod doctor;
 pub mod exposition;
 pub mod fault;
 pub mod generator;

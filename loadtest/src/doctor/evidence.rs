@@ -1,0 +1,231 @@
+//! Everything that was read of one chain: what the links are judged by, and what a bundle holds.
+//!
+//! Objects are kept as the API server gives them, without what may be secret (`redact`).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What was read, or why it was not.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Read<T> {
+    /// Nobody asked: what would have led there is not known.
+    #[default]
+    NotAsked,
+    /// It was answered that there is none.
+    Absent,
+    /// It could not be read.
+    Unread(Unread),
+    /// This is there.
+    Seen(T),
+}
+
+/// Why something could not be read.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unread {
+    /// What was to be read, in a few words.
+    pub what: String,
+    /// What was answered instead.
+    pub why: String,
+    /// The right that is missing, as RBAC names it (`get pods/proxy in namespace x`), where that is why.
+    pub right: Option<String>,
+}
+
+impl<T> Read<T> {
+    /// What is there.
+    pub const fn seen(&self) -> Option<&T> {
+        if let Self::Seen(seen) = self { Some(seen) } else { None }
+    }
+
+    /// Why it could not be read.
+    pub const fn unread(&self) -> Option<&Unread> {
+        if let Self::Unread(unread) = self { Some(unread) } else { None }
+    }
+}
+
+impl<T> Read<Vec<T>> {
+    /// What is there; nothing where it could not be read.
+    pub fn items(&self) -> &[T] {
+        self.seen().map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Everything that was read.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Evidence {
+    /// The tool's version.
+    pub version: String,
+    /// When it was read: Unix time in seconds.
+    pub taken: f64,
+    /// The HPA's namespace.
+    pub namespace: String,
+    /// The HPA's name.
+    pub name: String,
+    /// The versions of the group `autoscaling` that the API server serves.
+    pub autoscaling: Read<Vec<String>>,
+    /// What kinds of object the API server knows: for the adapter's names of resources.
+    pub resources: Read<Vec<Resource>>,
+    /// The HPA.
+    pub hpa: Read<Value>,
+    /// All HPAs of its namespace.
+    pub hpas: Read<Vec<Value>>,
+    /// The `ScaledObject` that the HPA was made from; absent where KEDA has nothing to do with it.
+    pub scaled_object: Read<Value>,
+    /// What the HPA scales, in the HPA's namespace.
+    pub workload: Read<Value>,
+    /// The other namespaces that have an object of that kind and name, where the HPA's has none.
+    pub elsewhere: Vec<String>,
+    /// Its scale subresource.
+    pub scale: Read<Value>,
+    /// The pods that its scale selects.
+    pub pods: Read<Vec<Value>>,
+    /// All Services of the namespace.
+    pub services: Read<Vec<Value>>,
+    /// All `EndpointSlice`s of the namespace.
+    pub endpoint_slices: Read<Vec<Value>>,
+    /// The events of the namespace.
+    pub events: Read<Vec<Value>>,
+    /// The namespace itself: its labels.
+    pub own_namespace: Read<Value>,
+    /// `ServiceMonitor`s and `PodMonitor`s of all namespaces.
+    pub monitors: Read<Vec<Value>>,
+    /// The operator's `Prometheus` objects.
+    pub prometheuses: Read<Vec<Value>>,
+    /// The pods' own pages of metrics.
+    pub pages: Vec<Page>,
+    /// Prometheus.
+    pub prometheus: Prometheus,
+    /// Who serves the metrics API: prometheus-adapter, or KEDA's metrics server.
+    pub server: Server,
+    /// What the metrics API answers, by path: its list of resources, and each metric of the HPA.
+    pub answers: BTreeMap<String, Answer>,
+    /// Answers of `SubjectAccessReview`s, by the question as [`access`] writes it.
+    pub access: BTreeMap<String, Read<bool>>,
+    /// What this project's own load tool tells of a load that runs in the namespace.
+    pub load: Read<Load>,
+}
+
+/// A kind of object that the API server knows.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Resource {
+    /// The API group; empty for the core.
+    pub group: String,
+    /// Such as `pods`.
+    pub plural: String,
+    /// Such as `pod`.
+    pub singular: String,
+    /// Such as `Pod`.
+    pub kind: String,
+    /// Whether its objects are in namespaces.
+    pub namespaced: bool,
+}
+
+/// A pod's own page of metrics, read twice.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Page {
+    /// The pod.
+    pub pod: String,
+    /// The port that was asked, as the monitor or the Service names it, else the pod's first.
+    pub port: u16,
+    /// The path that was asked.
+    pub path: String,
+    /// The page.
+    pub first: Read<String>,
+    /// The same once more, `apart` seconds later.
+    pub second: Read<String>,
+    /// Seconds between the two.
+    pub apart: f64,
+}
+
+/// Prometheus, as those who read it for the HPA reach it, and its replicas one by one.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Prometheus {
+    /// The URL that the adapter or the `ScaledObject` names, without a password.
+    pub url: Read<String>,
+    /// The Service that the URL names; absent where there is none.
+    pub service: Read<Value>,
+    /// Its pods: those behind that Service, or else those of the operator's objects.
+    pub pods: Read<Vec<Value>>,
+    /// What each replica answers.
+    pub replicas: Vec<Replica>,
+    /// The network policies of its namespace.
+    pub policies: Read<Vec<Value>>,
+}
+
+/// One replica of Prometheus.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Replica {
+    /// The pod.
+    pub pod: String,
+    /// Whether `/-/ready` says so.
+    pub ready: Read<bool>,
+    /// `/api/v1/targets`: the active targets of the HPA's namespace.
+    pub targets: Read<Vec<Value>>,
+    /// `/api/v1/targets`: dropped targets of the HPA's namespace.
+    pub dropped: Read<Vec<Value>>,
+    /// `/api/v1/query`, by query: the result, a vector. An error of Prometheus itself is `Unread`, with no right.
+    pub queries: BTreeMap<String, Read<Vec<Value>>>,
+    /// `/api/v1/series` of the last minutes, by matcher, as the adapter asks at each relist: sets of labels.
+    pub series: BTreeMap<String, Read<Vec<BTreeMap<String, String>>>>,
+}
+
+/// Who serves the metrics API.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Server {
+    /// The `APIService` that the HPA's metric belongs to.
+    pub api_service: Read<Value>,
+    /// Its Service.
+    pub service: Read<Value>,
+    /// The Deployment behind it.
+    pub deployment: Read<Value>,
+    /// Its pods.
+    pub pods: Read<Vec<Value>>,
+    /// The adapter's `ConfigMap`.
+    pub config: Read<Value>,
+    /// The end of its log.
+    pub log: Read<String>,
+}
+
+/// What the metrics API answered.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Answer {
+    /// The HTTP status; 0 where there was no answer.
+    pub status: u16,
+    /// The document.
+    pub body: Value,
+}
+
+/// What the load tool tells: sums over its last ten whole seconds.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Load {
+    /// The pod that sends it.
+    pub pod: String,
+    /// Seconds that were summed up.
+    pub seconds: f64,
+    /// Requests that were due.
+    pub due: u64,
+    /// Requests that were answered with something else than an error.
+    pub answered: u64,
+    /// Requests that were never sent.
+    pub dropped: u64,
+}
+
+/// The question of a `SubjectAccessReview`, as [`Evidence::access`] has it.
+pub fn access(user: &str, verb: &str, group: &str, resource: &str, namespace: &str) -> String {
+    let resource = if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") };
+    format!("{user}: {verb} {resource} in {namespace}")
+}
+
+/// The service account of the HPA's controller, as the API server knows it.
+pub const HPA_CONTROLLER: &str = "system:serviceaccount:kube-system:horizontal-pod-autoscaler";

@@ -1,0 +1,18 @@
+//! Names the first broken link between a request and a replica.
+//!
+//! `collect` reads the chain from a cluster into [`evidence`], which a bundle keeps; [`links`] judges it, one
+//! file a link, without asking anybody anything; [`diagnosis`] says which link is the first that is broken.
+
+pub mod catalogue;
+pub mod diagnosis;
+pub mod evidence;
+pub mod links;
+
+use diagnosis::{Diagnosis, diagnosis};
+use evidence::Evidence;
+
+/// What the evidence tells.
+pub fn diagnose(evidence: &Evidence) -> Diagnosis {
+    let hpa = format!("{}/{}", evidence.namespace, evidence.name);
+    diagnosis(hpa, evidence.taken, links::judge(evidence), links::figures(evidence))
+}
