@@ -193,6 +193,9 @@ pub struct Server {
     pub config: Read<Value>,
     /// The end of its log.
     pub log: Read<String>,
+    /// The Services of all namespaces behind which a Deployment of prometheus-adapter or of KEDA's metrics server runs:
+    /// whom an `APIService` could name that is missing, or that names another.
+    pub candidates: Read<Vec<Value>>,
 }
 
 /// What the metrics API answered.
