@@ -1,12 +1,15 @@
 //! Names the first broken link between a request and a replica.
 //!
-//! `collect` reads the chain from a cluster into [`evidence`], which a bundle keeps; [`links`] judges it, one
+//! [`collect`](mod@collect) reads the chain from a cluster into [`evidence`], which a bundle keeps; [`links`] judges it, one
 //! file a link, without asking anybody anything; [`diagnosis`] says which link is the first that is broken.
 
 pub mod catalogue;
+pub mod collect;
 pub mod diagnosis;
 pub mod evidence;
 pub mod links;
+pub mod questions;
+pub mod redact;
 
 use diagnosis::{Diagnosis, diagnosis};
 use evidence::Evidence;

@@ -107,17 +107,15 @@ impl Cluster {
         }
     }
 
-    async fn only(&self) -> Result<HorizontalPodAutoscaler, Fault> {
+    /// The only HPA there is: in the kubeconfig's namespace, or else in the cluster.
+    pub async fn only(&self) -> Result<HorizontalPodAutoscaler, Fault> {
         let here = self.client.default_namespace();
         let own = Api::<HorizontalPodAutoscaler>::namespaced(self.client.clone(), here);
         let mut hpas = own.list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default();
         if hpas.is_empty() {
             let all = Api::<HorizontalPodAutoscaler>::all(self.client.clone()).list(&ListParams::default()).await;
             let all = all.map_err(|error| {
-                Fault::World(format!(
-                    "the HPAs cannot be listed: {}; name one with --hpa NAMESPACE/NAME",
-                    one_line(&error)
-                ))
+                Fault::World(format!("the HPAs cannot be listed: {}; name one as NAMESPACE/NAME", one_line(&error)))
             })?;
             hpas = all.items;
         }
@@ -125,11 +123,11 @@ impl Cluster {
             let name =
                 |hpa: &HorizontalPodAutoscaler| format!("{}/{}", hpa.namespace().unwrap_or_default(), hpa.name_any());
             let names = hpas.iter().map(name).collect::<Vec<_>>().join(", ");
-            return Err(Fault::Use(format!("several HPAs: choose one with --hpa: {names}")));
+            return Err(Fault::Use(format!("several HPAs: name one of them: {names}")));
         }
         hpas.pop().ok_or_else(|| {
             Fault::Use(
-                "the cluster has no HPA: apply one (README.md, \"On Kubernetes\"), or give --hpa none with --url"
+                "the cluster has no HPA: apply one (README.md, \"On Kubernetes\"); a load without one takes --hpa none with --url"
                     .to_owned(),
             )
         })

@@ -2,7 +2,7 @@
 
 mod chain;
 pub mod cluster;
-mod forward;
+pub mod forward;
 mod settings;
 mod watch;
 

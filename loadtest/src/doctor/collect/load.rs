@@ -1,0 +1,72 @@
+//! What this project's own load tool tells of a load that it sends from within the namespace.
+
+use futures_util::future::join_all;
+
+use super::objects::name;
+use super::reader::Reader;
+use super::workload::pods;
+use crate::doctor::evidence::{Load, Read};
+use crate::journal::{Entry, Second};
+
+/// The label of its Job's pods (k8s/loadtest.yml).
+const LABEL: &str = "app=shopfront-loadtest";
+
+/// The last whole seconds that are summed up.
+const SECONDS: usize = 10;
+
+/// Sums over all generators that run.
+pub async fn load(reader: &Reader, namespace: &str) -> Read<Load> {
+    let generators = match pods(reader, namespace, LABEL).await {
+        Read::Seen(generators) => generators,
+        Read::Unread(unread) => return Read::Unread(unread),
+        Read::Absent | Read::NotAsked => return Read::Absent,
+    };
+    let running = generators.iter().filter(|pod| pod["status"]["phase"] == "Running").map(name);
+    let told = join_all(running.map(|pod| async move {
+        let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}/log?sinceSeconds=30");
+        (pod, reader.text(&path, &format!("the log of {namespace}/{pod}")).await)
+    }))
+    .await;
+    let mut sum: Option<Load> = None;
+    for (pod, log) in told {
+        match log {
+            Read::Seen(log) => {
+                if let Some(load) = last_seconds(pod, &log) {
+                    sum = Some(sum.map_or(load.clone(), |sum| joined(sum, load)));
+                }
+            }
+            Read::Unread(unread) => return Read::Unread(unread),
+            Read::Absent | Read::NotAsked => {}
+        }
+    }
+    sum.map_or(Read::Absent, Read::Seen)
+}
+
+fn joined(one: Load, other: Load) -> Load {
+    Load {
+        pod: format!("{}, {}", one.pod, other.pod),
+        seconds: one.seconds.max(other.seconds),
+        due: one.due + other.due,
+        answered: one.answered + other.answered,
+        dropped: one.dropped + other.dropped,
+    }
+}
+
+/// The journal's last whole seconds; none where no load has begun.
+fn last_seconds(pod: &str, log: &str) -> Option<Load> {
+    let entries = log.lines().filter_map(|line| serde_json::from_str(line).ok());
+    let seconds: Vec<Second> = entries
+        .filter_map(|entry| if let Entry::Second(second) = entry { Some(second) } else { None })
+        .filter(|second| second.at >= 0.0)
+        .collect();
+    let last = &seconds[seconds.len().saturating_sub(SECONDS)..];
+    let good = |second: &Second| second.statuses.range(..400).map(|(_, count)| count).sum::<u64>();
+    let (first, end) = (last.first()?.at, last.last()?.at + 1.0);
+    Some(Load {
+        pod: pod.to_owned(),
+        seconds: end - first,
+        due: last.iter().map(|second| second.due).sum(),
+        answered: last.iter().map(good).sum(),
+        dropped: last.iter().map(|second| second.dropped).sum(),
+    })
+}

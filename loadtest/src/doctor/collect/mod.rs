@@ -1,0 +1,178 @@
+//! Reads the chain from a cluster. Nothing is judged here, and nothing changed: what may not be read is written down
+//! with the right that is missing, and the walk goes on.
+
+mod access;
+mod load;
+mod objects;
+mod pages;
+mod prometheus;
+mod reader;
+mod replica;
+mod rights;
+mod server;
+mod way;
+mod workload;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use futures_util::future::join_all;
+use serde_json::Value;
+
+use super::evidence::{Evidence, HPA_CONTROLLER, Read};
+use super::{questions, redact};
+use crate::fault::Fault;
+use crate::observe::Cluster;
+use access::Question;
+use reader::Reader;
+
+/// Reads everything of one HPA: the one that is named, or the only one there is.
+pub async fn collect(cluster: &Cluster, hpa: Option<&str>) -> Result<Evidence, Fault> {
+    let reader = Reader { client: cluster.client.clone() };
+    let (namespace, name) = which(cluster, hpa).await?;
+    let taken = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let mut evidence = Evidence { version, taken, namespace, name, ..Evidence::default() };
+    around(&reader, &mut evidence).await;
+    is_meant(&evidence)?;
+    evidence.scaled_object = workload::scaled_object(&reader, &evidence).await;
+    // The server is found from the HPA alone, while the workload is read.
+    let mut scaled = evidence.clone();
+    let (server, ()) = tokio::join!(server::server(&reader, &evidence), workload::workload(&reader, &mut scaled));
+    evidence = Evidence { server, ..scaled };
+    // The pages take their time, and hold nothing else up.
+    let rest = async {
+        let mut rest = evidence.clone();
+        rest.prometheus = prometheus::found(&reader, &rest).await;
+        let (replicas, answers, access) = tokio::join!(
+            prometheus::asked(&reader, &rest),
+            answers(&reader, &rest),
+            access::reviews(&reader, &rest.namespace, rights(&rest))
+        );
+        rest.prometheus.replicas = replicas;
+        rest.answers = answers.into_iter().collect();
+        rest.access = access.into_iter().collect();
+        rest
+    };
+    let (pages, rest) = tokio::join!(pages::pages(&reader, &evidence), rest);
+    Ok(redact::redacted(&Evidence { pages, ..rest }))
+}
+
+/// Namespace and name of the HPA.
+async fn which(cluster: &Cluster, hpa: Option<&str>) -> Result<(String, String), Fault> {
+    let Some(named) = hpa else {
+        let only = cluster.only().await?.metadata;
+        return Ok((only.namespace.unwrap_or_default(), only.name.unwrap_or_default()));
+    };
+    let (namespace, name) = named.split_once('/').unwrap_or((cluster.client.default_namespace(), named));
+    let is_name =
+        |name: &str| !name.is_empty() && name.chars().all(|one| one.is_ascii_alphanumeric() || "-.".contains(one));
+    if is_name(namespace) && is_name(name) {
+        Ok((namespace.to_owned(), name.to_owned()))
+    } else {
+        Err(Fault::Use(format!("{named:?} is no NAMESPACE/HPA; kubectl get hpa -A lists all")))
+    }
+}
+
+/// What can be read without knowing anything but the names.
+async fn around(reader: &Reader, evidence: &mut Evidence) {
+    let Evidence { namespace, name, .. } = &*evidence;
+    let hpas = workload::hpas(namespace);
+    let (hpa, of_hpas) = (format!("{hpas}/{name}"), format!("the HPAs of {namespace}"));
+    let core = |resource: &str| format!("/api/v1/namespaces/{namespace}/{resource}");
+    let (services, events, own) = (core("services"), core("events"), format!("/api/v1/namespaces/{namespace}"));
+    let slices = format!("/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices");
+    let operator = "/apis/monitoring.coreos.com/v1";
+    let (monitors, pod_monitors) = (format!("{operator}/servicemonitors"), format!("{operator}/podmonitors"));
+    let prometheuses = format!("{operator}/prometheuses");
+    let what = format!("HPA {namespace}/{name}");
+    let first = async {
+        tokio::join!(
+            reader.one(&hpa, &what),
+            reader.all(&hpas, &of_hpas),
+            workload::versions(reader),
+            workload::resources(reader),
+            load::load(reader, namespace),
+            reader.one(&own, "the namespace"),
+        )
+    };
+    let second = async {
+        tokio::join!(
+            reader.all(&services, "the Services"),
+            reader.all(&slices, "the EndpointSlices"),
+            reader.all(&events, "the events"),
+            reader.all(&monitors, "the ServiceMonitors"),
+            reader.all(&pod_monitors, "the PodMonitors"),
+            reader.all(&prometheuses, "the Prometheus objects"),
+        )
+    };
+    let ((hpa, hpas, autoscaling, resources, load, own), (services, slices, events, monitors, pod_monitors, operators)) =
+        tokio::join!(first, second);
+    (evidence.hpa, evidence.hpas, evidence.autoscaling, evidence.resources) = (hpa, hpas, autoscaling, resources);
+    (evidence.load, evidence.own_namespace) = (load, own);
+    (evidence.services, evidence.endpoint_slices, evidence.events) = (services, slices, events);
+    (evidence.monitors, evidence.prometheuses) = (joined(monitors, pod_monitors), operators);
+}
+
+/// One list of two; where one could not be read, what the other has is not all.
+fn joined(one: Read<Vec<Value>>, other: Read<Vec<Value>>) -> Read<Vec<Value>> {
+    match (one, other) {
+        (Read::Seen(one), Read::Seen(other)) => Read::Seen(one.into_iter().chain(other).collect()),
+        (Read::Seen(seen), Read::Absent) | (Read::Absent, Read::Seen(seen)) => Read::Seen(seen),
+        (Read::Unread(unread), _) | (_, Read::Unread(unread)) => Read::Unread(unread),
+        _ => Read::Absent,
+    }
+}
+
+/// An HPA that is not there is a finding where its namespace has none at all; else its name is mistyped.
+fn is_meant(evidence: &Evidence) -> Result<(), Fault> {
+    let there = evidence.hpas.items();
+    if evidence.hpa != Read::Absent || there.is_empty() {
+        return Ok(());
+    }
+    let Evidence { namespace, name, .. } = evidence;
+    let there = there.iter().map(objects::name).collect::<Vec<_>>().join(", ");
+    Err(Fault::Use(format!("no HPA {name} in namespace {namespace} (there: {there}); kubectl get hpa -A lists all")))
+}
+
+/// The answers of the metrics API.
+async fn answers(reader: &Reader, evidence: &Evidence) -> Vec<(String, super::evidence::Answer)> {
+    let metrics = evidence.hpa.seen().and_then(|hpa| hpa["spec"]["metrics"].as_array());
+    let metrics = metrics.map(Vec::as_slice).unwrap_or_default();
+    let listing = workload::deciding(evidence).map(|metric| questions::listing(evidence, questions::group(metric)));
+    let paths: std::collections::BTreeSet<String> =
+        metrics.iter().filter_map(|metric| questions::metric(evidence, metric)).chain(listing).collect();
+    join_all(paths.into_iter().map(|path| async move {
+        let answer = reader.answer(&path).await;
+        (path, answer)
+    }))
+    .await
+}
+
+/// What others have to be allowed to do in the HPA's namespace.
+fn rights(evidence: &Evidence) -> Vec<Question> {
+    let metrics = evidence.hpa.seen().and_then(|hpa| hpa["spec"]["metrics"].as_array());
+    let metrics = metrics.map(Vec::as_slice).unwrap_or_default();
+    let controller = metrics.iter().filter_map(questions::right).map(|(verb, group, resource)| Question {
+        user: HPA_CONTROLLER.to_owned(),
+        verb,
+        group,
+        resource,
+    });
+    let accounts: std::collections::BTreeSet<String> = evidence
+        .prometheus
+        .pods
+        .items()
+        .iter()
+        .filter_map(|pod| {
+            let (namespace, account) = (&pod["metadata"]["namespace"], &pod["spec"]["serviceAccountName"]);
+            Some(format!("system:serviceaccount:{}:{}", namespace.as_str()?, account.as_str()?))
+        })
+        .collect();
+    let watched = [("", "services"), ("", "endpoints"), ("", "pods"), ("discovery.k8s.io", "endpointslices")];
+    let prometheus = accounts.iter().flat_map(|user| {
+        watched.into_iter().flat_map(move |(group, resource)| {
+            ["list", "watch"].map(|verb| Question { user: user.clone(), verb, group, resource: resource.to_owned() })
+        })
+    });
+    controller.chain(prometheus).collect()
+}

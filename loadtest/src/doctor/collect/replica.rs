@@ -1,0 +1,112 @@
+//! What one replica of Prometheus answers.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::StatusCode;
+use serde_json::Value;
+
+use super::prometheus::Labels;
+use super::reader::told;
+use super::way::Way;
+use crate::doctor::evidence::{Read, Replica, Unread};
+use crate::observe::cluster::percent_encoded;
+
+/// How far back series are looked for.
+const LOOKBACK: Duration = Duration::from_mins(5);
+
+/// The most series of a rule that are kept, and the most dropped targets.
+const SERIES: usize = 200;
+const DROPPED: usize = 50;
+
+/// What all replicas are asked.
+pub struct Asked {
+    /// The HPA's namespace.
+    pub namespace: String,
+    /// What stands before each path.
+    pub prefix: String,
+    /// Matchers of `/api/v1/series`.
+    pub series: BTreeSet<String>,
+    /// Queries.
+    pub queries: BTreeSet<String>,
+}
+
+/// Asks one replica everything.
+pub async fn replica(mut way: Way, pod: &str, asked: &Asked) -> Replica {
+    let Asked { namespace, prefix, series, queries } = asked;
+    let mut replica = Replica { pod: pod.to_owned(), ..Replica::default() };
+    replica.ready = match way.get(&format!("{prefix}/-/ready"), &format!("/-/ready of {pod}")).await {
+        Ok((status, _)) => Read::Seen(status == StatusCode::OK),
+        Err(unread) => Read::Unread(unread),
+    };
+    let ours = |target: &Value| {
+        target["labels"]["namespace"] == namespace.as_str()
+            || target["discoveredLabels"]["__meta_kubernetes_namespace"] == namespace.as_str()
+    };
+    for state in ["active", "dropped"] {
+        let path = format!("{prefix}/api/v1/targets?state={state}");
+        let targets = data(&mut way, &path, &format!("the {state} targets of {pod}")).await;
+        let field = if state == "active" { "activeTargets" } else { "droppedTargets" };
+        let most = if state == "active" { usize::MAX } else { DROPPED };
+        let targets = mapped(targets, |mut data| kept(array(data[field].take()), ours, most));
+        *(if state == "active" { &mut replica.targets } else { &mut replica.dropped }) = targets;
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    for matcher in series {
+        let (start, end) = (now.saturating_sub(LOOKBACK).as_secs(), now.as_secs());
+        let path = format!("{prefix}/api/v1/series?match[]={}&start={start}&end={end}", percent_encoded(matcher));
+        let found = data(&mut way, &path, &format!("the series {matcher} in {pod}")).await;
+        let found = mapped(found, |data| {
+            let all: Vec<Labels> = serde_json::from_value(data).unwrap_or_default();
+            let (ours, others): (Vec<_>, Vec<_>) =
+                all.into_iter().partition(|labels| labels.values().any(|value| value == namespace));
+            let room = SERIES.saturating_sub(ours.len());
+            ours.into_iter().chain(others.into_iter().take(room)).collect()
+        });
+        replica.series.insert(matcher.clone(), found);
+    }
+    for query in queries {
+        let path = format!("{prefix}/api/v1/query?query={}", percent_encoded(query));
+        let result = data(&mut way, &path, &format!("the query {query} in {pod}")).await;
+        replica.queries.insert(query.clone(), mapped(result, vector));
+    }
+    replica
+}
+
+/// The `data` of an answer of Prometheus' API.
+async fn data(way: &mut Way, path: &str, what: &str) -> Read<Value> {
+    match way.get(path, what).await {
+        Ok((status, text)) => match serde_json::from_str::<Value>(&text) {
+            Ok(mut answer) if answer["status"] == "success" => Read::Seen(answer["data"].take()),
+            _ => Read::Unread(Unread { what: what.to_owned(), why: told(status, &text), right: None }),
+        },
+        Err(unread) => Read::Unread(unread),
+    }
+}
+
+fn mapped<T>(read: Read<Value>, with: impl FnOnce(Value) -> Vec<T>) -> Read<Vec<T>> {
+    match read {
+        Read::Seen(seen) => Read::Seen(with(seen)),
+        Read::Unread(unread) => Read::Unread(unread),
+        Read::Absent => Read::Absent,
+        Read::NotAsked => Read::NotAsked,
+    }
+}
+
+fn array(value: Value) -> Vec<Value> {
+    if let Value::Array(items) = value { items } else { Vec::new() }
+}
+
+fn kept(all: Vec<Value>, wanted: impl Fn(&Value) -> bool, most: usize) -> Vec<Value> {
+    all.into_iter().filter(wanted).take(most).collect()
+}
+
+/// A result as a vector: a scalar is one element without labels.
+fn vector(mut data: Value) -> Vec<Value> {
+    let result = data["result"].take();
+    if data["resultType"] == "scalar" {
+        vec![serde_json::json!({"metric": {}, "value": result})]
+    } else {
+        array(result)
+    }
+}

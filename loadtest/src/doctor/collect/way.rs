@@ -1,0 +1,131 @@
+//! Ways to a port of a pod: a port-forward, which network policies do not stop, and the API server's own proxy.
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::http1::SendRequest;
+
+use super::reader::{PATIENCE, Reader};
+use super::rights::right;
+use crate::doctor::evidence::{Read, Unread};
+use crate::observe::cluster::one_line;
+use crate::observe::forward::connect;
+
+/// A port of a pod.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The pod's namespace.
+    pub namespace: String,
+    /// The pod.
+    pub pod: String,
+    /// The port's number.
+    pub port: u16,
+    /// Whether TLS is spoken there, which the proxy alone can.
+    pub tls: bool,
+}
+
+impl Place {
+    fn proxy(&self, path: &str) -> String {
+        let Self { namespace, pod, port, tls } = self;
+        let scheme = if *tls { "https:" } else { "" };
+        format!("/api/v1/namespaces/{namespace}/pods/{scheme}{pod}:{port}/proxy{path}")
+    }
+
+    /// Through the proxy, where it lets us and reaches the pod; else by a port-forward.
+    pub async fn read(&self, reader: &Reader, path: &str, what: &str) -> Read<String> {
+        let proxied = reader.text(&self.proxy(path), what).await;
+        let closed = proxied
+            .unread()
+            .is_some_and(|unread| unread.right.is_some() || unread.why.contains("error trying to reach service"));
+        if !closed || self.tls {
+            return proxied;
+        }
+        match Forward::open(reader, self).await {
+            Ok(mut forward) => match forward.get(path).await {
+                Ok((StatusCode::OK, text)) => Read::Seen(text),
+                Ok((status, text)) => unread(what, &super::reader::told(status, &text)),
+                Err(_) => proxied,
+            },
+            Err(_) => proxied,
+        }
+    }
+}
+
+fn unread<T>(what: &str, why: &str) -> Read<T> {
+    Read::Unread(Unread { what: what.to_owned(), why: why.to_owned(), right: None })
+}
+
+/// A connection through a port-forward.
+pub struct Forward(SendRequest<Empty<Bytes>>);
+
+impl Forward {
+    /// Connects.
+    pub async fn open(reader: &Reader, place: &Place) -> Result<Self, String> {
+        let opened = connect(reader.client.clone(), &place.namespace, &place.pod, place.port);
+        let opened = tokio::time::timeout(PATIENCE, opened).await.map_err(|_| late())??;
+        Ok(Self(opened))
+    }
+
+    /// What is answered at a path.
+    pub async fn get(&mut self, path: &str) -> Result<(StatusCode, String), String> {
+        let request = Request::get(path).header(HOST, "localhost").body(Empty::new());
+        let request = request.map_err(|error| one_line(&error))?;
+        let asked = async {
+            self.0.ready().await.map_err(|error| one_line(&error))?;
+            let answer = self.0.send_request(request).await.map_err(|error| one_line(&error))?;
+            let status = answer.status();
+            let body = answer.into_body().collect().await.map_err(|error| one_line(&error))?.to_bytes();
+            Ok((status, String::from_utf8_lossy(&body).into_owned()))
+        };
+        tokio::time::timeout(PATIENCE, asked).await.map_err(|_| late())?
+    }
+}
+
+fn late() -> String {
+    format!("no answer within {} s", PATIENCE.as_secs())
+}
+
+/// A pod that is asked again and again: by one port-forward, else through the proxy.
+pub struct Way {
+    reader: Reader,
+    place: Place,
+    forward: Result<Forward, String>,
+}
+
+impl Way {
+    /// Opens the port-forward.
+    pub async fn open(reader: &Reader, place: Place) -> Self {
+        let forward = if place.tls {
+            Err("a port-forward speaks no TLS".to_owned())
+        } else {
+            Forward::open(reader, &place).await
+        };
+        Self { reader: reader.clone(), place, forward }
+    }
+
+    /// What is answered at a path, with any status that the pod itself gives.
+    pub async fn get(&mut self, path: &str, what: &str) -> Result<(StatusCode, String), Unread> {
+        if let Ok(forward) = &mut self.forward {
+            match forward.get(path).await {
+                Ok(answer) => return Ok(answer),
+                // The rest is asked through the proxy.
+                Err(why) => self.forward = Err(why),
+            }
+        }
+        let proxied = self.reader.whole(&self.place.proxy(path)).await;
+        let refused = |why: String, right| Unread { what: what.to_owned(), why, right };
+        let forward = self.forward.as_ref().err().cloned().unwrap_or_default();
+        match proxied {
+            Ok((status, text)) if super::reader::is_of_the_api(&text) => {
+                let forbidden = status == StatusCode::FORBIDDEN;
+                let place = format!("/api/v1/namespaces/{}/pods/{}/portforward", self.place.namespace, self.place.pod);
+                let told = super::reader::told(status, &text);
+                let why = if forward.is_empty() { told } else { format!("{told}; port-forward: {forward}") };
+                Err(refused(why, forbidden.then(|| right("create", &place))))
+            }
+            Ok(answer) => Ok(answer),
+            Err(why) => Err(refused(why, None)),
+        }
+    }
+}

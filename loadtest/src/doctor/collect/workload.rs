@@ -1,0 +1,134 @@
+//! The HPA, what it scales, and the pods of that.
+
+use serde_json::Value;
+
+use super::objects::{chosen, name};
+use super::reader::Reader;
+use crate::doctor::evidence::{Evidence, Read, Resource};
+use crate::doctor::questions;
+use crate::observe::cluster::percent_encoded;
+
+/// Where the HPAs of a namespace are.
+pub fn hpas(namespace: &str) -> String {
+    format!("/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers")
+}
+
+/// The versions of `autoscaling` that are served.
+pub async fn versions(reader: &Reader) -> Read<Vec<String>> {
+    match reader.one("/apis/autoscaling", "the versions of autoscaling").await {
+        Read::Seen(group) => {
+            let versions = group["versions"].as_array().into_iter().flatten();
+            Read::Seen(versions.filter_map(|one| one["version"].as_str().map(str::to_owned)).collect())
+        }
+        Read::Unread(unread) => Read::Unread(unread),
+        Read::Absent | Read::NotAsked => Read::Absent,
+    }
+}
+
+/// The kinds of object that are known, in the API server's own order.
+pub async fn resources(reader: &Reader) -> Read<Vec<Resource>> {
+    let (core, groups) = tokio::join!(reader.one("/api", "the core's kinds"), reader.one("/apis", "the groups' kinds"));
+    let (core, groups) = match (core, groups) {
+        (Read::Seen(core), Read::Seen(groups)) => (core, groups),
+        (Read::Unread(unread), _) | (_, Read::Unread(unread)) => return Read::Unread(unread),
+        _ => return Read::Absent,
+    };
+    let mut all: Vec<Resource> = Vec::new();
+    for group in [&core, &groups].into_iter().flat_map(|list| list["items"].as_array().into_iter().flatten()) {
+        let versions = group["versions"].as_array().into_iter().flatten();
+        for resource in versions.flat_map(|version| version["resources"].as_array().into_iter().flatten()) {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let resource = Resource {
+                group: name(group).to_owned(),
+                plural: text(&resource["resource"]),
+                singular: text(&resource["singularResource"]),
+                kind: text(&resource["responseKind"]["kind"]),
+                namespaced: resource["scope"] == "Namespaced",
+            };
+            if !all.contains(&resource) {
+                all.push(resource);
+            }
+        }
+    }
+    Read::Seen(all)
+}
+
+/// The `ScaledObject` that the HPA was made from, or that would make an HPA of this name.
+pub async fn scaled_object(reader: &Reader, evidence: &Evidence) -> Read<Value> {
+    let base = format!("/apis/keda.sh/v1alpha1/namespaces/{}/scaledobjects", evidence.namespace);
+    if let Some(hpa) = evidence.hpa.seen() {
+        let mut owners = hpa["metadata"]["ownerReferences"].as_array().into_iter().flatten();
+        return match owners.find(|owner| owner["kind"] == "ScaledObject").and_then(|owner| owner["name"].as_str()) {
+            Some(owner) => reader.one(&format!("{base}/{owner}"), &format!("ScaledObject/{owner}")).await,
+            None => Read::Absent,
+        };
+    }
+    let all = reader.all(&base, "the ScaledObjects").await;
+    chosen(&all, |object| {
+        let named = object["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["name"].as_str();
+        named.map_or_else(|| format!("keda-hpa-{}", name(object)), str::to_owned) == evidence.name
+    })
+}
+
+/// What is scaled.
+struct Target {
+    /// The root of its API, such as `/apis/apps/v1`.
+    root: String,
+    plural: String,
+    kind: String,
+    name: String,
+}
+
+fn target(evidence: &Evidence) -> Option<Target> {
+    let hpa = evidence.hpa.seen().map(|hpa| &hpa["spec"]["scaleTargetRef"]);
+    let target = hpa.or_else(|| evidence.scaled_object.seen().map(|object| &object["spec"]["scaleTargetRef"]))?;
+    let version = target["apiVersion"].as_str().unwrap_or("apps/v1");
+    let kind = target["kind"].as_str().unwrap_or("Deployment");
+    let root = if version.contains('/') { "/apis" } else { "/api" };
+    Some(Target {
+        root: format!("{root}/{version}"),
+        plural: questions::plural(evidence, version, kind),
+        kind: kind.to_owned(),
+        name: target["name"].as_str()?.to_owned(),
+    })
+}
+
+/// Reads the workload, its scale and its pods.
+pub async fn workload(reader: &Reader, evidence: &mut Evidence) {
+    let Some(Target { root, plural, kind, name }) = target(evidence) else { return };
+    let what = format!("{kind}/{name}");
+    let path = format!("{root}/namespaces/{}/{plural}/{name}", evidence.namespace);
+    let scale = format!("{path}/scale");
+    let of_scale = format!("the scale of {what}");
+    (evidence.workload, evidence.scale) = tokio::join!(reader.one(&path, &what), reader.one(&scale, &of_scale));
+    if evidence.workload == Read::Absent {
+        let everywhere = format!("{root}/{plural}?fieldSelector=metadata.name%3D{name}");
+        let found = reader.all(&everywhere, &what).await;
+        let namespaces = found.items().iter().filter_map(|object| object["metadata"]["namespace"].as_str());
+        evidence.elsewhere = namespaces.map(str::to_owned).collect();
+    }
+    if let Some(selector) = questions::pods(evidence) {
+        evidence.pods = pods(reader, &evidence.namespace, &selector).await;
+    }
+}
+
+/// The pods that a selector selects.
+pub async fn pods(reader: &Reader, namespace: &str, selector: &str) -> Read<Vec<Value>> {
+    let path = format!("/api/v1/namespaces/{namespace}/pods?labelSelector={}", percent_encoded(selector));
+    reader.all(&path, &format!("the pods of {selector}")).await
+}
+
+/// The pods that a Service selects.
+pub async fn behind(reader: &Reader, namespace: &str, service: &Value) -> Read<Vec<Value>> {
+    let selector = service["spec"]["selector"].as_object();
+    let labels = selector.into_iter().flatten();
+    let selector: Vec<_> =
+        labels.map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default())).collect();
+    if selector.is_empty() { Read::Absent } else { pods(reader, namespace, &selector.join(",")).await }
+}
+
+/// The first metric of an HPA that is not a resource of the pods, else its first.
+pub fn deciding(evidence: &Evidence) -> Option<&Value> {
+    let metrics = evidence.hpa.seen()?["spec"]["metrics"].as_array()?;
+    metrics.iter().find(|metric| questions::group(metric) != "metrics.k8s.io").or(metrics.first())
+}

@@ -1,0 +1,163 @@
+//! What is asked of Prometheus and of the metrics API: written here once, for who asks and for who judges the answers.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::evidence::Evidence;
+use crate::observe::cluster::percent_encoded;
+
+/// Requests a second by pod, for the shares of the traffic.
+pub fn per_pod(series: &str, namespace: &str, window: f64) -> String {
+    format!("sum by (pod) (rate({series}{{namespace=\"{namespace}\"}}[{window:.0}s]))")
+}
+
+/// The label selector of a `labelSelector` field, as the API takes it in a URL's query and the scale writes it.
+pub fn selector(selector: &Value) -> String {
+    let labels = selector["matchLabels"].as_object().into_iter().flatten();
+    let labels = labels.map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()));
+    let expressions = selector["matchExpressions"].as_array().into_iter().flatten().map(|expression| {
+        let key = expression["key"].as_str().unwrap_or_default();
+        let values = expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let values = values.collect::<Vec<_>>().join(",");
+        match expression["operator"].as_str().unwrap_or_default() {
+            "In" => format!("{key} in ({values})"),
+            "NotIn" => format!("{key} notin ({values})"),
+            "DoesNotExist" => format!("!{key}"),
+            _ => key.to_owned(),
+        }
+    });
+    labels.chain(expressions).collect::<Vec<_>>().join(",")
+}
+
+/// The selector of the HPA's pods: that of the scale, else the workload's own.
+pub fn pods(evidence: &Evidence) -> Option<String> {
+    let scale = evidence.scale.seen().and_then(|scale| scale["status"]["selector"].as_str());
+    let workload = evidence.workload.seen().map(|workload| selector(&workload["spec"]["selector"]));
+    scale.map(str::to_owned).or(workload).filter(|selector| !selector.is_empty())
+}
+
+/// The group of the API that an HPA's metric (an item of `spec.metrics`) belongs to.
+pub fn group(metric: &Value) -> &'static str {
+    match metric["type"].as_str() {
+        Some("Pods" | "Object") => "custom.metrics.k8s.io",
+        Some("External") => "external.metrics.k8s.io",
+        _ => "metrics.k8s.io",
+    }
+}
+
+/// Where the list of a group's metrics is: at the version of the `APIService` that was read, else the common one.
+pub fn listing(evidence: &Evidence, group: &str) -> String {
+    let spec = evidence.server.api_service.seen().map(|service| &service["spec"]);
+    let version = spec.filter(|spec| spec["group"] == group).and_then(|spec| spec["version"].as_str());
+    format!("/apis/{group}/{}", version.unwrap_or("v1beta1"))
+}
+
+/// Where the HPA's controller reads a metric (an item of `spec.metrics`); none where it is not known which pods are
+/// meant.
+pub fn metric(evidence: &Evidence, metric: &Value) -> Option<String> {
+    let (namespace, base) = (&evidence.namespace, listing(evidence, group(metric)));
+    let within = |inner: &str| format!("{base}/namespaces/{namespace}/{inner}");
+    let identified = |source: &Value| {
+        let name = source["metric"]["name"].as_str().unwrap_or_default().to_owned();
+        (name, percent_encoded(&selector(&source["metric"]["selector"])))
+    };
+    match metric["type"].as_str()? {
+        "Pods" => {
+            let (name, labels) = identified(&metric["pods"]);
+            let pods = percent_encoded(&pods(evidence)?);
+            let labels = if labels.is_empty() { labels } else { format!("&metricLabelSelector={labels}") };
+            Some(within(&format!("pods/*/{name}?labelSelector={pods}{labels}")))
+        }
+        "External" => {
+            let (name, labels) = identified(&metric["external"]);
+            Some(within(&format!("{name}?labelSelector={labels}")))
+        }
+        "Object" => {
+            let (name, labels) = identified(&metric["object"]);
+            let object = &metric["object"]["describedObject"];
+            let labels = if labels.is_empty() { labels } else { format!("?metricLabelSelector={labels}") };
+            let kind = object["kind"].as_str()?;
+            if kind == "Namespace" {
+                return Some(within(&format!("metrics/{name}{labels}")));
+            }
+            let version = object["apiVersion"].as_str().unwrap_or("v1");
+            let (group, plural) = (group_of(version), plural(evidence, version, kind));
+            let dot = if group.is_empty() { "" } else { "." };
+            Some(within(&format!("{plural}{dot}{group}/{}/{name}{labels}", object["name"].as_str()?)))
+        }
+        _ => Some(within(&format!("pods?labelSelector={}", percent_encoded(&pods(evidence)?)))),
+    }
+}
+
+/// What the HPA's controller has to be allowed to read a metric (an item of `spec.metrics`): verb, group and resource.
+pub fn right(metric: &Value) -> Option<(&'static str, &'static str, String)> {
+    let group = group(metric);
+    let name = |source: &str| metric[source]["metric"]["name"].as_str();
+    match metric["type"].as_str()? {
+        "Pods" => Some(("get", group, format!("pods/{}", name("pods")?))),
+        // A metric of that group is a list to the API server, whatever the verb of HTTP.
+        "External" => Some(("list", group, name("external")?.to_owned())),
+        "Resource" | "ContainerResource" => Some(("list", group, "pods".to_owned())),
+        _ => None,
+    }
+}
+
+/// The group of an `apiVersion`; empty for the core.
+pub fn group_of(version: &str) -> &str {
+    version.split_once('/').map_or("", |(group, _)| group)
+}
+
+/// The name of a kind's resource in a path.
+pub fn plural(evidence: &Evidence, version: &str, kind: &str) -> String {
+    let group = group_of(version);
+    let mut known = evidence.resources.items().iter();
+    let known = known.find(|resource| resource.group == group && resource.kind == kind);
+    known.map_or_else(|| format!("{}s", kind.to_lowercase()), |resource| resource.plural.clone())
+}
+
+/// The adapter's configuration, where its `ConfigMap` was read.
+pub fn configuration(evidence: &Evidence) -> Option<&str> {
+    document(evidence.server.config.seen()?)
+}
+
+/// The document of a `ConfigMap` that has the adapter's rules.
+pub fn document(config: &Value) -> Option<&str> {
+    let mut documents = config["data"].as_object()?.values().filter_map(Value::as_str);
+    documents.find(|document| ["rules:", "externalRules:", "resourceRules:"].iter().any(|key| document.contains(key)))
+}
+
+/// The value of a flag, such as `prometheus-url`, in the arguments of a workload's containers: `--x=y`, or `--x` and `y`.
+pub fn flag<'a>(workload: &'a Value, name: &str) -> Option<&'a str> {
+    let containers = workload["spec"]["template"]["spec"]["containers"].as_array()?.iter();
+    let arguments = containers.flat_map(|container| {
+        ["command", "args"].into_iter().flat_map(|field| container[field].as_array().into_iter().flatten())
+    });
+    let arguments: Vec<&str> = arguments.filter_map(Value::as_str).collect();
+    let values = arguments.iter().enumerate().filter_map(|(index, argument)| {
+        let rest = argument.strip_prefix("--").or(argument.strip_prefix('-'))?.strip_prefix(name)?;
+        if rest.is_empty() { arguments.get(index + 1).copied() } else { rest.strip_prefix('=') }
+    });
+    // The last counts, as everywhere.
+    values.last()
+}
+
+/// What the adapter asks Prometheus at each relist: `/api/v1/series` of each rule.
+pub fn series(evidence: &Evidence) -> BTreeSet<String> {
+    let document = configuration(evidence).and_then(|text| serde_saphyr::from_str::<Value>(text).ok());
+    let document = document.unwrap_or_default();
+    let rules = ["rules", "externalRules"].into_iter().flat_map(|key| document[key].as_array().into_iter().flatten());
+    rules.filter_map(|rule| rule["seriesQuery"].as_str()).map(str::to_owned).collect()
+}
+
+/// The triggers of the `ScaledObject` that ask Prometheus: their `metadata`.
+pub fn triggers(evidence: &Evidence) -> impl Iterator<Item = &Value> {
+    let triggers = evidence.scaled_object.seen().and_then(|object| object["spec"]["triggers"].as_array());
+    let triggers = triggers.into_iter().flatten().filter(|trigger| trigger["type"] == "prometheus");
+    triggers.map(|trigger| &trigger["metadata"])
+}
+
+/// What is asked of Prometheus as `/api/v1/query`.
+pub fn queries(evidence: &Evidence) -> BTreeSet<String> {
+    triggers(evidence).filter_map(|trigger| trigger["query"].as_str()).map(str::to_owned).collect()
+}
