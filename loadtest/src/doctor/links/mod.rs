@@ -1,17 +1,20 @@
 //! One file a link: what tells that it holds, or by which cause it is broken.
 
+mod adapter;
 mod answer;
 mod api_service;
 mod condition;
 mod figures;
 mod metrics;
 mod monitor;
+mod objects;
 mod pod;
+mod promql;
 mod ready;
 mod replicas;
 mod rule;
 mod series;
-mod subject;
+pub mod subject;
 mod target;
 mod traffic;
 

@@ -1,6 +1,12 @@
 //! What the HPA's own objects say is to be looked for: its metric, and the series that the metric is made of.
 
+use serde_json::Value;
+
+use super::adapter;
+use super::objects::{is_ready, lives, name};
+use super::promql::{Selector, selectors, window};
 use crate::doctor::evidence::Evidence;
+use crate::model::quantity;
 
 /// Who brings the metric to the HPA.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,6 +28,16 @@ pub struct Subject {
     pub metric: Option<Metric>,
     /// The counter's name that the rule or the query asks for, where one can be told.
     pub series: Option<String>,
+    /// The counter as the query asks for it, with all that it wants of its labels.
+    pub wanted: Option<Selector>,
+    /// What Prometheus is asked for the HPA: the adapter's rule, rendered, or the trigger's own query.
+    pub query: Option<String>,
+    /// The window of that query, in seconds.
+    pub window: Option<f64>,
+    /// Pods that have not ended and are not about to go.
+    pub pods: Vec<String>,
+    /// Those of them that are ready.
+    pub ready: Vec<String>,
 }
 
 /// A metric of the HPA.
@@ -31,13 +47,97 @@ pub struct Metric {
     pub name: String,
     /// Who serves it.
     pub source: Source,
-    /// The wanted average of a pod.
+    /// The wanted average of a pod; where the HPA wants a value as a whole, that.
     pub target: f64,
+    /// It as the HPA has it: an item of `spec.metrics`.
+    pub spec: Value,
+}
+
+/// What the metric is made of.
+#[derive(Clone, Debug, Default)]
+pub struct Made {
+    /// The series' name.
+    pub series: Option<String>,
+    /// What Prometheus is asked.
+    pub query: Option<String>,
+    /// The query's window, in seconds.
+    pub window: Option<f64>,
 }
 
 impl Subject {
     /// Reads it from the evidence.
-    pub fn of(_evidence: &Evidence) -> Self {
-        Self::default()
+    pub fn of(evidence: &Evidence) -> Self {
+        let metric = metric(evidence);
+        let all: Vec<&Value> = evidence.pods.items().iter().filter(|pod| lives(pod)).collect();
+        let names = |pods: &[&Value]| pods.iter().map(|pod| name(pod).to_owned()).collect::<Vec<_>>();
+        let ready: Vec<&Value> = all.iter().copied().filter(|pod| is_ready(pod)).collect();
+        let (pods, ready) = (names(&all), names(&ready));
+        let made = metric.as_ref().map(|metric| match metric.source {
+            Source::Adapter | Source::AdapterExternal => adapter::made(evidence, metric),
+            Source::Keda => asked_by_keda(evidence, metric),
+            Source::Resource => Made::default(),
+        });
+        let Made { series, query, window } = made.unwrap_or_default();
+        let found = query.as_deref().map(selectors).unwrap_or_default();
+        let wanted = match &series {
+            Some(series) => found.into_iter().find(|selector| selector.name == *series),
+            None => found.into_iter().next(),
+        };
+        let series = series.or_else(|| wanted.as_ref().map(|wanted| wanted.name.clone()));
+        Self { metric, series, wanted, query, window, pods, ready }
     }
+
+    /// What each replica of Prometheus is to be asked, so that the links can be judged: the counter by its name alone,
+    /// as it is wanted, and the whole query.
+    pub fn queries(&self) -> Vec<String> {
+        let wanted = self.wanted.as_ref().map(Selector::text);
+        let mut queries: Vec<String> =
+            [self.series.clone(), wanted, self.query.clone()].into_iter().flatten().collect();
+        queries.dedup();
+        queries
+    }
+
+    /// Whether the metric comes from metrics.k8s.io, to which Prometheus has no part.
+    pub fn is_resource(&self) -> bool {
+        self.metric.as_ref().is_some_and(|metric| metric.source == Source::Resource)
+    }
+}
+
+fn metric(evidence: &Evidence) -> Option<Metric> {
+    let all = evidence.hpa.seen()?["spec"]["metrics"].as_array()?;
+    let is_resource = |metric: &&Value| matches!(metric["type"].as_str(), Some("Resource" | "ContainerResource"));
+    let spec = all.iter().find(|metric| !is_resource(metric)).or(all.first())?;
+    let (source, body) = match spec["type"].as_str()? {
+        "Pods" => (Source::Adapter, &spec["pods"]),
+        "Object" => (Source::Adapter, &spec["object"]),
+        "External" if is_of_keda(evidence, &spec["external"]) => (Source::Keda, &spec["external"]),
+        "External" => (Source::AdapterExternal, &spec["external"]),
+        "ContainerResource" => (Source::Resource, &spec["containerResource"]),
+        _ => (Source::Resource, &spec["resource"]),
+    };
+    let name = body["metric"]["name"].as_str().or(body["name"].as_str())?.to_owned();
+    let target = &body["target"];
+    let quantity = target["averageValue"].as_str().or(target["value"].as_str()).and_then(quantity::value);
+    let target = quantity.or(target["averageUtilization"].as_f64()).unwrap_or_default();
+    Some(Metric { name, source, target, spec: spec.clone() })
+}
+
+fn is_of_keda(evidence: &Evidence, external: &Value) -> bool {
+    let label = &external["metric"]["selector"]["matchLabels"]["scaledobject.keda.sh/name"];
+    evidence.scaled_object.seen().is_some() || label.is_string()
+}
+
+/// KEDA's metric is named after its trigger: `s0-prometheus` is the first.
+fn asked_by_keda(evidence: &Evidence, metric: &Metric) -> Made {
+    let number = metric.name.strip_prefix('s').and_then(|rest| rest.split('-').next()?.parse::<usize>().ok());
+    let triggers = evidence.scaled_object.seen().and_then(|object| object["spec"]["triggers"].as_array());
+    let mut triggers = triggers.into_iter().flatten().skip(number.unwrap_or_default());
+    let trigger = if number.is_some() { triggers.next() } else { triggers.find(|trigger| asks_prometheus(trigger)) };
+    let query =
+        trigger.filter(|trigger| asks_prometheus(trigger)).and_then(|trigger| trigger["metadata"]["query"].as_str());
+    Made { series: None, query: query.map(str::to_owned), window: query.and_then(window) }
+}
+
+fn asks_prometheus(trigger: &Value) -> bool {
+    trigger["type"] == "prometheus"
 }

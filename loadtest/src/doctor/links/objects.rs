@@ -1,0 +1,152 @@
+//! What the API's objects say, and commands that name them.
+
+use std::time::UNIX_EPOCH;
+
+use serde_json::Value;
+
+/// An object's name.
+pub fn name(object: &Value) -> &str {
+    object["metadata"]["name"].as_str().unwrap_or_default()
+}
+
+/// An object's namespace.
+pub fn namespace(object: &Value) -> &str {
+    object["metadata"]["namespace"].as_str().unwrap_or_default()
+}
+
+/// A kind and a name, such as `Deployment shop/web`.
+pub fn titled(object: &Value) -> String {
+    let kind = object["kind"].as_str().unwrap_or("object");
+    match namespace(object) {
+        "" => format!("{kind} {}", name(object)),
+        namespace => format!("{kind} {namespace}/{}", name(object)),
+    }
+}
+
+/// An object as kubectl takes it, such as `deployment.apps/web`.
+pub fn argument(object: &Value) -> String {
+    let kind = object["kind"].as_str().unwrap_or_default().to_lowercase();
+    let group =
+        object["apiVersion"].as_str().and_then(|version| version.split_once('/')).map_or("", |(group, _)| group);
+    let dot = if group.is_empty() { "" } else { "." };
+    format!("{kind}{dot}{group}/{}", name(object))
+}
+
+/// The Unix time that a field such as `creationTimestamp` names.
+pub fn time(text: &Value) -> Option<f64> {
+    let moment = humantime::parse_rfc3339(text.as_str()?).ok()?;
+    moment.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs_f64())
+}
+
+/// Seconds that an object has been there; as good as forever where it does not say so.
+pub fn age(object: &Value, taken: f64) -> f64 {
+    time(&object["metadata"]["creationTimestamp"]).map_or(f64::INFINITY, |created| taken - created)
+}
+
+/// The condition of this type.
+pub fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
+    object["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == kind)
+}
+
+/// Whether a pod is ready, and not about to go.
+pub fn is_ready(pod: &Value) -> bool {
+    lives(pod) && condition(pod, "Ready").is_some_and(|condition| condition["status"] == "True")
+}
+
+/// Whether a pod has not ended, and is not about to go.
+pub fn lives(pod: &Value) -> bool {
+    let ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
+    !ended && pod["metadata"]["deletionTimestamp"].is_null()
+}
+
+/// Seconds that a pod has been ready; none where it is not.
+pub fn ready_for(pod: &Value, taken: f64) -> Option<f64> {
+    let ready = condition(pod, "Ready").filter(|_| is_ready(pod))?;
+    Some(time(&ready["lastTransitionTime"]).map_or(f64::INFINITY, |since| taken - since))
+}
+
+/// A `kubectl patch` of an object with a JSON patch.
+pub fn patch(object: &Value, operations: &Value) -> String {
+    patched(object, "json", operations)
+}
+
+/// A `kubectl patch` of an object with a part of it.
+pub fn merge(object: &Value, part: &Value) -> String {
+    patched(object, "merge", part)
+}
+
+fn patched(object: &Value, how: &str, what: &Value) -> String {
+    let (argument, what) = (argument(object), quoted(&what.to_string()));
+    format!("kubectl {}patch {argument} --type {how} -p {what}", in_namespace(namespace(object)))
+}
+
+/// `-n NAMESPACE ` where there is one.
+pub fn in_namespace(namespace: &str) -> String {
+    if namespace.is_empty() { String::new() } else { format!("-n {namespace} ") }
+}
+
+/// A `kubectl apply` of an object.
+pub fn apply(object: &Value) -> String {
+    let yaml = serde_saphyr::to_string(object).unwrap_or_else(|_| object.to_string());
+    format!("kubectl apply -f - <<'EOF'\n{}\nEOF", yaml.trim_end())
+}
+
+/// A word as a shell takes it.
+pub fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// The labels that a selector's `matchLabels` and `matchExpressions` are held against: whether they satisfy it. An
+/// empty selector takes everything.
+pub fn selects(selector: &Value, labels: &Value) -> bool {
+    let label = |key: &str| labels[key].as_str();
+    let equal = |(key, value): (&String, &Value)| label(key) == value.as_str();
+    let holds = |expression: &Value| {
+        let found = expression["key"].as_str().and_then(label);
+        let listed = || expression["values"].as_array().into_iter().flatten().any(|value| value.as_str() == found);
+        match expression["operator"].as_str().unwrap_or_default() {
+            "In" => found.is_some() && listed(),
+            "NotIn" => found.is_none() || !listed(),
+            "Exists" => found.is_some(),
+            "DoesNotExist" => found.is_none(),
+            _ => false,
+        }
+    };
+    let wanted = selector["matchLabels"].as_object();
+    let expressions = selector["matchExpressions"].as_array();
+    wanted.into_iter().flatten().all(equal) && expressions.into_iter().flatten().all(holds)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_selector_is_resolved_as_the_api_server_does() {
+        let labels = json!({"app": "shop", "tier": "web"});
+        let expression = |key: &str, operator: &str, values: &[&str]| json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]});
+        assert!(selects(&json!({}), &labels) && selects(&json!({}), &Value::Null));
+        assert!(selects(&json!({"matchLabels": {"app": "shop"}}), &labels));
+        assert!(!selects(&json!({"matchLabels": {"app": "shop", "team": "a"}}), &labels));
+        assert!(selects(&expression("app", "In", &["x", "shop"]), &labels));
+        assert!(
+            !selects(&expression("team", "In", &["a"]), &labels)
+                && selects(&expression("team", "NotIn", &["a"]), &labels)
+        );
+        assert!(!selects(&expression("app", "NotIn", &["shop"]), &labels));
+        assert!(
+            selects(&expression("app", "Exists", &[]), &labels)
+                && selects(&expression("x", "DoesNotExist", &[]), &labels)
+        );
+    }
+
+    #[test]
+    fn a_command_can_be_copied() {
+        let object =
+            json!({"kind": "Deployment", "apiVersion": "apps/v1", "metadata": {"name": "web", "namespace": "a"}});
+        let command = merge(&object, &json!({"spec": {"note": "it's"}}));
+        assert_eq!(command, r#"kubectl -n a patch deployment.apps/web --type merge -p '{"spec":{"note":"it'\''s"}}'"#);
+    }
+}
