@@ -17,8 +17,20 @@ Examples:
   loadtest run --hpa miztiik-automation-ns/shopfront-hpa --stage 10rps:3m --stage 0:8m --out report
   loadtest run --url http://localhost:9898 --stage 1rps..100rps:1m --p99 50ms
   loadtest predict --stage 10rps:3m        the same as arithmetic
+  loadtest doctor                          why the HPA does not scale: the first broken link, and what mends it
+  loadtest doctor miztiik-automation-ns/shopfront-hpa --bundle chain.json
 
 Exit codes: 0 every expectation holds, 1 one does not, 2 bad use, 3 nothing could be decided.";
+
+const DOCTOR: &str = "\
+Examples:
+  loadtest doctor                                 the cluster's only HPA
+  loadtest doctor shop/hpa --bundle shop.json     and keep what was read, for whoever is to help
+  loadtest doctor --from shop.json                the same diagnosis, without a cluster
+
+It reads, and asks Prometheus by a port-forward or the API server's proxy; a right that is missing is named.
+
+Exit codes: 0 the chain holds, 1 a link is broken, 2 bad use, 3 it could not be looked at.";
 
 /// Honest load for an autoscaled service: sends it, watches the autoscaler, and judges both.
 #[derive(Debug, Parser)]
@@ -40,6 +52,8 @@ pub enum Command {
     Predict(Predict),
     /// Make one report of the journals of several generators, or of one that was cut short
     Merge(Merge),
+    /// Name the first broken link between a request and a replica, and what mends it; changes nothing
+    Doctor(Doctor),
     /// Print a shell's completions
     Completions {
         /// The shell
@@ -69,6 +83,10 @@ pub struct Run {
     /// The kubeconfig's context
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
+
+    /// Send the load even where the chain to the replicas is broken
+    #[arg(long)]
+    pub skip_doctor: bool,
 
     /// What a run and a rehearsal have in common
     #[command(flatten)]
@@ -125,6 +143,31 @@ pub struct Predict {
     /// Print each look of the HPA as a line of JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `loadtest doctor`.
+#[derive(Args, Debug)]
+#[command(after_help = DOCTOR)]
+pub struct Doctor {
+    /// The HPA; without it, the only one in the kubeconfig's namespace, or else in the cluster
+    #[arg(value_name = "NAMESPACE/HPA")]
+    pub hpa: Option<String>,
+
+    /// The kubeconfig's context
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+
+    /// Print the diagnosis as JSON (loadtest/doctor.schema.json)
+    #[arg(long)]
+    pub json: bool,
+
+    /// Keep everything that was read in a new file, without what may be secret
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
+
+    /// Judge what such a file holds, and ask no cluster
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["hpa", "context", "bundle"])]
+    pub from: Option<PathBuf>,
 }
 
 /// `loadtest merge`.

@@ -1,12 +1,14 @@
 //! What each command does, as a story.
 
 use std::fmt::Write as _;
-use std::io::Write;
+use std::io::{IsTerminal, Write, stderr, stdout};
 use std::process::ExitCode;
 
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::cli::{Merge, Output, Predict, Rehearse, Run};
+use crate::cli::{Doctor, Merge, Output, Predict, Rehearse, Run};
+use crate::doctor::diagnosis::Outcome;
+use crate::doctor::{bundle, collect, diagnose, ladder};
 use crate::fault::Fault;
 use crate::journal::{Autoscaler, Entry, Event, Kind};
 use crate::merge::joined;
@@ -18,6 +20,7 @@ use crate::profile::Profile;
 use crate::recorder;
 use crate::rehearse::{Rehearsal, Timing, WARM_UP};
 use crate::session::{self, LEAD, Plan};
+use crate::show::columns;
 
 /// Runs a command that waits for the world.
 pub fn block_on(command: impl Future<Output = Result<ExitCode, Fault>>) -> Result<ExitCode, Fault> {
@@ -51,6 +54,9 @@ pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
         return plan(url, profile, None).conduct(first, entries).await;
     }
     let cluster = Cluster::connect(options.context.as_deref()).await?;
+    if !options.skip_doctor {
+        refuse_what_cannot_scale(&cluster, options.hpa.as_deref()).await?;
+    }
     let watched = cluster.find(options.hpa.as_deref()).await?;
     let (autoscaler, chain, assumed) = observe::settings(&cluster, &watched).await?;
     let profile = session::profile(&options.common.load, Some(&autoscaler))?;
@@ -69,6 +75,47 @@ pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
     let done = plan(url, profile, Some(autoscaler)).conduct(first, entries).await;
     watching.abort();
     done
+}
+
+/// A load on a chain that is broken would decide nothing. What could not be looked at is no obstacle.
+async fn refuse_what_cannot_scale(cluster: &Cluster, hpa: Option<&str>) -> Result<(), Fault> {
+    let diagnosis = diagnose(&collect::collect(cluster, hpa).await?);
+    if diagnosis.outcome != Outcome::Broken {
+        return Ok(());
+    }
+    let terminal = stderr().is_terminal();
+    let _ = stderr().write_all(ladder::broken(&diagnosis, columns(&stderr()), terminal).as_bytes());
+    Err(Fault::World(format!(
+        "{} cannot scale, so a load would decide nothing; --skip-doctor sends it all the same",
+        diagnosis.hpa
+    )))
+}
+
+/// `loadtest doctor`: reads the chain, or what a bundle holds of it, and names the first link that is broken.
+pub async fn doctor(options: &Doctor) -> Result<ExitCode, Fault> {
+    let evidence = match (&options.from, &options.bundle) {
+        (Some(from), _) => bundle::read(from)?,
+        (None, kept) => {
+            if let Some(file) = kept {
+                bundle::is_new(file)?;
+            }
+            let cluster = Cluster::connect(options.context.as_deref()).await?;
+            let evidence = collect::collect(&cluster, options.hpa.as_deref()).await?;
+            if let Some(file) = kept {
+                bundle::write(file, &evidence)?;
+            }
+            evidence
+        }
+    };
+    let diagnosis = diagnose(&evidence);
+    let text = if options.json {
+        ladder::json(&diagnosis)
+    } else {
+        ladder::render(&diagnosis, columns(&stdout()), stdout().is_terminal())
+    };
+    // A closed pipe under a long ladder is nothing to report: the exit code tells.
+    let _ = stdout().write_all(text.as_bytes());
+    Ok(ExitCode::from(diagnosis.outcome.exit_code()))
 }
 
 /// `loadtest rehearse`: the same on this machine.
@@ -102,7 +149,7 @@ pub fn predict(options: &Predict) -> Result<ExitCode, Fault> {
         table(&profile, &autoscaler, &predicted)
     };
     // A closed pipe under a long table is nothing to report.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = stdout().write_all(text.as_bytes());
     Ok(ExitCode::SUCCESS)
 }
 

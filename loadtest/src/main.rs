@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         Command::Run(options) => commands::block_on(commands::run(&options)),
         Command::Rehearse(options) => commands::block_on(commands::rehearse(&options)),
         Command::Predict(options) => commands::predict(&options),
+        Command::Doctor(options) => commands::block_on(commands::doctor(&options)),
         Command::Merge(options) => commands::merge(&options),
     };
     done.unwrap_or_else(|fault| {

@@ -135,7 +135,7 @@ impl Plan<'_> {
 /// Makes the report, shows its summary, and says by the exit code what came of it.
 pub fn report(entries: &[Entry], output: &Output) -> Result<ExitCode, Fault> {
     let report = judged(entries);
-    let summary = terminal::summary(&report, columns());
+    let summary = terminal::summary(&report, columns(&std::io::stdout()));
     // In a journal's stream nothing else has a place.
     let shown = if output.json {
         std::io::stderr().write_all(summary.as_bytes())

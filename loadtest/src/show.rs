@@ -1,6 +1,7 @@
 //! What standard output gets while the load goes on.
 
 use std::io::{IsTerminal, Write, stdout};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use crate::journal::Entry;
@@ -60,7 +61,7 @@ impl View {
         if soon && !matches!(entry, Entry::End(_)) {
             return;
         }
-        let frame = self.live.frame(columns());
+        let frame = self.live.frame(columns(&stdout()));
         print(&Live::redraw(&frame, self.lines));
         self.lines = frame.lines().count();
         self.drawn = Some(now);
@@ -72,8 +73,8 @@ fn print(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-/// How wide standard output is.
-pub fn columns() -> usize {
-    let size = rustix::termios::tcgetwinsize(stdout());
+/// How wide an output is, such as standard output.
+pub fn columns(output: &impl AsFd) -> usize {
+    let size = rustix::termios::tcgetwinsize(output);
     size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(COLUMNS)
 }

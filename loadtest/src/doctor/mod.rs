@@ -3,10 +3,12 @@
 //! [`collect`](mod@collect) reads the chain from a cluster into [`evidence`], which a bundle keeps; [`links`] judges it, one
 //! file a link, without asking anybody anything; [`diagnosis`] says which link is the first that is broken.
 
+pub mod bundle;
 pub mod catalogue;
 pub mod collect;
 pub mod diagnosis;
 pub mod evidence;
+pub mod ladder;
 pub mod links;
 pub mod questions;
 pub mod redact;

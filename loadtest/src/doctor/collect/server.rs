@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use super::objects::{name, selects};
+use super::objects::{chosen, name, selects};
 use super::reader::Reader;
 use super::workload::{behind, deciding};
 use crate::doctor::evidence::{Evidence, Read, Server};
@@ -12,34 +12,91 @@ use crate::doctor::questions;
 /// Lines of the log that are kept.
 const LINES: usize = 200;
 
-/// Reads the server of the API that the HPA's metric belongs to.
+/// Images of those who can serve a metrics API from Prometheus.
+const ADAPTER: &str = "prometheus-adapter";
+const KEDA: &[&str] = &["keda-metrics-apiserver", "keda-adapter"];
+
+/// Reads the server of the API that the HPA's metric belongs to. Where its `APIService` leads nowhere, the Deployment is
+/// that of whom it could name.
 pub async fn server(reader: &Reader, evidence: &Evidence) -> Server {
     let group = match deciding(evidence) {
         Some(metric) => questions::group(metric),
         None if evidence.scaled_object.seen().is_some() => "external.metrics.k8s.io",
         None => "custom.metrics.k8s.io",
     };
-    let mut server = Server { api_service: api_service(reader, group).await, ..Server::default() };
-    let Some(place) = server.api_service.seen().map(|service| service["spec"]["service"].clone()) else {
-        return server;
-    };
-    let (Some(namespace), Some(service)) = (place["namespace"].as_str(), place["name"].as_str()) else {
-        return server;
-    };
-    let path = format!("/api/v1/namespaces/{namespace}/services/{service}");
-    server.service = reader.one(&path, &format!("Service {namespace}/{service}")).await;
-    let Some(service) = server.service.seen() else { return server };
-    let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments");
-    let what = format!("the Deployments of {namespace}");
-    let (pods, deployments) = tokio::join!(behind(reader, namespace, service), reader.all(&path, &what));
-    server.pods = pods;
-    server.deployment = super::objects::chosen(&deployments, |deployment| {
-        selects(&service["spec"]["selector"], &deployment["spec"]["template"]["metadata"]["labels"])
-    });
-    let (config, log) =
-        tokio::join!(config(reader, namespace, &server.deployment), log(reader, namespace, server.pods.items()));
-    (server.config, server.log) = (config, log);
+    let deployments = "/apis/apps/v1/deployments";
+    let (api_service, deployments, services) = tokio::join!(
+        api_service(reader, group),
+        reader.all(deployments, "the Deployments"),
+        reader.all("/api/v1/services", "the Services of all namespaces")
+    );
+    let (candidates, likely) = candidates(&deployments, &services, evidence.scaled_object.seen().is_some());
+    let mut server = Server { api_service, candidates, ..Server::default() };
+    let place = server.api_service.seen().map(|service| service["spec"]["service"].clone()).unwrap_or_default();
+    let mut deployed = None;
+    if let (Some(namespace), Some(service)) = (place["namespace"].as_str(), place["name"].as_str()) {
+        let path = format!("/api/v1/namespaces/{namespace}/services/{service}");
+        server.service = reader.one(&path, &format!("Service {namespace}/{service}")).await;
+        if let Some(service) = server.service.seen() {
+            server.deployment = deployment(reader, namespace, service, &deployments).await;
+            deployed = Some((namespace.to_owned(), service.clone()));
+        }
+    }
+    if server.deployment.seen().is_none()
+        && let Some((service, deployment)) = likely
+    {
+        let namespace = deployment["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
+        server.deployment = Read::Seen(deployment);
+        deployed = Some((namespace, service));
+    }
+    let Some((namespace, service)) = deployed else { return server };
+    let (pods, config) =
+        tokio::join!(behind(reader, &namespace, &service), config(reader, &namespace, &server.deployment));
+    (server.pods, server.config) = (pods, config);
+    server.log = log(reader, &namespace, server.pods.items()).await;
     server
+}
+
+/// The Deployment behind a Service.
+async fn deployment(reader: &Reader, namespace: &str, service: &Value, all: &Read<Vec<Value>>) -> Read<Value> {
+    let behind = |deployment: &Value| is_behind(deployment, service);
+    if all.seen().is_some() {
+        return chosen(all, behind);
+    }
+    // Who may not list those of all namespaces may perhaps list those of this one.
+    let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments");
+    chosen(&reader.all(&path, &format!("the Deployments of {namespace}")).await, behind)
+}
+
+fn is_behind(deployment: &Value, service: &Value) -> bool {
+    deployment["metadata"]["namespace"] == service["metadata"]["namespace"]
+        && selects(&service["spec"]["selector"], &deployment["spec"]["template"]["metadata"]["labels"])
+}
+
+/// The Services before a server of metrics; and, of the kind that the HPA needs, the first with its Deployment.
+fn candidates(
+    deployments: &Read<Vec<Value>>,
+    services: &Read<Vec<Value>>,
+    keda: bool,
+) -> (Read<Vec<Value>>, Option<(Value, Value)>) {
+    if let Some(unread) = deployments.unread().or(services.unread()) {
+        return (Read::Unread(unread.clone()), None);
+    }
+    let image = |deployment: &Value, of: &str| {
+        let mut containers = deployment["spec"]["template"]["spec"]["containers"].as_array().into_iter().flatten();
+        containers.any(|container| container["image"].as_str().is_some_and(|image| image.contains(of)))
+    };
+    let is_keda = |deployment: &Value| KEDA.iter().any(|of| image(deployment, of));
+    let is_adapter =
+        |deployment: &Value| image(deployment, ADAPTER) || questions::flag(deployment, "prometheus-url").is_some();
+    let servers = deployments.items().iter().filter(|one| is_keda(one) || is_adapter(one));
+    let pairs = servers.flat_map(|deployment| {
+        let before = services.items().iter().filter(move |service| is_behind(deployment, service));
+        before.map(move |service| (service.clone(), deployment.clone()))
+    });
+    let pairs: Vec<(Value, Value)> = pairs.collect();
+    let likely = pairs.iter().find(|(_, deployment)| is_keda(deployment) == keda).cloned();
+    (Read::Seen(pairs.into_iter().map(|(service, _)| service).collect()), likely)
 }
 
 /// The `APIService` of a group, in the version that the API server prefers.

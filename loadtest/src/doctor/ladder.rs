@@ -1,0 +1,133 @@
+//! The diagnosis as people read it, and as programs do.
+
+use super::diagnosis::{Diagnosis, Figures, Finding, Link, Outcome, Rung, State};
+use crate::report::text::{date, fit, rounded, seconds, wrap};
+
+/// The schema that `loadtest doctor --json` keeps to.
+pub const SCHEMA: &str = include_str!("../../doctor.schema.json");
+
+/// Where what is said begins, beside a word for it.
+const INDENT: usize = 9;
+
+/// The diagnosis as JSON.
+pub fn json(diagnosis: &Diagnosis) -> String {
+    serde_json::to_string_pretty(diagnosis).expect("a diagnosis is made of what JSON has") + "\n"
+}
+
+/// The whole of it, in lines no wider than this; but a command is never cut.
+pub fn render(diagnosis: &Diagnosis, width: usize, colour: bool) -> String {
+    let mut text = fit(&format!("{}, {}", diagnosis.hpa, date(diagnosis.taken)), width) + "\n\n";
+    text.extend(diagnosis.rungs.iter().map(|rung| line(rung, width, colour)));
+    text.push('\n');
+    match diagnosis.outcome {
+        Outcome::Broken => text.push_str(&fault(diagnosis, width)),
+        Outcome::Healthy => text.push_str(&health(diagnosis, width)),
+        Outcome::CouldNotLook => {
+            let told = "No link is known to be broken, but too much could not be looked at.";
+            text.push_str(&lines(&wrap(told, width, 0), width));
+        }
+    }
+    text.push_str(&rights(diagnosis, width));
+    text
+}
+
+/// The ladder down to the first broken link, and what is said of that.
+pub fn broken(diagnosis: &Diagnosis, width: usize, colour: bool) -> String {
+    let upto = diagnosis.rungs.iter().position(|rung| rung.state == State::Broken).map_or(0, |index| index + 1);
+    let mut text: String = diagnosis.rungs[..upto].iter().map(|rung| line(rung, width, colour)).collect();
+    text.push('\n');
+    text.push_str(&fault(diagnosis, width));
+    text.push('\n');
+    text
+}
+
+fn line(rung: &Rung, width: usize, colour: bool) -> String {
+    let (mark, paint) = match rung.state {
+        State::Holds => ('✓', "32"),
+        State::Broken => ('✗', "31"),
+        State::Unknown => ('?', "33"),
+        State::NotJudged => ('·', "2"),
+    };
+    let line = fit(&format!("{mark} {:<11} {}", rung.link.label(), rung.evidence), width);
+    match line.strip_prefix(mark).filter(|_| colour) {
+        Some(rest) => format!("\x1b[{paint}m{mark}\x1b[0m{rest}\n"),
+        None => line + "\n",
+    }
+}
+
+fn fault(diagnosis: &Diagnosis, width: usize) -> String {
+    let Some(finding) = &diagnosis.broken else { return String::new() };
+    let link = diagnosis.rungs.iter().find(|rung| rung.state == State::Broken).map(|rung| rung.link);
+    let at = link.map(|link| format!("BROKEN at {}: ", place(link))).unwrap_or_default();
+    told(&at, finding, width)
+}
+
+/// A link's name, with its number among all of them.
+fn place(link: Link) -> String {
+    let number = Link::ALL.iter().position(|one| *one == link).map_or(0, |index| index + 1);
+    format!("{} (link {number} of {})", link.label(), Link::ALL.len())
+}
+
+/// The cause, its evidence, and what mends it; the commands as they are, from the first column on.
+fn told(at: &str, finding: &Finding, width: usize) -> String {
+    let entry = finding.cause.entry();
+    let head = format!("{at}{} (cause {}, {})", entry.title, finding.cause.number(), entry.name);
+    let mut text = lines(&wrap(&head, width, 0), width);
+    for (word, said) in [("Seen", &finding.evidence), ("Fix", &finding.fix.advice)] {
+        if !said.is_empty() {
+            text.push_str(&lines(&wrap(&format!("  {word:<6} {said}"), width, INDENT), width));
+        }
+    }
+    if !finding.fix.commands.is_empty() {
+        text.push('\n');
+    }
+    for command in &finding.fix.commands {
+        text.extend(command.trim_end().chars().filter(|one| *one == '\n' || !one.is_control()));
+        text.push('\n');
+    }
+    text
+}
+
+fn health(diagnosis: &Diagnosis, width: usize) -> String {
+    let mut text = "HEALTHY\n".to_owned();
+    if let Some(figures) = &diagnosis.figures {
+        text.push_str(&lines(&self::figures(figures), width));
+    }
+    if let Some(finding) = &diagnosis.explains {
+        text.push('\n');
+        text.push_str(&told("Nothing changes at the moment: ", finding, width));
+    }
+    text
+}
+
+fn figures(figures: &Figures) -> Vec<String> {
+    let number = |number: f64| rounded(number, 3);
+    let perhaps = |value: Option<f64>| value.map_or("not known".to_owned(), number);
+    let relist = if figures.relist > 0.0 { seconds(figures.relist) } else { "none".to_owned() };
+    let (least, most) = figures.delay;
+    [
+        ("value", format!("{} of a target of {} a pod", perhaps(figures.value), number(figures.target))),
+        ("idle", format!("{} a pod without a client", perhaps(figures.idle))),
+        ("scrape", format!("each {}", seconds(figures.scrape))),
+        ("window", format!("{} of the rate", seconds(figures.window))),
+        ("relist", relist),
+        ("sync", format!("each {}, the HPA's look", seconds(figures.sync))),
+        ("delay", format!("a step to twice the target wants more pods {} to {} later", seconds(least), seconds(most))),
+    ]
+    .into_iter()
+    .map(|(name, said)| format!("  {name:<6} {said}"))
+    .collect()
+}
+
+fn rights(diagnosis: &Diagnosis, width: usize) -> String {
+    if diagnosis.missing_rights.is_empty() {
+        return String::new();
+    }
+    let rights = diagnosis.missing_rights.iter().map(|right| format!("  {right}"));
+    let all: Vec<String> = std::iter::once("Rights that are missing:".to_owned()).chain(rights).collect();
+    "\n".to_owned() + &lines(&all, width)
+}
+
+fn lines(lines: &[String], width: usize) -> String {
+    lines.iter().map(|line| fit(line, width) + "\n").collect()
+}
