@@ -7,6 +7,7 @@
 //!   due, whatever the target does. [`stats`]: what came of them, second by second.
 //! - [`observe`]: the autoscaler and its pods, in a cluster. [`rehearse`]: the whole loop on this machine instead.
 //! - [`model`]: Prometheus' `rate()`, the HPA's algorithm, and the two together as a prediction.
+//! - [`doctor`]: why an HPA does not scale: the first broken link between a request and a replica.
 //! - [`journal`]: all of it, written down as it comes. [`report`]: the journal folded into figures, a page and a
 //!   verdict. [`live`]: the same while it goes on. [`recorder`]: takes it down. [`show`]: prints it. [`merge`]: joins several.
 //! - [`cli`]: the command line. [`commands`]: what each command does. [`session`]: from the first request to the verdict.

@@ -128,6 +128,10 @@ async fn bad_use_gets_one_line_that_says_what_to_do() {
         ("rehearse --manifests /nonexistent".to_owned(), "/nonexistent"),
         ("rehearse --speed 0".to_owned(), "factor"),
         ("merge /nonexistent --out /nonexistent/too".to_owned(), "/nonexistent"),
+        ("doctor".to_owned(), "kubeconfig"),
+        ("doctor --from /nonexistent".to_owned(), "/nonexistent"),
+        (format!("doctor --from {}/journal.jsonl", there.display()), "is no bundle"),
+        (format!("doctor --bundle {}/journal.jsonl", there.display()), "choose another file"),
     ] {
         let ran = output(&arguments).await;
         let complaint = String::from_utf8_lossy(&ran.stderr);
@@ -141,7 +145,7 @@ async fn bad_use_gets_one_line_that_says_what_to_do() {
 
 #[tokio::test]
 async fn help_and_completions_are_there() {
-    for arguments in ["--help", "run --help", "rehearse --help", "completions bash"] {
+    for arguments in ["--help", "run --help", "rehearse --help", "doctor --help", "completions bash"] {
         let ran = output(arguments).await;
         assert_eq!(ran.status.code(), Some(0), "{arguments}");
         assert!(ran.stdout.len() > 500, "{arguments}");

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::evidence::Evidence;
+use super::links::subject::Subject;
 use crate::observe::cluster::percent_encoded;
 
 /// Requests a second by pod, for the shares of the traffic.
@@ -157,7 +158,12 @@ pub fn triggers(evidence: &Evidence) -> impl Iterator<Item = &Value> {
     triggers.map(|trigger| &trigger["metadata"])
 }
 
-/// What is asked of Prometheus as `/api/v1/query`.
+/// What is asked of Prometheus as `/api/v1/query`: the triggers' queries, those that the links are judged by, and the
+/// shares of the traffic.
 pub fn queries(evidence: &Evidence) -> BTreeSet<String> {
-    triggers(evidence).filter_map(|trigger| trigger["query"].as_str()).map(str::to_owned).collect()
+    let subject = Subject::of(evidence);
+    let shares = subject.series.as_ref().zip(subject.window);
+    let shares = shares.map(|(series, window)| per_pod(series, &evidence.namespace, window));
+    let asked = triggers(evidence).filter_map(|trigger| trigger["query"].as_str()).map(str::to_owned);
+    asked.chain(subject.queries()).chain(shares).collect()
 }

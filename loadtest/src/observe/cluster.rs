@@ -45,7 +45,7 @@ impl Cluster {
         let mut config = if inside {
             Config::incluster().map_err(|error| Fault::Use(format!("in this pod: {}", one_line(&error))))?
         } else {
-            let advice = "set KUBECONFIG, or give --url with --hpa none to send load without a cluster";
+            let advice = "set KUBECONFIG (a load without a cluster takes --url with --hpa none)";
             let kubeconfig = Kubeconfig::read()
                 .map_err(|error| Fault::Use(format!("no kubeconfig: {}; {advice}", one_line(&error))))?;
             let options = KubeConfigOptions { context: context.map(str::to_owned), ..Default::default() };

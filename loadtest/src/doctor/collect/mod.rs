@@ -13,12 +13,13 @@ mod server;
 mod way;
 mod workload;
 
+use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use super::evidence::{Evidence, HPA_CONTROLLER, Read};
+use super::evidence::{Answer, Evidence, HPA_CONTROLLER, Read};
 use super::{questions, redact};
 use crate::fault::Fault;
 use crate::observe::Cluster;
@@ -43,12 +44,12 @@ pub async fn collect(cluster: &Cluster, hpa: Option<&str>) -> Result<Evidence, F
     let rest = async {
         let mut rest = evidence.clone();
         rest.prometheus = prometheus::found(&reader, &rest).await;
-        let (replicas, answers, access) = tokio::join!(
-            prometheus::asked(&reader, &rest),
-            answers(&reader, &rest),
-            access::reviews(&reader, &rest.namespace, rights(&rest))
+        let known = rest.clone();
+        let ((), answers, access) = tokio::join!(
+            prometheus::ask(&reader, &mut rest),
+            answers(&reader, &known),
+            access::reviews(&reader, &known.namespace, rights(&known))
         );
-        rest.prometheus.replicas = replicas;
         rest.answers = answers.into_iter().collect();
         rest.access = access.into_iter().collect();
         rest
@@ -135,11 +136,11 @@ fn is_meant(evidence: &Evidence) -> Result<(), Fault> {
 }
 
 /// The answers of the metrics API.
-async fn answers(reader: &Reader, evidence: &Evidence) -> Vec<(String, super::evidence::Answer)> {
+async fn answers(reader: &Reader, evidence: &Evidence) -> Vec<(String, Answer)> {
     let metrics = evidence.hpa.seen().and_then(|hpa| hpa["spec"]["metrics"].as_array());
     let metrics = metrics.map(Vec::as_slice).unwrap_or_default();
     let listing = workload::deciding(evidence).map(|metric| questions::listing(evidence, questions::group(metric)));
-    let paths: std::collections::BTreeSet<String> =
+    let paths: BTreeSet<String> =
         metrics.iter().filter_map(|metric| questions::metric(evidence, metric)).chain(listing).collect();
     join_all(paths.into_iter().map(|path| async move {
         let answer = reader.answer(&path).await;
@@ -158,7 +159,7 @@ fn rights(evidence: &Evidence) -> Vec<Question> {
         group,
         resource,
     });
-    let accounts: std::collections::BTreeSet<String> = evidence
+    let accounts: BTreeSet<String> = evidence
         .prometheus
         .pods
         .items()

@@ -1,14 +1,12 @@
 //! Prometheus: the Service that its URL names, the pods behind it, and what each of them answers.
 
-use std::collections::BTreeMap;
-
 use futures_util::future::join_all;
 use http::Uri;
 use serde_json::Value;
 
 use super::objects::{first_port, name, port, target_port};
 use super::reader::Reader;
-use super::replica::{Asked, replica};
+use super::replica::{Asked, queries, replica};
 use super::way::{Place, Way};
 use super::workload::{behind, pods};
 use crate::doctor::evidence::{Evidence, Prometheus, Read};
@@ -39,31 +37,42 @@ pub async fn found(reader: &Reader, evidence: &Evidence) -> Prometheus {
     prometheus
 }
 
-/// Asks each replica.
-pub async fn asked(reader: &Reader, evidence: &Evidence) -> Vec<crate::doctor::evidence::Replica> {
-    let prometheus = &evidence.prometheus;
-    let place = prometheus.url.seen().and_then(|url| Endpoint::of(url, evidence));
+/// Asks each replica: first what there is, and then the queries that follow from that.
+pub async fn ask(reader: &Reader, evidence: &mut Evidence) {
+    let endpoint = evidence.prometheus.url.seen().and_then(|url| Endpoint::of(url, evidence));
     let asked = Asked {
         namespace: evidence.namespace.clone(),
-        prefix: place.as_ref().map(|place| place.prefix.clone()).unwrap_or_default(),
+        prefix: endpoint.as_ref().map(|endpoint| endpoint.prefix.clone()).unwrap_or_default(),
         series: questions::series(evidence),
-        queries: questions::queries(evidence),
     };
-    let (asked, place) = (&asked, &place);
-    let running = prometheus.pods.items().iter().filter(|pod| pod["status"]["phase"] == "Running");
-    join_all(running.map(|pod| async move {
-        let service = prometheus.service.seen();
-        let wanted = place.as_ref().and_then(|place| target_port(service?, &Value::from(place.port)));
-        let number = wanted.and_then(|wanted| port(pod, wanted)).or_else(|| port(pod, &Value::from("web")));
-        let place = Place {
-            namespace: pod["metadata"]["namespace"].as_str().unwrap_or_default().to_owned(),
-            pod: name(pod).to_owned(),
-            port: number.or_else(|| first_port(pod)).unwrap_or(PORT),
-            tls: place.as_ref().is_some_and(|place| place.tls),
-        };
-        replica(Way::open(reader, place.clone()).await, &place.pod, asked).await
+    let running = evidence.prometheus.pods.items().iter().filter(|pod| pod["status"]["phase"] == "Running");
+    let service = evidence.prometheus.service.seen();
+    let places: Vec<Place> = running.map(|pod| place(pod, service, endpoint.as_ref())).collect();
+    let asked = &asked;
+    let mut answered = join_all(places.into_iter().map(|place| async move {
+        let pod = place.pod.clone();
+        let mut way = Way::open(reader, place).await;
+        let replica = replica(&mut way, &pod, asked).await;
+        (way, replica)
     }))
-    .await
+    .await;
+    evidence.prometheus.replicas = answered.iter().map(|(_, replica)| replica.clone()).collect();
+    let wanted = questions::queries(evidence);
+    let wanted = &wanted;
+    join_all(answered.iter_mut().map(|(way, replica)| queries(way, replica, &asked.prefix, wanted))).await;
+    evidence.prometheus.replicas = answered.into_iter().map(|(_, replica)| replica).collect();
+}
+
+/// The port of a replica: the one behind the URL's, else the one that the operator gives it.
+fn place(pod: &Value, service: Option<&Value>, endpoint: Option<&Endpoint>) -> Place {
+    let behind = endpoint.and_then(|endpoint| target_port(service?, &Value::from(endpoint.port)));
+    let number = behind.and_then(|behind| port(pod, behind)).or_else(|| port(pod, &Value::from("web")));
+    Place {
+        namespace: pod["metadata"]["namespace"].as_str().unwrap_or_default().to_owned(),
+        pod: name(pod).to_owned(),
+        port: number.or_else(|| first_port(pod)).unwrap_or(PORT),
+        tls: endpoint.is_some_and(|endpoint| endpoint.tls),
+    }
 }
 
 /// The URL that whoever asks Prometheus for the HPA was given.
@@ -128,6 +137,3 @@ impl Endpoint {
         })
     }
 }
-
-/// Sets of labels, as `/api/v1/series` answers them.
-pub type Labels = BTreeMap<String, String>;

@@ -1,12 +1,11 @@
 //! What one replica of Prometheus answers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::StatusCode;
 use serde_json::Value;
 
-use super::prometheus::Labels;
 use super::reader::told;
 use super::way::Way;
 use crate::doctor::evidence::{Read, Replica, Unread};
@@ -27,13 +26,11 @@ pub struct Asked {
     pub prefix: String,
     /// Matchers of `/api/v1/series`.
     pub series: BTreeSet<String>,
-    /// Queries.
-    pub queries: BTreeSet<String>,
 }
 
-/// Asks one replica everything.
-pub async fn replica(mut way: Way, pod: &str, asked: &Asked) -> Replica {
-    let Asked { namespace, prefix, series, queries } = asked;
+/// Asks one replica all but the queries, some of which follow from the series that there are.
+pub async fn replica(way: &mut Way, pod: &str, asked: &Asked) -> Replica {
+    let Asked { namespace, prefix, series } = asked;
     let mut replica = Replica { pod: pod.to_owned(), ..Replica::default() };
     replica.ready = match way.get(&format!("{prefix}/-/ready"), &format!("/-/ready of {pod}")).await {
         Ok((status, _)) => Read::Seen(status == StatusCode::OK),
@@ -45,7 +42,7 @@ pub async fn replica(mut way: Way, pod: &str, asked: &Asked) -> Replica {
     };
     for state in ["active", "dropped"] {
         let path = format!("{prefix}/api/v1/targets?state={state}");
-        let targets = data(&mut way, &path, &format!("the {state} targets of {pod}")).await;
+        let targets = data(way, &path, &format!("the {state} targets of {pod}")).await;
         let field = if state == "active" { "activeTargets" } else { "droppedTargets" };
         let most = if state == "active" { usize::MAX } else { DROPPED };
         let targets = mapped(targets, |mut data| kept(array(data[field].take()), ours, most));
@@ -55,7 +52,7 @@ pub async fn replica(mut way: Way, pod: &str, asked: &Asked) -> Replica {
     for matcher in series {
         let (start, end) = (now.saturating_sub(LOOKBACK).as_secs(), now.as_secs());
         let path = format!("{prefix}/api/v1/series?match[]={}&start={start}&end={end}", percent_encoded(matcher));
-        let found = data(&mut way, &path, &format!("the series {matcher} in {pod}")).await;
+        let found = data(way, &path, &format!("the series {matcher} in {pod}")).await;
         let found = mapped(found, |data| {
             let all: Vec<Labels> = serde_json::from_value(data).unwrap_or_default();
             let (ours, others): (Vec<_>, Vec<_>) =
@@ -65,13 +62,20 @@ pub async fn replica(mut way: Way, pod: &str, asked: &Asked) -> Replica {
         });
         replica.series.insert(matcher.clone(), found);
     }
-    for query in queries {
-        let path = format!("{prefix}/api/v1/query?query={}", percent_encoded(query));
-        let result = data(&mut way, &path, &format!("the query {query} in {pod}")).await;
-        replica.queries.insert(query.clone(), mapped(result, vector));
-    }
     replica
 }
+
+/// Asks one replica the queries.
+pub async fn queries(way: &mut Way, replica: &mut Replica, prefix: &str, queries: &BTreeSet<String>) {
+    for query in queries {
+        let path = format!("{prefix}/api/v1/query?query={}", percent_encoded(query));
+        let result = data(way, &path, &format!("the query {query} in {}", replica.pod)).await;
+        replica.queries.insert(query.clone(), mapped(result, vector));
+    }
+}
+
+/// A series, as `/api/v1/series` answers it.
+type Labels = BTreeMap<String, String>;
 
 /// The `data` of an answer of Prometheus' API.
 async fn data(way: &mut Way, path: &str, what: &str) -> Read<Value> {

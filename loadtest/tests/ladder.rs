@@ -1,0 +1,181 @@
+//! The doctor's output, its bundle, and the page of its causes.
+
+use std::path::Path;
+use std::process::Command;
+
+use loadtest::doctor::catalogue::{Cause, troubleshooting};
+use loadtest::doctor::diagnosis::{Diagnosis, Figures, Finding, Judgement, Link, Outcome, diagnosis};
+use loadtest::doctor::evidence::{Evidence, Page, Read, Unread};
+use loadtest::doctor::redact::redacted;
+use loadtest::doctor::{bundle, ladder};
+use serde_json::{Value, json};
+
+const COMMAND: &str =
+    "kubectl apply -f - <<'EOF'\nkind: ServiceMonitor\n  a: line that is wider than the terminal\nEOF";
+
+fn made(judge: impl Fn(Link) -> Judgement) -> Diagnosis {
+    let figures = Figures { idle: Some(0.0), value: Some(1.2), target: 2.0, scrape: 5.0, ..Figures::default() };
+    diagnosis("shop/hpa".to_owned(), 1_800_000_000.0, Link::ALL.map(|link| (link, judge(link))).into(), Some(figures))
+}
+
+fn healthy() -> Diagnosis {
+    made(|link| match link {
+        Link::Replicas => Judgement::Explains(Finding::new(Cause::AtMaximum, "3 of 3", "Raise it.", Vec::new())),
+        Link::Traffic => Judgement::NotJudged("one pod alone".to_owned()),
+        _ => Judgement::Holds(format!("{} is as it should be", link.label())),
+    })
+}
+
+fn broken() -> Diagnosis {
+    made(|link| match link {
+        Link::Metrics => Judgement::Unread(Unread {
+            what: "/metrics".to_owned(),
+            why: "forbidden\x1b[2J".to_owned(),
+            right: Some("get pods/proxy in namespace shop".to_owned()),
+        }),
+        Link::Monitor => Judgement::Broken(Finding::new(
+            Cause::AnnotationsOnly,
+            "no monitor",
+            "Apply one.",
+            vec![COMMAND.to_owned()],
+        )),
+        link if link > Link::Monitor => Judgement::NotJudged("not judged".to_owned()),
+        _ => Judgement::Holds("it is there, and this line is longer than the terminal is wide".to_owned()),
+    })
+}
+
+#[test]
+fn diagnoses_keep_to_the_schema() {
+    let schema: Value = serde_json::from_str(ladder::SCHEMA).unwrap();
+    assert!(jsonschema::meta::is_valid(&schema));
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for (diagnosis, outcome) in [(healthy(), Outcome::Healthy), (broken(), Outcome::Broken)] {
+        assert_eq!(diagnosis.outcome, outcome);
+        let text = ladder::json(&diagnosis);
+        let value: Value = serde_json::from_str(&text).unwrap();
+        let faults: Vec<String> =
+            validator.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert!(faults.is_empty(), "{faults:#?}");
+        assert_eq!(serde_json::from_str::<Diagnosis>(&text).unwrap(), diagnosis, "it can be read again");
+    }
+    let mut more = serde_json::to_value(broken()).unwrap();
+    more["broken"]["else"] = json!(1);
+    assert!(!validator.is_valid(&more), "nothing is written that the schema does not tell of");
+}
+
+#[test]
+fn a_line_a_link_then_the_first_broken_one_and_its_fix() {
+    let text = ladder::render(&broken(), 40, false);
+    let lines: Vec<&str> = text.lines().collect();
+    let rungs = &lines[2..14];
+    let marks: String = rungs.iter().filter_map(|rung| rung.chars().next()).collect();
+    assert_eq!(marks, "✓?✗·········", "{text}");
+    assert!(text.contains("BROKEN at monitor (link 3 of 12)") && text.contains("annotations-only"), "{text}");
+    assert!(text.contains(&format!("\n{COMMAND}\n")), "a command is whole, and begins at the first column: {text}");
+    assert!(text.contains("get pods/proxy in namespace shop"), "{text}");
+    let of_a_command = |line: &&str| COMMAND.contains(*line);
+    assert!(lines.iter().filter(|line| !of_a_command(line)).all(|line| line.chars().count() <= 40), "{text}");
+    assert!(!text.contains('\x1b'), "no colour where it is no terminal, and nobody else's either: {text}");
+    assert!(ladder::render(&broken(), 40, true).contains("\x1b[31m✗\x1b[0m"));
+    assert_eq!(ladder::broken(&broken(), 40, false).lines().take_while(|line| !line.is_empty()).count(), 3);
+}
+
+#[test]
+fn a_chain_that_holds_has_figures_and_a_reason_for_its_rest() {
+    let text = ladder::render(&healthy(), 100, false);
+    for told in ["HEALTHY", "1.2 of a target of 2 a pod", "each 5 s", "Nothing changes at the moment", "cause 24"] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    assert!(!text.contains("BROKEN") && !text.contains("Rights"), "{text}");
+}
+
+/// Everything that must not be kept holds the word `hidden`, and everything that must be the word `kept`.
+fn with_secrets() -> Evidence {
+    let pod = json!({
+        "kind": "Pod",
+        "metadata": {"name": "kept-1", "annotations": {
+            "kubectl.kubernetes.io/last-applied-configuration": "{\"hidden\": 1}",
+            "vault/api-key": "hidden",
+            "prometheus.io/path": "/kept-2",
+        }},
+        "spec": {"containers": [{
+            "env": [{"name": "kept-3", "value": "hidden"}, {"name": "kept-4", "valueFrom": {"secretKeyRef": {"name": "kept-5"}}}],
+            "args": ["--prometheus-url=https://hidden:hidden@kept-6:9090/x@kept-7", "--bearer-token", "hidden", "--auth-secret=hidden", "--tls-private-key-file=/kept-8"],
+            "livenessProbe": {"httpGet": {"httpHeaders": [{"name": "Authorization", "value": "hidden"}]}},
+        }]},
+    });
+    let scaled =
+        json!({"spec": {"triggers": [{"metadata": {"query": "kept-9", "customHeaders": "Authorization=hidden"}}]}});
+    let target = json!({"discoveredLabels": {
+        "__meta_kubernetes_service_annotation_kubectl_kubernetes_io_last_applied_configuration": "hidden",
+        "__meta_kubernetes_pod_annotation_my_password": "hidden",
+        "__meta_kubernetes_pod_name": "kept-10",
+    }});
+    let mut evidence = Evidence {
+        version: "1".to_owned(),
+        name: "hpa".to_owned(),
+        namespace: "shop".to_owned(),
+        pods: Read::Seen(vec![pod]),
+        scaled_object: Read::Seen(scaled),
+        pages: vec![Page { first: Read::Seen("up{url=\"http://hidden@kept-11\"} 1\n".to_owned()), ..Page::default() }],
+        ..Evidence::default()
+    };
+    evidence.prometheus.url = Read::Seen("http://hidden:hidden@kept-12.monitoring.svc:9090".to_owned());
+    evidence
+        .prometheus
+        .replicas
+        .push(loadtest::doctor::evidence::Replica { targets: Read::Seen(vec![target]), ..Default::default() });
+    evidence
+}
+
+#[test]
+fn nothing_secret_is_kept_and_nothing_else_is_lost() {
+    let text = serde_json::to_string(&redacted(&with_secrets())).unwrap();
+    assert!(!text.contains("hidden"), "{text}");
+    for number in 1..=12 {
+        assert!(text.contains(&format!("kept-{number}")), "kept-{number}: {text}");
+    }
+    let once = redacted(&with_secrets());
+    assert_eq!(redacted(&once), once);
+}
+
+#[test]
+fn a_bundle_is_written_once_and_judged_without_a_cluster() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("chain.json");
+    let evidence = redacted(&with_secrets());
+    bundle::write(&file, &evidence).unwrap();
+    assert_eq!(bundle::read(&file).unwrap(), evidence);
+    let refused = bundle::write(&file, &Evidence::default()).unwrap_err().to_string();
+    assert!(refused.contains("choose another file"), "{refused}");
+    assert_eq!(bundle::read(&file).unwrap(), evidence, "what is there stays");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "and nothing is left beside it");
+    std::fs::write(folder.path().join("else.json"), "{}").unwrap();
+    assert!(bundle::read(&folder.path().join("else.json")).unwrap_err().to_string().contains("is no bundle"));
+
+    let ran = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .args(["doctor", "--json", "--from"])
+        .arg(&file)
+        .env("KUBECONFIG", "/nonexistent/kubeconfig")
+        .output()
+        .unwrap();
+    let told: Diagnosis = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(told, loadtest::doctor::diagnose(&evidence));
+    assert_eq!(ran.status.code(), Some(i32::from(told.outcome.exit_code())));
+}
+
+/// `docs/TROUBLESHOOTING.md` is written anew by `WRITE_TROUBLESHOOTING=1 cargo test -p loadtest --test ladder`.
+#[test]
+fn the_page_of_causes_is_the_catalogue() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/TROUBLESHOOTING.md");
+    if std::env::var_os("WRITE_TROUBLESHOOTING").is_some() {
+        std::fs::write(&page, troubleshooting()).unwrap();
+    }
+    let written = std::fs::read_to_string(&page).unwrap_or_default();
+    let first = written.lines().zip(troubleshooting().lines().map(str::to_owned)).find(|(one, other)| one != other);
+    assert!(
+        written == troubleshooting(),
+        "docs/TROUBLESHOOTING.md is not what the catalogue says (first difference: {first:?}): \
+         WRITE_TROUBLESHOOTING=1 cargo test -p loadtest --test ladder writes it anew"
+    );
+}
