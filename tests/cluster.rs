@@ -4,6 +4,8 @@
 
 #[path = "cluster/clients.rs"]
 mod clients;
+#[path = "cluster/ending.rs"]
+mod ending;
 #[path = "cluster/entrance.rs"]
 mod entrance;
 #[path = "cluster/faults.rs"]
@@ -33,14 +35,12 @@ mod workload;
 
 use settings::Settings;
 use steps::Run;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::LocalSet;
 use transcript::Transcript;
 use workload::Workload;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_manifests_scale_from_one_pod_to_three_and_back_and_lose_nothing() {
-    let Some(settings) = Settings::from_environment() else {
+    let Some(settings) = Settings::from_environment("cluster-transcript.txt") else {
         println!(
             "not run: it needs a cluster with kube-prometheus. SHOPFRONT_TEST_KUBECONFIG names its kubeconfig, \
              SHOPFRONT_TEST_IMAGE the image as the cluster pulls it; README.md, \"On Kubernetes\", tells the rest"
@@ -51,23 +51,11 @@ async fn the_manifests_scale_from_one_pod_to_three_and_back_and_lose_nothing() {
     let workload = Workload::prepare(&settings, transcript.clone()).await;
     let run = Run::new(settings, workload);
 
-    // Whatever happens in between, the cluster is left as it was found: a task's panic stays in it.
-    let tasks = LocalSet::new();
-    let mut story = tasks.spawn_local({
+    let told = ending::told({
         let run = run.clone();
         async move { tell(&run).await }
-    });
-    let told = tasks
-        .run_until(async {
-            tokio::select! {
-                told = &mut story => told,
-                () = interrupted() => {
-                    story.abort();
-                    story.await
-                }
-            }
-        })
-        .await;
+    })
+    .await;
     if told.is_err() {
         run.workload.show_what_is_there().await;
     }
@@ -75,22 +63,10 @@ async fn the_manifests_scale_from_one_pod_to_three_and_back_and_lose_nothing() {
     let removed = run.workload.remove().await;
     if let Err(error) = told {
         transcript.say(format_args!("failed: {error}"));
-        if error.is_panic() {
-            std::panic::resume_unwind(error.into_panic());
-        }
-        panic!("interrupted");
+        ending::fail(error);
     }
     assert_eq!(removed, Ok(()), "something is left behind");
     transcript.step("passed");
-}
-
-/// Ctrl-C, or the word of whoever started this that it shall end.
-async fn interrupted() {
-    let mut end = signal(SignalKind::terminate()).expect("SIGTERM can be waited for");
-    tokio::select! {
-        interrupt = tokio::signal::ctrl_c() => interrupt.expect("Ctrl-C can be waited for"),
-        _ = end.recv() => {}
-    }
 }
 
 /// The steps of the proof, in their order.

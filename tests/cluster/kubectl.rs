@@ -1,5 +1,6 @@
 //! kubectl as a user runs it, and what it opens on the loopback: the API server, and single pods.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -27,8 +28,15 @@ impl Kubectl {
     }
 
     fn command(&self, arguments: &str) -> Command {
-        let mut command = Command::new("kubectl");
-        command.args(arguments.split_whitespace()).env("KUBECONFIG", &self.kubeconfig).current_dir(&self.folder);
+        let mut command = self.program("kubectl");
+        command.args(arguments.split_whitespace());
+        command
+    }
+
+    /// A program that sees the cluster and the manifests as a user at a shell does. Ends with its owner.
+    pub fn program(&self, name: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(name);
+        command.env("KUBECONFIG", &self.kubeconfig).current_dir(&self.folder);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         command
     }

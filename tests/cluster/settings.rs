@@ -1,6 +1,6 @@
 //! What the test is told by variables.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Who brings the metric from Prometheus to the HPA.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -24,8 +24,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// None where no cluster was given.
-    pub fn from_environment() -> Option<Self> {
+    /// None where no cluster was given. The transcript is a file of this name, where none is given.
+    pub fn from_environment(transcript: &str) -> Option<Self> {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         // kubectl runs in another folder than this.
         let kubeconfig =
@@ -39,10 +39,8 @@ impl Settings {
             Some("keda") => Scaler::Keda,
             Some(other) => panic!("SHOPFRONT_TEST_SCALER: {other} is neither adapter nor keda"),
         };
-        let transcript = variable("SHOPFRONT_TEST_TRANSCRIPT").map_or_else(
-            || concat!(env!("CARGO_MANIFEST_DIR"), "/target/cluster-transcript.txt").into(),
-            PathBuf::from,
-        );
+        let transcript = variable("SHOPFRONT_TEST_TRANSCRIPT")
+            .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target").join(transcript), PathBuf::from);
         Some(Self {
             kubeconfig,
             image,

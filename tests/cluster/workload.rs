@@ -131,16 +131,22 @@ impl Workload {
         self.kubectl.run(&format!("-n {NAMESPACE} patch {object} --type merge --patch {patch}")).await;
     }
 
-    /// Makes the kubelet hand Prometheus its new configuration now. By itself it does so within two minutes, and at
-    /// once for a pod that changes: that an annotation comes and goes will do.
+    /// Makes the kubelet hand Prometheus its new configuration as soon as there is one.
     pub async fn hasten_the_scrape_configuration(&self, before: &Value) {
         patiently("the operator writes Prometheus' configuration", Duration::from_mins(2), async || {
             (self.scrape_configuration().await? != *before).then_some(())
         })
         .await;
+        self.hand_the_scrape_configuration_on().await;
+    }
+
+    /// Makes the kubelet hand Prometheus its configuration now. By itself it does so within two minutes, and at once for
+    /// a pod that changes: that an annotation comes and goes will do.
+    pub async fn hand_the_scrape_configuration_on(&self) {
         for change in ["shopfront-test=now", "shopfront-test-"] {
             let annotate = "-n monitoring annotate pods -l app.kubernetes.io/name=prometheus --overwrite";
-            self.kubectl.quietly(&format!("{annotate} {change}")).await;
+            // A pod that has just gone needs nothing handed to it.
+            let _ = self.kubectl.attempt(&format!("{annotate} {change}"), "").await;
         }
     }
 

@@ -1,0 +1,112 @@
+//! The break-it lab: on a real cluster each cause is made, named by `loadtest doctor`, and mended by the commands that it
+//! prints; a healthy chain is never called broken.
+//!
+//! Switched on by `SHOPFRONT_TEST_KUBECONFIG`, as tests/cluster.rs is; README.md says with which other variables.
+
+#![allow(dead_code, reason = "the cluster test has more use for what both have")]
+
+#[path = "doctor/asking.rs"]
+mod asking;
+#[path = "doctor/case.rs"]
+mod case;
+#[path = "doctor/cases/mod.rs"]
+mod cases;
+#[path = "cluster/ending.rs"]
+mod ending;
+#[path = "doctor/healthy.rs"]
+mod healthy;
+#[path = "cluster/kubectl.rs"]
+mod kubectl;
+#[path = "doctor/lab.rs"]
+mod lab;
+#[path = "cluster/observer.rs"]
+mod observer;
+#[path = "doctor/pairs.rs"]
+mod pairs;
+#[path = "cluster/removal.rs"]
+mod removal;
+#[path = "cluster/settings.rs"]
+mod settings;
+#[path = "doctor/table.rs"]
+mod table;
+#[path = "cluster/transcript.rs"]
+mod transcript;
+#[path = "cluster/workload.rs"]
+mod workload;
+
+use std::rc::Rc;
+
+use lab::Lab;
+use settings::{Scaler, Settings};
+use transcript::Transcript;
+use workload::Workload;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_doctor_names_what_is_broken_and_its_fixes_mend_it() {
+    let Some(settings) = Settings::from_environment("doctor-transcript.txt") else {
+        println!(
+            "not run: it needs a cluster with kube-prometheus. SHOPFRONT_TEST_KUBECONFIG names its kubeconfig; README.md, \
+             \"On Kubernetes\", tells the rest"
+        );
+        return;
+    };
+    let transcript = Transcript::create(&settings.transcript);
+    let doctor = asking::Doctor::built().await;
+    let workload = Workload::prepare(&settings, transcript.clone()).await;
+    let lab = Rc::new(Lab::new(settings, workload, doctor).await);
+
+    // Whatever happens in between, the cluster is left as it was found.
+    let told = ending::told({
+        let lab = lab.clone();
+        async move { tell(&lab).await }
+    })
+    .await;
+    if told.is_err() {
+        lab.workload.show_what_is_there().await;
+    }
+    transcript.step("nothing is left behind");
+    lab.mend_what_is_broken().await;
+    let removed = lab.workload.remove().await;
+    let restored = lab.all_else_is_as_it_was().await;
+    let table = lab.table.borrow();
+    table.print(&transcript);
+    if let Err(error) = told {
+        transcript.say(format_args!("failed: {error}"));
+        ending::fail(error);
+    }
+    assert_eq!(removed.and(restored), Ok(()), "something is left behind");
+    assert_eq!(table.faults(), Vec::<String>::new(), "the doctor erred");
+    transcript.step("passed");
+}
+
+/// The proof, with Prometheus told of each change at once.
+async fn tell(lab: &Lab) {
+    tokio::select! {
+        () = prove(lab) => {}
+        () = lab.hand_scrape_configurations_on() => {}
+    }
+}
+
+/// Healthy, each cause, pairs of them, and load.
+async fn prove(lab: &Lab) {
+    let quick = lab.settings.quick;
+    lab.install().await;
+    lab.an_idle_chain_is_healthy(if quick { 5 } else { 25 }).await;
+    let (cases, pairs, loaded) = match lab.settings.scaler {
+        Scaler::Adapter => (cases::adapter(), cases::pairs(), cases::loaded()),
+        Scaler::Keda => (cases::keda(), cases::pairs_of_keda(), Vec::new()),
+    };
+    for case in cases.iter().filter(|case| case.quick || !quick) {
+        lab.try_out(case).await;
+    }
+    for pair in pairs.iter().filter(|pair| pair.quick || !quick) {
+        lab.try_out_both(pair).await;
+    }
+    lab.a_loaded_chain_is_healthy(if quick { 5 } else { 25 }).await;
+    for case in loaded.iter().filter(|case| case.quick || !quick) {
+        lab.try_out(case).await;
+    }
+    if !quick {
+        lab.a_chain_that_scales_in_is_healthy().await;
+    }
+}

@@ -1,0 +1,75 @@
+//! The HPA and its controller: what it may read, whether it is alone, and who else sets the replicas.
+
+use loadtest::doctor::catalogue::Cause;
+
+use super::{MANIFEST, monitoring, own};
+use crate::case::Case;
+
+pub fn cases() -> Vec<Case> {
+    vec![forbidden(), not_scraped(), second_hpa(), overlapping(), second_metric(), set_elsewhere()]
+}
+
+/// The role that Kubernetes gives the controller, without custom metrics.
+pub fn forbidden() -> Case {
+    let role = "system:controller:horizontal-pod-autoscaler";
+    let line = format!(
+        "kubectl get clusterrole {role} -o yaml | sed 's/- custom.metrics.k8s.io/- nobody.metrics.k8s.io/' | kubectl replace -f -"
+    );
+    let undo = "kubectl replace -f controller.bak && \
+                kubectl delete clusterrole,clusterrolebinding hpa-reads-custom --ignore-not-found";
+    Case::new(Cause::ControllerForbidden, "the controller's role without custom metrics", line, undo).tidied().quick()
+}
+
+/// Two replicas, idle.
+fn two() -> String {
+    let patch = own(r#"patch hpa shopfront-hpa -p '{"spec":{"minReplicas":2}}'"#);
+    let ready = own("wait deployment shopfront-deploy --for=jsonpath='{.status.readyReplicas}'=2 --timeout 90s");
+    format!("{patch} && {ready}")
+}
+
+fn not_scraped() -> Case {
+    let pod = own("get pods -l app=shopfront -o jsonpath='{.items[0].metadata.name}'");
+    let drop = r#"{\"spec\":{\"endpoints\":[{\"port\":\"web\",\"path\":\"/metrics\",\"interval\":\"5s\",\"relabelings\":[{\"action\":\"drop\",\"sourceLabels\":[\"__meta_kubernetes_pod_name\"],\"regex\":\"$pod\"}]}]}}"#;
+    let patch = monitoring(&format!("patch servicemonitor shopfront-monitor --type merge -p \"{drop}\""));
+    Case::new(Cause::PodsNotCounted, "one of two ready pods is not scraped", two(), MANIFEST)
+        .then(format!("pod=$({pod}) && {patch}"))
+        .by_hand("why the pod is not scraped is for the monitor's owner to know")
+}
+
+pub fn second_hpa() -> Case {
+    let line = own("autoscale deployment shopfront-deploy --name shopfront-second --min 1 --max 2 --cpu-percent 80");
+    Case::new(
+        Cause::SeveralHpas,
+        "a second HPA for the workload",
+        line,
+        own("delete hpa shopfront-second --ignore-not-found"),
+    )
+}
+
+fn overlapping() -> Case {
+    let copy = format!(
+        "{} | sed 's/name: shopfront-deploy/name: shopfront-double/; /^  uid:/d; /^  resourceVersion:/d' | kubectl create -f -",
+        own("get deployment shopfront-deploy -o yaml")
+    );
+    let undo = own("delete hpa,deployment shopfront-double --ignore-not-found");
+    Case::new(Cause::SeveralHpas, "an HPA whose workload takes the same pods", copy, undo)
+        .then(own("autoscale deployment shopfront-double --min 1 --max 2 --cpu-percent 80"))
+        .tidied()
+}
+
+pub fn second_metric() -> Case {
+    let metric = r#"{"type":"Pods","pods":{"metric":{"name":"orders_per_second"},"target":{"type":"AverageValue","averageValue":"5"}}}"#;
+    let line = own(&format!(
+        r#"patch hpa shopfront-hpa --type json -p '[{{"op":"add","path":"/spec/metrics/-","value":{metric}}}]'"#
+    ));
+    Case::new(Cause::OtherMetricInvalid, "a second metric that nobody serves", line, MANIFEST).quick()
+}
+
+/// A tool that applies its manifest, with the replicas in it, after the HPA has set them.
+fn set_elsewhere() -> Case {
+    let one = own(r#"patch hpa shopfront-hpa -p '{"spec":{"minReplicas":1}}'"#);
+    let apply = "sed 's/^  # No replicas:.*/  replicas: 1/' k8s/shopfront.yml | kubectl apply -f -";
+    Case::new(Cause::ReplicasSetElsewhere, "a manifest with replicas, applied again", two(), MANIFEST)
+        .then(format!("{one} && {apply}"))
+        .by_hand("the manifest is not the doctor's to change")
+}

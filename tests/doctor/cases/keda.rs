@@ -1,0 +1,62 @@
+//! KEDA's trigger, and what becomes of its query.
+
+use loadtest::doctor::catalogue::Cause;
+
+use super::own;
+use crate::case::Case;
+
+const BACK: &str = "kubectl apply -k k8s/keda";
+
+pub fn cases() -> Vec<Case> {
+    vec![empty(), not_a_number(), several_series(), average(), wrong_port(), not_ready()]
+}
+
+/// A change of the trigger's metadata.
+fn trigger(changes: &[(&str, &str)]) -> String {
+    let changes = changes.iter().map(|(field, value)| {
+        format!(r#"{{"op":"replace","path":"/spec/triggers/0/metadata/{field}","value":"{value}"}}"#)
+    });
+    let changes = changes.collect::<Vec<_>>().join(",");
+    own(&format!("patch scaledobject shopfront-scaledobject --type json -p '[{changes}]'"))
+}
+
+fn empty() -> Case {
+    let query = r#"sum(rate(http_requests_total{namespace=\"miztiik-automation-ns\",service=\"shop\"}[1m]))"#;
+    let line = trigger(&[("query", query), ("ignoreNullValues", "true")]);
+    Case::new(Cause::EmptyReadAsZero, "a query that finds nothing, read as 0", line, BACK)
+        .by_hand("what the query is to find is its author's to know")
+        .quick()
+}
+
+fn not_a_number() -> Case {
+    let query = r#"sum(rate(http_requests_total{namespace=\"miztiik-automation-ns\"}[1m])) / 0"#;
+    let line = trigger(&[("query", query), ("ignoreNullValues", "true")]);
+    Case::new(Cause::EmptyReadAsZero, "a query that is not a number", line, BACK)
+        .by_hand("what the query is to divide by is its author's to know")
+}
+
+pub fn several_series() -> Case {
+    let query = r#"rate(http_requests_count{namespace=\"miztiik-automation-ns\"}[1m])"#;
+    Case::new(Cause::SeveralSeries, "a query of several series", trigger(&[("query", query)]), BACK).tidied().quick()
+}
+
+fn average() -> Case {
+    let query = r#"avg(rate(http_requests_total{namespace=\"miztiik-automation-ns\"}[1m]))"#;
+    Case::new(Cause::SeveralSeries, "a query of an average", trigger(&[("query", query)]), BACK).tidied().quick()
+}
+
+fn wrong_port() -> Case {
+    let line = trigger(&[("serverAddress", "http://prometheus-k8s.monitoring.svc:9091")]);
+    Case::new(Cause::PrometheusUnreachable, "an address with a port that the Service has not", line, BACK)
+        .tidied()
+        .quick()
+}
+
+/// A second `ScaledObject` for the workload, which KEDA's webhook refuses where there is one.
+fn not_ready() -> Case {
+    let line = own(
+        r#"patch scaledobject shopfront-scaledobject --type json -p '[{"op":"replace","path":"/spec/triggers/0/type","value":"prometheuz"}]'"#,
+    );
+    Case::new(Cause::KedaBlocked, "a trigger that KEDA does not take", line, BACK)
+        .by_hand("which trigger is meant is its author's to know")
+}

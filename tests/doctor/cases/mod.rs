@@ -1,0 +1,69 @@
+//! The causes that can be made on a cluster with kube-prometheus, in an order in which little has to be restored.
+
+pub mod adapter;
+pub mod api;
+pub mod autoscaler;
+pub mod keda;
+pub mod pods;
+pub mod scraping;
+pub mod traffic;
+
+use crate::case::{Case, Pair};
+use crate::lab::STABILISATION;
+
+/// A kubectl command in the workload's namespace.
+pub fn own(arguments: &str) -> String {
+    format!("kubectl -n miztiik-automation-ns {arguments}")
+}
+
+/// A kubectl command in the namespace of kube-prometheus.
+pub fn monitoring(arguments: &str) -> String {
+    format!("kubectl -n monitoring {arguments}")
+}
+
+/// The workload's objects, as the manifests have them, in so far as they say.
+pub const MANIFEST: &str = "kubectl apply -f k8s/shopfront.yml";
+
+/// The same, and the lab's short stabilisation in an HPA that was made anew.
+pub fn manifest() -> String {
+    let behavior =
+        format!(r#"{{"spec":{{"behavior":{{"scaleDown":{{"stabilizationWindowSeconds":{STABILISATION}}}}}}}}}"#);
+    format!("{MANIFEST} && {}", own(&format!("patch hpa shopfront-hpa -p '{behavior}'")))
+}
+
+/// What prometheus-adapter's chain can have, without load.
+pub fn adapter() -> Vec<Case> {
+    [pods::cases(), scraping::cases(), adapter::cases(), api::cases(), autoscaler::cases()].concat()
+}
+
+/// What a chain under load can have.
+pub fn loaded() -> Vec<Case> {
+    traffic::cases()
+}
+
+/// What KEDA's chain can have.
+pub fn keda() -> Vec<Case> {
+    keda::cases()
+}
+
+/// Pairs of different links.
+pub fn pairs() -> Vec<Pair> {
+    vec![
+        scraping::port_name().with(autoscaler::second_metric()).quick(),
+        pods::no_replicas().with(api::missing()).quick(),
+        pods::no_image().with(adapter::short_window()),
+        scraping::probes_counted().with(api::no_adapter()),
+        scraping::selector().with(adapter::name()),
+        scraping::target_port().with(autoscaler::second_hpa()),
+        scraping::labels().with(api::wrong_port()),
+        adapter::broken_neighbour().with(autoscaler::forbidden()),
+        adapter::not_grouped().with(pods::no_room()),
+        api::missing().with(autoscaler::second_hpa()),
+        autoscaler::second_metric().with(pods::no_room()),
+    ]
+}
+
+/// And with KEDA.
+pub fn pairs_of_keda() -> Vec<Pair> {
+    vec![scraping::target_port().with(keda::several_series()).quick()]
+}

@@ -1,0 +1,112 @@
+//! The workload itself: its replicas, its image, its place, and the HPA that should be beside it.
+
+use loadtest::doctor::catalogue::Cause;
+
+use super::{MANIFEST, manifest, own};
+use crate::case::Case;
+
+/// A namespace of the lab's own.
+pub const ELSEWHERE: &str = "shopfront-elsewhere";
+
+pub fn cases() -> Vec<Case> {
+    vec![
+        no_replicas(),
+        no_image(),
+        crashes(),
+        out_of_memory(),
+        no_room(),
+        no_room_at_all(),
+        quota(),
+        elsewhere(),
+        old(),
+    ]
+}
+
+pub fn no_replicas() -> Case {
+    let line = own("scale deployment shopfront-deploy --replicas 0");
+    Case::new(Cause::ReplicasZero, "replicas scaled to 0", line, own("scale deployment shopfront-deploy --replicas 1"))
+        .quick()
+}
+
+/// A change of the one container, and of how it is rolled out.
+fn changed(recreate: bool, container: &str) -> String {
+    let strategy = if recreate { r#""strategy":{"type":"Recreate","rollingUpdate":null},"# } else { "" };
+    own(&format!(
+        r#"patch deployment shopfront-deploy -p '{{"spec":{{{strategy}"template":{{"spec":{{"containers":[{{"name":"shopfront",{container}}}]}}}}}}}}'"#
+    ))
+}
+
+/// As the manifest has it, and without what it does not speak of.
+fn template_back() -> String {
+    let plain = own(
+        r#"patch deployment shopfront-deploy -p '{"spec":{"template":{"spec":{"containers":[{"name":"shopfront","args":null}]}}}}'"#,
+    );
+    let there = own("rollout status deployment shopfront-deploy --timeout 2m");
+    format!("{plain} && {MANIFEST} && {there}")
+}
+
+/// The old pod goes first, so that none is ready.
+pub fn no_image() -> Case {
+    let line = changed(true, r#""image":"registry.invalid/shopfront:none""#);
+    Case::new(Cause::PodFails, "an image that does not exist, no pod left", line, template_back())
+        .by_hand("the right image is not the doctor's to know")
+}
+
+fn crashes() -> Case {
+    let line = changed(false, r#""args":["--no-such-flag"]"#);
+    Case::new(Cause::PodFails, "a command that crashes, the old pod left", line, template_back()).tidied()
+}
+
+fn out_of_memory() -> Case {
+    let line = changed(false, r#""resources":{"limits":{"memory":"6Mi"},"requests":{"memory":"6Mi"}}"#);
+    Case::new(Cause::PodFails, "too little memory to start, the old pod left", line, template_back()).tidied()
+}
+
+pub fn no_room() -> Case {
+    let line = changed(false, r#""resources":{"limits":{"cpu":"1k"},"requests":{"cpu":"1k"}}"#);
+    Case::new(Cause::PodsPending, "a request that no node can hold", line, template_back())
+        .by_hand("room is made with nodes, or by the workload's owner")
+        .quick()
+}
+
+fn no_room_at_all() -> Case {
+    let line = changed(true, r#""resources":{"limits":{"cpu":"1k"},"requests":{"cpu":"1k"}}"#);
+    Case::new(Cause::PodsPending, "a request that no node can hold, no pod left", line, template_back())
+        .by_hand("room is made with nodes, or by the workload's owner")
+}
+
+fn quota() -> Case {
+    let two = own(r#"patch hpa shopfront-hpa -p '{"spec":{"minReplicas":2}}'"#);
+    let undo = format!("{} && {MANIFEST}", own("delete quota shopfront-few --ignore-not-found"));
+    Case::new(Cause::PodsPending, "a quota that is used up", own("create quota shopfront-few --hard pods=1"), undo)
+        .then(two)
+        .tidied()
+}
+
+/// The manifest's one HPA, by its label.
+const HPA_ALONE: &str = "kubectl apply -l scaler=prometheus-adapter -f -";
+
+fn elsewhere() -> Case {
+    let undo = format!("kubectl delete namespace {ELSEWHERE} --ignore-not-found && {}", manifest());
+    Case::new(
+        Cause::TargetElsewhere,
+        "the HPA in a namespace without its target",
+        format!("kubectl create namespace {ELSEWHERE}"),
+        undo,
+    )
+    .then(format!("sed 's/miztiik-automation-ns/{ELSEWHERE}/' k8s/shopfront.yml | {HPA_ALONE}"))
+    .then(own("delete hpa shopfront-hpa"))
+    .asked_for(&format!("{ELSEWHERE}/shopfront-hpa"))
+    .tidied()
+}
+
+fn old() -> Case {
+    Case::new(
+        Cause::OldApiVersion,
+        "a manifest of autoscaling/v2beta2, refused",
+        own("delete hpa shopfront-hpa"),
+        manifest(),
+    )
+    .then(format!("! sed 's|autoscaling/v2$|autoscaling/v2beta2|' k8s/shopfront.yml | {HPA_ALONE}"))
+    .by_hand("the manifest is not the doctor's to know")
+}

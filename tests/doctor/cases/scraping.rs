@@ -1,0 +1,147 @@
+//! From the pod's page to the series: what is counted, who scrapes it, and by which names.
+
+use loadtest::doctor::catalogue::Cause;
+
+use super::adapter::{RULES, RULES_BACK, rules};
+use super::{MANIFEST, monitoring, own};
+use crate::case::Case;
+
+pub fn cases() -> Vec<Case> {
+    vec![
+        port_name(),
+        selector(),
+        namespace(),
+        not_selected(),
+        annotations(),
+        target_port(),
+        path(),
+        forbidden(),
+        labels(),
+        renamed(),
+        replica(),
+        absent(),
+        probes_counted(),
+    ]
+}
+
+/// A change of the `ServiceMonitor`.
+fn monitor(patch: &str) -> String {
+    monitoring(&format!("patch servicemonitor shopfront-monitor --type merge -p '{patch}'"))
+}
+
+/// A change of its one endpoint.
+fn endpoint(more: &str) -> String {
+    monitor(&format!(r#"{{"spec":{{"endpoints":[{{"port":"web","path":"/metrics","interval":"5s",{more}}}]}}}}"#))
+}
+
+/// Series that only the histogram has, which counts scrapes and probes as well.
+pub fn probes_counted() -> Case {
+    let line = rules(
+        r#"s/seriesQuery: .*/seriesQuery: http_requests_count{namespace!="",pod!=""}/; s/matches: .*/matches: ^(.*)_count$/"#,
+    );
+    Case::new(Cause::ProbesCounted, "the rule reads what counts scrapes and probes", line, RULES_BACK).tidied()
+}
+
+fn absent() -> Case {
+    let line = rules(r#"s/seriesQuery: .*/seriesQuery: http_requests_total{namespace!="",pod!="",path="version"}/"#);
+    Case::new(Cause::CounterAbsent, "the rule reads a series that comes with its first request", line, RULES_BACK)
+        .by_hand("the series is the program's to make")
+}
+
+fn annotations() -> Case {
+    let line = own("annotate service shopfront-svc prometheus.io/scrape=true prometheus.io/port=9898 --overwrite");
+    let undo =
+        format!("{} && {MANIFEST}", own("annotate service shopfront-svc prometheus.io/scrape- prometheus.io/port-"));
+    Case::new(Cause::AnnotationsOnly, "annotations in place of the ServiceMonitor", line, undo)
+        .then(monitoring("delete servicemonitor shopfront-monitor"))
+        .tidied()
+}
+
+pub fn port_name() -> Case {
+    let line = monitor(r#"{"spec":{"endpoints":[{"port":"http","path":"/metrics","interval":"5s"}]}}"#);
+    Case::new(Cause::MonitorSelectsNothing, "a port's name that the Service has not", line, MANIFEST).tidied().quick()
+}
+
+pub fn selector() -> Case {
+    let line = monitor(r#"{"spec":{"selector":{"matchLabels":{"app":"shop-front"}}}}"#);
+    Case::new(Cause::MonitorSelectsNothing, "a label that the Service has not", line, MANIFEST).tidied()
+}
+
+fn namespace() -> Case {
+    let line = monitor(r#"{"spec":{"namespaceSelector":{"matchNames":["default"]}}}"#);
+    Case::new(Cause::MonitorSelectsNothing, "a namespaceSelector for another namespace", line, MANIFEST).tidied()
+}
+
+/// As Helm's chart has it.
+fn not_selected() -> Case {
+    let line = monitoring(
+        r#"patch prometheus k8s --type merge -p '{"spec":{"serviceMonitorSelector":{"matchLabels":{"release":"stack"}}}}'"#,
+    );
+    let undo = format!(
+        "kubectl replace -f prometheus.bak && {} && {MANIFEST}",
+        monitoring("label servicemonitor shopfront-monitor release-")
+    );
+    Case::new(Cause::MonitorSelectsNothing, "a Prometheus that selects other monitors", line, undo).tidied()
+}
+
+pub fn target_port() -> Case {
+    let line = own(r#"patch service shopfront-svc -p '{"spec":{"ports":[{"port":80,"targetPort":9899}]}}'"#);
+    Case::new(Cause::TargetDown, "a targetPort where nobody listens", line, MANIFEST)
+        .by_hand("which port the program listens on is not the doctor's to know")
+        .quick()
+}
+
+fn path() -> Case {
+    let line = monitor(r#"{"spec":{"endpoints":[{"port":"web","path":"/metricz","interval":"5s"}]}}"#);
+    Case::new(Cause::TargetDown, "a path that the program has not", line, MANIFEST)
+        .by_hand("which path the program has is not the doctor's to know")
+}
+
+/// A watch that is open stays open: Prometheus has to begin anew to be refused.
+fn forbidden() -> Case {
+    let undo = format!("kubectl apply -f k8s/k8s_cluster_role_rbac_perms.yaml && {MANIFEST}");
+    Case::new(
+        Cause::PrometheusForbidden,
+        "no Role for Prometheus in the namespace",
+        format!(
+            "before=$({SCRAPED}) && {} && until [ \"$({SCRAPED})\" != \"$before\" ]; do :; done",
+            monitoring("delete servicemonitor shopfront-monitor")
+        ),
+        undo,
+    )
+    .then(own("delete rolebinding prometheus-k8s"))
+    .then(MANIFEST)
+    .tidied()
+}
+
+/// What changes with Prometheus' configuration.
+const SCRAPED: &str = "kubectl -n monitoring get secret prometheus-k8s -o jsonpath={.metadata.resourceVersion}";
+
+pub fn labels() -> Case {
+    let line = endpoint(r#""metricRelabelings":[{"action":"labeldrop","regex":"pod"}]"#);
+    Case::new(Cause::LabelsMissing, "the label pod dropped", line, MANIFEST).tidied()
+}
+
+fn renamed() -> Case {
+    let line = endpoint(
+        r#""metricRelabelings":[{"action":"labelmap","regex":"(namespace|pod)","replacement":"exported_$1"},{"action":"labeldrop","regex":"namespace|pod"}]"#,
+    );
+    let undo = format!("{MANIFEST} && kubectl apply -f k8s/{RULES} && {}", super::adapter::RESTART);
+    Case::new(Cause::LabelsMissing, "the labels renamed to exported_*", line, undo).tidied()
+}
+
+/// The second replica comes back with an image that there is not.
+fn replica() -> Case {
+    let line =
+        monitoring(r#"patch prometheus k8s --type merge -p '{"spec":{"image":"registry.invalid/prometheus:none"}}'"#);
+    let reason = "get pod prometheus-k8s-1 -o jsonpath='{.status.containerStatuses[*].state.waiting.reason}'";
+    let gone = format!("until {} | grep -q Image; do :; done", monitoring(reason));
+    let undo = format!(
+        "kubectl replace -f prometheus.bak && {} && {}",
+        monitoring("delete pod prometheus-k8s-1 --ignore-not-found --wait=false"),
+        monitoring("rollout status statefulset prometheus-k8s --timeout 2m")
+    );
+    Case::new(Cause::PrometheusNotReady, "a replica of Prometheus that does not start", line, undo)
+        .then(gone)
+        .by_hand("why it does not start is for its owner to mend")
+}

@@ -1,0 +1,51 @@
+//! Two causes at once: the one nearer the pod is named, and after it the other.
+
+use crate::asking::title;
+use crate::case::Pair;
+use crate::lab::Lab;
+use crate::table::Row;
+
+impl Lab {
+    pub async fn try_out_both(&self, pair: &Pair) {
+        let Pair { near, far, .. } = pair;
+        self.transcript.step(&format!("{} before {}", title(near.cause), title(far.cause)));
+        let mut row = Row {
+            causes: vec![near.cause, far.cause],
+            what: format!("{}; {}", near.what, far.what),
+            named: Err("not tried".to_owned()),
+            fix: String::new(),
+            healthy: Err("not tried".to_owned()),
+        };
+        match self.the_nearer_is_named(pair).await {
+            Ok((seconds, fix)) => {
+                (row.named, row.fix) = (Ok(seconds), fix);
+                row.healthy = self.healthy(None, &near.hpa).await;
+            }
+            Err(fault) => row.named = Err(fault),
+        }
+        if row.named.is_err() || row.healthy.is_err() {
+            self.mend_what_is_broken().await;
+        }
+        for case in [near, far] {
+            self.tidy(case).await;
+        }
+        self.note(row);
+    }
+
+    /// The farther one is made first, and seen: so that it is there when the nearer one is to be named.
+    async fn the_nearer_is_named(&self, pair: &Pair) -> Result<(f64, String), String> {
+        let Pair { near, far, .. } = pair;
+        self.healthy(None, &near.hpa).await.map_err(|fault| format!("no healthy start: {fault}"))?;
+        self.make(far).await?;
+        self.names(far, None).await?;
+        self.make(near).await?;
+        let (finding, seconds) = self.names(near, Some(far.cause)).await?;
+        let (first, mended) = self.mend(near, &finding).await;
+        mended?;
+        // Until the nearer link is whole again it is still the one that is named.
+        let (finding, _) = self.names(far, Some(near.cause)).await?;
+        let (second, mended) = self.mend(far, &finding).await;
+        mended?;
+        Ok((seconds, format!("{first}; {second}")))
+    }
+}
