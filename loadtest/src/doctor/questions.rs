@@ -135,12 +135,12 @@ pub fn flag<'a>(workload: &'a Value, name: &str) -> Option<&'a str> {
         ["command", "args"].into_iter().flat_map(|field| container[field].as_array().into_iter().flatten())
     });
     let arguments: Vec<&str> = arguments.filter_map(Value::as_str).collect();
-    let values = arguments.iter().enumerate().filter_map(|(index, argument)| {
+    let mut values = arguments.iter().enumerate().filter_map(|(index, argument)| {
         let rest = argument.strip_prefix("--").or(argument.strip_prefix('-'))?.strip_prefix(name)?;
         if rest.is_empty() { arguments.get(index + 1).copied() } else { rest.strip_prefix('=') }
     });
     // The last counts, as everywhere.
-    values.last()
+    values.next_back()
 }
 
 /// What the adapter asks Prometheus at each relist: `/api/v1/series` of each rule.

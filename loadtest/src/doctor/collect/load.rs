@@ -32,7 +32,7 @@ pub async fn load(reader: &Reader, namespace: &str) -> Read<Load> {
         match log {
             Read::Seen(log) => {
                 if let Some(load) = last_seconds(pod, &log) {
-                    sum = Some(sum.map_or(load.clone(), |sum| joined(sum, load)));
+                    sum = Some(sum.map_or_else(|| load.clone(), |sum| joined(&sum, &load)));
                 }
             }
             Read::Unread(unread) => return Read::Unread(unread),
@@ -42,7 +42,7 @@ pub async fn load(reader: &Reader, namespace: &str) -> Read<Load> {
     sum.map_or(Read::Absent, Read::Seen)
 }
 
-fn joined(one: Load, other: Load) -> Load {
+fn joined(one: &Load, other: &Load) -> Load {
     Load {
         pod: format!("{}, {}", one.pod, other.pod),
         seconds: one.seconds.max(other.seconds),

@@ -28,12 +28,17 @@ use reader::Reader;
 
 /// Reads everything of one HPA: the one that is named, or the only one there is.
 pub async fn collect(cluster: &Cluster, hpa: Option<&str>) -> Result<Evidence, Fault> {
+    // All that is asked at once makes a large future.
+    Box::pin(whole(cluster, hpa)).await
+}
+
+async fn whole(cluster: &Cluster, hpa: Option<&str>) -> Result<Evidence, Fault> {
     let reader = Reader { client: cluster.client.clone() };
     let (namespace, name) = which(cluster, hpa).await?;
     let taken = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let mut evidence = Evidence { version, taken, namespace, name, ..Evidence::default() };
-    around(&reader, &mut evidence).await;
+    Box::pin(around(&reader, &mut evidence)).await;
     is_meant(&evidence)?;
     evidence.scaled_object = workload::scaled_object(&reader, &evidence).await;
     // The server is found from the HPA alone, while the workload is read.

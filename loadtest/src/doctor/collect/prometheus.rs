@@ -102,7 +102,7 @@ async fn of_the_operator(reader: &Reader, evidence: &Evidence) -> Read<Vec<Value
     }))
     .await;
     let unread = all.iter().find(|one| one.unread().is_some()).cloned();
-    let found: Vec<Value> = all.iter().flat_map(|one| one.items()).cloned().collect();
+    let found: Vec<Value> = all.iter().flat_map(Read::items).cloned().collect();
     if found.is_empty() { unread.unwrap_or(Read::Absent) } else { Read::Seen(found) }
 }
 
