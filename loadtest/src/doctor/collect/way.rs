@@ -91,6 +91,8 @@ pub struct Way {
     reader: Reader,
     place: Place,
     forward: Result<Forward, String>,
+    /// Why neither way leads to the pod: it is not tried again, as each try may take its time.
+    closed: Option<Unread>,
 }
 
 impl Way {
@@ -101,11 +103,20 @@ impl Way {
         } else {
             Forward::open(reader, &place).await
         };
-        Self { reader: reader.clone(), place, forward }
+        Self { reader: reader.clone(), place, forward, closed: None }
     }
 
     /// What is answered at a path, with any status that the pod itself gives.
     pub async fn get(&mut self, path: &str, what: &str) -> Result<(StatusCode, String), Unread> {
+        if let Some(closed) = &self.closed {
+            return Err(Unread { what: what.to_owned(), ..closed.clone() });
+        }
+        let answer = self.ask(path, what).await;
+        self.closed = answer.as_ref().err().cloned();
+        answer
+    }
+
+    async fn ask(&mut self, path: &str, what: &str) -> Result<(StatusCode, String), Unread> {
         if let Ok(forward) = &mut self.forward {
             match forward.get(path).await {
                 Ok(answer) => return Ok(answer),
