@@ -2,18 +2,24 @@
 
 /// The sum of all series of this name; 0 where there is none.
 pub fn sum_of(text: &str, name: &str) -> f64 {
-    text.lines()
-        .filter_map(|line| {
-            let rest = line.strip_prefix(name)?;
-            // A space or a label set: another name may begin the same way.
-            let value = match rest.as_bytes().first()? {
-                b' ' => rest.trim_start(),
-                b'{' => rest[rest.rfind('}')? + 1..].trim_start(),
-                _ => return None,
-            };
-            value.split(' ').next()?.parse::<f64>().ok()
-        })
-        .sum()
+    series_of(text, name).map(|(_, value)| value).sum()
+}
+
+/// All series of this name: what stands in their braces, and their value.
+pub fn series_of<'a>(text: &'a str, name: &str) -> impl Iterator<Item = (&'a str, f64)> {
+    text.lines().filter_map(move |line| {
+        let rest = line.strip_prefix(name)?;
+        // A space or a label set: another name may begin the same way.
+        let (labels, value) = match rest.as_bytes().first()? {
+            b' ' => ("", rest.trim_start()),
+            b'{' => {
+                let end = rest.rfind('}')?;
+                (&rest[1..end], rest[end + 1..].trim_start())
+            }
+            _ => return None,
+        };
+        Some((labels, value.split(' ').next()?.parse().ok()?))
+    })
 }
 
 #[cfg(test)]

@@ -2,17 +2,60 @@
 
 #[path = "doctor/healthy.rs"]
 mod healthy;
+#[path = "doctor/pod.rs"]
+mod pod;
+#[path = "doctor/scraped.rs"]
+mod scraped;
+#[path = "doctor/scraping.rs"]
+mod scraping;
 
 use loadtest::doctor::diagnose;
-use loadtest::doctor::evidence::Evidence;
+use loadtest::doctor::diagnosis::Finding;
+use loadtest::doctor::evidence::{Evidence, Read};
+use serde_json::Value;
 
 /// The number of the cause that is named; none where no link is broken.
 fn named(evidence: &Evidence) -> Option<u8> {
     diagnose(evidence).broken.map(|finding| finding.cause.number())
 }
 
+/// What is found of a broken chain: its cause is this one.
+fn found(evidence: &Evidence, cause: u8) -> Finding {
+    let finding = diagnose(evidence).broken.unwrap_or_else(|| panic!("cause {cause} is not named"));
+    assert_eq!(finding.cause.number(), cause, "{finding:?}");
+    finding
+}
+
+/// What is to be changed of the evidence.
+fn seen<T>(read: &mut Read<T>) -> &mut T {
+    if let Read::Seen(seen) = read { seen } else { panic!("it is not there") }
+}
+
+/// Both replicas' targets.
+fn targets(evidence: &mut Evidence) -> impl Iterator<Item = &mut Vec<Value>> {
+    evidence.prometheus.replicas.iter_mut().map(|replica| seen(&mut replica.targets))
+}
+
 #[test]
 fn a_chain_that_holds_is_not_broken() {
-    assert_eq!(named(&healthy::adapter()), None);
-    assert_eq!(named(&healthy::keda()), None);
+    assert_eq!(diagnose(&healthy::adapter()).broken, None);
+    assert_eq!(diagnose(&healthy::keda()).broken, None);
+}
+
+#[test]
+fn a_bundle_is_judged_as_what_it_was_written_from() {
+    let evidence = healthy::adapter();
+    let bundle = serde_json::to_string(&evidence).unwrap();
+    assert_eq!(diagnose(&serde_json::from_str(&bundle).unwrap()), diagnose(&evidence));
+}
+
+#[test]
+fn a_metric_of_the_resources_needs_no_prometheus() {
+    let mut evidence = healthy::adapter();
+    let target = serde_json::json!({"type": "Utilization", "averageUtilization": 80});
+    seen(&mut evidence.hpa)["spec"]["metrics"] =
+        serde_json::json!([{"type": "Resource", "resource": {"name": "cpu", "target": target}}]);
+    (evidence.prometheus, evidence.monitors) = Default::default();
+    let rungs = diagnose(&evidence).rungs;
+    assert!(rungs[1..5].iter().all(|rung| rung.evidence == "not needed: metrics.k8s.io"), "{rungs:?}");
 }

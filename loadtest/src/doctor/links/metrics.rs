@@ -1,7 +1,84 @@
-use crate::doctor::diagnosis::Judgement;
-use crate::doctor::evidence::Evidence;
-use crate::doctor::links::subject::Subject;
+//! The pod's own page of metrics: the counter is there, and counts clients alone.
 
-pub fn judge(_evidence: &Evidence, _subject: &Subject) -> Judgement {
-    Judgement::NotJudged("to be written".to_owned())
+use serde_json::Value;
+
+use super::counted;
+use super::objects::{is_ready, name};
+use super::subject::Subject;
+use super::targets::{elsewhere, has};
+use crate::doctor::catalogue::Cause;
+use crate::doctor::diagnosis::{Finding, Judgement};
+use crate::doctor::evidence::{Evidence, Page};
+
+pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
+    if subject.is_resource() {
+        return Judgement::Holds("not needed: metrics.k8s.io".to_owned());
+    }
+    let Some(series) = subject.series.as_deref() else {
+        return Judgement::NotJudged("which counter the metric is made of is not known".to_owned());
+    };
+    if let Some(job) = elsewhere(evidence, subject) {
+        return Judgement::Holds(format!("not needed: {series} comes from {job}"));
+    }
+    // A rule's result, and what an Object metric describes, are on no page of the pods.
+    if series.contains(':') || subject.metric.as_ref().is_some_and(|metric| metric.spec["type"] == "Object") {
+        return Judgement::NotJudged(format!("{series} is not counted by the pods"));
+    }
+    let pods = evidence.pods.items();
+    let ready = |page: &&Page| pods.iter().any(|pod| name(pod) == page.pod && is_ready(pod));
+    let pages: Vec<&Page> = evidence.pages.iter().filter(ready).collect();
+    let read: Vec<(&Page, &String)> = pages.iter().filter_map(|page| Some((*page, last(page)?))).collect();
+    if read.is_empty() {
+        let unread: Vec<_> = pages.iter().filter_map(|page| page.first.unread()).collect();
+        // The target says as much of a page that is not there.
+        return match unread.first() {
+            Some(unread) if unread.right.is_some() => Judgement::Unread((*unread).clone()),
+            Some(unread) => Judgement::NotJudged(format!("{}: {}", unread.what, unread.why)),
+            None => Judgement::NotJudged("no page of a ready pod was read".to_owned()),
+        };
+    }
+    let has_it = |pod: &str| read.iter().any(|(page, text)| page.pod == pod && has(text, series));
+    let lacking: Vec<&Page> = read.iter().map(|(page, _)| *page).filter(|page| !has_it(&page.pod)).collect();
+    if !lacking.is_empty() {
+        return Judgement::Broken(absent(evidence, series, &lacking));
+    }
+    if let Some(finding) = counted::scrapes_and_probes(evidence, subject, series, &read) {
+        return Judgement::Broken(finding);
+    }
+    let (page, _) = read[0];
+    Judgement::Holds(format!("{series} is on {} of {} pods, port {}", page.path, read.len(), page.port))
+}
+
+/// A page as it was read last.
+pub fn last(page: &Page) -> Option<&String> {
+    page.second.seen().or(page.first.seen())
+}
+
+/// One request through the API server brings the counter about.
+fn absent(evidence: &Evidence, series: &str, lacking: &[&Page]) -> Finding {
+    let Page { pod, port, path, .. } = lacking[0];
+    let request = |page: &&Page| {
+        let Page { pod, .. } = page;
+        let port = serving(evidence, pod).unwrap_or(page.port);
+        format!("kubectl get --raw /api/v1/namespaces/{}/pods/{pod}:{port}/proxy/", evidence.namespace)
+    };
+    Finding::new(
+        Cause::CounterAbsent,
+        format!("{path} of pod {pod}, port {port}, has no series {series}"),
+        "Make the series at the start of the program, at 0. Until that is released, one request to each pod brings it \
+         about; the answer's status does not matter.",
+        lacking.iter().map(request).collect(),
+    )
+}
+
+/// The port where a Service sends clients, as the pod numbers it.
+fn serving(evidence: &Evidence, pod: &str) -> Option<u16> {
+    let pod = evidence.pods.items().iter().find(|one| name(one) == pod)?;
+    let labels = &pod["metadata"]["labels"];
+    let selects = |service: &&Value| {
+        let wanted = service["spec"]["selector"].as_object();
+        wanted.is_some_and(|wanted| !wanted.is_empty() && wanted.iter().all(|(key, value)| labels[key] == *value))
+    };
+    let service = evidence.services.items().iter().find(selects)?;
+    super::ports::of_service(pod, &service["spec"]["ports"][0])
 }

@@ -43,6 +43,13 @@ pub fn age(object: &Value, taken: f64) -> f64 {
     time(&object["metadata"]["creationTimestamp"]).map_or(f64::INFINITY, |created| taken - created)
 }
 
+/// Seconds since an object was last changed, other than in its status.
+pub fn changed(object: &Value, taken: f64) -> f64 {
+    let changes = object["metadata"]["managedFields"].as_array().into_iter().flatten();
+    let times = changes.filter(|change| change["subresource"] != "status").filter_map(|change| time(&change["time"]));
+    times.fold(age(object, taken), |least, time| least.min(taken - time))
+}
+
 /// The condition of this type.
 pub fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
     object["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == kind)

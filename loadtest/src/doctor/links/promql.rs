@@ -1,20 +1,22 @@
 //! The series that a query asks for: `PromQL`, as far as that goes.
 
+/// Label, operator, value.
+pub type Matcher = (String, String, String);
+
 /// A selector of series, as it stands in a query.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Selector {
     /// The series' name.
     pub name: String,
-    /// Its matchers: label, operator, value.
-    pub matchers: Vec<(String, String, String)>,
+    /// Its matchers.
+    pub matchers: Vec<Matcher>,
 }
 
 impl Selector {
     /// As Prometheus takes it.
     pub fn text(&self) -> String {
         let escaped = |value: &str| value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n");
-        let matcher =
-            |(label, operator, value): &(String, String, String)| format!("{label}{operator}\"{}\"", escaped(value));
+        let matcher = |(label, operator, value): &Matcher| format!("{label}{operator}\"{}\"", escaped(value));
         let matchers = self.matchers.iter().map(matcher).collect::<Vec<_>>();
         if matchers.is_empty() { self.name.clone() } else { format!("{}{{{}}}", self.name, matchers.join(",")) }
     }
@@ -138,7 +140,7 @@ fn is_word(c: char) -> bool {
 }
 
 /// The matchers up to the closing brace, and what follows it.
-fn matchers(text: &str) -> Option<(Vec<(String, String, String)>, &str)> {
+fn matchers(text: &str) -> Option<(Vec<Matcher>, &str)> {
     let (mut matchers, mut rest) = (Vec::new(), text);
     loop {
         rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ',');

@@ -1,7 +1,158 @@
-use crate::doctor::diagnosis::Judgement;
-use crate::doctor::evidence::Evidence;
-use crate::doctor::links::subject::Subject;
+//! Prometheus' targets: that it runs, may find them, and gets an answer.
 
-pub fn judge(_evidence: &Evidence, _subject: &Subject) -> Judgement {
-    Judgement::NotJudged("to be written".to_owned())
+use serde_json::{Value, json};
+
+use super::down;
+use super::objects::{age, apply, changed, lives, name, namespace, ready_for, titled};
+use super::replicas_of_prometheus as replicas;
+use super::subject::Subject;
+use super::targets::{elsewhere, known, ours};
+use crate::doctor::catalogue::Cause;
+use crate::doctor::diagnosis::{Finding, Judgement};
+use crate::doctor::evidence::{Evidence, Read, access};
+
+/// How long a change may take until Prometheus scrapes by it, in seconds: the operator's and the kubelet's part in it.
+const RELOAD: f64 = 180.0;
+
+/// The least time for a new pod to be found and scraped, in seconds.
+const FOUND: f64 = 30.0;
+
+pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
+    if subject.is_resource() {
+        return Judgement::Holds("not needed: metrics.k8s.io".to_owned());
+    }
+    if let Some(finding) = replicas::not_ready(evidence) {
+        return Judgement::Broken(finding);
+    }
+    if let Some(job) = elsewhere(evidence, subject) {
+        return Judgement::Holds(format!("not needed: the counter comes from {job}"));
+    }
+    let all = &evidence.prometheus.replicas;
+    if all.iter().all(|replica| replica.targets.seen().is_none()) {
+        let unread = all.iter().find_map(|replica| replica.targets.unread());
+        return unread.map_or_else(
+            || Judgement::NotJudged("no replica of Prometheus was asked".to_owned()),
+            |unread| Judgement::Unread(unread.clone()),
+        );
+    }
+    if let Some(finding) = forbidden(evidence) {
+        return Judgement::Broken(finding);
+    }
+    if !known(evidence, subject) {
+        return without_target(evidence, subject);
+    }
+    if let Some(finding) = down::finding(evidence, subject) {
+        return Judgement::Broken(finding);
+    }
+    if let Some(finding) = replicas::disagree(evidence, subject) {
+        return Judgement::Broken(finding);
+    }
+    let targets = || all.iter().flat_map(|replica| ours(evidence, subject, replica));
+    let up = targets().filter(|(_, target)| target["health"] == "up").count();
+    if up == 0 {
+        return Judgement::NotJudged("no target was scraped yet".to_owned());
+    }
+    Judgement::Holds(format!("{up} of {} targets are up, in {} replicas of Prometheus", targets().count(), all.len()))
+}
+
+/// How long after a pod is ready its first scrapes are to be there, in seconds.
+pub fn patience(evidence: &Evidence, subject: &Subject) -> f64 {
+    let targets = evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, subject, replica));
+    let intervals = targets.filter_map(|(_, target)| super::promql::seconds(target["scrapeInterval"].as_str()?));
+    intervals.fold(FOUND, |patience, interval| patience.max(FOUND + 2.0 * interval))
+}
+
+/// The names of the pods that have been ready for so long that Prometheus must have them.
+pub fn settled<'a>(evidence: &'a Evidence, subject: &Subject) -> Vec<&'a str> {
+    let patience = patience(evidence, subject);
+    let pods = evidence.pods.items().iter();
+    pods.filter(|pod| ready_for(pod, evidence.taken).is_some_and(|ready| ready > patience)).map(name).collect()
+}
+
+fn forbidden(evidence: &Evidence) -> Option<Finding> {
+    let pod = evidence.prometheus.pods.items().iter().find(|pod| lives(pod))?;
+    let (of, account) = (namespace(pod), pod["spec"]["serviceAccountName"].as_str()?);
+    let user = format!("system:serviceaccount:{of}:{account}");
+    let ours = evidence.namespace.as_str();
+    let denied = |group: &str, resource: &str| {
+        ["list", "watch"]
+            .into_iter()
+            .any(|verb| evidence.access.get(&access(&user, verb, group, resource, ours)) == Some(&Read::Seen(false)))
+    };
+    let role = evidence.prometheuses.items().iter().find(|object| {
+        namespace(object) == of
+            && pod["metadata"]["labels"]["operator.prometheus.io/name"] == object["metadata"]["name"]
+    });
+    let slices = ("discovery.k8s.io", "endpointslices");
+    let needed = match role.map(|object| object["spec"]["serviceDiscoveryRole"].as_str()) {
+        Some(Some("EndpointSlice")) => vec![("", "services"), ("", "pods"), slices],
+        Some(_) => vec![("", "services"), ("", "pods"), ("", "endpoints")],
+        // Without the operator either will do.
+        None if denied("", "endpoints") && denied(slices.0, slices.1) => vec![("", "services"), ("", "pods"), slices],
+        None => vec![("", "services"), ("", "pods")],
+    };
+    let denied: Vec<&str> =
+        needed.into_iter().filter(|(group, resource)| denied(group, resource)).map(|(_, resource)| resource).collect();
+    if denied.is_empty() {
+        return None;
+    }
+    Some(Finding::new(
+        Cause::PrometheusForbidden,
+        format!("{user} may not list and watch {} in {ours}", denied.join(", ")),
+        "Give Prometheus' service account a Role in the namespace.",
+        rights(ours, of, account).iter().map(apply).collect(),
+    ))
+}
+
+/// Under a name of their own: one that is like the account's may be kube-prometheus', for something else.
+fn rights(namespace: &str, of: &str, account: &str) -> [Value; 2] {
+    let (group, named) = ("rbac.authorization.k8s.io", format!("{account}-targets"));
+    let metadata = json!({"name": named, "namespace": namespace});
+    let verbs = ["get", "list", "watch"];
+    [
+        json!({
+            "apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": metadata,
+            "rules": [
+                {"apiGroups": [""], "resources": ["services", "pods", "endpoints"], "verbs": verbs},
+                {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": verbs},
+            ],
+        }),
+        json!({
+            "apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": metadata,
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": named},
+            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": of}],
+        }),
+    ]
+}
+
+/// Nobody has the pods for targets, though a monitor selects them and nothing forbids it.
+fn without_target(evidence: &Evidence, subject: &Subject) -> Judgement {
+    let young = |object: &&Value| changed(object, evidence.taken) < RELOAD;
+    let (monitors, services) = (evidence.monitors.items(), evidence.services.items());
+    let pods = evidence.pods.items().iter().chain(evidence.prometheus.pods.items());
+    let operators = evidence.prometheuses.items();
+    if let Some(object) = monitors.iter().chain(services).chain(operators).find(young) {
+        let age = changed(object, evidence.taken);
+        return Judgement::NotJudged(format!(
+            "Prometheus has no target yet; {} was changed {age:.0} s ago",
+            titled(object)
+        ));
+    }
+    if let Some(pod) = pods.into_iter().find(|pod| age(pod, evidence.taken) < RELOAD) {
+        return Judgement::NotJudged(format!("Prometheus has no target yet; {} started just now", titled(pod)));
+    }
+    if settled(evidence, subject).is_empty() || monitors.is_empty() {
+        return Judgement::NotJudged("no replica of Prometheus has the pods for targets".to_owned());
+    }
+    let dropped =
+        evidence.prometheus.replicas.iter().map(|replica| replica.dropped.items().len()).max().unwrap_or_default();
+    Judgement::Broken(Finding::new(
+        Cause::MonitorSelectsNothing,
+        format!(
+            "no replica of Prometheus has the pods for targets, though a monitor selects them; it dropped {dropped}"
+        ),
+        "See whether the monitor's relabelings drop them, and whether prometheus-operator has written Prometheus' \
+         configuration anew: its log, and the object's condition Reconciled.",
+        Vec::new(),
+    ))
 }

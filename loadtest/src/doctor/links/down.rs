@@ -1,0 +1,126 @@
+//! A target that is down: why, and what would have it answer.
+
+use serde_json::{Value, json};
+
+use super::monitor::{endpoints, of_target};
+use super::objects::{name, patch};
+use super::ports;
+use super::selection::Workload;
+use super::subject::Subject;
+use super::target::settled;
+use super::targets::{Ours, ours, place, result, with_counter};
+use crate::doctor::catalogue::Cause;
+use crate::doctor::diagnosis::Finding;
+use crate::doctor::evidence::{Evidence, Page};
+
+/// The cause, where a pod that has been ready for long has no target that is up, in any replica.
+pub fn finding(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
+    let settled = settled(evidence, subject);
+    let targets: Vec<(&str, &Value)> =
+        evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, subject, replica)).collect();
+    settled.into_iter().find_map(|pod| {
+        let of_pod: Vec<&Value> = targets.iter().filter(|(of, _)| *of == pod).map(|(_, target)| *target).collect();
+        if of_pod.iter().any(|target| target["health"] != "down") {
+            return None;
+        }
+        let target = *of_pod.first()?;
+        let why = target["lastError"].as_str().unwrap_or_default();
+        // A pod under load may miss a scrape: while its rate has values, it is not down for good.
+        if passes(why) && has_value(evidence, subject, pod) {
+            return None;
+        }
+        let url = target["scrapeUrl"].as_str().unwrap_or_default();
+        let (advice, command) = mended(evidence, subject, target, why);
+        let told = format!("target {url} of pod {pod} is down: {why}");
+        Some(Finding::new(Cause::TargetDown, told, advice, command.into_iter().collect()))
+    })
+}
+
+fn passes(why: &str) -> bool {
+    ["context deadline exceeded", "Client.Timeout", "EOF", "connection reset"].iter().any(|text| why.contains(text))
+}
+
+fn has_value(evidence: &Evidence, subject: &Subject, pod: &str) -> bool {
+    let pods = Ours::of(evidence);
+    let answered = subject.query.as_deref().and_then(|query| result(evidence, query));
+    answered.into_iter().flatten().any(|sample| pods.pod_of_series(&sample["metric"]).is_none_or(|of| of == pod))
+}
+
+/// What mends it, by what Prometheus says of it.
+fn mended(evidence: &Evidence, subject: &Subject, target: &Value, why: &str) -> (String, Option<String>) {
+    let pages = subject.series.as_deref().map(|series| with_counter(evidence, series)).unwrap_or_default();
+    let page = pages.first().copied();
+    let (port, path) = place(target);
+    let endpoint = of_target(evidence, target);
+    let set = |field: &str, value: &Value| {
+        let (monitor, number) = endpoint?;
+        let path = format!("/spec/{}/{number}/{field}", endpoints(monitor));
+        // `add` replaces what is there.
+        Some(patch(monitor, &json!([{"op": "add", "path": path, "value": value}])))
+    };
+    let found = page.map(|page| format!("port {}, path {}", page.port, page.path));
+    let found = found.map_or_else(String::new, |found| format!(" The counter was found at {found}."));
+    let another_port = page.filter(|page| Some(page.port) != port);
+    if why.contains("connection refused") || another_port.is_some() {
+        let command = another_port.and_then(|page| to_port(evidence, target, page));
+        return (
+            format!("Have the monitor or the Service lead to the port that the container listens on.{found}"),
+            command,
+        );
+    }
+    if let Some(page) = page.filter(|page| page.path != path) {
+        return (format!("Have the monitor ask for the page's own path.{found}"), set("path", &json!(page.path)));
+    }
+    if why.contains("HTTP response to HTTPS client") {
+        return ("The page is served without TLS: have the monitor ask so.".to_owned(), set("scheme", &json!("http")));
+    }
+    let advice = if why.contains("status 404") || why.contains("Content-Type") {
+        "Correct the path of the monitor's endpoint: the pod serves no metrics there."
+    } else if why.contains("status 401") || why.contains("status 403") {
+        "Give the monitor's endpoint the credentials that the page wants, or admit Prometheus."
+    } else if why.contains("tls") || why.contains("x509") || why.contains("status 400") || why.contains("EOF") {
+        "Match TLS: `scheme` and `tlsConfig` of the monitor's endpoint, or a mesh's mTLS at the pod's port."
+    } else if why.contains("deadline") || why.contains("timeout") || why.contains("no route") {
+        "See whether a NetworkPolicy keeps Prometheus from the pod, or the page takes longer than `scrapeTimeout`."
+    } else {
+        "Mend what the error says."
+    };
+    (advice.to_owned(), None)
+}
+
+/// Leads a target to the port where the counter was found: through the Service's port that leads there, or by changing
+/// where the one leads that the monitor names.
+fn to_port(evidence: &Evidence, target: &Value, page: &Page) -> Option<String> {
+    let (monitor, number) = of_target(evidence, target)?;
+    let field = endpoints(monitor);
+    let endpoint = &monitor["spec"][field][number];
+    let workload = Workload::of(evidence)?;
+    let pod = evidence.pods.items().iter().find(|pod| name(pod) == page.pod)?;
+    let set = |key: &str, value: &Value| {
+        let path = format!("/spec/{field}/{number}/{key}");
+        Some(patch(monitor, &json!([{"op": "add", "path": path, "value": value}])))
+    };
+    let named = ports::declared(pod).find(|port| port["containerPort"] == page.port).map(|port| &port["name"]);
+    if field == "podMetricsEndpoints" {
+        return match named.filter(|name| name.is_string()) {
+            Some(name) if endpoint["port"].is_string() => set("port", name),
+            _ => set("portNumber", &json!(page.port)),
+        };
+    }
+    if endpoint["port"].is_null() {
+        return set("targetPort", &json!(page.port));
+    }
+    for service in &workload.services {
+        let ports: Vec<&Value> = service["spec"]["ports"].as_array().into_iter().flatten().collect();
+        let leading =
+            ports.iter().find(|port| ports::of_service(pod, port) == Some(page.port) && port["name"].is_string());
+        if let Some(leading) = leading {
+            return set("port", &leading["name"]);
+        }
+        if let Some(at) = ports.iter().position(|port| port["name"] == endpoint["port"]) {
+            let path = format!("/spec/ports/{at}/targetPort");
+            return Some(patch(service, &json!([{"op": "add", "path": path, "value": page.port}])));
+        }
+    }
+    None
+}

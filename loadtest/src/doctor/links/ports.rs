@@ -1,0 +1,25 @@
+//! Ports, by whatever they are named.
+
+use serde_json::Value;
+
+/// The port of a pod's container that a name or a number means.
+pub fn of_pod(pod: &Value, wanted: &Value) -> Option<u16> {
+    if let Some(number) = wanted.as_u64() {
+        return u16::try_from(number).ok();
+    }
+    let wanted = wanted.as_str().filter(|wanted| !wanted.is_empty())?;
+    let port = declared(pod).find(|port| port["name"] == wanted)?;
+    port["containerPort"].as_u64()?.try_into().ok()
+}
+
+/// All ports that a pod's containers declare.
+pub fn declared(pod: &Value) -> impl Iterator<Item = &Value> {
+    let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
+    containers.flat_map(|container| container["ports"].as_array().into_iter().flatten())
+}
+
+/// Where a port of a Service leads in a pod.
+pub fn of_service(pod: &Value, port: &Value) -> Option<u16> {
+    let target = &port["targetPort"];
+    of_pod(pod, if target.is_null() { &port["port"] } else { target })
+}

@@ -1,0 +1,170 @@
+//! The replicas of Prometheus: that each is ready, and that they agree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::failing;
+use super::objects::{age, is_ready, lives, merge, name, namespace, titled};
+use super::promql::seconds;
+use super::subject::Subject;
+use super::target::settled;
+use super::targets::{Ours, ours};
+use crate::doctor::catalogue::Cause;
+use crate::doctor::diagnosis::Finding;
+use crate::doctor::evidence::{Evidence, Read, Replica};
+use crate::exposition::sum_of;
+
+/// How long a replica may take to start, in seconds, while there is another and where it is the only one.
+const START: (f64, f64) = (300.0, 60.0);
+
+/// How old a pod is, in seconds, until which replicas may know it differently.
+const SETTLED: f64 = 300.0;
+
+/// A replica that is there and not ready, or no replica at all.
+pub fn not_ready(evidence: &Evidence) -> Option<Finding> {
+    let prometheus = &evidence.prometheus;
+    let pods: Vec<&Value> = prometheus.pods.items().iter().filter(|pod| lives(pod)).collect();
+    if pods.is_empty() {
+        return none(evidence);
+    }
+    let asked = |pod: &Value| prometheus.replicas.iter().find(|replica| replica.pod == name(pod));
+    let refuses = |pod: &Value| asked(pod).is_some_and(|replica| replica.ready == Read::Seen(false));
+    let failing = |pod: &&&Value| refuses(pod) || !is_ready(pod);
+    let others = pods.iter().filter(|pod| !failing(pod)).count();
+    let patience = if others > 0 { START.0 } else { START.1 };
+    let pod = *pods.iter().filter(failing).find(|pod| age(pod, evidence.taken) > patience)?;
+    let (told, advice) = match failing::of(pod) {
+        Some(reason) => (reason.what, "Mend what the reason says."),
+        None => match failing::unschedulable(pod) {
+            Some(why) => (why.to_owned(), "Make room for it: nodes, requests, its volume."),
+            None if refuses(pod) => {
+                ("/-/ready says that it is not".to_owned(), "See its log; it may still read its write-ahead log.")
+            }
+            None => {
+                ("its condition Ready is not True".to_owned(), "See its log; it may still read its write-ahead log.")
+            }
+        },
+    };
+    let evidence =
+        format!("pod {}/{} is not ready: {told}; {others} of {} replicas are", namespace(pod), name(pod), pods.len());
+    Some(Finding::new(Cause::PrometheusNotReady, evidence, advice, Vec::new()))
+}
+
+/// There is no pod of Prometheus at all: the operator's object says why, where it wants none.
+fn none(evidence: &Evidence) -> Option<Finding> {
+    let prometheus = &evidence.prometheus;
+    let searched =
+        prometheus.pods.seen().is_some() || (prometheus.pods == Read::Absent && prometheus.service.seen().is_some());
+    if !searched {
+        return None;
+    }
+    let of = prometheus.service.seen().map(namespace);
+    let object = evidence.prometheuses.items().iter().find(|object| of.is_none_or(|of| namespace(object) == of));
+    let at_zero = object.filter(|object| object["spec"]["replicas"] == 0);
+    let told = match (at_zero, object, prometheus.service.seen()) {
+        (Some(object), ..) => format!("{}: spec.replicas is 0", titled(object)),
+        (None, Some(object), _) => format!("{} has no pod", titled(object)),
+        (None, None, service) => format!("no pod is behind {}", service.map(titled)?),
+    };
+    Some(match at_zero {
+        Some(object) => {
+            let scaled = merge(object, &json!({"spec": {"replicas": 1}}));
+            Finding::new(Cause::PrometheusNotReady, told, "Have Prometheus run.", vec![scaled])
+        }
+        None => {
+            let advice = "Have Prometheus run: see the events of its StatefulSet or Deployment.";
+            Finding::new(Cause::PrometheusNotReady, told, advice, Vec::new())
+        }
+    })
+}
+
+/// Two replicas that answer one question differently, by more than their scrapes' phases explain.
+pub fn disagree(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
+    let all = &evidence.prometheus.replicas;
+    let (first, others) = all.split_first()?;
+    let settled: BTreeSet<&str> = settled(evidence, subject).into_iter().collect();
+    let any_young = |pods: &Read<Vec<Value>>| pods.items().iter().any(|pod| age(pod, evidence.taken) < SETTLED);
+    // What a restart has left in one of them is gone when its window is.
+    if any_young(&evidence.prometheus.pods) {
+        return None;
+    }
+    let restarted = any_young(&evidence.pods);
+    for other in others {
+        let told = by_targets(evidence, subject, [first, other], &settled)
+            .or_else(|| if restarted { None } else { by_answers(evidence, subject, [first, other]) });
+        if let Some(told) = told {
+            return Some(Finding::new(
+                Cause::PrometheusNotReady,
+                told,
+                "Look at the replica that differs: its configuration, its disk, its network; the value of the HPA is \
+                 that of the replica which happens to be asked.",
+                Vec::new(),
+            ));
+        }
+    }
+    None
+}
+
+/// A pod that one scrapes and the other has not for a target.
+fn by_targets(evidence: &Evidence, subject: &Subject, two: [&Replica; 2], settled: &BTreeSet<&str>) -> Option<String> {
+    if two.iter().any(|replica| replica.targets.seen().is_none()) {
+        return None;
+    }
+    let health = two.map(|replica| {
+        let mut health: BTreeMap<&str, bool> = BTreeMap::new();
+        for (pod, target) in ours(evidence, subject, replica) {
+            *health.entry(pod).or_default() |= target["health"] == "up";
+        }
+        health
+    });
+    settled.iter().find_map(|pod| {
+        let [one, other] = [0, 1].map(|at| health[at].get(pod).copied());
+        let [with, without] = match (one, other) {
+            (Some(true), None) => two,
+            (None, Some(true)) => [two[1], two[0]],
+            _ => return None,
+        };
+        Some(format!("{} scrapes pod {pod}; {} has no target of it", with.pod, without.pod))
+    })
+}
+
+/// The answers to the HPA's query: a value in one replica that is another's by half, and by more than the target and a
+/// scrape's share of the window.
+fn by_answers(evidence: &Evidence, subject: &Subject, two: [&Replica; 2]) -> Option<String> {
+    let (query, metric) = (subject.query.as_deref()?, subject.metric.as_ref()?);
+    let pods = Ours::of(evidence);
+    let values = |replica: &Replica| -> Option<BTreeMap<String, f64>> {
+        let samples = replica.queries.get(query)?.seen()?.iter();
+        let value = |sample: &Value| sample["value"][1].as_str()?.parse::<f64>().ok();
+        let key = |sample: &Value| {
+            pods.pod_of_series(&sample["metric"]).map_or_else(|| sample["metric"].to_string(), str::to_owned)
+        };
+        Some(samples.filter_map(|sample| Some((key(sample), value(sample)?))).collect())
+    };
+    let (one, other) = (values(two[0])?, values(two[1])?);
+    for (of, value, without) in [(0, &one, &other), (1, &other, &one)] {
+        if let Some((key, value)) = value.iter().next().filter(|_| without.is_empty()) {
+            return Some(format!("{} answers {value:.2} for {key}, and {} nothing", two[of].pod, two[1 - of].pod));
+        }
+    }
+    let tolerated = metric.target + phase(evidence, subject);
+    one.iter().find_map(|(key, a)| {
+        let b = other.get(key)?;
+        let apart = (a - b).abs();
+        let differ = apart > 0.5 * a.abs().max(b.abs()) && apart > tolerated;
+        differ.then(|| format!("{} answers {a:.2} for {key}, and {} answers {b:.2}", two[0].pod, two[1].pod))
+    })
+}
+
+/// What one replica may have scraped and the other not yet, twice over, as a rate: while load has just begun.
+fn phase(evidence: &Evidence, subject: &Subject) -> f64 {
+    let Some((series, window)) = subject.series.as_deref().zip(subject.window) else { return 0.0 };
+    let grown = evidence.pages.iter().filter_map(|page| {
+        let grown = sum_of(page.second.seen()?, series) - sum_of(page.first.seen()?, series);
+        (page.apart > 0.0).then(|| grown / page.apart)
+    });
+    let targets = evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, subject, replica));
+    let intervals = targets.filter_map(|(_, target)| seconds(target["scrapeInterval"].as_str()?));
+    2.0 * grown.sum::<f64>() * intervals.fold(0.0, f64::max) / window
+}

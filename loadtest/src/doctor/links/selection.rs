@@ -1,0 +1,304 @@
+//! Whether Prometheus selects a monitor, and the monitor the pods: selector by selector.
+
+use serde_json::{Value, json};
+
+use super::monitor::endpoints;
+use super::objects::{argument, in_namespace, lives, merge, namespace, patch, quoted, selects, titled};
+use super::ports;
+use crate::doctor::evidence::Evidence;
+
+/// The pods' objects.
+pub struct Workload<'a> {
+    /// One of its pods, for the ports and labels of all.
+    pub pod: &'a Value,
+    /// Its own selector of pods.
+    pub selector: &'a Value,
+    /// The Services that select the pods.
+    pub services: Vec<&'a Value>,
+}
+
+impl<'a> Workload<'a> {
+    /// Of the first pod that has not ended.
+    pub fn of(evidence: &'a Evidence) -> Option<Self> {
+        let pod = evidence.pods.items().iter().find(|pod| lives(pod))?;
+        let labels = &pod["metadata"]["labels"];
+        let selects = |service: &&Value| {
+            let wanted = service["spec"]["selector"].as_object();
+            wanted.is_some_and(|wanted| !wanted.is_empty() && wanted.iter().all(|(key, value)| labels[key] == *value))
+        };
+        let services = evidence.services.items().iter().filter(selects).collect();
+        let selector = evidence.workload.seen().map_or(&Value::Null, |workload| &workload["spec"]["selector"]);
+        Some(Self { pod, selector, services })
+    }
+
+    /// The labels of a Service that tell it from others: those that the pods have as well, else all. None without any.
+    pub fn telling_labels(&self, service: &Value) -> Option<Value> {
+        let labels = service["metadata"]["labels"].as_object().filter(|labels| !labels.is_empty())?;
+        let shared = labels.iter().filter(|(key, value)| self.pod["metadata"]["labels"][key.as_str()] == **value);
+        let shared: serde_json::Map<String, Value> = shared.map(|(key, value)| (key.clone(), value.clone())).collect();
+        Some(if shared.is_empty() { json!(labels) } else { json!(shared) })
+    }
+}
+
+/// Where a monitor fails, the nearest to the pods first.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Stage {
+    /// The port's name.
+    Port,
+    /// The labels of the Service or the pods.
+    Labels,
+    /// The namespace of the pods.
+    Namespace,
+    /// Prometheus does not select the monitor.
+    Prometheus,
+}
+
+/// Why a monitor has no effect.
+pub struct Fault {
+    /// Where.
+    pub stage: Stage,
+    /// What is seen.
+    pub told: String,
+    /// What to do.
+    pub advice: String,
+    /// The same as commands.
+    pub commands: Vec<String>,
+}
+
+/// The operator's object of the Prometheus that the HPA's metric comes from.
+pub struct Operator<'a>(&'a Value);
+
+impl<'a> Operator<'a> {
+    /// The one whose pods are asked; else the only one, or the first.
+    pub fn of(evidence: &'a Evidence) -> Option<Self> {
+        let all = evidence.prometheuses.items();
+        let runs = |object: &&Value| {
+            evidence.prometheus.pods.items().iter().any(|pod| {
+                namespace(pod) == namespace(object)
+                    && pod["metadata"]["labels"]["operator.prometheus.io/name"] == object["metadata"]["name"]
+            })
+        };
+        all.iter().find(runs).or(all.first()).map(Self)
+    }
+
+    /// Where a new monitor is to be, and with which labels, to be selected; none where that cannot be told.
+    pub fn place(&self, evidence: &Evidence, kind: &str) -> Option<(String, Value)> {
+        let (of_monitors, of_namespaces) = fields(kind);
+        let spec = &self.0["spec"];
+        let labels = satisfying(spec.get(of_monitors).filter(|selector| !selector.is_null())?)?;
+        let namespaces = &spec[of_namespaces];
+        let own = evidence.own_namespace.seen().map_or(&Value::Null, |namespace| &namespace["metadata"]["labels"]);
+        let beside = namespaces.is_null() || (!selects(namespaces, own) && evidence.namespace != namespace(self.0));
+        let place = if beside { namespace(self.0) } else { evidence.namespace.as_str() };
+        Some((place.to_owned(), labels))
+    }
+
+    /// Why it does not select a monitor.
+    fn fault(&self, evidence: &Evidence, monitor: &Value) -> Option<Fault> {
+        let fault = |told: String, advice: &str, commands: Vec<String>| {
+            Some(Fault { stage: Stage::Prometheus, told, advice: advice.to_owned(), commands })
+        };
+        let prometheus = titled(self.0);
+        let (of_monitors, of_namespaces) = fields(monitor["kind"].as_str().unwrap_or_default());
+        let open = |field: &str| vec![merge(self.0, &json!({"spec": {field: {}}}))];
+        let selector = &self.0["spec"][of_monitors];
+        if selector.is_null() {
+            let told = format!("{prometheus} has no {of_monitors}, and so selects no monitor");
+            return fault(told, "Give it one: an empty selector selects all.", open(of_monitors));
+        }
+        if !selects(selector, &monitor["metadata"]["labels"]) {
+            let told = format!("its labels do not satisfy the {of_monitors} of {prometheus}, {selector}");
+            let commands = satisfying(selector).map(|labels| label(monitor, &labels));
+            return fault(
+                told,
+                "Give the monitor the label that Prometheus selects by.",
+                commands.into_iter().collect(),
+            );
+        }
+        let (selector, of) = (&self.0["spec"][of_namespaces], namespace(monitor));
+        if selector.is_null() {
+            let told = format!("{prometheus} has no {of_namespaces}, and so selects in {} alone", namespace(self.0));
+            let advice = "Give it one: an empty selector selects all namespaces.";
+            return if of == namespace(self.0) { None } else { fault(told, advice, open(of_namespaces)) };
+        }
+        let labels = match evidence.own_namespace.seen() {
+            Some(own) if of == evidence.namespace => own["metadata"]["labels"].clone(),
+            // Of another one, the label that every namespace has is known, and of others nothing.
+            _ if asks_for_names_alone(selector) => json!({"kubernetes.io/metadata.name": of}),
+            _ => return None,
+        };
+        if selects(selector, &labels) {
+            return None;
+        }
+        let told = format!("its namespace {of} does not satisfy the {of_namespaces} of {prometheus}, {selector}");
+        let object = json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": of}});
+        let commands = satisfying(selector).filter(|labels| labels["kubernetes.io/metadata.name"].is_null());
+        let commands = commands.map_or_else(|| open(of_namespaces), |labels| vec![label(&object, &labels)]);
+        fault(told, "Have Prometheus select monitors in that namespace.", commands)
+    }
+}
+
+/// The fields of a `Prometheus` that select monitors, and their namespaces.
+fn fields(kind: &str) -> (&'static str, &'static str) {
+    if kind == "PodMonitor" {
+        ("podMonitorSelector", "podMonitorNamespaceSelector")
+    } else {
+        ("serviceMonitorSelector", "serviceMonitorNamespaceSelector")
+    }
+}
+
+fn asks_for_names_alone(selector: &Value) -> bool {
+    let labels = selector["matchLabels"].as_object().into_iter().flatten().map(|(key, _)| key.as_str());
+    let expressions = selector["matchExpressions"].as_array().into_iter().flatten();
+    labels.chain(expressions.filter_map(|one| one["key"].as_str())).all(|key| key == "kubernetes.io/metadata.name")
+}
+
+/// Labels that satisfy a selector; none where it wants some to be absent.
+fn satisfying(selector: &Value) -> Option<Value> {
+    let mut labels = selector["matchLabels"].as_object().cloned().unwrap_or_default();
+    for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
+        let value = match expression["operator"].as_str()? {
+            "In" => expression["values"].get(0)?.clone(),
+            "Exists" => json!("true"),
+            _ => return None,
+        };
+        labels.insert(expression["key"].as_str()?.to_owned(), value);
+    }
+    Some(Value::Object(labels))
+}
+
+fn label(object: &Value, labels: &Value) -> String {
+    let words = labels.as_object().into_iter().flatten().map(|(key, value)| {
+        let word = format!("{key}={}", value.as_str().unwrap_or_default());
+        format!(" {}", quoted(&word))
+    });
+    let words: String = words.collect();
+    format!("kubectl {}label {}{words} --overwrite", in_namespace(namespace(object)), argument(object))
+}
+
+/// Why a monitor does not bring about targets of these pods; nothing where it does.
+pub fn faults(evidence: &Evidence, workload: &Workload, operator: Option<&Operator>, monitor: &Value) -> Vec<Fault> {
+    let selected = operator.and_then(|operator| operator.fault(evidence, monitor));
+    let mut faults: Vec<Fault> = selected.into_iter().chain(of_namespace(evidence, monitor)).collect();
+    let selector = &monitor["spec"]["selector"];
+    let is_pod_monitor = monitor["kind"] == "PodMonitor";
+    let selected: Vec<&Value> = if is_pod_monitor {
+        [workload.pod].into_iter().filter(|pod| selects(selector, &pod["metadata"]["labels"])).collect()
+    } else {
+        let services = workload.services.iter().copied();
+        services.filter(|service| selects(selector, &service["metadata"]["labels"])).collect()
+    };
+    if selected.is_empty() {
+        faults.push(of_labels(workload, monitor));
+        // What selects another Service of the namespace is meant for that; and what looks everywhere, for anybody.
+        let another = evidence.services.items().iter().any(|service| selects(selector, &service["metadata"]["labels"]));
+        let named = monitor["spec"]["namespaceSelector"]["any"] != true;
+        if another || !named {
+            faults.push(of_labels(workload, monitor));
+        }
+    }
+    let offering = if selected.is_empty() && !is_pod_monitor { workload.services.clone() } else { selected };
+    faults.extend(of_port(workload, monitor, &offering));
+    faults
+}
+
+fn of_namespace(evidence: &Evidence, monitor: &Value) -> Option<Fault> {
+    let within = &monitor["spec"]["namespaceSelector"];
+    let looked_in: Vec<&str> =
+        within["matchNames"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let ours = evidence.namespace.as_str();
+    let own = looked_in.is_empty() && namespace(monitor) == ours;
+    if within["any"] == true || own || looked_in.contains(&ours) {
+        return None;
+    }
+    let told = if looked_in.is_empty() {
+        format!("it has no namespaceSelector, and so looks in {} alone, not in {ours}", namespace(monitor))
+    } else {
+        format!("its namespaceSelector names {}, not {ours}", looked_in.join(", "))
+    };
+    let all: Vec<&str> = looked_in.into_iter().chain([ours]).collect();
+    Some(Fault {
+        stage: Stage::Namespace,
+        told,
+        advice: format!("Have it look in {ours}."),
+        commands: vec![merge(monitor, &json!({"spec": {"namespaceSelector": {"matchNames": all}}}))],
+    })
+}
+
+fn of_labels(workload: &Workload, monitor: &Value) -> Fault {
+    let selector = &monitor["spec"]["selector"];
+    let replaced = |labels: &Value| {
+        patch(monitor, &json!([{"op": "replace", "path": "/spec/selector", "value": {"matchLabels": labels}}]))
+    };
+    let (told, commands) = if monitor["kind"] == "PodMonitor" {
+        let labels = workload.selector.get("matchLabels").map(replaced);
+        (format!("its selector {selector} selects no pod of the workload"), labels)
+    } else if let Some(service) = workload.services.first() {
+        let told = format!("its selector {selector} does not select {}", titled(service));
+        let commands = match workload.telling_labels(service) {
+            Some(labels) => Some(replaced(&labels)),
+            None => satisfying(selector).filter(|labels| *labels != json!({})).map(|labels| label(service, &labels)),
+        };
+        (told, commands)
+    } else {
+        (format!("its selector {selector} selects Services, and none of them leads to the pods"), None)
+    };
+    Fault {
+        stage: Stage::Labels,
+        told,
+        advice: "Have the selector and the labels agree.".to_owned(),
+        commands: commands.into_iter().collect(),
+    }
+}
+
+/// Whether one of the monitor's endpoints names a port that there is.
+fn of_port(workload: &Workload, monitor: &Value, offering: &[&Value]) -> Option<Fault> {
+    let (pod, field) = (workload.pod, endpoints(monitor));
+    let all = monitor["spec"][field].as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_pod_monitor = field == "podMetricsEndpoints";
+    let offered = |endpoint: &Value| {
+        if is_pod_monitor {
+            return ports::declared(pod).any(|port| port["name"] == endpoint["port"]);
+        }
+        let mut ports = offering.iter().flat_map(|service| service["spec"]["ports"].as_array().into_iter().flatten());
+        ports.any(|port| port["name"] == endpoint["port"])
+    };
+    let leads = |endpoint: &Value| {
+        if endpoint["port"].as_str().is_some_and(|port| !port.is_empty()) {
+            return offered(endpoint);
+        }
+        let wanted = if endpoint["targetPort"].is_null() { &endpoint["portNumber"] } else { &endpoint["targetPort"] };
+        ports::declared(pod).any(|port| port["name"] == *wanted || port["containerPort"] == *wanted)
+    };
+    if all.iter().any(leads) || (offering.is_empty() && !is_pod_monitor) {
+        return None;
+    }
+    let endpoint = all.first().unwrap_or(&Value::Null);
+    let wanted =
+        ["port", "targetPort", "portNumber"].into_iter().find(|key| !endpoint[*key].is_null()).unwrap_or("port");
+    let whose = if is_pod_monitor { pod } else { offering[0] };
+    let there: Vec<&Value> = if is_pod_monitor || wanted != "port" {
+        ports::declared(pod).collect()
+    } else {
+        whose["spec"]["ports"].as_array().into_iter().flatten().collect()
+    };
+    let names: Vec<&str> = there.iter().filter_map(|port| port["name"].as_str()).collect();
+    let told = format!("its {wanted} {} is none of {} ({})", endpoint[wanted], titled(whose), names.join(", "));
+    let path = format!("/spec/{field}/0/{wanted}");
+    let command = match (names.as_slice(), there.as_slice()) {
+        ([name, ..], _) if wanted != "portNumber" && !all.is_empty() => {
+            Some(patch(monitor, &json!([{"op": "replace", "path": path, "value": name}])))
+        }
+        // A Service's only port needs no name, and a monitor finds it by nothing else.
+        ([], [_]) if wanted == "port" && !is_pod_monitor && !all.is_empty() => {
+            Some(patch(whose, &json!([{"op": "add", "path": "/spec/ports/0/name", "value": endpoint["port"]}])))
+        }
+        _ => None,
+    };
+    Some(Fault {
+        stage: Stage::Port,
+        told,
+        advice: "Have the monitor name the port as the Service or the container does.".to_owned(),
+        commands: command.into_iter().collect(),
+    })
+}

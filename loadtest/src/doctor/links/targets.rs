@@ -1,0 +1,123 @@
+//! Prometheus' targets, and whether they are the workload's pods.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::objects::{lives, name};
+use super::subject::Subject;
+use crate::doctor::evidence::{Evidence, Page, Read, Replica};
+use crate::exposition;
+
+/// The addresses and names by which a pod of the workload is known.
+pub struct Ours<'a> {
+    pods: Vec<(&'a str, BTreeSet<&'a str>)>,
+}
+
+impl<'a> Ours<'a> {
+    /// Of the workload's pods that have not ended.
+    pub fn of(evidence: &'a Evidence) -> Self {
+        let pods = evidence.pods.items().iter().filter(|pod| lives(pod));
+        Self { pods: pods.map(|pod| (name(pod), addresses(pod))).collect() }
+    }
+
+    /// The pod that a target is.
+    pub fn pod_of(&self, target: &Value) -> Option<&'a str> {
+        let host = host(target["scrapeUrl"].as_str().unwrap_or_default());
+        let labels = [&target["discoveredLabels"]["__meta_kubernetes_pod_name"], &target["labels"]["pod"]];
+        let named = labels.into_iter().find_map(Value::as_str);
+        let mut pods = self.pods.iter();
+        pods.find(|(pod, ips)| ips.contains(host) || named == Some(pod)).map(|(pod, _)| *pod)
+    }
+
+    /// The pod that was scraped for a series, by whatever label tells it.
+    pub fn pod_of_series(&self, labels: &Value) -> Option<&'a str> {
+        let instance =
+            labels["instance"].as_str().map(|instance| instance.rsplit_once(':').map_or(instance, |(host, _)| host));
+        let by_address = || {
+            let instance = instance?.trim_matches(['[', ']']);
+            self.pods.iter().find(|(_, ips)| ips.contains(instance))
+        };
+        let by_name = || {
+            let labels = labels.as_object()?;
+            self.pods.iter().find(|(pod, _)| labels.values().any(|value| value == pod))
+        };
+        by_address().or_else(by_name).map(|(pod, _)| *pod)
+    }
+}
+
+fn addresses(pod: &Value) -> BTreeSet<&str> {
+    let all = pod["status"]["podIPs"].as_array().into_iter().flatten().filter_map(|ip| ip["ip"].as_str());
+    all.chain(pod["status"]["podIP"].as_str()).collect()
+}
+
+/// The host of a URL, without brackets.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = if authority.ends_with(']') {
+        authority
+    } else {
+        authority.rsplit_once(':').map_or(authority, |(host, _)| host)
+    };
+    host.trim_matches(['[', ']'])
+}
+
+/// The port and the path of a target.
+pub fn place(target: &Value) -> (Option<u16>, &str) {
+    let url = target["scrapeUrl"].as_str().unwrap_or_default();
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+    let implied = if url.starts_with("https") { 443 } else { 80 };
+    let port = authority.rsplit_once(':').map_or(Some(implied), |(_, port)| port.parse().ok());
+    (port, path.split('?').next().unwrap_or_default())
+}
+
+/// The pages that have the counter.
+pub fn with_counter<'a>(evidence: &'a Evidence, series: &str) -> Vec<&'a Page> {
+    let has =
+        |page: &&Page| [&page.first, &page.second].into_iter().filter_map(Read::seen).any(|text| has(text, series));
+    evidence.pages.iter().filter(has).collect()
+}
+
+/// Whether a page has a series of this name.
+pub fn has(text: &str, series: &str) -> bool {
+    exposition::series_of(text, series).next().is_some()
+}
+
+/// The active targets that are pods of the workload and could have the counter, each with its pod, of one replica. A
+/// sidecar's page, on another port than the counter was found at, is none; a target that is down may be meant for it.
+pub fn ours<'a>(evidence: &'a Evidence, subject: &Subject, replica: &'a Replica) -> Vec<(&'a str, &'a Value)> {
+    let pods = Ours::of(evidence);
+    let pages = subject.series.as_deref().map(|series| with_counter(evidence, series)).unwrap_or_default();
+    let ports: BTreeSet<u16> = pages.iter().map(|page| page.port).collect();
+    let meant = |target: &&Value| {
+        ports.is_empty() || target["health"] != "up" || place(target).0.is_some_and(|port| ports.contains(&port))
+    };
+    let targets = replica.targets.items().iter().filter(meant);
+    targets.filter_map(|target| Some((pods.pod_of(target)?, target))).collect()
+}
+
+/// Whether some replica has such a target.
+pub fn known(evidence: &Evidence, subject: &Subject) -> bool {
+    evidence.prometheus.replicas.iter().any(|replica| !ours(evidence, subject, replica).is_empty())
+}
+
+/// The series of a query's result in any replica.
+pub fn result<'a>(evidence: &'a Evidence, query: &str) -> Option<&'a Vec<Value>> {
+    let answers = || evidence.prometheus.replicas.iter().filter_map(|replica| replica.queries.get(query)?.seen());
+    answers().find(|result| !result.is_empty()).or_else(|| answers().next())
+}
+
+/// The job that brings the counter, where it is not scraped from the pods: an ingress, a queue, a recording rule.
+pub fn elsewhere(evidence: &Evidence, subject: &Subject) -> Option<String> {
+    let (series, wanted) = (subject.series.as_deref()?, subject.wanted.as_ref()?);
+    let pods = Ours::of(evidence);
+    let found = result(evidence, &wanted.text()).filter(|found| !found.is_empty())?;
+    let of_pods = |sample: &Value| pods.pod_of_series(&sample["metric"]).is_some();
+    if !with_counter(evidence, series).is_empty() || (!series.contains(':') && found.iter().any(of_pods)) {
+        return None;
+    }
+    let job = found[0]["metric"]["job"].as_str().map_or_else(|| "a rule".to_owned(), |job| format!("job {job}"));
+    Some(job)
+}

@@ -1,0 +1,163 @@
+//! What the pods show: their pages, and what Prometheus has of them.
+
+use loadtest::doctor::diagnose;
+use loadtest::doctor::evidence::{Evidence, Read};
+use loadtest::doctor::links::subject::Subject;
+use serde_json::json;
+
+use super::healthy::{self, ago};
+use super::{found, named, seen, targets};
+
+/// Changes both readings of all pages.
+fn rewrite(evidence: &mut Evidence, with: impl Fn(&str) -> String) {
+    for page in &mut evidence.pages {
+        for text in [&mut page.first, &mut page.second] {
+            *text = Read::Seen(with(seen(text)));
+        }
+    }
+}
+
+#[test]
+fn a_counter_that_is_not_on_an_idle_pods_page() {
+    for mut evidence in [healthy::adapter(), healthy::keda()] {
+        rewrite(&mut evidence, |text| text.replace("http_requests_total{", "other_total{"));
+        let commands = found(&evidence, 1).fix.commands;
+        let path = "/api/v1/namespaces/miztiik-automation-ns/pods/shopfront-deploy-7d94b56f44-fblvd:9898/proxy/";
+        assert_eq!(commands[0], format!("kubectl get --raw {path}"));
+        assert_eq!(commands.len(), 2);
+    }
+}
+
+#[test]
+fn a_counter_at_zero_is_there() {
+    let mut evidence = healthy::adapter();
+    rewrite(&mut evidence, |_| "http_requests_total{path=\"root\"} 0\n".to_owned());
+    assert_eq!(named(&evidence), None);
+}
+
+#[test]
+fn a_counter_that_an_ingress_has_need_not_be_on_the_pods_pages() {
+    let mut evidence = healthy::keda();
+    rewrite(&mut evidence, |text| text.replace("http_requests_total{", "other_total{"));
+    let ingress =
+        json!({"metric": {"job": "ingress", "pod": "ingress-0", "instance": "10.9.9.9:1"}, "value": [1, "5"]});
+    for replica in &mut evidence.prometheus.replicas {
+        replica.queries.values_mut().for_each(|result| *result = Read::Seen(vec![ingress.clone()]));
+    }
+    assert_eq!(named(&evidence), None);
+    assert_eq!(diagnose(&evidence).rungs[1].evidence, "not needed: http_requests_total comes from job ingress");
+}
+
+/// Has the counter count scrapes too: two at 5 s are 0.4 a second.
+fn counting_scrapes(evidence: &mut Evidence) {
+    for page in &mut evidence.pages {
+        for (text, count) in [(&mut page.first, 480), (&mut page.second, 483)] {
+            seen(text).push_str(&format!("http_requests_total{{path=\"metrics\"}} {count}\n"));
+        }
+    }
+}
+
+#[test]
+fn scrapes_that_the_counter_counts() {
+    let mut evidence = healthy::adapter();
+    counting_scrapes(&mut evidence);
+    let finding = found(&evidence, 3);
+    assert!(finding.evidence.contains("path=\"metrics\"") && finding.evidence.contains("0.40 a second"), "{finding:?}");
+    // Of a large target they are nothing.
+    seen(&mut evidence.hpa)["spec"]["metrics"][0]["pods"]["target"]["averageValue"] = json!("100");
+    assert_eq!(named(&evidence), None);
+}
+
+#[test]
+fn scrapes_that_the_query_leaves_out_are_not_counted() {
+    let mut evidence = healthy::keda();
+    counting_scrapes(&mut evidence);
+    found(&evidence, 3);
+    let query = "sum(rate(http_requests_total{namespace=\"miztiik-automation-ns\",path!=\"metrics\"}[1m]))";
+    seen(&mut evidence.scaled_object)["spec"]["triggers"][0]["metadata"]["query"] = json!(query);
+    healthy::answer(&mut evidence);
+    assert_eq!(named(&evidence), None);
+}
+
+#[test]
+fn a_counter_without_routes_is_told_by_its_rate() {
+    // 2 scrapes each 5 s, a probe each 2 s and one each 10 s: one a second.
+    let paced = |evidence: &mut Evidence, growth: u32| {
+        for page in &mut evidence.pages {
+            page.first = Read::Seen("http_requests_total{status=\"200\"} 100\n".to_owned());
+            page.second = Read::Seen(format!("http_requests_total{{status=\"200\"}} {}\n", 100 + growth));
+        }
+    };
+    let mut evidence = healthy::adapter();
+    paced(&mut evidence, 6);
+    assert!(found(&evidence, 3).evidence.contains("1.00 a second of a target of 2"));
+    for growth in [0, 1, 12, 60] {
+        paced(&mut evidence, growth);
+        assert_eq!(named(&evidence), None, "{growth}");
+    }
+}
+
+#[test]
+fn a_label_that_relabelling_dropped() {
+    let mut evidence = healthy::adapter();
+    let drop = json!([{"action": "replace", "targetLabel": "x"}, {"action": "labeldrop", "regex": "pod"}]);
+    seen(&mut evidence.monitors)[0]["spec"]["endpoints"][0]["metricRelabelings"] = drop;
+    unlabelled(&mut evidence, |labels| {
+        labels.remove("pod");
+    });
+    let finding = found(&evidence, 10);
+    assert!(finding.evidence.contains("no label pod"), "{}", finding.evidence);
+    assert_eq!(
+        finding.fix.commands,
+        ["kubectl -n monitoring patch servicemonitor.monitoring.coreos.com/shopfront-monitor --type json \
+          -p '[{\"op\":\"remove\",\"path\":\"/spec/endpoints/0/metricRelabelings/1\"}]'"]
+    );
+}
+
+#[test]
+fn a_label_of_the_page_that_wins_over_prometheus_own() {
+    let mut evidence = healthy::adapter();
+    seen(&mut evidence.monitors)[0]["spec"]["endpoints"][0]["honorLabels"] = json!(true);
+    unlabelled(&mut evidence, |labels| {
+        labels.insert("pod".to_owned(), json!("another"));
+    });
+    let finding = found(&evidence, 10);
+    assert!(finding.evidence.contains("pod=\"another\""), "{}", finding.evidence);
+    assert!(finding.fix.commands[0].contains("honorLabels"), "{:?}", finding.fix);
+}
+
+#[test]
+fn a_label_that_is_called_otherwise() {
+    let mut evidence = healthy::adapter();
+    unlabelled(&mut evidence, |labels| {
+        let pod = labels.remove("pod").unwrap();
+        labels.insert("kubernetes_pod_name".to_owned(), pod);
+    });
+    let finding = found(&evidence, 10);
+    assert!(finding.fix.advice.contains("`kubernetes_pod_name: {resource: pod}`"), "{:?}", finding.fix);
+}
+
+#[test]
+fn a_pod_that_was_not_scraped_twice_has_no_series_yet() {
+    let mut evidence = healthy::adapter();
+    unlabelled(&mut evidence, |_| {});
+    for pod in seen(&mut evidence.pods) {
+        pod["status"]["conditions"].as_array_mut().unwrap().iter_mut().for_each(|condition| {
+            condition["lastTransitionTime"] = json!(ago(8.0));
+        });
+    }
+    targets(&mut evidence)
+        .for_each(|targets| targets.iter_mut().for_each(|target| target["health"] = json!("unknown")));
+    assert_eq!(named(&evidence), None);
+}
+
+/// Changes the counter's labels; what asks for more than its name finds nothing.
+fn unlabelled(evidence: &mut Evidence, with: impl Fn(&mut serde_json::Map<String, serde_json::Value>)) {
+    let wanted = Subject::of(evidence).wanted.unwrap().text();
+    for replica in &mut evidence.prometheus.replicas {
+        for sample in seen(replica.queries.get_mut("http_requests_total").unwrap()) {
+            with(sample["metric"].as_object_mut().unwrap());
+        }
+        replica.queries.insert(wanted.clone(), Read::Seen(Vec::new()));
+    }
+}
