@@ -29,6 +29,17 @@ fn a_counter_that_is_not_on_an_idle_pods_page() {
 }
 
 #[test]
+fn a_series_that_the_rule_asks_for_and_that_is_not_on_the_page_yet() {
+    let mut evidence = healthy::adapter();
+    let rules = seen(&mut evidence.server.config);
+    let changed = rules["data"]["config.yaml"].as_str().unwrap().replace("pod!=\"\"}", "pod!=\"\",path=\"version\"}");
+    rules["data"]["config.yaml"] = json!(changed);
+    found(&evidence, 1);
+    rewrite(&mut evidence, |text| format!("{text}http_requests_total{{path=\"version\"}} 0\n"));
+    assert_eq!(named(&evidence), None);
+}
+
+#[test]
 fn a_counter_at_zero_is_there() {
     let mut evidence = healthy::adapter();
     rewrite(&mut evidence, |_| "http_requests_total{path=\"root\"} 0\n".to_owned());

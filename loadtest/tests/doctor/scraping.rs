@@ -121,7 +121,7 @@ fn prometheus_without_the_right_to_look() {
     assert!(finding.evidence.ends_with("endpointslices in miztiik-automation-ns"), "{}", finding.evidence);
     let [role, binding] = finding.fix.commands.as_slice() else { panic!("{:?}", finding.fix) };
     assert!(role.contains("endpointslices") && role.contains("namespace: miztiik-automation-ns"), "{role}");
-    assert!(binding.contains("name: prometheus-k8s-targets") && binding.contains("namespace: monitoring"), "{binding}");
+    assert!(binding.contains("name: prometheus-k8s") && binding.contains("namespace: monitoring"), "{binding}");
 }
 
 #[test]

@@ -25,7 +25,9 @@ pub fn made(evidence: &Evidence, metric: &Metric) -> Made {
     });
     found.next_back().map_or_else(Made::default, |(rule, series)| {
         let query = rendered(evidence, metric, rule, &series);
-        Made { window: query.as_deref().and_then(window), query, series: Some(series) }
+        let found_by = rule["seriesQuery"].as_str().and_then(|query| selectors(query).pop());
+        let found_by = found_by.map(|selector| selector.matchers).unwrap_or_default();
+        Made { window: query.as_deref().and_then(window), query, found_by, series: Some(series) }
     })
 }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::objects::name;
-use super::promql::{Selector, seconds, selectors};
+use super::promql::seconds;
 use super::subject::Subject;
-use super::targets::ours;
+use super::targets::{labels_of, ours};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::{Evidence, Page};
@@ -84,7 +84,7 @@ fn is_own(page: &Page, grown: f64, own: f64) -> bool {
 
 /// The label and the value that name a series' route.
 fn route(labels: &str) -> Option<(&'static str, String)> {
-    let Selector { matchers, .. } = selectors(&format!("x{{{labels}}}")).pop()?;
+    let matchers = labels_of(labels);
     ROUTES.into_iter().find_map(|route| {
         let (.., value) = matchers.iter().find(|(label, ..)| label == route)?;
         Some((route, value.clone()))

@@ -37,7 +37,7 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
             None => Judgement::NotJudged("no page of a ready pod was read".to_owned()),
         };
     }
-    let has_it = |pod: &str| read.iter().any(|(page, text)| page.pod == pod && has(text, series));
+    let has_it = |pod: &str| read.iter().any(|(page, text)| page.pod == pod && has(text, series, &subject.matchers));
     let lacking: Vec<&Page> = read.iter().map(|(page, _)| *page).filter(|page| !has_it(&page.pod)).collect();
     if !lacking.is_empty() {
         return Judgement::Broken(absent(evidence, series, &lacking));

@@ -33,7 +33,8 @@ pub fn not_ready(evidence: &Evidence) -> Option<Finding> {
     let failing = |pod: &&&Value| refuses(pod) || !is_ready(pod);
     let others = pods.iter().filter(|pod| !failing(pod)).count();
     let patience = if others > 0 { START.0 } else { START.1 };
-    let pod = *pods.iter().filter(failing).find(|pod| age(pod, evidence.taken) > patience)?;
+    let pod =
+        *pods.iter().filter(failing).find(|pod| failing::of(pod).is_some() || age(pod, evidence.taken) > patience)?;
     let (told, advice) = match failing::of(pod) {
         Some(reason) => (reason.what, "Mend what the reason says."),
         None => match failing::unschedulable(pod) {

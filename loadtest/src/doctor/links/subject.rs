@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::adapter;
 use super::objects::{is_ready, lives, name};
-use super::promql::{Selector, selectors, window};
+use super::promql::{Matcher, Selector, selectors, window};
 use crate::doctor::evidence::Evidence;
 use crate::model::quantity;
 
@@ -30,6 +30,8 @@ pub struct Subject {
     pub series: Option<String>,
     /// The counter as the query asks for it, with all that it wants of its labels.
     pub wanted: Option<Selector>,
+    /// All matchers of the counter: the query's, and those by which the adapter finds it.
+    pub matchers: Vec<Matcher>,
     /// What Prometheus is asked for the HPA: the adapter's rule, rendered, or the trigger's own query.
     pub query: Option<String>,
     /// The window of that query, in seconds.
@@ -58,6 +60,8 @@ pub struct Metric {
 pub struct Made {
     /// The series' name.
     pub series: Option<String>,
+    /// The matchers by which the adapter finds it.
+    pub found_by: Vec<Matcher>,
     /// What Prometheus is asked.
     pub query: Option<String>,
     /// The query's window, in seconds.
@@ -77,14 +81,15 @@ impl Subject {
             Source::Keda => asked_by_keda(evidence, metric),
             Source::Resource => Made::default(),
         });
-        let Made { series, query, window } = made.unwrap_or_default();
+        let Made { series, found_by, query, window } = made.unwrap_or_default();
         let found = query.as_deref().map(selectors).unwrap_or_default();
         let wanted = match &series {
             Some(series) => found.into_iter().find(|selector| selector.name == *series),
             None => found.into_iter().next(),
         };
         let series = series.or_else(|| wanted.as_ref().map(|wanted| wanted.name.clone()));
-        Self { metric, series, wanted, query, window, pods, ready }
+        let matchers = wanted.iter().flat_map(|wanted| wanted.matchers.clone()).chain(found_by).collect();
+        Self { metric, series, wanted, matchers, query, window, pods, ready }
     }
 
     /// What each replica of Prometheus is to be asked, so that the links can be judged: the counter by its name alone,
@@ -135,7 +140,7 @@ fn asked_by_keda(evidence: &Evidence, metric: &Metric) -> Made {
     let trigger = if number.is_some() { triggers.next() } else { triggers.find(|trigger| asks_prometheus(trigger)) };
     let query =
         trigger.filter(|trigger| asks_prometheus(trigger)).and_then(|trigger| trigger["metadata"]["query"].as_str());
-    Made { series: None, query: query.map(str::to_owned), window: query.and_then(window) }
+    Made { query: query.map(str::to_owned), window: query.and_then(window), ..Made::default() }
 }
 
 fn asks_prometheus(trigger: &Value) -> bool {

@@ -104,10 +104,10 @@ fn forbidden(evidence: &Evidence) -> Option<Finding> {
     ))
 }
 
-/// Under a name of their own: one that is like the account's may be kube-prometheus', for something else.
+/// As kube-prometheus names them, and has them in its own namespaces.
 fn rights(namespace: &str, of: &str, account: &str) -> [Value; 2] {
-    let (group, named) = ("rbac.authorization.k8s.io", format!("{account}-targets"));
-    let metadata = json!({"name": named, "namespace": namespace});
+    let group = "rbac.authorization.k8s.io";
+    let metadata = json!({"name": account, "namespace": namespace});
     let verbs = ["get", "list", "watch"];
     [
         json!({
@@ -119,7 +119,7 @@ fn rights(namespace: &str, of: &str, account: &str) -> [Value; 2] {
         }),
         json!({
             "apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": metadata,
-            "roleRef": {"apiGroup": group, "kind": "Role", "name": named},
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": account},
             "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": of}],
         }),
     ]

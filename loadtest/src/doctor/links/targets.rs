@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use regex::Regex;
 use serde_json::Value;
 
 use super::objects::{lives, name};
+use super::promql::{Matcher, selectors};
 use super::subject::Subject;
 use crate::doctor::evidence::{Evidence, Page, Read, Replica};
-use crate::exposition;
+use crate::exposition::series_of;
 
 /// The addresses and names by which a pod of the workload is known.
 pub struct Ours<'a> {
@@ -75,14 +77,39 @@ pub fn place(target: &Value) -> (Option<u16>, &str) {
 
 /// The pages that have the counter.
 pub fn with_counter<'a>(evidence: &'a Evidence, series: &str) -> Vec<&'a Page> {
-    let has =
-        |page: &&Page| [&page.first, &page.second].into_iter().filter_map(Read::seen).any(|text| has(text, series));
+    let has = |page: &&Page| {
+        [&page.first, &page.second].into_iter().filter_map(Read::seen).any(|text| has(text, series, &[]))
+    };
     evidence.pages.iter().filter(has).collect()
 }
 
-/// Whether a page has a series of this name.
-pub fn has(text: &str, series: &str) -> bool {
-    exposition::series_of(text, series).next().is_some()
+/// Whether a page has a series of this name that these matchers take. Labels that are on no such series are not the
+/// page's to give, nor are those that Prometheus gives itself.
+pub fn has(text: &str, series: &str, matchers: &[Matcher]) -> bool {
+    let all: Vec<Vec<Matcher>> = series_of(text, series).map(|(labels, _)| labels_of(labels)).collect();
+    let on_page = |label: &str| !GIVEN.contains(&label) && all.iter().flatten().any(|(found, ..)| found == label);
+    let asked: Vec<&Matcher> = matchers.iter().filter(|(label, ..)| on_page(label)).collect();
+    all.iter().any(|labels| asked.iter().all(|matcher| takes(matcher, labels)))
+}
+
+/// Labels that Prometheus gives, whatever the page has.
+const GIVEN: [&str; 7] = ["namespace", "pod", "service", "container", "endpoint", "job", "instance"];
+
+/// The labels of a series as a page has them.
+pub fn labels_of(braces: &str) -> Vec<Matcher> {
+    selectors(&format!("x{{{braces}}}")).pop().map(|selector| selector.matchers).unwrap_or_default()
+}
+
+fn takes((label, operator, wanted): &Matcher, labels: &[Matcher]) -> bool {
+    let value = labels.iter().find(|(found, ..)| found == label).map_or("", |(.., value)| value);
+    // Anchored at both ends, as Prometheus does.
+    let matches = || Regex::new(&format!("^(?s:{wanted})$")).is_ok_and(|pattern| pattern.is_match(value));
+    match operator.as_str() {
+        "=" => value == wanted,
+        "!=" => value != wanted,
+        "=~" => matches(),
+        _ => !matches(),
+    }
 }
 
 /// The active targets that are pods of the workload and could have the counter, each with its pod, of one replica. A
