@@ -2,6 +2,16 @@
 
 #[path = "doctor/healthy.rs"]
 mod healthy;
+#[path = "doctor/lower.rs"]
+mod lower;
+#[path = "doctor/lower_api.rs"]
+mod lower_api;
+#[path = "doctor/lower_replicas.rs"]
+mod lower_replicas;
+#[path = "doctor/lower_rule.rs"]
+mod lower_rule;
+#[path = "doctor/lower_trigger.rs"]
+mod lower_trigger;
 #[path = "doctor/pod.rs"]
 mod pod;
 #[path = "doctor/scraped.rs"]

@@ -1,7 +1,172 @@
-use crate::doctor::diagnosis::Judgement;
-use crate::doctor::evidence::Evidence;
-use crate::doctor::links::subject::Subject;
+//! The API that the metric belongs to: who is registered for it, and whether that can be reached.
 
-pub fn judge(_evidence: &Evidence, _subject: &Subject) -> Judgement {
-    Judgement::NotJudged("to be written".to_owned())
+use serde_json::{Value, json};
+
+use super::fields::{list, rolls, since, text};
+use super::objects::{apply, condition, merge, name, namespace, titled};
+use super::server;
+use super::subject::{Source, Subject};
+use crate::doctor::catalogue::Cause;
+use crate::doctor::diagnosis::{Finding, Judgement};
+use crate::doctor::evidence::{Evidence, Read};
+
+/// As long as this, a server that was just started or moved may be out of reach, in seconds.
+const STARTING: f64 = 30.0;
+
+pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
+    let Some(source) = subject.metric.as_ref().map(|metric| metric.source) else {
+        return Judgement::NotJudged("there is no HPA with a metric".to_owned());
+    };
+    let version = format!("v1beta1.{}", server::group(source));
+    let api = match &evidence.server.api_service {
+        Read::Seen(api) => api,
+        Read::Absent => return Judgement::Broken(missing(evidence, source, &version)),
+        Read::Unread(unread) => return Judgement::Unread(unread.clone()),
+        Read::NotAsked => return Judgement::NotJudged(format!("APIService {version} was not asked for")),
+    };
+    let owner = format!("{}/{}", text(api, "/spec/service/namespace"), text(api, "/spec/service/name"));
+    if let Some(deployment) = evidence.server.deployment.seen()
+        && !server::serves(deployment, source)
+    {
+        return Judgement::Broken(another(evidence, source, api, &version, &owner, deployment));
+    }
+    let Some(available) = condition(api, "Available") else {
+        return Judgement::NotJudged(format!("APIService {version} is new: nobody has looked at {owner} yet"));
+    };
+    let (reason, message) = (text(available, "/reason"), text(available, "/message"));
+    if available["status"] == "True" {
+        return Judgement::Holds(format!("APIService {version}: Available, Service {owner}"));
+    }
+    let seen = format!("APIService {version}: Available is False, {reason}: {message}");
+    let young = since(evidence, available, "/lastTransitionTime").is_some_and(|age| age < STARTING);
+    let rolling =
+        evidence.server.deployment.seen().is_some_and(|deployment| wanted(deployment) > 0 && rolls(deployment));
+    if young && rolling {
+        return Judgement::NotJudged(format!("{seen} (its Deployment is just being changed)"));
+    }
+    Judgement::Broken(unavailable(evidence, api, &version, seen))
+}
+
+fn missing(evidence: &Evidence, source: Source, version: &str) -> Finding {
+    let seen = format!("APIService {version}: there is none");
+    let Some((namespace, name, port)) = service(evidence, source) else {
+        let advice = format!("Install {}, which registers {version}.", server::title(source));
+        return Finding::new(Cause::ApiServiceMissing, seen, advice, Vec::new());
+    };
+    let group = server::group(source);
+    let manifest = json!({
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "kind": "APIService",
+        "metadata": {"name": version},
+        "spec": {
+            "service": {"name": name, "namespace": namespace, "port": port},
+            "group": group,
+            "version": "v1beta1",
+            "insecureSkipTLSVerify": true,
+            "groupPriorityMinimum": 100,
+            "versionPriority": 100,
+        },
+    });
+    let advice = format!("Register {version} for Service {namespace}/{name}.");
+    Finding::new(Cause::ApiServiceMissing, seen, advice, vec![apply(&manifest)])
+}
+
+fn another(
+    evidence: &Evidence,
+    source: Source,
+    api: &Value,
+    version: &str,
+    owner: &str,
+    deployment: &Value,
+) -> Finding {
+    let title = server::title(source);
+    let deployment = titled(deployment);
+    let seen = format!("APIService {version}: spec.service is {owner}, {deployment}, which is not {title}");
+    let Some((namespace, name, port)) = service(evidence, source) else {
+        let advice = format!("Install {title}, and point {version} to its Service; another server owns it now.");
+        return Finding::new(Cause::AnotherServer, seen, advice, Vec::new());
+    };
+    let advice = format!("Point {version} to {title}'s Service. What {owner} serves is then no longer found.");
+    let patch = json!({"spec": {"service": {"namespace": namespace, "name": name, "port": port}}});
+    Finding::new(Cause::AnotherServer, seen, advice, vec![merge(api, &patch)])
+}
+
+/// The Service that should be registered: its namespace, name and port.
+fn service(evidence: &Evidence, source: Source) -> Option<(String, String, i64)> {
+    let title = match source {
+        Source::Keda => "keda",
+        _ => "adapter",
+    };
+    let own = evidence.server.deployment.seen().filter(|deployment| server::serves(deployment, source));
+    let behind = evidence.server.service.seen().filter(|_| own.is_some());
+    let candidates = evidence.server.candidates.items().iter();
+    let candidate = candidates.clone().find(|service| name(service).contains(title));
+    let service = behind.or(candidate)?;
+    let ports = list(service, "/spec/ports");
+    let port = ports.iter().find(|port| port["port"] == 443).or(ports.first());
+    let port = port.and_then(|port| port["port"].as_i64()).unwrap_or(443);
+    Some((namespace(service).to_owned(), name(service).to_owned(), port))
+}
+
+fn unavailable(evidence: &Evidence, api: &Value, version: &str, mut seen: String) -> Finding {
+    let found =
+        |seen: String, advice: String, commands| Finding::new(Cause::ApiServiceUnavailable, seen, advice, commands);
+    let message = condition(api, "Available").map(|available| text(available, "/message")).unwrap_or_default();
+    if message.contains("x509") || message.contains("certificate") {
+        let patch = json!({"spec": {"caBundle": null, "insecureSkipTLSVerify": true}});
+        let advice =
+            "The API server does not trust the certificate: give spec.caBundle the server's CA, or do without.";
+        return found(seen, advice.to_owned(), vec![merge(api, &patch)]);
+    }
+    let port = api.pointer("/spec/service/port").and_then(Value::as_i64).unwrap_or(443);
+    if let Some(service) = evidence.server.service.seen() {
+        let ports = list(service, "/spec/ports").iter().filter_map(|port| port["port"].as_i64()).collect::<Vec<_>>();
+        if let Some(first) = ports.first().filter(|_| !ports.contains(&port)) {
+            let patch = json!({"spec": {"service": {"port": first}}});
+            seen = format!("{seen}; it says port {port}, and {} has {ports:?}", titled(service));
+            return found(seen, format!("Name the Service's port {first}."), vec![merge(api, &patch)]);
+        }
+    }
+    if let Some(deployment) = evidence.server.deployment.seen() {
+        let (namespace, name) = (namespace(deployment), name(deployment));
+        if wanted(deployment) == 0 {
+            let command = format!("kubectl -n {namespace} scale deployment {name} --replicas=1");
+            let seen = format!("{seen}; Deployment {namespace}/{name} has spec.replicas 0");
+            return found(seen, format!("Have {name} run."), vec![command]);
+        }
+        let ready = deployment.pointer("/status/readyReplicas").and_then(Value::as_i64).unwrap_or(0);
+        if ready == 0 {
+            let seen = format!("{seen}; no pod of Deployment {namespace}/{name} is ready");
+            let advice = format!(
+                "Look why: kubectl -n {namespace} describe pods; kubectl -n {namespace} logs deployment/{name}."
+            );
+            return found(seen, advice, Vec::new());
+        }
+    }
+    let owner = format!("{}/{}", text(api, "/spec/service/namespace"), text(api, "/spec/service/name"));
+    if evidence.server.service == Read::Absent {
+        let title = ["custom", "external"].into_iter().find(|kind| version.contains(kind)).unwrap_or("metrics");
+        let advice =
+            format!("There is no Service {owner}: point {version} to the Service of the {title} metrics' server.");
+        let candidate = evidence
+            .server
+            .candidates
+            .items()
+            .iter()
+            .find(|service| name(service).contains(if title == "external" { "keda" } else { "adapter" }));
+        let commands = candidate.map(|service| {
+            let patch = json!({"spec": {"service": {"namespace": namespace(service), "name": name(service)}}});
+            merge(api, &patch)
+        });
+        return found(seen, advice, commands.into_iter().collect());
+    }
+    let advice = format!(
+        "The pods of Service {owner} run, and the control plane does not reach them: admit it, in network policies and \
+         firewalls, to the port that they listen on (on EKS: 6443 from the cluster's security group to the nodes')."
+    );
+    found(seen, advice, Vec::new())
+}
+
+fn wanted(deployment: &Value) -> i64 {
+    deployment.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1)
 }

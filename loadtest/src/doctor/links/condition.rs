@@ -1,7 +1,99 @@
-use crate::doctor::diagnosis::Judgement;
-use crate::doctor::evidence::Evidence;
-use crate::doctor::links::subject::Subject;
+//! What the HPA's controller writes into the HPA: whether it reads its metrics, and whether it may scale.
+//!
+//! Source of the reasons and texts: `pkg/controller/podautoscaler/horizontal.go` of Kubernetes 1.34.
 
-pub fn judge(_evidence: &Evidence, _subject: &Subject) -> Judgement {
-    Judgement::NotJudged("to be written".to_owned())
+mod hpas;
+mod metrics;
+
+use serde_json::Value;
+
+use super::fields::{is, since, text};
+use super::objects::condition;
+use super::reading;
+use super::subject::Subject;
+use crate::doctor::catalogue::Cause;
+use crate::doctor::diagnosis::{Finding, Judgement};
+use crate::doctor::evidence::{Evidence, Read};
+use crate::model::manifests::SYNC;
+
+pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
+    let hpa = match &evidence.hpa {
+        Read::Seen(hpa) => hpa,
+        Read::Unread(unread) => return Judgement::Unread(unread.clone()),
+        Read::Absent | Read::NotAsked => return Judgement::NotJudged("there is no HPA".to_owned()),
+    };
+    if let Some(finding) = hpas::several(evidence, hpa) {
+        return Judgement::Broken(finding);
+    }
+    if let Some(judgement) = metrics::others(evidence, subject, hpa) {
+        return judgement;
+    }
+    let Some(able) = condition(hpa, "AbleToScale") else {
+        return Judgement::NotJudged("the HPA's controller has not looked at it yet".to_owned());
+    };
+    if able["status"] == "False" {
+        return Judgement::Broken(unable(evidence, able));
+    }
+    match condition(hpa, "ScalingActive") {
+        None => Judgement::NotJudged("the HPA's controller has not read its metrics yet".to_owned()),
+        Some(_) if is(hpa, "ScalingActive") => Judgement::Holds(active(hpa)),
+        Some(active) => inactive(evidence, subject, active),
+    }
+}
+
+fn written(condition: &Value) -> String {
+    let [kind, status, reason, message] = ["/type", "/status", "/reason", "/message"].map(|at| text(condition, at));
+    format!("{kind} is {status}, {reason}: {message}")
+}
+
+fn active(hpa: &Value) -> String {
+    let conditions = ["ScalingActive", "AbleToScale", "ScalingLimited"];
+    let reasons = conditions.into_iter().filter_map(|kind| condition(hpa, kind)).map(|one| text(one, "/reason"));
+    reasons.collect::<Vec<_>>().join(", ")
+}
+
+fn unable(evidence: &Evidence, able: &Value) -> Finding {
+    let seen = format!("HPA {}: {}", evidence.name, written(able));
+    if able["reason"] == "FailedGetScale" {
+        let advice =
+            "Name a workload in spec.scaleTargetRef that is in the HPA's namespace and has a scale subresource.";
+        return Finding::new(Cause::TargetElsewhere, seen, advice, Vec::new());
+    }
+    let advice = "The API server takes no new number of replicas from the HPA: somebody else writes it at the same time, \
+                  or an admission webhook refuses.";
+    Finding::new(Cause::ReplicasSetElsewhere, seen, advice, Vec::new())
+}
+
+/// The HPA does not read its metric, though all above may hold.
+fn inactive(evidence: &Evidence, subject: &Subject, active: &Value) -> Judgement {
+    let seen = format!("HPA {}: {}", evidence.name, written(active));
+    let message = text(active, "/message");
+    let cause = match text(active, "/reason") {
+        "ScalingDisabled" => Cause::ReplicasZero,
+        "AmbiguousSelector" | "InvalidSelector" => Cause::SeveralHpas,
+        // It looks every fifteen seconds, and the last time may be before what is read now.
+        _ if reading::works(evidence, subject) == Some(true) => {
+            return Judgement::NotJudged(format!(
+                "{seen}. The API has a value now: the HPA looks again within {SYNC} s"
+            ));
+        }
+        _ if since(evidence, active, "/lastTransitionTime").is_some_and(|age| age < 2.0 * SYNC) => {
+            return Judgement::NotJudged(format!("{seen}. It says so for less than {} s", 2.0 * SYNC));
+        }
+        _ if message.contains("forbidden") => Cause::ControllerForbidden,
+        _ if message.contains("no custom metrics API") || message.contains("no external metrics API") => {
+            Cause::ApiServiceMissing
+        }
+        _ if message.contains("could not find the metric") => Cause::RuleAbsent,
+        _ if message.contains("unable to handle the request") || message.contains("could not find the requested") => {
+            Cause::ApiServiceUnavailable
+        }
+        _ => Cause::PodsNotCounted,
+    };
+    let advice = match cause {
+        Cause::ReplicasZero => "Give the workload a replica: from 0 an HPA does not scale.",
+        Cause::SeveralHpas => "Give the workload's pods a selector that is theirs alone.",
+        _ => "Every link above holds where it could be looked at: look at those that could not.",
+    };
+    Judgement::Broken(Finding::new(cause, seen, advice, Vec::new()))
 }

@@ -7,23 +7,28 @@ mod condition;
 mod counted;
 mod down;
 mod failing;
+mod fields;
 mod figures;
 mod metrics;
 mod monitor;
 mod objects;
+mod pace;
 mod pod;
 mod ports;
 mod promql;
+mod reading;
 mod ready;
 mod replicas;
 mod replicas_of_prometheus;
 mod rule;
 mod selection;
 mod series;
+mod server;
 pub mod subject;
 mod target;
 mod targets;
 mod traffic;
+mod trigger;
 
 pub use figures::figures;
 

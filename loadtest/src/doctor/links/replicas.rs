@@ -1,7 +1,96 @@
-use crate::doctor::diagnosis::Judgement;
-use crate::doctor::evidence::Evidence;
-use crate::doctor::links::subject::Subject;
+//! The replicas that the HPA wants, why they are no more or no fewer, and whether anybody else sets them.
 
-pub fn judge(_evidence: &Evidence, _subject: &Subject) -> Judgement {
-    Judgement::NotJudged("to be written".to_owned())
+mod others;
+
+use serde_json::{Value, json};
+
+use super::fields::{is, text};
+use super::objects::{condition, merge};
+use super::reading;
+use super::subject::Subject;
+use crate::doctor::catalogue::Cause;
+use crate::doctor::diagnosis::{Finding, Judgement};
+use crate::doctor::evidence::Evidence;
+use crate::model::quantity;
+
+/// The controller's own tolerance, where the HPA has none: `--horizontal-pod-autoscaler-tolerance`.
+const TOLERANCE: f64 = 0.1;
+
+/// The HPA's numbers.
+struct Replicas {
+    current: u32,
+    wanted: u32,
+    least: u32,
+    most: u32,
+}
+
+pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
+    let Some((hpa, replicas)) = evidence.hpa.seen().and_then(|hpa| Some((hpa, Replicas::of(hpa)?))) else {
+        return Judgement::NotJudged("the HPA tells no replicas".to_owned());
+    };
+    if let Some(finding) = others::judge(evidence, hpa) {
+        return Judgement::Broken(finding);
+    }
+    let Replicas { current, wanted, least, most } = replicas;
+    let seen = format!("{current} of {least} to {most}, {wanted} wanted");
+    if !is(hpa, "ScalingActive") {
+        return Judgement::NotJudged(format!("{seen}, and the HPA does not read its metrics"));
+    }
+    let average = reading::average(evidence, subject);
+    let Some((metric, average)) = subject.metric.as_ref().zip(average).filter(|(metric, _)| metric.target > 0.0) else {
+        return Judgement::Holds(seen);
+    };
+    let ratio = average / metric.target;
+    let seen = format!("{seen}; {} {} of {}", metric.name, short(average), short(metric.target));
+    let asked_for = pods(ratio * f64::from(current));
+    let limited = condition(hpa, "ScalingLimited").is_some_and(|limited| limited["reason"] == "TooManyReplicas");
+    if current == wanted && current == most && (limited || ratio > 1.0 + TOLERANCE) && asked_for > most {
+        return Judgement::Explains(at_maximum(evidence, hpa, &seen, most, asked_for));
+    }
+    // What a pod more or less would be, if the tolerance did not say that it makes no difference.
+    let side = if ratio > 1.0 { "/spec/behavior/scaleUp/tolerance" } else { "/spec/behavior/scaleDown/tolerance" };
+    let tolerance = quantity::value(text(hpa, side)).unwrap_or(TOLERANCE);
+    if current == wanted && asked_for.clamp(least, most) != current && (ratio - 1.0).abs() <= tolerance {
+        let seen = format!("{seen}: within the tolerance of {:.0} %", tolerance * 100.0);
+        let advice = format!(
+            "None is needed: the HPA leaves a difference of {:.0} % alone. Where that is too much, lower the target.",
+            tolerance * 100.0
+        );
+        return Judgement::Explains(Finding::new(Cause::WithinTolerance, seen, advice, Vec::new()));
+    }
+    Judgement::Holds(seen)
+}
+
+impl Replicas {
+    fn of(hpa: &Value) -> Option<Self> {
+        let number = |pointer: &str| u32::try_from(hpa.pointer(pointer)?.as_u64()?).ok();
+        Some(Self {
+            current: number("/status/currentReplicas")?,
+            wanted: number("/status/desiredReplicas")?,
+            least: number("/spec/minReplicas").unwrap_or(1),
+            most: number("/spec/maxReplicas")?,
+        })
+    }
+}
+
+fn at_maximum(evidence: &Evidence, hpa: &Value, seen: &str, most: u32, asked_for: u32) -> Finding {
+    let command = match evidence.scaled_object.seen() {
+        Some(object) => merge(object, &json!({"spec": {"maxReplicaCount": asked_for}})),
+        None => merge(hpa, &json!({"spec": {"maxReplicas": asked_for}})),
+    };
+    let advice = format!("The load asks for {asked_for} replicas: raise the maximum, or have each pod serve more.");
+    let seen = format!("{seen}; the maximum is {most}, and {asked_for} would be needed");
+    Finding::new(Cause::AtMaximum, seen, advice, vec![command])
+}
+
+/// Pods for this many targets; a float a trifle above a whole number is that number.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of pods")]
+fn pods(targets: f64) -> u32 {
+    (targets - 1e-9).ceil().max(0.0) as u32
+}
+
+/// A value as people write it.
+fn short(value: f64) -> String {
+    let rounded = (value * 1000.0).round() / 1000.0;
+    rounded.to_string()
 }

@@ -1,7 +1,73 @@
-use crate::doctor::diagnosis::Judgement;
-use crate::doctor::evidence::Evidence;
-use crate::doctor::links::subject::Subject;
+//! The adapter's rule for the metric; with KEDA, the trigger stands in its place.
 
-pub fn judge(_evidence: &Evidence, _subject: &Subject) -> Judgement {
-    Judgement::NotJudged("to be written".to_owned())
+mod config;
+mod listing;
+mod query;
+pub mod reach;
+
+use super::objects::titled;
+use super::subject::{Metric, Source, Subject};
+use super::{pace, reading, server, trigger};
+use crate::doctor::catalogue::Cause;
+use crate::doctor::diagnosis::{Finding, Judgement};
+use crate::doctor::evidence::{Evidence, Read};
+use config::Config;
+
+pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
+    let Some(metric) = &subject.metric else {
+        return Judgement::NotJudged("there is no HPA with a metric".to_owned());
+    };
+    match metric.source {
+        Source::Resource => Judgement::Holds(format!("none is needed for {}", metric.name)),
+        Source::Keda => trigger::judge(evidence, subject, metric),
+        Source::Adapter | Source::AdapterExternal => adapter(evidence, subject, metric),
+    }
+}
+
+fn adapter(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Judgement {
+    let deployment = match &evidence.server.deployment {
+        Read::Seen(deployment) => deployment,
+        Read::Unread(unread) => return Judgement::Unread(unread.clone()),
+        Read::Absent | Read::NotAsked => {
+            return Judgement::NotJudged("which adapter is meant is not known: see the APIService".to_owned());
+        }
+    };
+    if !server::serves(deployment, metric.source) {
+        let title = server::title(metric.source);
+        return Judgement::NotJudged(format!("{} is not {title}: see the APIService", titled(deployment)));
+    }
+    // The adapter's own answer is the proof that it has the rule, and reaches Prometheus.
+    let works = reading::works(evidence, subject) == Some(true);
+    if !works && let Some(finding) = reach::adapter(evidence, deployment) {
+        return Judgement::Broken(finding);
+    }
+    let config = match Config::of(evidence, deployment) {
+        Ok(config) => config,
+        Err(judgement) => return judgement,
+    };
+    if let Some(seconds) = config.older(evidence) {
+        let seen = format!("the adapter runs since {seconds:.0} s before the last change of {}", titled(config.object));
+        if works {
+            return Judgement::Holds(format!("{seen}, and answers by the rules of before"));
+        }
+        if super::fields::rolls(deployment) {
+            return Judgement::NotJudged(format!("{seen}, and is just being restarted"));
+        }
+        let advice = "The adapter reads its rules when it starts, and only then: restart it.";
+        return Judgement::Broken(Finding::new(Cause::RuleAbsent, seen, advice, vec![server::restart(deployment)]));
+    }
+    let rules = match config.rules(evidence) {
+        Ok(rules) => rules,
+        Err(judgement) => return judgement,
+    };
+    if !works && let Some(finding) = listing::judge(evidence, subject, metric, &config, &rules) {
+        return Judgement::Broken(finding);
+    }
+    if let Some(judgement) = query::judge(evidence, subject, metric, &config, works) {
+        return judgement;
+    }
+    let query = subject.query.as_deref().unwrap_or("a rule makes the metric");
+    let window = subject.window.zip(pace::scrape(evidence));
+    let window = window.map(|(window, scrape)| format!(", {:.0} scrapes in its window", window / scrape));
+    Judgement::Holds(format!("{query}{}", window.unwrap_or_default()))
 }

@@ -1,7 +1,119 @@
-use crate::doctor::diagnosis::Judgement;
-use crate::doctor::evidence::Evidence;
-use crate::doctor::links::subject::Subject;
+//! Whether clients reach the pods, all of them alike, and as many as were asked for.
 
-pub fn judge(_evidence: &Evidence, _subject: &Subject) -> Judgement {
-    Judgement::NotJudged("to be written".to_owned())
+use serde_json::{Value, json};
+
+use super::fields::{list, ready, ready_for, text};
+use super::objects::{age, merge, name, namespace, titled};
+use super::subject::Subject;
+use crate::doctor::catalogue::Cause;
+use crate::doctor::diagnosis::{Finding, Judgement};
+use crate::doctor::evidence::{Evidence, Load};
+use crate::exposition::sum_of;
+
+/// Requests of a fair share, below which a difference may be chance: none of twenty is one in half a billion.
+const ENOUGH: f64 = 20.0;
+/// A pod this long ready, in seconds, is in every balancer's list.
+const KNOWN: f64 = 60.0;
+/// Seconds that a cloud takes for a load balancer.
+const PROVISIONING: f64 = 300.0;
+
+pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
+    let counted = counted(evidence, subject);
+    if let Some(finding) = pinned(evidence, &counted).or_else(|| short(evidence)) {
+        return Judgement::Broken(finding);
+    }
+    let requests: f64 = counted.iter().map(|(_, requests)| requests).sum();
+    let seen = match counted.len() {
+        0 => "what clients ask is not known".to_owned(),
+        pods => format!("{requests:.0} requests to {pods} pods between two looks at their pages"),
+    };
+    let Some(service) = unreachable(evidence) else { return Judgement::Holds(seen) };
+    let seen = format!("{seen}; {}: status.loadBalancer has no address", titled(service));
+    if age(service, evidence.taken) < PROVISIONING {
+        return Judgement::Holds(format!("{seen} yet"));
+    }
+    // Where requests come anyway, they come from within.
+    if requests >= 1.0 || evidence.load.seen().is_some_and(|load| load.answered > 0) {
+        return Judgement::Holds(seen);
+    }
+    Judgement::Broken(no_address(service, seen))
+}
+
+/// Requests between the two looks at each ready pod's page.
+fn counted<'a>(evidence: &'a Evidence, subject: &Subject) -> Vec<(&'a Value, f64)> {
+    let Some(series) = &subject.series else { return Vec::new() };
+    let requests = |pod: &&'a Value| {
+        let page = evidence.pages.iter().find(|page| page.pod == name(pod))?;
+        let (first, second) = (page.first.seen()?, page.second.seen()?);
+        let requests = sum_of(second, series) - sum_of(first, series);
+        (requests >= 0.0).then_some((*pod, requests))
+    };
+    ready(evidence).iter().filter_map(requests).collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a number of pods")]
+fn pinned(evidence: &Evidence, counted: &[(&Value, f64)]) -> Option<Finding> {
+    let fair = counted.iter().map(|(_, requests)| requests).sum::<f64>() / counted.len().max(1) as f64;
+    if counted.len() < 2 || fair < ENOUGH {
+        return None;
+    }
+    let known = |pod: &Value| ready_for(evidence, pod).is_some_and(|age| age > KNOWN);
+    let (idle, _) = counted.iter().find(|(pod, requests)| *requests < fair / 10.0 && known(pod))?;
+    let shares = counted.iter().map(|(pod, requests)| format!("{} {requests:.0}", name(pod)));
+    let seen = format!("requests: {}; {} is ready", shares.collect::<Vec<_>>().join(", "), name(idle));
+    let sticky =
+        services(evidence).find(|service| service.pointer("/spec/sessionAffinity") == Some(&json!("ClientIP")));
+    if let Some(service) = sticky {
+        let seen = format!("{seen}; {}: spec.sessionAffinity is ClientIP", titled(service));
+        let patch = json!({"spec": {"sessionAffinity": "None", "sessionAffinityConfig": null}});
+        let command = merge(service, &patch);
+        let advice = "Each client stays at the pod that it found first: let the Service choose anew.";
+        return Some(Finding::new(Cause::ClientsPinned, seen, advice, vec![command]));
+    }
+    let advice = "A Service balances connections, not requests: have clients open new ones now and then, have the server \
+                  close them after a while, or put a proxy between that balances requests.";
+    Some(Finding::new(Cause::ClientsPinned, seen, advice, Vec::new()))
+}
+
+fn short(evidence: &Evidence) -> Option<Finding> {
+    let Load { pod, seconds, due, answered, dropped } = evidence.load.seen()?;
+    // A fifth: a pod that is just taken away, or one that starts, costs a moment's requests.
+    let falls_short = answered.saturating_mul(5) < due.saturating_mul(4) || dropped.saturating_mul(5) > *due;
+    if *due < 20 || !falls_short {
+        return None;
+    }
+    let seen =
+        format!("pod {pod}: in {seconds:.0} s {due} requests were due, {answered} answered, {dropped} never sent");
+    let advice = format!(
+        "The HPA sees what arrives. Look at the load tool's log, kubectl -n {} logs {pod}: failures, a bound on requests \
+         in flight, or its own processor.",
+        evidence.namespace
+    );
+    Some(Finding::new(Cause::LoadShort, seen, advice, Vec::new()))
+}
+
+/// The Services that select the pods.
+fn services(evidence: &Evidence) -> impl Iterator<Item = &Value> {
+    let labels = evidence.pods.items().first().and_then(|pod| pod.pointer("/metadata/labels"));
+    evidence.services.items().iter().filter(move |service| {
+        let selector = service.pointer("/spec/selector").and_then(Value::as_object);
+        let labels = labels.unwrap_or(&Value::Null);
+        selector.is_some_and(|all| !all.is_empty() && all.iter().all(|(name, value)| labels[name] == *value))
+    })
+}
+
+fn unreachable(evidence: &Evidence) -> Option<&Value> {
+    services(evidence).find(|service| {
+        text(service, "/spec/type") == "LoadBalancer" && list(service, "/status/loadBalancer/ingress").is_empty()
+    })
+}
+
+fn no_address(service: &Value, seen: String) -> Finding {
+    let port = list(service, "/spec/ports").first().and_then(|port| port["port"].as_u64()).unwrap_or(80);
+    // A port below 1024 is not everybody's to open.
+    let local = if port < 1024 { 8000 + port } else { port };
+    let command = format!("kubectl -n {} port-forward service/{} {local}:{port}", namespace(service), name(service));
+    let advice = "Install a controller for load balancers (a cloud has one; MetalLB or cloud-provider-kind on other \
+                  clusters). Until then a port-forward reaches one pod.";
+    Finding::new(Cause::NoLoadBalancer, seen, advice, vec![command])
 }

@@ -1,0 +1,87 @@
+//! Whether the HPA reads its other metrics too: with one that is invalid it only ever adds replicas.
+
+use serde_json::{Value, json};
+
+use crate::doctor::catalogue::Cause;
+use crate::doctor::diagnosis::{Finding, Judgement};
+use crate::doctor::evidence::Evidence;
+use crate::doctor::links::fields::{list, living, since, text};
+use crate::doctor::links::objects::{condition, patch};
+use crate::doctor::links::reading;
+use crate::doctor::links::subject::Subject;
+
+/// The metrics of a pod's CPU and memory come a minute or so after it.
+const FIRST_SAMPLES: f64 = 120.0;
+
+/// A metric of the HPA, as its spec has it.
+struct Listed<'a> {
+    place: usize,
+    kind: &'a str,
+    name: &'a str,
+}
+
+/// What is wrong with a metric that is not the subject's; none where nothing is.
+pub fn others(evidence: &Evidence, subject: &Subject, hpa: &Value) -> Option<Judgement> {
+    let metrics: Vec<_> =
+        list(hpa, "/spec/metrics").iter().enumerate().map(|(place, spec)| listed(place, spec)).collect();
+    let own = subject.metric.as_ref().map(|metric| metric.name.as_str());
+    let others = metrics.iter().filter(|metric| Some(metric.name) != own);
+    let invalid = others.filter_map(|metric| Some((metric, why(evidence, hpa, metric)?)));
+    let (metric, why) = invalid.into_iter().next()?;
+    let seen = format!("HPA {}: spec.metrics[{}], {}: {why}", evidence.name, metric.place, metric.name);
+    if living(evidence).all(|pod| since(evidence, pod, "/status/startTime").is_some_and(|age| age < FIRST_SAMPLES)) {
+        return Some(Judgement::NotJudged(format!("{seen}; the pods are young")));
+    }
+    let removal = removal(evidence, metric);
+    let advice = "Mend that metric, or remove it: while it is invalid, the HPA adds replicas and never removes any.";
+    Some(Judgement::Broken(Finding::new(Cause::OtherMetricInvalid, seen, advice, removal.into_iter().collect())))
+}
+
+fn listed(place: usize, spec: &Value) -> Listed<'_> {
+    let kind = text(spec, "/type");
+    let field = format!("{}{}", kind.get(..1).unwrap_or_default().to_lowercase(), kind.get(1..).unwrap_or_default());
+    let name = text(&spec[&field], "/metric/name");
+    let name = if name.is_empty() { text(&spec[&field], "/name") } else { name };
+    Listed { place, kind, name }
+}
+
+/// Why a metric is invalid; none where it is not known to be.
+fn why(evidence: &Evidence, hpa: &Value, metric: &Listed<'_>) -> Option<String> {
+    let group = match metric.kind {
+        "Pods" | "Object" => "custom.metrics.k8s.io",
+        "External" => "external.metrics.k8s.io",
+        _ => "metrics.k8s.io",
+    };
+    let asked = evidence.answers.iter().find(|(path, _)| {
+        let path = path.split('?').next().unwrap_or_default();
+        path.starts_with(&format!("/apis/{group}/")) && path.rsplit('/').next() == Some(metric.name)
+    });
+    if let Some((path, answer)) = asked {
+        match answer.status {
+            0 | 401 | 403 => {}
+            200 if !reading::values(answer).is_empty() => return None,
+            status => return Some(format!("{path}: {status} {}", text(&answer.body, "/message")).trim().to_owned()),
+        }
+    }
+    let reason = format!("FailedGet{}Metric", metric.kind);
+    let active = condition(hpa, "ScalingActive").filter(|active| active["reason"] == *reason);
+    if let Some(told) = active.filter(|active| text(active, "/message").contains(metric.name)) {
+        return Some(text(told, "/message").to_owned());
+    }
+    // The controller leaves a place empty for a metric that it could not read.
+    let place = list(hpa, "/status/currentMetrics").get(metric.place)?;
+    (text(place, "/type").is_empty()).then(|| format!("status.currentMetrics[{}] is empty", metric.place))
+}
+
+/// The command that removes a metric: from the `ScaledObject`, where it has one, or else KEDA puts it back.
+fn removal(evidence: &Evidence, metric: &Listed<'_>) -> Option<String> {
+    let remove = |path: String| json!([{"op": "remove", "path": path}]);
+    let Some(object) = evidence.scaled_object.seen() else {
+        let hpa = evidence.hpa.seen()?;
+        return Some(patch(hpa, &remove(format!("/spec/metrics/{}", metric.place))));
+    };
+    let triggers = list(object, "/spec/triggers");
+    let numbered = metric.name.strip_prefix('s').and_then(|rest| rest.split_once('-')?.0.parse().ok());
+    let trigger = numbered.or_else(|| triggers.iter().position(|trigger| trigger["type"] == metric.name))?;
+    Some(patch(object, &remove(format!("/spec/triggers/{trigger}"))))
+}

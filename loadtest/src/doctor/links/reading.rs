@@ -1,0 +1,59 @@
+//! The values that the metrics API answers with.
+
+use serde_json::Value;
+
+use super::fields::{list, ready, text};
+use super::server;
+use super::subject::{Metric, Subject};
+use crate::doctor::evidence::{Answer, Evidence};
+use crate::model::quantity;
+
+/// What the metrics API answered when it was asked for this metric: the path, and the answer.
+pub fn answer<'a>(evidence: &'a Evidence, metric: &Metric) -> Option<(&'a str, &'a Answer)> {
+    let group = format!("/apis/{}/", server::group(metric.source));
+    let asked = evidence.answers.iter().find(|(path, _)| {
+        let path = path.split('?').next().unwrap_or_default();
+        path.starts_with(&group) && path.rsplit('/').next() == Some(metric.name.as_str())
+    });
+    asked.map(|(path, answer)| (path.as_str(), answer))
+}
+
+/// The values of an answer, each with the object that it is of; the external API names none.
+pub fn values(answer: &Answer) -> Vec<(&str, f64)> {
+    let items = list(&answer.body, "/items").iter();
+    let value = |item: &Value| quantity::value(text(item, "/value"));
+    // An Object metric is answered with a list too.
+    items.filter_map(|item| Some((text(item, "/describedObject/name"), value(item)?))).collect()
+}
+
+/// Whether the API has a value of the HPA's metric now; none where it could not be asked.
+pub fn works(evidence: &Evidence, subject: &Subject) -> Option<bool> {
+    let (_, answer) = answer(evidence, subject.metric.as_ref()?)?;
+    match answer.status {
+        // Nobody there, or nobody who would tell us.
+        0 | 401 | 403 => None,
+        200 => Some(!values(answer).is_empty()),
+        _ => Some(false),
+    }
+}
+
+/// What the HPA reads of a pod now, on average.
+pub fn average(evidence: &Evidence, subject: &Subject) -> Option<f64> {
+    let metric = subject.metric.as_ref()?;
+    let current = list(evidence.hpa.seen()?, "/status/currentMetrics").iter().find_map(|status| {
+        let kind = ["pods", "external", "object"].into_iter().find(|kind| status[*kind].is_object())?;
+        let status = &status[kind];
+        (status["metric"]["name"] == *metric.name).then(|| quantity::value(text(status, "/current/averageValue")))?
+    });
+    current.or_else(|| of_answer(evidence, metric))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a number of pods")]
+fn of_answer(evidence: &Evidence, metric: &Metric) -> Option<f64> {
+    let (_, answer) = answer(evidence, metric)?;
+    let values = values(answer);
+    let sum: f64 = values.iter().map(|(_, value)| value).sum();
+    let named = values.iter().all(|(name, _)| !name.is_empty());
+    let pods = if named { values.len() } else { ready(evidence).len() };
+    (pods > 0 && !values.is_empty()).then(|| sum / pods as f64)
+}

@@ -1,0 +1,81 @@
+//! Whether somebody else sets the replicas that the HPA sets.
+
+use serde_json::Value;
+
+use crate::doctor::catalogue::Cause;
+use crate::doctor::diagnosis::Finding;
+use crate::doctor::evidence::Evidence;
+use crate::doctor::links::fields::{list, text};
+use crate::doctor::links::objects::{name, time, titled};
+
+/// Changes that are older, in seconds, are not what goes on now.
+const LATELY: f64 = 600.0;
+
+pub fn judge(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
+    let workload = evidence.workload.seen()?;
+    let seen = writer(workload, hpa).or_else(|| see_saw(evidence))?;
+    let advice = format!(
+        "Take spec.replicas out of the manifest of {}, and have what applies it leave the field alone (Argo CD: \
+         spec.ignoreDifferences with jsonPointers [/spec/replicas]; kubectl apply: once \
+         `kubectl apply edit-last-applied` without the field, so that it is not set back to 1).",
+        name(workload)
+    );
+    Some(Finding::new(Cause::ReplicasSetElsewhere, seen, advice, Vec::new()))
+}
+
+/// Who wrote `spec.replicas` after the HPA did, with a manifest. By hand, with `kubectl scale`, is once.
+fn writer(workload: &Value, hpa: &Value) -> Option<String> {
+    let scaled = hpa.pointer("/status/lastScaleTime").and_then(time)?;
+    let entries = list(workload, "/metadata/managedFields").iter();
+    let after = |entry: &&Value| {
+        let written = time(&entry["time"]).is_some_and(|at| at > scaled);
+        entry.pointer("/fieldsV1/f:spec/f:replicas").is_some() && written && text(entry, "/subresource").is_empty()
+    };
+    let entry = entries.filter(after).find(|entry| !scales(text(entry, "/manager")))?;
+    let replicas = workload.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
+    Some(format!(
+        "{}: metadata.managedFields: {} wrote spec.replicas, {replicas}, at {}, after the HPA's change at {}",
+        titled(workload),
+        text(entry, "/manager"),
+        text(entry, "/time"),
+        text(hpa, "/status/lastScaleTime"),
+    ))
+}
+
+/// Managers that scale as they should.
+fn scales(manager: &str) -> bool {
+    manager == "kube-controller-manager" || manager.contains("horizontal-pod-autoscaler") || manager.starts_with("keda")
+}
+
+/// The HPA says the same size again and again, and no other in between: someone undoes it.
+fn see_saw(evidence: &Evidence) -> Option<String> {
+    let at = |event: &Value, field: &str| time(&event[field]);
+    let rescales: Vec<_> = evidence
+        .events
+        .items()
+        .iter()
+        .filter(|event| {
+            event["reason"] == "SuccessfulRescale"
+                && event["involvedObject"]["kind"] == "HorizontalPodAutoscaler"
+                && event["involvedObject"]["name"] == *evidence.name
+        })
+        .filter(|event| at(event, "firstTimestamp").is_some_and(|first| evidence.taken - first < LATELY))
+        .collect();
+    let size = |event: &Value| text(event, "/message").split(';').next().unwrap_or_default().to_owned();
+    let alone = |event: &&&Value| {
+        let (Some(first), Some(last)) = (at(event, "firstTimestamp"), at(event, "lastTimestamp")) else { return false };
+        let between = |other: &&Value| {
+            let times = [at(other, "firstTimestamp"), at(other, "lastTimestamp")];
+            size(other) != size(event) && times.into_iter().flatten().any(|time| (first..=last).contains(&time))
+        };
+        event["count"].as_u64().unwrap_or(1) > 1 && !rescales.iter().any(between)
+    };
+    let event = rescales.iter().find(alone)?;
+    Some(format!(
+        "HPA {}: {} times in {:.0} s: {}, and never another size between",
+        evidence.name,
+        event["count"],
+        at(event, "lastTimestamp")? - at(event, "firstTimestamp")?,
+        text(event, "/message")
+    ))
+}

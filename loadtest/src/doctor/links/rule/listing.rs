@@ -1,0 +1,156 @@
+//! Whether the adapter can list the metric: a rule for it, its names, and no other rule that ends the listing.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::config::Config;
+use crate::doctor::catalogue::Cause;
+use crate::doctor::diagnosis::Finding;
+use crate::doctor::evidence::{Evidence, Read};
+use crate::doctor::links::objects::{patch, titled};
+use crate::doctor::links::subject::{Metric, Source, Subject};
+use crate::doctor::links::{fields, pace};
+use crate::doctor::rule::{Rule, Rules, Series};
+
+pub fn judge(
+    evidence: &Evidence,
+    subject: &Subject,
+    metric: &Metric,
+    config: &Config<'_>,
+    rules: &Rules,
+) -> Option<Finding> {
+    let external = metric.source == Source::AdapterExternal;
+    let all = if external { rules.external() } else { rules.custom() };
+    if let Some(finding) = fails(evidence, config, all, external) {
+        return Some(finding);
+    }
+    let made = |rule: &Rule| {
+        let seen = series(evidence, rule, |_| true);
+        if external {
+            // Named as a custom metric is, whatever its labels are.
+            seen.iter().any(|series| rule.metric_of(&series.name).as_deref() == Some(&metric.name))
+        } else {
+            rule.metrics(&seen).keys().any(|made| made.name == metric.name)
+        }
+    };
+    if all.iter().any(made) {
+        return None;
+    }
+    let names: Vec<&str> = subject.series.iter().map(String::as_str).collect();
+    if !external && let Some(source) = rules.for_metric(&metric.name, &names).last() {
+        return unmapped(evidence, config, rules, source.rule, metric);
+    }
+    if !external && let Some(finding) = misnamed(evidence, metric, config, rules.custom()) {
+        return Some(finding);
+    }
+    let seen = format!("{}: none of its {} rules makes {}", titled(config.object), all.len(), metric.name);
+    let advice = format!("Add a rule that makes {}; the adapter reads it when it starts.", metric.name);
+    let counter = counters(evidence).into_iter().find(|counter| related(counter, &metric.name));
+    let commands =
+        counter.filter(|_| !external).map(|counter| config.added(&rule_for(evidence, &counter, &metric.name)));
+    Some(Finding::new(Cause::RuleAbsent, seen, advice, commands.unwrap_or_default()))
+}
+
+/// A rule whose `seriesQuery` Prometheus refuses, though it answers others' questions.
+fn fails(evidence: &Evidence, config: &Config<'_>, rules: &[Rule], external: bool) -> Option<Finding> {
+    let replicas = evidence.prometheus.replicas.iter().filter(|replica| replica.targets.seen().is_some());
+    let refused = replicas.into_iter().find_map(|replica| {
+        rules.iter().enumerate().find_map(|(number, rule)| match replica.series.get(rule.series_matcher()) {
+            Some(Read::Unread(unread)) if unread.right.is_none() => Some((number, rule, unread.why.as_str())),
+            _ => None,
+        })
+    });
+    let (number, rule, why) = refused?;
+    let key = if external { "externalRules" } else { "rules" };
+    let seen = format!("{}: {key}[{number}].seriesQuery {}: {why}", titled(config.object), rule.series_matcher());
+    let advice = "One seriesQuery that fails ends the adapter's whole listing: mend that rule, or remove it.";
+    let commands = if external { Vec::new() } else { config.removed(number) };
+    Some(Finding::new(Cause::AnotherRuleFails, seen, advice, commands))
+}
+
+/// The series that Prometheus answered to a rule's `seriesQuery`.
+fn series(evidence: &Evidence, rule: &Rule, wanted: impl Fn(&Series) -> bool) -> Vec<Series> {
+    let replicas = evidence.prometheus.replicas.iter();
+    let answers = replicas.filter_map(|replica| replica.series.get(rule.series_matcher()));
+    answers.flat_map(|answer| answer.items()).cloned().map(Series::from).filter(wanted).collect()
+}
+
+/// A rule that makes the metric by its name, of series that are not there or have none of the labels that it maps.
+fn unmapped(evidence: &Evidence, config: &Config<'_>, rules: &Rules, rule: usize, metric: &Metric) -> Option<Finding> {
+    let seen = series(evidence, &rules.custom()[rule], |_| true);
+    let first = seen.first()?;
+    let labels = first.labels.keys().cloned().collect::<Vec<_>>().join(", ");
+    let seen = format!(
+        "{}: rules[{rule}] maps none of the labels of {} ({labels}) to what {} is asked of",
+        titled(config.object),
+        first.name,
+        metric.name
+    );
+    let advice = "Name the labels for the namespace and the pod in the rule's resources.overrides.";
+    Some(Finding::new(Cause::LabelsMissing, seen, advice, Vec::new()))
+}
+
+/// A rule that takes the counter meant, and calls it something else.
+fn misnamed(evidence: &Evidence, metric: &Metric, config: &Config<'_>, rules: &[Rule]) -> Option<Finding> {
+    let ours = |series: &Series| series.labels.values().any(|value| *value == evidence.namespace);
+    let taken = |rule: &Rule| {
+        let named = rule.series_name().map(str::to_owned);
+        let seen = series(evidence, rule, ours).into_iter().map(|series| series.name);
+        seen.chain(named).find(|name| related(name, &metric.name))
+    };
+    let found = rules.iter().enumerate().find_map(|(number, rule)| Some((number, rule, taken(rule)?)));
+    let (number, rule, series) = found?;
+    let place = format!("{}: rules[{number}]", titled(config.object));
+    if let Some(other) = rule.metric_of(&series) {
+        let seen = format!("{place} makes {other} of {series}; the HPA asks for {}", metric.name);
+        let advice = format!("Ask for {other}, or have the rule's name.as make {}.", metric.name);
+        let command = renamed(evidence, metric, &other);
+        return Some(Finding::new(Cause::NameMissesRule, seen, advice, command.into_iter().collect()));
+    }
+    let pattern = config.field(number, "/name/matches").unwrap_or_default();
+    let seen = format!("{place}.name.matches {pattern:?} does not fit {series}, and makes nothing of it");
+    let advice = format!("Have name.matches fit {series}, and name.as make {} of it.", metric.name);
+    let stem = series.strip_suffix("_total").unwrap_or(&series);
+    let fits = match config.field(number, "/name/as") {
+        Some(name) if name.replace("${1}", stem).replace("$1", stem) == metric.name => Some("^(.*)_total$"),
+        Some(name) if *name == metric.name => Some("^.*$"),
+        _ => None,
+    };
+    let commands = fits.map(|fits| config.replaced(pattern, fits)).unwrap_or_default();
+    Some(Finding::new(Cause::NameMissesRule, seen, advice, commands))
+}
+
+/// The command that has the HPA ask for another name.
+fn renamed(evidence: &Evidence, metric: &Metric, name: &str) -> Option<String> {
+    let hpa = evidence.hpa.seen()?;
+    let place = fields::list(hpa, "/spec/metrics").iter().position(|spec| *spec == metric.spec)?;
+    let kind = metric.spec["type"].as_str()?.to_lowercase();
+    let path = format!("/spec/metrics/{place}/{kind}/metric/name");
+    Some(patch(hpa, &json!([{"op": "replace", "path": path, "value": name}])))
+}
+
+/// Whether a metric of this name is likely to be meant to be made of this series.
+fn related(series: &str, metric: &str) -> bool {
+    let stem =
+        ["_total", "_count", "_sum", "_bucket"].iter().find_map(|end| series.strip_suffix(end)).unwrap_or(series);
+    let common = stem.split('_').zip(metric.split('_')).take_while(|(one, other)| one == other).count();
+    metric.starts_with(stem) || common >= 2
+}
+
+/// The counters of the pods' pages.
+fn counters(evidence: &Evidence) -> BTreeSet<String> {
+    let pages = evidence.pages.iter().filter_map(|page| page.second.seen().or(page.first.seen()));
+    let types = pages.flat_map(|page| page.lines()).filter_map(|line| line.strip_prefix("# TYPE "));
+    types.filter_map(|line| line.strip_suffix(" counter")).map(str::to_owned).collect()
+}
+
+/// A rule in one line.
+fn rule_for(evidence: &Evidence, counter: &str, metric: &str) -> String {
+    let window = (4.0 * pace::scrape(evidence).unwrap_or(30.0)).max(120.0);
+    format!(
+        "{{seriesQuery: {counter}, resources: {{overrides: {{namespace: {{resource: namespace}}, pod: {{resource: pod}}}}}}, \
+         name: {{matches: ^{counter}$, as: {metric}}}, \
+         metricsQuery: \"sum(rate(<<.Series>>{{<<.LabelMatchers>>}}[{window:.0}s])) by (<<.GroupBy>>)\"}}"
+    )
+}

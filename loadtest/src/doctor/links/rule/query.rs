@@ -1,0 +1,126 @@
+//! What the rule's query comes to: its window, and whether each pod has a value of its own in the result.
+
+use serde_json::{Value, json};
+
+use super::config::Config;
+use crate::doctor::catalogue::Cause;
+use crate::doctor::diagnosis::{Finding, Judgement};
+use crate::doctor::evidence::Evidence;
+use crate::doctor::links::objects::{patch, titled};
+use crate::doctor::links::subject::{Metric, Source, Subject};
+use crate::doctor::links::{pace, server};
+
+pub fn judge(
+    evidence: &Evidence,
+    subject: &Subject,
+    metric: &Metric,
+    config: &Config<'_>,
+    works: bool,
+) -> Option<Judgement> {
+    let finding = short_window(evidence, subject, config)
+        .or_else(|| short_relist(evidence))
+        .or_else(|| if works { None } else { ungrouped(evidence, subject, metric, config) });
+    finding.map(Judgement::Broken)
+}
+
+/// A window of less than two scrapes holds no rate; one of two may, and loses it when a scrape is late.
+fn short_window(evidence: &Evidence, subject: &Subject, config: &Config<'_>) -> Option<Finding> {
+    let (window, scrape) = (subject.window?, pace::scrape(evidence)?);
+    if window >= 2.0 * scrape {
+        return None;
+    }
+    let seen = format!("{}: a window of {window} s, and a scrape each {scrape} s", titled(config.object));
+    let advice = format!("Widen the window to four scrapes, {} s, or scrape more often.", 4.0 * scrape);
+    let written = (0..).map_while(|rule| config.field(rule, "/metricsQuery")).find_map(|query| {
+        let range = query.split('[').nth(1)?.split(']').next()?;
+        let same = crate::doctor::links::promql::seconds(range.trim()) == Some(window);
+        same.then(|| (query.to_owned(), format!("[{range}]")))
+    });
+    let commands = written.map(|(query, range)| {
+        let wide = format!("[{}s]", 4.0 * scrape);
+        let short = config.replaced(&range, &wide);
+        if short.is_empty() { config.replaced(&query, &query.replace(&range, &wide)) } else { short }
+    });
+    Some(Finding::new(Cause::WindowTooShort, seen, advice, commands.unwrap_or_default()))
+}
+
+/// The adapter lists what had a sample within `--metrics-max-age`, which is the relist's interval where it is not given.
+fn short_relist(evidence: &Evidence) -> Option<Finding> {
+    let scrape = pace::scrape(evidence)?;
+    let deployment = evidence.server.deployment.seen()?;
+    let relist = server::argument(deployment, "--metrics-relist-interval")?;
+    let seconds = pace::go_duration(&relist.value)?;
+    let age = server::argument(deployment, "--metrics-max-age").and_then(|age| pace::go_duration(&age.value));
+    if age.unwrap_or(0.0).max(seconds) >= scrape {
+        return None;
+    }
+    let seen = format!(
+        "{}: --metrics-relist-interval is {}, and Prometheus scrapes each {scrape} s: the metric comes and goes",
+        titled(deployment),
+        relist.value
+    );
+    let advice = "Have the adapter list no more often than Prometheus scrapes; a minute is usual.";
+    let minute = format!("{:.0}s", (2.0 * scrape).max(60.0));
+    let operation = json!([{"op": "replace", "path": relist.pointer, "value": relist.with(&minute)}]);
+    Some(Finding::new(Cause::GroupByDropped, seen, advice, vec![patch(deployment, &operation)]))
+}
+
+/// The result has values, and none says whose it is.
+fn ungrouped(evidence: &Evidence, subject: &Subject, metric: &Metric, config: &Config<'_>) -> Option<Finding> {
+    if metric.source != Source::Adapter || metric.spec["type"] != "Pods" {
+        return None;
+    }
+    let query = subject.query.as_deref()?;
+    let replicas = evidence.prometheus.replicas.iter();
+    let results = replicas.filter_map(|replica| replica.queries.get(query)).map(|result| result.items());
+    let result = results.into_iter().find(|result| !result.is_empty())?;
+    let pods: Vec<&str> = evidence.pods.items().iter().map(crate::doctor::links::objects::name).collect();
+    let of_a_pod = |sample: &Value| {
+        let labels = sample["metric"].as_object();
+        labels.is_some_and(|labels| labels.values().filter_map(Value::as_str).any(|value| pods.contains(&value)))
+    };
+    if result.iter().any(of_a_pod) {
+        return None;
+    }
+    let seen = format!("{query} results in {} without the pod's label", result[0]["metric"]);
+    let advice = "Have the rule's metricsQuery aggregate by (<<.GroupBy>>).";
+    let written = (0..).map_while(|rule| config.field(rule, "/metricsQuery"));
+    let commands = written.filter(|written| fits(written, query)).find_map(|written| {
+        let commands = config.replaced(written, &grouped(written)?);
+        (!commands.is_empty()).then_some(commands)
+    });
+    Some(Finding::new(Cause::GroupByDropped, seen, advice, commands.unwrap_or_default()))
+}
+
+/// Whether a query may have been rendered from this template: its text before the first field, and that after the last.
+fn fits(template: &str, query: &str) -> bool {
+    let head = template.split("<<").next().unwrap_or_default();
+    let tail = template.rsplit(">>").next().unwrap_or_default();
+    query.starts_with(head) && query.ends_with(tail)
+}
+
+/// The template with a `by (<<.GroupBy>>)` of its own.
+fn grouped(template: &str) -> Option<String> {
+    const GROUP_BY: &str = "by (<<.GroupBy>>)";
+    if let Some((head, rest)) =
+        [" by (", " by(", " without (", " without("].into_iter().find_map(|by| template.split_once(by))
+    {
+        let (_, tail) = rest.split_once(')')?;
+        return Some(format!("{head} {GROUP_BY}{tail}"));
+    }
+    let aggregates = ["sum(", "sum (", "max(", "avg(", "min("].iter().any(|name| template.starts_with(name));
+    (aggregates && template.ends_with(')')).then(|| format!("{template} {GROUP_BY}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn a_query_is_grouped_by_what_the_adapter_asks_for() {
+        let expected = "sum(rate(<<.Series>>{<<.LabelMatchers>>}[2m])) by (<<.GroupBy>>)";
+        assert_eq!(grouped("sum(rate(<<.Series>>{<<.LabelMatchers>>}[2m]))").as_deref(), Some(expected));
+        assert_eq!(grouped("sum(rate(<<.Series>>{<<.LabelMatchers>>}[2m])) by (path)").as_deref(), Some(expected));
+        assert_eq!(grouped("scalar(<<.Series>>)"), None);
+    }
+}

@@ -1,0 +1,113 @@
+//! Whether whoever asks Prometheus for the HPA asks where it is.
+
+use serde_json::{Value, json};
+
+use crate::doctor::catalogue::Cause;
+use crate::doctor::diagnosis::Finding;
+use crate::doctor::evidence::{Evidence, Read};
+use crate::doctor::links::fields::list;
+use crate::doctor::links::objects::{name, namespace, patch, titled};
+use crate::doctor::links::server;
+
+/// Words of errors of the network, as Go writes them.
+const NETWORK: [&str; 8] = [
+    "no such host",
+    "connection refused",
+    "i/o timeout",
+    "deadline exceeded",
+    "no route to host",
+    "x509:",
+    "server gave HTTP response",
+    "connection reset",
+];
+/// Lines of the log that are older, in seconds, may be over: the adapter writes nothing when a listing succeeds.
+const LATELY: f64 = 150.0;
+
+/// Why the adapter does not reach Prometheus.
+pub fn adapter(evidence: &Evidence, deployment: &Value) -> Option<Finding> {
+    let place = format!("{}: {}", titled(deployment), server::URL);
+    let why = wrong(evidence).or_else(|| {
+        let line = last_failure(evidence)?;
+        Some(format!("its log: {line}"))
+    })?;
+    let url = evidence.prometheus.url.seen().map_or("(none)", String::as_str);
+    let seen = format!("{place} is {url}; {why}");
+    let argument = server::argument(deployment, server::URL);
+    let commands = argument.zip(right(evidence)).map(|(argument, url)| {
+        patch(deployment, &json!([{"op": "replace", "path": argument.pointer, "value": argument.with(&url)}]))
+    });
+    let advice = "Set the URL to Prometheus' Service and port.";
+    Some(Finding::new(Cause::PrometheusUnreachable, seen, advice, commands.into_iter().collect()))
+}
+
+/// What is wrong with the URL: a Service that is not there, or a port that it does not have.
+pub fn wrong(evidence: &Evidence) -> Option<String> {
+    let url = evidence.prometheus.url.seen()?;
+    let service = match &evidence.prometheus.service {
+        Read::Absent => return Some("there is no such Service".to_owned()),
+        Read::Seen(service) => service,
+        _ => return None,
+    };
+    // A headless Service has the pods' ports, whichever it lists.
+    let headless = service.pointer("/spec/clusterIP").is_some_and(|address| address == "None");
+    let uri: http::Uri = url.parse().ok()?;
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+    let ports: Vec<u64> = list(service, "/spec/ports").iter().filter_map(|port| port["port"].as_u64()).collect();
+    let listed = ports.contains(&u64::from(port));
+    (!headless && !listed).then(|| format!("{} has the ports {ports:?}, not {port}", titled(service)))
+}
+
+/// The URL as it should be: the same Service at a port that it has, else the one that the operator makes for its
+/// Prometheus.
+pub fn right(evidence: &Evidence) -> Option<String> {
+    if let Some(service) = evidence.prometheus.service.seen() {
+        let ports = list(service, "/spec/ports");
+        let web = ports.iter().find(|port| matches!(port["name"].as_str(), Some("web" | "http-web" | "http")));
+        let port = web.or(ports.first())?["port"].as_u64()?;
+        let scheme = evidence.prometheus.url.seen().and_then(|url| url.split("://").next()).unwrap_or("http");
+        return Some(format!("{scheme}://{}.{}.svc:{port}", name(service), namespace(service)));
+    }
+    let prometheus = evidence.prometheuses.items().first()?;
+    let scheme = if prometheus.pointer("/spec/web/tlsConfig").is_some() { "https" } else { "http" };
+    Some(format!("{scheme}://prometheus-operated.{}.svc:9090", namespace(prometheus)))
+}
+
+/// The last line of the adapter's log that says that Prometheus was out of reach, where it is recent.
+fn last_failure(evidence: &Evidence) -> Option<&str> {
+    let lines = evidence.server.log.seen()?.lines().rev();
+    let mut failures = lines.filter(|line| NETWORK.iter().any(|word| line.contains(word)));
+    let line =
+        failures.find(|line| line.contains("unable to update list") || line.contains("unable to fetch metrics"))?;
+    age(line, evidence.taken).is_none_or(|age| age < LATELY).then_some(line)
+}
+
+/// Seconds since a line of a log of klog's was written: `E1125 07:26:11.123456       1 provider.go:230] …`, which does
+/// not say the year. None where it says no time.
+fn age(line: &str, taken: f64) -> Option<f64> {
+    let (day, rest) = line.get(1..)?.split_once(' ')?;
+    let clock = rest.split_whitespace().next()?;
+    let (month, day) = (day.get(..2)?, day.get(2..)?);
+    let now = std::time::UNIX_EPOCH + std::time::Duration::try_from_secs_f64(taken).ok()?;
+    let now = humantime::format_rfc3339_seconds(now).to_string();
+    let year: i32 = now.get(..4)?.parse().ok()?;
+    let moment = |year: i32| {
+        let written = format!("{year}-{month}-{day}T{clock}Z");
+        crate::doctor::links::objects::time(&Value::from(written)).map(|moment| taken - moment)
+    };
+    // Of the last year, where it would else be in the future.
+    moment(year).filter(|age| *age > -86_400.0).or_else(|| moment(year - 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::age;
+
+    #[test]
+    fn the_age_of_a_line() {
+        // 2026-01-01T00:00:10Z.
+        let taken = 1_767_225_610.0;
+        assert_eq!(age("E0101 00:00:05.500000       1 provider.go:230] unable", taken).map(f64::round), Some(5.0));
+        assert_eq!(age("E1231 23:59:50.000000       1 provider.go:230] unable", taken), Some(20.0));
+        assert_eq!(age("panic: no", taken), None);
+    }
+}

@@ -1,0 +1,103 @@
+//! Who serves the metrics API: what it is, how it was started, and since when it runs.
+
+use serde_json::Value;
+
+use super::fields::{list, since, text};
+use super::objects::{lives, name, namespace};
+use super::subject::Source;
+use crate::doctor::evidence::Evidence;
+
+/// The API group that metrics of this source belong to.
+pub const fn group(source: Source) -> &'static str {
+    match source {
+        Source::Adapter => "custom.metrics.k8s.io",
+        Source::Keda | Source::AdapterExternal => "external.metrics.k8s.io",
+        Source::Resource => "metrics.k8s.io",
+    }
+}
+
+/// What serves metrics of this source.
+pub const fn title(source: Source) -> &'static str {
+    match source {
+        Source::Adapter | Source::AdapterExternal => "prometheus-adapter",
+        Source::Keda => "KEDA's metrics server",
+        Source::Resource => "a metrics server",
+    }
+}
+
+/// Whether a Deployment is what serves metrics of this source, by its image, its name or its arguments. Any can serve
+/// CPU and memory.
+pub fn serves(deployment: &Value, source: Source) -> bool {
+    let containers = list(deployment, "/spec/template/spec/containers");
+    let named = |part: &str| {
+        name(deployment).contains(part) || containers.iter().any(|container| text(container, "/image").contains(part))
+    };
+    let keda = named("keda");
+    match source {
+        Source::Adapter | Source::AdapterExternal => {
+            !keda && (named("prometheus-adapter") || arguments(deployment).any(|(_, text)| text.starts_with(URL)))
+        }
+        Source::Keda => keda,
+        Source::Resource => true,
+    }
+}
+
+/// The adapter's argument for Prometheus' address.
+pub const URL: &str = "--prometheus-url";
+
+/// An argument of a Deployment's containers.
+pub struct Argument {
+    /// The JSON pointer to what holds the value.
+    pub pointer: String,
+    /// The value.
+    pub value: String,
+    /// What stands before the value in the same word: `--name=`, or nothing where the value is a word of its own.
+    before: String,
+}
+
+impl Argument {
+    /// The word with another value.
+    pub fn with(&self, value: &str) -> String {
+        format!("{}{value}", self.before)
+    }
+}
+
+/// The argument of this name, dashes included; the last, where there are several.
+pub fn argument(deployment: &Value, name: &str) -> Option<Argument> {
+    let words: Vec<_> = arguments(deployment).collect();
+    let found = words.iter().enumerate().filter_map(|(at, (pointer, word))| {
+        let rest = word.strip_prefix(name)?;
+        if let Some(value) = rest.strip_prefix('=') {
+            return Some(Argument { pointer: pointer.clone(), value: value.to_owned(), before: format!("{name}=") });
+        }
+        let (pointer, value) = words.get(at + 1).filter(|_| rest.is_empty())?;
+        Some(Argument { pointer: pointer.clone(), value: (*value).to_owned(), before: String::new() })
+    });
+    found.last()
+}
+
+fn arguments(deployment: &Value) -> impl Iterator<Item = (String, &str)> {
+    let containers = list(deployment, "/spec/template/spec/containers").iter().enumerate();
+    containers.flat_map(|(number, container)| {
+        ["command", "args"].into_iter().flat_map(move |field| {
+            let path = format!("/spec/template/spec/containers/{number}/{field}");
+            let written = list(container, &format!("/{field}")).iter().enumerate();
+            written.filter_map(move |(place, text)| Some((format!("{path}/{place}"), text.as_str()?)))
+        })
+    })
+}
+
+/// Seconds since each of the server's containers started.
+pub fn ages(evidence: &Evidence) -> impl Iterator<Item = f64> {
+    let pods = evidence.server.pods.items().iter().filter(|pod| lives(pod));
+    pods.filter_map(|pod| {
+        let containers = list(pod, "/status/containerStatuses");
+        let started = containers.iter().filter_map(|one| since(evidence, one, "/state/running/startedAt"));
+        started.reduce(f64::min).or_else(|| since(evidence, pod, "/status/startTime"))
+    })
+}
+
+/// `kubectl rollout restart` of it.
+pub fn restart(deployment: &Value) -> String {
+    format!("kubectl -n {} rollout restart deployment {}", namespace(deployment), name(deployment))
+}

@@ -1,0 +1,249 @@
+//! The `APIService`, what the API answers, and what the HPA says.
+
+use loadtest::doctor::diagnose;
+use loadtest::doctor::diagnosis::{Link, Outcome, State};
+use loadtest::doctor::evidence::{Answer, Evidence, HPA_CONTROLLER, Read, access};
+use serde_json::{Value, json};
+
+use crate::healthy::{NAMESPACE, PODS, ago};
+use crate::lower::{adapter, answers, broken, cause, keda, not_found, seen, state};
+
+fn unavailable(evidence: &mut Evidence, reason: &str, message: &str, since: f64) {
+    let condition = json!({
+        "type": "Available", "status": "False", "reason": reason, "message": message, "lastTransitionTime": ago(since),
+    });
+    seen(&mut evidence.server.api_service)["status"]["conditions"] = json!([condition]);
+    answers(evidence, 503, json!({"message": "the server is currently unable to handle the request"}));
+}
+
+#[test]
+fn no_api_service() {
+    for (mut evidence, name, service) in [
+        (adapter(), "v1beta1.custom.metrics.k8s.io", "prometheus-adapter"),
+        (keda(), "v1beta1.external.metrics.k8s.io", "keda-operator-metrics-apiserver"),
+    ] {
+        let candidates = evidence.server.candidates.clone();
+        evidence.server =
+            loadtest::doctor::evidence::Server { api_service: Read::Absent, candidates, ..Default::default() };
+        answers(&mut evidence, 404, json!({"message": "the server could not find the requested resource"}));
+        let (number, command) = cause(&evidence, Link::ApiService);
+        assert_eq!(number, 14);
+        assert!(command.starts_with("kubectl apply -f - <<'EOF'\n") && command.ends_with("\nEOF"), "{command}");
+        assert!(
+            command.contains(&format!("name: {name}")) && command.contains(&format!("name: {service}")),
+            "{command}"
+        );
+    }
+}
+
+#[test]
+fn an_api_service_that_is_not_available() {
+    let mut evidence = adapter();
+    unavailable(
+        &mut evidence,
+        "FailedDiscoveryCheck",
+        "failing or missing response from https://10.0.0.1:6443/",
+        300.0,
+    );
+    assert_eq!(cause(&evidence, Link::ApiService), (15, String::new()));
+    let deployment = seen(&mut evidence.server.deployment);
+    deployment["spec"]["replicas"] = json!(0);
+    deployment["status"] = json!({});
+    evidence.server.pods = Read::Seen(Vec::new());
+    let scaled = "kubectl -n monitoring scale deployment prometheus-adapter --replicas=1".to_owned();
+    assert_eq!(cause(&evidence, Link::ApiService), (15, scaled));
+    let mut evidence = adapter();
+    seen(&mut evidence.server.api_service)["spec"]["service"]["port"] = json!(444);
+    unavailable(&mut evidence, "ServicePortError", "service port 444 not found", 300.0);
+    let (number, command) = cause(&evidence, Link::ApiService);
+    assert_eq!(number, 15);
+    let patch = r#"kubectl patch apiservice.apiregistration.k8s.io/v1beta1.custom.metrics.k8s.io --type merge -p '{"spec":{"service":{"port":443}}}'"#;
+    assert_eq!(command, patch);
+}
+
+#[test]
+fn an_adapter_that_is_just_being_restarted_is_no_fault() {
+    let mut evidence = adapter();
+    unavailable(&mut evidence, "MissingEndpoints", "endpoints for service/prometheus-adapter have no addresses", 5.0);
+    seen(&mut evidence.server.deployment)["status"]["unavailableReplicas"] = json!(1);
+    for pod in seen(&mut evidence.server.pods) {
+        pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = json!(ago(3.0));
+    }
+    assert_eq!(state(&evidence, Link::ApiService), State::NotJudged);
+}
+
+#[test]
+fn another_server_owns_the_api() {
+    let mut evidence = adapter();
+    let own = evidence.server.candidates.clone();
+    evidence.server.deployment = keda().server.deployment;
+    evidence.server.service = keda().server.service;
+    evidence.server.candidates = own;
+    evidence.server.config = Read::NotAsked;
+    let place = json!({"name": "keda-operator-metrics-apiserver", "namespace": "keda", "port": 443});
+    seen(&mut evidence.server.api_service)["spec"]["service"] = place;
+    not_found(&mut evidence);
+    let (number, command) = cause(&evidence, Link::ApiService);
+    assert_eq!(number, 16);
+    let patch = r#"'{"spec":{"service":{"name":"prometheus-adapter","namespace":"monitoring","port":443}}}'"#;
+    assert!(command.ends_with(patch), "{command}");
+    // An adapter of another name, in another place, is one all the same.
+    let mut evidence = adapter();
+    for object in [seen(&mut evidence.server.deployment), seen(&mut evidence.server.api_service)] {
+        object["metadata"]["name"] = json!("metrics");
+    }
+    assert_eq!(state(&evidence, Link::ApiService), State::Holds);
+}
+
+#[test]
+fn the_controller_may_not_read_the_metric() {
+    for (mut evidence, verb, group, resource) in [
+        (adapter(), "get", "custom.metrics.k8s.io", "pods/http_requests_per_second"),
+        (keda(), "list", "external.metrics.k8s.io", "s0-prometheus"),
+    ] {
+        evidence.access.insert(access(HPA_CONTROLLER, verb, group, resource, NAMESPACE), Read::Seen(false));
+        let (number, commands) = cause(&evidence, Link::Answer);
+        assert_eq!(number, 17);
+        assert!(
+            commands.contains("kind: ClusterRole\n") && commands.contains("kind: ClusterRoleBinding\n"),
+            "{commands}"
+        );
+        assert!(commands.contains(group) && commands.contains("horizontal-pod-autoscaler"), "{commands}");
+    }
+    // What somebody else may not is no fault of the chain.
+    let mut evidence = adapter();
+    let user = access("system:serviceaccount:a:b", "get", "custom.metrics.k8s.io", "pods/x", NAMESPACE);
+    evidence.access.insert(user, Read::Seen(false));
+    assert_eq!(state(&evidence, Link::Answer), State::Holds);
+}
+
+fn only_the_first_pod(evidence: &mut Evidence) {
+    let item = json!({"describedObject": {"name": PODS[0].0}, "value": "1"});
+    answers(evidence, 200, json!({"items": [item]}));
+}
+
+fn second_is_ready_for(evidence: &mut Evidence, seconds: f64) {
+    for condition in seen(&mut evidence.pods)[1]["status"]["conditions"].as_array_mut().unwrap() {
+        condition["lastTransitionTime"] = json!(ago(seconds));
+    }
+}
+
+#[test]
+fn a_ready_pod_without_a_value() {
+    let mut evidence = adapter();
+    only_the_first_pod(&mut evidence);
+    assert_eq!(cause(&evidence, Link::Answer).0, 22);
+    second_is_ready_for(&mut evidence, 8.0);
+    assert_eq!(state(&evidence, Link::Answer), State::Holds);
+}
+
+#[test]
+fn a_pod_that_runs_and_does_not_become_ready() {
+    let mut evidence = adapter();
+    only_the_first_pod(&mut evidence);
+    let pod = &mut seen(&mut evidence.pods)[1];
+    pod["status"]["conditions"] = json!([{"type": "Ready", "status": "False", "lastTransitionTime": ago(600.0)}]);
+    evidence.events = Read::Seen(vec![json!({
+        "involvedObject": {"kind": "Pod", "name": PODS[1].0}, "reason": "Unhealthy",
+        "message": "Readiness probe failed: HTTP probe failed with statuscode: 503", "lastTimestamp": ago(2.0),
+    })]);
+    let finding = broken(&evidence, Link::Answer);
+    assert_eq!((finding.cause.number(), finding.evidence.contains("statuscode: 503")), (22, true));
+    let conditions = &mut seen(&mut evidence.pods)[1]["status"]["conditions"];
+    conditions[0]["lastTransitionTime"] = json!(ago(10.0));
+    assert_eq!(state(&evidence, Link::Answer), State::Holds);
+}
+
+#[test]
+fn a_metric_that_an_adapter_does_not_list_yet() {
+    let mut evidence = adapter();
+    not_found(&mut evidence);
+    assert_eq!(cause(&evidence, Link::Answer).0, 11);
+    for pod in seen(&mut evidence.server.pods) {
+        pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = json!(ago(20.0));
+    }
+    assert_eq!(state(&evidence, Link::Answer), State::NotJudged);
+}
+
+fn conditions(evidence: &mut Evidence, reason: &str, message: &str, since: f64) {
+    seen(&mut evidence.hpa)["status"]["conditions"] = json!([
+        {"type": "AbleToScale", "status": "True", "reason": "SucceededGetScale", "message": ""},
+        {
+            "type": "ScalingActive", "status": "False", "reason": reason, "message": message,
+            "lastTransitionTime": ago(since),
+        },
+    ]);
+}
+
+fn other_hpa(evidence: &mut Evidence, workload: &str) {
+    let mut other = evidence.hpa.seen().unwrap().clone();
+    other["metadata"]["name"] = json!("second-hpa");
+    other["metadata"]["ownerReferences"] = Value::Null;
+    other["spec"]["scaleTargetRef"]["name"] = json!(workload);
+    seen(&mut evidence.hpas).push(other);
+}
+
+#[test]
+fn two_hpas() {
+    for healthy in [adapter(), keda()] {
+        let mut evidence = healthy.clone();
+        other_hpa(&mut evidence, "shopfront-deploy");
+        let removed = "kubectl -n miztiik-automation-ns delete hpa second-hpa".to_owned();
+        assert_eq!(cause(&evidence, Link::Condition), (20, removed.clone()));
+        // Of another workload: only where the controller says that it takes the same pods.
+        let mut evidence = healthy;
+        other_hpa(&mut evidence, "other");
+        assert_eq!(state(&evidence, Link::Condition), State::Holds);
+        let message = format!(
+            "pods by selector app=shopfront are controlled by multiple HPAs: [{NAMESPACE}/second-hpa {NAMESPACE}/shopfront-hpa]"
+        );
+        conditions(&mut evidence, "AmbiguousSelector", &message, 60.0);
+        assert_eq!(cause(&evidence, Link::Condition), (20, removed));
+    }
+}
+
+#[test]
+fn another_metric_that_is_invalid() {
+    let mut evidence = adapter();
+    let metric = json!({"type": "External", "external": {
+        "metric": {"name": "queue_depth"}, "target": {"type": "AverageValue", "averageValue": "5"},
+    }});
+    seen(&mut evidence.hpa)["spec"]["metrics"].as_array_mut().unwrap().push(metric);
+    seen(&mut evidence.hpa)["status"]["currentMetrics"].as_array_mut().unwrap().push(json!({"type": ""}));
+    let (number, command) = cause(&evidence, Link::Condition);
+    assert_eq!(number, 25);
+    assert!(command.ends_with(r#"--type json -p '[{"op":"remove","path":"/spec/metrics/1"}]'"#), "{command}");
+    // The API has it, and the HPA looked before that.
+    let path = format!("/apis/external.metrics.k8s.io/v1beta1/namespaces/{NAMESPACE}/queue_depth?labelSelector=");
+    let body = json!({"items": [{"metricName": "queue_depth", "value": "3"}]});
+    evidence.answers.insert(path, Answer { status: 200, body });
+    assert_eq!(state(&evidence, Link::Condition), State::Holds);
+}
+
+#[test]
+fn another_trigger_that_is_invalid() {
+    let mut evidence = keda();
+    let metric = json!({"type": "External", "external": {
+        "metric": {"name": "s1-kafka"}, "target": {"type": "AverageValue", "averageValue": "5"},
+    }});
+    seen(&mut evidence.hpa)["spec"]["metrics"].as_array_mut().unwrap().push(metric);
+    seen(&mut evidence.scaled_object)["spec"]["triggers"].as_array_mut().unwrap().push(json!({"type": "kafka"}));
+    assert_eq!(state(&evidence, Link::Condition), State::Holds);
+    let path = format!("/apis/external.metrics.k8s.io/v1beta1/namespaces/{NAMESPACE}/s1-kafka?labelSelector=");
+    evidence.answers.insert(path, Answer { status: 500, body: json!({"message": "no brokers"}) });
+    let (number, command) = cause(&evidence, Link::Condition);
+    assert_eq!(number, 25);
+    assert!(command.contains("scaledobject.keda.sh/shopfront-scaledobject"), "{command}");
+    assert!(command.contains(r#"{"op":"remove","path":"/spec/triggers/1"}"#), "{command}");
+}
+
+#[test]
+fn an_hpa_that_has_not_looked_yet_is_not_broken() {
+    for mut evidence in [adapter(), keda()] {
+        conditions(&mut evidence, "FailedGetPodsMetric", "unable to get metric x: no metrics returned", 8.0);
+        assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
+        assert_eq!(diagnose(&evidence).outcome, Outcome::CouldNotLook);
+        seen(&mut evidence.hpa)["status"] = json!({});
+        assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
+    }
+}

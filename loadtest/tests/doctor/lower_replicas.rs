@@ -1,0 +1,258 @@
+//! The replicas, those that become ready, and the traffic to them.
+
+use loadtest::doctor::diagnose;
+use loadtest::doctor::diagnosis::{Finding, Link, Outcome, State};
+use loadtest::doctor::evidence::{Evidence, Load, Read};
+use serde_json::{Value, json};
+
+use crate::healthy::{NAMESPACE, ago};
+use crate::lower::{adapter, broken, cause, keda, seen, state};
+
+/// The HPA's value, and its replicas: those that there are, those that it wants, and the most.
+fn scaled(evidence: &mut Evidence, value: &str, current: u32, wanted: u32, most: u32) {
+    let hpa = seen(&mut evidence.hpa);
+    hpa["spec"]["maxReplicas"] = json!(most);
+    hpa["status"]["currentReplicas"] = json!(current);
+    hpa["status"]["desiredReplicas"] = json!(wanted);
+    let status = &mut hpa["status"]["currentMetrics"][0];
+    let kind = if status["pods"].is_object() { "pods" } else { "external" };
+    status[kind]["current"]["averageValue"] = json!(value);
+}
+
+fn explained(evidence: &Evidence) -> Option<Finding> {
+    let diagnosis = diagnose(evidence);
+    assert_eq!(diagnosis.outcome, Outcome::Healthy, "{:#?}", diagnosis.rungs);
+    diagnosis.explains
+}
+
+#[test]
+fn at_the_maximum() {
+    for (mut evidence, command) in [
+        (
+            adapter(),
+            r#"patch horizontalpodautoscaler.autoscaling/shopfront-hpa --type merge -p '{"spec":{"maxReplicas":5}}'"#,
+        ),
+        (
+            keda(),
+            r#"patch scaledobject.keda.sh/shopfront-scaledobject --type merge -p '{"spec":{"maxReplicaCount":5}}'"#,
+        ),
+    ] {
+        scaled(&mut evidence, "4500m", 2, 2, 2);
+        let finding = explained(&evidence).unwrap();
+        assert_eq!(finding.cause.number(), 24);
+        assert_eq!(finding.fix.commands, [format!("kubectl -n {NAMESPACE} {command}")]);
+        // At the maximum, and just enough.
+        scaled(&mut evidence, "2", 2, 2, 2);
+        assert_eq!(explained(&evidence), None);
+    }
+}
+
+#[test]
+fn within_the_tolerance() {
+    for mut evidence in [adapter(), keda()] {
+        scaled(&mut evidence, "2150m", 2, 2, 3);
+        assert_eq!(explained(&evidence).map(|finding| finding.cause.number()), Some(23));
+        // One replica fewer would be above the target: the tolerance has nothing to do with it.
+        scaled(&mut evidence, "1900m", 2, 2, 3);
+        assert_eq!(explained(&evidence), None);
+        scaled(&mut evidence, "3", 2, 3, 3);
+        assert_eq!(explained(&evidence), None);
+    }
+}
+
+#[test]
+fn a_manifest_that_sets_the_replicas_back() {
+    for mut evidence in [adapter(), keda()] {
+        seen(&mut evidence.hpa)["status"]["lastScaleTime"] = json!(ago(120.0));
+        let wrote = |manager: &str, subresource: &str, seconds: f64| {
+            json!({
+                "manager": manager, "operation": "Apply", "subresource": subresource, "time": ago(seconds),
+                "fieldsV1": {"f:spec": {"f:replicas": {}}},
+            })
+        };
+        for (entry, named) in [
+            (wrote("argocd-controller", "", 30.0), true),
+            // Before the HPA's own change; by the HPA; and by hand, once.
+            (wrote("kubectl-client-side-apply", "", 3000.0), false),
+            (wrote("kube-controller-manager", "scale", 119.0), false),
+            (wrote("kubectl", "scale", 30.0), false),
+        ] {
+            seen(&mut evidence.workload)["metadata"]["managedFields"] = json!([entry]);
+            if named {
+                let finding = broken(&evidence, Link::Replicas);
+                assert_eq!(finding.cause.number(), 26);
+                assert!(finding.evidence.contains("argocd-controller"), "{}", finding.evidence);
+            } else {
+                assert_eq!(state(&evidence, Link::Replicas), State::Holds, "{entry}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_see_saw() {
+    let rescale = |size: u32, count: u32, first: f64, last: f64| {
+        json!({
+            "involvedObject": {"kind": "HorizontalPodAutoscaler", "name": "shopfront-hpa"}, "reason": "SuccessfulRescale",
+            "message": format!("New size: {size}; reason: pods metric above target"), "count": count,
+            "firstTimestamp": ago(first), "lastTimestamp": ago(last),
+        })
+    };
+    let mut evidence = adapter();
+    evidence.events = Read::Seen(vec![rescale(3, 4, 200.0, 20.0)]);
+    assert_eq!(cause(&evidence, Link::Replicas).0, 26);
+    // Out, in and out again, all by itself.
+    evidence.events = Read::Seen(vec![rescale(3, 2, 500.0, 20.0), rescale(1, 1, 100.0, 100.0)]);
+    assert_eq!(state(&evidence, Link::Replicas), State::Holds);
+}
+
+/// A third pod is wanted, which is in this phase.
+fn third(evidence: &mut Evidence, phase: &str, conditions: &Value, containers: &Value, age: f64) {
+    let mut pod = evidence.pods.items()[1].clone();
+    pod["metadata"]["name"] = json!("shopfront-deploy-7d94b56f44-third");
+    pod["metadata"]["creationTimestamp"] = json!(ago(age));
+    pod["status"] = json!({
+        "phase": phase, "startTime": ago(age), "conditions": conditions, "containerStatuses": containers,
+    });
+    seen(&mut evidence.pods).push(pod);
+    seen(&mut evidence.scale)["spec"]["replicas"] = json!(3);
+    scaled(evidence, "2500m", 3, 3, 3);
+}
+
+fn unschedulable() -> Value {
+    let message = "0/1 nodes are available: 1 Insufficient cpu.";
+    json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}])
+}
+
+#[test]
+fn a_new_pod_that_finds_no_place() {
+    for healthy in [adapter(), keda()] {
+        let mut evidence = healthy.clone();
+        third(&mut evidence, "Pending", &unschedulable(), &json!([]), 60.0);
+        let finding = broken(&evidence, Link::Ready);
+        assert_eq!((finding.cause.number(), finding.evidence.contains("Insufficient cpu")), (27, true));
+        // For five seconds; or on its way.
+        let mut evidence = healthy.clone();
+        third(&mut evidence, "Pending", &unschedulable(), &json!([]), 5.0);
+        assert_eq!(state(&evidence, Link::Ready), State::Holds);
+        let mut evidence = healthy;
+        let creating =
+            json!([{"name": "shopfront", "state": {"waiting": {"reason": "ContainerCreating"}}, "lastState": {}}]);
+        third(&mut evidence, "Pending", &json!([{"type": "PodScheduled", "status": "True"}]), &creating, 5.0);
+        assert_eq!(state(&evidence, Link::Ready), State::Holds);
+    }
+}
+
+#[test]
+fn a_quota_that_is_used_up() {
+    let mut evidence = adapter();
+    seen(&mut evidence.scale)["spec"]["replicas"] = json!(3);
+    let event = |of: &str, seconds: f64| {
+        let message = "Error creating: pods \"x\" is forbidden: exceeded quota: small, requested: pods=1,requests.cpu=100m, \
+                       used: pods=2,requests.cpu=200m, limited: pods=2,requests.cpu=200m";
+        json!({
+            "involvedObject": {"kind": "ReplicaSet", "name": of}, "reason": "FailedCreate", "message": message,
+            "lastTimestamp": ago(seconds),
+        })
+    };
+    evidence.events = Read::Seen(vec![event("shopfront-deploy-7d94b56f44", 20.0)]);
+    let patch = r#"kubectl -n miztiik-automation-ns patch resourcequota/small --type merge -p '{"spec":{"hard":{"pods":"3","requests.cpu":"300m"}}}'"#;
+    assert_eq!(cause(&evidence, Link::Ready), (27, patch.to_owned()));
+    for other in [event("shopfront-deploy-7d94b56f44", 900.0), event("other-7d94b56f44", 20.0)] {
+        evidence.events = Read::Seen(vec![other]);
+        assert_eq!(state(&evidence, Link::Ready), State::Holds);
+    }
+}
+
+#[test]
+fn a_new_pod_that_cannot_start() {
+    let not_ready = json!([{"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": "False", "lastTransitionTime": ago(60.0)}]);
+    let waiting = |reason: &str| json!([{"name": "shopfront", "image": "x", "restartCount": 0, "state": {"waiting": {"reason": reason}}, "lastState": {}}]);
+    for healthy in [adapter(), keda()] {
+        let mut evidence = healthy.clone();
+        third(&mut evidence, "Pending", &not_ready, &waiting("ImagePullBackOff"), 60.0);
+        assert_eq!(cause(&evidence, Link::Ready), (33, String::new()));
+        // Of a new revision: the one before is there to go back to.
+        seen(&mut evidence.pods)[2]["metadata"]["labels"]["pod-template-hash"] = json!("5c9");
+        let undo = "kubectl -n miztiik-automation-ns rollout undo deployment shopfront-deploy".to_owned();
+        assert_eq!(cause(&evidence, Link::Ready), (33, undo));
+        let mut evidence = healthy.clone();
+        let killed = json!([{
+            "name": "shopfront", "restartCount": 3, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+            "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}},
+        }]);
+        third(&mut evidence, "Running", &not_ready, &killed, 60.0);
+        let more = "kubectl -n miztiik-automation-ns set resources deployment shopfront-deploy --containers=shopfront \
+                    --limits=memory=512Mi";
+        assert_eq!(cause(&evidence, Link::Ready), (33, more.to_owned()));
+        // A start that takes its time.
+        let mut evidence = healthy;
+        third(&mut evidence, "Pending", &not_ready, &waiting("ContainerCreating"), 20.0);
+        assert_eq!(state(&evidence, Link::Ready), State::Holds);
+    }
+}
+
+/// Requests at each pod between the two looks at its page.
+fn requests(evidence: &mut Evidence, counts: [u32; 2]) {
+    for (page, count) in evidence.pages.iter_mut().zip(counts) {
+        let first = page.first.seen().unwrap();
+        let (from, to) = ("status=\"200\"} 1200", format!("status=\"200\"}} {}", 1200 + count));
+        assert!(first.contains(from));
+        page.second = Read::Seen(first.replace(from, &to));
+    }
+}
+
+#[test]
+fn one_hot_pod() {
+    for mut evidence in [adapter(), keda()] {
+        requests(&mut evidence, [90, 1]);
+        assert_eq!(cause(&evidence, Link::Traffic), (28, String::new()));
+        seen(&mut evidence.services)[0]["spec"]["sessionAffinity"] = json!("ClientIP");
+        let (number, command) = cause(&evidence, Link::Traffic);
+        assert_eq!((number, command.contains(r#""sessionAffinity":"None""#)), (28, true), "{command}");
+        // Uneven, as chance has it; and too few to tell.
+        requests(&mut evidence, [60, 30]);
+        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+        requests(&mut evidence, [9, 0]);
+        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+        // The idle one has only just become ready.
+        requests(&mut evidence, [90, 1]);
+        for condition in seen(&mut evidence.pods)[1]["status"]["conditions"].as_array_mut().unwrap() {
+            condition["lastTransitionTime"] = json!(ago(20.0));
+        }
+        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+    }
+}
+
+#[test]
+fn a_load_that_falls_short() {
+    for mut evidence in [adapter(), keda()] {
+        let load = |answered, dropped| {
+            Read::Seen(Load { pod: "loadtest-x".to_owned(), seconds: 10.0, due: 100, answered, dropped })
+        };
+        for (answered, dropped) in [(40, 0), (100, 30)] {
+            evidence.load = load(answered, dropped);
+            assert_eq!(cause(&evidence, Link::Traffic).0, 29);
+        }
+        evidence.load = load(96, 0);
+        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+    }
+}
+
+#[test]
+fn a_load_balancer_without_an_address() {
+    for mut evidence in [adapter(), keda()] {
+        seen(&mut evidence.services)[0]["status"] = json!({"loadBalancer": {}});
+        // Requests come from within all the same.
+        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+        requests(&mut evidence, [0, 0]);
+        let forward = "kubectl -n miztiik-automation-ns port-forward service/shopfront-svc 8080:80".to_owned();
+        assert_eq!(cause(&evidence, Link::Traffic), (34, forward));
+        // It is new; and a Service that wants none.
+        seen(&mut evidence.services)[0]["metadata"]["creationTimestamp"] = json!(ago(30.0));
+        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+        seen(&mut evidence.services)[0]["metadata"]["creationTimestamp"] = json!(ago(3600.0));
+        seen(&mut evidence.services)[0]["spec"]["type"] = json!("ClusterIP");
+        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+    }
+}

@@ -1,0 +1,199 @@
+//! The adapter's rule.
+
+use loadtest::doctor::diagnosis::{Link, State};
+use loadtest::doctor::evidence::{Evidence, Read, Unread};
+use serde_json::json;
+
+use crate::healthy::{self, TAKEN, ago};
+use crate::lower::{adapter, answers, cause, not_found, results, rewritten, seen, state};
+
+fn argument(evidence: &mut Evidence, place: usize, value: &str) {
+    seen(&mut evidence.server.deployment)["spec"]["template"]["spec"]["containers"][0]["args"][place] = json!(value);
+}
+
+#[test]
+fn a_url_that_names_no_service_or_no_port_of_it() {
+    let mut evidence = adapter();
+    not_found(&mut evidence);
+    let url = "http://prometheus-k8s.monitoring.svc:9091/";
+    argument(&mut evidence, 3, &format!("--prometheus-url={url}"));
+    evidence.prometheus.url = Read::Seen(url.to_owned());
+    let (number, command) = cause(&evidence, Link::Rule);
+    assert_eq!(number, 9);
+    let patched = "kubectl -n monitoring patch deployment.apps/prometheus-adapter --type json -p '[{\"op\":\"replace\",\
+                   \"path\":\"/spec/template/spec/containers/0/args/3\",\
+                   \"value\":\"--prometheus-url=http://prometheus-k8s.monitoring.svc:9090\"}]'";
+    assert_eq!(command, patched);
+
+    evidence.prometheus.service = Read::Absent;
+    let (number, command) = cause(&evidence, Link::Rule);
+    assert_eq!(number, 9);
+    assert!(command.contains("http://prometheus-operated.monitoring.svc:9090"), "{command}");
+}
+
+#[test]
+fn a_log_that_says_that_prometheus_is_out_of_reach() {
+    let line = |seconds: f64| {
+        let moment = ago(seconds);
+        let (day, clock) = (format!("{}{}", &moment[5..7], &moment[8..10]), &moment[11..19]);
+        format!(
+            "E{day} {clock}.000000       1 provider.go:230] unable to update list of all metrics: unable to fetch metrics \
+             for query \"x\": Get \"http://x\": dial tcp: lookup x: no such host\nI{day} other\n"
+        )
+    };
+    let mut evidence = adapter();
+    not_found(&mut evidence);
+    evidence.server.log = Read::Seen(line(20.0));
+    assert_eq!(cause(&evidence, Link::Rule).0, 9);
+    // Long ago, or with an adapter that answers: over.
+    evidence.server.log = Read::Seen(line(900.0));
+    assert_ne!(cause(&evidence, Link::Answer).0, 9);
+    let mut evidence = adapter();
+    evidence.server.log = Read::Seen(line(20.0));
+    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+}
+
+fn config_changed(evidence: &mut Evidence, seconds: f64) {
+    seen(&mut evidence.server.config)["metadata"]["managedFields"] = json!([
+        {"manager": "kubectl", "operation": "Update", "time": ago(seconds), "fieldsV1": {"f:data": {"f:config.yaml": {}}}},
+    ]);
+}
+
+#[test]
+fn an_adapter_that_is_older_than_its_rules() {
+    let mut evidence = adapter();
+    config_changed(&mut evidence, 60.0);
+    // It answers: whatever was changed, the metric is served.
+    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+    not_found(&mut evidence);
+    let restart = "kubectl -n monitoring rollout restart deployment prometheus-adapter".to_owned();
+    assert_eq!(cause(&evidence, Link::Rule), (11, restart));
+    // While it is being restarted, it is too early to say so.
+    seen(&mut evidence.server.deployment)["status"]["unavailableReplicas"] = json!(1);
+    config_changed(&mut evidence, 2.0);
+    for pod in seen(&mut evidence.server.pods) {
+        pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = json!(ago(3.0));
+    }
+    assert_eq!(state(&evidence, Link::Rule), State::NotJudged);
+}
+
+#[test]
+fn no_rule_for_the_metric() {
+    let mut evidence = adapter();
+    not_found(&mut evidence);
+    let text = evidence.server.config.seen().unwrap()["data"]["config.yaml"].as_str().unwrap().to_owned();
+    let resources = text.find("resourceRules:").unwrap();
+    for (head, added) in [
+        ("rules:\n  - {seriesQuery: other_total, resources: {template: <<.Resource>>}}\n", "s/^    rules:$/&\\"),
+        ("", "s/^  config\\.yaml: |"),
+    ] {
+        seen(&mut evidence.server.config)["data"]["config.yaml"] = json!(format!("{head}{}", &text[resources..]));
+        let (number, commands) = cause(&evidence, Link::Rule);
+        assert_eq!(number, 11, "{commands}");
+        assert!(commands.contains(added) && commands.contains("seriesQuery: http_requests_total"), "{commands}");
+        assert!(commands.ends_with("rollout restart deployment prometheus-adapter"), "{commands}");
+    }
+}
+
+#[test]
+fn a_configuration_that_the_adapter_refuses() {
+    let mut evidence = adapter();
+    not_found(&mut evidence);
+    rewritten(&mut evidence, "seriesQuery:", "seriesquery:");
+    assert_eq!(cause(&evidence, Link::Rule).0, 11);
+}
+
+#[test]
+fn a_name_that_misses_the_metrics() {
+    let mut evidence = adapter();
+    not_found(&mut evidence);
+    rewritten(&mut evidence, "${1}_per_second", "${1}_rate");
+    let (number, command) = cause(&evidence, Link::Rule);
+    assert_eq!(number, 2);
+    assert!(
+        command.contains(r#"{"op":"replace","path":"/spec/metrics/0/pods/metric/name","value":"http_requests_rate"}"#),
+        "{command}"
+    );
+    rewritten(&mut evidence, "${1}_rate", "${1}_per_second");
+    rewritten(&mut evidence, "^(.*)_total", "^(.*)_count$");
+    let (number, commands) = cause(&evidence, Link::Rule);
+    assert_eq!(number, 2);
+    assert!(
+        commands.contains(r"sed 's/^(\.\*)_count\$/^(\.\*)_total$/'")
+            || commands.contains(r"s/\^(\.\*)_count\$/^(.*)_total$/"),
+        "{commands}"
+    );
+    // The same rule under the name that is asked for.
+    let mut evidence = adapter();
+    rewritten(&mut evidence, "^(.*)_total", "^(http_.*)_total$");
+    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+}
+
+#[test]
+fn another_rule_whose_query_fails() {
+    let mut evidence = adapter();
+    let rule = "rules:\n  - seriesQuery: 'up{'\n    resources: {template: <<.Resource>>}\n    metricsQuery: sum(up)\n";
+    rewritten(&mut evidence, "rules:\n", rule);
+    let why = "400: invalid parameter \"match[]\": 1:4: parse error: unexpected end of input".to_owned();
+    for replica in &mut evidence.prometheus.replicas {
+        let unread = Unread { what: "the series up{".to_owned(), why: why.clone(), right: None };
+        replica.series.insert("up{".to_owned(), Read::Unread(unread));
+    }
+    // As long as it was not restarted, it has its old list.
+    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+    not_found(&mut evidence);
+    let (number, commands) = cause(&evidence, Link::Rule);
+    assert_eq!(number, 12);
+    let deleted =
+        "sed '/^      - seriesQuery: '\\''up{'\\''$/,/^        metricsQuery: sum(up)$/d' | kubectl replace -f -";
+    assert!(commands.contains(deleted), "{commands}");
+    // Prometheus could not be asked at all: that is no rule's fault.
+    for replica in &mut evidence.prometheus.replicas {
+        replica.targets = Read::NotAsked;
+    }
+    assert_eq!(loadtest::doctor::diagnose(&evidence).broken.map(|finding| finding.cause.number()), Some(11));
+}
+
+#[test]
+fn a_result_without_the_pods_label() {
+    let mut evidence = adapter();
+    answers(&mut evidence, 200, json!({"items": []}));
+    rewritten(&mut evidence, " by (<<.GroupBy>>)\nresourceRules", "\nresourceRules");
+    results(&mut evidence, &[json!({"metric": {}, "value": [TAKEN, "2"]})]);
+    let (number, commands) = cause(&evidence, Link::Rule);
+    assert_eq!(number, 13);
+    assert!(commands.contains("[2m])) by (<<.GroupBy>>)/'"), "{commands}");
+    // Values of the pods, and a pod that is not there: not this.
+    let mut evidence = adapter();
+    results(&mut evidence, &[json!({"metric": {"pod": healthy::PODS[0].0}, "value": [TAKEN, "2"]})]);
+    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+}
+
+#[test]
+fn a_relist_that_is_shorter_than_a_scrape() {
+    let mut evidence = adapter();
+    argument(&mut evidence, 2, "--metrics-relist-interval=2s");
+    let (number, command) = cause(&evidence, Link::Rule);
+    assert_eq!(number, 13);
+    assert!(
+        command.contains(r#""path":"/spec/template/spec/containers/0/args/2","value":"--metrics-relist-interval=60s""#),
+        "{command}"
+    );
+    // The list may look further back.
+    argument(&mut evidence, 4, "--metrics-max-age=1m");
+    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+}
+
+#[test]
+fn a_window_of_less_than_two_scrapes() {
+    let mut evidence = adapter();
+    rewritten(&mut evidence, "[2m]", "[5s]");
+    let (number, commands) = cause(&evidence, Link::Rule);
+    assert_eq!(number, 8);
+    let expected = "kubectl -n monitoring get configmap adapter-config -o yaml | sed 's/\\[5s\\]/[20s]/' | kubectl replace -f -\n\
+                    kubectl -n monitoring rollout restart deployment prometheus-adapter";
+    assert_eq!(commands, expected);
+    let mut evidence = adapter();
+    rewritten(&mut evidence, "[2m]", "[10s]");
+    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+}

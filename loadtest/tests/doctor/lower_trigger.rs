@@ -1,0 +1,169 @@
+//! KEDA's trigger.
+
+use loadtest::doctor::diagnosis::{Link, State};
+use loadtest::doctor::evidence::{Evidence, Read};
+use serde_json::{Value, json};
+
+use crate::healthy::{TAKEN, ago};
+use crate::lower::{answers, cause, keda, results, seen, state};
+
+fn metadata(evidence: &mut Evidence) -> &mut Value {
+    &mut seen(&mut evidence.scaled_object)["spec"]["triggers"][0]["metadata"]
+}
+
+fn is_not_ready(evidence: &mut Evidence, reason: &str, message: &str) {
+    let ready = json!({"type": "Ready", "status": "False", "reason": reason, "message": message});
+    seen(&mut evidence.scaled_object)["status"]["conditions"] = json!([ready]);
+}
+
+fn fails(evidence: &mut Evidence) {
+    let message = "Internal error occurred: unable to fetch metrics: context deadline exceeded";
+    answers(evidence, 500, json!({"kind": "Status", "message": message}));
+}
+
+/// Queries of a trigger that was changed, answered as the one before.
+fn asked_anew(evidence: &mut Evidence, query: &str, result: &[Value]) {
+    metadata(evidence)["query"] = json!(query);
+    for replica in &mut evidence.prometheus.replicas {
+        let counters = replica.queries.values().find(|result| result.items().len() > 1).cloned().unwrap();
+        for series in
+            ["http_requests_total", r#"http_requests_total{namespace="miztiik-automation-ns",service="shopfront-svc"}"#]
+        {
+            replica.queries.insert(series.to_owned(), counters.clone());
+        }
+    }
+    results(evidence, result);
+}
+
+fn number(value: &str) -> Value {
+    json!({"metric": {}, "value": [TAKEN, value]})
+}
+
+#[test]
+fn an_address_that_names_no_service() {
+    let mut evidence = keda();
+    evidence.prometheus.url = Read::Seen("http://prometheus.monitoring.svc:9090".to_owned());
+    metadata(&mut evidence)["serverAddress"] = json!("http://prometheus.monitoring.svc:9090");
+    evidence.prometheus.service = Read::Absent;
+    fails(&mut evidence);
+    let (number, command) = cause(&evidence, Link::Rule);
+    assert_eq!(number, 9);
+    assert!(
+        command.starts_with(
+            "kubectl -n miztiik-automation-ns patch scaledobject.keda.sh/shopfront-scaledobject --type json"
+        ),
+        "{command}"
+    );
+    assert!(command.contains(r#""path":"/spec/triggers/0/metadata/serverAddress","value":"http://prometheus-operated.monitoring.svc:9090""#), "{command}");
+    // An address outside the cluster is nobody's Service.
+    evidence.prometheus.service = Read::NotAsked;
+    assert_ne!(cause(&evidence, Link::Answer).0, 9);
+}
+
+#[test]
+fn nothing_and_nan_are_read_as_zero() {
+    let mut evidence = keda();
+    results(&mut evidence, &[]);
+    let (cause_number, command) = cause(&evidence, Link::Rule);
+    assert_eq!(cause_number, 30);
+    assert!(
+        command.contains(r#"sum(rate(http_requests_total{namespace=\"miztiik-automation-ns\"}[60s]))"#),
+        "{command}"
+    );
+    results(&mut evidence, &[number("NaN")]);
+    assert_eq!(cause(&evidence, Link::Rule).0, 30);
+    // One replica has a gap: that is not the query's.
+    results(&mut evidence, &[number("0")]);
+    evidence.prometheus.replicas[0].queries.values_mut().last().unwrap().clone_from(&Read::Seen(vec![]));
+    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+    // The pods have had no two scrapes.
+    results(&mut evidence, &[]);
+    for pod in seen(&mut evidence.pods) {
+        for condition in pod["status"]["conditions"].as_array_mut().unwrap() {
+            condition["lastTransitionTime"] = json!(ago(4.0));
+        }
+    }
+    let broken = loadtest::doctor::diagnose(&evidence).broken;
+    assert_ne!(broken.map(|finding| finding.cause.number()), Some(30));
+}
+
+#[test]
+fn several_series_or_an_average() {
+    let of_a_pod = |pod: &str| json!({"metric": {"pod": pod}, "value": [TAKEN, "1"]});
+    let rate = r#"rate(http_requests_total{namespace="miztiik-automation-ns",service="shopfront-svc"}[1m])"#;
+    let mut evidence = keda();
+    asked_anew(&mut evidence, &format!("sum by (pod) ({rate})"), &[of_a_pod("a"), of_a_pod("b")]);
+    let (cause_number, command) = cause(&evidence, Link::Rule);
+    assert_eq!(cause_number, 31);
+    assert!(command.contains(r#""value":"sum(sum by (pod) (rate("#), "{command}");
+    asked_anew(&mut evidence, &format!("avg({rate})"), &[number("1")]);
+    let (cause_number, command) = cause(&evidence, Link::Rule);
+    assert_eq!((cause_number, command.contains(r#""value":"sum(rate("#)), (31, true), "{command}");
+    // A Value is not divided by the number of pods: there an average is right.
+    seen(&mut evidence.hpa)["spec"]["metrics"][0]["external"]["target"] = json!({"type": "Value", "value": "2"});
+    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+}
+
+#[test]
+fn a_window_of_less_than_two_scrapes() {
+    let mut evidence = keda();
+    let rate = |window: &str| {
+        format!(
+            r#"sum(rate(http_requests_total{{namespace="miztiik-automation-ns",service="shopfront-svc"}}[{window}]))"#
+        )
+    };
+    asked_anew(&mut evidence, &rate("5s"), &[]);
+    let (cause_number, command) = cause(&evidence, Link::Rule);
+    assert_eq!((cause_number, command.contains("[20s]")), (8, true), "{command}");
+    asked_anew(&mut evidence, &rate("20s"), &[number("2")]);
+    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+}
+
+#[test]
+fn a_policy_that_does_not_admit_keda() {
+    let policy = |from: Value| {
+        json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+            "metadata": {"name": "prometheus-k8s", "namespace": "monitoring"},
+            "spec": {
+                "podSelector": {"matchLabels": {"app.kubernetes.io/name": "prometheus"}}, "policyTypes": ["Egress", "Ingress"],
+                "ingress": [{"from": from, "ports": [{"port": 9090, "protocol": "TCP"}]}],
+            },
+        })
+    };
+    let grafana = json!([{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "grafana"}}}]);
+    let mut evidence = keda();
+    evidence.prometheus.policies = Read::Seen(vec![policy(grafana.clone())]);
+    // Not enforced, as it seems: the value arrives.
+    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+    fails(&mut evidence);
+    is_not_ready(&mut evidence, "TriggerError", "Triggers defined in ScaledObject are not working correctly");
+    let (cause_number, command) = cause(&evidence, Link::Rule);
+    assert_eq!(cause_number, 32);
+    assert!(command.starts_with("kubectl apply -f - <<'EOF'") && command.contains("prometheus-k8s-keda"), "{command}");
+    assert!(command.contains("kubernetes.io/metadata.name: keda"), "{command}");
+    // Another policy admits it, but the object is not ready all the same.
+    let keda = json!([{
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "keda"}},
+        "podSelector": {"matchLabels": {"app": "keda-operator"}},
+    }]);
+    evidence.prometheus.policies = Read::Seen(vec![policy(grafana), policy(keda)]);
+    assert_eq!(cause(&evidence, Link::Rule), (32, String::new()));
+}
+
+#[test]
+fn a_scaled_object_that_keda_refuses() {
+    let mut evidence = keda();
+    let mut other = evidence.hpa.seen().unwrap().clone();
+    other["metadata"]["name"] = json!("other-hpa");
+    other["spec"]["scaleTargetRef"]["name"] = json!("other");
+    seen(&mut evidence.hpas).push(other);
+    let message =
+        "the workload 'shopfront-deploy' of type 'apps/v1.Deployment' is already managed by the hpa 'other-hpa'";
+    is_not_ready(&mut evidence, "ScaledObjectCheckFailed", message);
+    let expected = "kubectl -n miztiik-automation-ns delete hpa other-hpa".to_owned();
+    assert_eq!(cause(&evidence, Link::Rule), (32, expected));
+    // A trigger that failed a moment ago, and has a value now.
+    is_not_ready(&mut evidence, "TriggerError", "Triggers defined in ScaledObject are not working correctly");
+    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+}
