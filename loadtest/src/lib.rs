@@ -6,6 +6,7 @@
 //! - [`profile`]: what load is asked for. [`schedule`]: when each request is due. [`generator`]: sends each when it is
 //!   due, whatever the target does. [`stats`]: what came of them, second by second.
 //! - [`observe`]: the autoscaler and its pods, in a cluster. [`rehearse`]: the whole loop on this machine instead.
+//! - [`doctor`]: which link between a request and a replica is broken.
 //! - [`model`]: Prometheus' `rate()`, the HPA's algorithm, and the two together as a prediction.
 //! - [`journal`]: all of it, written down as it comes. [`report`]: the journal folded into figures, a page and a
 //!   verdict. [`live`]: the same while it goes on. [`recorder`]: takes it down. [`show`]: prints it. [`merge`]: joins several.
@@ -16,6 +17,7 @@
 pub mod cli;
 pub mod clock;
 pub mod commands;
+pub mod doctor;
 pub mod exposition;
 pub mod fault;
 pub mod generator;

@@ -1,0 +1,3 @@
+//! The doctor: which link between a request and a replica is broken.
+
+pub mod rule;
