@@ -7,6 +7,17 @@ const ALL_MEMORY: &str = r#"seriesQuery: '{__name__=~"^container_memory_.*",pod!
 const CPU: &str = r#"seriesQuery: 'container_cpu_usage_seconds_total{namespace!="",pod!=""}'"#;
 const SUM: &str = "metricsQuery: 'sum(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>)'";
 const RATE: &str = "metricsQuery: 'sum(rate(<<.Series>>{<<.LabelMatchers>>}[2m])) by (<<.GroupBy>>)'";
+const GROUPS: &str = "resources: {overrides: {pod: {resource: pods}, namespace: {resource: Namespaces}, \
+    container: {group: storage, resource: storageclass}}}";
+const VOLUME: &str = "resources: {overrides: {container: {group: batch, resource: job}, namespace: {resource: namespace}, \
+    job: {resource: persistentvolume}}}";
+const VALUES: &str = "metricsQuery: 'sum(<<.Series>>{namespace=\"<<index .LabelValuesByName \"namespace\">>\", \
+    pod=~\"<<.LabelValuesByName.pod>>\"}) by (<<.GroupBy>>)'";
+const INDEX: &str = "metricsQuery: 'sum(<<.Series>>{<<.LabelMatchers>>, \
+    container!=\"<<index .LabelValuesByName `none`>><<.LabelValuesByName.none>>\"}) \
+    by (<<index .GroupBySlice 0>>)'";
+const PRINTED: &str = "metricsQuery: 'label_replace(sum(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>), \"what\", \
+    \"<<.LabelValuesByName>> <<.GroupBySlice>> {{.Series}}\", \"\", \"\")'";
 
 /// The rules of `custom.metrics.k8s.io`, as YAML, each with a name of its own.
 pub fn custom() -> Vec<String> {
@@ -48,23 +59,9 @@ pub fn custom() -> Vec<String> {
         ),
         (&[MEMORY, "resources: {template: 'names<<.Resource>>'}", SUM], "name: {as: NN_prefix}"),
         (&[MEMORY, "resources: {template: '<<.Group>>(|n)<<.Resource>>'}", SUM], "name: {as: NN_expression}"),
-        (
-            &[
-                MEMORY,
-                "resources: {overrides: {pod: {resource: pods}, namespace: {resource: Namespaces}, container: {group: storage, resource: storageclass}}}",
-                SUM,
-            ],
-            "name: {as: NN_groups}",
-        ),
+        (&[MEMORY, GROUPS, SUM], "name: {as: NN_groups}"),
         (&[MEMORY, "resources: {overrides: {pod: {resource: pod}}}", SUM], "name: {as: NN_no_namespace}"),
-        (
-            &[
-                MEMORY,
-                "resources: {overrides: {container: {group: batch, resource: job}, namespace: {resource: namespace}, job: {resource: persistentvolume}}}",
-                SUM,
-            ],
-            "name: {as: NN_volume}",
-        ),
+        (&[MEMORY, VOLUME, SUM], "name: {as: NN_volume}"),
         (&[MEMORY, "resources: {}", SUM], "name: {as: NN_nothing}"),
         (
             &["seriesQuery: machine_memory_bytes", "resources: {overrides: {node: {resource: node}}}", SUM],
@@ -73,22 +70,8 @@ pub fn custom() -> Vec<String> {
         (&[r#"seriesQuery: 'up{job!=""}'"#, "resources: {template: '<<.Resource>>'}", SUM], "name: {as: NN_up}"),
         (&[MEMORY, "resources: {namespaced: false, template: '<<.Resource>>'}", SUM], "name: {as: NN_namespaced}"),
         // The query's template.
-        (
-            &[
-                MEMORY,
-                PODS,
-                r#"metricsQuery: 'sum(<<.Series>>{namespace="<<index .LabelValuesByName "namespace">>",pod=~"<<.LabelValuesByName.pod>>"}) by (<<.GroupBy>>)'"#,
-            ],
-            "name: {as: NN_values}",
-        ),
-        (
-            &[
-                MEMORY,
-                PODS,
-                "metricsQuery: 'sum(<<.Series>>{<<.LabelMatchers>>,container!=\"<<index .LabelValuesByName `none`>><<.LabelValuesByName.none>>\"}) by (<<index .GroupBySlice 0>>)'",
-            ],
-            "name: {as: NN_index}",
-        ),
+        (&[MEMORY, PODS, VALUES], "name: {as: NN_values}"),
+        (&[MEMORY, PODS, INDEX], "name: {as: NN_index}"),
         (
             &[
                 MEMORY,
@@ -97,14 +80,7 @@ pub fn custom() -> Vec<String> {
             ],
             "name: {as: NN_blanks}",
         ),
-        (
-            &[
-                MEMORY,
-                PODS,
-                r#"metricsQuery: 'label_replace(sum(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>), "what", "<<.LabelValuesByName>> <<.GroupBySlice>> {{.Series}}", "", "")'"#,
-            ],
-            "name: {as: NN_printed}",
-        ),
+        (&[MEMORY, PODS, PRINTED], "name: {as: NN_printed}"),
         (&[MEMORY, PODS, "metricsQuery: '<<.LabelMatcher>>'"], "name: {as: NN_wrong_field}"),
         (&[MEMORY, PODS, "metricsQuery: '<<index .GroupBySlice 1>>'"], "name: {as: NN_out_of_range}"),
         (&[MEMORY, PODS], "name: {as: NN_no_query}"),
@@ -121,7 +97,8 @@ pub fn custom() -> Vec<String> {
 
 /// Those of `external.metrics.k8s.io`.
 pub fn external() -> Vec<String> {
-    let everything = r#"metricsQuery: '<<.Series>>{<<.LabelMatchers>>,what!="<<.GroupBy>><<.GroupBySlice>><<.LabelValuesByName>>"}'"#;
+    let everything = "metricsQuery: '<<.Series>>{<<.LabelMatchers>>, \
+                      what!=\"<<.GroupBy>><<.GroupBySlice>><<.LabelValuesByName>>\"}'";
     let anywhere = "resources: {namespaced: false, overrides: {namespace: {resource: namespace}}}";
     numbered(&[
         (&[CPU, PODS, RATE], r#"name: {matches: ^(.*)_total, as: "ext_NN_${1}"}"#),

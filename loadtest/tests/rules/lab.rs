@@ -4,12 +4,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use http::{Method, Request};
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResourceList;
+use kube::api::Api;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use loadtest::doctor::rule::{Resources, Series};
 use loadtest::observe::cluster::percent_encoded;
 use serde_json::{Value, json};
+use tokio::io::copy_bidirectional;
+use tokio::net::TcpListener;
 use tokio::time::{Instant, interval};
 
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
@@ -56,16 +60,16 @@ impl Lab {
         let url = arguments.iter_mut().find(|argument| argument.starts_with("--prometheus-url=")).unwrap();
         let service: http::Uri = url.split_once('=').unwrap().1.parse().unwrap();
         let (name, rest) = service.host().unwrap().split_once('.').unwrap();
-        let (place, port) = (rest.split('.').next().unwrap(), service.port_u16().unwrap_or(80));
+        let place = rest.split('.').next().unwrap();
         let selector = format!("kubernetes.io/service-name={name}");
         let slices = format!("/apis/discovery.k8s.io/v1/namespaces/{place}/endpointslices?labelSelector={selector}");
         let slices = lab.get(&slices).await.unwrap();
         let slice = &slices["items"][0];
-        let (endpoint, ready_port) = (&slice["endpoints"][0], &slice["ports"][0]["port"]);
-        assert!(port > 0 && endpoint["conditions"]["ready"] == true, "a Prometheus that is ready: {slices}");
-        *url = format!("--prometheus-url=http://{}:{ready_port}/", endpoint["addresses"][0].as_str().unwrap());
+        let (endpoint, port) = (&slice["endpoints"][0], &slice["ports"][0]["port"]);
+        assert!(endpoint["conditions"]["ready"] == true, "a Prometheus that is ready: {slices}");
+        *url = format!("--prometheus-url=http://{}:{port}/", endpoint["addresses"][0].as_str().unwrap());
         let pod = endpoint["targetRef"]["name"].as_str().unwrap();
-        lab.prometheus = format!("/api/v1/namespaces/{place}/pods/{pod}:{ready_port}/proxy/api/v1");
+        lab.prometheus = format!("/api/v1/namespaces/{place}/pods/{pod}:{port}/proxy/api/v1");
         lab.container = json!({"image": container["image"], "args": arguments});
         lab
     }
@@ -105,8 +109,8 @@ impl Lab {
         Resources::new(&lists)
     }
 
-    /// Puts up what both adapters need: a namespace, an account that may list what metrics describe, and the
-    /// configurations.
+    /// Puts up what the adapters need: a namespace, an account that may list what metrics describe, may ask who asks,
+    /// and may ask them for metrics itself, and the configurations.
     pub async fn create_configurations(&self, configurations: &[(String, String)]) {
         let name = &self.namespace;
         let meta = json!({"name": name});
@@ -114,7 +118,12 @@ impl Lab {
         let all = json!({"apiGroups": ["", "apps", "batch", "storage.k8s.io"], "verbs": ["get", "list", "watch"],
                          "resources": ["namespaces", "nodes", "pods", "services", "persistentvolumes", "deployments",
                                        "jobs", "storageclasses"]});
-        self.create(&format!("{RBAC}/clusterroles"), &json!({"metadata": meta, "rules": [all]})).await;
+        let reviews = json!({"apiGroups": ["authentication.k8s.io", "authorization.k8s.io"], "verbs": ["create"],
+                             "resources": ["tokenreviews", "subjectaccessreviews"]});
+        let metrics = json!({"apiGroups": ["custom.metrics.k8s.io", "external.metrics.k8s.io"], "verbs": ["get", "list"],
+                             "resources": ["*"]});
+        let rules = [all, reviews, metrics];
+        self.create(&format!("{RBAC}/clusterroles"), &json!({"metadata": meta, "rules": rules})).await;
         let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name});
         let account = json!({"kind": "ServiceAccount", "name": "default", "namespace": name});
         let binding = json!({"metadata": meta, "roleRef": role, "subjects": [account]});
@@ -136,14 +145,11 @@ impl Lab {
                 !["--config=", "--secure-port=", "--cert-dir="].iter().any(|own| argument.starts_with(own))
             });
             let mut arguments: Vec<_> = arguments.cloned().collect();
-            // Asked through the API server's proxy, which hands on no credentials: anybody may ask it, and it looks
-            // nobody up, for which it would need rights in kube-system. It logs its requests to Prometheus.
+            // It looks up nobody's certificate, for which it would need rights in kube-system, and it logs its requests
+            // to Prometheus.
             let own = [format!("--config=/etc/adapter/{file}"), format!("--secure-port={port}"), "--v=6".to_owned()];
             arguments.extend(own.map(Value::String));
-            arguments.extend(
-                ["--cert-dir=/tmp", "--authentication-skip-lookup", "--authorization-always-allow-paths=/*"]
-                    .map(Value::from),
-            );
+            arguments.extend(["--cert-dir=/tmp", "--authentication-skip-lookup"].map(Value::from));
             let mounts = json!([{"name": "tmp", "mountPath": "/tmp"}, {"name": "etc", "mountPath": "/etc/adapter"}]);
             json!({"name": format!("adapter-{number}"), "image": self.container["image"], "args": arguments,
                    "volumeMounts": mounts})
@@ -181,9 +187,27 @@ impl Lab {
         self.client.request_text(request).await.unwrap()
     }
 
-    /// What the adapter of a pod answers.
-    pub async fn ask(&self, pod: &str, path: &str) -> Result<Value, kube::Error> {
-        self.get(&format!("{}/https:{pod}:6443/proxy{path}", self.path("api/v1", "pods"))).await
+    /// A client of a pod's adapter, which needs a port-forward and the account's own token: the API server's proxy
+    /// hands on no credentials.
+    pub async fn client_of(&self, pod: &'static str) -> Client {
+        let account = format!("{}/default/token", self.path("api/v1", "serviceaccounts"));
+        let token = self.send(Method::POST, &account, Some(&json!({"spec": {}}))).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut config = Config::new(format!("https://{}", listener.local_addr().unwrap()).parse().unwrap());
+        config.accept_invalid_certs = true;
+        config.auth_info = serde_json::from_value(json!({"token": token["status"]["token"]})).unwrap();
+        let pods = Api::<Pod>::namespaced(self.client.clone(), &self.namespace);
+        tokio::task::spawn_local(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let pods = pods.clone();
+                tokio::task::spawn_local(async move {
+                    let mut forwarder = pods.portforward(pod, &[6443]).await.ok()?;
+                    let mut upstream = forwarder.take_stream(6443)?;
+                    copy_bidirectional(&mut stream, &mut upstream).await.ok()
+                });
+            }
+        });
+        Client::try_from(config).unwrap()
     }
 
     /// What Prometheus answers to a `seriesQuery`, as the adapter asks it: of the last minute.

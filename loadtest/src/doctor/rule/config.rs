@@ -1,7 +1,7 @@
 //! The adapter's `config.yaml` as text.
 //!
-//! Source: `pkg/config/config.go`, read by `UnmarshalStrict` of yaml.v2: a field that is not known, or is there twice, is
-//! refused, and one without a value is as if it were not there.
+//! Source: `pkg/config/config.go`, read by `UnmarshalStrict` of yaml.v2: a field that is not known, or is there twice,
+//! is refused, and one without a value is as if it were not there.
 
 use std::collections::BTreeMap;
 

@@ -66,8 +66,8 @@ impl Labels {
     }
 }
 
-/// The template, and what it makes of any group and resource, as the pattern of its labels: what stands in it besides is
-/// a regular expression.
+/// The template, and what it makes of any group and resource, as the pattern of its labels: what stands in it besides
+/// is a regular expression.
 fn label_template(text: &str) -> Result<(Template, Pattern), Error> {
     let refused = |what: &str, why: &str| Error::Refused(format!("unable to {what} template {text:?}: {why}"));
     let template = Template::parse(text).map_err(|why| refused("parse label", &why))?;

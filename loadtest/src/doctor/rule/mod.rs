@@ -202,14 +202,14 @@ impl Rule {
         })
     }
 
-    /// What the adapter asks at each relist as `/api/v1/series?match[]=…`: once for all rules that have the same, letter
-    /// by letter.
+    /// What the adapter asks at each relist as `/api/v1/series?match[]=…`: once for all rules that have the same,
+    /// letter by letter.
     pub fn series_matcher(&self) -> &str {
         &self.series_query
     }
 
-    /// The metrics that the adapter makes of these series, which Prometheus answered to the `seriesQuery`, each with the
-    /// name of its series.
+    /// The metrics that the adapter makes of these series, which Prometheus answered to the `seriesQuery`, each with
+    /// the name of its series.
     pub fn metrics(&self, series: &[Series]) -> BTreeMap<Metric, String> {
         let mut metrics = BTreeMap::new();
         for series in series {

@@ -50,8 +50,8 @@ struct Known {
 }
 
 impl Resources {
-    /// From the discovery's lists, which are to be in the API server's own order: the core's `v1`, then `/apis` group by
-    /// group. The order decides where two groups have a resource of one name.
+    /// From the discovery's lists, which are to be in the API server's own order: the core's `v1`, then `/apis` group
+    /// by group. The order decides where two groups have a resource of one name.
     pub fn new<'a>(lists: impl IntoIterator<Item = &'a APIResourceList>) -> Self {
         let mut all = Vec::new();
         for list in lists {
