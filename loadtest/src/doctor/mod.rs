@@ -12,6 +12,7 @@ pub mod ladder;
 pub mod links;
 pub mod questions;
 pub mod redact;
+pub mod rule;
 
 use diagnosis::{Diagnosis, diagnosis};
 use evidence::Evidence;

@@ -1,0 +1,250 @@
+//! prometheus-adapter's rules, applied as the adapter itself applies them.
+//!
+//! Source: prometheus-adapter v0.12.0. A file here names the one of its sources that it follows; where the adapter's
+//! documentation says something else than its code does, the code counts.
+//!
+//! [`Rules::parse`] refuses what the adapter refuses at its start. [`Rules::listing`] is what the adapter serves once
+//! Prometheus has answered it, and [`Rule::query`] is what it then asks for one of these metrics; both ways start from
+//! the names that the API server has for its [`Resources`].
+
+mod config;
+mod labels;
+mod naming;
+mod pattern;
+mod query;
+mod resources;
+mod selector;
+mod template;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::Deserialize;
+
+use config::Config;
+use labels::Labels;
+use naming::Naming;
+use selector::NameMatcher;
+use template::Template;
+
+pub use resources::{GroupResource, Resources};
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Error {
+    /// The adapter refuses it too: a configuration ends it at its start, a query is answered with an error.
+    Refused(String),
+    /// The adapter may know it, this module does not.
+    NotKnown(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(why) => f.write_str(why),
+            Self::NotKnown(what) => write!(f, "not known here, though the adapter may know it: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// A series as Prometheus' `/api/v1/series` has it: a map of labels, of which `__name__` is one.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(from = "BTreeMap<String, String>")]
+pub struct Series {
+    /// Its name.
+    pub name: String,
+    /// Its other labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl From<BTreeMap<String, String>> for Series {
+    fn from(mut labels: BTreeMap<String, String>) -> Self {
+        Self { name: labels.remove("__name__").unwrap_or_default(), labels }
+    }
+}
+
+/// What Prometheus answered to each `seriesQuery`; one that it could not answer is not there.
+pub type Answers = BTreeMap<String, Vec<Series>>;
+
+/// A metric of `custom.metrics.k8s.io`.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Metric {
+    /// What it describes.
+    pub resource: GroupResource,
+    /// Whether it is asked for within a namespace.
+    pub namespaced: bool,
+    /// Its own name.
+    pub name: String,
+}
+
+/// As discovery lists it, such as `pods/http_requests_per_second` or `deployments.apps/replicas`.
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.resource, self.name)
+    }
+}
+
+/// What a metric is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// The rule's place among [`Rules::custom`], or [`Rules::external`].
+    pub rule: usize,
+    /// The name of the series.
+    pub series: String,
+}
+
+/// The adapter's `config.yaml`, without its `resourceRules`, which name no metric.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    custom: Vec<Rule>,
+    external: Vec<Rule>,
+}
+
+/// One of `rules` or of `externalRules`.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    series_query: String,
+    names: Option<Vec<NameMatcher>>,
+    naming: Naming,
+    labels: Labels,
+    metrics_query: Template,
+    window: Option<f64>,
+    namespaced: bool,
+}
+
+impl Rules {
+    /// Reads the adapter's configuration. [`Error::Refused`] is what ends the adapter at its start.
+    ///
+    /// Source: `pkg/config/loader.go`, `cmd/adapter/adapter.go`.
+    pub fn parse(config: &str, resources: &Resources) -> Result<Self, Error> {
+        let config = Config::read(config)?;
+        let rules = |rules: Vec<config::Rule>| -> Result<Vec<Rule>, Error> {
+            rules.into_iter().map(|rule| Rule::new(rule, resources)).collect()
+        };
+        Ok(Self { custom: rules(config.rules)?, external: rules(config.external_rules)? })
+    }
+
+    /// The rules of `custom.metrics.k8s.io`, which the adapter does not serve where there are none.
+    pub fn custom(&self) -> &[Rule] {
+        &self.custom
+    }
+
+    /// The rules of `external.metrics.k8s.io`, which the adapter does not serve where there are none.
+    pub fn external(&self) -> &[Rule] {
+        &self.external
+    }
+
+    /// What the adapter lists as `custom.metrics.k8s.io`, and what it makes each metric of: of those with one name, the
+    /// last series of the last rule.
+    ///
+    /// One `seriesQuery` without an answer, and there is no new list at all: the adapter stays with its last.
+    ///
+    /// Source: `updateMetrics` in `pkg/custom-provider/provider.go`, `SetSeries` in `series_registry.go`.
+    pub fn listing(&self, answers: &Answers) -> Result<BTreeMap<Metric, Source>, Error> {
+        let mut listing = BTreeMap::new();
+        for (number, rule) in self.custom.iter().enumerate() {
+            let metrics = rule.metrics(rule.answered(answers)?).into_iter();
+            listing.extend(metrics.map(|(metric, series)| (metric, Source { rule: number, series })));
+        }
+        Ok(listing)
+    }
+
+    /// The same for `external.metrics.k8s.io`.
+    ///
+    /// Source: `pkg/external-provider/basic_metric_lister.go`, `external_series_registry.go`.
+    pub fn external_listing(&self, answers: &Answers) -> Result<BTreeMap<String, Source>, Error> {
+        let mut listing = BTreeMap::new();
+        for (number, rule) in self.external.iter().enumerate() {
+            for series in rule.answered(answers)? {
+                let name = rule.naming.metric(&series.name);
+                let source = Source { rule: number, series: series.name.clone() };
+                listing.extend(name.map(|name| (name, source)));
+            }
+        }
+        Ok(listing)
+    }
+
+    /// The other way round: what can make a metric of `custom.metrics.k8s.io` of this name, out of series of these
+    /// names, and of those that a `seriesQuery` names itself. The adapter takes the last that is there.
+    pub fn for_metric(&self, metric: &str, series: &[&str]) -> Vec<Source> {
+        let mut sources = Vec::new();
+        for (number, rule) in self.custom.iter().enumerate() {
+            let names: BTreeSet<_> = series.iter().copied().chain(rule.series_name()).collect();
+            let made = names.into_iter().filter(|name| rule.metric_of(name).as_deref() == Some(metric));
+            sources.extend(made.map(|name| Source { rule: number, series: name.to_owned() }));
+        }
+        sources
+    }
+}
+
+impl Rule {
+    /// Source: `NamersFromConfig` in `pkg/naming/metric_namer.go`, and its order, which decides on the error.
+    fn new(rule: config::Rule, resources: &Resources) -> Result<Self, Error> {
+        let associated = |what: &str, why: &str| {
+            let query = &rule.series_query;
+            Error::Refused(format!("unable to {what} associated with series query {query:?}: {why}"))
+        };
+        let labels = Labels::new(&rule.resources, resources)?;
+        let metrics_query =
+            Template::parse(&rule.metrics_query).map_err(|why| associated("construct metrics query", &why))?;
+        let naming =
+            Naming::new(&rule.series_filters, &rule.name).map_err(|why| associated("generate series names", &why))?;
+        Ok(Self {
+            names: selector::name_matchers(&rule.series_query),
+            window: selector::window(&rule.metrics_query),
+            namespaced: rule.resources.namespaced.unwrap_or(true),
+            series_query: rule.series_query,
+            naming,
+            labels,
+            metrics_query,
+        })
+    }
+
+    /// What the adapter asks at each relist as `/api/v1/series?match[]=…`: once for all rules that have the same,
+    /// letter by letter.
+    pub fn series_matcher(&self) -> &str {
+        &self.series_query
+    }
+
+    /// The metrics that the adapter makes of these series, which Prometheus answered to the `seriesQuery`, each with
+    /// the name of its series.
+    pub fn metrics(&self, series: &[Series]) -> BTreeMap<Metric, String> {
+        let mut metrics = BTreeMap::new();
+        for series in series {
+            let Some(name) = self.naming.metric(&series.name) else { continue };
+            for resource in series.labels.keys().filter_map(|label| self.labels.resource_of(label)) {
+                let namespaced = !resource.is_listed_without_namespace();
+                metrics.insert(Metric { resource, namespaced, name: name.clone() }, series.name.clone());
+            }
+        }
+        metrics
+    }
+
+    /// The metric's name for a series of this name, where the rule takes it.
+    pub fn metric_of(&self, series: &str) -> Option<String> {
+        let selected = self.names.as_ref()?.iter().all(|matcher| matcher.matches(series));
+        selected.then(|| self.naming.metric(series)).flatten()
+    }
+
+    /// The one name of a series that the `seriesQuery` asks for.
+    pub fn series_name(&self) -> Option<&str> {
+        self.names.as_ref()?.iter().find_map(NameMatcher::exactly)
+    }
+
+    /// The window of the `metricsQuery`, in seconds; none where it has no range, or several that differ.
+    pub fn window(&self) -> Option<f64> {
+        self.window
+    }
+
+    fn answered<'a>(&self, answers: &'a Answers) -> Result<&'a [Series], Error> {
+        let query = &self.series_query;
+        answers.get(query).map(Vec::as_slice).ok_or_else(|| {
+            Error::Refused(format!("unable to update list of all metrics: unable to fetch metrics for query {query:?}"))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,267 @@
+//! Go's regular expressions, by those of the `regex` crate, whose syntax differs in a few places.
+//!
+//! Source: `regexp` and `regexp/syntax` of Go 1.22. What neither knows, or Go alone and rarely, is refused.
+
+use regex::Regex;
+
+/// A regular expression as Go takes it.
+#[derive(Clone, Debug)]
+pub(super) struct Pattern(Regex);
+
+impl Pattern {
+    pub fn new(expression: &str) -> Result<Self, String> {
+        let compiled = translated(expression).and_then(|text| {
+            Regex::new(&text).map_err(|error| {
+                // The last line of several says what it is, after a picture of where.
+                error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+            })
+        });
+        compiled.map(Self).map_err(|why| format!("error parsing regexp: {why}: `{expression}`"))
+    }
+
+    /// Whether it matches anywhere in a text: nothing anchors it but itself.
+    pub fn matches(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+
+    /// How many groups it captures.
+    pub fn groups(&self) -> usize {
+        self.0.captures_len() - 1
+    }
+
+    pub fn has_group(&self, name: &str) -> bool {
+        self.0.capture_names().flatten().any(|known| known == name)
+    }
+
+    /// What a named group captures of a text that the pattern matches.
+    pub fn named<'a>(&self, name: &str, text: &'a str) -> Option<&'a str> {
+        Some(self.0.captures(text)?.name(name)?.as_str())
+    }
+
+    /// What the first match makes of a template with `$1`, `${1}` or `${name}`; a group that there is not is nothing.
+    ///
+    /// A name without braces is as long as it can be: `$1_per_second` asks for a group `1_per_second`.
+    ///
+    /// Source: `expand` and `extract` in `regexp/regexp.go`.
+    pub fn expand(&self, template: &str, text: &str) -> Option<String> {
+        let captures = self.0.captures(text)?;
+        let (mut expanded, mut rest) = (String::new(), template);
+        while let Some((before, after)) = rest.split_once('$') {
+            expanded.push_str(before);
+            rest = after;
+            if let Some(after) = rest.strip_prefix('$') {
+                expanded.push('$');
+                rest = after;
+            } else if let Some((name, after)) = group_name(rest) {
+                let group = match number(name) {
+                    Some(number) => captures.get(number),
+                    None => captures.name(name),
+                };
+                expanded.push_str(group.map_or("", |group| group.as_str()));
+                rest = after;
+            } else {
+                expanded.push('$');
+            }
+        }
+        Some(expanded + rest)
+    }
+}
+
+/// The name that follows a `$`, and what follows the name.
+fn group_name(text: &str) -> Option<(&str, &str)> {
+    let braced = text.strip_prefix('{');
+    let text = braced.unwrap_or(text);
+    let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(text.len());
+    let (name, after) = text.split_at(end);
+    let after = if braced.is_some() { after.strip_prefix('}')? } else { after };
+    (!name.is_empty()).then_some((name, after))
+}
+
+fn number(name: &str) -> Option<usize> {
+    let digits = name.bytes().all(|byte| byte.is_ascii_digit());
+    if digits && (name == "0" || !name.starts_with('0')) { name.parse().ok() } else { None }
+}
+
+/// Go's expression in the other syntax, or why Go refuses what the other would take.
+fn translated(expression: &str) -> Result<String, String> {
+    let (mut out, mut rest) = (String::new(), expression);
+    // Whether what stands just before is a repetition already.
+    let mut repeated = false;
+    while let Some(c) = rest.chars().next() {
+        let repeats = if matches!(c, '*' | '+' | '?') { Some(1) } else { repetition(rest)? };
+        if let Some(length) = repeats {
+            if repeated {
+                return Err(format!("invalid nested repetition operator: `{}`", &rest[..length]));
+            }
+            let length = length + usize::from(rest[length..].starts_with('?'));
+            out.push_str(&rest[..length]);
+            rest = &rest[length..];
+            repeated = true;
+            continue;
+        }
+        repeated = false;
+        rest = match c {
+            '\\' if rest.starts_with("\\Q") => {
+                let (literal, after) = rest[2..].split_once("\\E").unwrap_or((&rest[2..], ""));
+                out.push_str(&regex::escape(literal));
+                after
+            }
+            '\\' => escape(&mut out, rest)?,
+            '[' => class(&mut out, rest)?,
+            '{' | '}' => {
+                out.extend(['\\', c]);
+                &rest[1..]
+            }
+            '(' if rest.starts_with("(?") => {
+                let inner = &rest[2..];
+                let named = inner.starts_with("P<") || inner.starts_with('<');
+                let end = inner.find(if named { &['>'][..] } else { &[')', ':'] }).unwrap_or(inner.len());
+                if !named && inner[..end].contains(|flag| !matches!(flag, 'i' | 'm' | 's' | 'U' | '-')) {
+                    return Err(format!("invalid or unsupported Perl syntax: `(?{}`", &inner[..end]));
+                }
+                out.push_str(&rest[..2 + end]);
+                &rest[2 + end..]
+            }
+            _ => {
+                out.push(c);
+                &rest[c.len_utf8()..]
+            }
+        };
+    }
+    Ok(out)
+}
+
+/// The length of `{n}`, `{n,}` or `{n,m}`; anything else in braces stands for itself.
+fn repetition(text: &str) -> Result<Option<usize>, String> {
+    let Some((inner, _)) = text.strip_prefix('{').and_then(|rest| rest.split_once('}')) else { return Ok(None) };
+    let (least, most) = inner.split_once(',').unwrap_or((inner, inner));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(least) || !(most.is_empty() || digits(most)) {
+        return Ok(None);
+    }
+    let count = |text: &str| text.parse::<u16>().ok().filter(|count| *count <= 1000);
+    let most = if most.is_empty() { Some(1000) } else { count(most) };
+    match count(least).zip(most) {
+        Some((least, most)) if least <= most => Ok(Some(inner.len() + 2)),
+        _ => Err(format!("invalid repeat count: `{{{inner}}}`")),
+    }
+}
+
+/// What follows a backslash, which in Go is ASCII alone; the rest of the text comes back.
+fn escape<'a>(out: &mut String, text: &'a str) -> Result<&'a str, String> {
+    let Some(c) = text[1..].chars().next() else {
+        return Err("trailing backslash at end of expression: ``".to_owned());
+    };
+    match c {
+        'd' => out.push_str("[0-9]"),
+        'D' => out.push_str("[^0-9]"),
+        's' => out.push_str(r"[\t\n\f\r ]"),
+        'S' => out.push_str(r"[^\t\n\f\r ]"),
+        'w' => out.push_str("[0-9A-Za-z_]"),
+        'W' => out.push_str("[^0-9A-Za-z_]"),
+        'b' => out.push_str(r"(?-u:\b)"),
+        '<' | '>' => out.push(c),
+        'u' | 'U' => return Err(format!(r"invalid escape sequence: `\{c}`")),
+        'p' | 'P' | 'x' if text[2..].starts_with('{') => {
+            let end = text.find('}').map_or(text.len(), |end| end + 1);
+            out.push_str(&text[..end]);
+            return Ok(&text[end..]);
+        }
+        _ => out.extend(['\\', c]),
+    }
+    Ok(&text[1 + c.len_utf8()..])
+}
+
+/// A class of characters, in which the other syntax has sets of its own.
+fn class<'a>(out: &mut String, text: &'a str) -> Result<&'a str, String> {
+    let mut rest = &text[1..];
+    out.push('[');
+    if let Some(after) = rest.strip_prefix('^') {
+        out.push('^');
+        rest = after;
+    }
+    if let Some(after) = rest.strip_prefix(']') {
+        out.push_str(r"\]");
+        rest = after;
+    }
+    while let Some(c) = rest.chars().next() {
+        let posix = rest.starts_with("[:").then(|| rest.find(":]")).flatten();
+        rest = match (c, posix) {
+            (']', _) => {
+                out.push(']');
+                return Ok(&rest[1..]);
+            }
+            ('\\', _) => escape(out, rest)?,
+            (_, Some(end)) => {
+                out.push_str(&rest[..end + 2]);
+                &rest[end + 2..]
+            }
+            ('[' | '&' | '~', None) => {
+                out.extend(['\\', c]);
+                &rest[1..]
+            }
+            _ => {
+                out.push(c);
+                &rest[c.len_utf8()..]
+            }
+        };
+    }
+    Err(format!("missing closing ]: `{text}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(expression: &str, text: &str) -> bool {
+        Pattern::new(expression).unwrap().matches(text)
+    }
+
+    #[test]
+    fn nothing_anchors_a_pattern_but_itself() {
+        assert!(matches("requests", "http_requests_total"));
+        assert!(!matches("^requests", "http_requests_total"));
+    }
+
+    #[test]
+    fn what_go_reads_otherwise() {
+        assert!(matches("^a{b}$", "a{b}") && matches("^a{,2}$", "a{,2}"));
+        assert!(matches(r"^\<a\>$", "<a>"));
+        assert!(matches(r"^[[&&~]+$", "[&~") && matches("^[[:alpha:]_]+$", "a_b") && matches(r"^[]a]+$", "]a"));
+        assert!(matches(r"^\Qa.b\E.$", "a.bc") && !matches(r"^\Qa.b\E$", "axb"));
+        assert!(matches(r"^[\d_]+$", "1_2") && !matches(r"^\w$", "é") && !matches(r"^\d$", "٣"));
+        assert!(matches(r"^\pL\p{Lu}\x{41}$", "aBA"));
+        assert!(matches("^(?i:AB)c{2}?$", "abcc") && matches("^(?P<x>[[:alpha:]]{1})(?:b)$", "ab"));
+    }
+
+    #[test]
+    fn what_go_refuses() {
+        for expression in
+            ["*a", "a**", "a++", "(a", "a)", "[a", "a{1001}", "a{2,1}", "(?x)a", "(?=a)", r"\u0041", "a\\", r"\1"]
+        {
+            let error = Pattern::new(expression).unwrap_err();
+            assert!(error.starts_with("error parsing regexp: ") && !error.contains('\n'), "{expression}: {error}");
+        }
+    }
+
+    fn expand(expression: &str, template: &str, text: &str) -> String {
+        Pattern::new(expression).unwrap().expand(template, text).unwrap()
+    }
+
+    #[test]
+    fn a_name_without_braces_is_as_long_as_it_can_be() {
+        assert_eq!(expand("^(.*)_total$", "${1}_per_second", "http_requests_total"), "http_requests_per_second");
+        assert_eq!(expand("^(.*)_total$", "$1_per_second", "http_requests_total"), "");
+        assert_eq!(expand("^(.*)_total$", "$1-per-second", "http_requests_total"), "http_requests-per-second");
+        assert_eq!(expand("^(?P<what>.*)_total$", "a_${what}_$what", "x_total"), "a_x_x");
+    }
+
+    #[test]
+    fn what_is_no_group_stays_or_is_nothing() {
+        assert_eq!(expand("x", "$$1 $", "x"), "$1 $");
+        assert_eq!(expand("x", "${1-x}", "x"), "${1-x}");
+        assert_eq!(expand("x", "a${1}b$2", "x"), "ab");
+        assert_eq!(expand("(x)", "${01}", "x"), "");
+        assert_eq!(expand("(y)?x", "$0$1", "x"), "x");
+    }
+}
