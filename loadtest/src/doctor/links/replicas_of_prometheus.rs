@@ -68,16 +68,11 @@ fn none(evidence: &Evidence) -> Option<Finding> {
         (None, Some(object), _) => format!("{} has no pod", titled(object)),
         (None, None, service) => format!("no pod is behind {}", service.map(titled)?),
     };
-    Some(match at_zero {
-        Some(object) => {
-            let scaled = merge(object, &json!({"spec": {"replicas": 1}}));
-            Finding::new(Cause::PrometheusNotReady, told, "Have Prometheus run.", vec![scaled])
-        }
-        None => {
-            let advice = "Have Prometheus run: see the events of its StatefulSet or Deployment.";
-            Finding::new(Cause::PrometheusNotReady, told, advice, Vec::new())
-        }
-    })
+    let (advice, commands) = match at_zero {
+        Some(object) => ("Have Prometheus run.", vec![merge(object, &json!({"spec": {"replicas": 1}}))]),
+        None => ("Have Prometheus run: see the events of its StatefulSet or Deployment.", Vec::new()),
+    };
+    Some(Finding::new(Cause::PrometheusNotReady, told, advice, commands))
 }
 
 /// Two replicas that answer one question differently, by more than their scrapes' phases explain.
