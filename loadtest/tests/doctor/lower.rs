@@ -100,7 +100,7 @@ fn a_chain_that_holds_holds_at_each_link() {
 fn a_chain_that_holds_has_its_figures() {
     let figures = diagnose(&adapter()).figures.unwrap();
     let pace = [figures.scrape, figures.window, figures.relist, figures.sync, figures.target];
-    assert_eq!(pace, [5.0, 120.0, 60.0, 15.0, 2.0]);
+    assert_eq!(format!("{pace:?}"), "[5.0, 120.0, 60.0, 15.0, 2.0]");
     assert_eq!((figures.value, figures.idle), (Some(1.0), None), "a load of half the target is no idle pod");
     // Eleven twentieths of the window, and up to a look of the HPA and a scrape.
     let (earliest, latest) = figures.delay;

@@ -65,7 +65,7 @@ impl Argument {
 /// The argument of this name, dashes included; the last, where there are several.
 pub fn argument(deployment: &Value, name: &str) -> Option<Argument> {
     let words: Vec<_> = arguments(deployment).collect();
-    let found = words.iter().enumerate().filter_map(|(at, (pointer, word))| {
+    let mut found = words.iter().enumerate().filter_map(|(at, (pointer, word))| {
         let rest = word.strip_prefix(name)?;
         if let Some(value) = rest.strip_prefix('=') {
             return Some(Argument { pointer: pointer.clone(), value: value.to_owned(), before: format!("{name}=") });
@@ -73,7 +73,8 @@ pub fn argument(deployment: &Value, name: &str) -> Option<Argument> {
         let (pointer, value) = words.get(at + 1).filter(|_| rest.is_empty())?;
         Some(Argument { pointer: pointer.clone(), value: (*value).to_owned(), before: String::new() })
     });
-    found.last()
+    // The last counts, as everywhere.
+    found.next_back()
 }
 
 fn arguments(deployment: &Value) -> impl Iterator<Item = (String, &str)> {

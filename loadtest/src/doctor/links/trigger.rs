@@ -123,7 +123,7 @@ fn result(evidence: &Evidence, subject: &Subject, metric: &Metric, trigger: &Tri
     }
     // Where any replica has a number, the other's gap is another link's.
     let bad = |result: &&Vec<Value>| result.first().is_none_or(is_nan);
-    if results.is_empty() || !results.iter().all(|result| bad(&result)) {
+    if results.is_empty() || !results.iter().all(bad) {
         return None;
     }
     let what = if results[0].is_empty() { "nothing" } else { "NaN" };

@@ -77,8 +77,8 @@ fn failure(container: &Value) -> Option<String> {
 fn doubled(pod: &Value, container: &Value) -> Option<String> {
     let killed = ["/lastState/terminated/reason", "/state/terminated/reason"];
     killed.into_iter().find(|at| text(container, at) == "OOMKilled")?;
-    let specs = list(pod, "/spec/containers").iter();
-    let spec = specs.filter(|spec| spec["name"] == container["name"]).next()?;
+    let mut specs = list(pod, "/spec/containers").iter();
+    let spec = specs.find(|spec| spec["name"] == container["name"])?;
     let limit = text(spec, "/resources/limits/memory");
     let end = limit.find(|c: char| !c.is_ascii_digit()).unwrap_or(limit.len());
     Some(format!("{}{}", limit[..end].parse::<u64>().ok()? * 2, &limit[end..]))

@@ -40,9 +40,9 @@ impl<'a> Config<'a> {
 
     /// By how many seconds a pod of the adapter is older than the last change of the rules; none where none is.
     pub fn older(&self, evidence: &Evidence) -> Option<f64> {
-        let changes = list(self.object, "/metadata/managedFields").iter();
-        let changes = changes.filter(|entry| entry.pointer("/fieldsV1/f:data").is_some());
-        let changed = changes.filter_map(|entry| time(&entry["time"])).reduce(f64::max);
+        let entries = list(self.object, "/metadata/managedFields").iter();
+        let entries = entries.filter(|entry| entry.pointer("/fieldsV1/f:data").is_some());
+        let changed = entries.filter_map(|entry| time(&entry["time"])).reduce(f64::max);
         let changed = changed.or_else(|| time(&self.object["metadata"]["creationTimestamp"]))?;
         let since = evidence.taken - changed;
         server::ages(evidence).map(|age| age - since).reduce(f64::max).filter(|older| *older > 0.0)

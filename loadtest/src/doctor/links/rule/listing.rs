@@ -73,7 +73,7 @@ fn fails(evidence: &Evidence, config: &Config<'_>, rules: &[Rule], external: boo
 fn series(evidence: &Evidence, rule: &Rule, wanted: impl Fn(&Series) -> bool) -> Vec<Series> {
     let replicas = evidence.prometheus.replicas.iter();
     let answers = replicas.filter_map(|replica| replica.series.get(rule.series_matcher()));
-    answers.flat_map(|answer| answer.items()).cloned().map(Series::from).filter(wanted).collect()
+    answers.flat_map(Read::items).cloned().map(Series::from).filter(wanted).collect()
 }
 
 /// A rule that makes the metric by its name, of series that are not there or have none of the labels that it maps.

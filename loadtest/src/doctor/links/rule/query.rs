@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::config::Config;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
-use crate::doctor::evidence::Evidence;
+use crate::doctor::evidence::{Evidence, Read};
 use crate::doctor::links::objects::{patch, titled};
 use crate::doctor::links::subject::{Metric, Source, Subject};
 use crate::doctor::links::{pace, server};
@@ -72,7 +72,7 @@ fn ungrouped(evidence: &Evidence, subject: &Subject, metric: &Metric, config: &C
     }
     let query = subject.query.as_deref()?;
     let replicas = evidence.prometheus.replicas.iter();
-    let results = replicas.filter_map(|replica| replica.queries.get(query)).map(|result| result.items());
+    let results = replicas.filter_map(|replica| replica.queries.get(query)).map(Read::items);
     let result = results.into_iter().find(|result| !result.is_empty())?;
     let pods: Vec<&str> = evidence.pods.items().iter().map(crate::doctor::links::objects::name).collect();
     let of_a_pod = |sample: &Value| {
