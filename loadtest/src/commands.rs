@@ -84,7 +84,9 @@ pub async fn rehearse(options: &Rehearse) -> Result<ExitCode, Fault> {
     let url = rehearsal.url.clone();
     let autoscaler = Some(autoscaler);
     let plan = Plan { kind: Kind::Rehearsal, url, profile, options: common, autoscaler, speed: *speed };
-    plan.conduct(first, entries).await
+    let done = plan.conduct(first, entries).await;
+    rehearsal.end().await;
+    done
 }
 
 /// `loadtest predict`: the same as arithmetic.

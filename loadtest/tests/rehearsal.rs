@@ -198,3 +198,14 @@ async fn a_replica_that_hangs_takes_no_requests_until_its_probe_succeeds_again()
     // Whether a pod is ready plays no part for a metric other than CPU.
     assert!(report["scaling"].as_array().expect("a list").iter().all(|seen| seen["wanted"] == 2));
 }
+
+#[tokio::test]
+async fn a_replica_that_hangs_ends_with_its_tool() {
+    let mut rehearsal = Rehearsal::start(1, "--stage 2rps:30m --timeout 1s");
+    rehearsal.good_second(3.0).await;
+    let [hangs] = replicas(rehearsal.pid()).try_into().expect("one replica");
+    let _stopped = Stopped::new(hangs.pid);
+    let (report, _) = rehearsal.end().await;
+    assert_eq!(report["end"]["interrupted"], true, "{}", report["end"]);
+    assert!(!is_running(hangs.pid));
+}

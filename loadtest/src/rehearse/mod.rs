@@ -72,6 +72,13 @@ impl Rehearsal {
         });
         Ok(Self { url, task })
     }
+
+    /// Ends it and the replicas that there are: one that stands still (`kill -STOP`) would not see that its tool has ended.
+    pub async fn end(mut self) {
+        self.task.abort();
+        // It is what it was told to be: cancelled.
+        let _ = (&mut self.task).await;
+    }
 }
 
 impl Drop for Rehearsal {

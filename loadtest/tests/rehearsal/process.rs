@@ -52,6 +52,8 @@ impl Stopped {
 
 impl Drop for Stopped {
     fn drop(&mut self) {
-        signal(self.0, Signal::CONT);
+        if is_running(self.0) {
+            signal(self.0, Signal::CONT);
+        }
     }
 }
