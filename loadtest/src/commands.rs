@@ -16,7 +16,7 @@ use crate::model::{manifests, predict};
 use crate::observe::{self, Cluster};
 use crate::profile::Profile;
 use crate::recorder;
-use crate::rehearse::{Rehearsal, Timing, WARM_UP};
+use crate::rehearse::{Rehearsal, WARM_UP};
 use crate::session::{self, LEAD, Plan};
 
 /// Runs a command that waits for the world.
@@ -80,15 +80,13 @@ pub async fn rehearse(options: &Rehearse) -> Result<ExitCode, Fault> {
     let lead = LEAD.max(std::time::Duration::from_secs_f64(warm_up / speed));
     let (first, clock) = session::clock(lead, *speed);
     let (observed, entries) = unbounded_channel();
-    // A readiness probe finds a pod ready half a period after it listens, on average.
-    let probed = workload.readiness_period.unwrap_or(0.0) / 2.0;
-    let timing =
-        Timing { startup: autoscaler.pipeline.startup + probed, pre_stop: workload.pre_stop, grace: workload.grace };
-    let rehearsal = Rehearsal::start(autoscaler.clone(), timing, clock, observed).await?;
+    let rehearsal = Rehearsal::start(autoscaler.clone(), workload, clock, observed).await?;
     let url = rehearsal.url.clone();
     let autoscaler = Some(autoscaler);
     let plan = Plan { kind: Kind::Rehearsal, url, profile, options: common, autoscaler, speed: *speed };
-    plan.conduct(first, entries).await
+    let done = plan.conduct(first, entries).await;
+    rehearsal.end().await;
+    done
 }
 
 /// `loadtest predict`: the same as arithmetic.

@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::generator::{Generator, Settings};
 use crate::journal::{Autoscaler, Entry, Kind, Start, Target};
 use crate::model::derive::hpa_profile;
-use crate::model::predict::{self, Predicted};
+use crate::model::predict::{self, Band, Predicted};
 use crate::profile::Profile;
 use crate::recorder::Recorder;
 use crate::report::{Report, terminal};
@@ -154,19 +154,22 @@ pub fn report(entries: &[Entry], output: &Output) -> Result<ExitCode, Fault> {
 
 /// The report of a journal, with what the model makes of the same load.
 pub fn judged(entries: &[Entry]) -> Report {
-    Report::from_entries(entries, predicted(entries))
+    let (predicted, band) = predicted(entries);
+    Report::from_entries(entries, predicted).beside(&band)
 }
 
 /// What the model makes of the same load, from the replicas that there were at its start.
-fn predicted(entries: &[Entry]) -> Vec<Predicted> {
+fn predicted(entries: &[Entry]) -> (Vec<Predicted>, Vec<Band>) {
     let start = entries.iter().find_map(|entry| if let Entry::Start(start) = entry { Some(start) } else { None });
     let Some((start, autoscaler)) = start.and_then(|start| Some((start, start.autoscaler.as_ref()?))) else {
-        return Vec::new();
+        return (Vec::new(), Vec::new());
     };
     let replicas =
         entries.iter().find_map(|entry| if let Entry::Scaling(scaling) = entry { Some(scaling.ready) } else { None });
     let profile = Profile { stages: start.profile.clone() };
-    predict::predict(&profile, autoscaler, replicas.unwrap_or(autoscaler.min), profile.seconds())
+    let (replicas, seconds) = (replicas.unwrap_or(autoscaler.min), profile.seconds());
+    let predicted = predict::predict(&profile, autoscaler, replicas, seconds);
+    (predicted, predict::band(&profile, autoscaler, replicas, seconds))
 }
 
 /// The clock of a load that begins `lead` from now.

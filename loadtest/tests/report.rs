@@ -17,11 +17,11 @@ use loadtest::report::{Outcome, Report, html, json, terminal};
 use serde_json::{Value, json};
 
 fn good() -> Report {
-    Report::from_entries(&journals::good(), journals::prediction())
+    Report::from_entries(&journals::good(), journals::prediction()).beside(&journals::band())
 }
 
 fn broken() -> Report {
-    Report::from_entries(&journals::broken(), journals::prediction())
+    Report::from_entries(&journals::broken(), journals::prediction()).beside(&journals::band())
 }
 
 fn alone() -> Report {
@@ -84,6 +84,35 @@ fn the_lag_budget_follows_the_load_from_link_to_link() {
     assert_eq!(times, expected);
     let took: f64 = lag.links.iter().filter_map(|link| link.took).sum();
     assert!((took - 25.0).abs() < 1e-9, "what each took makes up the whole: {took}");
+}
+
+#[test]
+fn each_step_is_told_to_be_inside_the_model_s_band_or_not() {
+    let seen = |report: &Report| report.steps.iter().map(|step| (step.from, step.to, step.at)).collect::<Vec<_>>();
+    let inside = |report: &Report| report.steps.iter().map(|step| step.inside).collect::<Vec<_>>();
+    let told = |report: &Report| html::render(report).contains("class=\"beside\"");
+    let report = good();
+    assert_eq!(seen(&report), [(1, 2, 199.0), (2, 3, 214.0), (3, 1, 694.0)]);
+    assert_eq!(inside(&report), [Some(true); 3]);
+    // The moments at which it changes, and its end.
+    assert_eq!(
+        report.band.iter().map(|moment| moment.at).collect::<Vec<_>>(),
+        [0.0, 185.0, 200.0, 203.0, 215.0, 682.0, 699.0, 780.0]
+    );
+    assert!(html::render(&report).contains("1 → 2 at 3:19, inside 3:01–3:26; 2 → 3 at 3:34"));
+
+    let mut early = journals::band();
+    for moment in &mut early {
+        moment.at -= 30.0;
+    }
+    let report = good().beside(&early);
+    assert_eq!(inside(&report), [Some(false); 3], "{:?}", report.steps);
+    assert!(html::render(&report).contains("1 → 2 at 3:19, outside 2:31–2:56"), "{:?}", report.steps);
+
+    let never = good().beside(&journals::band()[..1]);
+    assert_eq!((inside(&never), never.steps[0].earliest), (vec![Some(false); 3], None));
+    let unknown = good().beside(&[]);
+    assert_eq!((inside(&unknown), told(&unknown), told(&never)), (vec![None; 3], false, true));
 }
 
 #[test]

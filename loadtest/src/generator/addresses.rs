@@ -1,6 +1,10 @@
 //! The target's addresses: looked up in the background, and taken in turn.
 
+#[cfg(test)]
+mod names;
+
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -42,13 +46,22 @@ impl Addresses {
     /// Looks the name up again and again, and tells of a name that has no address any more, or has one again. Its last
     /// addresses stay in use meanwhile. Ends at once where there is nothing to look up.
     pub async fn keep_up(&self, tell: impl Fn(Result<String, String>)) {
-        if self.endpoint.ip().is_some() {
-            return;
+        if self.endpoint.ip().is_none() {
+            let (host, port) = (self.endpoint.host(), self.endpoint.port());
+            self.follow(async || Ok(lookup_host((host, port)).await?.collect()), tell).await;
         }
+    }
+
+    /// The same, by whatever looks the name up.
+    async fn follow(
+        &self,
+        look_up: impl AsyncFn() -> io::Result<Vec<SocketAddr>>,
+        tell: impl Fn(Result<String, String>),
+    ) {
         let host = self.endpoint.host();
         let mut failing = false;
         loop {
-            match lookup_host((host, self.endpoint.port())).await {
+            match look_up().await {
                 Ok(found) => {
                     let mut addresses: Vec<SocketAddr> = Vec::new();
                     for address in found {
@@ -57,7 +70,7 @@ impl Addresses {
                         }
                     }
                     if std::mem::take(&mut failing) {
-                        tell(Ok(format!("{host} has {} addresses again", addresses.len())));
+                        tell(Ok(format!("{host} has an address again")));
                     }
                     *self.known.borrow_mut() = addresses;
                 }
