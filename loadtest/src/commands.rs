@@ -59,7 +59,7 @@ pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
         None => cluster.target(&watched).await?,
     };
     let (first, clock) = session::clock(LEAD, 1.0);
-    if let Some(message) = assumed {
+    for message in assumed {
         let (object, reason) = ("watch".to_owned(), "Assumed".to_owned());
         let event = Event { at: clock.now(), object, reason, message, warning: true };
         // Nobody has closed the channel yet.

@@ -1,10 +1,13 @@
 //! Where the tool doubts its own result, and what to do about it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::figures::Report;
 use super::lag;
 use super::text::{clock, count, plural, rate, seconds};
+use crate::observe::{COUNTERS, METRICS_API, PROMETHEUS};
 use crate::profile::Profile;
 
 /// One doubt.
@@ -39,6 +42,8 @@ pub enum About {
     LowLoad,
     /// One pod answers more than its part.
     HotPod,
+    /// Links of the chain were out of sight, or were taken for what they may not be.
+    Chain,
 }
 
 /// The generator's own lateness, in seconds at the 99th percentile, beyond which its figures are not to be trusted.
@@ -65,6 +70,7 @@ pub(crate) fn doubts(report: &Report) -> Vec<Warning> {
         (About::Unknown, unknown(report)),
         (About::LowLoad, low_load(report)),
         (About::HotPod, hot_pod(report)),
+        (About::Chain, chain(report)),
     ];
     groups.into_iter().filter_map(|(about, message)| Some(Warning { about, message: message? })).collect()
 }
@@ -264,4 +270,29 @@ fn hot_pod(report: &Report) -> Option<String> {
         100.0 * even / all
     );
     Some(message)
+}
+
+/// What had to be assumed of the chain, and the links that were not read in the whole run.
+fn chain(report: &Report) -> Option<String> {
+    let read = |link: &str| {
+        report.scaling.iter().any(|seen| match link {
+            COUNTERS => seen.counted.is_some(),
+            PROMETHEUS => seen.prometheus.is_some(),
+            METRICS_API => seen.api.is_some(),
+            _ => false,
+        })
+    };
+    let doubted = report.events.iter().filter(|event| event.object == "watch").filter(|event| {
+        let link = event.message.split_once(": ").map_or("", |(link, _)| link);
+        event.reason == "Assumed" || event.reason == "Unread" && !read(link)
+    });
+    // Each of several generators tells the same.
+    let doubted: BTreeSet<&str> = doubted.map(|event| event.message.as_str()).collect();
+    let doubted = Vec::from_iter(doubted).join("; ");
+    (!doubted.is_empty()).then(|| {
+        format!(
+            "Not all of the chain was seen ({doubted}): the lag budget lacks what was not read, and the prediction may \
+             be that of another chain; grant the rights that are missing, or mend what is named."
+        )
+    })
 }
