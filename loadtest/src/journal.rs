@@ -95,6 +95,9 @@ pub struct Autoscaler {
     pub behavior: crate::model::hpa::Behavior,
     /// What lies between a request and the HPA.
     pub pipeline: crate::model::predict::Pipeline,
+    /// When the HPA was created: Unix time in seconds; none in a rehearsal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<f64>,
 }
 
 /// What the user expects; a part that is not given is not judged.

@@ -37,7 +37,7 @@ impl Show {
         } else if stdout().is_terminal() {
             Self::View(Box::new(View { live: Live::new(), lines: 0, drawn: None }))
         } else {
-            Self::Lines(Box::new(Lines::new(None)))
+            Self::Lines(Box::default())
         }
     }
 

@@ -38,6 +38,7 @@ pub async fn settings(cluster: &Cluster, watched: &Watched) -> Result<(Autoscale
     let metric = metric(&watched.hpa).map(|(name, ..)| name);
     autoscaler.metric = metric.unwrap_or(autoscaler.metric);
     autoscaler.name = format!("{}/{}", watched.namespace, watched.hpa.name_any());
+    autoscaler.created = watched.hpa.creation_timestamp().map(|created| created.0.as_duration().as_secs_f64());
     let query = series.as_ref().map(|series| {
         let window = autoscaler.pipeline.window;
         format!("sum(rate({series}{{namespace=\"{}\"}}[{window:.0}s]))", watched.namespace)
@@ -186,6 +187,7 @@ fn from_hpa_alone(watched: &Watched) -> Result<Autoscaler, String> {
             startup: START,
             source,
         },
+        created: None,
         name,
     })
 }
