@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::journal::Expectations;
@@ -234,6 +234,19 @@ pub struct Output {
     /// Print the journal's lines instead of a view for people
     #[arg(long)]
     pub json: bool,
+}
+
+impl Cli {
+    /// Reads the command line, and variables. What cannot be used, and what asks for help, ends the process with what is
+    /// to be said.
+    pub fn read() -> Self {
+        // A variable that is set to nothing, as templates leave behind, is a variable that is not set.
+        let is_blank = |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+        let command = Self::command().mut_subcommands(|command| {
+            command.mut_args(|arg| if is_blank(&arg) { arg.env(None::<&str>) } else { arg })
+        });
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
 }
 
 impl Load {

@@ -1,5 +1,8 @@
 //! The real binary: what a newcomer types, what he mistypes, and what is left when it is cut short.
 
+#[path = "commands/output.rs"]
+mod outputs;
+
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
