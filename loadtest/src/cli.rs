@@ -183,11 +183,11 @@ pub struct Sending {
 
     /// How many generators share the load, each with its own requests of the one schedule
     #[arg(long, value_name = "COUNT", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    generators: u32,
+    pub generators: u32,
 
     /// Which of them this is, counted from 0; an Indexed Job says so by itself
     #[arg(long, value_name = "INDEX", env = "JOB_COMPLETION_INDEX", default_value = "0")]
-    generator: u32,
+    pub generator: u32,
 }
 
 /// What is expected of the run; what is not given is not judged.

@@ -44,6 +44,10 @@ pub struct Start {
     pub profile: Vec<Stage>,
     /// How requests are spaced.
     pub spacing: Spacing,
+    /// Which of the generators that share the load this is, counted from 0 (`--generator`).
+    pub generator: u32,
+    /// How many generators share the load (`--generators`); 1 as well where their journals are joined.
+    pub generators: u32,
     /// The autoscaler that is watched, if one is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub autoscaler: Option<Autoscaler>,

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::cli::{Common, Load};
@@ -127,6 +126,8 @@ impl Plan<'_> {
             },
             profile: self.profile.stages.clone(),
             spacing: sending.spacing,
+            generator: sending.generator,
+            generators: sending.generators,
             autoscaler: self.autoscaler.clone(),
             expectations,
         }

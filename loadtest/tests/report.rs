@@ -4,6 +4,8 @@
 mod browser;
 #[path = "report/journals.rs"]
 mod journals;
+#[path = "report/merge.rs"]
+mod merging;
 #[path = "report/page.rs"]
 mod page;
 #[path = "report/terminal.rs"]

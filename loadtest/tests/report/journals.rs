@@ -52,6 +52,8 @@ pub fn start() -> Start {
         },
         profile: stages(),
         spacing: Spacing::Even,
+        generator: 0,
+        generators: 1,
         autoscaler: Some(autoscaler()),
         expectations: Expectations {
             replicas: Some(3),
