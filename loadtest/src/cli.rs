@@ -206,7 +206,7 @@ pub struct Expected {
     #[arg(long, value_name = "DURATION", value_parser = duration, requires = "expect_replicas")]
     scaled_within: Option<Duration>,
 
-    /// Failed and dropped requests that are allowed
+    /// Failed and dropped requests that are allowed, those during scale-in among them
     #[arg(long, value_name = "COUNT")]
     max_failed: Option<u64>,
 

@@ -111,7 +111,7 @@ pub struct Expectations {
     /// Ready replicas that have to be reached (`--expect-replicas`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replicas: Option<u32>,
-    /// Failed and dropped requests that are allowed (`--max-failed`).
+    /// Failed and dropped requests that are allowed, those during scale-in among them (`--max-failed`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_failed: Option<u64>,
     /// Percentile (99 for `--p99`) and bound of the latency in seconds (`--p50`, `--p90`, `--p99`).
