@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use crate::fault::Fault;
 
 /// For how long a reader may take nothing before it is given up, where nobody wants to wait for it.
-const STALLED: Duration = Duration::from_secs(5);
+const STALLED: Duration = Duration::from_secs(2);
 
 /// Takes texts for standard output at once, however slowly it is read.
 pub struct Printer {

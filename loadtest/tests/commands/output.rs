@@ -23,6 +23,7 @@ fn full() -> (PipeReader, PipeWriter) {
     (reader, writer)
 }
 
+/// Standard error has a reader of its own.
 fn spawn(arguments: &str, stdout: impl Into<Stdio>) -> Child {
     loadtest(arguments).stdout(stdout).stderr(Stdio::piped()).spawn().expect("it runs")
 }
@@ -66,6 +67,21 @@ async fn a_reader_that_stalls_holds_up_neither_the_journal_nor_ctrl_c() {
         assert_eq!(ran.status.code(), Some(code), "{form}: {}", String::from_utf8_lossy(&ran.stderr));
         assert_eq!(complaint(&ran).len(), usize::from(code == 3), "{form}: {ran:?}");
     }
+}
+
+#[tokio::test]
+async fn nobody_has_to_read_standard_error_either() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let out = folder.path().join("report");
+    let (_reader, writer) = full();
+    let errors = writer.try_clone().expect("its end can be shared");
+    let mut command = loadtest(&format!("{LOAD} 20rps:1s --json --out {}", out.display()));
+    // As `… 2>&1 | less` does.
+    let mut child = command.stdout(writer).stderr(errors).spawn().expect("it runs");
+    until("the report is written", || out.join("report.html").exists()).await;
+    signal(&child, Signal::TERM);
+    let status = tokio::time::timeout(PATIENCE, child.wait()).await.expect("it ends").expect("it has a status");
+    assert_eq!(status.code(), Some(3));
 }
 
 #[tokio::test]
