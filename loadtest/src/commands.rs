@@ -1,12 +1,11 @@
 //! What each command does, as a story.
 
 use std::fmt::Write as _;
-use std::io::Write;
 use std::process::ExitCode;
 
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::cli::{Merge, Output, Predict, Rehearse, Run};
+use crate::cli::{Merge, Predict, Rehearse, Run};
 use crate::fault::Fault;
 use crate::journal::{Autoscaler, Entry, Event, Kind};
 use crate::merge::joined;
@@ -14,10 +13,13 @@ use crate::model::manifests::Manifests;
 use crate::model::predict::Predicted;
 use crate::model::{manifests, predict};
 use crate::observe::{self, Cluster};
+use crate::printer::{print, say};
 use crate::profile::Profile;
 use crate::recorder;
 use crate::rehearse::{Rehearsal, WARM_UP};
+use crate::report::terminal;
 use crate::session::{self, LEAD, Plan};
+use crate::show::columns;
 
 /// Runs a command that waits for the world.
 pub fn block_on(command: impl Future<Output = Result<ExitCode, Fault>>) -> Result<ExitCode, Fault> {
@@ -99,8 +101,7 @@ pub fn predict(options: &Predict) -> Result<ExitCode, Fault> {
     } else {
         table(&profile, &autoscaler, &predicted)
     };
-    // A closed pipe under a long table is nothing to report.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -130,5 +131,9 @@ pub fn merge(options: &Merge) -> Result<ExitCode, Fault> {
     let journals = options.journals.iter().map(|path| recorder::read(path)).collect::<Result<Vec<_>, _>>()?;
     let entries = joined(journals)?;
     recorder::write(&options.out, &entries)?;
-    session::report(&entries, &Output { out: Some(options.out.clone()), json: false })
+    let report = session::judged(&entries);
+    let place = session::write(&report, &options.out)?;
+    print(&terminal::summary(&report, columns()))?;
+    say(place);
+    Ok(ExitCode::from(report.verdict.outcome.exit_code()))
 }

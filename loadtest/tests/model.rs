@@ -22,6 +22,7 @@ fn shopfront(source: Source) -> Autoscaler {
         max: 3,
         behavior: Behavior::default(),
         pipeline: Pipeline { scrape: 5.0, window, relist: 60.0, sync: 15.0, startup: 1.0, source },
+        created: None,
     }
 }
 

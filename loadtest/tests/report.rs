@@ -4,6 +4,8 @@
 mod browser;
 #[path = "report/journals.rs"]
 mod journals;
+#[path = "report/merge.rs"]
+mod merging;
 #[path = "report/page.rs"]
 mod page;
 #[path = "report/terminal.rs"]
@@ -143,6 +145,37 @@ fn a_broken_run_fails_and_says_where_it_is_to_be_doubted() {
     assert_eq!(held(&report, "Failed or dropped"), Some(false));
     let doubts = [About::Interrupted, About::Schedule, About::Dropped, About::FewAnswers, About::Watch, About::Unknown];
     assert_eq!(abouts(&report), doubts, "{:#?}", report.warnings);
+}
+
+#[test]
+fn failures_fail_a_run_where_they_are_bounded_and_are_doubted_where_they_are_not() {
+    let mut entries = journals::good();
+    for entry in &mut entries {
+        match entry {
+            Entry::Second(second) if (694.0..698.0).contains(&second.at) => {
+                second.statuses = [(500, second.due)].into();
+            }
+            Entry::Second(second) if (220.0..223.0).contains(&second.at) => second.dropped = second.due,
+            _ => {}
+        }
+    }
+    let mut judged = |max_failed| {
+        let Entry::Start(start) = &mut entries[0] else { unreachable!("it is the first") };
+        start.expectations.max_failed = max_failed;
+        Report::from_entries(&entries, Vec::new())
+    };
+    let bounded = judged(Some(0));
+    assert_eq!(bounded.verdict.outcome, Outcome::Failed);
+    assert_eq!(held(&bounded, "Failed during scale-in"), Some(false));
+    assert!(!abouts(&bounded).contains(&About::Failed), "{:?}", bounded.warnings);
+
+    let free = judged(None);
+    assert_eq!(free.verdict.outcome, Outcome::Passed, "{:#?}", free.verdict);
+    let check = free.verdict.checks.iter().find(|check| check.name == "Failed during scale-in").unwrap();
+    assert_eq!((check.expected.as_deref(), check.observed.as_str()), (None, "4 of 4 requests"));
+    let doubt = free.warnings.iter().find(|warning| warning.about == About::Failed).expect("it is doubted");
+    assert!(doubt.message.contains("49 of 3,396 requests"), "{}", doubt.message);
+    assert!(doubt.message.contains("--max-failed"), "{}", doubt.message);
 }
 
 #[test]

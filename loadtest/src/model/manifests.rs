@@ -133,6 +133,7 @@ fn of(all: &Folder) -> Result<Manifests, String> {
         max: scaler.max,
         behavior: scaler.behavior,
         pipeline,
+        created: None,
     };
     Ok(Manifests { autoscaler, workload, series })
 }

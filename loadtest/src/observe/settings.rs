@@ -51,6 +51,7 @@ pub async fn settings(cluster: &Cluster, watched: &Watched) -> Result<(Autoscale
     autoscaler.metric.clone_from(&metric.name);
     autoscaler.name = format!("{}/{}", watched.namespace, watched.hpa.name_any());
     autoscaler.scaled.clone_from(&watched.scaled);
+    autoscaler.created = watched.hpa.creation_timestamp().map(|created| created.0.as_duration().as_secs_f64());
     let query = series.clone().map(|series| {
         let window = autoscaler.pipeline.window;
         format!("sum(rate({series}{{namespace=\"{}\"}}[{window:.0}s]))", watched.namespace)
@@ -183,6 +184,7 @@ fn from_hpa_alone(watched: &Watched, metric: &Metric) -> Result<Autoscaler, Stri
             startup: START,
             source: metric.source,
         },
+        created: None,
         name,
     })
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::figures::Report;
 use super::lag;
 use super::text::{clock, count, plural, rate, seconds};
+use crate::merge;
 use crate::observe::{COUNTERS, METRICS_API, PROMETHEUS};
 use crate::profile::Profile;
 
@@ -30,8 +31,12 @@ pub enum About {
     Interrupted,
     /// The generator did not keep to its schedule.
     Schedule,
+    /// The generators did not begin together.
+    Apart,
     /// Requests were never sent.
     Dropped,
+    /// More requests came to nothing than chance explains, and nobody said how many may.
+    Failed,
     /// Too few answers for a percentile.
     FewAnswers,
     /// The autoscaler was out of sight.
@@ -49,6 +54,9 @@ pub enum About {
 /// The generator's own lateness, in seconds at the 99th percentile, beyond which its figures are not to be trusted.
 const LATE: f64 = 0.01;
 
+/// The part of all requests that may come to nothing without a word, where the user has not set a bound.
+const FAILED: f64 = 0.01;
+
 /// The longest in seconds that a watch which works says nothing.
 const SILENCE: f64 = 10.0;
 
@@ -64,7 +72,9 @@ pub(crate) fn doubts(report: &Report) -> Vec<Warning> {
         (About::Journal, journal(report)),
         (About::Interrupted, interrupted(report)),
         (About::Schedule, schedule(report)),
+        (About::Apart, apart(report)),
         (About::Dropped, dropped(report)),
+        (About::Failed, failed(report)),
         (About::FewAnswers, few_answers(report)),
         (About::Watch, watch(report)),
         (About::Unknown, unknown(report)),
@@ -140,6 +150,29 @@ fn dropped(report: &Report) -> Option<String> {
         count(limit)
     );
     (totals.dropped > 0).then_some(message)
+}
+
+fn apart(report: &Report) -> Option<String> {
+    let late = report.events.iter().filter(|event| event.object == "load" && event.reason == merge::LATE);
+    let last = late.map(|event| event.at).reduce(f64::max)?;
+    Some(format!(
+        "The generators did not begin together: the last began {} after the first (or its clock says so), and the load \
+         was not the profile’s; start them at the same time.",
+        seconds(last)
+    ))
+}
+
+fn failed(report: &Report) -> Option<String> {
+    let totals = &report.totals;
+    let bad = totals.failed + totals.dropped;
+    let judged = report.start.as_ref().is_some_and(|start| start.expectations.max_failed.is_some());
+    let message = format!(
+        "{} of {} due failed or were dropped, which the verdict leaves out, for nothing was said of it: --max-failed \
+         does.",
+        count(bad),
+        plural(totals.due, "request")
+    );
+    (!judged && bad as f64 > FAILED * totals.due as f64).then_some(message)
 }
 
 fn few_answers(report: &Report) -> Option<String> {

@@ -34,6 +34,7 @@ pub fn autoscaler() -> Autoscaler {
         max: 3,
         behavior: Behavior::default(),
         pipeline: Pipeline { scrape: 5.0, window: 60.0, relist: 30.0, sync: 15.0, startup: 4.0, source: Source::Pods },
+        created: None,
     }
 }
 
@@ -51,6 +52,8 @@ pub fn start() -> Start {
         },
         profile: stages(),
         spacing: Spacing::Even,
+        generator: 0,
+        generators: 1,
         autoscaler: Some(autoscaler()),
         expectations: Expectations {
             replicas: Some(3),
