@@ -95,7 +95,8 @@ impl Plan<'_> {
         // The report's files come first: whoever reads the summary may take long.
         let report = judged(&entries);
         let written = output.out.as_deref().map(|folder| write(&report, folder)).transpose();
-        let unread = show.finish(terminal::summary(&report, columns()), asked_to_stop, signals.next()).await;
+        let unread =
+            show.finish(terminal::summary(&report, columns(&std::io::stdout())), asked_to_stop, signals.next()).await;
         if let Some(place) = written? {
             say(place);
         }
