@@ -43,12 +43,10 @@ pub fn probes_counted() -> Case {
         .by_hand("what is counted is the program's affair")
 }
 
-/// To Prometheus and the adapter a series that there is not yet, and one that never comes, are the same.
+/// The program makes the series of `/version` when that is first asked for.
 fn absent() -> Case {
-    let line = rules(
-        r#"s/seriesQuery: .*/seriesQuery: orders_total{namespace!="",pod!=""}/; s/matches: .*/matches: ^orders_total$/; s/as: .*/as: http_requests_per_second/"#,
-    );
-    Case::new(Cause::CounterAbsent, "the rule reads a counter that the idle pod has not", line, RULES_BACK)
+    let line = rules(r#"s/seriesQuery: .*/seriesQuery: http_requests_total{namespace!="",pod!="",path="version"}/"#);
+    Case::new(Cause::CounterAbsent, "the rule reads a series that comes with its first request", line, RULES_BACK)
         .by_hand("the series is the program's to make")
 }
 
