@@ -36,7 +36,7 @@ impl Doctor {
         let output = cargo.stdin(Stdio::null()).kill_on_drop(true).output().await.expect("cargo can be run");
         let messages = String::from_utf8_lossy(&output.stdout).into_owned();
         let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let program = messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).last();
+        let program = messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).next_back();
         let program =
             program.unwrap_or_else(|| panic!("no loadtest was built: {}", String::from_utf8_lossy(&output.stderr)));
         Self { program }

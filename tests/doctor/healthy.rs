@@ -60,7 +60,9 @@ impl Lab {
     fn spell(&self, what: &'static str, answers: &[Answer]) {
         let wrong: Vec<_> = answers.iter().filter(|answer| !answer.is_healthy(None)).map(Answer::line).collect();
         self.transcript.say(format_args!("{} answers, {} of which do not call it healthy", answers.len(), wrong.len()));
-        wrong.iter().for_each(|line| self.transcript.say(line));
+        for line in &wrong {
+            self.transcript.say(line);
+        }
         self.table.borrow_mut().spells.push(Spell { what, answers: answers.len(), wrong });
     }
 }

@@ -247,6 +247,9 @@ fn a_load_balancer_without_an_address() {
         assert_eq!(state(&evidence, Link::Traffic), State::Holds);
         requests(&mut evidence, [0, 0]);
         let forward = "kubectl -n miztiik-automation-ns port-forward service/shopfront-svc 8080:80".to_owned();
+        assert_eq!(cause(&evidence, Link::Traffic), (34, forward.clone()));
+        // A place for one is none.
+        seen(&mut evidence.services)[0]["status"] = json!({"loadBalancer": {"ingress": [{}]}});
         assert_eq!(cause(&evidence, Link::Traffic), (34, forward));
         // It is new; and a Service that wants none.
         seen(&mut evidence.services)[0]["metadata"]["creationTimestamp"] = json!(ago(30.0));

@@ -63,7 +63,8 @@ fn a_counter_that_an_ingress_has_need_not_be_on_the_pods_pages() {
 fn counting_scrapes(evidence: &mut Evidence) {
     for page in &mut evidence.pages {
         for (text, count) in [(&mut page.first, 480), (&mut page.second, 483)] {
-            seen(text).push_str(&format!("http_requests_total{{path=\"metrics\"}} {count}\n"));
+            let line = format!("http_requests_total{{path=\"metrics\"}} {count}\n");
+            seen(text).push_str(&line);
         }
     }
 }

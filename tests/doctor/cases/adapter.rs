@@ -2,7 +2,7 @@
 
 use loadtest::doctor::catalogue::Cause;
 
-use super::monitoring;
+use super::{MANIFEST, monitoring};
 use crate::case::Case;
 
 /// The manifest that has the rules.
@@ -48,7 +48,8 @@ fn arguments(change: &str) -> String {
 
 pub fn name() -> Case {
     let line = rules(r"s/as: .*/as: ${1}_per_minute/");
-    Case::new(Cause::NameMissesRule, "a rule that gives another name", line, RULES_BACK).tidied().quick()
+    let undo = format!("{RULES_BACK} && {MANIFEST}");
+    Case::new(Cause::NameMissesRule, "a rule that gives another name", line, undo).tidied().quick()
 }
 
 fn no_rule() -> Case {

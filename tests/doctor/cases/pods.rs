@@ -48,8 +48,7 @@ fn template_back() -> String {
 /// The old pod goes first, so that none is ready.
 pub fn no_image() -> Case {
     let line = changed(true, r#""image":"registry.invalid/shopfront:none""#);
-    Case::new(Cause::PodFails, "an image that does not exist, no pod left", line, template_back())
-        .by_hand("the right image is not the doctor's to know")
+    Case::new(Cause::PodFails, "an image that does not exist, no pod left", line, template_back()).tidied()
 }
 
 fn crashes() -> Case {

@@ -26,6 +26,7 @@ pub fn figures(evidence: &Evidence) -> Option<Figures> {
     let relist = pace::relist(evidence, &subject);
     let source = if metric.source == Source::Adapter { predict::Source::Pods } else { predict::Source::External };
     let autoscaler = Autoscaler {
+        created: None,
         name: format!("{}/{}", evidence.namespace, evidence.name),
         scaled: String::new(),
         metric: metric.name.clone(),
@@ -104,6 +105,7 @@ mod tests {
             source: predict::Source::Pods,
         };
         let autoscaler = Autoscaler {
+            created: None,
             name: "a/b".into(),
             scaled: String::new(),
             metric: "m".into(),

@@ -102,9 +102,12 @@ fn services(evidence: &Evidence) -> impl Iterator<Item = &Value> {
     })
 }
 
+/// The load balancer that has no address: no place for one, or places with nothing in them.
 fn unreachable(evidence: &Evidence) -> Option<&Value> {
+    let named = |place: &Value| ["/ip", "/hostname"].into_iter().any(|field| !text(place, field).is_empty());
     services(evidence).find(|service| {
-        text(service, "/spec/type") == "LoadBalancer" && list(service, "/status/loadBalancer/ingress").is_empty()
+        text(service, "/spec/type") == "LoadBalancer"
+            && !list(service, "/status/loadBalancer/ingress").iter().any(named)
     })
 }
 
