@@ -6,6 +6,8 @@ pub mod autoscaler;
 pub mod keda;
 pub mod pods;
 pub mod scraping;
+#[cfg(test)]
+mod tests;
 pub mod traffic;
 
 use crate::case::{Case, Pair};

@@ -1,0 +1,34 @@
+//! What can be told of the cases without a cluster.
+
+use std::process::Command;
+
+use loadtest::doctor::catalogue::CATALOGUE;
+
+use crate::case::Case;
+
+fn all() -> Vec<Case> {
+    [super::adapter(), super::loaded(), super::keda()].concat()
+}
+
+#[test]
+fn each_cause_of_the_catalogue_is_made() {
+    let made: Vec<_> = all().iter().map(|case| case.cause).collect();
+    let missing: Vec<_> = CATALOGUE.iter().map(|entry| entry.cause).filter(|cause| !made.contains(cause)).collect();
+    assert_eq!(missing, []);
+}
+
+#[test]
+fn each_line_is_bash() {
+    for line in all().iter().flat_map(|case| case.breaks.iter().chain(&case.undo)) {
+        let output = Command::new("bash").args(["-n", "-c", line]).output().expect("bash is in the PATH");
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn a_pair_is_of_two_links_the_nearer_first() {
+    for pair in super::pairs().iter().chain(&super::pairs_of_keda()) {
+        let [near, far] = [&pair.near, &pair.far].map(|case| case.cause.entry().link);
+        assert!(near <= far, "{near:?}, {far:?}");
+    }
+}
