@@ -49,7 +49,7 @@ impl Table {
         let missing: Vec<_> = CATALOGUE.iter().map(|entry| entry.cause).filter(|cause| missing(*cause)).collect();
         let missing = missing.into_iter().map(title).collect::<Vec<_>>().join(", ");
         transcript.say(format_args!(
-            "\nnot made in this run, and judged from built evidence in loadtest/tests/doctor: {missing}"
+            "\nnot made in this run, and judged from built evidence in loadtest/tests/judges: {missing}"
         ));
     }
 

@@ -1,22 +1,22 @@
 //! The doctor's judgement of evidence: a chain that holds, and one thing of it changed.
 
-#[path = "doctor/healthy.rs"]
+#[path = "judges/healthy.rs"]
 mod healthy;
-#[path = "doctor/lower.rs"]
+#[path = "judges/lower.rs"]
 mod lower;
-#[path = "doctor/lower_api.rs"]
+#[path = "judges/lower_api.rs"]
 mod lower_api;
-#[path = "doctor/lower_replicas.rs"]
+#[path = "judges/lower_replicas.rs"]
 mod lower_replicas;
-#[path = "doctor/lower_rule.rs"]
+#[path = "judges/lower_rule.rs"]
 mod lower_rule;
-#[path = "doctor/lower_trigger.rs"]
+#[path = "judges/lower_trigger.rs"]
 mod lower_trigger;
-#[path = "doctor/pod.rs"]
+#[path = "judges/pod.rs"]
 mod pod;
-#[path = "doctor/scraped.rs"]
+#[path = "judges/scraped.rs"]
 mod scraped;
-#[path = "doctor/scraping.rs"]
+#[path = "judges/scraping.rs"]
 mod scraping;
 
 use loadtest::doctor::diagnose;
