@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::journal::Expectations;
@@ -183,11 +183,11 @@ pub struct Sending {
 
     /// How many generators share the load, each with its own requests of the one schedule
     #[arg(long, value_name = "COUNT", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    generators: u32,
+    pub generators: u32,
 
     /// Which of them this is, counted from 0; an Indexed Job says so by itself
     #[arg(long, value_name = "INDEX", env = "JOB_COMPLETION_INDEX", default_value = "0")]
-    generator: u32,
+    pub generator: u32,
 }
 
 /// What is expected of the run; what is not given is not judged.
@@ -206,7 +206,7 @@ pub struct Expected {
     #[arg(long, value_name = "DURATION", value_parser = duration, requires = "expect_replicas")]
     scaled_within: Option<Duration>,
 
-    /// Failed and dropped requests that are allowed
+    /// Failed and dropped requests that are allowed, those during scale-in among them
     #[arg(long, value_name = "COUNT")]
     max_failed: Option<u64>,
 
@@ -234,6 +234,19 @@ pub struct Output {
     /// Print the journal's lines instead of a view for people
     #[arg(long)]
     pub json: bool,
+}
+
+impl Cli {
+    /// Reads the command line, and variables. What cannot be used, and what asks for help, ends the process with what is
+    /// to be said.
+    pub fn read() -> Self {
+        // A variable that is set to nothing, as templates leave behind, is a variable that is not set.
+        let is_blank = |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+        let command = Self::command().mut_subcommands(|command| {
+            command.mut_args(|arg| if is_blank(&arg) { arg.env(None::<&str>) } else { arg })
+        });
+        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    }
 }
 
 impl Load {

@@ -1,12 +1,11 @@
 //! What each command does, as a story.
 
 use std::fmt::Write as _;
-use std::io::Write;
 use std::process::ExitCode;
 
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::cli::{Merge, Output, Predict, Rehearse, Run};
+use crate::cli::{Merge, Predict, Rehearse, Run};
 use crate::fault::Fault;
 use crate::journal::{Autoscaler, Entry, Event, Kind};
 use crate::merge::joined;
@@ -14,10 +13,13 @@ use crate::model::manifests::Manifests;
 use crate::model::predict::Predicted;
 use crate::model::{manifests, predict};
 use crate::observe::{self, Cluster};
+use crate::printer::{print, say};
 use crate::profile::Profile;
 use crate::recorder;
-use crate::rehearse::{Rehearsal, Timing, WARM_UP};
+use crate::rehearse::{Rehearsal, WARM_UP};
+use crate::report::terminal;
 use crate::session::{self, LEAD, Plan};
+use crate::show::columns;
 
 /// Runs a command that waits for the world.
 pub fn block_on(command: impl Future<Output = Result<ExitCode, Fault>>) -> Result<ExitCode, Fault> {
@@ -59,7 +61,7 @@ pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
         None => cluster.target(&watched).await?,
     };
     let (first, clock) = session::clock(LEAD, 1.0);
-    if let Some(message) = assumed {
+    for message in assumed {
         let (object, reason) = ("watch".to_owned(), "Assumed".to_owned());
         let event = Event { at: clock.now(), object, reason, message, warning: true };
         // Nobody has closed the channel yet.
@@ -80,15 +82,13 @@ pub async fn rehearse(options: &Rehearse) -> Result<ExitCode, Fault> {
     let lead = LEAD.max(std::time::Duration::from_secs_f64(warm_up / speed));
     let (first, clock) = session::clock(lead, *speed);
     let (observed, entries) = unbounded_channel();
-    // A readiness probe finds a pod ready half a period after it listens, on average.
-    let probed = workload.readiness_period.unwrap_or(0.0) / 2.0;
-    let timing =
-        Timing { startup: autoscaler.pipeline.startup + probed, pre_stop: workload.pre_stop, grace: workload.grace };
-    let rehearsal = Rehearsal::start(autoscaler.clone(), timing, clock, observed).await?;
+    let rehearsal = Rehearsal::start(autoscaler.clone(), workload, clock, observed).await?;
     let url = rehearsal.url.clone();
     let autoscaler = Some(autoscaler);
     let plan = Plan { kind: Kind::Rehearsal, url, profile, options: common, autoscaler, speed: *speed };
-    plan.conduct(first, entries).await
+    let done = plan.conduct(first, entries).await;
+    rehearsal.end().await;
+    done
 }
 
 /// `loadtest predict`: the same as arithmetic.
@@ -101,8 +101,7 @@ pub fn predict(options: &Predict) -> Result<ExitCode, Fault> {
     } else {
         table(&profile, &autoscaler, &predicted)
     };
-    // A closed pipe under a long table is nothing to report.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -132,5 +131,9 @@ pub fn merge(options: &Merge) -> Result<ExitCode, Fault> {
     let journals = options.journals.iter().map(|path| recorder::read(path)).collect::<Result<Vec<_>, _>>()?;
     let entries = joined(journals)?;
     recorder::write(&options.out, &entries)?;
-    session::report(&entries, &Output { out: Some(options.out.clone()), json: false })
+    let report = session::judged(&entries);
+    let place = session::write(&report, &options.out)?;
+    print(&terminal::summary(&report, columns()))?;
+    say(place);
+    Ok(ExitCode::from(report.verdict.outcome.exit_code()))
 }

@@ -44,6 +44,10 @@ pub struct Start {
     pub profile: Vec<Stage>,
     /// How requests are spaced.
     pub spacing: Spacing,
+    /// Which of the generators that share the load this is, counted from 0 (`--generator`).
+    pub generator: u32,
+    /// How many generators share the load (`--generators`); 1 as well where their journals are joined.
+    pub generators: u32,
     /// The autoscaler that is watched, if one is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub autoscaler: Option<Autoscaler>,
@@ -95,6 +99,9 @@ pub struct Autoscaler {
     pub behavior: crate::model::hpa::Behavior,
     /// What lies between a request and the HPA.
     pub pipeline: crate::model::predict::Pipeline,
+    /// When the HPA was created: Unix time in seconds; none in a rehearsal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<f64>,
 }
 
 /// What the user expects; a part that is not given is not judged.
@@ -104,7 +111,7 @@ pub struct Expectations {
     /// Ready replicas that have to be reached (`--expect-replicas`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replicas: Option<u32>,
-    /// Failed and dropped requests that are allowed (`--max-failed`).
+    /// Failed and dropped requests that are allowed, those during scale-in among them (`--max-failed`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_failed: Option<u64>,
     /// Percentile (99 for `--p99`) and bound of the latency in seconds (`--p50`, `--p90`, `--p99`).

@@ -8,10 +8,11 @@
 //! - [`observe`]: the autoscaler and its pods, in a cluster. [`rehearse`]: the whole loop on this machine instead.
 //! - [`model`]: Prometheus' `rate()`, the HPA's algorithm, and the two together as a prediction.
 //! - [`journal`]: all of it, written down as it comes. [`report`]: the journal folded into figures, a page and a
-//!   verdict. [`live`]: the same while it goes on. [`recorder`]: takes it down. [`show`]: prints it. [`merge`]: joins several.
+//!   verdict. [`live`]: the same while it goes on. [`recorder`]: takes it down. [`show`]: has it printed. [`printer`]:
+//!   prints, and holds nothing up. [`merge`]: joins several.
 //! - [`cli`]: the command line. [`commands`]: what each command does. [`session`]: from the first request to the verdict.
-//!   [`clock`]: the time that all parts share. [`fault`]: why the tool cannot go on. [`exposition`]: Prometheus' text
-//!   format. [`loopback`]: a listener on this machine alone.
+//!   [`signals`]: what ends it before that. [`clock`]: the time that all parts share. [`fault`]: why the tool cannot go
+//!   on. [`exposition`]: Prometheus' text format. [`loopback`]: a listener on this machine alone.
 
 pub mod cli;
 pub mod clock;
@@ -25,6 +26,7 @@ pub mod loopback;
 pub mod merge;
 pub mod model;
 pub mod observe;
+pub mod printer;
 pub mod profile;
 pub mod recorder;
 pub mod rehearse;
@@ -32,4 +34,5 @@ pub mod report;
 pub mod schedule;
 pub mod session;
 pub mod show;
+pub mod signals;
 pub mod stats;

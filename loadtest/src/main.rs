@@ -3,13 +3,14 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use loadtest::cli::{Cli, Command};
 use loadtest::commands;
+use loadtest::printer::say;
 use loadtest::rehearse::replica;
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let done = match Cli::read().command {
         Command::Replica { flags } => return replica::main(flags),
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -22,8 +23,7 @@ fn main() -> ExitCode {
         Command::Merge(options) => commands::merge(&options),
     };
     done.unwrap_or_else(|fault| {
-        // Where standard error is closed, the exit code tells.
-        let _ = writeln!(std::io::stderr(), "loadtest: {fault}");
+        say(format!("loadtest: {fault}\n"));
         fault.exit_code()
     })
 }

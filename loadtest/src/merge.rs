@@ -1,46 +1,52 @@
-//! Joins the journals of several generators of one load, exactly: counts are added, histograms bucket by bucket.
+//! Joins the journals of all generators of one load, exactly: counts are added, histograms bucket by bucket.
 
 use std::collections::BTreeMap;
 
 use crate::fault::Fault;
-use crate::journal::{End, Entry, Second, Start};
+use crate::journal::{End, Entry, Event, Second, Start};
 use crate::stats::join_seconds;
 
-/// One journal of several. The first that watched an autoscaler gives what was seen of it.
+/// How long after the first generator another may begin, in seconds, without being told of.
+const TOGETHER: f64 = 1.0;
+
+/// The reason of the event that tells of a generator which began later than that.
+pub const LATE: &str = "BeganLate";
+
+/// One journal of several, one of each generator. Their times count from the earliest start. What was seen of an
+/// autoscaler is that of one journal: of the first that saw any.
 pub fn joined(journals: Vec<Vec<Entry>>) -> Result<Vec<Entry>, Fault> {
-    let mut start: Option<Start> = None;
+    let parts = journals.into_iter().map(Part::new).collect::<Result<Vec<_>, _>>()?;
+    check(&parts)?;
+    let Some(first) = parts.first() else { return Ok(Vec::new()) };
+    let started = parts.iter().map(|part| part.start.started).fold(f64::INFINITY, f64::min);
+    let sees = |part: &Part| part.entries.iter().any(|entry| matches!(entry, Entry::Scaling(_)));
+    let looks = |part: &Part| part.start.autoscaler.is_some();
+    let watcher = parts.iter().position(sees).or_else(|| parts.iter().position(looks));
+    let autoscaler = watcher.and_then(|watcher| parts[watcher].start.autoscaler.clone());
+    let start = Start { started, generator: 0, generators: 1, autoscaler, ..first.start.clone() };
+
     let mut seconds: BTreeMap<i64, Vec<Second>> = BTreeMap::new();
-    let mut others = Vec::new();
-    let mut watched = false;
+    let mut all = Vec::new();
     let mut ends: Vec<Option<End>> = Vec::new();
-    for journal in journals {
-        let mut entries = journal.into_iter();
-        let Some(Entry::Start(own)) = entries.next() else {
-            return Err(Fault::Use("a journal does not begin with its start: was its first line lost?".to_owned()));
-        };
-        let first = start.get_or_insert_with(|| (*own).clone());
-        if (&own.profile, &own.target.url, own.spacing) != (&first.profile, &first.target.url, first.spacing) {
-            return Err(Fault::Use(
-                "the journals are of different loads: their targets, stages or spacing differ".to_owned(),
-            ));
+    for (index, part) in parts.into_iter().enumerate() {
+        let shift = (part.start.started - started) * start.speed;
+        if shift > TOGETHER {
+            all.push((shift, Entry::Event(late(&part.start, shift))));
         }
-        // Their clocks: those of the first.
-        let shift = (own.started - first.started) * first.speed;
-        let (mut end, mut saw) = (None, false);
-        for entry in entries {
+        let mut end = None;
+        for entry in part.entries {
             match entry {
                 Entry::Second(mut second) => {
                     second.at += shift.round();
                     seconds.entry(whole(second.at)).or_default().push(second);
                 }
-                Entry::Scaling(mut scaling) if !watched => {
-                    saw = true;
+                Entry::Scaling(mut scaling) if watcher == Some(index) => {
                     scaling.at += shift;
-                    others.push((scaling.at, Entry::Scaling(scaling)));
+                    all.push((scaling.at, Entry::Scaling(scaling)));
                 }
-                Entry::Event(mut event) if !watched || event.object == "load" => {
+                Entry::Event(mut event) if watcher == Some(index) || event.object == "load" => {
                     event.at += shift;
-                    others.push((event.at, Entry::Event(event)));
+                    all.push((event.at, Entry::Event(event)));
                 }
                 Entry::End(mut one) => {
                     one.at += shift;
@@ -52,27 +58,64 @@ pub fn joined(journals: Vec<Vec<Entry>>) -> Result<Vec<Entry>, Fault> {
                 Entry::Scaling(_) | Entry::Event(_) => {}
             }
         }
-        watched |= saw;
-        if saw {
-            let first = start.as_mut().expect("it was set above");
-            first.autoscaler = own.autoscaler;
-        }
         ends.push(end);
     }
-    let mut all = others;
     all.extend(seconds.into_values().map(|parts| {
         let second = join_seconds(&parts);
         (second.at, Entry::Second(second))
     }));
     all.sort_by(|one, other| one.0.total_cmp(&other.0));
-    let mut entries: Vec<_> = start.map(|start| Entry::Start(Box::new(start))).into_iter().collect();
+    let mut entries = vec![Entry::Start(Box::new(start))];
     entries.extend(all.into_iter().map(|(_, entry)| entry));
     // Without an end of each, it is not known to be whole.
-    if let Some(ends) = ends.into_iter().collect::<Option<Vec<_>>>().filter(|ends| !ends.is_empty()) {
+    if let Some(ends) = ends.into_iter().collect::<Option<Vec<_>>>() {
         let at = ends.iter().map(|end| end.at).fold(0.0, f64::max);
         entries.push(Entry::End(End { at, interrupted: ends.iter().any(|end| end.interrupted) }));
     }
     Ok(entries)
+}
+
+/// A generator's journal.
+struct Part {
+    start: Start,
+    /// All that comes after its start.
+    entries: Vec<Entry>,
+}
+
+impl Part {
+    fn new(journal: Vec<Entry>) -> Result<Self, Fault> {
+        let mut entries = journal.into_iter();
+        let Some(Entry::Start(start)) = entries.next() else {
+            return Err(Fault::Use("a journal does not begin with its start: was its first line lost?".to_owned()));
+        };
+        Ok(Self { start: *start, entries: entries.collect() })
+    }
+}
+
+/// Whether they are all parts of one load, each of them once: a sum that lacks one, or has one twice, looks like any
+/// other.
+fn check(parts: &[Part]) -> Result<(), Fault> {
+    let Some(Part { start: first, .. }) = parts.first() else { return Ok(()) };
+    let load = |start: &Start| (start.profile.clone(), start.target.url.clone(), start.spacing, start.generators);
+    if parts.iter().any(|part| load(&part.start) != load(first)) {
+        let text = "the journals are of different loads: their targets, stages, spacing or number of generators differ";
+        return Err(Fault::Use(text.to_owned()));
+    }
+    for generator in 0..first.generators {
+        let which = format!("generator {generator} of {}, counted from 0", first.generators);
+        match parts.iter().filter(|part| part.start.generator == generator).count() {
+            0 => return Err(Fault::Use(format!("the journal of {which}, is missing: give all of them"))),
+            1 => {}
+            _ => return Err(Fault::Use(format!("the journal of {which}, is given more than once"))),
+        }
+    }
+    Ok(())
+}
+
+fn late(start: &Start, at: f64) -> Event {
+    let Start { generator, .. } = start;
+    let message = format!("generator {generator} began {at:.1} s after the first");
+    Event { at, object: "load".to_owned(), reason: LATE.to_owned(), message, warning: true }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "seconds of a load")]

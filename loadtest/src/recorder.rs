@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::fault::Fault;
 use crate::journal::Entry;
+use crate::printer::say;
 use crate::show::Show;
 
 /// The journal's file in a report's folder.
@@ -36,18 +37,18 @@ impl Recorder {
             if let Err(error) = file.write_all(line.as_bytes()) {
                 let text = format!("the journal cannot be written any more: {error}");
                 // Where standard error is on the same full disk, nobody is told before the end.
-                let _ = writeln!(std::io::stderr(), "{text}");
+                say(format!("{text}\n"));
                 self.fault = Some(Fault::World(text));
                 self.file = None;
             }
         }
-        self.show.take(&entry, &line);
+        self.show.take(&entry, line);
         self.entries.push(entry);
     }
 
-    /// All that was taken, and what kept it from being written down.
-    pub fn finish(self) -> (Vec<Entry>, Option<Fault>) {
-        (self.entries, self.fault)
+    /// All that was taken, what shows it, and what kept it from being written down.
+    pub fn finish(self) -> (Vec<Entry>, Show, Option<Fault>) {
+        (self.entries, self.show, self.fault)
     }
 }
 

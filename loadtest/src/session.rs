@@ -1,23 +1,24 @@
 //! From the first request to the verdict: what a run and a rehearsal have in common.
 
-use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::cli::{Common, Load, Output};
+use crate::cli::{Common, Load};
 use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::generator::{Generator, Settings};
 use crate::journal::{Autoscaler, Entry, Kind, Start, Target};
 use crate::model::derive::hpa_profile;
-use crate::model::predict::{self, Predicted};
+use crate::model::predict::{self, Band, Predicted};
+use crate::printer::say;
 use crate::profile::Profile;
 use crate::recorder::Recorder;
 use crate::report::{Report, terminal};
 use crate::show::{Show, columns};
+use crate::signals::Signals;
 
 /// From the command to the first request: enough for the view to be there, and for connections to be opened in time.
 pub const LEAD: Duration = Duration::from_millis(200);
@@ -62,23 +63,16 @@ impl Plan<'_> {
             speed: self.speed,
             ..Settings::new(self.url.parse().map_err(Fault::Use)?, self.profile)
         };
-        let mut recorder = Recorder::open(output.out.as_deref(), Show::new(output.json))?;
+        let mut recorder = Recorder::open(output.out.as_deref(), Show::start(output.json)?)?;
         let mut generator = Generator::start(settings, first).map_err(Fault::Use)?;
-        let mut interrupts = signal(SignalKind::interrupt()).map_err(|error| Fault::World(error.to_string()))?;
-        let mut terminations = signal(SignalKind::terminate()).map_err(|error| Fault::World(error.to_string()))?;
+        let mut signals = Signals::listen()?;
         recorder.take(Entry::Start(Box::new(start)));
         let mut asked_to_stop = false;
         loop {
-            let stop = async {
-                tokio::select! {
-                    _ = interrupts.recv() => {}
-                    _ = terminations.recv() => {}
-                }
-            };
             tokio::select! {
                 // Whatever was seen before the end comes before it.
                 biased;
-                () = stop => {
+                () = signals.next() => {
                     generator.stop();
                     // A second signal is from somebody who is in a hurry: what is there is judged.
                     if std::mem::replace(&mut asked_to_stop, true) {
@@ -97,9 +91,15 @@ impl Plan<'_> {
             }
         }
         drop(generator);
-        let (entries, fault) = recorder.finish();
-        let code = report(&entries, output)?;
-        fault.map_or(Ok(code), Err)
+        let (entries, show, unwritten) = recorder.finish();
+        // The report's files come first: whoever reads the summary may take long.
+        let report = judged(&entries);
+        let written = output.out.as_deref().map(|folder| write(&report, folder)).transpose();
+        let unread = show.finish(terminal::summary(&report, columns()), asked_to_stop, signals.next()).await;
+        if let Some(place) = written? {
+            say(place);
+        }
+        unwritten.or(unread).map_or_else(|| Ok(ExitCode::from(report.verdict.outcome.exit_code())), Err)
     }
 
     fn start(&self, first: Instant) -> Start {
@@ -126,47 +126,39 @@ impl Plan<'_> {
             },
             profile: self.profile.stages.clone(),
             spacing: sending.spacing,
+            generator: sending.generator,
+            generators: sending.generators,
             autoscaler: self.autoscaler.clone(),
             expectations,
         }
     }
 }
 
-/// Makes the report, shows its summary, and says by the exit code what came of it.
-pub fn report(entries: &[Entry], output: &Output) -> Result<ExitCode, Fault> {
-    let report = judged(entries);
-    let summary = terminal::summary(&report, columns());
-    // In a journal's stream nothing else has a place.
-    let shown = if output.json {
-        std::io::stderr().write_all(summary.as_bytes())
-    } else {
-        std::io::stdout().write_all(summary.as_bytes())
-    };
-    drop(shown);
-    if let Some(folder) = &output.out {
-        report
-            .write(folder)
-            .map_err(|error| Fault::World(format!("{}: the report cannot be written: {error}", folder.display())))?;
-        let _ = writeln!(std::io::stderr(), "{}", folder.join("report.html").display());
-    }
-    Ok(ExitCode::from(report.verdict.outcome.exit_code()))
+/// Writes the report into a folder, and returns what there is to say of it.
+pub fn write(report: &Report, folder: &Path) -> Result<String, Fault> {
+    let fault = |error| Fault::World(format!("{}: the report cannot be written: {error}", folder.display()));
+    report.write(folder).map_err(fault)?;
+    Ok(format!("{}\n", folder.join("report.html").display()))
 }
 
 /// The report of a journal, with what the model makes of the same load.
 pub fn judged(entries: &[Entry]) -> Report {
-    Report::from_entries(entries, predicted(entries))
+    let (predicted, band) = predicted(entries);
+    Report::from_entries(entries, predicted).beside(&band)
 }
 
 /// What the model makes of the same load, from the replicas that there were at its start.
-fn predicted(entries: &[Entry]) -> Vec<Predicted> {
+fn predicted(entries: &[Entry]) -> (Vec<Predicted>, Vec<Band>) {
     let start = entries.iter().find_map(|entry| if let Entry::Start(start) = entry { Some(start) } else { None });
     let Some((start, autoscaler)) = start.and_then(|start| Some((start, start.autoscaler.as_ref()?))) else {
-        return Vec::new();
+        return (Vec::new(), Vec::new());
     };
     let replicas =
         entries.iter().find_map(|entry| if let Entry::Scaling(scaling) = entry { Some(scaling.ready) } else { None });
     let profile = Profile { stages: start.profile.clone() };
-    predict::predict(&profile, autoscaler, replicas.unwrap_or(autoscaler.min), profile.seconds())
+    let (replicas, seconds) = (replicas.unwrap_or(autoscaler.min), profile.seconds());
+    let predicted = predict::predict(&profile, autoscaler, replicas, seconds);
+    (predicted, predict::band(&profile, autoscaler, replicas, seconds))
 }
 
 /// The clock of a load that begins `lead` from now.

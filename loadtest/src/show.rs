@@ -1,10 +1,12 @@
-//! What standard output gets while the load goes on.
+//! What standard output gets while the load goes on, and at its end.
 
-use std::io::{IsTerminal, Write, stdout};
+use std::io::{IsTerminal, stdout};
 use std::time::{Duration, Instant};
 
+use crate::fault::Fault;
 use crate::journal::Entry;
 use crate::live::{Lines, Live};
+use crate::printer::{End, Printer, say};
 
 /// A width that cuts nothing off, where no terminal has another.
 const COLUMNS: usize = 1000;
@@ -13,7 +15,12 @@ const COLUMNS: usize = 1000;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// What standard output gets.
-pub enum Show {
+pub struct Show {
+    form: Form,
+    printer: Printer,
+}
+
+enum Form {
     /// A view that is drawn again in place.
     View(Box<View>),
     /// kubectl's lines.
@@ -23,7 +30,7 @@ pub enum Show {
 }
 
 /// A view, and what is drawn of it.
-pub struct View {
+struct View {
     live: Live,
     lines: usize,
     drawn: Option<Instant>,
@@ -31,45 +38,68 @@ pub struct View {
 
 impl Show {
     /// The journal where it is asked for, else a view in a terminal, else kubectl's lines.
-    pub fn new(journal: bool) -> Self {
-        if journal {
-            Self::Journal
+    pub fn start(journal: bool) -> Result<Self, Fault> {
+        let form = if journal {
+            Form::Journal
         } else if stdout().is_terminal() {
-            Self::View(Box::new(View { live: Live::new(), lines: 0, drawn: None }))
+            Form::View(Box::new(View { live: Live::new(), lines: 0, drawn: None }))
         } else {
-            Self::Lines(Box::new(Lines::new(None)))
+            Form::Lines(Box::default())
+        };
+        Ok(Self { form, printer: Printer::start()? })
+    }
+
+    /// Shows one more entry, whose line in the journal is given, without waiting for whoever reads it. Lines wait for a
+    /// slow reader, all of them; of a view there is only the latest to be drawn.
+    pub fn take(&mut self, entry: &Entry, line: String) {
+        match &mut self.form {
+            Form::View(view) => view.take(entry, &self.printer),
+            Form::Lines(lines) => drop(lines.take(entry).map(|lines| self.printer.print(lines))),
+            Form::Journal => self.printer.print(line),
         }
     }
 
-    /// Shows one more entry, whose line in the journal is given. Where nobody reads any more, the load goes on to its
-    /// end all the same.
-    pub fn take(&mut self, entry: &Entry, line: &str) {
-        match self {
-            Self::View(view) => view.take(entry),
-            Self::Lines(lines) => print(&lines.take(entry).unwrap_or_default()),
-            Self::Journal => print(line),
+    /// Shows the summary, on standard error where standard output has the journal, in which nothing else has a place;
+    /// then waits until all is read.
+    ///
+    /// A run that came to its own end waits as long as that takes, as `… | less` wants it. One that a signal ended, and
+    /// so is in a hurry, waits only while the reader takes something. Either is ended by (another) signal, for which
+    /// `enough` waits. Lines of the journal that are lost by that, or by a write that failed, are a fault; a reader that
+    /// has gone away is none, and neither is a view that nobody looks at.
+    pub async fn finish(self, summary: String, hurry: bool, enough: impl Future<Output = ()>) -> Option<Fault> {
+        let Self { form, printer } = self;
+        let journal = matches!(form, Form::Journal);
+        if journal {
+            say(summary);
+        } else {
+            printer.print(summary);
+        }
+        match printer.finish(hurry, enough).await {
+            End::Failed(fault) if !matches!(form, Form::View(_)) => Some(fault),
+            End::Stalled(left) if journal => {
+                let text =
+                    format!("standard output is not read any more: it lacks the journal's last lines, {left} of them");
+                Some(Fault::World(text))
+            }
+            _ => None,
         }
     }
 }
 
 impl View {
-    fn take(&mut self, entry: &Entry) {
+    fn take(&mut self, entry: &Entry, printer: &Printer) {
         self.live.take(entry);
         let now = Instant::now();
         let soon = self.drawn.is_some_and(|drawn| now - drawn < PAUSE);
-        if soon && !matches!(entry, Entry::End(_)) {
+        // Frames that nobody can see are not kept, and each that is drawn goes over the one before it.
+        if (soon || !printer.is_idle()) && !matches!(entry, Entry::End(_)) {
             return;
         }
         let frame = self.live.frame(columns());
-        print(&Live::redraw(&frame, self.lines));
+        printer.print(Live::redraw(&frame, self.lines));
         self.lines = frame.lines().count();
         self.drawn = Some(now);
     }
-}
-
-fn print(text: &str) {
-    let mut out = stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// How wide standard output is.

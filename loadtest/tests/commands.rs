@@ -1,5 +1,8 @@
 //! The real binary: what a newcomer types, what he mistypes, and what is left when it is cut short.
 
+#[path = "commands/output.rs"]
+mod outputs;
+
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -136,6 +139,18 @@ async fn bad_use_gets_one_line_that_says_what_to_do() {
         let lines =
             complaint.lines().filter(|line| !line.is_empty() && !line.starts_with("For more information")).count();
         assert!(lines <= 2, "{arguments}: {complaint}");
+    }
+}
+
+#[tokio::test]
+async fn a_variable_that_is_set_to_nothing_is_not_set() {
+    let arguments = "run --url http://127.0.0.1:1 --hpa none --stage 5rps:1s --generators 2 --json";
+    for (index, first) in [("", 0), ("1", 1)] {
+        let running = loadtest(arguments).env("JOB_COMPLETION_INDEX", index).output();
+        let ran = tokio::time::timeout(PATIENCE, running).await.expect("it ends").expect("it runs");
+        let printed = String::from_utf8(ran.stdout).expect("text");
+        let start: Value = serde_json::from_str(printed.lines().next().expect("a line")).expect("JSON");
+        assert_eq!((&start["generator"], &start["generators"]), (&first.into(), &2.into()), "{index:?}: {start}");
     }
 }
 

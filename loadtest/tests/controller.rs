@@ -175,6 +175,7 @@ fn autoscaler(hpa: &Value) -> Autoscaler {
         max: spec.max_replicas.try_into().unwrap(),
         behavior: Behavior::of(spec.behavior.as_ref()).unwrap(),
         pipeline: Pipeline { scrape: 5.0, window: 60.0, relist: 0.0, sync: 15.0, startup: 1.0, source },
+        created: None,
     }
 }
 

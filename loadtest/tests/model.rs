@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use loadtest::journal::Autoscaler;
 use loadtest::model::derive::hpa_profile;
 use loadtest::model::hpa::{Behavior, Policy, Select, Unit};
-use loadtest::model::manifests::{self, Manifests, Workload};
+use loadtest::model::manifests::{self, Manifests, Probe, Workload};
 use loadtest::model::predict::{Band, Pipeline, Predicted, Source, band, predict};
 use loadtest::profile::Profile;
 
@@ -22,6 +22,7 @@ fn shopfront(source: Source) -> Autoscaler {
         max: 3,
         behavior: Behavior::default(),
         pipeline: Pipeline { scrape: 5.0, window, relist: 60.0, sync: 15.0, startup: 1.0, source },
+        created: None,
     }
 }
 
@@ -154,8 +155,14 @@ fn the_repository_s_own_manifests_are_read() {
     let workload = Workload {
         service: "shopfront-svc".into(),
         port: 80,
-        readiness_delay: 0.0,
-        readiness_period: Some(2.0),
+        readiness: Some(Probe {
+            path: "/readyz".into(),
+            delay: 0.0,
+            period: 2.0,
+            timeout: 1.0,
+            successes: 1,
+            failures: 3,
+        }),
         pre_stop: 5.0,
         grace: 35.0,
     };
@@ -200,6 +207,9 @@ fn what_a_user_edits_is_what_is_read() {
     assert_eq!((read.written, read.down.stabilization_seconds), (true, 60.0));
     let silent = edited("shopfront.yml", "interval: 5s", "scheme: http").map(|read| read.autoscaler.pipeline.scrape);
     assert_eq!(silent, Ok(30.0));
+    let patient = "readinessProbe:\n            failureThreshold: 5\n            timeoutSeconds: 4";
+    let read = edited("shopfront.yml", "readinessProbe:", patient).unwrap().workload.readiness.unwrap();
+    assert_eq!((read.failures, read.timeout), (5, 4.0));
     let window = edited("custom-metrics-config.yaml", "[2m]", "[1m30s]").map(|read| read.autoscaler.pipeline.window);
     assert_eq!(window, Ok(90.0));
 }

@@ -4,6 +4,8 @@
 mod browser;
 #[path = "report/journals.rs"]
 mod journals;
+#[path = "report/merge.rs"]
+mod merging;
 #[path = "report/page.rs"]
 mod page;
 #[path = "report/terminal.rs"]
@@ -17,11 +19,11 @@ use loadtest::report::{Outcome, Report, html, json, terminal};
 use serde_json::{Value, json};
 
 fn good() -> Report {
-    Report::from_entries(&journals::good(), journals::prediction())
+    Report::from_entries(&journals::good(), journals::prediction()).beside(&journals::band())
 }
 
 fn broken() -> Report {
-    Report::from_entries(&journals::broken(), journals::prediction())
+    Report::from_entries(&journals::broken(), journals::prediction()).beside(&journals::band())
 }
 
 fn alone() -> Report {
@@ -87,6 +89,35 @@ fn the_lag_budget_follows_the_load_from_link_to_link() {
 }
 
 #[test]
+fn each_step_is_told_to_be_inside_the_model_s_band_or_not() {
+    let seen = |report: &Report| report.steps.iter().map(|step| (step.from, step.to, step.at)).collect::<Vec<_>>();
+    let inside = |report: &Report| report.steps.iter().map(|step| step.inside).collect::<Vec<_>>();
+    let told = |report: &Report| html::render(report).contains("class=\"beside\"");
+    let report = good();
+    assert_eq!(seen(&report), [(1, 2, 199.0), (2, 3, 214.0), (3, 1, 694.0)]);
+    assert_eq!(inside(&report), [Some(true); 3]);
+    // The moments at which it changes, and its end.
+    assert_eq!(
+        report.band.iter().map(|moment| moment.at).collect::<Vec<_>>(),
+        [0.0, 185.0, 200.0, 203.0, 215.0, 682.0, 699.0, 780.0]
+    );
+    assert!(html::render(&report).contains("1 → 2 at 3:19, inside 3:01–3:26; 2 → 3 at 3:34"));
+
+    let mut early = journals::band();
+    for moment in &mut early {
+        moment.at -= 30.0;
+    }
+    let report = good().beside(&early);
+    assert_eq!(inside(&report), [Some(false); 3], "{:?}", report.steps);
+    assert!(html::render(&report).contains("1 → 2 at 3:19, outside 2:31–2:56"), "{:?}", report.steps);
+
+    let never = good().beside(&journals::band()[..1]);
+    assert_eq!((inside(&never), never.steps[0].earliest), (vec![Some(false); 3], None));
+    let unknown = good().beside(&[]);
+    assert_eq!((inside(&unknown), told(&unknown), told(&never)), (vec![None; 3], false, true));
+}
+
+#[test]
 fn each_expectation_that_does_not_hold_is_named() {
     let mut entries = journals::good();
     let Entry::Start(start) = &mut entries[0] else { unreachable!("it is the first") };
@@ -114,6 +145,37 @@ fn a_broken_run_fails_and_says_where_it_is_to_be_doubted() {
     assert_eq!(held(&report, "Failed or dropped"), Some(false));
     let doubts = [About::Interrupted, About::Schedule, About::Dropped, About::FewAnswers, About::Watch, About::Unknown];
     assert_eq!(abouts(&report), doubts, "{:#?}", report.warnings);
+}
+
+#[test]
+fn failures_fail_a_run_where_they_are_bounded_and_are_doubted_where_they_are_not() {
+    let mut entries = journals::good();
+    for entry in &mut entries {
+        match entry {
+            Entry::Second(second) if (694.0..698.0).contains(&second.at) => {
+                second.statuses = [(500, second.due)].into();
+            }
+            Entry::Second(second) if (220.0..223.0).contains(&second.at) => second.dropped = second.due,
+            _ => {}
+        }
+    }
+    let mut judged = |max_failed| {
+        let Entry::Start(start) = &mut entries[0] else { unreachable!("it is the first") };
+        start.expectations.max_failed = max_failed;
+        Report::from_entries(&entries, Vec::new())
+    };
+    let bounded = judged(Some(0));
+    assert_eq!(bounded.verdict.outcome, Outcome::Failed);
+    assert_eq!(held(&bounded, "Failed during scale-in"), Some(false));
+    assert!(!abouts(&bounded).contains(&About::Failed), "{:?}", bounded.warnings);
+
+    let free = judged(None);
+    assert_eq!(free.verdict.outcome, Outcome::Passed, "{:#?}", free.verdict);
+    let check = free.verdict.checks.iter().find(|check| check.name == "Failed during scale-in").unwrap();
+    assert_eq!((check.expected.as_deref(), check.observed.as_str()), (None, "4 of 4 requests"));
+    let doubt = free.warnings.iter().find(|warning| warning.about == About::Failed).expect("it is doubted");
+    assert!(doubt.message.contains("49 of 3,396 requests"), "{}", doubt.message);
+    assert!(doubt.message.contains("--max-failed"), "{}", doubt.message);
 }
 
 #[test]

@@ -1,11 +1,18 @@
 //! The target's addresses: looked up in the background, and taken in turn.
 
+#[cfg(test)]
+mod names;
+
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::endpoint::Endpoint;
 use super::failure::Failure;
@@ -13,6 +20,9 @@ use super::failure::Failure;
 /// Between two lookups, and for how much longer where no connection has failed since.
 const AT_LEAST: Duration = Duration::from_secs(1);
 const UNDOUBTED: Duration = Duration::from_secs(4);
+
+/// How long an address has to itself, before the next one is tried beside it: RFC 8305's recommendation.
+const HEAD_START: Duration = Duration::from_millis(250);
 
 /// What a host's name stands for. A load balancer's has several addresses, which change.
 pub(super) struct Addresses {
@@ -42,13 +52,22 @@ impl Addresses {
     /// Looks the name up again and again, and tells of a name that has no address any more, or has one again. Its last
     /// addresses stay in use meanwhile. Ends at once where there is nothing to look up.
     pub async fn keep_up(&self, tell: impl Fn(Result<String, String>)) {
-        if self.endpoint.ip().is_some() {
-            return;
+        if self.endpoint.ip().is_none() {
+            let (host, port) = (self.endpoint.host(), self.endpoint.port());
+            self.follow(async || Ok(lookup_host((host, port)).await?.collect()), tell).await;
         }
+    }
+
+    /// The same, by whatever looks the name up.
+    async fn follow(
+        &self,
+        look_up: impl AsyncFn() -> io::Result<Vec<SocketAddr>>,
+        tell: impl Fn(Result<String, String>),
+    ) {
         let host = self.endpoint.host();
         let mut failing = false;
         loop {
-            match lookup_host((host, self.endpoint.port())).await {
+            match look_up().await {
                 Ok(found) => {
                     let mut addresses: Vec<SocketAddr> = Vec::new();
                     for address in found {
@@ -57,7 +76,7 @@ impl Addresses {
                         }
                     }
                     if std::mem::take(&mut failing) {
-                        tell(Ok(format!("{host} has {} addresses again", addresses.len())));
+                        tell(Ok(format!("{host} has an address again")));
                     }
                     *self.known.borrow_mut() = addresses;
                 }
@@ -77,31 +96,56 @@ impl Addresses {
         }
     }
 
-    /// A connection to the address whose turn it is, or to the next one that accepts it. Those that did not have no
-    /// turn until the next lookup.
+    /// A connection to the address whose turn it is; where that one is refused, or says nothing for [`HEAD_START`], to
+    /// whichever is first of it and the next ones. Those that came off worse have no turn until the next lookup.
     pub async fn connect(&self) -> Result<TcpStream, Failure> {
         if !self.looked_up.get() {
             self.first.notified().await;
         }
-        let mut failed: Vec<SocketAddr> = Vec::new();
+        let only = match self.known.borrow().as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        };
+        let connected = match only {
+            // Nothing to choose from, and nothing to pay for choosing.
+            Some(only) => TcpStream::connect(only).await.map_err(|error| Failure::connecting(&error)),
+            None => Box::pin(self.race()).await,
+        };
+        if connected.is_err() {
+            self.doubted.notify_one();
+        }
+        connected
+    }
+
+    async fn race(&self) -> Result<TcpStream, Failure> {
+        let mut left = self.known.borrow().len();
+        let mut begun: Vec<SocketAddr> = Vec::new();
+        let mut attempts = FuturesUnordered::new();
         let mut failure = Failure::NoSuchHost;
-        let tries = self.known.borrow().len();
-        for _ in 0..tries {
-            let Some(address) = self.next() else { break };
-            match TcpStream::connect(address).await {
-                Ok(stream) => {
-                    if !failed.is_empty() {
-                        self.known.borrow_mut().retain(|known| !failed.contains(known));
+        loop {
+            if left > 0 {
+                left -= 1;
+                if let Some(address) = self.next() {
+                    let place = begun.len();
+                    begun.push(address);
+                    attempts.push(async move { (place, TcpStream::connect(address).await) });
+                }
+            }
+            let ended = if left == 0 { Ok(attempts.next().await) } else { timeout(HEAD_START, attempts.next()).await };
+            match ended {
+                Ok(Some((place, Ok(stream)))) => {
+                    let worse = |known: &SocketAddr| *known != begun[place] && begun[..place].contains(known);
+                    if place > 0 {
+                        self.known.borrow_mut().retain(|known| !worse(known));
                     }
                     return Ok(stream);
                 }
-                Err(error) => {
-                    failure = Failure::connecting(&error);
-                    failed.push(address);
-                }
+                Ok(Some((_, Err(error)))) => failure = Failure::connecting(&error),
+                Ok(None) => break,
+                // It goes on, beside the next one.
+                Err(_) => {}
             }
         }
-        self.doubted.notify_one();
         Err(failure)
     }
 
@@ -110,5 +154,84 @@ impl Addresses {
         let turn = self.turn.get();
         self.turn.set(turn.wrapping_add(1));
         known.get(turn.checked_rem(known.len())?).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::time::Instant;
+
+    use tokio::net::TcpSocket;
+
+    use super::*;
+
+    /// A listener that never accepts, and whose queue is full: whoever connects gets no answer.
+    async fn black_hole() -> (tokio::net::TcpListener, Vec<TcpStream>) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let hole = socket.listen(0).unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = timeout(HEAD_START, TcpStream::connect(hole.local_addr().unwrap())).await {
+            waiting.push(stream.unwrap());
+            assert!(waiting.len() < 100, "its queue never fills");
+        }
+        (hole, waiting)
+    }
+
+    fn listener() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    fn addresses(known: &[SocketAddr]) -> Addresses {
+        let addresses = Addresses::new("http://shop.example/".parse().unwrap());
+        addresses.looked_up.set(true);
+        addresses.known.replace(known.to_vec());
+        addresses
+    }
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_costs_one_head_start() {
+        let (hole, _waiting) = black_hole().await;
+        let (_listener, good) = listener();
+        let addresses = addresses(&[hole.local_addr().unwrap(), good]);
+        let begun = Instant::now();
+        let stream = timeout(Duration::from_secs(20), addresses.connect()).await.expect("in time").unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), good);
+        assert!(begun.elapsed() >= HEAD_START, "the first had its time: {:?}", begun.elapsed());
+        assert_eq!(*addresses.known.borrow(), [good], "no other request has to find out");
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_slow_is_not_given_up_for_the_next() {
+        let (hole, mut waiting) = black_hole().await;
+        let slow = hole.local_addr().unwrap();
+        let (other, _others) = black_hole().await;
+        let addresses = addresses(&[slow, other.local_addr().unwrap()]);
+        let room = async {
+            let mut turns = tokio::time::interval(Duration::from_millis(10));
+            while addresses.turn.get() < 2 {
+                turns.tick().await;
+            }
+            // The queue has room again, and a connection that still asks for it gets it.
+            while let Some(stream) = waiting.pop() {
+                drop(hole.accept().await.unwrap());
+                drop(stream);
+            }
+        };
+        let connected = timeout(Duration::from_secs(20), addresses.connect());
+        let (connected, ()) = tokio::join!(connected, room);
+        assert_eq!(connected.expect("in time").unwrap().peer_addr().unwrap(), slow);
+        assert_eq!(addresses.known.borrow().len(), 2, "the other had no time to prove itself");
+    }
+
+    #[tokio::test]
+    async fn where_nobody_listens_the_last_failure_is_told() {
+        let closed = || listener().1;
+        let addresses = addresses(&[closed(), closed()]);
+        assert_eq!(addresses.connect().await.unwrap_err(), Failure::Refused);
+        assert_eq!(addresses.known.borrow().len(), 2, "they are all there is");
     }
 }

@@ -20,8 +20,6 @@ const PERIOD: f64 = 15.0;
 #[derive(Clone, Debug)]
 pub struct Lines {
     start: Option<Start>,
-    /// The autoscaler's age in seconds when the load began.
-    age: f64,
     since: Vec<Second>,
     /// What was last told of the autoscaler.
     told: Option<Scaling>,
@@ -30,14 +28,20 @@ pub struct Lines {
     headed: bool,
 }
 
+impl Default for Lines {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Lines {
-    /// With the autoscaler's age in seconds at the load's start; without one, its age counts from there.
-    pub fn new(age: Option<f64>) -> Self {
+    /// Nothing is told yet.
+    pub fn new() -> Self {
         // What is wider only now and then has its width from the beginning.
         let mut widths = HEADS.map(str::len);
         widths[6] = "9m59s".len();
         widths[9] = "99.9ms".len();
-        Self { start: None, age: age.unwrap_or_default(), since: Vec::new(), told: None, widths, headed: false }
+        Self { start: None, since: Vec::new(), told: None, widths, headed: false }
     }
 
     /// Takes one more entry in, and tells what is to be printed for it, if anything is: lines, each ended.
@@ -70,6 +74,12 @@ impl Lines {
         None
     }
 
+    /// The autoscaler's age in seconds when the load began; where nobody created it, it is as old as the load.
+    fn age(&self) -> f64 {
+        let age = self.start.as_ref().and_then(|start| Some(start.started - start.autoscaler.as_ref()?.created?));
+        age.unwrap_or_default()
+    }
+
     fn line(&mut self, now: f64, scaling: Option<&Scaling>) -> String {
         let none = || "-".to_owned();
         let autoscaler = self.start.as_ref().and_then(|start| start.autoscaler.as_ref());
@@ -94,7 +104,7 @@ impl Lines {
             min,
             max,
             scaling.map_or_else(none, |seen| seen.pods.to_string()),
-            age(self.age + now),
+            age(self.age() + now),
             mean(self.since.iter().map(|second| second.due).sum()),
             mean(self.since.iter().flat_map(|second| second.statuses.range(..400)).map(|(_, count)| count).sum()),
             latency.seconds(0.99).map_or_else(none, |p99| seconds(p99).replace(' ', "")),

@@ -8,6 +8,7 @@ use std::path::Path;
 use documents::Document;
 use scalers::Scaler;
 use serde_json::Value;
+use shopfront::app::Endpoint;
 
 use crate::journal::Autoscaler;
 use crate::model::predict::{Pipeline, Source};
@@ -39,14 +40,29 @@ pub struct Workload {
     pub service: String,
     /// The Service's first port.
     pub port: u16,
-    /// Seconds before a container's first readiness probe.
-    pub readiness_delay: f64,
-    /// Seconds between two readiness probes; none where there is no probe, and a pod is ready as soon as it runs.
-    pub readiness_period: Option<f64>,
+    /// The container's readiness probe; none where there is none, and a pod is ready as soon as it runs.
+    pub readiness: Option<Probe>,
     /// Seconds that `preStop` sleeps; 0 without one, or with one that runs a command.
     pub pre_stop: f64,
     /// `terminationGracePeriodSeconds`, which `preStop` is part of.
     pub grace: f64,
+}
+
+/// A container's `readinessProbe`, with Kubernetes' defaults where it is silent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probe {
+    /// What is asked for: the path of `httpGet`; for a probe of another kind, the service's own.
+    pub path: String,
+    /// Seconds before the first one.
+    pub delay: f64,
+    /// Seconds between two.
+    pub period: f64,
+    /// Seconds that an answer may take.
+    pub timeout: f64,
+    /// How many that succeed in a row make the pod ready.
+    pub successes: u32,
+    /// How many that fail in a row make it unready.
+    pub failures: u32,
 }
 
 /// Reads a folder: a `ScaledObject`, or a `HorizontalPodAutoscaler` with the adapter's `ConfigMap`; the Deployment that
@@ -95,7 +111,7 @@ fn of(all: &Folder) -> Result<Manifests, String> {
         window,
         relist: if scaler.source == Source::Pods { RELIST } else { 0.0 },
         sync: SYNC,
-        startup: START + workload.readiness_delay,
+        startup: START + workload.readiness.as_ref().map_or(0.0, |probe| probe.delay),
         source: scaler.source,
     };
     if pipeline.window < 2.0 * pipeline.scrape {
@@ -117,6 +133,7 @@ fn of(all: &Folder) -> Result<Manifests, String> {
         max: scaler.max,
         behavior: scaler.behavior,
         pipeline,
+        created: None,
     };
     Ok(Manifests { autoscaler, workload, series })
 }
@@ -192,19 +209,31 @@ fn interval(monitor: &Document, service: &Document) -> Result<f64, String> {
 
 fn workload(deployment: &Document, service: &Document) -> Result<Workload, String> {
     let container = "spec.template.spec.containers[0]";
-    let probe = format!("{container}.readinessProbe");
     let seconds = |path: &str, default: u32| deployment.number(path, Some(default)).map(f64::from);
-    let readiness_period = match deployment.get(&probe) {
-        None => None,
-        Some(_) => Some(seconds(&format!("{probe}.periodSeconds"), 10)?),
-    };
     let port = "spec.ports[0].port";
     Ok(Workload {
         service: service.name().into(),
         port: u16::try_from(service.number(port, None)?).map_err(|_| service.change(port, "a port, 1 to 65535"))?,
-        readiness_delay: seconds(&format!("{probe}.initialDelaySeconds"), 0)?,
-        readiness_period,
+        readiness: probe(deployment, &format!("{container}.readinessProbe"))?,
         pre_stop: seconds(&format!("{container}.lifecycle.preStop.sleep.seconds"), 0)?,
         grace: seconds("spec.template.spec.terminationGracePeriodSeconds", 30)?,
     })
+}
+
+fn probe(deployment: &Document, probe: &str) -> Result<Option<Probe>, String> {
+    if deployment.get(probe).is_none() {
+        return Ok(None);
+    }
+    let number = |field: &str, default: u32| deployment.number(&format!("{probe}.{field}"), Some(default));
+    let http = deployment.get(&format!("{probe}.httpGet")).is_some();
+    let path = deployment.text(&format!("{probe}.httpGet.path"));
+    let default = if http { "/" } else { Endpoint::Readyz.path() };
+    Ok(Some(Probe {
+        path: path.unwrap_or(default).to_owned(),
+        delay: number("initialDelaySeconds", 0)?.into(),
+        period: number("periodSeconds", 10)?.max(1).into(),
+        timeout: number("timeoutSeconds", 1)?.max(1).into(),
+        successes: number("successThreshold", 1)?.max(1),
+        failures: number("failureThreshold", 3)?.max(1),
+    }))
 }

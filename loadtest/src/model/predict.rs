@@ -78,9 +78,12 @@ pub struct Band {
     pub most: u32,
 }
 
+/// How far apart [`band`]'s cases look, as a share of the HPA's period.
+pub const CASES: f64 = 0.2;
+
 /// The [`predict`]ions for every case, laid over one another: a moment each second until `seconds`.
 pub fn band(profile: &Profile, autoscaler: &Autoscaler, replicas: u32, seconds: f64) -> Vec<Band> {
-    let looks = [0.0, 0.2, 0.4, 0.6, 0.8, 0.999];
+    let looks = [0.0, CASES, 2.0 * CASES, 3.0 * CASES, 4.0 * CASES, 0.999];
     let phases = looks.iter().flat_map(|&look| [0.0, 0.999].map(|age| Phase { look, age }));
     let cases: Vec<_> =
         phases.map(|phase| Simulation::new(profile, autoscaler, replicas, phase).run(seconds)).collect();

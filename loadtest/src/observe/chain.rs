@@ -1,5 +1,5 @@
 //! What each link between a request and the HPA has at the moment: the pods' own counters, Prometheus, the metrics API.
-//! For the lag budget; a link that may not be read is left out.
+//! For the lag budget; a link that may not be read is left out, and told so.
 
 use std::time::Duration;
 
@@ -10,14 +10,28 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::SendRequest;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::{Api, ListParams};
+use kube::core::Selector;
 use kube::{Client, ResourceExt};
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, timeout};
 
+use crate::model::predict::Source;
 use crate::model::quantity;
-use crate::observe::cluster::{Cluster, Watched, percent_encoded, selector_of};
-use crate::observe::forward::{connect, is_ready};
+use crate::observe::cluster::{Cluster, Watched, one_line, percent_encoded, why};
+use crate::observe::forward::{connect, is_ready, port_of};
+use crate::observe::metric::Metric;
+use crate::observe::scraped::{Scraped, counters_path};
+use crate::observe::service::{ports, target_port};
+
+/// What the pods' counters are called where they are told of.
+pub const COUNTERS: &str = "the pods' counters";
+
+/// Likewise Prometheus.
+pub const PROMETHEUS: &str = "Prometheus";
+
+/// Likewise the metrics API.
+pub const METRICS_API: &str = "the metrics API";
 
 /// A link that failed is asked again after so long.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -26,7 +40,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Sums over all pods; none where a link cannot be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Readings {
     /// Requests that the ready pods have counted.
     pub counted: Option<f64>,
@@ -34,6 +48,8 @@ pub struct Readings {
     pub prometheus: Option<f64>,
     /// The rate that the metrics API has.
     pub api: Option<f64>,
+    /// Links that could not be read at the start, each with the reason: told once.
+    pub unread: Vec<String>,
 }
 
 /// What there is to read.
@@ -43,17 +59,20 @@ pub struct Chain {
     pub cluster: Cluster,
     /// The HPA and its pods.
     pub watched: Watched,
-    /// The counter's name, where it is known.
-    pub series: Option<String>,
-    /// The query for the sum over the pods, and the Service of Prometheus as `namespace/name:port`, where both are
-    /// known.
-    pub prometheus: Option<(String, Endpoint)>,
+    /// The metric that the HPA scales by.
+    pub metric: Metric,
+    /// The counter's name, or why it is not known.
+    pub series: Result<String, String>,
+    /// Where Prometheus reads the counters, where that is known.
+    pub scraped: Option<Scraped>,
+    /// The query for the sum over the pods, and the Service of Prometheus; or why one of the two is not known.
+    pub prometheus: Result<(String, Endpoint), String>,
     /// The path of the metrics API.
-    pub api: Option<String>,
+    pub api: String,
 }
 
 /// A port of a Service.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Endpoint {
     /// Its namespace.
     pub namespace: String,
@@ -61,6 +80,39 @@ pub struct Endpoint {
     pub service: String,
     /// The port's number.
     pub port: u16,
+}
+
+impl Endpoint {
+    /// The one of a URL within the cluster, seen from a namespace.
+    pub fn of(url: &str, from: &str) -> Option<Self> {
+        let uri: http::Uri = url.parse().ok()?;
+        let mut host = uri.host().filter(|_| uri.scheme_str() == Some("http"))?.split('.');
+        let service = host.next()?.to_owned();
+        let namespace = host.next().unwrap_or(from).to_owned();
+        Some(Self { namespace, service, port: uri.port_u16().unwrap_or(80) })
+    }
+
+    /// A pod behind it, and the pod's port.
+    async fn behind(&self, client: &Client) -> Result<(String, u16), String> {
+        let Self { namespace, service: name, .. } = self;
+        let services = Api::<Service>::namespaced(client.clone(), namespace);
+        let right = |what: &str| format!("{what} in namespace {namespace}");
+        let service = services.get(name).await.map_err(|error| why(&error, &right("get services")))?;
+        let selector = service.spec.as_ref().and_then(|spec| spec.selector.clone()).unwrap_or_default();
+        let selector: Selector = selector.into_iter().collect();
+        let pods = Api::<Pod>::namespaced(client.clone(), namespace);
+        let pods = pods.list(&ListParams::default().labels_from(&selector)).await;
+        let pods = pods.map_err(|error| why(&error, &right("list pods")))?.items;
+        let pod = pods.iter().find(|pod| is_ready(pod)).ok_or_else(|| format!("Service {name} has no ready pod"))?;
+        let port = self.port_on(&service, pod).ok_or_else(|| format!("Service {name} has no port {}", self.port))?;
+        Ok((pod.name_any(), port))
+    }
+
+    /// The pod's own port, which need not be the Service's.
+    fn port_on(&self, service: &Service, pod: &Pod) -> Option<u16> {
+        let port = ports(service).iter().find(|port| port.port == i32::from(self.port))?;
+        port_of(pod, &target_port(port))
+    }
 }
 
 impl Chain {
@@ -79,7 +131,10 @@ impl Chain {
                     prometheus.read(self.prometheus(&mut connection)),
                     api.read(self.served())
                 );
-                if sender.send(Readings { counted, prometheus: rate, api: served }).is_err() {
+                let links = [(COUNTERS, &mut counters), (PROMETHEUS, &mut prometheus), (METRICS_API, &mut api)];
+                let unread = links.into_iter().filter_map(|(name, link)| Some(format!("{name}: {}", link.why.take()?)));
+                let unread = unread.collect();
+                if sender.send(Readings { counted, prometheus: rate, api: served, unread }).is_err() {
                     return;
                 }
             }
@@ -87,67 +142,130 @@ impl Chain {
         receiver
     }
 
-    async fn counted(&self) -> Option<f64> {
+    async fn counted(&self) -> Result<f64, String> {
         let series = self.series.as_ref()?;
-        let pods = Api::<Pod>::namespaced(self.cluster.client.clone(), &self.watched.namespace);
-        let pods = pods.list(&ListParams::default().labels(&self.watched.selector)).await.ok()?.items;
+        let Watched { namespace, selector, .. } = &self.watched;
+        let client = &self.cluster.client;
+        let pods = Api::<Pod>::namespaced(client.clone(), namespace);
+        let pods = pods.list(&ListParams::default().labels(selector)).await;
+        let pods = pods.map_err(|error| why(&error, &format!("list pods in namespace {namespace}")))?;
         let mut sum = 0.0;
-        for pod in pods.iter().filter(|pod| is_ready(pod)) {
-            let port = pod.spec.as_ref()?.containers.first()?.ports.as_ref()?.first()?.container_port;
-            let path =
-                format!("/api/v1/namespaces/{}/pods/{}:{port}/proxy/metrics", self.watched.namespace, pod.name_any());
-            let request = Request::get(path).body(Vec::new()).ok()?;
-            let text = self.cluster.client.request_text(request).await.ok()?;
+        for pod in pods.items.iter().filter(|pod| is_ready(pod)) {
+            let path = counters_path(pod, self.scraped.as_ref());
+            let path = path.ok_or_else(|| format!("no port of pod {} is known", pod.name_any()))?;
+            let request = Request::get(path).body(Vec::new()).map_err(|error| one_line(&error))?;
+            let text = client.request_text(request).await;
+            let text = text.map_err(|error| why(&error, &format!("get pods/proxy in namespace {namespace}")))?;
             sum += crate::exposition::sum_of(&text, series);
         }
-        Some(sum)
+        Ok(sum)
     }
 
-    async fn prometheus(&self, kept: &mut Option<SendRequest<Empty<Bytes>>>) -> Option<f64> {
+    async fn prometheus(&self, kept: &mut Option<SendRequest<Empty<Bytes>>>) -> Result<f64, String> {
         let (query, endpoint) = self.prometheus.as_ref()?;
-        if kept.as_ref().is_none_or(SendRequest::is_closed) {
-            let (pod, port) = behind(&self.cluster.client, endpoint).await?;
-            *kept = Some(connect(self.cluster.client.clone(), &endpoint.namespace, &pod, port).await.ok()?);
-        }
+        // A connection that failed is not used again.
+        let mut connection = if let Some(kept) = kept.take().filter(|kept| !kept.is_closed()) {
+            kept
+        } else {
+            let client = &self.cluster.client;
+            let (pod, port) = endpoint.behind(client).await?;
+            connect(client.clone(), &endpoint.namespace, &pod, port).await?
+        };
         let request =
             Request::get(format!("/api/v1/query?query={}", percent_encoded(query))).header(HOST, "prometheus");
-        let answer = kept.as_mut()?.send_request(request.body(Empty::new()).ok()?).await;
-        let Ok(answer) = answer else {
-            *kept = None;
-            return None;
-        };
-        let body = answer.into_body().collect().await.ok()?.to_bytes();
-        let body: Value = serde_json::from_slice(&body).ok()?;
-        let values = body["data"]["result"].as_array()?.iter();
-        values.map(|one| one["value"][1].as_str()?.parse::<f64>().ok()).sum()
+        let request = request.body(Empty::new()).map_err(|error| one_line(&error))?;
+        let answer = connection.send_request(request).await.map_err(|error| one_line(&error))?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await.map_err(|error| one_line(&error))?.to_bytes();
+        *kept = Some(connection);
+        let body: Option<Value> = serde_json::from_slice(&body).ok();
+        body.as_ref().and_then(sum).ok_or_else(|| format!("it answered {status} without a result"))
     }
 
-    async fn served(&self) -> Option<f64> {
-        let list = self.cluster.raw(self.api.as_ref()?).await.ok()?;
-        list["items"].as_array()?.iter().map(|item| quantity::value(item["value"].as_str()?)).sum()
+    async fn served(&self) -> Result<f64, String> {
+        let list = self.cluster.raw(&self.api).await.map_err(|error| {
+            let (group, resource) = match self.metric.source {
+                Source::Pods => ("custom", "pods/"),
+                Source::External => ("external", ""),
+            };
+            let Watched { namespace, .. } = &self.watched;
+            let right =
+                format!("get {resource}{} of {group}.metrics.k8s.io in namespace {namespace}", self.metric.name);
+            why(&error, &right)
+        })?;
+        let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let values = items.iter().map(|item| quantity::value(item["value"].as_str()?));
+        values.sum::<Option<f64>>().ok_or_else(|| "a value is no quantity".to_owned())
     }
+}
+
+/// The sum of the values in an answer of Prometheus.
+fn sum(answer: &Value) -> Option<f64> {
+    let values = answer["data"]["result"].as_array()?.iter();
+    values.map(|one| one["value"][1].as_str()?.parse::<f64>().ok()).sum()
 }
 
 /// A link that is left alone for a while after it failed.
 #[derive(Default)]
-struct Link(Option<Instant>);
+struct Link {
+    failed: Option<Instant>,
+    asked: bool,
+    /// Why it could not be read the first time, until that is told.
+    why: Option<String>,
+}
 
 impl Link {
-    async fn read(&mut self, asked: impl Future<Output = Option<f64>>) -> Option<f64> {
-        if self.0.is_some_and(|failed| failed.elapsed() < PAUSE) {
+    async fn read(&mut self, asked: impl Future<Output = Result<f64, String>>) -> Option<f64> {
+        if self.failed.is_some_and(|failed| failed.elapsed() < PAUSE) {
             return None;
         }
-        let answer = timeout(PATIENCE, asked).await.ok().flatten();
-        self.0 = answer.is_none().then(Instant::now);
-        answer
+        let late = |_| Err(format!("no answer within {} s", PATIENCE.as_secs()));
+        let answer = timeout(PATIENCE, asked).await.unwrap_or_else(late);
+        self.failed = answer.is_err().then(Instant::now);
+        let first = !std::mem::replace(&mut self.asked, true);
+        self.why = answer.as_ref().err().filter(|_| first).cloned();
+        answer.ok()
     }
 }
 
-/// A pod behind a Service, and the pod's port.
-async fn behind(client: &Client, endpoint: &Endpoint) -> Option<(String, u16)> {
-    let service = Api::<Service>::namespaced(client.clone(), &endpoint.namespace).get(&endpoint.service).await.ok()?;
-    let selector = selector_of(&service.spec?.selector?);
-    let pods = Api::<Pod>::namespaced(client.clone(), &endpoint.namespace);
-    let pods = pods.list(&ListParams::default().labels(&selector)).await.ok()?.items;
-    Some((pods.iter().find(|pod| is_ready(pod))?.name_any(), endpoint.port))
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_way_to_prometheus_ends_at_the_port_of_its_pod() {
+        let service = json!({"spec": {"ports": [{"name": "reload", "port": 8080, "targetPort": "reloader"},
+                                                {"name": "web", "port": 80, "targetPort": "web"},
+                                                {"name": "plain", "port": 9091, "targetPort": 9090}]}});
+        let containers = json!([{"name": "reloader", "ports": [{"name": "reloader", "containerPort": 8081}]},
+                                {"name": "prometheus", "ports": [{"name": "web", "containerPort": 9090}]}]);
+        let service: Service = serde_json::from_value(service).unwrap();
+        let pod: Pod = serde_json::from_value(json!({"spec": {"containers": containers}})).unwrap();
+        let port = |url: &str| Endpoint::of(url, "monitoring").unwrap().port_on(&service, &pod);
+        assert_eq!(port("http://prometheus-k8s.monitoring.svc"), Some(9090), "a name");
+        assert_eq!(port("http://prometheus-k8s:9091/"), Some(9090), "a number");
+        assert_eq!(port("http://prometheus-k8s:9090/"), None, "the Service has no such port");
+    }
+
+    #[test]
+    fn an_address_within_the_cluster_names_a_service() {
+        let endpoint = |namespace: &str, service: &str, port| {
+            Some(Endpoint { namespace: namespace.to_owned(), service: service.to_owned(), port })
+        };
+        assert_eq!(Endpoint::of("http://prom.observed.svc:9090/", "monitoring"), endpoint("observed", "prom", 9090));
+        assert_eq!(Endpoint::of("http://prom/", "monitoring"), endpoint("monitoring", "prom", 80));
+        assert_eq!(Endpoint::of("https://prom.observed.svc:9090/", "monitoring"), None);
+    }
+
+    #[tokio::test]
+    async fn a_link_that_cannot_be_read_says_why_once() {
+        let mut link = Link::default();
+        assert_eq!(link.read(async { Err("forbidden".to_owned()) }).await, None);
+        assert_eq!(link.why.take().as_deref(), Some("forbidden"));
+        link.failed = None;
+        assert_eq!(link.read(async { Err("forbidden".to_owned()) }).await, None);
+        assert_eq!(link.why, None);
+    }
 }

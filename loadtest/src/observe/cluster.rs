@@ -1,30 +1,30 @@
-//! The cluster: how it is reached, which HPA is meant, and where its pods are served.
+//! The cluster: how it is reached, and which HPA is meant.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use http::Request;
-use k8s_openapi::api::apps::v1::Deployment;
+use http::{Request, StatusCode};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::Service;
 use kube::api::{Api, ListParams};
+use kube::client::UpgradeConnectionError;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config, ResourceExt};
 use serde_json::Value;
 
 use crate::fault::Fault;
-use crate::observe::forward::Forward;
+use crate::observe::scaled::Scaled;
 
 /// A cluster that answers.
 #[derive(Clone)]
 pub struct Cluster {
     /// Requests to its API.
     pub client: Client,
-    inside: bool,
+    /// Whether this process runs in it.
+    pub inside: bool,
 }
 
 /// An HPA with what it scales.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Watched {
     /// The namespace of both.
     pub namespace: String,
@@ -32,6 +32,8 @@ pub struct Watched {
     pub hpa: HorizontalPodAutoscaler,
     /// Kind and name of what it scales, such as `Deployment/shopfront-deploy`.
     pub scaled: String,
+    /// That as it was at the start.
+    pub object: Value,
     /// The label selector of the pods.
     pub selector: String,
     /// The labels that new pods get.
@@ -39,13 +41,18 @@ pub struct Watched {
 }
 
 impl Cluster {
-    /// The cluster of the kubeconfig (`KUBECONFIG`, `~/.kube/config`), or the one that this process runs in.
+    /// The cluster of the kubeconfig (`KUBECONFIG`, `~/.kube/config`), or the one that this process runs in. A context is
+    /// one of a kubeconfig, in a pod as well.
     pub async fn connect(context: Option<&str>) -> Result<Self, Fault> {
-        let inside = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() && std::env::var_os("KUBECONFIG").is_none();
+        let has = |variable: &str| std::env::var_os(variable).is_some();
+        let inside = context.is_none() && has("KUBERNETES_SERVICE_HOST") && !has("KUBECONFIG");
         let mut config = if inside {
             Config::incluster().map_err(|error| Fault::Use(format!("in this pod: {}", one_line(&error))))?
         } else {
-            let advice = "set KUBECONFIG, or give --url with --hpa none to send load without a cluster";
+            let advice = match context {
+                Some(_) => "set KUBECONFIG to the one that has the --context",
+                None => "set KUBECONFIG, or give --url with --hpa none to send load without a cluster",
+            };
             let kubeconfig = Kubeconfig::read()
                 .map_err(|error| Fault::Use(format!("no kubeconfig: {}; {advice}", one_line(&error))))?;
             let options = KubeConfigOptions { context: context.map(str::to_owned), ..Default::default() };
@@ -74,20 +81,8 @@ impl Cluster {
         let namespace = hpa.namespace().unwrap_or_default();
         let target = hpa.spec.clone().unwrap_or_default().scale_target_ref;
         let scaled = format!("{}/{}", target.kind, target.name);
-        if target.kind != "Deployment" {
-            return Err(Fault::Use(format!(
-                "{namespace}/{} scales {scaled}: only Deployments are watched",
-                hpa.name_any()
-            )));
-        }
-        let deployment = Api::<Deployment>::namespaced(self.client.clone(), &namespace).get(&target.name).await;
-        let deployment = deployment
-            .map_err(|error| Fault::World(format!("{scaled} in namespace {namespace}: {}", one_line(&error))))?;
-        let spec = deployment.spec.unwrap_or_default();
-        let selector = spec.selector.match_labels.unwrap_or_default();
-        let selector = selector_of(&selector);
-        let labels = spec.template.metadata.and_then(|metadata| metadata.labels).unwrap_or_default();
-        Ok(Watched { namespace, hpa, scaled, selector, labels })
+        let Scaled { object, selector, labels } = Scaled::read(&self.client, &namespace, &target).await?;
+        Ok(Watched { namespace, hpa, scaled, object, selector, labels })
     }
 
     async fn named(&self, named: &str) -> Result<HorizontalPodAutoscaler, Fault> {
@@ -135,45 +130,6 @@ impl Cluster {
         })
     }
 
-    /// Where the pods are served: the load balancer of their Service, its name inside of the cluster, or else a
-    /// port-forward that gives each connection to the next ready pod.
-    pub async fn target(&self, watched: &Watched) -> Result<(String, Option<Forward>), Fault> {
-        let services = Api::<Service>::namespaced(self.client.clone(), &watched.namespace);
-        let services = services.list(&ListParams::default()).await.map_err(|error| {
-            Fault::World(format!(
-                "the Services of namespace {} cannot be listed: {}; give --url",
-                watched.namespace,
-                one_line(&error)
-            ))
-        })?;
-        let selects = |service: &&Service| {
-            let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
-            selector.is_some_and(|all| {
-                !all.is_empty() && all.iter().all(|(name, value)| watched.labels.get(name) == Some(value))
-            })
-        };
-        let found = services.items.iter().filter(selects).max_by_key(|service| balancer(service).is_some());
-        let Some(service) = found else {
-            return Err(Fault::Use(format!(
-                "no Service in namespace {} selects the pods of {}: give --url",
-                watched.namespace, watched.scaled
-            )));
-        };
-        let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_ref());
-        let Some(port) = ports.and_then(|ports| ports.first()) else {
-            return Err(Fault::Use(format!("the Service {} has no port: give --url", service.name_any())));
-        };
-        if self.inside {
-            let url = format!("http://{}.{}.svc:{}/", service.name_any(), watched.namespace, port.port);
-            return Ok((url, None));
-        }
-        if let Some(host) = balancer(service) {
-            return Ok((format!("http://{host}:{}/", port.port), None));
-        }
-        let forward = Forward::start(self.client.clone(), watched, port.target_port.clone()).await?;
-        Ok((format!("http://{}/", forward.address), Some(forward)))
-    }
-
     /// What the API answers at a path, for the groups that have no types here.
     pub async fn raw(&self, path: &str) -> Result<Value, kube::Error> {
         let request = Request::get(path).body(Vec::new()).map_err(kube::Error::HttpError)?;
@@ -181,20 +137,19 @@ impl Cluster {
     }
 }
 
-/// The address of a Service's load balancer: its host name, or its IP.
-fn balancer(service: &Service) -> Option<String> {
-    let ingress = service.status.as_ref()?.load_balancer.as_ref()?.ingress.as_ref()?.first()?;
-    ingress.hostname.clone().or_else(|| ingress.ip.clone())
-}
-
-/// Labels as the API takes them for a selector.
-pub fn selector_of(labels: &BTreeMap<String, String>) -> String {
-    labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
-}
-
 /// A text as it may stand in a URL's query, whatever is in it.
 pub fn percent_encoded(text: &str) -> String {
     text.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"))
+}
+
+/// Why something could not be done; a right that is missing is named, as a role would have it.
+pub fn why(error: &kube::Error, right: &str) -> String {
+    let missing = format!("the right to {right} is missing");
+    match error {
+        kube::Error::Api(status) if status.code == 403 => missing,
+        kube::Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(StatusCode::FORBIDDEN)) => missing,
+        error => one_line(error),
+    }
 }
 
 /// An error with its causes, on one line.
@@ -212,5 +167,26 @@ pub fn one_line(error: &(impl std::error::Error + ?Sized)) -> String {
 }
 
 fn first_line(error: &(impl Display + ?Sized)) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_owned()
+    let text = error.to_string();
+    // kube shows an answer of the API server a second time, as the type that it has in Rust.
+    text.lines().next().and_then(|line| line.split(" (Status {").next()).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn a_missing_right_is_named_and_anything_else_is_told_as_it_is() {
+        let right = "get pods/proxy in namespace shops";
+        let forbidden = kube::Error::Api(Box::new(Status::failure("no", "Forbidden").with_code(403)));
+        let upgrade = UpgradeConnectionError::ProtocolSwitch(StatusCode::FORBIDDEN);
+        for error in [forbidden, kube::Error::UpgradeConnection(upgrade)] {
+            assert_eq!(why(&error, right), "the right to get pods/proxy in namespace shops is missing");
+        }
+        let other = kube::Error::Api(Box::new(Status::failure("no such pod", "NotFound").with_code(404)));
+        assert_eq!(why(&other, right), "ApiError: no such pod: NotFound");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ContainerPort, Pod};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::fault::Fault;
 use crate::loopback;
-use crate::observe::cluster::{Watched, one_line};
+use crate::observe::cluster::{Watched, one_line, why};
 
 /// A listener on the loopback that gives each connection to the next ready pod: unlike kubectl's, which gives all of
 /// them to one.
@@ -24,7 +24,7 @@ pub struct Forward {
 
 impl Forward {
     /// Listens on a free port.
-    pub async fn start(client: Client, watched: &Watched, port: Option<IntOrString>) -> Result<Self, Fault> {
+    pub async fn start(client: Client, watched: &Watched, port: IntOrString) -> Result<Self, Fault> {
         let (listener, address) = loopback::listen().await?;
         let pods = Api::<Pod>::namespaced(client, &watched.namespace);
         let selector = ListParams::default().labels(&watched.selector);
@@ -51,29 +51,32 @@ async fn carry(
     mut stream: TcpStream,
     pods: Api<Pod>,
     selector: ListParams,
-    port: Option<IntOrString>,
+    port: IntOrString,
     turn: usize,
 ) -> Option<()> {
     let all = pods.list(&selector).await.ok()?.items;
     let ready: Vec<_> = all.iter().filter(|pod| is_ready(pod)).collect();
     let pod = ready.get(turn % ready.len().max(1))?;
-    let port = port_of(pod, port.as_ref())?;
+    let port = port_of(pod, &port)?;
     let mut forwarder = pods.portforward(&pod.name_any(), &[port]).await.ok()?;
     let mut upstream = forwarder.take_stream(port)?;
     copy_bidirectional(&mut stream, &mut upstream).await.ok()?;
     Some(())
 }
 
-fn port_of(pod: &Pod, port: Option<&IntOrString>) -> Option<u16> {
-    let number = match port? {
+/// The number of a pod's port that is told by number or by name.
+pub fn port_of(pod: &Pod, port: &IntOrString) -> Option<u16> {
+    let number = match port {
         IntOrString::Int(number) => *number,
-        IntOrString::String(name) => {
-            let containers = pod.spec.as_ref()?.containers.iter();
-            let mut ports = containers.flat_map(|container| container.ports.iter().flatten());
-            ports.find(|port| port.name.as_ref() == Some(name))?.container_port
-        }
+        IntOrString::String(name) => container_ports(pod).find(|port| port.name.as_ref() == Some(name))?.container_port,
     };
     u16::try_from(number).ok()
+}
+
+/// The ports that a pod's containers declare.
+pub fn container_ports(pod: &Pod) -> impl Iterator<Item = &ContainerPort> {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    containers.flat_map(|container| container.ports.iter().flatten())
 }
 
 /// Whether a pod takes requests.
@@ -91,7 +94,8 @@ pub async fn connect(
     port: u16,
 ) -> Result<hyper::client::conn::http1::SendRequest<http_body_util::Empty<bytes::Bytes>>, String> {
     let pods = Api::<Pod>::namespaced(client, namespace);
-    let mut forwarder = pods.portforward(pod, &[port]).await.map_err(|error| one_line(&error))?;
+    let right = format!("get and create pods/portforward in namespace {namespace}");
+    let mut forwarder = pods.portforward(pod, &[port]).await.map_err(|error| why(&error, &right))?;
     let stream = forwarder.take_stream(port).ok_or("the port-forward has no stream")?;
     let handshake = hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await;
     let (sender, connection) = handshake.map_err(|error| one_line(&error))?;

@@ -1,11 +1,11 @@
 //! Watches the HPA, its pods and the namespace's events, and tells what changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
-use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, MetricStatus};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{self, Pod};
 use kube::api::Api;
 use kube::runtime::watcher::{self, Event as Change, watcher};
@@ -15,10 +15,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::clock::Clock;
 use crate::journal::{Entry, Event, Scaling};
-use crate::model::quantity;
 use crate::observe::chain::{Chain, Readings};
 use crate::observe::cluster::{Cluster, Watched, one_line};
-use crate::observe::forward::is_ready;
+use crate::observe::metric::Metric;
+use crate::observe::pods::{Happening, Pods};
+use crate::observe::told::Told;
 
 /// A state that does not change is written down again after so long, so that a gap shows an interruption.
 const HEARTBEAT: f64 = 5.0;
@@ -32,35 +33,45 @@ const RETRY: Duration = Duration::from_secs(1);
 /// Watches until the receiver of the entries is gone.
 pub async fn watch(cluster: Cluster, watched: Watched, chain: Chain, clock: Clock, entries: UnboundedSender<Entry>) {
     let Cluster { client, .. } = cluster;
-    let namespace = watched.namespace.as_str();
-    let name = format!("metadata.name={}", watched.hpa.name_any());
-    let mut hpas = changes::<HorizontalPodAutoscaler>(&client, namespace, watcher::Config::default().fields(&name));
-    let mut pods = changes::<Pod>(&client, namespace, watcher::Config::default().labels(&watched.selector));
-    let mut events = changes::<v1::Event>(&client, namespace, watcher::Config::default());
+    let mut seen = Watches::begin(&client, &watched);
+    let mut view = View::new(clock, entries, chain.metric.clone());
     let mut readings = chain.read_each(Duration::from_secs(1));
-
-    let mut view = View {
-        clock,
-        entries,
-        hpa: None,
-        pods: None,
-        listed: BTreeMap::new(),
-        readings: Readings::default(),
-        told: None,
-        broken: BTreeSet::new(),
-    };
     let mut beats = tokio::time::interval(Duration::from_secs(1));
-    let mut signs = signs_of_life(&client, namespace, watched.hpa.name_any());
+    let mut signs = signs_of_life(&client, &watched.namespace, watched.hpa.name_any());
     while !view.entries.is_closed() {
         tokio::select! {
-            Some(change) = hpas.next() => view.hpa(change),
-            Some(change) = pods.next() => view.pod(change),
-            Some(change) = events.next() => view.event(change, &watched),
-            Some(now) = readings.recv() => view.readings = now,
-            Some(sign) = signs.recv() => view.sign(sign),
+            Some(change) = seen.hpas.next() => view.hpa(change),
+            Some(change) = seen.pods.next() => view.pod(change),
+            Some(change) = seen.events.next() => view.event(change, &watched),
+            Some(now) = readings.recv() => view.readings(now),
+            Some(sign) = signs.recv() => {
+                if view.sign(sign) {
+                    // The connections of before may never say anything again, nor that they will not.
+                    seen = Watches::begin(&client, &watched);
+                }
+            }
             _ = beats.tick() => {}
         }
         view.tell();
+    }
+}
+
+/// The three watches of a run.
+struct Watches {
+    hpas: Changes<HorizontalPodAutoscaler>,
+    pods: Changes<Pod>,
+    events: Changes<v1::Event>,
+}
+
+impl Watches {
+    fn begin(client: &Client, watched: &Watched) -> Self {
+        let namespace = watched.namespace.as_str();
+        let (all, name) = (watcher::Config::default, format!("metadata.name={}", watched.hpa.name_any()));
+        Self {
+            hpas: changes(client, namespace, all().fields(&name)),
+            pods: changes(client, namespace, all().labels(&watched.selector)),
+            events: changes(client, namespace, all()),
+        }
     }
 }
 
@@ -113,124 +124,143 @@ where
     .boxed()
 }
 
+const HPA: &str = "the HPA";
+const PODS: &str = "the pods";
+const EVENTS: &str = "the events";
+const SERVER: &str = "the API server";
+
 /// What is known at the moment.
 struct View {
     clock: Clock,
     entries: UnboundedSender<Entry>,
+    metric: Metric,
     hpa: Option<HorizontalPodAutoscaler>,
-    /// None until they have been listed.
-    pods: Option<BTreeMap<String, Pod>>,
-    /// Those of a list that is not whole yet.
-    listed: BTreeMap<String, Pod>,
+    /// That of a list that is not whole yet.
+    listed: Option<HorizontalPodAutoscaler>,
+    pods: Pods,
+    events: Told,
     readings: Readings,
     told: Option<Scaling>,
     /// Watches that are interrupted, by what they watch.
     broken: BTreeSet<&'static str>,
+    /// Watches whose list is not whole.
+    listing: BTreeSet<&'static str>,
 }
 
 impl View {
+    fn new(clock: Clock, entries: UnboundedSender<Entry>, metric: Metric) -> Self {
+        Self {
+            clock,
+            entries,
+            metric,
+            hpa: None,
+            listed: None,
+            pods: Pods::default(),
+            events: Told::default(),
+            readings: Readings::default(),
+            told: None,
+            broken: BTreeSet::new(),
+            listing: [HPA, PODS, EVENTS].into(),
+        }
+    }
+
     fn hpa(&mut self, change: watcher::Result<Change<HorizontalPodAutoscaler>>) {
-        match self.whole("the HPA", change) {
-            Some(Change::Init) => self.hpa = None,
-            Some(Change::Apply(hpa) | Change::InitApply(hpa)) => self.hpa = Some(hpa),
+        let gone = |hpa: &HorizontalPodAutoscaler| Happening {
+            object: format!("HorizontalPodAutoscaler/{}", hpa.name_any()),
+            reason: "Deleted".to_owned(),
+            message: "it is gone".to_owned(),
+            warning: true,
+        };
+        match self.whole(HPA, change) {
+            Some(Change::Init) => self.listed = None,
+            Some(Change::InitApply(hpa)) => self.listed = Some(hpa),
+            Some(Change::InitDone) => {
+                let before = std::mem::replace(&mut self.hpa, self.listed.take());
+                if let Some(before) = before.filter(|_| self.hpa.is_none()) {
+                    self.happened(gone(&before).unseen());
+                }
+            }
+            Some(Change::Apply(hpa)) => self.hpa = Some(hpa),
             Some(Change::Delete(hpa)) => {
                 self.hpa = None;
-                self.happened(format!("HorizontalPodAutoscaler/{}", hpa.name_any()), "Deleted", "it is gone", true);
+                self.happened(gone(&hpa));
             }
-            _ => {}
+            None => {}
         }
     }
 
     fn pod(&mut self, change: watcher::Result<Change<Pod>>) {
-        match self.whole("the pods", change) {
-            // A list begins anew, and counts once it is whole: what is not in it is gone.
-            Some(Change::Init) => self.listed.clear(),
-            Some(Change::InitApply(pod)) => drop(self.listed.insert(pod.name_any(), pod)),
-            Some(Change::InitDone) => self.pods = Some(std::mem::take(&mut self.listed)),
-            Some(Change::Apply(pod)) => {
-                let before = self.pods.get_or_insert_default().insert(pod.name_any(), pod.clone());
-                if is_ready(&pod) && !before.as_ref().is_some_and(is_ready) {
-                    self.happened(format!("Pod/{}", pod.name_any()), "Ready", "it takes requests", false);
-                }
-                let ended = |pod: &Pod| last_end(pod).map(|(reason, restarts)| (reason.to_owned(), restarts));
-                if let Some((reason, restarts)) =
-                    ended(&pod).filter(|now| before.as_ref().and_then(ended).as_ref() != Some(now))
-                {
-                    let message = format!("a container ended ({reason}); {restarts} restarts so far");
-                    self.happened(format!("Pod/{}", pod.name_any()), "ContainerEnded", &message, true);
-                }
-            }
-            Some(Change::Delete(pod)) => {
-                self.pods.get_or_insert_default().remove(&pod.name_any());
-                self.happened(format!("Pod/{}", pod.name_any()), "Gone", "it is gone", false);
-            }
-            _ => {}
-        }
+        let Some(change) = self.whole(PODS, change) else { return };
+        self.pods.take(change).into_iter().for_each(|happening| self.happened(happening));
     }
 
     fn event(&mut self, change: watcher::Result<Change<v1::Event>>, watched: &Watched) {
-        // Those of the first list are from before.
-        let Some(Change::Apply(event)) = self.whole("the events", change) else { return };
-        let object = &event.involved_object;
-        let (kind, name) = (object.kind.as_deref().unwrap_or_default(), object.name.as_deref().unwrap_or_default());
-        let deployment = watched.scaled.rsplit('/').next().unwrap_or_default();
-        let ours = match kind {
-            "HorizontalPodAutoscaler" => name == watched.hpa.name_any(),
-            "Deployment" => name == deployment,
-            "Pod" | "ReplicaSet" => name.strip_prefix(deployment).is_some_and(|rest| rest.starts_with('-')),
-            _ => false,
-        };
-        if ours {
-            let warning = event.type_.as_deref() == Some("Warning");
-            let message = event.message.as_deref().unwrap_or_default();
-            self.happened(format!("{kind}/{name}"), event.reason.as_deref().unwrap_or_default(), message, warning);
+        let Some(change) = self.whole(EVENTS, change) else { return };
+        self.events.take(change, watched).into_iter().for_each(|happening| self.happened(happening));
+    }
+
+    fn readings(&mut self, mut now: Readings) {
+        for why in std::mem::take(&mut now.unread) {
+            self.of_watch("Unread", why, true);
         }
+        self.readings = now;
     }
 
     /// The change, if the watch has not broken; the first break and the return are told.
     fn whole<K>(&mut self, what: &'static str, change: watcher::Result<Change<K>>) -> Option<Change<K>> {
-        match change {
+        match &change {
             // A list that is about to be asked for: nothing has been seen again yet.
-            Ok(change @ Change::Init) => Some(change),
+            Ok(Change::Init) => drop(self.listing.insert(what)),
             Ok(change) => {
-                if self.broken.remove(what) {
-                    self.happened("watch".to_owned(), "Resumed", &format!("{what} are seen again"), false);
+                if matches!(change, Change::InitDone) {
+                    self.listing.remove(what);
                 }
-                Some(change)
+                if self.broken.remove(what) {
+                    self.of_watch("Resumed", format!("{what} are seen again"), false);
+                }
             }
             Err(error) => {
                 if self.broken.insert(what) {
-                    self.happened("watch".to_owned(), "Interrupted", &format!("{what}: {}", one_line(&error)), true);
+                    self.of_watch("Interrupted", format!("{what}: {}", one_line(error)), true);
                 }
-                None
             }
         }
+        change.ok()
     }
 
-    fn sign(&mut self, sign: Result<(), String>) {
-        let what = "the API server";
+    /// Whether the API server answers again, after it had not.
+    fn sign(&mut self, sign: Result<(), String>) -> bool {
         match sign {
-            Ok(()) if self.broken.remove(what) => {
-                self.happened("watch".to_owned(), "Resumed", "the API server answers again", false);
+            Ok(()) if self.broken.remove(SERVER) => {
+                self.of_watch("Resumed", "the API server answers again".to_owned(), false);
+                // What is known is from before; all is listed again.
+                self.listing = [HPA, PODS, EVENTS].into();
+                return true;
             }
-            Err(error) if self.broken.insert(what) => {
-                self.happened("watch".to_owned(), "Interrupted", &format!("{what}: {error}"), true);
+            Err(why) if self.broken.insert(SERVER) => {
+                self.of_watch("Interrupted", format!("{SERVER}: {why}"), true);
             }
             _ => {}
         }
+        false
     }
 
-    fn happened(&self, object: String, reason: &str, message: &str, warning: bool) {
-        let event =
-            Event { at: self.clock.now(), object, reason: reason.to_owned(), message: message.to_owned(), warning };
+    fn of_watch(&self, reason: &str, message: String, warning: bool) {
+        self.happened(Happening { object: "watch".to_owned(), reason: reason.to_owned(), message, warning });
+    }
+
+    fn happened(&self, happening: Happening) {
+        let Happening { object, reason, message, warning } = happening;
+        let event = Event { at: self.clock.now(), object, reason, message, warning };
         // The receiver may be gone: the run has ended.
         let _ = self.entries.send(Entry::Event(event));
     }
 
-    /// Tells the state where it changed, or where it has not been told for a while. While a watch is broken the state
-    /// is not known, and nothing is told.
+    /// Tells the state where it changed, or where it has not been told for a while. While a watch is broken, or lists
+    /// what it missed, the state is not known, and nothing is told.
     fn tell(&mut self) {
-        let (Some(hpa), Some(pods), true) = (&self.hpa, &self.pods, self.broken.is_empty()) else { return };
+        let known = self.broken.is_empty() && self.listing.is_empty();
+        let (Some(hpa), Some((pods, ready)), true) = (&self.hpa, self.pods.count(), known) else { return };
         let status = hpa.status.clone().unwrap_or_default();
         let conditions = status.conditions.unwrap_or_default().into_iter().map(|one| {
             format!(
@@ -244,13 +274,13 @@ impl View {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let now = Scaling {
             at: self.clock.now(),
-            value: status.current_metrics.unwrap_or_default().iter().find_map(value),
+            value: self.metric.value(&status.current_metrics.unwrap_or_default()),
             counted: self.readings.counted,
             prometheus: self.readings.prometheus,
             api: self.readings.api,
             wanted: u32::try_from(status.desired_replicas).unwrap_or(0),
-            pods: count(pods.len()),
-            ready: count(pods.values().filter(|pod| is_ready(pod)).count()),
+            pods: count(pods),
+            ready: count(ready),
             says: conditions.collect(),
         };
         let same = |told: &Scaling| Scaling { at: now.at, ..told.clone() } == now && now.at - told.at < HEARTBEAT;
@@ -261,18 +291,48 @@ impl View {
     }
 }
 
-/// The average that the HPA compares with its target.
-fn value(metric: &MetricStatus) -> Option<f64> {
-    let current = metric.pods.as_ref().map(|pods| &pods.current);
-    let current = current.or(metric.external.as_ref().map(|external| &external.current));
-    quantity::value(&current?.average_value.as_ref()?.0)
-}
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
 
-/// Why a container last ended, and how often one was started again.
-fn last_end(pod: &Pod) -> Option<(&str, i32)> {
-    let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
-    containers.iter().find_map(|container| {
-        let ended = container.last_state.as_ref()?.terminated.as_ref()?;
-        Some((ended.reason.as_deref().unwrap_or("no reason given"), container.restart_count))
-    })
+    use super::*;
+    use crate::model::predict::Source;
+
+    fn list<K>(one: K) -> [watcher::Result<Change<K>>; 3] {
+        [Ok(Change::Init), Ok(Change::InitApply(one)), Ok(Change::InitDone)]
+    }
+
+    #[test]
+    fn what_was_known_before_a_stall_is_not_told_after_it_until_all_is_listed_again() {
+        let metric =
+            Metric { name: "rate".to_owned(), target: 2.0, source: Source::Pods, selector: String::new(), index: 0 };
+        let (entries, mut told) = unbounded_channel();
+        let mut view = View::new(Clock::new(Instant::now(), 1.0), entries, metric);
+        let mut states = |view: &mut View| {
+            // As after a heartbeat.
+            view.told = None;
+            view.tell();
+            let all = std::iter::from_fn(|| told.try_recv().ok());
+            all.filter(|entry| matches!(entry, Entry::Scaling(_))).count()
+        };
+        let all = |view: &mut View| {
+            for change in list(HorizontalPodAutoscaler::default()) {
+                view.hpa(change);
+            }
+            for change in list(Pod::default()) {
+                view.pod(change);
+            }
+            for change in list(v1::Event::default()) {
+                view.event(change, &Watched::default());
+            }
+        };
+        all(&mut view);
+        assert_eq!(states(&mut view), 1);
+        assert!(!view.sign(Err("no answer".to_owned())));
+        assert_eq!(states(&mut view), 0);
+        assert!(view.sign(Ok(())), "the watches begin anew");
+        assert_eq!(states(&mut view), 0);
+        all(&mut view);
+        assert_eq!(states(&mut view), 1);
+    }
 }

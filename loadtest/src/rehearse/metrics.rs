@@ -19,7 +19,8 @@ pub struct Metrics {
     interval: f64,
     window: f64,
     series: BTreeMap<String, Series>,
-    scraping: BTreeMap<String, AbortHandle>,
+    /// Where each pod is scraped: a container that was started again listens elsewhere, and its series goes on.
+    scraping: BTreeMap<String, (SocketAddr, AbortHandle)>,
     scraped: (UnboundedSender<Scrape>, UnboundedReceiver<Scrape>),
 }
 
@@ -39,8 +40,8 @@ impl Metrics {
     /// From now on these pods are scraped.
     pub fn discover<'a>(&mut self, pods: impl Iterator<Item = (&'a str, SocketAddr)>) {
         let pods: BTreeMap<_, _> = pods.collect();
-        self.scraping.retain(|name, task| {
-            let stays = pods.contains_key(name.as_str());
+        self.scraping.retain(|name, (address, task)| {
+            let stays = pods.get(name.as_str()) == Some(address);
             if !stays {
                 task.abort();
             }
@@ -54,7 +55,7 @@ impl Metrics {
                     (name.to_owned(), address),
                     self.scraped.0.clone(),
                 ));
-                self.scraping.insert(name.to_owned(), task.abort_handle());
+                self.scraping.insert(name.to_owned(), (address, task.abort_handle()));
             }
         }
     }
@@ -74,7 +75,7 @@ impl Metrics {
 
 impl Drop for Metrics {
     fn drop(&mut self) {
-        for task in self.scraping.values() {
+        for (_, task) in self.scraping.values() {
             task.abort();
         }
     }

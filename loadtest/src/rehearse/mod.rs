@@ -4,10 +4,12 @@
 mod balancer;
 mod metrics;
 mod pods;
+mod readiness;
 pub mod replica;
 
 use std::collections::BTreeMap;
 
+use futures_util::future::join_all;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 
@@ -16,12 +18,12 @@ use crate::exposition::sum_of;
 use crate::fault::Fault;
 use crate::journal::{Autoscaler, Entry, Event, Scaling};
 use crate::model::hpa::{Controller, Phase, Pod, Reading};
+use crate::model::manifests::Workload;
 use crate::model::predict::Source;
 use crate::model::quantity::milli;
 use balancer::Balancer;
 use metrics::Metrics;
-use pods::Pods;
-pub use pods::Timing;
+use pods::{Happening, Pods};
 use shopfront::metrics::REQUESTS_TOTAL;
 
 /// How long the pods are scraped before the load begins, in intervals: the HPA has a value from the start.
@@ -41,7 +43,7 @@ impl Rehearsal {
     /// Starts the least replicas, and from then on whatever the HPA wants.
     pub async fn start(
         autoscaler: Autoscaler,
-        timing: Timing,
+        workload: Workload,
         clock: Clock,
         entries: UnboundedSender<Entry>,
     ) -> Result<Self, Fault> {
@@ -51,7 +53,7 @@ impl Rehearsal {
         let pipeline = &autoscaler.pipeline;
         let mut world = World {
             clock,
-            pods: Pods::new(clock, timing, &deployment),
+            pods: Pods::new(clock, workload, pipeline.startup, &deployment),
             metrics: Metrics::new(clock, pipeline.scrape, pipeline.window),
             controller: Controller::new(&autoscaler),
             replicas: autoscaler.min.max(1),
@@ -69,6 +71,13 @@ impl Rehearsal {
             }
         });
         Ok(Self { url, task })
+    }
+
+    /// Ends it and the replicas that there are: one that stands still (`kill -STOP`) would not see that its tool has ended.
+    pub async fn end(mut self) {
+        self.task.abort();
+        // It is what it was told to be: cancelled.
+        let _ = (&mut self.task).await;
     }
 }
 
@@ -122,26 +131,18 @@ impl World {
 
     /// The Deployment's and the kubelet's part.
     async fn reconcile(&mut self) -> Result<(), Fault> {
-        for pod in self.pods.bury() {
-            self.happened(&format!("Pod/{pod}"), "ContainerEnded", "its process ended by itself", true);
+        for Happening { pod, reason, message, warning } in self.pods.reconcile(self.replicas).await? {
+            self.happened(&format!("Pod/{pod}"), reason, &message, warning);
         }
-        let (come, gone) = self.pods.scale(self.replicas).await?;
-        for pod in come {
-            self.happened(&format!("Pod/{pod}"), "Started", "its process listens", false);
-        }
-        for pod in gone {
-            self.happened(&format!("Pod/{pod}"), "Killing", "it was told to leave", false);
-        }
-        let ready = self.pods.there().filter(|(.., ready)| *ready);
-        self.balancer.route_to(ready.map(|(_, address, _)| address).collect());
-        // The endpoints of a Service list those as well that are not ready yet, and Prometheus scrapes them.
-        self.metrics.discover(self.pods.there().map(|(name, address, _)| (name, address)));
+        self.balancer.route_to(self.pods.ready());
+        // The endpoints of a Service list those as well that are not ready, and Prometheus scrapes them.
+        self.metrics.discover(self.pods.running().map(|(name, address, _)| (name, address)));
         Ok(())
     }
 
     /// The HPA's look.
     fn look(&mut self, rates: &BTreeMap<String, f64>) {
-        let names = self.pods.there().map(|(name, ..)| name.to_owned());
+        let names = self.pods.names().map(str::to_owned);
         let pods: Vec<_> = names.map(|name| Pod { name, phase: Phase::Running, leaving: false }).collect();
         let reading = match self.autoscaler.pipeline.source {
             Source::Pods => {
@@ -161,11 +162,13 @@ impl World {
     }
 
     async fn tell(&self, rates: &BTreeMap<String, f64>) {
-        let mut counted = Some(0.0);
-        for (_, address, _) in self.pods.there() {
-            let text = replica::scrape(address).await;
-            counted = counted.zip(text).map(|(sum, text)| sum + sum_of(&text, REQUESTS_TOTAL));
-        }
+        let ready = self.pods.ready();
+        let counting = async {
+            let texts = join_all(ready.iter().map(|address| replica::scrape(*address))).await;
+            texts.iter().map(|text| Some(sum_of(text.as_ref()?, REQUESTS_TOTAL))).sum()
+        };
+        // A replica that hangs is not waited for: the world would stand still with it.
+        let counted = tokio::time::timeout(self.clock.real(TICK), counting).await.ok().flatten();
         let rate = (!rates.is_empty()).then(|| rates.values().sum());
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let scaling = Scaling {
@@ -176,7 +179,7 @@ impl World {
             api: rate,
             wanted: self.replicas,
             pods: count(self.pods.count()),
-            ready: count(self.pods.there().filter(|(.., ready)| *ready).count()),
+            ready: count(ready.len()),
             says: self.seen.says.clone(),
         };
         // The receiver may be gone: the rehearsal has ended.

@@ -7,12 +7,13 @@ use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
 use http::header::{CONNECTION, HOST};
+use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use shopfront::app::Endpoint;
 use shopfront::config::Config;
 use shopfront::{service, telemetry};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -48,8 +49,6 @@ pub fn main(flags: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// A running replica. Ends with its owner.
 pub struct Replica {
-    /// The pod's name.
-    pub name: String,
     /// Where it listens.
     pub address: SocketAddr,
     child: Child,
@@ -58,14 +57,14 @@ pub struct Replica {
 
 impl Replica {
     /// Starts it, with what its clients see as the pod's name, and waits until it listens.
-    pub async fn start(name: String, drain_delay: Duration) -> Result<Self, Fault> {
+    pub async fn start(pod: &str, drain_delay: Duration) -> Result<Self, Fault> {
         let failed = |what: &str| Fault::World(format!("a replica cannot be started: {what}"));
         let program = std::env::current_exe().map_err(|error| failed(&error.to_string()))?;
         let mut child = Command::new(program)
             .args(["replica", "--address", "127.0.0.1:0", "--log-format", "json", "--drain-delay"])
             .arg(humantime::format_duration(drain_delay).to_string())
             .env_clear()
-            .env("HOSTNAME", &name)
+            .env("HOSTNAME", pod)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -80,7 +79,7 @@ impl Replica {
                 Some(address) if line["message"] == "serving" => {
                     // The rest of its log has no reader, and must not fill the pipe.
                     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-                    return Ok(Self { name, address, child, _stdin: stdin });
+                    return Ok(Self { address, child, _stdin: stdin });
                 }
                 _ if line["level"] == "ERROR" => return Err(failed(line["message"].as_str().unwrap_or_default())),
                 _ => {}
@@ -100,23 +99,34 @@ impl Replica {
         }
     }
 
-    /// Whether its process has ended by itself.
-    pub fn has_ended(&mut self) -> bool {
-        !matches!(self.child.try_wait(), Ok(None))
+    /// How its process has ended by itself, if it has.
+    pub fn has_ended(&mut self) -> Option<String> {
+        match self.child.try_wait() {
+            Ok(None) => None,
+            Ok(Some(status)) => Some(status.to_string()),
+            Err(error) => Some(error.to_string()),
+        }
     }
 }
 
 /// The text of `/metrics`, as a scrape reads it; none where it does not come in time.
 pub async fn scrape(address: SocketAddr) -> Option<String> {
-    tokio::time::timeout(PATIENCE, metrics(address)).await.ok()?
+    let (_, body) = tokio::time::timeout(PATIENCE, get(address, Endpoint::Metrics.path())).await.ok()?.ok()?;
+    String::from_utf8(body.into()).ok()
 }
 
-async fn metrics(address: SocketAddr) -> Option<String> {
-    let stream = TcpStream::connect(address).await.ok()?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
-    tokio::spawn(connection);
-    let request = Request::get("/metrics").header(HOST, address.to_string()).header(CONNECTION, "close");
-    let answer = sender.send_request(request.body(Empty::<Bytes>::new()).ok()?).await.ok()?;
-    let body = answer.into_body().collect().await.ok()?.to_bytes();
-    String::from_utf8(body.into()).ok()
+/// What is answered under a path. An error says why nothing is.
+pub async fn get(address: SocketAddr, path: &str) -> Result<(StatusCode, Bytes), String> {
+    let request = Request::get(path).header(HOST, address.to_string()).header(CONNECTION, "close");
+    let request = request.body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;
+    let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+    let asked = async {
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        // Ends with the answer, or with whoever waits for it no longer.
+        tokio::spawn(connection);
+        let answer = sender.send_request(request).await?;
+        let status = answer.status();
+        Ok((status, answer.into_body().collect().await?.to_bytes()))
+    };
+    asked.await.map_err(|error: hyper::Error| error.to_string())
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::verdict::Verdict;
 use super::warnings::Warning;
 use crate::journal::{End, Event, Scaling, Start};
-use crate::model::predict::Predicted;
+use crate::model::predict::{Band, Predicted};
 
 /// A journal, folded into figures.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -42,6 +42,11 @@ pub struct Report {
     pub scaling: Vec<Scaling>,
     /// What the model says would happen.
     pub prediction: Vec<Predicted>,
+    /// Between which replicas the HPA may want, whenever it looks and Prometheus scrapes: the moments at which that
+    /// changes, and the end.
+    pub band: Vec<Band>,
+    /// The steps of what the autoscaler wanted.
+    pub steps: Vec<Step>,
     /// What happened.
     pub events: Vec<Event>,
 }
@@ -163,6 +168,24 @@ pub struct Reached {
     pub wanted: Option<f64>,
     /// When as many were first ready.
     pub ready: Option<f64>,
+}
+
+/// A change of what the autoscaler wanted, beside what the model allows.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// When it was seen.
+    pub at: f64,
+    /// Replicas that were wanted until then.
+    pub from: u32,
+    /// Replicas that were wanted from then on.
+    pub to: u32,
+    /// When the model's quickest case takes this step; none where no case does.
+    pub earliest: Option<f64>,
+    /// When its slowest case takes it; none where no case does.
+    pub latest: Option<f64>,
+    /// Whether it was seen between those; none where there is no prediction.
+    pub inside: Option<bool>,
 }
 
 /// The way down.

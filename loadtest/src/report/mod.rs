@@ -1,7 +1,7 @@
 //! A journal folded into figures, a page and a verdict: a pure function of its entries.
 //!
-//! - `timeline`: from entries to [`figures`]. `lag`: where the time went. [`verdict`] and [`warnings`]: what the figures
-//!   prove, and where they are to be doubted.
+//! - `timeline`: from entries to [`figures`]. `lag`: where the time went. `steps`: what was seen beside what the model
+//!   allows. [`verdict`] and [`warnings`]: what the figures prove, and where they are to be doubted.
 //! - [`json`]: for programs. [`terminal`]: the end of a run. [`html`]: for people; its drawings are `panels` and `lanes`,
 //!   made with `chart` of `columns`, and its `tables`. `text`: how all of them write figures.
 
@@ -24,6 +24,7 @@ pub mod json;
 mod lag;
 mod lanes;
 mod panels;
+mod steps;
 mod tables;
 pub mod terminal;
 pub(crate) mod text;

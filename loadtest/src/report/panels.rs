@@ -6,7 +6,7 @@ use super::chart::{Axis, Plot, Point, Scale, steps};
 use super::columns::{Column, columns, step};
 use super::figures::Report;
 use super::text::{clock, escape, plural, rate, seconds};
-use super::{lanes, warnings};
+use super::{lanes, steps::told, warnings};
 use crate::journal::Autoscaler;
 
 /// Pods that are told apart by colour; those with fewer answers are drawn as one.
@@ -168,11 +168,19 @@ impl<'a> Panels<'a> {
         };
         let scaling = &self.report.scaling;
         let predicted: Vec<_> = self.report.prediction.iter().take_while(|seen| seen.at <= self.axis.to).collect();
-        let highest = predicted.iter().map(|seen| seen.wanted).fold(replicas.wanted.max(replicas.ready), u32::max);
+        let band: Vec<_> = self.report.band.iter().take_while(|moment| moment.at <= self.axis.to).collect();
+        let foreseen = predicted.iter().map(|seen| seen.wanted).chain(band.iter().map(|moment| moment.most));
+        let highest = foreseen.fold(replicas.wanted.max(replicas.ready), u32::max);
         let mut plot = Plot::new(&self.axis, Scale::counting(highest), 130);
         let count = |count: u32| Some(f64::from(count));
         let unwatched = self.mark_unwatched(&mut plot);
         plot.area("ready-area", steps(scaling.iter().map(|seen| (seen.at, count(seen.ready))), self.axis.to));
+        let until = band.iter().skip(1).map(|moment| moment.at).chain([self.axis.to]);
+        let possible = band.iter().zip(until).flat_map(|(moment, until)| {
+            let (least, most) = (f64::from(moment.least), f64::from(moment.most));
+            [(moment.at, least, most), (until, least, most)]
+        });
+        plot.between("possible", possible);
         plot.line("guess wanted", steps(predicted.iter().map(|seen| (seen.at, count(seen.wanted))), self.axis.to));
         plot.line("guess ready", steps(predicted.iter().map(|seen| (seen.at, count(seen.ready))), self.axis.to));
         plot.line("wanted", steps(scaling.iter().map(|seen| (seen.at, count(seen.wanted))), self.axis.to));
@@ -184,8 +192,13 @@ impl<'a> Panels<'a> {
         if !self.report.prediction.is_empty() {
             keys.extend([("guess wanted", "wanted, as predicted"), ("guess ready", "ready, as predicted")]);
         }
+        if !band.is_empty() {
+            keys.push(("possible", "possible, whenever it looks"));
+        }
         keys.extend(unwatched.then_some(("unwatched", "not watched")));
-        Ok(figure(id, title, &keys, &plot.render(&label, "", &self.events)))
+        let beside = told(self.report).map(|steps| format!("<p class=\"beside\">{}</p>\n", escape(&steps)));
+        let drawn = figure(id, title, &keys, &plot.render(&label, "", &self.events));
+        Ok(drawn + &beside.unwrap_or_default())
     }
 
     fn pods(&self) -> Panel {
@@ -257,6 +270,7 @@ impl<'a> Panels<'a> {
                 .collect::<Vec<_>>(),
             "prediction": report.prediction.iter().map(|seen| json!([seen.at, seen.value, seen.wanted, seen.ready]))
                 .collect::<Vec<_>>(),
+            "band": report.band.iter().map(|moment| json!([moment.at, moment.least, moment.most])).collect::<Vec<_>>(),
             "pods": pods, "shares": shares.collect::<Vec<_>>(), "shareSeconds": report.shares.first().map(|s| s.seconds),
             "events": report.events.iter().map(|event| json!([event.at, lanes::told(event), event.warning]))
                 .collect::<Vec<_>>(),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::figures::{Load, Pod, Quantiles, Reached, Replicas, Report, ScaleIn, Shares, Totals};
-use super::{lag, verdict, warnings};
+use super::{lag, steps, verdict, warnings};
 use crate::journal::{Entry, Event, Scaling, Second, Start};
 use crate::model::predict::Predicted;
 use crate::stats::{Times, join_seconds};
@@ -46,8 +46,10 @@ impl Report {
             pods,
             shares: shares(&seconds),
             seconds: seconds.iter().map(load).collect(),
+            steps: steps::seen(&scaling),
             scaling,
             prediction: predicted,
+            band: Vec::new(),
             events,
             start,
             end,

@@ -194,16 +194,16 @@ fn came_back(report: &Report, start: &Start, replicas: &Replicas) -> Check {
     Check::new("Came back", expected.then(|| format!("to {least}")), observed, held)
 }
 
+/// Told of every scale-in; judged by what the user allows for the whole run, where that is said.
 fn failed_in_scale_in(expectations: &Expectations, replicas: &Replicas) -> Check {
     let name = "Failed during scale-in";
     let Some(scale_in) = replicas.scale_in else {
         return Check::new(name, None, "no scale-in was seen".to_owned(), None);
     };
-    let allowed = expectations.max_failed.unwrap_or_default();
     let observed = format!("{} of {}", count(scale_in.failed), plural(scale_in.sent, "request"));
-    let held = (scale_in.sent > 0).then_some(scale_in.failed <= allowed);
     // Without a request in that time there is nothing to judge: a profile may end in silence.
-    Check::new(name, held.map(|_| at_most(allowed)), observed, held)
+    let allowed = expectations.max_failed.filter(|_| scale_in.sent > 0);
+    Check::new(name, allowed.map(at_most), observed, allowed.map(|allowed| scale_in.failed <= allowed))
 }
 
 /// What was expected of an autoscaler of which nothing was seen.

@@ -1,10 +1,14 @@
 //! Where the tool doubts its own result, and what to do about it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::figures::Report;
 use super::lag;
 use super::text::{clock, count, plural, rate, seconds};
+use crate::merge;
+use crate::observe::{COUNTERS, METRICS_API, PROMETHEUS};
 use crate::profile::Profile;
 
 /// One doubt.
@@ -27,8 +31,12 @@ pub enum About {
     Interrupted,
     /// The generator did not keep to its schedule.
     Schedule,
+    /// The generators did not begin together.
+    Apart,
     /// Requests were never sent.
     Dropped,
+    /// More requests came to nothing than chance explains, and nobody said how many may.
+    Failed,
     /// Too few answers for a percentile.
     FewAnswers,
     /// The autoscaler was out of sight.
@@ -39,10 +47,15 @@ pub enum About {
     LowLoad,
     /// One pod answers more than its part.
     HotPod,
+    /// Links of the chain were out of sight, or were taken for what they may not be.
+    Chain,
 }
 
 /// The generator's own lateness, in seconds at the 99th percentile, beyond which its figures are not to be trusted.
 const LATE: f64 = 0.01;
+
+/// The part of all requests that may come to nothing without a word, where the user has not set a bound.
+const FAILED: f64 = 0.01;
 
 /// The longest in seconds that a watch which works says nothing.
 const SILENCE: f64 = 10.0;
@@ -59,12 +72,15 @@ pub(crate) fn doubts(report: &Report) -> Vec<Warning> {
         (About::Journal, journal(report)),
         (About::Interrupted, interrupted(report)),
         (About::Schedule, schedule(report)),
+        (About::Apart, apart(report)),
         (About::Dropped, dropped(report)),
+        (About::Failed, failed(report)),
         (About::FewAnswers, few_answers(report)),
         (About::Watch, watch(report)),
         (About::Unknown, unknown(report)),
         (About::LowLoad, low_load(report)),
         (About::HotPod, hot_pod(report)),
+        (About::Chain, chain(report)),
     ];
     groups.into_iter().filter_map(|(about, message)| Some(Warning { about, message: message? })).collect()
 }
@@ -134,6 +150,29 @@ fn dropped(report: &Report) -> Option<String> {
         count(limit)
     );
     (totals.dropped > 0).then_some(message)
+}
+
+fn apart(report: &Report) -> Option<String> {
+    let late = report.events.iter().filter(|event| event.object == "load" && event.reason == merge::LATE);
+    let last = late.map(|event| event.at).reduce(f64::max)?;
+    Some(format!(
+        "The generators did not begin together: the last began {} after the first (or its clock says so), and the load \
+         was not the profile’s; start them at the same time.",
+        seconds(last)
+    ))
+}
+
+fn failed(report: &Report) -> Option<String> {
+    let totals = &report.totals;
+    let bad = totals.failed + totals.dropped;
+    let judged = report.start.as_ref().is_some_and(|start| start.expectations.max_failed.is_some());
+    let message = format!(
+        "{} of {} due failed or were dropped, which the verdict leaves out, for nothing was said of it: --max-failed \
+         does.",
+        count(bad),
+        plural(totals.due, "request")
+    );
+    (!judged && bad as f64 > FAILED * totals.due as f64).then_some(message)
 }
 
 fn few_answers(report: &Report) -> Option<String> {
@@ -264,4 +303,29 @@ fn hot_pod(report: &Report) -> Option<String> {
         100.0 * even / all
     );
     Some(message)
+}
+
+/// What had to be assumed of the chain, and the links that were not read in the whole run.
+fn chain(report: &Report) -> Option<String> {
+    let read = |link: &str| {
+        report.scaling.iter().any(|seen| match link {
+            COUNTERS => seen.counted.is_some(),
+            PROMETHEUS => seen.prometheus.is_some(),
+            METRICS_API => seen.api.is_some(),
+            _ => false,
+        })
+    };
+    let doubted = report.events.iter().filter(|event| event.object == "watch").filter(|event| {
+        let link = event.message.split_once(": ").map_or("", |(link, _)| link);
+        event.reason == "Assumed" || event.reason == "Unread" && !read(link)
+    });
+    // Each of several generators tells the same.
+    let doubted: BTreeSet<&str> = doubted.map(|event| event.message.as_str()).collect();
+    let doubted = Vec::from_iter(doubted).join("; ");
+    (!doubted.is_empty()).then(|| {
+        format!(
+            "Not all of the chain was seen ({doubted}): the lag budget lacks what was not read, and the prediction may \
+             be that of another chain; grant the rights that are missing, or mend what is named."
+        )
+    })
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use loadtest::journal::{Autoscaler, End, Entry, Event, Expectations, Kind, Scaling, Second, Start, Target};
 use loadtest::model::hpa::Behavior;
-use loadtest::model::predict::{Pipeline, Predicted, Source};
+use loadtest::model::predict::{Band, Pipeline, Predicted, Source};
 use loadtest::profile::{Profile, Spacing, Stage};
 
 pub const PODS: [&str; 3] =
@@ -34,6 +34,7 @@ pub fn autoscaler() -> Autoscaler {
         max: 3,
         behavior: Behavior::default(),
         pipeline: Pipeline { scrape: 5.0, window: 60.0, relist: 30.0, sync: 15.0, startup: 4.0, source: Source::Pods },
+        created: None,
     }
 }
 
@@ -51,6 +52,8 @@ pub fn start() -> Start {
         },
         profile: stages(),
         spacing: Spacing::Even,
+        generator: 0,
+        generators: 1,
         autoscaler: Some(autoscaler()),
         expectations: Expectations {
             replicas: Some(3),
@@ -196,6 +199,23 @@ pub fn prediction() -> Vec<Predicted> {
         Predicted { at, value: Some(sum(&profile, at) / f64::from(ready)), wanted, ready }
     });
     predicted.collect()
+}
+
+/// What the model would have allowed.
+pub fn band() -> Vec<Band> {
+    let moments = (0..=780).map(f64::from).map(|at| {
+        let (least, most) = match at {
+            ..185.0 => (1, 1),
+            185.0..200.0 => (1, 2),
+            200.0..203.0 => (1, 3),
+            203.0..215.0 => (2, 3),
+            215.0..682.0 => (3, 3),
+            682.0..699.0 => (1, 3),
+            _ => (1, 1),
+        };
+        Band { at, least, most }
+    });
+    moments.collect()
 }
 
 /// The same run, in which the target breaks: a pod is killed, answers are 500, some never come, requests are dropped, the

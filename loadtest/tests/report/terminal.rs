@@ -70,8 +70,10 @@ fn the_live_view_tells_where_a_run_is() {
 
 #[test]
 fn without_a_terminal_the_lines_are_kubectl_s() {
-    let mut lines = Lines::new(Some(300.0));
-    let mut entries = vec![Entry::Start(Box::new(journals::start()))];
+    let mut lines = Lines::new();
+    let mut start = journals::start();
+    start.autoscaler.as_mut().unwrap().created = Some(start.started - 300.0);
+    let mut entries = vec![Entry::Start(Box::new(start))];
     entries.extend(journals::good().into_iter().filter(|entry| matches!(entry, Entry::Second(s) if s.at < 3.0)));
     let seen = |at, value| Scaling { at, value, wanted: 1, pods: 1, ready: 1, ..Scaling::default() };
     entries.extend([Entry::Scaling(seen(3.0, None)), Entry::Scaling(seen(8.0, Some(2.078)))]);

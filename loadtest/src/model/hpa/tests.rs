@@ -16,6 +16,7 @@ fn autoscaler(max: u32) -> Autoscaler {
         max,
         behavior: Behavior::default(),
         pipeline,
+        created: None,
     }
 }
 

@@ -1,0 +1,180 @@
+//! The pods as they were last seen, and what became of them since.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::runtime::watcher::Event as Change;
+
+use crate::observe::forward::is_ready;
+
+/// Something that happened, seen or inferred.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Happening {
+    /// What it happened to.
+    pub object: String,
+    /// A word for it.
+    pub reason: String,
+    /// What there is to say.
+    pub message: String,
+    /// Whether it is a fault.
+    pub warning: bool,
+}
+
+impl Happening {
+    fn to(pod: &Pod, reason: &str, message: &str, warning: bool) -> Self {
+        let object = format!("Pod/{}", pod.name_any());
+        Self { object, reason: reason.to_owned(), message: message.to_owned(), warning }
+    }
+
+    /// The same, found out later: its time is that of the finding.
+    pub fn unseen(mut self) -> Self {
+        self.message += " (this happened while the watch was broken)";
+        self
+    }
+}
+
+/// All pods by name.
+#[derive(Default)]
+pub struct Pods {
+    /// None until they have been listed.
+    known: Option<BTreeMap<String, Pod>>,
+    /// Those of a list that is not whole yet.
+    listed: BTreeMap<String, Pod>,
+}
+
+impl Pods {
+    /// Takes a change in, and tells what happened by it.
+    pub fn take(&mut self, change: Change<Pod>) -> Vec<Happening> {
+        match change {
+            // A list begins anew, and counts once it is whole: what is not in it is gone.
+            Change::Init => self.listed.clear(),
+            Change::InitApply(pod) => drop(self.listed.insert(pod.name_any(), pod)),
+            Change::InitDone => {
+                let now = std::mem::take(&mut self.listed);
+                // The first list is how it was at the start: nothing has happened yet.
+                let happened = self.known.as_ref().map(|before| between(before, &now)).unwrap_or_default();
+                self.known = Some(now);
+                return happened;
+            }
+            Change::Apply(pod) => {
+                let before = self.known.get_or_insert_default().insert(pod.name_any(), pod.clone());
+                return became(before.as_ref(), &pod).collect();
+            }
+            Change::Delete(pod) => {
+                self.known.get_or_insert_default().remove(&pod.name_any());
+                return vec![gone(&pod)];
+            }
+        }
+        Vec::new()
+    }
+
+    /// How many there are, and how many of them are ready; none until they have been listed.
+    pub fn count(&self) -> Option<(usize, usize)> {
+        let known = self.known.as_ref()?;
+        Some((known.len(), known.values().filter(|pod| is_ready(pod)).count()))
+    }
+}
+
+/// What happened from one list to the next.
+fn between(before: &BTreeMap<String, Pod>, now: &BTreeMap<String, Pod>) -> Vec<Happening> {
+    // A pod of a StatefulSet has the name of the one before it.
+    let same = |one: &&Pod, other: &Pod| one.uid() == other.uid();
+    let left = before.iter().filter(|(name, pod)| now.get(*name).is_none_or(|now| !same(&now, pod)));
+    let there = now.iter().flat_map(|(name, pod)| became(before.get(name).filter(|before| same(before, pod)), pod));
+    left.map(|(_, pod)| gone(pod)).chain(there).map(Happening::unseen).collect()
+}
+
+/// What happened to a pod that was like this before, or was not there.
+fn became(before: Option<&Pod>, now: &Pod) -> impl Iterator<Item = Happening> {
+    let ready = is_ready(now) && !before.is_some_and(is_ready);
+    let ready = ready.then(|| Happening::to(now, "Ready", "it takes requests", false));
+    let ended =
+        last_end(now).filter(|end| before.and_then(last_end).as_ref() != Some(end)).map(|(reason, restarts)| {
+            let message = format!("a container ended ({reason}); {restarts} restarts so far");
+            Happening::to(now, "ContainerEnded", &message, true)
+        });
+    ended.into_iter().chain(ready)
+}
+
+fn gone(pod: &Pod) -> Happening {
+    Happening::to(pod, "Gone", "it is gone", false)
+}
+
+/// Why a container last ended, and how often one was started again.
+fn last_end(pod: &Pod) -> Option<(&str, i32)> {
+    let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
+    containers.iter().find_map(|container| {
+        let ended = container.last_state.as_ref()?.terminated.as_ref()?;
+        Some((ended.reason.as_deref().unwrap_or("no reason given"), container.restart_count))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(name: &str, uid: &str, ready: bool, restarts: i32) -> Pod {
+        let state =
+            if restarts > 0 { json!({"terminated": {"exitCode": 137, "reason": "OOMKilled"}}) } else { json!({}) };
+        let container = json!({"name": "shop", "image": "shop:1", "imageID": "", "ready": ready,
+                               "restartCount": restarts, "lastState": state});
+        let conditions = json!([{"type": "Ready", "status": if ready { "True" } else { "False" }}]);
+        let status = json!({"conditions": conditions, "containerStatuses": [container]});
+        serde_json::from_value(json!({"metadata": {"name": name, "uid": uid}, "status": status})).unwrap()
+    }
+
+    fn list(pods: &mut Pods, all: &[Pod]) -> Vec<(String, String)> {
+        let mut happened = pods.take(Change::Init);
+        happened.extend(all.iter().flat_map(|pod| pods.take(Change::InitApply(pod.clone()))));
+        happened.extend(pods.take(Change::InitDone));
+        assert!(happened.iter().all(|one| one.message.contains("while the watch was broken")), "{happened:?}");
+        happened.into_iter().map(|one| (one.object, one.reason)).collect()
+    }
+
+    fn told(all: &[(&str, &str)]) -> Vec<(String, String)> {
+        all.iter().map(|(pod, reason)| (format!("Pod/{pod}"), (*reason).to_owned())).collect()
+    }
+
+    #[test]
+    fn what_happened_while_nobody_watched_is_told_afterwards() {
+        let mut pods = Pods::default();
+        let before = [
+            pod("stays", "1", true, 0),
+            pod("starts", "2", false, 0),
+            pod("ends", "3", true, 0),
+            pod("goes", "4", true, 0),
+        ];
+        assert_eq!(list(&mut pods, &before), [], "how it was at the start is no news");
+        let after = [
+            pod("stays", "1", true, 0),
+            pod("starts", "2", true, 0),
+            pod("ends", "3", true, 1),
+            pod("comes", "5", true, 0),
+        ];
+        let expected = told(&[("goes", "Gone"), ("comes", "Ready"), ("ends", "ContainerEnded"), ("starts", "Ready")]);
+        assert_eq!(list(&mut pods, &after), expected);
+        assert_eq!(pods.count(), Some((4, 4)));
+        assert_eq!(list(&mut pods, &after), [], "once");
+    }
+
+    #[test]
+    fn a_pod_that_took_the_name_of_another_is_another() {
+        let mut pods = Pods::default();
+        list(&mut pods, &[pod("shop-0", "1", true, 0)]);
+        assert_eq!(list(&mut pods, &[pod("shop-0", "2", true, 0)]), told(&[("shop-0", "Gone"), ("shop-0", "Ready")]));
+    }
+
+    #[test]
+    fn what_is_seen_is_told_without_a_doubt() {
+        let mut pods = Pods::default();
+        list(&mut pods, &[]);
+        assert_eq!(pods.take(Change::Apply(pod("shop", "1", false, 0))), []);
+        let ready = pods.take(Change::Apply(pod("shop", "1", true, 0)));
+        assert_eq!(ready, [Happening::to(&pod("shop", "1", true, 0), "Ready", "it takes requests", false)]);
+        assert_eq!(pods.take(Change::Delete(pod("shop", "1", true, 0)))[0].message, "it is gone");
+        assert_eq!(pods.count(), Some((0, 0)));
+    }
+}
