@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use loadtest::journal::{End, Entry, Second};
+use loadtest::journal::{Entry, Second};
 
 use crate::kubectl::Api;
 use crate::observer::{NAMESPACE, Observer};
@@ -34,25 +34,21 @@ impl Load {
     pub async fn is_over(&self) {
         let last = f64::from(self.seconds);
         let over = |entry: &Entry| matches!(entry, Entry::Second(Second { at, .. }) if *at >= last);
-        self.tells("the load is over", Duration::from_secs(self.seconds.into()) + PATIENCE, over).await;
+        patiently("the load is over", Duration::from_secs(self.seconds.into()) + PATIENCE, async || {
+            let status = self.api.json(&self.pod).await?["status"].clone();
+            let log = self.api.text(&format!("{}/log?tailLines={TAIL}", self.pod)).await?;
+            let told = log.lines().filter_map(|line| serde_json::from_str(line).ok()).any(|entry| over(&entry));
+            assert!(told || status["phase"] == "Running", "the load's pod ended before its load did: {status}\n{log}");
+            told.then_some(())
+        })
+        .await;
     }
 
     /// Waits for the Job's end.
     pub async fn has_ended(&self, bound: Duration) {
-        self.tells("it ended", bound, |entry| matches!(entry, Entry::End(End { interrupted: false, .. }))).await;
-    }
-
-    async fn tells(&self, what: &str, bound: Duration, holds: impl Fn(&Entry) -> bool) {
-        patiently(&format!("the load's log tells that {what}"), bound, async || {
-            let status = self.api.json(&self.pod).await?["status"].clone();
-            let log = self.api.text(&format!("{}/log?tailLines={TAIL}", self.pod)).await?;
-            // Its last lines are for people.
-            let told = log.lines().filter_map(|line| serde_json::from_str(line).ok()).any(|entry| holds(&entry));
-            assert!(
-                told || status["phase"] == "Running",
-                "before it told that {what}, the load's pod is {status}:\n{log}"
-            );
-            told.then_some(())
+        patiently("the load's pod ends", bound, async || {
+            let phase = self.api.json(&self.pod).await?["status"]["phase"].clone();
+            (phase == "Succeeded" || phase == "Failed").then_some(())
         })
         .await;
     }
