@@ -212,7 +212,7 @@ async fn any_workload_is_read_whatever_its_names_and_nothing_is_changed() {
         evidence.access["system:serviceaccount:watch:prom: watch endpointslices.discovery.k8s.io in shop"],
         Read::Seen(true)
     );
-    let path = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/shop/pods/*/hits_per_second?labelSelector=%61%70%70%3D%74%69%6C%6C";
+    let path = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/shop/pods/*/hits_per_second?labelSelector=app%3Dtill";
     assert_eq!(evidence.answers[path].status, 404, "a refusal is what there is to see");
 
     let asked = api.asked.lock().unwrap();

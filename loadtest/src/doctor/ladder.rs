@@ -23,7 +23,11 @@ pub fn render(diagnosis: &Diagnosis, width: usize, colour: bool) -> String {
         Outcome::Broken => text.push_str(&fault(diagnosis, width)),
         Outcome::Healthy => text.push_str(&health(diagnosis, width)),
         Outcome::CouldNotLook => {
-            let told = "No link is known to be broken, but too much could not be looked at.";
+            let told = if diagnosis.missing_rights.is_empty() {
+                "No link is known to be broken, but the HPA does not read its metric, or not yet: ask again in a minute."
+            } else {
+                "No link is known to be broken, but the HPA does not read its metric, and not all could be looked at."
+            };
             text.push_str(&lines(&wrap(told, width, 0), width));
         }
     }

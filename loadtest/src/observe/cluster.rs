@@ -135,9 +135,12 @@ impl Cluster {
     }
 }
 
-/// A text as it may stand in a URL's query, whatever is in it.
+/// A text as it may stand in a URL's query, whatever is in it: all but RFC 3986's unreserved characters is encoded.
 pub fn percent_encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"))
+    text.bytes().fold(String::new(), |text, byte| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text + &char::from(byte).to_string(),
+        _ => format!("{text}%{byte:02X}"),
+    })
 }
 
 /// Why something could not be done; a right that is missing is named, as a role would have it.
