@@ -1,7 +1,6 @@
 //! The prediction, the profile that is derived from an HPA, and the manifests that both are made of.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use loadtest::journal::Autoscaler;
 use loadtest::model::derive::hpa_profile;
@@ -57,7 +56,7 @@ fn ten_requests_a_second_want_a_second_pod_and_a_third() {
     // The window has less than two pods' worth 120 s after the load at the latest, and 300 s of stabilisation follow.
     assert!((180.0 + 300.0..=180.0 + 120.0 + 300.0 + 15.0).contains(&back), "{back}");
     assert_eq!(moments.last().map(|moment| (moment.wanted, moment.ready, moment.value)), Some((1, 1, Some(0.0))));
-    assert_eq!(moments.len(), 60);
+    assert_eq!(moments.len(), 60 + 2, "a look each period, and two pods that became ready");
 
     let band = band(&load, &autoscaler, 1, 900.0);
     let (earliest, latest) = between(&band, 2);
@@ -84,21 +83,12 @@ fn load_within_the_tolerance_changes_nothing() {
 }
 
 #[test]
-fn a_prediction_is_instant_whatever_the_rate() {
+fn a_prediction_is_as_much_work_at_any_rate() {
     for rate in ["10rps:20m", "1000000rps:20m", "0..1000000rps:20m"] {
-        let load = profile(&[rate]);
         let autoscaler = Autoscaler { max: 10, ..shopfront(Source::Pods) };
-        // The best of some: the machine may be busy with other things.
-        let best = (0..10)
-            .map(|_| {
-                let start = Instant::now();
-                assert_eq!(predict(&load, &autoscaler, 1, 1200.0).len(), 80);
-                start.elapsed()
-            })
-            .min()
-            .unwrap();
-        println!("{rate}: {best:?}");
-        assert!(best < Duration::from_millis(50), "{rate}: {best:?}");
+        let moments = predict(&profile(&[rate]), &autoscaler, 1, 1200.0);
+        let looks = moments.iter().filter(|moment| (moment.at - 7.5).rem_euclid(15.0) < 1e-6).count();
+        assert_eq!((looks, moments.len() < looks + 10), (80, true), "{rate}");
     }
 }
 

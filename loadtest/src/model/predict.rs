@@ -54,8 +54,8 @@ pub struct Predicted {
 /// before it was ready. Source: `discovery/manager.go` and `scrape/manager.go` of Prometheus 3.
 const DISCOVERY: f64 = 3.0;
 
-/// The replicas that a profile brings about, from `replicas` idle ones on, one moment a look of the HPA, until
-/// `seconds`.
+/// The replicas that a profile brings about, from `replicas` idle ones on, until `seconds`: one moment a look of the HPA,
+/// and one when a pod becomes ready.
 ///
 /// Nobody knows when, in its period, the HPA looks and Prometheus scrapes. This is the expected case: the first look
 /// comes half a period after the load's start, the last scrape is then half an interval old, and a new pod is
@@ -166,7 +166,7 @@ impl<'a> Simulation<'a> {
     }
 
     fn run(mut self, seconds: f64) -> Vec<Predicted> {
-        let mut moments = Vec::new();
+        let mut moments: Vec<Predicted> = Vec::new();
         loop {
             let of_a_pod = |replica: &Replica| {
                 if replica.ready > self.now { replica.ready } else { replica.next_scrape }
@@ -175,23 +175,29 @@ impl<'a> Simulation<'a> {
             if next > seconds {
                 return moments;
             }
+            let before = self.ready();
             self.serve_until(next);
             self.scrape();
             if next >= self.next_look {
                 moments.push(self.look());
+            } else if let Some(last) = moments.last().filter(|_| self.ready() > before) {
+                moments.push(Predicted { at: self.now, ready: self.ready(), ..*last });
             }
         }
     }
 
     /// The requests until then go to the pods that are ready now.
-    #[expect(clippy::cast_precision_loss, reason = "a number of pods")]
     fn serve_until(&mut self, at: f64) {
         let due = self.profile.due_by(at);
-        let ready = self.replicas.iter().filter(|replica| replica.ready <= self.now).count();
+        let ready = f64::from(self.ready());
         for replica in self.replicas.iter_mut().filter(|replica| replica.ready <= self.now) {
-            replica.counted += (due - self.due) / ready as f64;
+            replica.counted += (due - self.due) / ready;
         }
         (self.now, self.due) = (at, due);
+    }
+
+    fn ready(&self) -> u32 {
+        count(self.replicas.iter().filter(|replica| replica.ready <= self.now).count())
     }
 
     fn scrape(&mut self) {
@@ -225,13 +231,11 @@ impl<'a> Simulation<'a> {
             leaving: false,
         };
         let pods: Vec<_> = self.replicas.iter().map(pod).collect();
-        let running = |pod: &&Pod| pod.phase == hpa::Phase::Running;
-        let ready = count(pods.iter().filter(running).count());
         let decision =
             self.controller.decide(self.now, count(pods.len()), &pods, reading.as_ref().map_err(|error| *error));
         self.scale_to(decision.desired);
         self.next_look += self.pipeline.sync;
-        Predicted { at: self.now, value: decision.value, wanted: decision.desired, ready }
+        Predicted { at: self.now, value: decision.value, wanted: decision.desired, ready: self.ready() }
     }
 
     fn scale_to(&mut self, wanted: u32) {
