@@ -40,7 +40,19 @@ impl Api {
         match self.documents.iter().find(|(known, _)| *known == bare) {
             Some((_, Value::String(text))) => (StatusCode::OK, text.clone()),
             Some((_, document)) => (StatusCode::OK, document.to_string()),
-            None => status(StatusCode::NOT_FOUND, "NotFound"),
+            None => match bare.split_once("/proxy/") {
+                // A pod answers at the ports that some document is at.
+                Some((port, _))
+                    if self.documents.iter().any(|(known, _)| known.starts_with(&format!("{port}/proxy/"))) =>
+                {
+                    (StatusCode::NOT_FOUND, "404 page not found\n".to_owned())
+                }
+                Some(_) => status(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "error trying to reach service: dial tcp 10.244.0.11: connect: connection refused",
+                ),
+                None => status(StatusCode::NOT_FOUND, "NotFound"),
+            },
         }
     }
 }
@@ -126,12 +138,15 @@ fn chain() -> Api {
         "spec": {"template": {
             "metadata": {"labels": {"app": "bridge"}},
             "spec": {
-                "containers": [{"name": "main", "args": ["--prometheus-url", "http://user:hidden@prom.watch.svc:80/base"]}],
+                "containers": [{"name": "main", "args": [
+                    "--prometheus-url", "http://user:hidden@prom.watch.svc:80/base",
+                    "--metrics-relist-interval=1m", "--metrics-max-age=2m",
+                ]}],
                 "volumes": [{"configMap": {"name": "rules"}}],
             },
         }},
     });
-    let rules = "rules:\n- seriesQuery: hits_total{pod!=\"\"}\n  metricsQuery: sum(rate(<<.Series>>[2m])) by (pod)\n";
+    let rules = "rules:\n- seriesQuery: hits_total{pod!=\"\"}\n  name: {as: hits_per_second}\n  metricsQuery: sum(rate(<<.Series>>[2m])) by (pod)\n";
     let found = json!({"status": "success", "data": [{"__name__": "hits_total", "namespace": "shop", "pod": "till"}]});
     let targets = json!({"status": "success", "data": {
         "activeTargets": [{"labels": {"namespace": "shop"}}, {"labels": {"namespace": "else"}}], "droppedTargets": [],
@@ -216,9 +231,54 @@ async fn any_workload_is_read_whatever_its_names_and_nothing_is_changed() {
     assert_eq!(evidence.answers[path].status, 404, "a refusal is what there is to see");
 
     let asked = api.asked.lock().unwrap();
+    let series =
+        asked.iter().find_map(|asked| asked.split_once("/api/v1/series?")).expect("the series are asked for").1;
+    let moment = |name: &str| {
+        let value = series.split('&').find_map(|part| part.strip_prefix(name));
+        value.expect("it has both ends").parse::<u64>().unwrap()
+    };
+    assert_eq!(moment("end=") - moment("start="), 120, "as far back as the adapter looks");
     let posted: Vec<_> = asked.iter().filter(|asked| !asked.starts_with("GET ")).collect();
     assert!(posted.iter().all(|asked| asked.ends_with("/subjectaccessreviews")), "{posted:?}");
     assert!(!asked.iter().any(|asked| asked.contains("/secrets")), "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_page_is_found_where_the_monitor_does_not_look() {
+    for (port, path) in [(json!(9999), "/counts"), (json!(8080), "/wrong"), (json!(9999), "/wrong")] {
+        let mut api = chain();
+        for (known, document) in &mut api.documents {
+            if known.ends_with("/servicemonitors") {
+                document["items"][0]["spec"]["endpoints"] = json!([{"targetPort": port, "path": path}]);
+            } else if path == "/wrong" && known.ends_with("/proxy/counts") {
+                *known = "/api/v1/namespaces/shop/pods/till:8080/proxy/metrics";
+            }
+        }
+        let (ran, evidence, _) = examined(api, &["shop/hpa"]).await;
+        let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+        let page = &evidence.pages[0];
+        let there = if path == "/wrong" { "/metrics" } else { path };
+        assert_eq!((page.port, page.path.as_str()), (8080, there), "{port} {path}: {:?}", page.first);
+        assert_eq!(
+            (page.first.seen().map(String::as_str), page.second.seen()),
+            (Some("hits_total 7\n"), page.first.seen())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_page_without_the_counter_is_not_the_one_that_was_meant() {
+    let mut api = chain();
+    for (known, document) in &mut api.documents {
+        if known.ends_with("/proxy/counts") {
+            (*known, *document) = ("/api/v1/namespaces/shop/pods/till:8080/proxy/metrics", json!("misses_total 7\n"));
+        }
+    }
+    let (ran, evidence, _) = examined(api, &["shop/hpa"]).await;
+    let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+    let page = &evidence.pages[0];
+    assert_eq!((page.port, page.path.as_str()), (8080, "/counts"));
+    assert!(page.first.unread().is_some_and(|unread| unread.why.starts_with("404")), "{:?}", page.first);
 }
 
 #[tokio::test]

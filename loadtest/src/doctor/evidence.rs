@@ -131,9 +131,10 @@ pub struct Resource {
 pub struct Page {
     /// The pod.
     pub pod: String,
-    /// The port that was asked, as the monitor or the Service names it, else the pod's first.
+    /// The port that was asked, as the monitor or the Service names it, else the pod's first; where no page was there,
+    /// and one with the counter at another, that.
     pub port: u16,
-    /// The path that was asked.
+    /// The path that was asked there.
     pub path: String,
     /// The page.
     pub first: Read<String>,

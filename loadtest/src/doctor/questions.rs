@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIResource, APIResourceList};
 use serde_json::Value;
 
 use super::evidence::Evidence;
+use super::links::pace::go_duration;
 use super::links::subject::Subject;
+use super::rule::{Resources, Rules};
 use crate::observe::cluster::percent_encoded;
 
 /// Requests a second by pod, for the shares of the traffic.
@@ -143,12 +146,43 @@ pub fn flag<'a>(workload: &'a Value, name: &str) -> Option<&'a str> {
     values.next_back()
 }
 
+/// The adapter's rules; none where they were not read, and where it does not start with them.
+pub fn rules(evidence: &Evidence) -> Option<Rules> {
+    Rules::parse(configuration(evidence)?, &resources(evidence)).ok()
+}
+
+/// The API server's resources, group by group in its own order.
+pub fn resources(evidence: &Evidence) -> Resources {
+    let mut lists: Vec<APIResourceList> = Vec::new();
+    for resource in evidence.resources.items() {
+        let version = if resource.group.is_empty() { "v1".to_owned() } else { format!("{}/v1", resource.group) };
+        if lists.last().is_none_or(|list| list.group_version != version) {
+            lists.push(APIResourceList { group_version: version, ..APIResourceList::default() });
+        }
+        let known = APIResource {
+            name: resource.plural.clone(),
+            singular_name: resource.singular.clone(),
+            kind: resource.kind.clone(),
+            namespaced: resource.namespaced,
+            ..APIResource::default()
+        };
+        lists.last_mut().expect("one was just added").resources.push(known);
+    }
+    Resources::new(&lists)
+}
+
 /// What the adapter asks Prometheus at each relist: `/api/v1/series` of each rule.
 pub fn series(evidence: &Evidence) -> BTreeSet<String> {
-    let document = configuration(evidence).and_then(|text| serde_saphyr::from_str::<Value>(text).ok());
-    let document = document.unwrap_or_default();
-    let rules = ["rules", "externalRules"].into_iter().flat_map(|key| document[key].as_array().into_iter().flatten());
-    rules.filter_map(|rule| rule["seriesQuery"].as_str()).map(str::to_owned).collect()
+    let rules = rules(evidence);
+    let all = rules.iter().flat_map(|rules| rules.custom().iter().chain(rules.external()));
+    all.map(|rule| rule.series_matcher().to_owned()).collect()
+}
+
+/// How far back the adapter looks for series, in seconds, where its flags say so.
+pub fn lookback(evidence: &Evidence) -> Option<f64> {
+    let deployment = evidence.server.deployment.seen()?;
+    let told = |name| flag(deployment, name).and_then(go_duration).filter(|seconds| *seconds > 0.0);
+    told("metrics-max-age").or_else(|| told("metrics-relist-interval"))
 }
 
 /// The triggers of the `ScaledObject` that ask Prometheus: their `metadata`.

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use loadtest::doctor::evidence::{Answer, Evidence, HPA_CONTROLLER, Page, Prometheus, Read, Replica, Server, access};
+use loadtest::doctor::evidence::{
+    Answer, Evidence, HPA_CONTROLLER, Page, Prometheus, Read, Replica, Resource, Server, access,
+};
 use loadtest::doctor::links::subject::Subject;
 use loadtest::doctor::questions;
 use serde_json::{Value, json};
@@ -109,6 +111,7 @@ fn workload() -> Evidence {
         namespace: NAMESPACE.to_owned(),
         name: "shopfront-hpa".to_owned(),
         autoscaling: Read::Seen(vec!["v2".to_owned(), "v1".to_owned()]),
+        resources: Read::Seen(resources()),
         own_namespace: Read::Seen(namespace),
         pods: Read::Seen(PODS.iter().map(|(name, ip)| pod(name, ip, &deployment["spec"]["template"])).collect()),
         workload: Read::Seen(deployment),
@@ -123,6 +126,25 @@ fn workload() -> Evidence {
         load: Read::Absent,
         ..Evidence::default()
     }
+}
+
+/// A few of the API server's names.
+fn resources() -> Vec<Resource> {
+    let known = |group: &str, plural: &str, kind: &str| Resource {
+        group: group.to_owned(),
+        plural: plural.to_owned(),
+        singular: kind.to_lowercase(),
+        kind: kind.to_owned(),
+        namespaced: kind != "Namespace" && kind != "Node",
+    };
+    vec![
+        known("", "pods", "Pod"),
+        known("", "namespaces", "Namespace"),
+        known("", "nodes", "Node"),
+        known("", "services", "Service"),
+        known("apps", "deployments", "Deployment"),
+        known("networking.k8s.io", "ingresses", "Ingress"),
+    ]
 }
 
 fn hpa() -> Value {

@@ -1,34 +1,14 @@
 //! The links from the rule on: each cause made in a chain that holds, and what looks like it and is none.
 
 use loadtest::doctor::diagnosis::{Diagnosis, Finding, Link, State};
-use loadtest::doctor::evidence::{Answer, Evidence, Read, Resource};
+use loadtest::doctor::evidence::{Answer, Evidence, Read};
 use loadtest::doctor::links::subject::Subject;
 use loadtest::doctor::{diagnose, questions};
 use serde_json::{Value, json};
 
 use crate::healthy;
 
-/// A chain that holds, with the API server's names of resources.
-pub fn adapter() -> Evidence {
-    let known = |group: &str, plural: &str, kind: &str| Resource {
-        group: group.to_owned(),
-        plural: plural.to_owned(),
-        singular: kind.to_lowercase(),
-        kind: kind.to_owned(),
-        namespaced: kind != "Namespace" && kind != "Node",
-    };
-    let mut evidence = healthy::adapter();
-    evidence.resources = Read::Seen(vec![
-        known("", "pods", "Pod"),
-        known("", "namespaces", "Namespace"),
-        known("", "nodes", "Node"),
-        known("", "services", "Service"),
-        known("apps", "deployments", "Deployment"),
-    ]);
-    evidence
-}
-
-pub use healthy::keda;
+pub use healthy::{adapter, keda};
 
 /// What was read, to be changed.
 pub fn seen<T>(read: &mut Read<T>) -> &mut T {

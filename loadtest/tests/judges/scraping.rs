@@ -165,6 +165,17 @@ fn a_target_with_a_wrong_port() {
 }
 
 #[test]
+fn a_target_with_a_wrong_port_and_a_wrong_path() {
+    let mut evidence = down("dial tcp 10.244.0.11:9999: connect: connection refused", ":9999/wrong");
+    let endpoint = json!([{"targetPort": 9999, "path": "/wrong", "interval": "5s"}]);
+    seen(&mut evidence.monitors)[0]["spec"]["endpoints"] = endpoint;
+    let commands = found(&evidence, 7).fix.commands;
+    let [port, path] = commands.as_slice() else { panic!("{commands:?}") };
+    assert!(port.ends_with(r#"[{"op":"add","path":"/spec/endpoints/0/targetPort","value":9898}]'"#), "{port}");
+    assert!(path.ends_with(r#"[{"op":"add","path":"/spec/endpoints/0/path","value":"/metrics"}]'"#), "{path}");
+}
+
+#[test]
 fn a_target_that_a_policy_keeps_prometheus_from() {
     let evidence = down("context deadline exceeded", ":9898/metrics");
     let fix = found(&evidence, 7).fix;

@@ -46,9 +46,9 @@ pub fn port(pod: &Value, port: &Value) -> Option<u16> {
     declared(pod).find(|port| port["name"] == wanted).and_then(number)
 }
 
-/// The number of the first port that a pod declares.
-pub fn first_port(pod: &Value) -> Option<u16> {
-    declared(pod).find_map(number)
+/// The numbers of the ports that a pod declares.
+pub fn ports(pod: &Value) -> impl Iterator<Item = u16> {
+    declared(pod).filter_map(number)
 }
 
 fn declared(pod: &Value) -> impl Iterator<Item = &Value> {

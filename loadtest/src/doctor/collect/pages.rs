@@ -1,4 +1,4 @@
-//! The pods' own pages of metrics, where their monitor says that they are.
+//! The pods' own pages of metrics, where their monitor says that they are, or where they are instead.
 
 use std::time::Duration;
 
@@ -6,10 +6,12 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::objects::{first_port, is_ready, matches, name, port, selects, strings, target_port};
+use super::objects::{is_ready, matches, name, port, ports, selects, strings, target_port};
 use super::reader::Reader;
-use super::way::Place;
-use crate::doctor::evidence::{Evidence, Page, Read};
+use super::way::{Place, UNREACHED};
+use crate::doctor::evidence::{Evidence, Page, Read, Unread};
+use crate::doctor::links::subject::Subject;
+use crate::exposition::series_of;
 
 /// The most pods that are read.
 const PODS: usize = 5;
@@ -20,40 +22,87 @@ const APART: Duration = Duration::from_secs(6);
 /// Where Prometheus looks where nothing says otherwise.
 const PATH: &str = "/metrics";
 
+/// A port, a path, and whether TLS is spoken there.
+type At = (u16, String, bool);
+
 /// The pages of the pods that run, the ready ones first.
 pub async fn pages(reader: &Reader, evidence: &Evidence) -> Vec<Page> {
     let mut running: Vec<_> = evidence.pods.items().iter().filter(|pod| pod["status"]["phase"] == "Running").collect();
     running.sort_by_key(|pod| !is_ready(pod));
     let places = running.into_iter().filter_map(|pod| Some((pod, where_of(evidence, pod)?)));
-    join_all(places.take(PODS).map(|(pod, (port, path, tls))| async move {
-        let (pod, namespace) = (name(pod).to_owned(), evidence.namespace.clone());
-        let place = Place { namespace, pod: pod.clone(), port, tls };
-        let what = format!("{path} of pod {pod}, port {port}");
+    let counter = Subject::of(evidence).series;
+    let counter = counter.as_deref();
+    join_all(places.take(PODS).map(|(pod, at)| page(reader, evidence, counter, pod, at))).await
+}
+
+/// A pod's page where it is told to be. Where there is none, it is looked for: what has the counter is the page that
+/// was meant.
+async fn page(reader: &Reader, evidence: &Evidence, counter: Option<&str>, pod: &Value, told: At) -> Page {
+    let read = async |(port, path, tls): &At| {
+        let place = Place { namespace: evidence.namespace.clone(), pod: name(pod).to_owned(), port: *port, tls: *tls };
         let begun = Instant::now();
-        let first = place.read(reader, &path, &what).await;
-        // Where it cannot be read once, it is not worth waiting for.
-        if first.seen().is_none() {
-            return Page { pod, port, path, first, second: Read::NotAsked, apart: 0.0 };
+        (place.read(reader, path, &format!("{path} of pod {}, port {port}", place.pod)).await, begun)
+    };
+    let (mut first, mut begun) = read(&told).await;
+    let mut at = told;
+    if let Some(counter) = counter.filter(|_| is_not_there(&first)) {
+        for other in elsewhere(evidence, pod, &at) {
+            let (found, then) = read(&other).await;
+            if found.seen().is_some_and(|text| series_of(text, counter).next().is_some()) {
+                (first, begun, at) = (found, then, other);
+                break;
+            }
         }
+    }
+    let mut page = Page { pod: name(pod).to_owned(), port: at.0, path: at.1.clone(), first, ..Page::default() };
+    // Where it cannot be read once, it is not worth waiting for.
+    if page.first.seen().is_some() {
         tokio::time::sleep_until(begun + APART).await;
-        let again = Instant::now();
-        let second = place.read(reader, &path, &what).await;
-        Page { pod, port, path, first, second, apart: (again - begun).as_secs_f64() }
-    }))
-    .await
+        let (second, again) = read(&at).await;
+        (page.second, page.apart) = (second, (again - begun).as_secs_f64());
+    }
+    page
+}
+
+/// Whether the pod has answered that there is no page here, or nobody listens.
+fn is_not_there(read: &Read<String>) -> bool {
+    read.unread().is_some_and(|Unread { why, right, .. }| {
+        let answered = why.starts_with(|c: char| c.is_ascii_digit()) && !why.contains(UNREACHED);
+        right.is_none() && (answered || why.contains("connection refused"))
+    })
+}
+
+/// Where else the page may be: at the ports that Services lead to and that containers declare, at the usual path and at
+/// the one that was told.
+fn elsewhere(evidence: &Evidence, pod: &Value, told: &At) -> Vec<At> {
+    let (port, path, tls) = told;
+    let served = services(evidence, pod).flat_map(|service| led_to(service, pod));
+    let mut places = Vec::new();
+    for port in [*port].into_iter().chain(served).chain(ports(pod)) {
+        for path in [PATH, path] {
+            let place = (port, path.to_owned(), *tls);
+            if place != *told && !places.contains(&place) {
+                places.push(place);
+            }
+        }
+    }
+    places
 }
 
 /// Port, path and whether it is TLS: as the monitor that selects the pod says, else the Service, else the pod itself.
-fn where_of(evidence: &Evidence, pod: &Value) -> Option<(u16, String, bool)> {
+fn where_of(evidence: &Evidence, pod: &Value) -> Option<At> {
     let monitored = evidence.monitors.items().iter().find_map(|monitor| monitored(evidence, monitor, pod));
     let served = || {
-        let mut services = services(evidence, pod).filter_map(|service| {
-            let first = &service["spec"]["ports"][0];
-            port(pod, if first["targetPort"].is_null() { &first["port"] } else { &first["targetPort"] })
-        });
-        services.next().or_else(|| first_port(pod)).map(|port| (port, PATH.to_owned(), false))
+        let mut services = services(evidence, pod).filter_map(|service| led_to(service, pod).next());
+        services.next().or_else(|| ports(pod).next()).map(|port| (port, PATH.to_owned(), false))
     };
     monitored.or_else(served)
+}
+
+/// The pod's ports that a Service leads to.
+fn led_to<'a>(service: &'a Value, pod: &'a Value) -> impl Iterator<Item = u16> + 'a {
+    let all = service["spec"]["ports"].as_array().into_iter().flatten();
+    all.filter_map(|one| port(pod, if one["targetPort"].is_null() { &one["port"] } else { &one["targetPort"] }))
 }
 
 fn services<'a>(evidence: &'a Evidence, pod: &'a Value) -> impl Iterator<Item = &'a Value> {
@@ -62,7 +111,7 @@ fn services<'a>(evidence: &'a Evidence, pod: &'a Value) -> impl Iterator<Item = 
 }
 
 /// Where a monitor has the pod scraped, if it does.
-fn monitored(evidence: &Evidence, monitor: &Value, pod: &Value) -> Option<(u16, String, bool)> {
+fn monitored(evidence: &Evidence, monitor: &Value, pod: &Value) -> Option<At> {
     let (spec, namespace) = (&monitor["spec"], evidence.namespace.as_str());
     let within = &spec["namespaceSelector"];
     let named = strings(&within["matchNames"]).collect::<Vec<_>>();

@@ -1,10 +1,12 @@
 //! Prometheus: the Service that its URL names, the pods behind it, and what each of them answers.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use http::Uri;
 use serde_json::Value;
 
-use super::objects::{first_port, name, port, target_port};
+use super::objects::{name, port, ports, target_port};
 use super::reader::Reader;
 use super::replica::{Asked, queries, replica};
 use super::way::{Place, Way};
@@ -14,6 +16,9 @@ use crate::doctor::questions;
 
 /// The port where the operator's Prometheus listens.
 const PORT: u16 = 9090;
+
+/// How far back series are looked for where the adapter does not say how far it does.
+const LOOKBACK: Duration = Duration::from_mins(5);
 
 /// What is known of Prometheus before it is asked anything.
 pub async fn found(reader: &Reader, evidence: &Evidence) -> Prometheus {
@@ -44,6 +49,9 @@ pub async fn ask(reader: &Reader, evidence: &mut Evidence) {
         namespace: evidence.namespace.clone(),
         prefix: endpoint.as_ref().map(|endpoint| endpoint.prefix.clone()).unwrap_or_default(),
         series: questions::series(evidence),
+        lookback: questions::lookback(evidence)
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+            .unwrap_or(LOOKBACK),
     };
     let running = evidence.prometheus.pods.items().iter().filter(|pod| pod["status"]["phase"] == "Running");
     let service = evidence.prometheus.service.seen();
@@ -70,7 +78,7 @@ fn place(pod: &Value, service: Option<&Value>, endpoint: Option<&Endpoint>) -> P
     Place {
         namespace: pod["metadata"]["namespace"].as_str().unwrap_or_default().to_owned(),
         pod: name(pod).to_owned(),
-        port: number.or_else(|| first_port(pod)).unwrap_or(PORT),
+        port: number.or_else(|| ports(pod).next()).unwrap_or(PORT),
         tls: endpoint.is_some_and(|endpoint| endpoint.tls),
     }
 }

@@ -11,9 +11,6 @@ use super::way::Way;
 use crate::doctor::evidence::{Read, Replica, Unread};
 use crate::observe::cluster::percent_encoded;
 
-/// How far back series are looked for.
-const LOOKBACK: Duration = Duration::from_mins(5);
-
 /// The most series of a rule that are kept, and the most dropped targets.
 const SERIES: usize = 200;
 const DROPPED: usize = 50;
@@ -26,11 +23,13 @@ pub struct Asked {
     pub prefix: String,
     /// Matchers of `/api/v1/series`.
     pub series: BTreeSet<String>,
+    /// How far back series are looked for.
+    pub lookback: Duration,
 }
 
 /// Asks one replica all but the queries, some of which follow from the series that there are.
 pub async fn replica(way: &mut Way, pod: &str, asked: &Asked) -> Replica {
-    let Asked { namespace, prefix, series } = asked;
+    let Asked { namespace, prefix, series, lookback } = asked;
     let mut replica = Replica { pod: pod.to_owned(), ..Replica::default() };
     replica.ready = match way.get(&format!("{prefix}/-/ready"), &format!("/-/ready of {pod}")).await {
         Ok((status, _)) => Read::Seen(status == StatusCode::OK),
@@ -50,7 +49,7 @@ pub async fn replica(way: &mut Way, pod: &str, asked: &Asked) -> Replica {
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     for matcher in series {
-        let (start, end) = (now.saturating_sub(LOOKBACK).as_secs(), now.as_secs());
+        let (start, end) = (now.saturating_sub(*lookback).as_secs(), now.as_secs());
         let path = format!("{prefix}/api/v1/series?match[]={}&start={start}&end={end}", percent_encoded(matcher));
         let found = data(way, &path, &format!("the series {matcher} in {pod}")).await;
         let found = mapped(found, |data| {

@@ -12,6 +12,9 @@ use crate::doctor::evidence::{Read, Unread};
 use crate::observe::cluster::one_line;
 use crate::observe::forward::connect;
 
+/// What the API server's proxy says where it got no answer of the pod.
+pub const UNREACHED: &str = "error trying to reach service";
+
 /// A port of a pod.
 #[derive(Clone, Debug)]
 pub struct Place {
@@ -35,9 +38,7 @@ impl Place {
     /// Through the proxy, where it lets us and reaches the pod; else by a port-forward.
     pub async fn read(&self, reader: &Reader, path: &str, what: &str) -> Read<String> {
         let proxied = reader.text(&self.proxy(path), what).await;
-        let closed = proxied
-            .unread()
-            .is_some_and(|unread| unread.right.is_some() || unread.why.contains("error trying to reach service"));
+        let closed = proxied.unread().is_some_and(|unread| unread.right.is_some() || unread.why.contains(UNREACHED));
         if !closed || self.tls {
             return proxied;
         }

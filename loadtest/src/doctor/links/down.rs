@@ -30,9 +30,9 @@ pub fn finding(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
             return None;
         }
         let url = target["scrapeUrl"].as_str().unwrap_or_default();
-        let (advice, command) = mended(evidence, subject, target, why);
+        let (advice, commands) = mended(evidence, subject, target, why);
         let told = format!("target {url} of pod {pod} is down: {why}");
-        Some(Finding::new(Cause::TargetDown, told, advice, command.into_iter().collect()))
+        Some(Finding::new(Cause::TargetDown, told, advice, commands))
     })
 }
 
@@ -47,9 +47,10 @@ fn has_value(evidence: &Evidence, subject: &Subject, pod: &str) -> bool {
 }
 
 /// What mends it, by what Prometheus says of it.
-fn mended(evidence: &Evidence, subject: &Subject, target: &Value, why: &str) -> (String, Option<String>) {
+fn mended(evidence: &Evidence, subject: &Subject, target: &Value, why: &str) -> (String, Vec<String>) {
     let pages = subject.series.as_deref().map(|series| with_counter(evidence, series)).unwrap_or_default();
     let page = pages.first().copied();
+    let commands = |command: Option<String>| command.into_iter().collect();
     let (port, path) = place(target);
     let endpoint = of_target(evidence, target);
     let set = |field: &str, value: &Value| {
@@ -61,18 +62,20 @@ fn mended(evidence: &Evidence, subject: &Subject, target: &Value, why: &str) -> 
     let found = page.map(|page| format!("port {}, path {}", page.port, page.path));
     let found = found.map_or_else(String::new, |found| format!(" The counter was found at {found}."));
     let another_port = page.filter(|page| Some(page.port) != port);
+    let another_path = page.filter(|page| page.path != path).map(|page| set("path", &json!(page.path)));
     if why.contains("connection refused") || another_port.is_some() {
-        let command = another_port.and_then(|page| to_port(evidence, target, page));
+        let to_port = another_port.and_then(|page| to_port(evidence, target, page));
         return (
             format!("Have the monitor or the Service lead to the port that the container listens on.{found}"),
-            command,
+            to_port.into_iter().chain(another_path.flatten()).collect(),
         );
     }
-    if let Some(page) = page.filter(|page| page.path != path) {
-        return (format!("Have the monitor ask for the page's own path.{found}"), set("path", &json!(page.path)));
+    if let Some(command) = another_path {
+        return (format!("Have the monitor ask for the page's own path.{found}"), commands(command));
     }
     if why.contains("HTTP response to HTTPS client") {
-        return ("The page is served without TLS: have the monitor ask so.".to_owned(), set("scheme", &json!("http")));
+        let advice = "The page is served without TLS: have the monitor ask so.";
+        return (advice.to_owned(), commands(set("scheme", &json!("http"))));
     }
     let advice = if why.contains("status 404") || why.contains("Content-Type") {
         "Correct the path of the monitor's endpoint: the pod serves no metrics there."
@@ -85,7 +88,7 @@ fn mended(evidence: &Evidence, subject: &Subject, target: &Value, why: &str) -> 
     } else {
         "Mend what the error says."
     };
-    (advice.to_owned(), None)
+    (advice.to_owned(), Vec::new())
 }
 
 /// Leads a target to the port where the counter was found: through the Service's port that leads there, or by changing

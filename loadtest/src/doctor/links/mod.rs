@@ -12,7 +12,7 @@ mod figures;
 mod metrics;
 mod monitor;
 mod objects;
-mod pace;
+pub(super) mod pace;
 mod pod;
 mod ports;
 mod promql;

@@ -1,6 +1,5 @@
 //! The adapter's `ConfigMap`: its rules, its age, and commands that change it.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIResource, APIResourceList};
 use serde_json::Value;
 
 use crate::doctor::catalogue::Cause;
@@ -10,7 +9,7 @@ use crate::doctor::links::fields::list;
 use crate::doctor::links::objects::{in_namespace, name, namespace, time, titled};
 use crate::doctor::links::server;
 use crate::doctor::questions;
-use crate::doctor::rule::{Error, Resources, Rules};
+use crate::doctor::rule::{Error, Rules};
 
 /// What the document stands behind in a `ConfigMap` as kubectl writes it.
 const INDENT: &str = "    ";
@@ -56,7 +55,7 @@ impl<'a> Config<'a> {
                 return Err(Judgement::NotJudged("the names of the API server's resources are not known".to_owned()));
             }
         }
-        Rules::parse(self.text, &resources(evidence)).map_err(|error| match error {
+        Rules::parse(self.text, &questions::resources(evidence)).map_err(|error| match error {
             Error::NotKnown(_) => Judgement::NotJudged(format!("{}: {error}", titled(self.object))),
             Error::Refused(_) => {
                 let seen = format!("{}: the adapter ends at its start: {error}", titled(self.object));
@@ -142,26 +141,6 @@ impl<'a> Config<'a> {
         let range = if start == last { whole(start) } else { format!("{},{}", whole(start), whole(last)) };
         (unique && closes).then(|| format!("{range}d"))
     }
-}
-
-/// The API server's resources, group by group in its own order.
-fn resources(evidence: &Evidence) -> Resources {
-    let mut lists: Vec<APIResourceList> = Vec::new();
-    for resource in evidence.resources.items() {
-        let version = if resource.group.is_empty() { "v1".to_owned() } else { format!("{}/v1", resource.group) };
-        if lists.last().is_none_or(|list| list.group_version != version) {
-            lists.push(APIResourceList { group_version: version, ..APIResourceList::default() });
-        }
-        let known = APIResource {
-            name: resource.plural.clone(),
-            singular_name: resource.singular.clone(),
-            kind: resource.kind.clone(),
-            namespaced: resource.namespaced,
-            ..APIResource::default()
-        };
-        lists.last_mut().expect("one was just added").resources.push(known);
-    }
-    Resources::new(&lists)
 }
 
 /// A text as sed's basic regular expression that fits it alone.
