@@ -64,7 +64,7 @@ impl Printer {
     }
 
     /// Waits until all is written: for as long as that takes, or, in a hurry, until the reader has taken nothing for
-    /// [`STALLED`]. A reader that is merely slow loses nothing. Not waiting any longer is what `enough` is for.
+    /// `STALLED`. A reader that is merely slow loses nothing. Not waiting any longer is what `enough` is for.
     pub async fn finish(self, hurry: bool, enough: impl Future<Output = ()>) -> End {
         let Self { texts, waiting, mut end } = self;
         drop(texts);

@@ -22,6 +22,8 @@ mod scraping;
 use loadtest::doctor::diagnose;
 use loadtest::doctor::diagnosis::Finding;
 use loadtest::doctor::evidence::{Evidence, Read};
+use loadtest::doctor::links::subject::Subject;
+use loadtest::doctor::questions;
 use serde_json::Value;
 
 /// The number of the cause that is named; none where no link is broken.
@@ -50,6 +52,35 @@ fn targets(evidence: &mut Evidence) -> impl Iterator<Item = &mut Vec<Value>> {
 fn a_chain_that_holds_is_not_broken() {
     assert_eq!(diagnose(&healthy::adapter()).broken, None);
     assert_eq!(diagnose(&healthy::keda()).broken, None);
+}
+
+#[test]
+fn a_query_is_what_the_adapter_makes_of_its_rule() {
+    let mut evidence = healthy::adapter();
+    let selector = serde_json::json!({"matchLabels": {"status": "200"}});
+    seen(&mut evidence.hpa)["spec"]["metrics"][0]["pods"]["metric"]["selector"] = selector;
+    let series = r#"'{__name__=~"^http_.*",pod!=""}'"#;
+    let rule = |filter: &str, window: &str| {
+        format!(
+            "- {{seriesQuery: {series}, seriesFilters: [{{{filter}}}], resources: {{template: <<.Resource>>}}, \
+             name: {{matches: ^(.*)_total$, as: '${{1}}_per_second'}}, metricsQuery: 'sum(rate(<<.Series>>\
+             {{namespace=\"<<index .LabelValuesByName \"namespace\">>\",<<.LabelMatchers>>}}[{window}])) by (<<.GroupBy>>)'}}\n"
+        )
+    };
+    // The last rule does not take the series.
+    let config = format!("rules:\n{}{}", rule("is: _total$", "3m"), rule("isNot: _total$", "9m"));
+    seen(&mut evidence.server.config)["data"]["config.yaml"] = Value::from(config);
+    let matcher = questions::series(&evidence).pop_first().unwrap();
+    for replica in &mut evidence.prometheus.replicas {
+        replica.series = replica.series.values().map(|series| (matcher.clone(), series.clone())).collect();
+    }
+    let Subject { series, query, window, .. } = Subject::of(&evidence);
+    let pods = healthy::PODS.map(|(pod, _)| pod).join("|");
+    let namespace = format!("namespace=\"{}\"", healthy::NAMESPACE);
+    let expected = format!(
+        "sum(rate(http_requests_total{{{namespace},status=\"200\",{namespace},pod=~\"{pods}\"}}[3m])) by (pod)"
+    );
+    assert_eq!((series.as_deref(), query, window), (Some("http_requests_total"), Some(expected), Some(180.0)));
 }
 
 #[test]

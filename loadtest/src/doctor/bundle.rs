@@ -35,7 +35,7 @@ pub fn write(file: &Path, evidence: &Evidence) -> Result<(), Fault> {
     })
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write()`] wrote.
 pub fn read(file: &Path) -> Result<Evidence, Fault> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Fault::Use(format!("{} cannot be read: {error}", file.display())))?;

@@ -1,7 +1,7 @@
 //! Names the first broken link between a request and a replica.
 //!
 //! [`collect`](mod@collect) reads the chain from a cluster into [`evidence`], which a bundle keeps; [`links`] judges it, one
-//! file a link, without asking anybody anything; [`diagnosis`] says which link is the first that is broken.
+//! file a link, without asking anybody anything; [`diagnosis`](mod@diagnosis) says which link is the first that is broken.
 
 pub mod bundle;
 pub mod catalogue;

@@ -1,5 +1,8 @@
 //! The series that a query asks for: `PromQL`, as far as that goes.
 
+use crate::doctor::rule::quoted;
+pub use crate::doctor::rule::{seconds, window};
+
 /// Label, operator, value.
 pub type Matcher = (String, String, String);
 
@@ -89,29 +92,6 @@ pub fn selectors(query: &str) -> Vec<Selector> {
     }
 }
 
-/// The one range of a query, in seconds; none where there is no range, or several that differ.
-pub fn window(query: &str) -> Option<f64> {
-    let mut ranges = query.split('[').skip(1).map(|rest| seconds(rest.split(']').next()?.trim()));
-    let first = ranges.next()??;
-    ranges.all(|range| range == Some(first)).then_some(first)
-}
-
-/// A duration such as `2m`, `1h30m` or, since Prometheus 3, `120`.
-pub fn seconds(text: &str) -> Option<f64> {
-    if let Ok(seconds) = text.parse::<f64>() {
-        return Some(seconds);
-    }
-    let (mut seconds, mut rest) = (0.0, text);
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0), ("w", 604_800.0)];
-        let (unit, factor) = units.into_iter().find(|(unit, _)| rest[digits..].starts_with(unit))?;
-        seconds += rest[..digits].parse::<f64>().ok()? * factor;
-        rest = &rest[digits + unit.len()..];
-    }
-    Some(seconds)
-}
-
 /// Whether an aggregation's name may stand without its brackets: `sum by (pod) (…)`.
 fn is_aggregation(word: &str) -> bool {
     let names = [
@@ -157,27 +137,6 @@ fn matchers(text: &str) -> Option<(Vec<Matcher>, &str)> {
     }
 }
 
-/// The string that a text starts with, and what follows it.
-fn quoted(text: &str) -> Option<(String, &str)> {
-    let quote = text.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'))?;
-    let (mut value, mut characters) = (String::new(), text.char_indices().skip(1));
-    while let Some((at, c)) = characters.next() {
-        if c == quote {
-            return Some((value, &text[at + 1..]));
-        }
-        if c == '\\' && quote != '`' {
-            match characters.next()?.1 {
-                'n' => value.push('\n'),
-                't' => value.push('\t'),
-                escaped => value.push(escaped),
-            }
-        } else {
-            value.push(c);
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,19 +165,6 @@ mod tests {
             ("a{", vec![]),
         ] {
             assert_eq!(texts(query), expected, "{query}");
-        }
-    }
-
-    #[test]
-    fn the_window_is_the_one_range() {
-        for (query, expected) in [
-            ("rate(a[2m]) + rate(b[120s])", Some(120.0)),
-            ("rate(a[1h30m])", Some(5400.0)),
-            ("rate(a[2m]) / rate(b[5m])", None),
-            ("max_over_time(a[5m:1m])", None),
-            ("sum(a)", None),
-        ] {
-            assert_eq!(window(query), expected, "{query}");
         }
     }
 }

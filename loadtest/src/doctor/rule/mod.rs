@@ -28,6 +28,7 @@ use selector::NameMatcher;
 use template::Template;
 
 pub use resources::{GroupResource, Resources};
+pub use selector::{quoted, seconds, window};
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq)]

@@ -77,7 +77,7 @@ pub(super) fn name_matchers(selector: &str) -> Option<Vec<NameMatcher>> {
 }
 
 /// The string that a text starts with, and what follows it.
-fn quoted(text: &str) -> Option<(String, &str)> {
+pub fn quoted(text: &str) -> Option<(String, &str)> {
     let quote = text.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'))?;
     let (mut value, mut characters) = (String::new(), text.char_indices().skip(1));
     while let Some((at, c)) = characters.next() {
@@ -101,14 +101,14 @@ fn quoted(text: &str) -> Option<(String, &str)> {
 }
 
 /// The one range of a query, in seconds. Subqueries have two, which are not the window of a rate.
-pub(super) fn window(query: &str) -> Option<f64> {
+pub fn window(query: &str) -> Option<f64> {
     let mut windows = Vec::new();
     let mut rest = query;
     while let Some(at) = rest.find(['[', '"', '\'', '`']) {
         rest = &rest[at..];
         if let Some(inside) = rest.strip_prefix('[') {
             let (range, after) = inside.split_once(']')?;
-            windows.push(duration(range.trim())?);
+            windows.push(seconds(range.trim())?);
             rest = after;
         } else {
             let quote = &rest[..1];
@@ -121,8 +121,8 @@ pub(super) fn window(query: &str) -> Option<f64> {
     if windows.len() == 1 { windows.pop() } else { None }
 }
 
-/// A duration such as `2m`, `1h30m` or, since Prometheus 3, `120`.
-fn duration(text: &str) -> Option<f64> {
+/// A duration such as `2m`, `1h30m` or, since Prometheus 3, `120`, in seconds.
+pub fn seconds(text: &str) -> Option<f64> {
     if let Ok(seconds) = text.parse::<f64>() {
         return Some(seconds);
     }

@@ -4,6 +4,7 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscalerBehavior;
 use serde_json::Value;
 
 use super::documents::Document;
+use crate::doctor::rule;
 use crate::model::hpa::Behavior;
 use crate::model::predict::Source;
 use crate::model::quantity;
@@ -152,7 +153,7 @@ fn window(document: &Document, path: &str, query: &str) -> Result<f64, String> {
         .match_indices("rate(")
         .find(|(at, _)| !query[..*at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_'));
     let range = rate.and_then(|(at, _)| query[at..].split_once('[')).and_then(|(_, rest)| rest.split_once(']'));
-    let seconds = range.and_then(|(range, _)| humantime::parse_duration(range).ok()).map(|range| range.as_secs_f64());
+    let seconds = range.and_then(|(range, _)| rule::seconds(range));
     seconds.filter(|seconds| *seconds > 0.0).ok_or_else(|| {
         document.wrong(path, &format!("is {query:?}: make it a query with a rate() over a window, such as rate(x[2m])"))
     })
