@@ -73,6 +73,16 @@ fn an_adapter_that_is_just_being_restarted_is_no_fault() {
 }
 
 #[test]
+fn an_api_service_that_was_just_made_has_to_be_found() {
+    let mut evidence = adapter();
+    unavailable(&mut evidence, "FailedDiscoveryCheck", "bad status from https://10.0.0.1:443: 404", 5.0);
+    seen(&mut evidence.server.api_service)["metadata"]["creationTimestamp"] = json!(ago(12.0));
+    assert_eq!(state(&evidence, Link::ApiService), State::NotJudged);
+    seen(&mut evidence.server.api_service)["metadata"]["creationTimestamp"] = json!(ago(3600.0));
+    assert_eq!(cause(&evidence, Link::ApiService).0, 15);
+}
+
+#[test]
 fn another_server_owns_the_api() {
     let mut evidence = adapter();
     let own = evidence.server.candidates.clone();
@@ -246,4 +256,28 @@ fn an_hpa_that_has_not_looked_yet_is_not_broken() {
         seen(&mut evidence.hpa)["status"] = json!({});
         assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
     }
+}
+
+#[test]
+fn a_metric_that_is_on_its_way_is_no_fault_of_the_rule() {
+    let mut evidence = adapter();
+    let message = "unable to fetch metrics from custom metrics API: the server could not find the metric x for pods";
+    conditions(&mut evidence, "FailedGetPodsMetric", message, 50.0);
+    not_found(&mut evidence);
+    for pod in seen(&mut evidence.server.pods) {
+        pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = json!(ago(50.0));
+    }
+    assert_eq!(state(&evidence, Link::Answer), State::NotJudged);
+    assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
+}
+
+#[test]
+fn a_monitor_that_was_just_changed_takes_its_time() {
+    let mut evidence = adapter();
+    not_found(&mut evidence);
+    assert_eq!(cause(&evidence, Link::Answer).0, 11);
+    for monitor in seen(&mut evidence.monitors) {
+        monitor["metadata"]["creationTimestamp"] = json!(ago(200.0));
+    }
+    assert_eq!(state(&evidence, Link::Answer), State::NotJudged);
 }

@@ -56,11 +56,6 @@ fn crashes() -> Case {
     Case::new(Cause::PodFails, "a command that crashes, the old pod left", line, template_back()).tidied()
 }
 
-fn out_of_memory() -> Case {
-    let line = changed(false, r#""resources":{"limits":{"memory":"6Mi"},"requests":{"memory":"6Mi"}}"#);
-    Case::new(Cause::PodFails, "too little memory to start, the old pod left", line, template_back()).tidied()
-}
-
 pub fn no_room() -> Case {
     let line = changed(false, r#""resources":{"limits":{"cpu":"1k"},"requests":{"cpu":"1k"}}"#);
     Case::new(Cause::PodsPending, "a request that no node can hold", line, template_back())

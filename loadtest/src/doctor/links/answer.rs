@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::fields::{is, list, living, ready, ready_for, since, text};
-use super::objects::{apply, condition, name};
+use super::monitor::of_target;
+use super::objects::{apply, changed, condition, name, titled};
 use super::subject::{Metric, Source, Subject};
+use super::target::RELOAD;
+use super::targets::ours;
 use super::{pace, reading, server};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
@@ -35,6 +38,8 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
         0 => unread(path, "no answer", None),
         401 | 403 => unread(path, message, Some(right(evidence, metric))),
         200 => values(evidence, metric, path, answer),
+        // The API server's own word: it has nobody to hand the question to, which is the APIService's affair.
+        503 => Judgement::NotJudged(format!("{path}: 503 {message}")),
         status => {
             let seen = format!("{path}: {status} {message}");
             if let Some(why) = too_early(evidence, subject) {
@@ -93,14 +98,27 @@ fn forbidden(evidence: &Evidence, metric: &Metric) -> Option<Finding> {
 }
 
 /// Why an answer may be missing that will come.
-fn too_early(evidence: &Evidence, subject: &Subject) -> Option<String> {
+pub fn too_early(evidence: &Evidence, subject: &Subject) -> Option<String> {
     let wait = first_value(evidence) + pace::relist(evidence, subject);
+    if let Some((monitor, age)) = scraped_by(evidence, subject).filter(|(_, age)| *age < RELOAD + wait) {
+        let monitor = titled(monitor);
+        return Some(format!(
+            "{monitor} was changed {age:.0} s ago, and Prometheus, its scrapes and a listing take their time"
+        ));
+    }
     if let Some(age) = server::ages(evidence).reduce(f64::min).filter(|age| *age < wait) {
         return Some(format!("its server started {age:.0} s ago, and lists its metrics each {wait:.0} s or so"));
     }
     let oldest = living(evidence).filter_map(|pod| ready_for(evidence, pod)).reduce(f64::max);
     let oldest = oldest.filter(|age| *age < wait)?;
     Some(format!("the first pod is ready for {oldest:.0} s, and its first value may take {wait:.0} s"))
+}
+
+/// The monitor that the pods are scraped by, and the seconds since it was made or changed.
+fn scraped_by<'a>(evidence: &'a Evidence, subject: &Subject) -> Option<(&'a Value, f64)> {
+    let targets = evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, subject, replica));
+    let mut monitors = targets.filter_map(|(_, target)| of_target(evidence, target));
+    monitors.next().map(|(monitor, _)| (monitor, changed(monitor, evidence.taken)))
 }
 
 /// Seconds from a pod's being ready to a rate of two scrapes.

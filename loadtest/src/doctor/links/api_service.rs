@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::fields::{list, rolls, since, text};
-use super::objects::{apply, condition, merge, name, namespace, titled};
+use super::objects::{age, apply, condition, merge, name, namespace, titled};
 use super::server;
 use super::subject::{Source, Subject};
 use crate::doctor::catalogue::Cause;
@@ -44,7 +44,16 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     if young && rolling {
         return Judgement::NotJudged(format!("{seen} (its Deployment is just being changed)"));
     }
+    let new = age(api, evidence.taken).min(server::ages(evidence).fold(f64::INFINITY, f64::min));
+    if young && new < STARTING && runs(evidence) {
+        return Judgement::NotJudged(format!("{seen} (it, or its server, is there for {new:.0} s)"));
+    }
     Judgement::Broken(unavailable(evidence, api, &version, seen))
+}
+
+/// Whether a server is there, which only has to be found.
+fn runs(evidence: &Evidence) -> bool {
+    evidence.server.deployment.seen().is_some_and(|deployment| wanted(deployment) > 0)
 }
 
 fn missing(evidence: &Evidence, source: Source, version: &str) -> Finding {

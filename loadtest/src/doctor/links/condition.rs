@@ -7,6 +7,7 @@ mod metrics;
 
 use serde_json::Value;
 
+use super::answer;
 use super::fields::{is, since, text};
 use super::objects::condition;
 use super::reading;
@@ -68,6 +69,7 @@ fn unable(evidence: &Evidence, able: &Value) -> Finding {
 fn inactive(evidence: &Evidence, subject: &Subject, active: &Value) -> Judgement {
     let seen = format!("HPA {}: {}", evidence.name, written(active));
     let message = text(active, "/message");
+    let early = || answer::too_early(evidence, subject);
     let cause = match text(active, "/reason") {
         "ScalingDisabled" => Cause::ReplicasZero,
         "AmbiguousSelector" | "InvalidSelector" => Cause::SeveralHpas,
@@ -79,6 +81,9 @@ fn inactive(evidence: &Evidence, subject: &Subject, active: &Value) -> Judgement
         }
         _ if since(evidence, active, "/lastTransitionTime").is_some_and(|age| age < 2.0 * SYNC) => {
             return Judgement::NotJudged(format!("{seen}. It says so for less than {} s", 2.0 * SYNC));
+        }
+        _ if early().is_some() => {
+            return Judgement::NotJudged(format!("{seen}. But {}", early().unwrap_or_default()));
         }
         _ if message.contains("forbidden") => Cause::ControllerForbidden,
         _ if message.contains("no custom metrics API") || message.contains("no external metrics API") => {

@@ -25,7 +25,8 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
         Read::NotAsked => return Judgement::NotJudged("what is scaled is not known".to_owned()),
         Read::Seen(workload) => workload,
     };
-    let wanted = evidence.scale.seen().and_then(|scale| scale["spec"]["replicas"].as_u64());
+    // The API server leaves a 0 out.
+    let wanted = evidence.scale.seen().map(|scale| scale["spec"]["replicas"].as_u64().unwrap_or(0));
     if wanted == Some(0) {
         return at_zero(evidence, workload);
     }

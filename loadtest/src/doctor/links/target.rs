@@ -12,7 +12,7 @@ use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read, access};
 
 /// How long a change may take until Prometheus scrapes by it, in seconds: the operator's and the kubelet's part in it.
-const RELOAD: f64 = 180.0;
+pub const RELOAD: f64 = 180.0;
 
 /// The least time for a new pod to be found and scraped, in seconds.
 const FOUND: f64 = 30.0;
