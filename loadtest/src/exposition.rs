@@ -22,9 +22,15 @@ pub fn series_of<'a>(text: &'a str, name: &str) -> impl Iterator<Item = (&'a str
     })
 }
 
+/// The name of each series.
+pub fn names_of(text: &str) -> impl Iterator<Item = &str> {
+    let series = text.lines().filter(|line| !line.starts_with('#'));
+    series.filter_map(|line| line.split(['{', ' ']).next()).filter(|name| !name.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::sum_of;
+    use super::{names_of, sum_of};
 
     #[test]
     fn every_series_of_the_name_counts_and_no_other() {
@@ -32,5 +38,6 @@ mod tests {
             "# HELP hits The hits.\nhits{path=\"a } b\"} 2\nhits{path=\"c\"} 3.5 1700000000\nhits_total 9\nhits 1\n";
         assert!((sum_of(text, "hits") - 6.5).abs() < f64::EPSILON);
         assert!(sum_of(text, "misses").abs() < f64::EPSILON);
+        assert_eq!(names_of(text).collect::<Vec<_>>(), ["hits", "hits", "hits_total", "hits"]);
     }
 }

@@ -252,6 +252,9 @@ async fn a_page_is_found_where_the_monitor_does_not_look() {
                 document["items"][0]["spec"]["endpoints"] = json!([{"targetPort": port, "path": path}]);
             } else if path == "/wrong" && known.ends_with("/proxy/counts") {
                 *known = "/api/v1/namespaces/shop/pods/till:8080/proxy/metrics";
+            } else if known.ends_with("/configmaps/rules") && port == 8080 {
+                let any = r#"rules: [{seriesQuery: '{__name__=~"^h.*"}', name: {matches: ^(.*)_total$, as: '${1}_per_second'}}]"#;
+                *document = json!({"data": {"config.yaml": any}});
             }
         }
         let (ran, evidence, _) = examined(api, &["shop/hpa"]).await;

@@ -30,14 +30,12 @@ pub async fn pages(reader: &Reader, evidence: &Evidence) -> Vec<Page> {
     let mut running: Vec<_> = evidence.pods.items().iter().filter(|pod| pod["status"]["phase"] == "Running").collect();
     running.sort_by_key(|pod| !is_ready(pod));
     let places = running.into_iter().filter_map(|pod| Some((pod, where_of(evidence, pod)?)));
-    let counter = Subject::of(evidence).series;
-    let counter = counter.as_deref();
-    join_all(places.take(PODS).map(|(pod, at)| page(reader, evidence, counter, pod, at))).await
+    join_all(places.take(PODS).map(|(pod, at)| page(reader, evidence, pod, at))).await
 }
 
 /// A pod's page where it is told to be. Where there is none, it is looked for: what has the counter is the page that
 /// was meant.
-async fn page(reader: &Reader, evidence: &Evidence, counter: Option<&str>, pod: &Value, told: At) -> Page {
+async fn page(reader: &Reader, evidence: &Evidence, pod: &Value, told: At) -> Page {
     let read = async |(port, path, tls): &At| {
         let place = Place { namespace: evidence.namespace.clone(), pod: name(pod).to_owned(), port: *port, tls: *tls };
         let begun = Instant::now();
@@ -45,10 +43,10 @@ async fn page(reader: &Reader, evidence: &Evidence, counter: Option<&str>, pod: 
     };
     let (mut first, mut begun) = read(&told).await;
     let mut at = told;
-    if let Some(counter) = counter.filter(|_| is_not_there(&first)) {
+    if is_not_there(&first) {
         for other in elsewhere(evidence, pod, &at) {
             let (found, then) = read(&other).await;
-            if found.seen().is_some_and(|text| series_of(text, counter).next().is_some()) {
+            if has_counter(evidence, &found) {
                 (first, begun, at) = (found, then, other);
                 break;
             }
@@ -62,6 +60,14 @@ async fn page(reader: &Reader, evidence: &Evidence, counter: Option<&str>, pod: 
         (page.second, page.apart) = (second, (again - begun).as_secs_f64());
     }
     page
+}
+
+/// Whether a page has what the metric is made of; a rule may take any series of a page.
+fn has_counter(evidence: &Evidence, read: &Read<String>) -> bool {
+    let Some(text) = read.seen() else { return false };
+    let pages = vec![Page { first: read.clone(), ..Page::default() }];
+    let counter = Subject::of(&Evidence { pages, ..evidence.clone() }).series;
+    counter.is_some_and(|counter| series_of(text, &counter).next().is_some())
 }
 
 /// Whether the pod has answered that there is no page here, or nobody listens.

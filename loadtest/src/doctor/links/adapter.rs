@@ -11,16 +11,22 @@ use super::subject::{Made, Metric, Source};
 use crate::doctor::evidence::{Evidence, Read};
 use crate::doctor::questions::{group_of, plural, rules};
 use crate::doctor::rule::{self, GroupResource, Rule};
+use crate::exposition::names_of;
 
 /// The series, the query and its window, by the adapter's own rules: of those that make a metric of this name the last
-/// counts whose series is there. Where none is there, the last that names its series tells what is to be looked for.
+/// counts whose series is there. Where none is there, the last that names its series, or takes one of a pod's own page,
+/// tells what is to be looked for.
 pub fn made(evidence: &Evidence, metric: &Metric) -> Made {
     let Some(rules) = rules(evidence) else { return Made::default() };
     let rules = if metric.source == Source::AdapterExternal { rules.external() } else { rules.custom() };
     let makes = |rule: &Rule, series: &str| rule.metric_of(series).as_deref() == Some(&metric.name);
     let there = |rule| Some((rule, answered(evidence, rule).into_iter().rfind(|series| makes(rule, series))?));
     let named = |rule| Some((rule, Rule::series_name(rule).filter(|series| makes(rule, series))?));
-    let found = rules.iter().rev().find_map(there).or_else(|| rules.iter().rev().find_map(named));
+    let texts = evidence.pages.iter().filter_map(|page| page.first.seen());
+    let on_pages: BTreeSet<&str> = texts.flat_map(|text| names_of(text)).collect();
+    let counted = |rule| Some((rule, on_pages.iter().copied().rfind(|series| makes(rule, series))?));
+    let last = || rules.iter().rev();
+    let found = last().find_map(there).or_else(|| last().find_map(named)).or_else(|| last().find_map(counted));
     let Some((rule, series)) = found else { return Made::default() };
     let found_by = selectors(rule.series_matcher()).pop().map(|selector| selector.matchers).unwrap_or_default();
     let query = query(evidence, metric, rule, series);
