@@ -9,17 +9,7 @@ use crate::case::Case;
 pub const ELSEWHERE: &str = "shopfront-elsewhere";
 
 pub fn cases() -> Vec<Case> {
-    vec![
-        no_replicas(),
-        no_image(),
-        crashes(),
-        out_of_memory(),
-        no_room(),
-        no_room_at_all(),
-        quota(),
-        elsewhere(),
-        old(),
-    ]
+    vec![no_replicas(), no_image(), crashes(), no_room(), no_room_at_all(), quota(), elsewhere(), old()]
 }
 
 pub fn no_replicas() -> Case {
