@@ -18,6 +18,8 @@ mod pod;
 mod scraped;
 #[path = "judges/scraping.rs"]
 mod scraping;
+#[path = "judges/secrets.rs"]
+mod secrets;
 
 use loadtest::doctor::diagnose;
 use loadtest::doctor::diagnosis::Finding;

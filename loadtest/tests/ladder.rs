@@ -117,7 +117,7 @@ fn with_secrets() -> Evidence {
         namespace: "shop".to_owned(),
         pods: Read::Seen(vec![pod]),
         scaled_object: Read::Seen(scaled),
-        pages: vec![Page { first: Read::Seen("up{url=\"http://hidden@kept-11\"} 1\n".to_owned()), ..Page::default() }],
+        pages: vec![Page { first: Read::Seen("hidden 1\n# TYPE kept-11 counter\n".to_owned()), ..Page::default() }],
         ..Evidence::default()
     };
     evidence.prometheus.url = Read::Seen("http://hidden:hidden@kept-12.monitoring.svc:9090".to_owned());

@@ -1,39 +1,67 @@
-//! Takes out of the evidence what may be secret, before anything is kept of it.
+//! Takes out of the evidence what may be secret, and what nobody judges, before anything is kept of it.
+
+mod text;
 
 use serde_json::{Map, Value};
 
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Page, Read};
+use super::links::subject::Subject;
+use super::questions;
+use text::{arguments, is_secret, without_passwords, without_users};
 
 /// What stands in a secret's place.
-const LEFT_OUT: &str = "(left out)";
+pub const LEFT_OUT: &str = "(left out)";
 
 /// An annotation, as objects have it and as Prometheus' discovered labels do: a copy of the whole object.
 const APPLIED: [&str; 2] = ["last-applied-configuration", "last_applied_configuration"];
 
-/// Parts of names whose values are secrets, without what separates words.
-const SECRET: [&str; 11] = [
-    "password",
-    "passwd",
-    "secret",
-    "token",
-    "apikey",
-    "accesskey",
-    "privatekey",
-    "credential",
-    "authorization",
-    "customheaders",
-    "queryparameters",
-];
+/// Annotations that are longer than this hold whole objects, whoever writes them (kapp, Fleet, Helm's kin).
+const LONGEST: usize = 256;
 
 /// Maps whose keys people choose.
 const MAPS: [&str; 5] = ["annotations", "discoveredLabels", "data", "metadata", "labels"];
 
 /// The evidence without values of variables, copies of whole objects, passwords in URLs, and whatever has a secret's
-/// name among arguments and annotations.
+/// name; of pages and of the adapter's `ConfigMap` only what the links are judged by.
 pub fn redacted(evidence: &Evidence) -> Evidence {
+    let subject = Subject::of(evidence);
+    let mut evidence = evidence.clone();
+    for page in &mut evidence.pages {
+        judged_of_page(page, subject.series.as_deref());
+    }
+    if let Read::Seen(config) = &mut evidence.server.config {
+        judged_of_config(config);
+    }
+    if let Read::Seen(log) = &mut evidence.server.log {
+        *log = without_passwords(log);
+    }
     let mut value = serde_json::to_value(evidence).expect("evidence is made of what JSON has");
     redact(&mut value);
     serde_json::from_value(value).expect("it has the same fields as before")
+}
+
+/// The counter's series, and what other counters there are: their names alone.
+fn judged_of_page(page: &mut Page, series: Option<&str>) {
+    for text in [&mut page.first, &mut page.second] {
+        let Read::Seen(text) = text else { continue };
+        let is_counter = |line: &str| line.starts_with("# TYPE ") && line.ends_with(" counter");
+        let is_series = |line: &str| {
+            let rest = series.and_then(|series| line.strip_prefix(series));
+            rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
+        };
+        *text = text.split_inclusive('\n').filter(|line| is_counter(line.trim_end()) || is_series(line)).collect();
+    }
+}
+
+/// The document with the rules.
+fn judged_of_config(config: &mut Value) {
+    let rules = questions::document(config).map(str::to_owned);
+    if let Some(data) = config["data"].as_object_mut() {
+        data.retain(|_, document| document.as_str() == rules.as_deref());
+    }
+    if let Some(config) = config.as_object_mut() {
+        config.remove("binaryData");
+    }
 }
 
 fn redact(value: &mut Value) {
@@ -55,14 +83,35 @@ fn object(fields: &mut Map<String, Value>) {
         match (name.as_str(), &mut *value) {
             ("env", Value::Array(variables)) => variables.iter_mut().for_each(variable),
             ("args" | "command", Value::Array(arguments)) => self::arguments(arguments),
-            (name, Value::Object(map)) if MAPS.contains(&name) => {
-                let secret = map.iter_mut().filter(|(name, value)| value.is_string() && is_secret(name));
-                secret.for_each(|(_, value)| *value = LEFT_OUT.into());
+            ("annotations" | "discoveredLabels", Value::Object(map)) => {
+                map.retain(|_, value| value.as_str().is_none_or(|value| value.len() <= LONGEST));
+                map.values_mut().filter(|value| value.is_string()).for_each(passwords);
+                secrets(map);
             }
+            (name, Value::Object(map)) if MAPS.contains(&name) => secrets(map),
+            // Their names are those of a request's, which say nothing of what they hold.
+            ("headers" | "endpointParams" | "params", Value::Object(map)) => {
+                map.values_mut().for_each(|value| *value = LEFT_OUT.into());
+            }
+            (name, value) if is_held(value) && is_secret(name) => *value = LEFT_OUT.into(),
+            ("message", Value::String(_)) => passwords(value),
             _ => {}
         }
         redact(value);
     }
+}
+
+/// Those of a map's values whose names are a secret's.
+fn secrets(map: &mut Map<String, Value>) {
+    // Of a URL's query, as of any.
+    let secret = |name: &str| is_secret(name) || name.starts_with("__param_");
+    let held = map.iter_mut().filter(|(name, value)| is_held(value) && secret(name));
+    held.for_each(|(_, value)| *value = LEFT_OUT.into());
+}
+
+/// Whether a value is one that may be a secret itself; `Read` says of a query of whatever name that it is not there.
+fn is_held(value: &Value) -> bool {
+    value.is_array() || value.as_str().is_some_and(|text| !matches!(text, "absent" | "notAsked"))
 }
 
 fn variable(variable: &mut Value) {
@@ -71,41 +120,8 @@ fn variable(variable: &mut Value) {
     }
 }
 
-/// `--token=x`, and `--token` with `x` after it.
-fn arguments(arguments: &mut [Value]) {
-    let mut after_a_secret = false;
-    for argument in arguments {
-        let Some(text) = argument.as_str() else { continue };
-        let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
-        let flag = name.starts_with('-');
-        let secret = flag && is_secret(name);
-        let replaced = match value {
-            Some(_) if secret => Some(format!("{name}={LEFT_OUT}")),
-            None if after_a_secret && !flag => Some(LEFT_OUT.to_owned()),
-            _ => None,
-        };
-        after_a_secret = secret && value.is_none();
-        if let Some(replaced) = replaced {
-            *argument = replaced.into();
-        }
+fn passwords(value: &mut Value) {
+    if let Some(text) = value.as_str() {
+        *value = without_passwords(text).into();
     }
-}
-
-/// Whether a name is one that secrets have; a file or an object that holds one is none itself.
-fn is_secret(name: &str) -> bool {
-    let name: String = name.chars().filter(char::is_ascii_alphanumeric).map(|one| one.to_ascii_lowercase()).collect();
-    !name.ends_with("file") && !name.ends_with("name") && SECRET.iter().any(|secret| name.contains(secret))
-}
-
-/// URLs without their users, and headers without what they authorise.
-fn without_users(text: &str) -> String {
-    let mut parts = text.split("://");
-    let mut kept = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let end = part.find(|one: char| one.is_whitespace() || "/?#\"'<>,".contains(one)).unwrap_or(part.len());
-        let start = part[..end].rfind('@').map_or(0, |at| at + 1);
-        kept.push_str("://");
-        kept.push_str(&part[start..]);
-    }
-    kept
 }

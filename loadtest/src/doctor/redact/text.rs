@@ -1,0 +1,95 @@
+//! What may be secret within a text: of an argument, a URL, or a line of a log.
+
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+use serde_json::Value;
+
+use super::LEFT_OUT;
+
+/// Parts of names whose values are secrets, without what separates words.
+const SECRET: [&str; 13] = [
+    "password",
+    "passwd",
+    "secret",
+    "token",
+    "apikey",
+    "accesskey",
+    "privatekey",
+    "credential",
+    "authorization",
+    "header",
+    "cookie",
+    "queryparameters",
+    "connectionstring",
+];
+
+/// Whether a name is one that secrets have; a file or an object that holds one is none itself.
+pub fn is_secret(name: &str) -> bool {
+    let name: String = name.chars().filter(char::is_ascii_alphanumeric).map(|one| one.to_ascii_lowercase()).collect();
+    let holds = name.ends_with("file") || name.ends_with("name");
+    let is_one = name.starts_with("connection") || name.ends_with("dsn") || name == "endpointparams";
+    !holds && (is_one || SECRET.iter().any(|secret| name.contains(secret)))
+}
+
+/// `--token=x`, `--token` with `x` after it, and a command for a shell that has either.
+pub fn arguments(arguments: &mut [Value]) {
+    let mut after_a_secret = false;
+    for argument in arguments {
+        let Some(text) = argument.as_str() else { continue };
+        let (name, value) = named(text);
+        let flag = name.starts_with('-');
+        // Where a shell's words end is the shell's to tell.
+        let command = text.contains(char::is_whitespace) && text.split_whitespace().any(|word| is_secret(named(word).0));
+        let replaced = match value {
+            Some(_) if is_secret(name) => format!("{name}={LEFT_OUT}"),
+            _ if command => LEFT_OUT.to_owned(),
+            None if after_a_secret && !flag => LEFT_OUT.to_owned(),
+            _ => without_passwords(text),
+        };
+        after_a_secret = flag && is_secret(name) && value.is_none();
+        *argument = replaced.into();
+    }
+}
+
+fn named(word: &str) -> (&str, Option<&str>) {
+    word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)))
+}
+
+/// URLs without their users and their queries.
+pub fn without_users(text: &str) -> String {
+    let ends = |one: char| one.is_whitespace() || "\"'`<>\\".contains(one);
+    let mut parts = text.split("://");
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (url, after) = part.split_at(part.find(ends).unwrap_or(part.len()));
+        let url = url.split_once('?').map_or(url, |(url, _)| url);
+        let host = url.find(['/', '#', ',']).unwrap_or(url.len());
+        let start = url[..host].rfind('@').map_or(0, |at| at + 1);
+        kept.push_str("://");
+        kept.push_str(&url[start..]);
+        kept.push_str(after);
+    }
+    kept
+}
+
+/// The same, and `user:password@` before any host, and what follows a secret's name: for texts that are no queries.
+pub fn without_passwords(text: &str) -> String {
+    static USER: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r#"[^\s:/@"'=]+:[^\s@"']+@([^\s"']*)"#).expect("it is a pattern"));
+    static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+        let name = r"[\w-]*(?:password|passwd|token|secret|api-?key)[\w-]*";
+        let value = r#"["']?[^\s"',;&(][^\s"',;&]*"#;
+        Regex::new(&format!(
+            r#"(?i)({name}(?:["']?\s*=\s*|["']\s*:\s*)){value}|((?:bearer|basic)\s+)[\w+/=.~-]{{12,}}"#
+        ))
+        .expect("it is a pattern")
+    });
+    let text = without_users(text);
+    // An image's digest is no host.
+    let text = USER.replace_all(&text, |found: &Captures| match &found[1] {
+        host if host.starts_with("sha256:") => found[0].to_owned(),
+        host => host.to_owned(),
+    });
+    NAMED.replace_all(&text, format!("${{1}}${{2}}{LEFT_OUT}")).into_owned()
+}

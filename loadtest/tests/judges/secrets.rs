@@ -1,0 +1,100 @@
+//! What is kept of a chain: nothing that may be secret, and all that it is judged by.
+
+use loadtest::doctor::diagnose;
+use loadtest::doctor::evidence::{Evidence, Read};
+use loadtest::doctor::redact::redacted;
+use serde_json::{Value, json};
+
+use super::healthy;
+use super::{seen, targets};
+
+/// What is kept of this evidence, as text.
+fn kept(evidence: &Evidence) -> String {
+    serde_json::to_string(&redacted(evidence)).unwrap()
+}
+
+/// A healthy chain with these arguments of its pods' container.
+fn started_with(arguments: &Value) -> Evidence {
+    let mut evidence = healthy::adapter();
+    seen(&mut evidence.pods)[0]["spec"]["containers"][0]["args"] = arguments.clone();
+    evidence
+}
+
+#[test]
+fn what_is_kept_is_judged_as_what_was_read() {
+    for evidence in [healthy::adapter(), healthy::keda()] {
+        assert_eq!(diagnose(&redacted(&evidence)), diagnose(&evidence));
+        assert_eq!(redacted(&redacted(&evidence)), redacted(&evidence));
+    }
+}
+
+#[test]
+fn arguments_hold_no_secret_however_they_are_written() {
+    for arguments in [
+        json!(["--prometheus-header=Authorization=Bearer hidden"]),
+        json!(["sh", "-c", "exec app --port=1 --password=hidden"]),
+        json!(["sh", "-c", "exec app --password hidden"]),
+        json!(["curl", "-H", "Authorization: Basic hidden"]),
+        json!(["--db=shop:hidden@tcp(db:3306)/shop"]),
+        json!(["--db", "shop:hid/hidden@db"]),
+        json!(["--connection-string=Server=db;Pwd=hidden"]),
+        json!(["--store", "postgres://shop:hidden@db/shop?sslkey=hidden"]),
+    ] {
+        let text = kept(&started_with(&arguments));
+        assert!(!text.contains("hidden"), "{arguments} is kept");
+        let once = redacted(&started_with(&arguments));
+        assert_eq!(redacted(&once), once);
+    }
+    let image = "registry.example:5000/shop@sha256:0123";
+    let text = kept(&started_with(&json!(["--prometheus-url=http://prometheus:9090/base", "--image", image])));
+    assert!(text.contains("--prometheus-url=http://prometheus:9090/base") && text.contains(image), "{text}");
+}
+
+#[test]
+fn urls_and_monitors_hold_no_secret() {
+    let mut evidence = healthy::adapter();
+    let endpoint = &mut seen(&mut evidence.monitors)[0]["spec"]["endpoints"][0];
+    endpoint["params"] = json!({"token": ["hidden"], "key": ["hidden"]});
+    endpoint["oauth2"] = json!({"endpointParams": {"x": "hidden"}});
+    seen(&mut evidence.prometheuses)[0]["spec"]["remoteWrite"] =
+        json!([{"url": "https://kept/write?key=hidden", "headers": {"X-Scope": "hidden"}, "cookie": "hidden"}]);
+    for target in targets(&mut evidence).flatten() {
+        let url = target["scrapeUrl"].as_str().unwrap().to_owned() + "?token=hidden";
+        (target["scrapeUrl"], target["globalUrl"]) = (json!(url), json!(url));
+        target["discoveredLabels"]["__param_key"] = json!("hidden");
+    }
+    evidence.server.log = Read::Seen(
+        "Get \"http://shop:hidden@kept/api?token=hidden\": Authorization: Bearer hidden-and-long\n".to_owned(),
+    );
+    let text = kept(&evidence);
+    assert!(!text.contains("hidden"), "{text}");
+    assert!(text.contains("https://kept/write") && text.contains("http://kept/api"), "{text}");
+}
+
+#[test]
+fn copies_of_whole_objects_are_not_kept() {
+    let mut evidence = healthy::adapter();
+    let whole = format!("{{\"spec\":\"{}\"}}", "hidden".repeat(50));
+    seen(&mut evidence.pods)[0]["metadata"]["annotations"] =
+        json!({"kapp.k14s.io/original": whole, "objectset.rio.cattle.io/applied": whole, "prometheus.io/path": "/kept"});
+    targets(&mut evidence).for_each(|targets| {
+        targets[0]["discoveredLabels"]["__meta_kubernetes_pod_annotation_kapp_k14s_io_original"] = json!(whole);
+    });
+    let text = kept(&evidence);
+    assert!(!text.contains("hidden") && text.contains("/kept"), "{text}");
+}
+
+#[test]
+fn of_a_page_the_counter_is_kept_and_of_a_config_map_its_rules() {
+    let mut evidence = healthy::adapter();
+    for page in &mut evidence.pages {
+        seen(&mut page.first).push_str("# HELP users Hidden.\nusers{mail=\"hidden\"} 1\n");
+    }
+    seen(&mut evidence.server.config)["data"]["else.yaml"] = json!("hidden");
+    let text = kept(&evidence);
+    assert!(!text.contains("idden"), "{text}");
+    assert!(text.contains("# TYPE http_requests_total counter"), "{text}");
+    // One that has no rules at all is nobody's to read.
+    seen(&mut evidence.server.config)["data"] = json!({"app.conf": "hidden"});
+    assert!(!kept(&evidence).contains("hidden"));
+}
