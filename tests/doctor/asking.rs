@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use loadtest::doctor::catalogue::Cause;
-use loadtest::doctor::diagnosis::{Diagnosis, Finding, Outcome};
+use loadtest::doctor::diagnosis::{Diagnosis, Finding, Outcome, State};
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -79,11 +79,17 @@ impl Answer {
         diagnosis.broken.as_ref().or_else(|| diagnosis.explains.as_ref().filter(|_| explains))
     }
 
-    /// Whether the chain is called healthy, and not explained by this cause.
-    pub fn is_healthy(&self, but: Option<Cause>) -> bool {
+    /// Whether the chain is called healthy. Where something is under way, not all links are judged.
+    pub fn is_healthy(&self) -> bool {
+        self.diagnosis.as_ref().is_ok_and(|diagnosis| diagnosis.outcome == Outcome::Healthy)
+    }
+
+    /// Whether each link is seen to hold, and this cause is not why nothing changes.
+    pub fn is_whole(&self, but: Option<Cause>) -> bool {
         self.diagnosis.as_ref().is_ok_and(|diagnosis| {
             let explains = diagnosis.explains.as_ref().map(|finding| finding.cause);
-            diagnosis.outcome == Outcome::Healthy && (explains.is_none() || explains != but)
+            let holds = diagnosis.rungs.iter().all(|rung| rung.state == State::Holds);
+            diagnosis.outcome == Outcome::Healthy && holds && (explains.is_none() || explains != but)
         })
     }
 

@@ -58,7 +58,7 @@ impl Lab {
     }
 
     fn spell(&self, what: &'static str, answers: &[Answer]) {
-        let wrong: Vec<_> = answers.iter().filter(|answer| !answer.is_healthy(None)).map(Answer::line).collect();
+        let wrong: Vec<_> = answers.iter().filter(|answer| !answer.is_healthy()).map(Answer::line).collect();
         self.transcript.say(format_args!("{} answers, {} of which do not call it healthy", answers.len(), wrong.len()));
         for line in &wrong {
             self.transcript.say(line);

@@ -128,7 +128,7 @@ impl Lab {
             .until(HEALTHY + NAMED, &Self::hpa(), |answer| {
                 answers += 1;
                 wrong.extend(answer.finding(false).map(|_| answer.line()));
-                answer.is_healthy(None).then_some(())
+                answer.is_whole(None).then_some(())
             })
             .await;
         self.keep_where(!wrong.is_empty(), "coming-up");
@@ -295,11 +295,11 @@ impl Lab {
         }
     }
 
-    /// Waits until the chain is called healthy, and this cause is no longer why nothing changes: the seconds it took.
+    /// Waits until each link of the chain is seen to hold, and this cause is no longer why nothing changes: the seconds it took.
     pub async fn healthy(&self, but: Option<Cause>, hpa: &str) -> Result<f64, String> {
         let begun = Instant::now();
         let healthy = self
-            .until(HEALTHY, hpa, |answer| answer.is_healthy(but).then(|| (answer.at - begun).as_secs_f64()))
+            .until(HEALTHY, hpa, |answer| answer.is_whole(but).then(|| (answer.at - begun).as_secs_f64()))
             .await
             .map_err(|last| format!("not healthy after {HEALTHY:?}: {last}"));
         self.steady.set(healthy.is_ok());

@@ -52,8 +52,11 @@ fn absent() -> Case {
 
 fn annotations() -> Case {
     let line = own("annotate service shopfront-svc prometheus.io/scrape=true prometheus.io/port=9898 --overwrite");
-    let undo =
-        format!("{} && {MANIFEST}", own("annotate service shopfront-svc prometheus.io/scrape- prometheus.io/port-"));
+    let undo = format!(
+        "{} && {} && {MANIFEST}",
+        own("annotate service shopfront-svc prometheus.io/scrape- prometheus.io/port-"),
+        own("delete servicemonitor shopfront-deploy --ignore-not-found")
+    );
     Case::new(Cause::AnnotationsOnly, "annotations in place of the ServiceMonitor", line, undo)
         .then(monitoring("delete servicemonitor shopfront-monitor"))
         .tidied()
@@ -88,15 +91,12 @@ fn not_selected() -> Case {
 
 pub fn target_port() -> Case {
     let line = own(r#"patch service shopfront-svc -p '{"spec":{"ports":[{"port":80,"targetPort":9899}]}}'"#);
-    Case::new(Cause::TargetDown, "a targetPort where nobody listens", line, MANIFEST)
-        .by_hand("which port the program listens on is not the doctor's to know")
-        .quick()
+    Case::new(Cause::TargetDown, "a targetPort where nobody listens", line, MANIFEST).quick()
 }
 
 fn path() -> Case {
     let line = monitor(r#"{"spec":{"endpoints":[{"port":"web","path":"/metricz","interval":"5s"}]}}"#);
     Case::new(Cause::TargetDown, "a path that the program has not", line, MANIFEST)
-        .by_hand("which path the program has is not the doctor's to know")
 }
 
 /// A watch that is open stays open: Prometheus has to begin anew to be refused.
