@@ -75,6 +75,10 @@ fn an_adapter_that_is_older_than_its_rules() {
         pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = json!(ago(3.0));
     }
     assert_eq!(state(&evidence, Link::Rule), State::NotJudged);
+    // It started in the second of the change.
+    seen(&mut evidence.server.deployment)["status"]["unavailableReplicas"] = json!(0);
+    config_changed(&mut evidence, 3.0);
+    assert_eq!(cause(&evidence, Link::Rule).0, 11);
 }
 
 #[test]

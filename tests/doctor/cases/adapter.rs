@@ -58,7 +58,8 @@ fn no_rule() -> Case {
 }
 
 fn not_restarted() -> Case {
-    Case::new(Cause::RuleAbsent, "a rule that the adapter has not read", rules(r"/^    rules:/,/GroupBy/d"), RULES_BACK)
+    let undo = format!("kubectl apply -f k8s/{RULES} && {RESTART}");
+    Case::new(Cause::RuleAbsent, "a rule that the adapter has not read", rules(r"/^    rules:/,/GroupBy/d"), undo)
         .then(format!("kubectl apply -f k8s/{RULES}"))
 }
 
