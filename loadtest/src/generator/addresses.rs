@@ -118,25 +118,22 @@ impl Addresses {
     }
 
     async fn race(&self) -> Result<TcpStream, Failure> {
-        let mut left = self.known.borrow().len();
-        let mut begun: Vec<SocketAddr> = Vec::new();
+        let all = self.in_turn();
+        let mut left = all.iter().copied().enumerate();
         let mut attempts = FuturesUnordered::new();
         let mut failure = Failure::NoSuchHost;
         loop {
-            if left > 0 {
-                left -= 1;
-                if let Some(address) = self.next() {
-                    let place = begun.len();
-                    begun.push(address);
-                    attempts.push(async move { (place, TcpStream::connect(address).await) });
-                }
+            if let Some((place, address)) = left.next() {
+                attempts.push(async move { (place, TcpStream::connect(address).await) });
             }
-            let ended = if left == 0 { Ok(attempts.next().await) } else { timeout(HEAD_START, attempts.next()).await };
+            let last = left.len() == 0;
+            let ended = if last { Ok(attempts.next().await) } else { timeout(HEAD_START, attempts.next()).await };
             match ended {
                 Ok(Some((place, Ok(stream)))) => {
-                    let worse = |known: &SocketAddr| *known != begun[place] && begun[..place].contains(known);
-                    if place > 0 {
-                        self.known.borrow_mut().retain(|known| !worse(known));
+                    let mut known = self.known.borrow_mut();
+                    // Another request may have found the winner the worse one meanwhile: one of them is left.
+                    if known.contains(&all[place]) {
+                        known.retain(|known| !all[..place].contains(known));
                     }
                     return Ok(stream);
                 }
@@ -149,11 +146,15 @@ impl Addresses {
         Err(failure)
     }
 
-    fn next(&self) -> Option<SocketAddr> {
-        let known = self.known.borrow();
+    /// All of them once, from the one whose turn it is on: one request's own, as others take their turns meanwhile.
+    fn in_turn(&self) -> Vec<SocketAddr> {
+        let mut all = self.known.borrow().clone();
         let turn = self.turn.get();
         self.turn.set(turn.wrapping_add(1));
-        known.get(turn.checked_rem(known.len())?).copied()
+        if let Some(first) = turn.checked_rem(all.len()) {
+            all.rotate_left(first);
+        }
+        all
     }
 }
 
@@ -179,7 +180,7 @@ mod tests {
         (hole, waiting)
     }
 
-    fn listener() -> (TcpListener, SocketAddr) {
+    pub(super) fn listener() -> (TcpListener, SocketAddr) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         (listener, address)
@@ -205,24 +206,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_request_that_comes_during_the_head_start_takes_no_address_from_the_one_that_waits() {
+        let (hole, _waiting) = black_hole().await;
+        let (_listener, good) = listener();
+        let addresses = addresses(&[hole.local_addr().unwrap(), good]);
+        let both = async { tokio::join!(addresses.connect(), addresses.connect()) };
+        let (waited, other) = timeout(Duration::from_secs(20), both).await.expect("in time");
+        for connected in [waited, other] {
+            assert_eq!(connected.unwrap().peer_addr().unwrap(), good);
+        }
+        assert_eq!(*addresses.known.borrow(), [good]);
+    }
+
+    #[tokio::test]
     async fn an_address_that_is_slow_is_not_given_up_for_the_next() {
         let (hole, mut waiting) = black_hole().await;
         let slow = hole.local_addr().unwrap();
         let (other, _others) = black_hole().await;
         let addresses = addresses(&[slow, other.local_addr().unwrap()]);
+        let mut connecting = Box::pin(timeout(Duration::from_secs(20), addresses.connect()));
+        assert!(timeout(2 * HEAD_START, &mut connecting).await.is_err(), "neither has room, though both were asked");
         let room = async {
-            let mut turns = tokio::time::interval(Duration::from_millis(10));
-            while addresses.turn.get() < 2 {
-                turns.tick().await;
-            }
             // The queue has room again, and a connection that still asks for it gets it.
             while let Some(stream) = waiting.pop() {
                 drop(hole.accept().await.unwrap());
                 drop(stream);
             }
         };
-        let connected = timeout(Duration::from_secs(20), addresses.connect());
-        let (connected, ()) = tokio::join!(connected, room);
+        let (connected, ()) = tokio::join!(connecting, room);
         assert_eq!(connected.expect("in time").unwrap().peer_addr().unwrap(), slow);
         assert_eq!(addresses.known.borrow().len(), 2, "the other had no time to prove itself");
     }

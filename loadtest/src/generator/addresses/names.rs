@@ -2,20 +2,14 @@
 //! it says is made up; the addresses are real.
 
 use std::cell::RefCell;
-use std::net::{Ipv4Addr, TcpListener};
 
 use tokio::sync::mpsc::unbounded_channel;
 
+use super::tests::listener;
 use super::*;
 
 /// How long all of it may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-fn listener() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = listener.local_addr().unwrap();
-    (listener, address)
-}
 
 #[tokio::test]
 async fn a_name_that_is_gone_and_comes_back_is_followed_to_its_new_address() {
