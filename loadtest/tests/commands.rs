@@ -2,12 +2,15 @@
 
 #[path = "commands/output.rs"]
 mod outputs;
+#[path = "rehearsal/process.rs"]
+mod process;
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use process::{Stopped, is_running, replicas};
+use rustix::process::Signal;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -195,8 +198,7 @@ async fn under_way(out: &Path) -> Child {
 }
 
 fn signal(child: &Child, signal: Signal) {
-    let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed())).expect("it runs");
-    kill_process(pid, signal).expect("it is ours");
+    process::signal(child.id().expect("it runs"), signal);
 }
 
 #[tokio::test]
@@ -216,13 +218,13 @@ async fn kill_9_loses_nothing_and_leaves_no_process() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let out = folder.path().join("report");
     let mut child = under_way(&out).await;
-    let parent = child.id().expect("it runs");
-    let replicas = children(parent);
-    assert!(!replicas.is_empty(), "it has replicas");
+    let replicas = replicas(child.id().expect("it runs"));
+    let stands_still = replicas.first().expect("it has replicas");
+    let _stopped = Stopped::new(stands_still.pid);
     child.kill().await.expect("it is ours");
     let gone = async {
         let mut turns = tokio::time::interval(Duration::from_millis(50));
-        while replicas.iter().any(|pid| is_running(*pid)) {
+        while replicas.iter().any(|replica| is_running(replica.pid)) {
             turns.tick().await;
         }
     };
@@ -232,26 +234,4 @@ async fn kill_9_loses_nothing_and_leaves_no_process() {
     let ran = output(&format!("merge {} --out {}", out.join("journal.jsonl").display(), merged.display())).await;
     assert!(ran.status.code().is_some_and(|code| code != 2), "{}", String::from_utf8_lossy(&ran.stderr));
     assert!(merged.join("report.html").exists());
-}
-
-fn children(parent: u32) -> Vec<u32> {
-    let all = std::fs::read_dir("/proc").expect("Linux has /proc").filter_map(|entry| {
-        let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
-        (parent_of(pid)? == parent).then_some(pid)
-    });
-    all.collect()
-}
-
-fn stat(pid: u32) -> Option<Vec<String>> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    Some(stat.rsplit_once(')')?.1.split_whitespace().map(str::to_owned).collect())
-}
-
-fn parent_of(pid: u32) -> Option<u32> {
-    stat(pid)?.get(1)?.parse().ok()
-}
-
-/// Not gone, and not a zombie that nobody has waited for.
-fn is_running(pid: u32) -> bool {
-    stat(pid).is_some_and(|fields| fields[0] != "Z")
 }

@@ -123,7 +123,7 @@ fn failures(second: &Value) -> u64 {
 
 #[tokio::test]
 async fn a_replica_that_is_killed_is_started_again_and_what_failed_is_told() {
-    let mut rehearsal = Rehearsal::start(1, "--stage 2rps:30m --max-failed 0");
+    let mut rehearsal = Rehearsal::start(1, "--stage 1rps:30m --max-failed 0");
     let before = at(&rehearsal.good_second(3.0).await);
     let [killed] = replicas(rehearsal.pid()).try_into().expect("one replica");
     signal(killed.pid, Signal::KILL);
@@ -140,14 +140,15 @@ async fn a_replica_that_is_killed_is_started_again_and_what_failed_is_told() {
     assert_ne!(restarted.pid, killed.pid);
     let started = |entry: &&Value| entry["reason"] == "Started" && at(entry) >= at(&ended);
     assert_eq!(rehearsal.entries.iter().filter(|entry| entry["entry"] == "event").filter(started).count(), 1);
-    rehearsal.good_second(ready + 3.0).await;
+    rehearsal.good_second(ready + 25.0).await;
 
     let (report, code) = rehearsal.end().await;
     let failed = report["totals"]["failed"].as_u64().expect("a count");
     assert!(failed > 0, "nobody answered from {} to {ready}", at(&ended));
     for second in report["seconds"].as_array().expect("a list") {
-        let broken = (before..=ready + 1.0).contains(&at(second));
-        assert!(broken || second["failed"] == 0, "between {before} and {ready} alone: {second}");
+        // A second of the rehearsal is 50 ms: what was under way when it came back may take some.
+        let broken = (before..=ready + 20.0).contains(&at(second));
+        assert!(broken || second["failed"] == 0, "from {before} until soon after {ready} alone: {second}");
     }
     let sentence = report["verdict"]["sentence"].as_str().expect("text");
     assert!(sentence.contains(&format!("Failed or dropped: {failed} failed")), "{sentence}");
@@ -161,7 +162,7 @@ async fn a_replica_that_is_killed_is_started_again_and_what_failed_is_told() {
 async fn a_replica_that_hangs_takes_no_requests_until_its_probe_succeeds_again() {
     let mut rehearsal = Rehearsal::start(2, "--stage 3rps:30m --max-failed 0 --timeout 2m");
     rehearsal.until("two replicas are ready", |entry| entry["ready"] == 2).await;
-    rehearsal.good_second(3.0).await;
+    let before = at(&rehearsal.good_second(3.0).await);
     let [hangs, other] = replicas(rehearsal.pid()).try_into().expect("two replicas");
     let stopped = Stopped::new(hangs.pid);
 
@@ -170,12 +171,14 @@ async fn a_replica_that_hangs_takes_no_requests_until_its_probe_succeeds_again()
     let message = unhealthy["message"].as_str().expect("text");
     assert!(message.starts_with("Readiness probe failed") && message.contains("no answer within"), "{message}");
     let unready = at(&rehearsal.until("one replica is unready", |entry| entry["ready"] == 1).await);
-    let probes = rehearsal.entries.iter().filter(|entry| entry["reason"] == "Unhealthy").count();
+    let failed = |entry: &&Value| entry["reason"] == "Unhealthy" && entry["object"] == unhealthy["object"];
+    let probes = rehearsal.entries.iter().filter(failed).filter(|entry| at(entry) >= before).count();
     assert!(probes >= 3, "one failed probe is no reason: {probes}");
     // The whole load goes to the other one, and is answered.
     for _ in 0..3 {
         let second = rehearsal.good_second(unready + 1.0).await;
-        assert_eq!((sum(&second["pods"]), second["pods"][&other.pod].as_u64()), (3, Some(3)), "{second}");
+        let pods: Vec<_> = second["pods"].as_object().into_iter().flatten().map(|(pod, _)| pod).collect();
+        assert_eq!(pods, [&other.pod], "{second}");
     }
 
     drop(stopped);

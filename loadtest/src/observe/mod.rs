@@ -16,5 +16,6 @@ mod watch;
 pub use chain::{COUNTERS, METRICS_API, PROMETHEUS};
 pub use cluster::{Cluster, Watched};
 pub use forward::Forward;
+pub use pods::Happening;
 pub use settings::settings;
 pub use watch::watch;

@@ -21,9 +21,11 @@ use crate::model::hpa::{Controller, Phase, Pod, Reading};
 use crate::model::manifests::Workload;
 use crate::model::predict::Source;
 use crate::model::quantity::milli;
+use crate::observe::Happening;
 use balancer::Balancer;
 use metrics::Metrics;
-use pods::{Happening, Pods};
+use pods::Pods;
+use readiness::AT_LEAST;
 use shopfront::metrics::REQUESTS_TOTAL;
 
 /// How long the pods are scraped before the load begins, in intervals: the HPA has a value from the start.
@@ -131,8 +133,8 @@ impl World {
 
     /// The Deployment's and the kubelet's part.
     async fn reconcile(&mut self) -> Result<(), Fault> {
-        for Happening { pod, reason, message, warning } in self.pods.reconcile(self.replicas).await? {
-            self.happened(&format!("Pod/{pod}"), reason, &message, warning);
+        for Happening { object, reason, message, warning } in self.pods.reconcile(self.replicas).await? {
+            self.happened(&object, &reason, &message, warning);
         }
         self.balancer.route_to(self.pods.ready());
         // The endpoints of a Service list those as well that are not ready, and Prometheus scrapes them.
@@ -167,8 +169,9 @@ impl World {
             let texts = join_all(ready.iter().map(|address| replica::scrape(*address))).await;
             texts.iter().map(|text| Some(sum_of(text.as_ref()?, REQUESTS_TOTAL))).sum()
         };
-        // A replica that hangs is not waited for: the world would stand still with it.
-        let counted = tokio::time::timeout(self.clock.real(TICK), counting).await.ok().flatten();
+        // A replica that hangs is not waited for any longer than its probe does: the world stands still with it.
+        let patience = self.clock.real(TICK).max(AT_LEAST);
+        let counted = tokio::time::timeout(patience, counting).await.ok().flatten();
         let rate = (!rates.is_empty()).then(|| rates.values().sum());
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let scaling = Scaling {

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::model::manifests::{Probe, Workload};
+use crate::observe::Happening;
 use crate::rehearse::readiness::{Finding, Readiness};
 use crate::rehearse::replica::Replica;
 
@@ -19,18 +20,6 @@ const DRAIN_DELAY: f64 = 5.0;
 /// twice as long, up to the most. After ten minutes without an end it forgets, which is left out here.
 const BACK_OFF: f64 = 10.0;
 const BACK_OFF_AT_MOST: f64 = 300.0;
-
-/// Something that happened to a pod, in the words of a cluster's events.
-pub struct Happening {
-    /// The pod's name.
-    pub pod: String,
-    /// A word for it.
-    pub reason: &'static str,
-    /// What there is to say.
-    pub message: String,
-    /// Whether it is a fault.
-    pub warning: bool,
-}
 
 /// A pod that has not been told to leave.
 struct Pod {
@@ -146,8 +135,10 @@ impl Pod {
         matches!(&self.container, Container::Runs(_, readiness) if readiness.ready)
     }
 
-    fn happened(&self, reason: &'static str, message: &str, warning: bool) -> Happening {
-        Happening { pod: self.name.clone(), reason, message: message.to_owned(), warning }
+    /// In the words of a cluster's events.
+    fn happened(&self, reason: &str, message: &str, warning: bool) -> Happening {
+        let object = format!("Pod/{}", self.name);
+        Happening { object, reason: reason.to_owned(), message: message.to_owned(), warning }
     }
 
     /// What has become of its container.

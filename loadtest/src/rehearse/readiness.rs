@@ -13,7 +13,7 @@ use crate::rehearse::replica::get;
 /// The least of the world's time that a probe waits for its answer. A second of a rehearsal is 50 ms where it goes
 /// twenty times as fast, and on a machine that is busy a healthy replica may take that long. What this costs: at more
 /// than four rehearsed seconds a second, a replica that hangs is found out later than a cluster would.
-const AT_LEAST: Duration = Duration::from_millis(250);
+pub const AT_LEAST: Duration = Duration::from_millis(250);
 
 /// What a container's probes have come to.
 pub struct Readiness {

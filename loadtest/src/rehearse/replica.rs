@@ -31,6 +31,12 @@ pub fn main(flags: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
+    // One that stands still (`kill -STOP`) sees nothing end. Bound to the thread that started it, which is the tool's main
+    // one or one of its runtime's, and those last as long as a rehearsal does.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_parent_process_death_signal(Some(Signal::KILL)) {
+        eprintln!("what started it may end without it: {error}");
+    }
     std::thread::spawn(|| {
         // Nobody writes: reading ends with the other end of the pipe, however its holder ended.
         let _ = std::io::stdin().read(&mut [0]);
