@@ -113,6 +113,16 @@ fn each_step_is_told_to_be_inside_the_model_s_band_or_not() {
 
     let never = good().beside(&journals::band()[..1]);
     assert_eq!((inside(&never), never.steps[0].earliest), (vec![Some(false); 3], None));
+    let mut fresh = journals::good();
+    for entry in &mut fresh {
+        if let Entry::Scaling(scaling) = entry
+            && scaling.at < -5.0
+        {
+            scaling.wanted = 0;
+        }
+    }
+    let fresh = Report::from_entries(&fresh, Vec::new()).beside(&journals::band());
+    assert_eq!(seen(&fresh), seen(&good()), "an HPA that has not looked yet has not stepped");
     let unknown = good().beside(&[]);
     assert_eq!((inside(&unknown), told(&unknown), told(&never)), (vec![None; 3], false, true));
 }

@@ -180,9 +180,10 @@ pub struct Step {
     pub from: u32,
     /// Replicas that were wanted from then on.
     pub to: u32,
-    /// When the model's quickest case takes this step; none where no case does.
+    /// When the model's quickest case takes this step, less the grain of the band (its second and the distance of its
+    /// cases); none where no case does.
     pub earliest: Option<f64>,
-    /// When its slowest case takes it; none where no case does.
+    /// When its slowest case takes it, and the grain more; none where no case does.
     pub latest: Option<f64>,
     /// Whether it was seen between those; none where there is no prediction.
     pub inside: Option<bool>,

@@ -25,9 +25,10 @@ impl Report {
     }
 }
 
-/// The steps that were seen.
+/// The steps that were seen. One from 0 is none of the HPA's: it says 0 until its first look, and where it has no pods it
+/// leaves it at that.
 pub(super) fn seen(scaling: &[Scaling]) -> Vec<Step> {
-    let pairs = scaling.windows(2).filter(|pair| pair[0].wanted != pair[1].wanted);
+    let pairs = scaling.windows(2).filter(|pair| pair[0].wanted != pair[1].wanted && pair[0].wanted > 0);
     let step = |pair: &[Scaling]| Step {
         at: pair[1].at,
         from: pair[0].wanted,
@@ -40,12 +41,25 @@ pub(super) fn seen(scaling: &[Scaling]) -> Vec<Step> {
 }
 
 /// When the step may come: some case still wants as many as before, or has not got that far, and some wants as many as
-/// after it, or is beyond.
+/// after it, or is beyond. Where the cases differ because they step the other way, it may not: either none has taken the
+/// step just before, or each has just afterwards.
 fn windows(band: &[Band], step: &Step) -> Vec<(f64, f64)> {
     let (low, high) = (step.from.min(step.to), step.from.max(step.to));
     let may = |moment: &Band| moment.least <= low && high <= moment.most;
-    let runs = band.chunk_by(|one, next| may(one) == may(next)).filter(|run| may(&run[0]));
-    runs.map(|run| (run[0].at, run[run.len() - 1].at)).collect()
+    let up = step.from < step.to;
+    let none_has = |moment: &Band| if up { moment.most < high } else { low < moment.least };
+    let each_has = |moment: &Band| if up { low < moment.least } else { moment.most < high };
+    let mut windows = Vec::new();
+    let mut end = 0_usize;
+    for run in band.chunk_by(|one, next| may(one) == may(next)) {
+        let before = end.checked_sub(1).map(|last| &band[last]);
+        end += run.len();
+        let this_way = before.is_none_or(none_has) || band.get(end).is_some_and(each_has);
+        if may(&run[0]) && this_way {
+            windows.push((run[0].at, run[run.len() - 1].at));
+        }
+    }
+    windows
 }
 
 fn nearest(windows: &[(f64, f64)], at: f64) -> Option<(f64, f64)> {
@@ -73,4 +87,27 @@ pub(super) fn told(report: &Report) -> Option<String> {
     });
     let steps: Vec<String> = steps.collect();
     (!steps.is_empty()).then(|| format!("Beside what is possible: {}.", steps.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The least and the most at each second.
+    fn allowed(band: &[(u32, u32)], from: u32, to: u32) -> Vec<(f64, f64)> {
+        let moments = (0_u32..).zip(band).map(|(at, &(least, most))| Band { at: at.into(), least, most });
+        let step = Step { at: 0.0, from, to, earliest: None, latest: None, inside: None };
+        windows(&moments.collect::<Vec<_>>(), &step)
+    }
+
+    #[test]
+    fn a_step_may_come_where_the_cases_go_its_way() {
+        let there_and_back = [(1, 1), (1, 3), (3, 3), (1, 3), (1, 3), (1, 1)];
+        assert_eq!(allowed(&there_and_back, 2, 3), [(1.0, 1.0)], "all of them go down later on");
+        assert_eq!(allowed(&there_and_back, 3, 2), [(3.0, 4.0)]);
+        // Some cases go up and come back, and the others stay.
+        let some_do = [(2, 2), (2, 3), (2, 2)];
+        assert_eq!((allowed(&some_do, 2, 3), allowed(&some_do, 3, 2)), (vec![(1.0, 1.0)], vec![(1.0, 1.0)]));
+        assert_eq!(allowed(&some_do, 1, 2), []);
+    }
 }

@@ -319,7 +319,6 @@ fn chain(report: &Report) -> Option<String> {
         let link = event.message.split_once(": ").map_or("", |(link, _)| link);
         event.reason == "Assumed" || event.reason == "Unread" && !read(link)
     });
-    // Each of several generators tells the same.
     let doubted: BTreeSet<&str> = doubted.map(|event| event.message.as_str()).collect();
     let doubted = Vec::from_iter(doubted).join("; ");
     (!doubted.is_empty()).then(|| {
