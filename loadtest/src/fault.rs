@@ -8,7 +8,7 @@ use std::process::ExitCode;
 pub enum Fault {
     /// What was asked for cannot be done as it was asked: exit code 2.
     Use(String),
-    /// The world did not let us look: exit code 3.
+    /// The world did not let us look, or did not take what was to be told (lines of `--json`): exit code 3.
     World(String),
 }
 

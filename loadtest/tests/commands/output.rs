@@ -1,12 +1,14 @@
 //! Standard output that nobody reads, or that cannot be written to.
 
 use std::fs::{File, OpenOptions};
-use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+use std::io::{PipeReader, PipeWriter, Write, pipe};
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use rustix::process::Signal;
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe::Receiver;
 use tokio::process::Child;
 
 use crate::{PATIENCE, loadtest, report, signal};
@@ -89,12 +91,14 @@ async fn a_reader_that_is_slow_loses_nothing_and_ctrl_c_ends_the_wait_for_it() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     for read in [true, false] {
         let out = folder.path().join(format!("read-{read}"));
-        let (mut reader, writer) = full();
+        let (reader, writer) = full();
         let child = spawn(&format!("{LOAD} 20rps:2s --json --out {}", out.display()), writer);
         until("the report is written before the reader is waited for", || out.join("report.html").exists()).await;
         if read {
+            let mut reader = Receiver::from_owned_fd(reader.into()).expect("it is a pipe");
             let mut text = String::new();
-            reader.read_to_string(&mut text).expect("text");
+            let reading = tokio::time::timeout(PATIENCE, reader.read_to_string(&mut text));
+            reading.await.expect("it comes to an end").expect("text");
             let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
             assert_eq!(lines, journal(&out).lines().collect::<Vec<_>>());
             assert_eq!(ended(child).await.status.code(), Some(1));
