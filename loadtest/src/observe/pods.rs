@@ -28,6 +28,7 @@ impl Happening {
     }
 
     /// The same, found out later: its time is that of the finding.
+    #[must_use]
     pub fn unseen(mut self) -> Self {
         self.message += " (this happened while the watch was broken)";
         self
