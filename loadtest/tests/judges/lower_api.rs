@@ -281,3 +281,14 @@ fn a_monitor_that_was_just_changed_takes_its_time() {
     }
     assert_eq!(state(&evidence, Link::Answer), State::NotJudged);
 }
+
+#[test]
+fn an_adapter_that_was_just_restarted_may_have_no_value() {
+    let mut evidence = adapter();
+    answers(&mut evidence, 200, json!({"items": []}));
+    assert_eq!(cause(&evidence, Link::Answer).0, 22);
+    for pod in seen(&mut evidence.server.pods) {
+        pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = json!(ago(20.0));
+    }
+    assert_eq!(state(&evidence, Link::Answer), State::NotJudged);
+}

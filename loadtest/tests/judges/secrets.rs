@@ -75,8 +75,7 @@ fn urls_and_monitors_hold_no_secret() {
 fn copies_of_whole_objects_are_not_kept() {
     let mut evidence = healthy::adapter();
     let whole = format!("{{\"spec\":\"{}\"}}", "hidden".repeat(50));
-    seen(&mut evidence.pods)[0]["metadata"]["annotations"] =
-        json!({"kapp.k14s.io/original": whole, "objectset.rio.cattle.io/applied": whole, "prometheus.io/path": "/kept"});
+    seen(&mut evidence.pods)[0]["metadata"]["annotations"] = json!({"kapp.k14s.io/original": whole, "objectset.rio.cattle.io/applied": whole, "prometheus.io/path": "/kept"});
     targets(&mut evidence).for_each(|targets| {
         targets[0]["discoveredLabels"]["__meta_kubernetes_pod_annotation_kapp_k14s_io_original"] = json!(whole);
     });

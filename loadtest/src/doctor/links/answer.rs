@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::fields::{is, list, living, ready, ready_for, since, text};
+use super::fields::{is, list, living, ready, ready_for, rolls, since, text};
 use super::monitor::of_target;
 use super::objects::{apply, changed, condition, name, titled};
 use super::subject::{Metric, Source, Subject};
@@ -37,7 +37,7 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     match answer.status {
         0 => unread(path, "no answer", None),
         401 | 403 => unread(path, message, Some(right(evidence, metric))),
-        200 => values(evidence, metric, path, answer),
+        200 => values(evidence, subject, metric, path, answer),
         // The API server's own word: it has nobody to hand the question to, which is the APIService's affair.
         503 => Judgement::NotJudged(format!("{path}: 503 {message}")),
         status => {
@@ -100,6 +100,9 @@ fn forbidden(evidence: &Evidence, metric: &Metric) -> Option<Finding> {
 /// Why an answer may be missing that will come.
 pub fn too_early(evidence: &Evidence, subject: &Subject) -> Option<String> {
     let wait = first_value(evidence) + pace::relist(evidence, subject);
+    if let Some(deployment) = evidence.server.deployment.seen().filter(|deployment| rolls(deployment)) {
+        return Some(format!("{} is just being changed", titled(deployment)));
+    }
     if let Some((monitor, age)) = scraped_by(evidence, subject).filter(|(_, age)| *age < RELOAD + wait) {
         let monitor = titled(monitor);
         return Some(format!(
@@ -127,7 +130,7 @@ fn first_value(evidence: &Evidence) -> f64 {
 }
 
 /// The answer is a list: of all that are ready?
-fn values(evidence: &Evidence, metric: &Metric, path: &str, answer: &Answer) -> Judgement {
+fn values(evidence: &Evidence, subject: &Subject, metric: &Metric, path: &str, answer: &Answer) -> Judgement {
     let values = reading::values(answer);
     let written: Vec<_> = values.iter().map(|(name, value)| format!("{name} {value}").trim().to_owned()).collect();
     let seen = format!("{}: {}", metric.name, if written.is_empty() { "no value".into() } else { written.join(", ") });
@@ -139,6 +142,9 @@ fn values(evidence: &Evidence, metric: &Metric, path: &str, answer: &Answer) -> 
         Vec::new()
     };
     // KEDA's list, or that of another object, does not tell which pods it is of.
+    if let Some(why) = too_early(evidence, subject).filter(|_| values.is_empty()) {
+        return Judgement::NotJudged(format!("{seen}; {why}"));
+    }
     let wait = first_value(evidence);
     let old = |pod: &&&Value| ready_for(evidence, pod).is_none_or(|age| age > wait);
     if let Some(pod) = unsampled.iter().find(old) {

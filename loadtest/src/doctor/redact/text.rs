@@ -40,7 +40,8 @@ pub fn arguments(arguments: &mut [Value]) {
         let (name, value) = named(text);
         let flag = name.starts_with('-');
         // Where a shell's words end is the shell's to tell.
-        let command = text.contains(char::is_whitespace) && text.split_whitespace().any(|word| is_secret(named(word).0));
+        let command =
+            text.contains(char::is_whitespace) && text.split_whitespace().any(|word| is_secret(named(word).0));
         let replaced = match value {
             Some(_) if is_secret(name) => format!("{name}={LEFT_OUT}"),
             _ if command => LEFT_OUT.to_owned(),
