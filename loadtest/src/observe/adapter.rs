@@ -1,18 +1,22 @@
 //! prometheus-adapter, as far as one may see it.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::observe::cluster::{Cluster, why};
+use crate::doctor::collect::reader::Reader;
+use crate::doctor::collect::server;
+use crate::doctor::evidence::{Read, Unread};
+use crate::doctor::questions;
+use crate::observe::cluster::Cluster;
 
-/// Where kube-prometheus keeps the adapter, for those who may not ask where it is.
+/// Where kube-prometheus keeps the adapter's rules, for those who may not ask where they are.
 const USUAL: (&str, &str) = ("monitoring", "adapter-config");
 
-/// prometheus-adapter's place, and its pods' template.
+/// prometheus-adapter's place, its rules, and whom it asks.
 pub struct Adapter {
     /// Its namespace.
     pub namespace: String,
-    /// The name of its `ConfigMap`.
-    pub config: String,
+    /// The `ConfigMap` with its rules, or why that is not known.
+    pub config: Result<Value, String>,
     /// The Prometheus that it asks, or why that is not known.
     pub url: Result<String, String>,
 }
@@ -20,45 +24,50 @@ pub struct Adapter {
 impl Adapter {
     /// The one that serves the custom metrics API.
     pub async fn find(cluster: &Cluster) -> Self {
-        Self::behind_the_api(cluster).await.unwrap_or_else(|why| {
-            let (namespace, config) = USUAL;
-            Self { namespace: namespace.to_owned(), config: config.to_owned(), url: Err(why) }
-        })
-    }
-
-    async fn behind_the_api(cluster: &Cluster) -> Result<Self, String> {
-        let get = async |path: String, right: String| cluster.raw(&path).await.map_err(|error| why(&error, &right));
-        let name = "v1beta1.custom.metrics.k8s.io";
-        let api = get(
-            format!("/apis/apiregistration.k8s.io/v1/apiservices/{name}"),
-            "get apiservices.apiregistration.k8s.io".to_owned(),
-        )
-        .await?;
-        let service = &api["spec"]["service"];
-        let (Some(namespace), Some(service)) = (service["namespace"].as_str(), service["name"].as_str()) else {
-            return Err(format!("the APIService {name} names no Service"));
+        let reader = Reader { client: cluster.client.clone() };
+        let (namespace, config, url) = match behind_the_api(&reader).await {
+            Ok((namespace, deployment)) => {
+                let url = questions::flag(&deployment, "prometheus-url").map(str::to_owned);
+                let config = server::config(&reader, &namespace, &Read::Seen(deployment)).await;
+                (namespace, config, url.ok_or_else(|| "prometheus-adapter has no --prometheus-url".to_owned()))
+            }
+            Err(why) => {
+                let (namespace, config) = USUAL;
+                let path = format!("/api/v1/namespaces/{namespace}/configmaps/{config}");
+                (namespace.to_owned(), reader.one(&path, config).await, Err(why))
+            }
         };
-        let right = |what: &str| format!("{what} in namespace {namespace}");
-        let service = get(format!("/api/v1/namespaces/{namespace}/services/{service}"), right("get services")).await?;
-        let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments");
-        let deployments = get(path, right("list deployments")).await?;
-        let selected = |deployment: &&Value| {
-            let labels = &deployment["spec"]["template"]["metadata"]["labels"];
-            let selector = service["spec"]["selector"].as_object();
-            selector.is_some_and(|all| !all.is_empty() && all.iter().all(|(name, value)| labels[name] == *value))
-        };
-        let found = deployments["items"].as_array().and_then(|all| all.iter().find(selected));
-        let pod = found.map(|deployment| &deployment["spec"]["template"]["spec"]);
-        pod.and_then(|pod| Self::of_pod(namespace, pod))
-            .ok_or_else(|| format!("no Deployment in namespace {namespace} is known to be prometheus-adapter"))
+        let config = known(config, || format!("prometheus-adapter's ConfigMap in namespace {namespace} is not known"));
+        let config = config.map(|mut config| {
+            config["kind"] = json!("ConfigMap");
+            config
+        });
+        Self { namespace, config, url }
     }
+}
 
-    fn of_pod(namespace: &str, pod: &Value) -> Option<Self> {
-        let mut volumes = pod["volumes"].as_array()?.iter();
-        let config = volumes.find_map(|volume| volume["configMap"]["name"].as_str())?;
-        let mut arguments = pod["containers"][0]["args"].as_array()?.iter().filter_map(Value::as_str);
-        let url = arguments.find_map(|argument| argument.strip_prefix("--prometheus-url="));
-        let url = url.map(str::to_owned).ok_or_else(|| "prometheus-adapter has no --prometheus-url".to_owned());
-        Some(Self { namespace: namespace.to_owned(), config: config.to_owned(), url })
+/// The namespace and the Deployment of whoever serves the custom metrics API.
+async fn behind_the_api(reader: &Reader) -> Result<(String, Value), String> {
+    let group = "custom.metrics.k8s.io";
+    let api = known(server::api_service(reader, group).await, || format!("there is no APIService of {group}"))?;
+    let service = &api["spec"]["service"];
+    let (Some(namespace), Some(service)) = (service["namespace"].as_str(), service["name"].as_str()) else {
+        return Err(format!("the APIService of {group} names no Service"));
+    };
+    let path = format!("/api/v1/namespaces/{namespace}/services/{service}");
+    let absent = || format!("there is no Service {service} in namespace {namespace}, which serves {group}");
+    let service = known(reader.one(&path, service).await, absent)?;
+    let deployment = server::deployment(reader, namespace, &service, &Read::NotAsked).await;
+    let absent = || format!("no Deployment in namespace {namespace} is known to be prometheus-adapter");
+    Ok((namespace.to_owned(), known(deployment, absent)?))
+}
+
+/// What was read, or why it was not.
+fn known<T>(read: Read<T>, absent: impl FnOnce() -> String) -> Result<T, String> {
+    match read {
+        Read::Seen(seen) => Ok(seen),
+        Read::Unread(Unread { right: Some(right), .. }) => Err(format!("the right to {right} is missing")),
+        Read::Unread(Unread { why, .. }) => Err(why),
+        Read::Absent | Read::NotAsked => Err(absent()),
     }
 }

@@ -4,6 +4,7 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
+use crate::doctor::links::objects::looks_in;
 use crate::fault::Fault;
 use crate::journal::Autoscaler;
 use crate::model::hpa::Behavior;
@@ -102,14 +103,12 @@ async fn objects(
     let services = format!("/api/v1/namespaces/{namespace}/services");
     take(all(services, "Service", right("list services", namespace)).await);
     if owner.is_none() {
-        let Adapter { namespace, config, .. } = adapter;
-        let config = format!("/api/v1/namespaces/{namespace}/configmaps/{config}");
-        take(one(config, right("get configmaps", namespace)).await);
+        take(adapter.config.clone().map(|config| vec![config]));
     }
     let monitors = async |place: &str, right| {
         let path = format!("/apis/monitoring.coreos.com/v1{place}/servicemonitors");
         let monitors = all(path, "ServiceMonitor", right).await?.into_iter();
-        Ok(monitors.filter(|monitor| looks_into(monitor, namespace)).collect())
+        Ok(monitors.filter(|monitor| looks_in(monitor, namespace)).collect())
     };
     let what = "list servicemonitors.monitoring.coreos.com";
     let mut everywhere = monitors("", what.to_owned()).await;
@@ -149,17 +148,13 @@ fn by_one_metric(hpa: &HorizontalPodAutoscaler, metric: &Metric) -> Value {
     hpa
 }
 
-fn looks_into(monitor: &Value, namespace: &str) -> bool {
-    let selector = &monitor["spec"]["namespaceSelector"];
-    let named = selector["matchNames"].as_array().is_some_and(|names| names.iter().any(|name| name == namespace));
-    selector["any"] == true || named || (selector.is_null() && monitor["metadata"]["namespace"] == namespace)
-}
-
 /// The Service of the Prometheus that is asked, as its URL within the cluster names it; or why it is not known.
 fn prometheus(objects: &[Value], adapter: &Adapter) -> Result<Endpoint, String> {
     let keda = objects.iter().find(|object| object["kind"] == "ScaledObject");
-    let url = match keda.map(|object| &object["spec"]["triggers"][0]["metadata"]["serverAddress"]) {
-        Some(address) => address.as_str().map(str::to_owned).ok_or("the ScaledObject has no serverAddress"),
+    let triggers = keda.map(|object| object["spec"]["triggers"].as_array().map(Vec::as_slice).unwrap_or_default());
+    let address = |trigger: &Value| trigger["metadata"]["serverAddress"].as_str().map(str::to_owned);
+    let url = match triggers {
+        Some(triggers) => triggers.iter().find_map(address).ok_or("the ScaledObject has no serverAddress"),
         None => Ok(adapter.url.clone().map_err(|why| format!("its address is not known: {why}"))?),
     }?;
     Endpoint::of(&url, &adapter.namespace).ok_or_else(|| format!("{url} is not the http address of a Service"))
@@ -208,6 +203,17 @@ fn api_path(watched: &Watched, metric: &Metric) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn prometheus_is_where_the_trigger_that_asks_it_says() {
+        let adapter = Adapter { namespace: "watch".to_owned(), config: Err(String::new()), url: Err(String::new()) };
+        let of =
+            |triggers: Value| prometheus(&[json!({"kind": "ScaledObject", "spec": {"triggers": triggers}})], &adapter);
+        let cron = json!({"type": "cron", "metadata": {"start": "0 6 * * *"}});
+        let asks = json!({"type": "prometheus", "metadata": {"serverAddress": "http://prom.watch.svc:9090"}});
+        assert_eq!(of(json!([cron, asks])).unwrap().service, "prom");
+        assert_eq!(of(json!([cron])).unwrap_err(), "the ScaledObject has no serverAddress");
+    }
 
     #[test]
     fn another_kind_and_a_further_metric_do_not_hide_the_chain() {

@@ -2,10 +2,10 @@
 
 use futures_util::future::join_all;
 
-use super::objects::name;
 use super::reader::Reader;
 use super::workload::pods;
 use crate::doctor::evidence::{Load, Read};
+use crate::doctor::links::objects::name;
 use crate::journal::{Entry, Second};
 
 /// The label of its Job's pods (k8s/loadtest.yml).

@@ -6,10 +6,10 @@ mod load;
 mod objects;
 mod pages;
 mod prometheus;
-mod reader;
+pub(crate) mod reader;
 mod replica;
 mod rights;
-mod server;
+pub(crate) mod server;
 mod way;
 mod workload;
 
@@ -20,7 +20,7 @@ use futures_util::future::join_all;
 use serde_json::Value;
 
 use super::evidence::{Answer, Evidence, HPA_CONTROLLER, Read};
-use super::{questions, redact};
+use super::{links, questions, redact};
 use crate::fault::Fault;
 use crate::observe::Cluster;
 use access::Question;
@@ -136,7 +136,7 @@ fn is_meant(evidence: &Evidence) -> Result<(), Fault> {
         return Ok(());
     }
     let Evidence { namespace, name, .. } = evidence;
-    let there = there.iter().map(objects::name).collect::<Vec<_>>().join(", ");
+    let there = there.iter().map(links::objects::name).collect::<Vec<_>>().join(", ");
     Err(Fault::Use(format!("no HPA {name} in namespace {namespace} (there: {there}); kubectl get hpa -A lists all")))
 }
 

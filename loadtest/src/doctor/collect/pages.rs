@@ -6,10 +6,11 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::objects::{is_ready, matches, name, port, ports, selects, strings, target_port};
 use super::reader::Reader;
 use super::way::{Place, UNREACHED};
 use crate::doctor::evidence::{Evidence, Page, Read, Unread};
+use crate::doctor::links::objects::{is_ready, leads_to, looks_in, name, selects};
+use crate::doctor::links::ports;
 use crate::doctor::links::subject::Subject;
 use crate::exposition::series_of;
 
@@ -84,7 +85,7 @@ fn elsewhere(evidence: &Evidence, pod: &Value, told: &At) -> Vec<At> {
     let (port, path, tls) = told;
     let served = services(evidence, pod).flat_map(|service| led_to(service, pod));
     let mut places = Vec::new();
-    for port in [*port].into_iter().chain(served).chain(ports(pod)) {
+    for port in [*port].into_iter().chain(served).chain(ports::numbers(pod)) {
         for path in [PATH, path] {
             let place = (port, path.to_owned(), *tls);
             if place != *told && !places.contains(&place) {
@@ -100,7 +101,7 @@ fn where_of(evidence: &Evidence, pod: &Value) -> Option<At> {
     let monitored = evidence.monitors.items().iter().find_map(|monitor| monitored(evidence, monitor, pod));
     let served = || {
         let mut services = services(evidence, pod).filter_map(|service| led_to(service, pod).next());
-        services.next().or_else(|| ports(pod).next()).map(|port| (port, PATH.to_owned(), false))
+        services.next().or_else(|| ports::numbers(pod).next()).map(|port| (port, PATH.to_owned(), false))
     };
     monitored.or_else(served)
 }
@@ -108,42 +109,40 @@ fn where_of(evidence: &Evidence, pod: &Value) -> Option<At> {
 /// The pod's ports that a Service leads to.
 fn led_to<'a>(service: &'a Value, pod: &'a Value) -> impl Iterator<Item = u16> + 'a {
     let all = service["spec"]["ports"].as_array().into_iter().flatten();
-    all.filter_map(|one| port(pod, if one["targetPort"].is_null() { &one["port"] } else { &one["targetPort"] }))
+    all.filter_map(|port| ports::of_service(pod, port))
 }
 
 fn services<'a>(evidence: &'a Evidence, pod: &'a Value) -> impl Iterator<Item = &'a Value> {
     let labels = &pod["metadata"]["labels"];
-    evidence.services.items().iter().filter(|service| selects(&service["spec"]["selector"], labels))
+    evidence.services.items().iter().filter(|service| leads_to(service, labels))
 }
 
 /// Where a monitor has the pod scraped, if it does.
 fn monitored(evidence: &Evidence, monitor: &Value, pod: &Value) -> Option<At> {
-    let (spec, namespace) = (&monitor["spec"], evidence.namespace.as_str());
-    let within = &spec["namespaceSelector"];
-    let named = strings(&within["matchNames"]).collect::<Vec<_>>();
-    let own = named.is_empty() && monitor["metadata"]["namespace"] == namespace;
-    if within["any"] != true && !named.contains(&namespace) && !own {
+    if !looks_in(monitor, &evidence.namespace) {
         return None;
     }
+    let spec = &monitor["spec"];
     let told = |endpoint: &Value, port: u16| {
         let path = endpoint["path"].as_str().filter(|path| !path.is_empty()).unwrap_or(PATH);
         (port, path.to_owned(), endpoint["scheme"] == "https")
     };
     let port_of = |endpoint: &Value| {
         let declared = if endpoint["targetPort"].is_null() { &endpoint["portNumber"] } else { &endpoint["targetPort"] };
-        port(pod, declared)
+        ports::of_pod(pod, declared)
     };
     if monitor["kind"] == "PodMonitor" {
-        if !matches(&spec["selector"], &pod["metadata"]["labels"]) {
+        if !selects(&spec["selector"], &pod["metadata"]["labels"]) {
             return None;
         }
         let mut endpoints = spec["podMetricsEndpoints"].as_array()?.iter();
-        return endpoints
-            .find_map(|endpoint| Some(told(endpoint, port(pod, &endpoint["port"]).or_else(|| port_of(endpoint))?)));
+        return endpoints.find_map(|endpoint| {
+            Some(told(endpoint, ports::of_pod(pod, &endpoint["port"]).or_else(|| port_of(endpoint))?))
+        });
     }
-    let service = services(evidence, pod).find(|service| matches(&spec["selector"], &service["metadata"]["labels"]))?;
+    let service = services(evidence, pod).find(|service| selects(&spec["selector"], &service["metadata"]["labels"]))?;
     spec["endpoints"].as_array()?.iter().find_map(|endpoint| {
-        let named = target_port(service, &endpoint["port"]).and_then(|target| port(pod, target));
+        let named = ports::behind(pod, service, &endpoint["port"]);
         Some(told(endpoint, named.or_else(|| port_of(endpoint))?))
     })
 }

@@ -6,12 +6,13 @@ use futures_util::future::join_all;
 use http::Uri;
 use serde_json::Value;
 
-use super::objects::{name, port, ports, target_port};
 use super::reader::Reader;
 use super::replica::{Asked, queries, replica};
 use super::way::{Place, Way};
 use super::workload::{behind, pods};
 use crate::doctor::evidence::{Evidence, Prometheus, Read};
+use crate::doctor::links::objects::name;
+use crate::doctor::links::ports;
 use crate::doctor::questions;
 
 /// The port where the operator's Prometheus listens.
@@ -73,12 +74,12 @@ pub async fn ask(reader: &Reader, evidence: &mut Evidence) {
 
 /// The port of a replica: the one behind the URL's, else the one that the operator gives it.
 fn place(pod: &Value, service: Option<&Value>, endpoint: Option<&Endpoint>) -> Place {
-    let behind = endpoint.and_then(|endpoint| target_port(service?, &Value::from(endpoint.port)));
-    let number = behind.and_then(|behind| port(pod, behind)).or_else(|| port(pod, &Value::from("web")));
+    let behind = endpoint.and_then(|endpoint| ports::behind(pod, service?, &Value::from(endpoint.port)));
+    let number = behind.or_else(|| ports::of_pod(pod, &Value::from("web")));
     Place {
         namespace: pod["metadata"]["namespace"].as_str().unwrap_or_default().to_owned(),
         pod: name(pod).to_owned(),
-        port: number.or_else(|| ports(pod).next()).unwrap_or(PORT),
+        port: number.or_else(|| ports::numbers(pod).next()).unwrap_or(PORT),
         tls: endpoint.is_some_and(|endpoint| endpoint.tls),
     }
 }

@@ -3,10 +3,11 @@
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use super::objects::{chosen, name, selects};
+use super::objects::chosen;
 use super::reader::Reader;
 use super::workload::{behind, deciding};
 use crate::doctor::evidence::{Evidence, Read, Server};
+use crate::doctor::links::objects::{leads_to, name};
 use crate::doctor::questions;
 
 /// Lines of the log that are kept.
@@ -58,19 +59,19 @@ pub async fn server(reader: &Reader, evidence: &Evidence) -> Server {
 }
 
 /// The Deployment behind a Service.
-async fn deployment(reader: &Reader, namespace: &str, service: &Value, all: &Read<Vec<Value>>) -> Read<Value> {
+pub async fn deployment(reader: &Reader, namespace: &str, service: &Value, all: &Read<Vec<Value>>) -> Read<Value> {
     let behind = |deployment: &Value| is_behind(deployment, service);
     if all.seen().is_some() {
         return chosen(all, behind);
     }
-    // Who may not list those of all namespaces may perhaps list those of this one.
+    // Who may not, or did not, list those of all namespaces may perhaps list those of this one.
     let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments");
     chosen(&reader.all(&path, &format!("the Deployments of {namespace}")).await, behind)
 }
 
 fn is_behind(deployment: &Value, service: &Value) -> bool {
     deployment["metadata"]["namespace"] == service["metadata"]["namespace"]
-        && selects(&service["spec"]["selector"], &deployment["spec"]["template"]["metadata"]["labels"])
+        && leads_to(service, &deployment["spec"]["template"]["metadata"]["labels"])
 }
 
 /// The Services before a server of metrics; and, of the kind that the HPA needs, the first with its Deployment.
@@ -100,7 +101,7 @@ fn candidates(
 }
 
 /// The `APIService` of a group, in the version that the API server prefers.
-async fn api_service(reader: &Reader, group: &str) -> Read<Value> {
+pub async fn api_service(reader: &Reader, group: &str) -> Read<Value> {
     let base = "/apis/apiregistration.k8s.io/v1/apiservices";
     let versions = ["v1beta2", "v1beta1", "v1"].map(|version| {
         let service = format!("{version}.{group}");
@@ -116,7 +117,7 @@ async fn api_service(reader: &Reader, group: &str) -> Read<Value> {
 }
 
 /// The `ConfigMap` that the Deployment mounts; the one with rules, where there are several.
-async fn config(reader: &Reader, namespace: &str, deployment: &Read<Value>) -> Read<Value> {
+pub async fn config(reader: &Reader, namespace: &str, deployment: &Read<Value>) -> Read<Value> {
     let Some(deployment) = deployment.seen() else { return Read::NotAsked };
     let volumes = deployment["spec"]["template"]["spec"]["volumes"].as_array().into_iter().flatten();
     let mounted = volumes.filter_map(|volume| volume["configMap"]["name"].as_str()).map(|config| async move {

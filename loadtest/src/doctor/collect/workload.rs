@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use super::objects::{chosen, name};
+use super::objects::chosen;
 use super::reader::Reader;
 use crate::doctor::evidence::{Evidence, Read, Resource};
+use crate::doctor::links::objects::name;
 use crate::doctor::questions;
 use crate::observe::cluster::percent_encoded;
 

@@ -124,6 +124,20 @@ pub fn selects(selector: &Value, labels: &Value) -> bool {
     wanted.into_iter().flatten().all(equal) && expressions.into_iter().flatten().all(holds)
 }
 
+/// Whether a Service sends to pods with these labels; one without a selector has its addresses from elsewhere.
+pub fn leads_to(service: &Value, labels: &Value) -> bool {
+    let wanted = service["spec"]["selector"].as_object().filter(|wanted| !wanted.is_empty());
+    wanted.is_some_and(|wanted| wanted.iter().all(|(key, value)| labels[key] == *value))
+}
+
+/// Whether a monitor looks in a namespace: in all, in those that it names, or in its own where it names none.
+pub fn looks_in(monitor: &Value, of: &str) -> bool {
+    let within = &monitor["spec"]["namespaceSelector"];
+    let mut names = within["matchNames"].as_array().into_iter().flatten().peekable();
+    let own = names.peek().is_none() && namespace(monitor) == of;
+    within["any"] == true || own || names.any(|name| name == of)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -147,6 +161,20 @@ mod tests {
             selects(&expression("app", "Exists", &[]), &labels)
                 && selects(&expression("x", "DoesNotExist", &[]), &labels)
         );
+    }
+
+    #[test]
+    fn a_monitor_that_names_no_namespace_looks_in_its_own() {
+        let looks_in = |selector: Value, of: &str| {
+            looks_in(&json!({"metadata": {"namespace": "watch"}, "spec": {"namespaceSelector": selector}}), of)
+        };
+        // Clients in Go write an empty object where nothing was said.
+        for nothing in [Value::Null, json!({}), json!({"any": false, "matchNames": []})] {
+            assert!(looks_in(nothing.clone(), "watch") && !looks_in(nothing, "shop"));
+        }
+        let named = json!({"matchNames": ["shop"]});
+        assert!(looks_in(named.clone(), "shop") && !looks_in(named, "watch"));
+        assert!(looks_in(json!({"any": true}), "shop"));
     }
 
     #[test]

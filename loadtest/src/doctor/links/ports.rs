@@ -18,6 +18,17 @@ pub fn declared(pod: &Value) -> impl Iterator<Item = &Value> {
     containers.flat_map(|container| container["ports"].as_array().into_iter().flatten())
 }
 
+/// Their numbers.
+pub fn numbers(pod: &Value) -> impl Iterator<Item = u16> {
+    declared(pod).filter_map(|port| port["containerPort"].as_u64()?.try_into().ok())
+}
+
+/// Where the port of a Service that a name or a number means leads in a pod.
+pub fn behind(pod: &Value, service: &Value, wanted: &Value) -> Option<u16> {
+    let mut ports = service["spec"]["ports"].as_array().filter(|_| !wanted.is_null())?.iter();
+    of_service(pod, ports.find(|port| port["name"] == *wanted || port["port"] == *wanted)?)
+}
+
 /// Where a port of a Service leads in a pod.
 pub fn of_service(pod: &Value, port: &Value) -> Option<u16> {
     let target = &port["targetPort"];

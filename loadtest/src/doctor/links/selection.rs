@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::monitor::endpoints;
-use super::objects::{argument, in_namespace, lives, merge, namespace, patch, quoted, selects, titled};
+use super::objects::{
+    argument, in_namespace, leads_to, lives, looks_in, merge, namespace, patch, quoted, selects, titled,
+};
 use super::ports;
 use crate::doctor::evidence::Evidence;
 
@@ -22,11 +24,7 @@ impl<'a> Workload<'a> {
     pub fn of(evidence: &'a Evidence) -> Option<Self> {
         let pod = evidence.pods.items().iter().find(|pod| lives(pod))?;
         let labels = &pod["metadata"]["labels"];
-        let selects = |service: &&Value| {
-            let wanted = service["spec"]["selector"].as_object();
-            wanted.is_some_and(|wanted| !wanted.is_empty() && wanted.iter().all(|(key, value)| labels[key] == *value))
-        };
-        let services = evidence.services.items().iter().filter(selects).collect();
+        let services = evidence.services.items().iter().filter(|service| leads_to(service, labels)).collect();
         let selector = evidence.workload.seen().map_or(&Value::Null, |workload| &workload["spec"]["selector"]);
         Some(Self { pod, selector, services })
     }
@@ -203,14 +201,12 @@ pub fn faults(evidence: &Evidence, workload: &Workload, operator: Option<&Operat
 }
 
 fn of_namespace(evidence: &Evidence, monitor: &Value) -> Option<Fault> {
-    let within = &monitor["spec"]["namespaceSelector"];
-    let looked_in: Vec<&str> =
-        within["matchNames"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let ours = evidence.namespace.as_str();
-    let own = looked_in.is_empty() && namespace(monitor) == ours;
-    if within["any"] == true || own || looked_in.contains(&ours) {
+    if looks_in(monitor, ours) {
         return None;
     }
+    let names = &monitor["spec"]["namespaceSelector"]["matchNames"];
+    let looked_in: Vec<&str> = names.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let told = if looked_in.is_empty() {
         format!("it has no namespaceSelector, and so looks in {} alone, not in {ours}", namespace(monitor))
     } else {
