@@ -8,6 +8,8 @@ mod api;
 mod line;
 #[path = "observe/run.rs"]
 mod run;
+#[path = "api/server.rs"]
+mod server;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -102,7 +104,7 @@ async fn an_interruption(mood: Mood, broken: &[&'static str], why: &'static str)
     let of_before = event("1", "shop-0", "OfBefore");
     api.has(vec![pod("shop-0", true), pod("shop-1", false)], vec![of_before.clone()]);
     let target = Target::start().await;
-    let mut run = Run::start(&api.kubeconfig, &target.url, api::HPA, &folder.path().join("report"));
+    let mut run = Run::start(&api.server.kubeconfig, &target.url, api::HPA, &folder.path().join("report"));
 
     let ready = |count: u64| move |entry: &Value| entry["entry"] == "scaling" && entry["ready"] == count;
     run.until(ready(1)).await;
@@ -146,7 +148,7 @@ async fn links_that_may_not_be_read_are_told_with_the_right_that_is_missing() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let api = Api::start(folder.path()).await;
     let target = Target::start().await;
-    let mut run = Run::start(&api.kubeconfig, &target.url, api::HPA, &folder.path().join("report"));
+    let mut run = Run::start(&api.server.kubeconfig, &target.url, api::HPA, &folder.path().join("report"));
     let of_watch = |reason: &'static str, texts: &'static [&'static str]| {
         move |entry: &Value| {
             let message = entry["message"].as_str().unwrap_or_default();
@@ -177,6 +179,28 @@ async fn links_that_may_not_be_read_are_told_with_the_right_that_is_missing() {
     journal.push(Entry::Scaling(Scaling { api: Some(0.0), ..Scaling::default() }));
     let message = doubt(&journal);
     assert!(message.contains("the pods' counters") && !message.contains("the metrics API"), "{message}");
+}
+
+#[tokio::test]
+async fn events_that_may_not_be_read_hide_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let api = Api::start(folder.path()).await;
+    api.has(vec![pod("shop-0", true)], Vec::new());
+    api.hides_its_events();
+    let target = Target::start().await;
+    let mut run = Run::start(&api.server.kubeconfig, &target.url, api::HPA, &folder.path().join("report"));
+    let refused = |entry: &Value| {
+        let right = "the events: the right to list and watch events in namespace shops is missing";
+        entry["reason"] == "Unread" && entry["message"] == right
+    };
+    run.until_all("the right", &[&refused, &|entry| entry["entry"] == "scaling" && entry["ready"] == 1]).await;
+    // A heartbeat later they have been asked for again.
+    run.until(|entry| entry["entry"] == "scaling").await;
+    let (_, journal) = run.end().await;
+    let told: Vec<_> = events(&journal).filter(|(_, reason)| ["Interrupted", "Resumed"].contains(reason)).collect();
+    assert!(told.is_empty(), "{told:?}");
+    let refused = |entry: &&Entry| matches!(entry, Entry::Event(event) if event.message.starts_with("the events: "));
+    assert_eq!(journal.iter().filter(refused).count(), 1, "once");
 }
 
 #[tokio::test]

@@ -124,6 +124,14 @@ where
     .boxed()
 }
 
+fn is_forbidden(error: &watcher::Error) -> bool {
+    matches!(
+        error,
+        watcher::Error::InitialListFailed(kube::Error::Api(status)) | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+            if status.code == 403
+    )
+}
+
 const HPA: &str = "the HPA";
 const PODS: &str = "the pods";
 const EVENTS: &str = "the events";
@@ -139,6 +147,8 @@ struct View {
     listed: Option<HorizontalPodAutoscaler>,
     pods: Pods,
     events: Told,
+    /// Whether it has been told that they may not be read.
+    events_refused: bool,
     readings: Readings,
     told: Option<Scaling>,
     /// Watches that are interrupted, by what they watch.
@@ -157,6 +167,7 @@ impl View {
             listed: None,
             pods: Pods::default(),
             events: Told::default(),
+            events_refused: false,
             readings: Readings::default(),
             told: None,
             broken: BTreeSet::new(),
@@ -195,6 +206,15 @@ impl View {
     }
 
     fn event(&mut self, change: watcher::Result<Change<v1::Event>>, watched: &Watched) {
+        if let Err(error) = &change
+            && is_forbidden(error)
+        {
+            if !std::mem::replace(&mut self.events_refused, true) {
+                let right = format!("list and watch events in namespace {}", watched.namespace);
+                self.of_watch("Unread", format!("{EVENTS}: the right to {right} is missing"), true);
+            }
+            return;
+        }
         let Some(change) = self.whole(EVENTS, change) else { return };
         self.events.take(change, watched).into_iter().for_each(|happening| self.happened(happening));
     }
@@ -257,9 +277,10 @@ impl View {
     }
 
     /// Tells the state where it changed, or where it has not been told for a while. While a watch is broken, or lists
-    /// what it missed, the state is not known, and nothing is told.
+    /// what it missed, the state is not known, and nothing is told. Events are no part of it.
     fn tell(&mut self) {
-        let known = self.broken.is_empty() && self.listing.is_empty();
+        let unknown = |what: &str| self.broken.contains(what) || self.listing.contains(what);
+        let known = ![SERVER, HPA, PODS].into_iter().any(unknown);
         let (Some(hpa), Some((pods, ready)), true) = (&self.hpa, self.pods.count(), known) else { return };
         let status = hpa.status.clone().unwrap_or_default();
         let conditions = status.conditions.unwrap_or_default().into_iter().map(|one| {

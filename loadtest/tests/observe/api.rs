@@ -2,19 +2,17 @@
 //! test has no right.
 
 use std::convert::Infallible;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use futures_util::stream::{self, BoxStream, StreamExt};
 use http::{Request, Response, StatusCode};
 use http_body_util::StreamBody;
 use hyper::body::{Bytes, Frame, Incoming};
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+
+use crate::server::Server;
 
 /// The HPA that is served.
 pub const HPA: &str = "shops/shop-hpa";
@@ -32,15 +30,15 @@ pub enum Mood {
 }
 
 pub struct Api {
-    pub kubeconfig: PathBuf,
+    pub server: Server,
     world: Arc<World>,
-    _tasks: JoinSet<()>,
 }
 
 struct World {
     mood: watch::Sender<Mood>,
     pods: Mutex<Vec<Value>>,
-    events: Mutex<Vec<Value>>,
+    /// None where they may not be read.
+    events: Mutex<Option<Vec<Value>>>,
 }
 
 pub fn pod(name: &str, ready: bool) -> Value {
@@ -54,32 +52,15 @@ pub fn event(uid: &str, pod: &str, reason: &str) -> Value {
 }
 
 impl Api {
-    /// Listens on the loopback, and writes a kubeconfig that leads there.
     pub async fn start(folder: &Path) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("the loopback");
-        let server = format!("http://{}", listener.local_addr().expect("it has an address"));
-        let kubeconfig = folder.join("kubeconfig");
-        let config = json!({"clusters": [{"name": "test", "cluster": {"server": server}}], "users": [],
-                            "contexts": [{"name": "test", "context": {"cluster": "test"}}], "current-context": "test"});
-        // JSON is YAML.
-        std::fs::write(&kubeconfig, config.to_string()).expect("it can be written");
-        let world =
-            Arc::new(World { mood: watch::Sender::new(Mood::Well), pods: Mutex::default(), events: Mutex::default() });
-        let all = Arc::clone(&world);
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                let world = Arc::clone(&all);
-                connections.spawn(async move {
-                    let answer = service_fn(move |request| Arc::clone(&world).answer(request));
-                    let http = hyper::server::conn::http1::Builder::new();
-                    // A connection that breaks is opened anew by the one who asks.
-                    let _ = http.serve_connection(TokioIo::new(stream), answer).await;
-                });
-            }
+        let world = Arc::new(World {
+            mood: watch::Sender::new(Mood::Well),
+            pods: Mutex::default(),
+            events: Mutex::new(Some(Vec::new())),
         });
-        Self { kubeconfig, world, _tasks: tasks }
+        let all = Arc::clone(&world);
+        let server = Server::start(folder, move |request| Arc::clone(&all).answer(request)).await;
+        Self { server, world }
     }
 
     pub fn is(&self, mood: Mood) {
@@ -89,7 +70,11 @@ impl Api {
     /// What there is from now on. Nobody who watches is told.
     pub fn has(&self, pods: Vec<Value>, events: Vec<Value>) {
         *self.world.pods.lock().expect("no holder panics") = pods;
-        *self.world.events.lock().expect("no holder panics") = events;
+        *self.world.events.lock().expect("no holder panics") = Some(events);
+    }
+
+    pub fn hides_its_events(&self) {
+        *self.world.events.lock().expect("no holder panics") = None;
     }
 }
 
@@ -147,7 +132,9 @@ impl World {
                 list("HorizontalPodAutoscalerList", &[hpa])
             }
             "/api/v1/namespaces/shops/pods" => list("PodList", &self.pods.lock().expect("no holder panics")),
-            "/api/v1/namespaces/shops/events" => list("EventList", &self.events.lock().expect("no holder panics")),
+            "/api/v1/namespaces/shops/events" => {
+                list("EventList", self.events.lock().expect("no holder panics").as_deref()?)
+            }
             _ => return None,
         })
     }
