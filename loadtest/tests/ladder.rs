@@ -166,7 +166,7 @@ fn a_bundle_is_written_once_and_judged_without_a_cluster() {
 
 /// `docs/TROUBLESHOOTING.md` is written anew by `WRITE_TROUBLESHOOTING=1 cargo test -p loadtest --test ladder`.
 #[test]
-fn the_page_of_causes_is_the_catalogue() {
+fn the_list_of_causes_is_the_catalogue() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/TROUBLESHOOTING.md");
     if std::env::var_os("WRITE_TROUBLESHOOTING").is_some() {
         std::fs::write(&page, troubleshooting()).unwrap();
