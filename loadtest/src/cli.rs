@@ -20,7 +20,8 @@ Examples:
   loadtest doctor                          why the HPA does not scale: the first broken link, and what mends it
   loadtest doctor miztiik-automation-ns/shopfront-hpa --bundle chain.json
 
-Exit codes: 0 every expectation holds, 1 one does not, 2 bad use, 3 nothing could be decided.";
+Exit codes: 0 every expectation holds, 1 one does not, 2 bad use, 3 nothing could be decided: also where the doctor finds
+the chain broken, and so nothing is sent.";
 
 const DOCTOR: &str = "\
 Examples:
@@ -84,7 +85,8 @@ pub struct Run {
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
 
-    /// Send the load even where the chain to the replicas is broken
+    /// Do not ask the doctor first, which takes some seconds and refuses, with exit code 3, a load that cannot scale
+    /// anything
     #[arg(long)]
     pub skip_doctor: bool,
 

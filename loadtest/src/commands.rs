@@ -56,9 +56,6 @@ pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
         return plan(url, profile, None).conduct(first, entries).await;
     }
     let cluster = Cluster::connect(options.context.as_deref()).await?;
-    if !options.skip_doctor {
-        refuse_what_cannot_scale(&cluster, options.hpa.as_deref()).await?;
-    }
     let watched = cluster.find(options.hpa.as_deref()).await?;
     let (autoscaler, chain, assumed) = observe::settings(&cluster, &watched).await?;
     let profile = session::profile(&options.common.load, Some(&autoscaler))?;
@@ -66,6 +63,10 @@ pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
         Some(url) => (url.clone(), None),
         None => cluster.target(&watched).await?,
     };
+    // Last: a load that could not be sent anyway is refused for that, and at once.
+    if !options.skip_doctor {
+        refuse_what_cannot_scale(&cluster, &autoscaler.name).await?;
+    }
     let (first, clock) = session::clock(LEAD, 1.0);
     for message in assumed {
         let (object, reason) = ("watch".to_owned(), "Assumed".to_owned());
@@ -80,8 +81,8 @@ pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
 }
 
 /// A load on a chain that is broken would decide nothing. What could not be looked at is no obstacle.
-async fn refuse_what_cannot_scale(cluster: &Cluster, hpa: Option<&str>) -> Result<(), Fault> {
-    let diagnosis = diagnose(&collect::collect(cluster, hpa).await?);
+async fn refuse_what_cannot_scale(cluster: &Cluster, hpa: &str) -> Result<(), Fault> {
+    let diagnosis = diagnose(&collect::collect(cluster, Some(hpa)).await?);
     if diagnosis.outcome != Outcome::Broken {
         return Ok(());
     }
