@@ -153,6 +153,14 @@ async fn an_hpa_that_is_not_there_is_a_finding_where_there_is_none_at_all() {
     }
     let (_, evidence, _) = examined(api, "shop/hpq").await;
     assert_eq!(evidence.map(|evidence| evidence.hpa), Some(Read::Absent));
+
+    // KEDA was to make it, and does not where another scales the workload.
+    let mut api = chain();
+    let object = json!({"metadata": {"name": "web", "namespace": "shop"}, "spec": {"scaleTargetRef": {"name": "web"}}});
+    let objects = list("ScaledObject", &[object]);
+    api.documents.push(("/apis/keda.sh/v1alpha1/namespaces/shop/scaledobjects", objects));
+    let (_, evidence, _) = examined(api, &["shop/keda-hpa-web"]).await;
+    assert!(evidence.is_some_and(|evidence| evidence.scaled_object.seen().is_some()));
 }
 
 #[tokio::test]

@@ -39,8 +39,8 @@ async fn whole(cluster: &Cluster, hpa: Option<&str>) -> Result<Evidence, Fault> 
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let mut evidence = Evidence { version, taken, namespace, name, ..Evidence::default() };
     Box::pin(around(&reader, &mut evidence)).await;
-    is_meant(&evidence)?;
     evidence.scaled_object = workload::scaled_object(&reader, &evidence).await;
+    is_meant(&evidence)?;
     // The server is found from the HPA alone, while the workload is read.
     let mut scaled = evidence.clone();
     let (server, ()) = tokio::join!(server::server(&reader, &evidence), workload::workload(&reader, &mut scaled));
@@ -129,10 +129,11 @@ fn joined(one: Read<Vec<Value>>, other: Read<Vec<Value>>) -> Read<Vec<Value>> {
     }
 }
 
-/// An HPA that is not there is a finding where its namespace has none at all; else its name is mistyped.
+/// An HPA that is not there is a finding where its namespace has none at all, or where KEDA should have made it; else its
+/// name is mistyped.
 fn is_meant(evidence: &Evidence) -> Result<(), Fault> {
     let there = evidence.hpas.items();
-    if evidence.hpa != Read::Absent || there.is_empty() {
+    if evidence.hpa != Read::Absent || evidence.scaled_object.seen().is_some() || there.is_empty() {
         return Ok(());
     }
     let Evidence { namespace, name, .. } = evidence;

@@ -104,9 +104,13 @@ impl Reader {
             let bytes = answer.into_body().collect_bytes().await.map_err(|error| one_line(&error))?;
             Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
         };
-        let late = || format!("no answer within {} s", PATIENCE.as_secs());
         tokio::time::timeout(PATIENCE, asked).await.map_err(|_| late())?
     }
+}
+
+/// What is said of an answer that took too long.
+pub fn late() -> String {
+    format!("no answer within {} s", PATIENCE.as_secs())
 }
 
 fn parsed(text: &str, what: &str) -> Read<Value> {

@@ -6,7 +6,7 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::SendRequest;
 
-use super::reader::{PATIENCE, Reader};
+use super::reader::{PATIENCE, Reader, late};
 use super::rights::right;
 use crate::doctor::evidence::{Read, Unread};
 use crate::observe::cluster::one_line;
@@ -83,10 +83,6 @@ impl Forward {
     }
 }
 
-fn late() -> String {
-    format!("no answer within {} s", PATIENCE.as_secs())
-}
-
 /// A pod that is asked again and again: by one port-forward, else through the proxy.
 pub struct Way {
     reader: Reader,
@@ -94,7 +90,12 @@ pub struct Way {
     forward: Result<Forward, String>,
     /// Why neither way leads to the pod: it is not tried again, as each try may take its time.
     closed: Option<Unread>,
+    /// Answers one after another that did not come in time: a single one is slow, and tells nothing of the way.
+    late: u8,
 }
+
+/// So many answers that do not come in time are enough.
+const LATE: u8 = 3;
 
 impl Way {
     /// Opens the port-forward.
@@ -104,7 +105,7 @@ impl Way {
         } else {
             Forward::open(reader, &place).await
         };
-        Self { reader: reader.clone(), place, forward, closed: None }
+        Self { reader: reader.clone(), place, forward, closed: None, late: 0 }
     }
 
     /// What is answered at a path, with any status that the pod itself gives.
@@ -113,7 +114,11 @@ impl Way {
             return Err(Unread { what: what.to_owned(), ..closed.clone() });
         }
         let answer = self.ask(path, what).await;
-        self.closed = answer.as_ref().err().cloned();
+        self.late = match &answer {
+            Err(unread) if unread.why == late() => self.late + 1,
+            _ => 0,
+        };
+        self.closed = answer.as_ref().err().filter(|_| self.late == 0 || self.late >= LATE).cloned();
         answer
     }
 
