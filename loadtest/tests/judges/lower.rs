@@ -6,9 +6,12 @@ use loadtest::doctor::links::subject::Subject;
 use loadtest::doctor::{diagnose, questions};
 use serde_json::{Value, json};
 
-use crate::healthy;
+use crate::healthy::{self, ago};
 
 pub use healthy::{adapter, keda};
+
+/// Where the adapter's list is.
+pub const LIST: &str = "/apis/custom.metrics.k8s.io/v1beta1";
 
 /// What was read, to be changed.
 pub fn seen<T>(read: &mut Read<T>) -> &mut T {
@@ -22,10 +25,21 @@ pub fn answers(evidence: &mut Evidence, status: u16, body: Value) {
     evidence.answers.insert(path, Answer { status, body });
 }
 
-/// No value, as an adapter answers that has no rule, or no series.
+/// No value, and no such metric in the list, as an adapter answers that has no rule, or no series.
 pub fn not_found(evidence: &mut Evidence) {
+    let list = evidence.answers.get_mut(LIST).unwrap();
+    list.body["resources"] = json!([{"name": "pods/other_per_second", "namespaced": true}]);
     let message = "the server could not find the metric http_requests_per_second for pods";
     answers(evidence, 404, json!({"kind": "Status", "message": message, "reason": "NotFound", "code": 404}));
+}
+
+/// The pods are ready for so long.
+pub fn ready_for(evidence: &mut Evidence, seconds: f64) {
+    for pod in seen(&mut evidence.pods) {
+        for condition in pod["status"]["conditions"].as_array_mut().unwrap() {
+            condition["lastTransitionTime"] = json!(ago(seconds));
+        }
+    }
 }
 
 /// What Prometheus answers to the query of the HPA's metric.

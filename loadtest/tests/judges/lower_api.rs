@@ -1,12 +1,12 @@
 //! The `APIService`, what the API answers, and what the HPA says.
 
 use loadtest::doctor::diagnose;
-use loadtest::doctor::diagnosis::{Link, Outcome, State};
+use loadtest::doctor::diagnosis::{Finding, Link, Outcome, State};
 use loadtest::doctor::evidence::{Answer, Evidence, HPA_CONTROLLER, Read, access};
 use serde_json::{Value, json};
 
 use crate::healthy::{NAMESPACE, PODS, ago};
-use crate::lower::{adapter, answers, broken, cause, keda, not_found, seen, state};
+use crate::lower::{LIST, adapter, answers, broken, cause, keda, not_found, ready_for, seen, state};
 
 fn unavailable(evidence: &mut Evidence, reason: &str, message: &str, since: f64) {
     let condition = json!({
@@ -112,6 +112,9 @@ fn the_controller_may_not_read_the_metric() {
         (keda(), "list", "external.metrics.k8s.io", "s0-prometheus"),
     ] {
         evidence.access.insert(access(HPA_CONTROLLER, verb, group, resource, NAMESPACE), Read::Seen(false));
+        // It reads it all the same, by a way of its own.
+        assert_eq!(state(&evidence, Link::Answer), State::Holds);
+        conditions(&mut evidence, "FailedGetPodsMetric", "unable to get metric: forbidden", 60.0);
         let (number, commands) = cause(&evidence, Link::Answer);
         assert_eq!(number, 17);
         assert!(
@@ -162,6 +165,11 @@ fn a_pod_that_runs_and_does_not_become_ready() {
     let conditions = &mut seen(&mut evidence.pods)[1]["status"]["conditions"];
     conditions[0]["lastTransitionTime"] = json!(ago(10.0));
     assert_eq!(state(&evidence, Link::Answer), State::Holds);
+    // As long as its own probe gives it to start.
+    let pod = &mut seen(&mut evidence.pods)[1];
+    pod["status"]["conditions"][0]["lastTransitionTime"] = json!(ago(600.0));
+    pod["spec"]["containers"][0]["startupProbe"] = json!({"failureThreshold": 200, "periodSeconds": 6});
+    assert_eq!(state(&evidence, Link::Answer), State::Holds);
 }
 
 #[test]
@@ -189,6 +197,7 @@ fn other_hpa(evidence: &mut Evidence, workload: &str) {
     let mut other = evidence.hpa.seen().unwrap().clone();
     other["metadata"]["name"] = json!("second-hpa");
     other["metadata"]["ownerReferences"] = Value::Null;
+    other["metadata"]["creationTimestamp"] = json!(ago(60.0));
     other["spec"]["scaleTargetRef"]["name"] = json!(workload);
     seen(&mut evidence.hpas).push(other);
 }
@@ -200,6 +209,11 @@ fn two_hpas() {
         other_hpa(&mut evidence, "shopfront-deploy");
         let removed = "kubectl -n miztiik-automation-ns delete hpa second-hpa".to_owned();
         assert_eq!(cause(&evidence, Link::Condition), (20, removed.clone()));
+        // Which of the two is meant is not known of one that was there before.
+        let created = json!(ago(90_000.0));
+        seen(&mut evidence.hpas).last_mut().unwrap()["metadata"]["creationTimestamp"] = created;
+        let Finding { fix, .. } = broken(&evidence, Link::Condition);
+        assert!(fix.commands.is_empty() && fix.advice.contains("second-hpa"), "{fix:?}");
         // Of another workload: only where the controller says that it takes the same pods.
         let mut evidence = healthy;
         other_hpa(&mut evidence, "other");
@@ -291,4 +305,97 @@ fn an_adapter_that_was_just_restarted_may_have_no_value() {
         pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = json!(ago(20.0));
     }
     assert_eq!(state(&evidence, Link::Answer), State::NotJudged);
+}
+
+/// The API is another server's, which answers with a list.
+fn of(evidence: &mut Evidence, image: &str) {
+    let deployment = seen(&mut evidence.server.deployment);
+    deployment["metadata"]["name"] = json!("cluster-agent");
+    deployment["spec"]["template"]["spec"]["containers"] = json!([{"name": "agent", "image": image}]);
+}
+
+#[test]
+fn a_server_of_another_make_is_none_too_many() {
+    for mut evidence in [adapter(), keda()] {
+        of(&mut evidence, "registry.example/datadog/cluster-agent:7");
+        assert_eq!(state(&evidence, Link::ApiService), State::Holds);
+    }
+    // It has not this metric: the API is not taken from it for that.
+    let mut evidence = adapter();
+    of(&mut evidence, "registry.example/datadog/cluster-agent:7");
+    not_found(&mut evidence);
+    assert_eq!(cause(&evidence, Link::ApiService), (16, String::new()));
+    ready_for(&mut evidence, 10.0);
+    assert_eq!(state(&evidence, Link::ApiService), State::Holds);
+    // It is no server of metrics at all.
+    evidence.answers.insert(LIST.to_owned(), Answer { status: 404, body: json!("404 page not found") });
+    let (number, command) = cause(&evidence, Link::ApiService);
+    assert!(number == 16 && command.contains(r#""name":"prometheus-adapter""#), "{number}: {command}");
+}
+
+#[test]
+fn cpu_is_no_adapters_to_serve() {
+    let mut evidence = adapter();
+    let target = json!({"type": "Utilization", "averageUtilization": 80});
+    seen(&mut evidence.hpa)["spec"]["metrics"] =
+        json!([{"type": "Resource", "resource": {"name": "cpu", "target": target}}]);
+    let message = "unable to get metrics for resource cpu: no metrics returned from resource metrics API";
+    conditions(&mut evidence, "FailedGetResourceMetric", message, 50.0);
+    assert_eq!(cause(&evidence, Link::Condition).0, 22);
+    // What a metrics server knows of a new pod comes later.
+    ready_for(&mut evidence, 50.0);
+    assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
+    evidence.server.api_service = Read::Absent;
+    let Finding { cause, fix, .. } = broken(&evidence, Link::ApiService);
+    assert!(cause.number() == 14 && fix.commands.is_empty() && !fix.advice.contains("adapter"), "{fix:?}");
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_is_not_done_without() {
+    let mut evidence = adapter();
+    unavailable(&mut evidence, "FailedDiscoveryCheck", "x509: certificate signed by unknown authority", 300.0);
+    let Finding { cause, fix, .. } = broken(&evidence, Link::ApiService);
+    assert!(cause.number() == 15 && fix.commands.is_empty() && fix.advice.contains("caBundle"), "{fix:?}");
+}
+
+#[test]
+fn no_pod_by_keda_is_no_fault() {
+    let mut evidence = keda();
+    let spec = &mut seen(&mut evidence.scaled_object)["spec"];
+    spec["minReplicaCount"] = json!(0);
+    seen(&mut evidence.scale)["spec"]["replicas"] = json!(0);
+    evidence.pods = Read::Seen(Vec::new());
+    evidence.pages = Vec::new();
+    let message = "scaling is disabled since the replica count of the target is zero";
+    conditions(&mut evidence, "ScalingDisabled", message, 600.0);
+    assert_eq!(state(&evidence, Link::Condition), State::Holds);
+    assert_eq!(diagnose(&evidence).outcome, Outcome::Healthy);
+}
+
+#[test]
+fn metrics_of_one_name_are_told_apart() {
+    let mut evidence = adapter();
+    let mut second = evidence.hpa.seen().unwrap()["spec"]["metrics"][0].clone();
+    second["pods"]["metric"]["selector"] = json!({"matchLabels": {"path": "pay"}});
+    let path = loadtest::doctor::questions::metric(&evidence, &second).unwrap();
+    seen(&mut evidence.hpa)["spec"]["metrics"].as_array_mut().unwrap().push(second);
+    evidence.answers.insert(path, Answer { status: 404, body: json!({"message": "not found"}) });
+    assert_eq!(cause(&evidence, Link::Condition).0, 25);
+    // The adapter was just started.
+    for pod in seen(&mut evidence.server.pods) {
+        pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = json!(ago(20.0));
+    }
+    assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
+}
+
+#[test]
+fn a_pod_that_starts_is_no_fault_of_the_hpa() {
+    let mut evidence = adapter();
+    for pod in seen(&mut evidence.pods) {
+        pod["metadata"]["creationTimestamp"] = json!(ago(90.0));
+        pod["status"]["conditions"] = json!([{"type": "Ready", "status": "False", "lastTransitionTime": ago(90.0)}]);
+    }
+    conditions(&mut evidence, "FailedGetPodsMetric", "unable to get metric x: no metrics returned", 80.0);
+    not_found(&mut evidence);
+    assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
 }

@@ -30,17 +30,19 @@ fn at_the_maximum() {
     for (mut evidence, command) in [
         (
             adapter(),
-            r#"patch horizontalpodautoscaler.autoscaling/shopfront-hpa --type merge -p '{"spec":{"maxReplicas":5}}'"#,
+            r#"patch horizontalpodautoscaler.autoscaling/shopfront-hpa --type merge -p '{"spec":{"maxReplicas":4}}'"#,
         ),
         (
             keda(),
-            r#"patch scaledobject.keda.sh/shopfront-scaledobject --type merge -p '{"spec":{"maxReplicaCount":5}}'"#,
+            r#"patch scaledobject.keda.sh/shopfront-scaledobject --type merge -p '{"spec":{"maxReplicaCount":4}}'"#,
         ),
     ] {
         scaled(&mut evidence, "4500m", 2, 2, 2);
         let finding = explained(&evidence).unwrap();
         assert_eq!(finding.cause.number(), 24);
         assert_eq!(finding.fix.commands, [format!("kubectl -n {NAMESPACE} {command}")]);
+        // Of a peak, no more than twice what was allowed is allowed at once.
+        assert!(finding.fix.advice.contains("5 replicas") && finding.fix.advice.contains("twice"), "{finding:?}");
         // At the maximum, and just enough.
         scaled(&mut evidence, "2", 2, 2, 2);
         assert_eq!(explained(&evidence), None);
@@ -104,6 +106,9 @@ fn a_see_saw() {
     // Out, in and out again, all by itself.
     evidence.events = Read::Seen(vec![rescale(3, 2, 500.0, 20.0), rescale(1, 1, 100.0, 100.0)]);
     assert_eq!(state(&evidence, Link::Replicas), State::Holds);
+    // The other size was there long ago for the first time.
+    evidence.events = Read::Seen(vec![rescale(3, 2, 500.0, 20.0), rescale(1, 4, 3000.0, 100.0)]);
+    assert_eq!(state(&evidence, Link::Replicas), State::Holds);
 }
 
 /// A third pod is wanted, which is in this phase.
@@ -128,13 +133,24 @@ fn unschedulable() -> Value {
 fn a_new_pod_that_finds_no_place() {
     for healthy in [adapter(), keda()] {
         let mut evidence = healthy.clone();
-        third(&mut evidence, "Pending", &unschedulable(), &json!([]), 60.0);
+        third(&mut evidence, "Pending", &unschedulable(), &json!([]), 150.0);
         let finding = broken(&evidence, Link::Ready);
         assert_eq!((finding.cause.number(), finding.evidence.contains("Insufficient cpu")), (27, true));
-        // For five seconds; or on its way.
+        // An autoscaler of nodes makes one for it; or has said that it will not.
+        let told = |reason: &str| {
+            let of = json!({"kind": "Pod", "name": "shopfront-deploy-7d94b56f44-third"});
+            Read::Seen(vec![json!({"involvedObject": of, "reason": reason, "lastTimestamp": ago(20.0)})])
+        };
+        for reason in ["TriggeredScaleUp", "Nominated"] {
+            evidence.events = told(reason);
+            assert_eq!(state(&evidence, Link::Ready), State::NotJudged);
+        }
+        // For a minute; or on its way.
         let mut evidence = healthy.clone();
-        third(&mut evidence, "Pending", &unschedulable(), &json!([]), 5.0);
-        assert_eq!(state(&evidence, Link::Ready), State::Holds);
+        third(&mut evidence, "Pending", &unschedulable(), &json!([]), 60.0);
+        assert_eq!(state(&evidence, Link::Ready), State::NotJudged);
+        evidence.events = told("NotTriggerScaleUp");
+        assert_eq!(cause(&evidence, Link::Ready).0, 27);
         let mut evidence = healthy;
         let creating =
             json!([{"name": "shopfront", "state": {"waiting": {"reason": "ContainerCreating"}}, "lastState": {}}]);
@@ -210,6 +226,14 @@ fn one_hot_pod() {
         seen(&mut evidence.services)[0]["spec"]["sessionAffinity"] = json!("ClientIP");
         let (number, command) = cause(&evidence, Link::Traffic);
         assert_eq!((number, command.contains(r#""sessionAffinity":"None""#)), (28, true), "{command}");
+        // Where pods are chosen by name, or differ: a canary.
+        seen(&mut evidence.services)[0]["spec"]["clusterIP"] = json!("None");
+        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+        seen(&mut evidence.services)[0]["spec"]["clusterIP"] = json!("10.96.0.9");
+        let hash = seen(&mut evidence.pods)[1]["metadata"]["labels"]["pod-template-hash"].take();
+        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+        seen(&mut evidence.pods)[1]["metadata"]["labels"]["pod-template-hash"] = hash;
+        assert_eq!(cause(&evidence, Link::Traffic).0, 28);
         // Uneven, as chance has it; and too few to tell.
         requests(&mut evidence, [60, 30]);
         assert_eq!(state(&evidence, Link::Traffic), State::Holds);
@@ -258,4 +282,17 @@ fn a_load_balancer_without_an_address() {
         seen(&mut evidence.services)[0]["spec"]["type"] = json!("ClusterIP");
         assert_eq!(state(&evidence, Link::Traffic), State::Holds);
     }
+}
+
+#[test]
+fn a_value_as_a_whole_is_divided_by_nothing() {
+    let mut evidence = keda();
+    let hpa = seen(&mut evidence.hpa);
+    hpa["spec"]["metrics"][0]["external"]["target"] = json!({"type": "Value", "value": "2"});
+    hpa["spec"]["maxReplicas"] = json!(2);
+    hpa["status"]["currentMetrics"][0]["external"]["current"] = json!({"value": "3"});
+    assert_eq!(explained(&evidence).map(|finding| finding.cause.number()), Some(24));
+    // By the API's answer, where the HPA has not said it yet: twice one request a second.
+    seen(&mut evidence.hpa)["status"]["currentMetrics"] = json!([]);
+    assert_eq!(diagnose(&evidence).figures.unwrap().value, Some(2.0));
 }

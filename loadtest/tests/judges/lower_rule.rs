@@ -5,7 +5,8 @@ use loadtest::doctor::evidence::{Evidence, Read, Unread};
 use serde_json::json;
 
 use crate::healthy::{self, TAKEN, ago};
-use crate::lower::{adapter, answers, cause, not_found, results, rewritten, seen, state};
+use crate::lower::{adapter, answers, cause, not_found, ready_for, results, rewritten, seen, state};
+use crate::named;
 
 fn argument(evidence: &mut Evidence, place: usize, value: &str) {
     seen(&mut evidence.server.deployment)["spec"]["template"]["spec"]["containers"][0]["args"][place] = json!(value);
@@ -68,6 +69,10 @@ fn an_adapter_that_is_older_than_its_rules() {
     not_found(&mut evidence);
     let restart = "kubectl -n monitoring rollout restart deployment prometheus-adapter".to_owned();
     assert_eq!(cause(&evidence, Link::Rule), (11, restart));
+    // The first pods have just come: there was nothing to list.
+    ready_for(&mut evidence, 15.0);
+    assert_eq!(state(&evidence, Link::Rule), State::NotJudged);
+    ready_for(&mut evidence, 1200.0);
     // While it is being restarted, it is too early to say so.
     seen(&mut evidence.server.deployment)["status"]["unavailableReplicas"] = json!(1);
     config_changed(&mut evidence, 2.0);
@@ -77,8 +82,19 @@ fn an_adapter_that_is_older_than_its_rules() {
     assert_eq!(state(&evidence, Link::Rule), State::NotJudged);
     // It started in the second of the change.
     seen(&mut evidence.server.deployment)["status"]["unavailableReplicas"] = json!(0);
-    config_changed(&mut evidence, 3.0);
+    config_changed(&mut evidence, 200.0);
+    for pod in seen(&mut evidence.server.pods) {
+        pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = json!(ago(200.0));
+    }
     assert_eq!(cause(&evidence, Link::Rule).0, 11);
+    // It lists the metric: of a rule that it has read before, and that nobody changed.
+    let mut evidence = adapter();
+    config_changed(&mut evidence, 86_400.0);
+    for pod in seen(&mut evidence.server.pods) {
+        pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = json!(ago(90_000.0));
+    }
+    answers(&mut evidence, 200, json!({"items": []}));
+    assert_eq!(cause(&evidence, Link::Answer).0, 22);
 }
 
 #[test]
@@ -151,11 +167,14 @@ fn another_rule_whose_query_fails() {
     let deleted =
         "sed '/^      - seriesQuery: '\\''up{'\\''$/,/^        metricsQuery: sum(up)$/d' | kubectl replace -f -";
     assert!(commands.contains(deleted), "{commands}");
-    // Prometheus could not be asked at all: that is no rule's fault.
-    for replica in &mut evidence.prometheus.replicas {
-        replica.targets = Read::NotAsked;
+    // Prometheus did not answer in time, or could not be asked: that is no rule's fault.
+    for why in ["no answer within 8 s", "503 Service Unavailable: error trying to reach service"] {
+        for replica in &mut evidence.prometheus.replicas {
+            let unread = Unread { what: "the series up{".to_owned(), why: why.to_owned(), right: None };
+            replica.series.insert("up{".to_owned(), Read::Unread(unread));
+        }
+        assert_eq!(cause(&evidence, Link::Answer).0, 11);
     }
-    assert_eq!(loadtest::doctor::diagnose(&evidence).broken.map(|finding| finding.cause.number()), Some(11));
 }
 
 #[test]
@@ -192,12 +211,97 @@ fn a_relist_that_is_shorter_than_a_scrape() {
 fn a_window_of_less_than_two_scrapes() {
     let mut evidence = adapter();
     rewritten(&mut evidence, "[2m]", "[5s]");
+    // It has a value all the same: Prometheus scrapes more often than we know.
+    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+    answers(&mut evidence, 200, json!({"items": []}));
     let (number, commands) = cause(&evidence, Link::Rule);
     assert_eq!(number, 8);
     let expected = "kubectl -n monitoring get configmap adapter-config -o yaml | sed 's/\\[5s\\]/[20s]/' | kubectl replace -f -\n\
                     kubectl -n monitoring rollout restart deployment prometheus-adapter";
     assert_eq!(commands, expected);
+    // The rule is mended that is meant, and no other of the same window.
+    let other = "rules:\n  - seriesQuery: other_total\n    resources: {template: <<.Resource>>}\n    metricsQuery: sum(rate(other_total[5s]))\n";
+    rewritten(&mut evidence, "rules:\n", other);
+    let (_, commands) = cause(&evidence, Link::Rule);
+    assert!(commands.contains("<<.LabelMatchers>>}[20s]") && !commands.contains("other"), "{commands}");
+    for query in ["rate(<<.Series>>{<<.LabelMatchers>>}[10s])", "max_over_time(<<.Series>>{<<.LabelMatchers>>}[5s])"] {
+        let mut evidence = adapter();
+        rewritten(&mut evidence, "rate(<<.Series>>{<<.LabelMatchers>>}[2m])", query);
+        answers(&mut evidence, 200, json!({"items": []}));
+        assert_ne!(named(&evidence), Some(8), "{query}");
+    }
+}
+
+/// A rule that takes any series, of which Prometheus has none, and the pods' pages neither.
+fn any_series(evidence: &mut Evidence) {
+    rewritten(evidence, "http_requests_total{namespace!=\"\",pod!=\"\"}", "'{__name__=~\"^http_.*\",pod!=\"\"}'");
+    for replica in &mut evidence.prometheus.replicas {
+        replica.series.clear();
+    }
+    for page in &mut evidence.pages {
+        (page.first, page.second) = (Read::Seen("up 1\n".to_owned()), Read::Seen("up 1\n".to_owned()));
+    }
+    not_found(evidence);
+}
+
+#[test]
+fn a_rule_for_any_series_that_has_none_yet() {
     let mut evidence = adapter();
-    rewritten(&mut evidence, "[2m]", "[10s]");
-    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+    any_series(&mut evidence);
+    let finding = crate::found(&evidence, 1);
+    assert!(finding.evidence.contains("http_requests_total"), "{finding:?}");
+    // The pages cannot be read, and nothing is scraped of pods that have just come.
+    evidence.pages.clear();
+    for replica in &mut evidence.prometheus.replicas {
+        replica.targets = Read::Seen(Vec::new());
+        replica.queries.clear();
+    }
+    ready_for(&mut evidence, 8.0);
+    for monitor in seen(&mut evidence.monitors) {
+        monitor["metadata"]["creationTimestamp"] = json!(ago(20.0));
+    }
+    assert_eq!(named(&evidence), None);
+}
+
+#[test]
+fn a_counter_of_a_like_name_is_not_the_one() {
+    let mut evidence = adapter();
+    not_found(&mut evidence);
+    rewritten(&mut evidence, "seriesQuery: http_requests_total", "seriesQuery: orders_total");
+    for (page, counters) in [("", 1), ("# TYPE http_requests counter\nhttp_requests 1\n", 2)] {
+        for read in &mut evidence.pages {
+            let text = format!("{page}{}", seen(&mut read.second).replace("_in_flight", ""));
+            let text = format!("# TYPE http_requests_in_flight_total counter\nhttp_requests_in_flight_total 1\n{text}");
+            read.second = Read::Seen(text);
+        }
+        let (number, commands) = cause(&evidence, Link::Rule);
+        assert_eq!(number, 11);
+        // Of two that may be meant, none is chosen.
+        assert_eq!(commands.contains("seriesQuery: http_requests_total"), counters == 1, "{commands}");
+        assert!(!commands.contains("in_flight"), "{commands}");
+    }
+}
+
+#[test]
+fn a_url_keeps_its_path_and_its_user() {
+    let mut evidence = adapter();
+    not_found(&mut evidence);
+    for (url, mended) in [
+        ("http://prometheus-k8s.monitoring.svc:9091/prom/", "http://prometheus-k8s.monitoring.svc:9090/prom"),
+        ("http://admin@prometheus-k8s.monitoring.svc:9091", ""),
+    ] {
+        argument(&mut evidence, 3, &format!("--prometheus-url={url}"));
+        evidence.prometheus.url = Read::Seen(url.to_owned());
+        let (number, command) = cause(&evidence, Link::Rule);
+        assert_eq!((number, command.is_empty()), (9, mended.is_empty()), "{command}");
+        assert!(command.contains(mended), "{command}");
+    }
+    // An address, a name outside of the cluster, and a name that stands for one, have no ports of a Service's.
+    for url in ["http://[fd00::1]:9091", "http://prometheus.example.com:9091"] {
+        evidence.prometheus.url = Read::Seen(url.to_owned());
+        assert_ne!(named(&evidence), Some(9), "{url}");
+    }
+    evidence.prometheus.url = Read::Seen("http://prometheus-k8s.monitoring.svc:9091".to_owned());
+    seen(&mut evidence.prometheus.service)["spec"]["type"] = json!("ExternalName");
+    assert_ne!(named(&evidence), Some(9));
 }

@@ -57,6 +57,12 @@ fn an_address_that_names_no_service() {
         "{command}"
     );
     assert!(command.contains(r#""path":"/spec/triggers/0/metadata/serverAddress","value":"http://prometheus-operated.monitoring.svc:9090""#), "{command}");
+    // It has a value all the same; but not the one that it falls back on.
+    let mut works = evidence.clone();
+    answers(&mut works, 200, json!({"items": [{"metricName": "s0-prometheus", "value": "2"}]}));
+    assert_eq!(state(&works, Link::Rule), State::Holds);
+    seen(&mut works.scaled_object)["status"]["conditions"] = json!([{"type": "Fallback", "status": "True"}]);
+    assert_eq!(cause(&works, Link::Rule).0, 9);
     // An address outside the cluster is nobody's Service.
     evidence.prometheus.service = Read::NotAsked;
     assert_eq!(cause(&evidence, Link::Answer).0, 32);
@@ -69,11 +75,21 @@ fn nothing_and_nan_are_read_as_zero() {
     let (cause_number, command) = cause(&evidence, Link::Rule);
     assert_eq!(cause_number, 30);
     assert!(
-        command.contains(r#"sum(rate(http_requests_total{namespace=\"miztiik-automation-ns\"}[60s]))"#),
+        command.contains(
+            r#""sum(rate(http_requests_total{namespace=\"miztiik-automation-ns\",service=\"shopfront-svc\"}[1m]))""#
+        ),
         "{command}"
     );
     results(&mut evidence, &[number("NaN")]);
     assert_eq!(cause(&evidence, Link::Rule).0, 30);
+    // Of a gauge no rate is made, and nothing is said for it.
+    asked_anew(
+        &mut evidence,
+        r#"max(http_requests_total{namespace="miztiik-automation-ns",service="shopfront-svc"}) > 9e9"#,
+        &[],
+    );
+    assert_eq!(cause(&evidence, Link::Rule), (30, String::new()));
+    let mut evidence = keda();
     // One replica has a gap: that is the replica's, not the query's.
     results(&mut evidence, &[number("0")]);
     let query = Subject::of(&evidence).query.unwrap();
@@ -101,6 +117,13 @@ fn several_series_or_an_average() {
     asked_anew(&mut evidence, &format!("avg({rate})"), &[number("1")]);
     let (cause_number, command) = cause(&evidence, Link::Rule);
     assert_eq!((cause_number, command.contains(r#""value":"sum(rate("#)), (31, true), "{command}");
+    // What is told of something else than the pods, by several, is not to be summed up.
+    let wanted = Subject::of(&evidence).wanted.unwrap().text();
+    for replica in &mut evidence.prometheus.replicas {
+        let series = json!({"metric": {"pod": "exporter-a"}, "value": [TAKEN, "1"]});
+        replica.queries.insert(wanted.clone(), Read::Seen(vec![series]));
+    }
+    assert_eq!(cause(&evidence, Link::Rule), (31, String::new()));
     // A Value is not divided by the number of pods: there an average is right.
     seen(&mut evidence.hpa)["spec"]["metrics"][0]["external"]["target"] = json!({"type": "Value", "value": "2"});
     assert_eq!(state(&evidence, Link::Rule), State::Holds);
@@ -168,4 +191,20 @@ fn a_scaled_object_that_keda_refuses() {
     // A trigger that failed a moment ago, and has a value now.
     is_not_ready(&mut evidence, "TriggerError", "Triggers defined in ScaledObject are not working correctly");
     assert_eq!(state(&evidence, Link::Rule), State::Holds);
+}
+
+#[test]
+fn a_trigger_of_prometheus_is_meant_wherever_it_stands() {
+    let mut evidence = keda();
+    let metric = |name: &str| {
+        let selector = json!({"matchLabels": {"scaledobject.keda.sh/name": "shopfront-scaledobject"}});
+        let target = json!({"type": "AverageValue", "averageValue": "2"});
+        json!({"type": "External", "external": {"metric": {"name": name, "selector": selector}, "target": target}})
+    };
+    let cron = json!({"type": "cron", "metadata": {"desiredReplicas": "1"}});
+    seen(&mut evidence.scaled_object)["spec"]["triggers"].as_array_mut().unwrap().insert(0, cron);
+    seen(&mut evidence.hpa)["spec"]["metrics"] = json!([metric("s0-cron"), metric("s1-prometheus")]);
+    let Subject { metric, query, .. } = Subject::of(&evidence);
+    assert_eq!(metric.unwrap().name, "s1-prometheus");
+    assert!(query.unwrap().starts_with("sum(rate(http_requests_total"));
 }

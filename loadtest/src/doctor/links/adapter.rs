@@ -14,23 +14,39 @@ use crate::doctor::rule::{self, GroupResource, Rule};
 use crate::exposition::names_of;
 
 /// The series, the query and its window, by the adapter's own rules: of those that make a metric of this name the last
-/// counts whose series is there. Where none is there, the last that names its series, or takes one of a pod's own page,
-/// tells what is to be looked for.
+/// counts whose series is there. Where none is there, the last that names its series, takes one of a pod's own page, or
+/// would take the usual counter, tells what is to be looked for.
 pub fn made(evidence: &Evidence, metric: &Metric) -> Made {
     let Some(rules) = rules(evidence) else { return Made::default() };
     let rules = if metric.source == Source::AdapterExternal { rules.external() } else { rules.custom() };
     let makes = |rule: &Rule, series: &str| rule.metric_of(series).as_deref() == Some(&metric.name);
-    let there = |rule| Some((rule, answered(evidence, rule).into_iter().rfind(|series| makes(rule, series))?));
-    let named = |rule| Some((rule, Rule::series_name(rule).filter(|series| makes(rule, series))?));
+    let there = |(number, rule)| {
+        Some((number, rule, answered(evidence, rule).into_iter().rfind(|series| makes(rule, series))?.to_owned()))
+    };
+    let named =
+        |(number, rule)| Some((number, rule, Rule::series_name(rule).filter(|series| makes(rule, series))?.to_owned()));
     let texts = evidence.pages.iter().filter_map(|page| page.first.seen());
     let on_pages: BTreeSet<&str> = texts.flat_map(|text| names_of(text)).collect();
-    let counted = |rule| Some((rule, on_pages.iter().copied().rfind(|series| makes(rule, series))?));
-    let last = || rules.iter().rev();
-    let found = last().find_map(there).or_else(|| last().find_map(named)).or_else(|| last().find_map(counted));
-    let Some((rule, series)) = found else { return Made::default() };
+    let counted =
+        |(number, rule)| Some((number, rule, on_pages.iter().copied().rfind(|series| makes(rule, series))?.to_owned()));
+    // Where a rule has none at all of its series, neither here nor there: the counter that it would take.
+    let expected = |(number, rule)| {
+        let none = answered(evidence, rule).is_empty() && on_pages.iter().all(|name| rule.metric_of(name).is_none());
+        Some((number, rule, usual(&metric.name).filter(|_| none).find(|series| makes(rule, series))?))
+    };
+    let last = || rules.iter().enumerate().rev();
+    let found = last().find_map(there).or_else(|| last().find_map(named));
+    let found = found.or_else(|| last().find_map(counted)).or_else(|| last().find_map(expected));
+    let Some((number, rule, series)) = found else { return Made::default() };
     let found_by = selectors(rule.series_matcher()).pop().map(|selector| selector.matchers).unwrap_or_default();
-    let query = query(evidence, metric, rule, series);
-    Made { window: rule.window(), query, found_by, series: Some(series.to_owned()) }
+    let query = query(evidence, metric, rule, &series);
+    Made { window: rule.window(), query, found_by, series: Some(series), rule: Some(number) }
+}
+
+/// The counters that a metric of this name is usually made of.
+fn usual(metric: &str) -> impl Iterator<Item = String> {
+    let stems = ["_per_second", "_per_minute", "_rate", ""].into_iter().filter_map(|end| metric.strip_suffix(end));
+    stems.flat_map(|stem| ["_total", "_count"].map(|end| format!("{stem}{end}")))
 }
 
 /// The names of the series that Prometheus answers to a rule.

@@ -4,11 +4,12 @@ use serde_json::{Value, json};
 
 use super::fields::{list, rolls, since, text};
 use super::objects::{age, apply, condition, merge, name, namespace, titled};
-use super::server;
 use super::subject::{Source, Subject};
+use super::{answer, reading, server};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read};
+use crate::doctor::questions;
 
 /// As long as this, a server that was just started or moved may be out of reach, in seconds.
 const STARTING: f64 = 30.0;
@@ -25,10 +26,15 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
         Read::NotAsked => return Judgement::NotJudged(format!("APIService {version} was not asked for")),
     };
     let owner = format!("{}/{}", text(api, "/spec/service/namespace"), text(api, "/spec/service/name"));
-    if let Some(deployment) = evidence.server.deployment.seen()
-        && !server::serves(deployment, source)
+    let works = reading::works(evidence, subject);
+    if works != Some(true)
+        && let Some(deployment) = evidence.server.deployment.seen().filter(|server| !server::serves(server, source))
     {
-        return Judgement::Broken(another(evidence, source, api, &version, &owner, deployment));
+        // Many serve metrics, by many images: which of them does not is known by what it is, or by its having no list.
+        let wrong = server::is_another(deployment, source) || lists(evidence, source) == Some(false);
+        if wrong || works == Some(false) && answer::too_early(evidence, subject).is_none() {
+            return Judgement::Broken(another(evidence, source, api, &owner, deployment, wrong));
+        }
     }
     let Some(available) = condition(api, "Available") else {
         return Judgement::NotJudged(format!("APIService {version} is new: nobody has looked at {owner} yet"));
@@ -48,7 +54,16 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     if young && new < STARTING && runs(evidence) {
         return Judgement::NotJudged(format!("{seen} (it, or its server, is there for {new:.0} s)"));
     }
-    Judgement::Broken(unavailable(evidence, api, &version, seen))
+    Judgement::Broken(unavailable(evidence, source, api, &version, seen))
+}
+
+/// Whether whoever is registered answers with a list of metrics; none where it was not asked, or not by us.
+fn lists(evidence: &Evidence, source: Source) -> Option<bool> {
+    let answer = evidence.answers.get(&questions::listing(evidence, server::group(source)))?;
+    match answer.status {
+        0 | 401 | 403 => None,
+        status => Some(status == 200),
+    }
 }
 
 /// Whether a server is there, which only has to be found.
@@ -76,21 +91,21 @@ fn missing(evidence: &Evidence, source: Source, version: &str) -> Finding {
             "versionPriority": 100,
         },
     });
-    let advice = format!("Register {version} for Service {namespace}/{name}.");
+    let advice = format!(
+        "Register {version} for Service {namespace}/{name}. Where the server's CA is known, have spec.caBundle in the \
+         place of insecureSkipTLSVerify."
+    );
     Finding::new(Cause::ApiServiceMissing, seen, advice, vec![apply(&manifest)])
 }
 
-fn another(
-    evidence: &Evidence,
-    source: Source,
-    api: &Value,
-    version: &str,
-    owner: &str,
-    deployment: &Value,
-) -> Finding {
-    let title = server::title(source);
+fn another(evidence: &Evidence, source: Source, api: &Value, owner: &str, deployment: &Value, wrong: bool) -> Finding {
+    let (title, version) = (server::title(source), name(api));
     let deployment = titled(deployment);
     let seen = format!("APIService {version}: spec.service is {owner}, {deployment}, which is not {title}");
+    if !wrong {
+        let advice = format!("Have {deployment} serve the metric. One server can own {version}, and it is that one.");
+        return Finding::new(Cause::AnotherServer, seen, advice, Vec::new());
+    }
     let Some((namespace, name, port)) = service(evidence, source) else {
         let advice = format!("Install {title}, and point {version} to its Service; another server owns it now.");
         return Finding::new(Cause::AnotherServer, seen, advice, Vec::new());
@@ -104,7 +119,9 @@ fn another(
 fn service(evidence: &Evidence, source: Source) -> Option<(String, String, i64)> {
     let title = match source {
         Source::Keda => "keda",
-        _ => "adapter",
+        Source::Adapter | Source::AdapterExternal => "adapter",
+        // No candidate serves CPU and memory.
+        Source::Resource => return None,
     };
     let own = evidence.server.deployment.seen().filter(|deployment| server::serves(deployment, source));
     let behind = evidence.server.service.seen().filter(|_| own.is_some());
@@ -117,15 +134,17 @@ fn service(evidence: &Evidence, source: Source) -> Option<(String, String, i64)>
     Some((namespace(service).to_owned(), name(service).to_owned(), port))
 }
 
-fn unavailable(evidence: &Evidence, api: &Value, version: &str, mut seen: String) -> Finding {
+fn unavailable(evidence: &Evidence, source: Source, api: &Value, version: &str, mut seen: String) -> Finding {
     let found =
         |seen: String, advice: String, commands| Finding::new(Cause::ApiServiceUnavailable, seen, advice, commands);
     let message = condition(api, "Available").map(|available| text(available, "/message")).unwrap_or_default();
     if message.contains("x509") || message.contains("certificate") {
-        let patch = json!({"spec": {"caBundle": null, "insecureSkipTLSVerify": true}});
-        let advice =
-            "The API server does not trust the certificate: give spec.caBundle the server's CA, or do without.";
-        return found(seen, advice.to_owned(), vec![merge(api, &patch)]);
+        let advice = format!(
+            "The API server does not trust the certificate: give spec.caBundle of {version} the CA that signed it, in \
+             base64 (with cert-manager: the annotation cert-manager.io/inject-ca-from), and see that the certificate is \
+             for the Service's name and has not expired. Where no CA is to be had: insecureSkipTLSVerify."
+        );
+        return found(seen, advice, Vec::new());
     }
     let port = api.pointer("/spec/service/port").and_then(Value::as_i64).unwrap_or(443);
     if let Some(service) = evidence.server.service.seen() {
@@ -154,18 +173,10 @@ fn unavailable(evidence: &Evidence, api: &Value, version: &str, mut seen: String
     }
     let owner = format!("{}/{}", text(api, "/spec/service/namespace"), text(api, "/spec/service/name"));
     if evidence.server.service == Read::Absent {
-        let title = ["custom", "external"].into_iter().find(|kind| version.contains(kind)).unwrap_or("metrics");
-        let advice =
-            format!("There is no Service {owner}: point {version} to the Service of the {title} metrics' server.");
-        let candidate = evidence
-            .server
-            .candidates
-            .items()
-            .iter()
-            .find(|service| name(service).contains(if title == "external" { "keda" } else { "adapter" }));
-        let commands = candidate.map(|service| {
-            let patch = json!({"spec": {"service": {"namespace": namespace(service), "name": name(service)}}});
-            merge(api, &patch)
+        let title = server::title(source);
+        let advice = format!("There is no Service {owner}: install {title}, or point {version} to its Service.");
+        let commands = service(evidence, source).map(|(namespace, name, port)| {
+            merge(api, &json!({"spec": {"service": {"namespace": namespace, "name": name, "port": port}}}))
         });
         return found(seen, advice, commands.into_iter().collect());
     }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::answer;
 use super::fields::{is, since, text};
 use super::objects::condition;
+use super::pod;
 use super::reading;
 use super::subject::Subject;
 use crate::doctor::catalogue::Cause;
@@ -71,6 +72,7 @@ fn inactive(evidence: &Evidence, subject: &Subject, active: &Value) -> Judgement
     let message = text(active, "/message");
     let early = || answer::too_early(evidence, subject);
     let cause = match text(active, "/reason") {
+        "ScalingDisabled" if pod::leaves_zero(evidence) => return Judgement::Holds(seen),
         "ScalingDisabled" => Cause::ReplicasZero,
         "AmbiguousSelector" | "InvalidSelector" => Cause::SeveralHpas,
         // It looks every fifteen seconds, and the last time may be before what is read now.

@@ -2,10 +2,16 @@
 
 use serde_json::Value;
 
-use super::objects::{condition, time};
+use super::fields::{list, since, text};
+use super::objects::{age, condition, name, time};
+use crate::doctor::evidence::Evidence;
 
 /// A container that lived shorter than this, in seconds, ended at its start.
 const LIVED: f64 = 60.0;
+/// Seconds in which an autoscaler of nodes decides, where there is one, and says so.
+const UNDECIDED: f64 = 120.0;
+/// Seconds in which a cloud makes a node.
+const NODE: f64 = 900.0;
 
 /// Why a container does not run.
 pub struct Reason {
@@ -61,6 +67,42 @@ pub fn of(pod: &Value) -> Option<Reason> {
             starts: lived.is_some_and(|lived| lived > LIVED),
         })
     })
+}
+
+/// Seconds that a pod's probes allow it to start in.
+pub fn start(pod: &Value) -> f64 {
+    let probes = list(pod, "/spec/containers").iter().map(|container| {
+        let number = |pointer: &str| container.pointer(pointer).and_then(Value::as_f64);
+        let delay = |probe: &str| number(&format!("/{probe}/initialDelaySeconds")).unwrap_or(0.0);
+        let tries = container.get("startupProbe").map_or(0.0, |_| {
+            let period = number("/startupProbe/periodSeconds").unwrap_or(10.0);
+            period * number("/startupProbe/failureThreshold").unwrap_or(3.0)
+        });
+        delay("startupProbe") + tries + delay("readinessProbe")
+    });
+    probes.fold(0.0, f64::max)
+}
+
+/// Why a node may yet be made for a pod that none takes: an autoscaler of nodes says so, or had no time to.
+pub fn node_to_come(evidence: &Evidence, pod: &Value) -> Option<String> {
+    let events = evidence.events.items().iter().filter(|event| event["involvedObject"]["name"] == name(pod));
+    let words = events.filter_map(|event| {
+        let made = match text(event, "/reason") {
+            // Of the cluster's autoscaler, and of Karpenter.
+            "TriggeredScaleUp" | "Nominated" => true,
+            "NotTriggerScaleUp" => false,
+            _ => return None,
+        };
+        let times = ["/lastTimestamp", "/series/lastObservedTime", "/eventTime", "/firstTimestamp"];
+        let since = times.into_iter().find_map(|at| since(evidence, event, at))?;
+        Some((since, made, text(event, "/reason")))
+    });
+    let age = age(pod, evidence.taken);
+    match words.min_by(|(one, ..), (other, ..)| one.total_cmp(other)) {
+        Some((since, true, reason)) => (since < NODE).then(|| format!("{reason}, {since:.0} s ago")),
+        Some((_, false, _)) => None,
+        None => (age < UNDECIDED).then(|| format!("for {age:.0} s: an autoscaler of nodes may make it one")),
+    }
 }
 
 /// Why no node takes this pod, where none does.

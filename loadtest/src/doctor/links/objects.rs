@@ -72,6 +72,11 @@ pub fn ready_for(pod: &Value, taken: f64) -> Option<f64> {
     Some(time(&ready["lastTransitionTime"]).map_or(f64::INFINITY, |since| taken - since))
 }
 
+/// Whether a name is among the words of a message.
+pub fn mentions(message: &str, name: &str) -> bool {
+    message.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '.')).any(|word| word == name)
+}
+
 /// A `kubectl patch` of an object with a JSON patch.
 pub fn patch(object: &Value, operations: &Value) -> String {
     patched(object, "json", operations)

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::fields::{list, text};
 use super::objects::{name, namespace, selects};
-use super::promql::seconds;
+use super::promql::{ranges_of_rates, seconds};
 use super::server;
 use super::subject::{Source, Subject};
 use crate::doctor::evidence::Evidence;
@@ -46,6 +46,15 @@ fn of_monitors(evidence: &Evidence) -> Option<f64> {
             Some(text(endpoint, "/interval")).filter(|written| !written.is_empty()).and_then(seconds).unwrap_or(SCRAPE)
         })
         .reduce(f64::min)
+}
+
+/// The first range of a query's rates that holds less than two scrapes, in brackets as it is written; its seconds; and
+/// those between two scrapes. A range of two may hold two samples, and loses one when a scrape is late.
+pub fn short_range(evidence: &Evidence, query: &str) -> Option<(String, f64, f64)> {
+    let scrape = scrape(evidence)?;
+    let ranges = ranges_of_rates(query).into_iter().filter_map(|range| Some((range, seconds(range.trim())?)));
+    let (range, window) = ranges.into_iter().find(|(_, window)| *window < 2.0 * scrape)?;
+    Some((format!("[{range}]"), window, scrape))
 }
 
 /// Seconds between two listings of the adapter; 0 where KEDA serves the metric, and where none is listed.

@@ -104,14 +104,18 @@ fn elsewhere(evidence: &Evidence) -> Judgement {
 }
 
 /// An HPA leaves 0 alone. KEDA does not, and nor does one that may go there itself.
-fn at_zero(evidence: &Evidence, workload: &Value) -> Judgement {
+pub fn leaves_zero(evidence: &Evidence) -> bool {
     let zero = |object: &Value, field: &str| object["spec"][field].as_u64() == Some(0);
     let by_keda = evidence.scaled_object.seen().is_some_and(|scaled| {
         zero(scaled, "minReplicaCount")
             || scaled["spec"]["minReplicaCount"].is_null()
             || zero(scaled, "idleReplicaCount")
     });
-    if by_keda || evidence.hpa.seen().is_some_and(|hpa| zero(hpa, "minReplicas")) {
+    by_keda || evidence.hpa.seen().is_some_and(|hpa| zero(hpa, "minReplicas"))
+}
+
+fn at_zero(evidence: &Evidence, workload: &Value) -> Judgement {
+    if leaves_zero(evidence) {
         return Judgement::Holds(format!("{}: 0 replicas, from which it is scaled out again", titled(workload)));
     }
     let least = evidence.hpa.seen().and_then(|hpa| hpa["spec"]["minReplicas"].as_u64()).unwrap_or(1);
@@ -140,9 +144,15 @@ fn none_ready(evidence: &Evidence, workload: &Value, pods: &[&Value]) -> Judgeme
         };
         events.filter(recent).filter(of_workload).find_map(|event| event["message"].as_str())
     };
-    let unscheduled: Vec<&str> = pods.iter().filter_map(|pod| failing::unschedulable(pod)).collect();
+    let unscheduled: Vec<_> = pods
+        .iter()
+        .filter_map(|pod| Some((failing::unschedulable(pod)?, failing::node_to_come(evidence, pod))))
+        .collect();
     let pending = match unscheduled.first() {
-        Some(why) if unscheduled.len() == pods.len() => Some(format!("no pod has a node: {why}")),
+        Some((why, Some(to_come))) if unscheduled.len() == pods.len() => {
+            return Judgement::NotJudged(format!("no pod has a node: {why} ({to_come})"));
+        }
+        Some((why, None)) if unscheduled.len() == pods.len() => Some(format!("no pod has a node: {why}")),
         _ if pods.is_empty() => refused().map(|why| format!("there is no pod: {why}")),
         _ => None,
     };
@@ -156,7 +166,7 @@ fn none_ready(evidence: &Evidence, workload: &Value, pods: &[&Value]) -> Judgeme
     }
     let youngest = pods.iter().map(|pod| age(pod, evidence.taken)).fold(f64::INFINITY, f64::min);
     match pods.first() {
-        Some(pod) if youngest >= START => Judgement::Broken(Finding::new(
+        Some(pod) if youngest >= START + failing::start(pod) => Judgement::Broken(Finding::new(
             Cause::PodsNotCounted,
             format!("pod {} runs and is not ready: {}", name(pod), unready(evidence, pod)),
             "See why the readiness probe fails: the HPA counts no pod that is not ready.",

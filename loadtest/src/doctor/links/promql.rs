@@ -92,6 +92,43 @@ pub fn selectors(query: &str) -> Vec<Selector> {
     }
 }
 
+/// The functions that give nothing of a range with less than two samples.
+const OF_TWO_SAMPLES: [&str; 6] = ["rate", "irate", "increase", "delta", "idelta", "deriv"];
+
+/// The ranges, as they are written, that stand within one of the functions that take two samples at least; no subquery.
+pub fn ranges_of_rates(query: &str) -> Vec<&str> {
+    let (mut found, mut open, mut rest) = (Vec::new(), Vec::new(), query);
+    while let Some(first) = rest.chars().next() {
+        if is_word(first) {
+            let end = rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
+            let (word, after) = rest.split_at(end);
+            rest = after;
+            if let Some(inside) = after.trim_start().strip_prefix('(') {
+                open.push(OF_TWO_SAMPLES.contains(&word));
+                rest = inside;
+            }
+            continue;
+        }
+        if matches!(first, '"' | '\'' | '`') {
+            let Some((_, after)) = quoted(rest) else { return found };
+            rest = after;
+            continue;
+        }
+        rest = &rest[first.len_utf8()..];
+        match first {
+            '(' => open.push(false),
+            ')' => drop(open.pop()),
+            '[' => {
+                let Some((range, after)) = rest.split_once(']') else { return found };
+                found.extend((open.last() == Some(&true) && !range.contains(':')).then_some(range));
+                rest = after;
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 /// Whether an aggregation's name may stand without its brackets: `sum by (pod) (…)`.
 fn is_aggregation(word: &str) -> bool {
     let names = [
@@ -140,6 +177,19 @@ fn matchers(text: &str) -> Option<(Vec<Matcher>, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_ranges_in_which_two_samples_are_needed() {
+        for (query, expected) in [
+            ("sum(rate(<<.Series>>{<<.LabelMatchers>>}[2m])) by (<<.GroupBy>>)", vec!["2m"]),
+            (r#"avg_over_time(a[5s]) + increase (a{b="[(1s]"}[ 10s ])"#, vec![" 10s "]),
+            ("last_over_time(up[5s])", vec![]),
+            ("max_over_time(rate(a[1m])[5s:1s])", vec!["1m"]),
+            ("rate(sum(a)[5s:1s])", vec![]),
+        ] {
+            assert_eq!(ranges_of_rates(query), expected, "{query}");
+        }
+    }
 
     fn texts(query: &str) -> Vec<String> {
         selectors(query).iter().map(Selector::text).collect()

@@ -3,19 +3,21 @@
 use serde_json::Value;
 
 use super::fields::{list, ready, text};
-use super::server;
 use super::subject::{Metric, Subject};
 use crate::doctor::evidence::{Answer, Evidence};
+use crate::doctor::questions;
 use crate::model::quantity;
 
 /// What the metrics API answered when it was asked for this metric: the path, and the answer.
 pub fn answer<'a>(evidence: &'a Evidence, metric: &Metric) -> Option<(&'a str, &'a Answer)> {
-    let group = format!("/apis/{}/", server::group(metric.source));
-    let asked = evidence.answers.iter().find(|(path, _)| {
-        let path = path.split('?').next().unwrap_or_default();
-        path.starts_with(&group) && path.rsplit('/').next() == Some(metric.name.as_str())
-    });
-    asked.map(|(path, answer)| (path.as_str(), answer))
+    of(evidence, &metric.spec)
+}
+
+/// The same for any metric of the HPA, an item of `spec.metrics`; none of CPU and memory, which are no values of metrics.
+pub fn of<'a>(evidence: &'a Evidence, spec: &Value) -> Option<(&'a str, &'a Answer)> {
+    let path = Some(spec).filter(|spec| questions::group(spec) != "metrics.k8s.io");
+    let (path, answer) = evidence.answers.get_key_value(&questions::metric(evidence, path?)?)?;
+    Some((path, answer))
 }
 
 /// The values of an answer, each with the object that it is of; the external API names none.
@@ -37,15 +39,21 @@ pub fn works(evidence: &Evidence, subject: &Subject) -> Option<bool> {
     }
 }
 
-/// What the HPA reads of a pod now, on average.
+/// What the HPA reads now: of a pod, on average; of a metric whose target is a value as a whole, that.
 pub fn average(evidence: &Evidence, subject: &Subject) -> Option<f64> {
     let metric = subject.metric.as_ref()?;
     let current = list(evidence.hpa.seen()?, "/status/currentMetrics").iter().find_map(|status| {
         let kind = ["pods", "external", "object"].into_iter().find(|kind| status[*kind].is_object())?;
         let status = &status[kind];
-        (status["metric"]["name"] == *metric.name).then(|| quantity::value(text(status, "/current/averageValue")))?
+        let field = if whole(metric) { "/current/value" } else { "/current/averageValue" };
+        (status["metric"]["name"] == *metric.name).then(|| quantity::value(text(status, field)))?
     });
     current.or_else(|| of_answer(evidence, metric))
+}
+
+/// Whether the HPA wants a value as a whole, and divides it by nothing.
+fn whole(metric: &Metric) -> bool {
+    ["external", "object"].into_iter().any(|kind| metric.spec[kind]["target"]["type"] == "Value")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a number of pods")]
@@ -54,6 +62,12 @@ fn of_answer(evidence: &Evidence, metric: &Metric) -> Option<f64> {
     let values = values(answer);
     let sum: f64 = values.iter().map(|(_, value)| value).sum();
     let named = values.iter().all(|(name, _)| !name.is_empty());
-    let pods = if named { values.len() } else { ready(evidence).len() };
+    let pods = if whole(metric) {
+        1
+    } else if named {
+        values.len()
+    } else {
+        ready(evidence).len()
+    };
     (pods > 0 && !values.is_empty()).then(|| sum / pods as f64)
 }

@@ -22,8 +22,11 @@ pub fn judge(evidence: &Evidence, _subject: &Subject) -> Judgement {
         return Judgement::NotJudged("the pods are not known".to_owned());
     };
     let seen = format!("{ready} of {wanted} pods are ready");
-    if let Some(finding) = starting::fails(evidence, &seen).or_else(|| pending::judge(evidence, wanted, &seen)) {
+    if let Some(finding) = starting::fails(evidence, &seen) {
         return Judgement::Broken(finding);
+    }
+    if let Some(judgement) = pending::judge(evidence, wanted, &seen) {
+        return judgement;
     }
     let on_their_way = living(evidence).count().saturating_sub(ready);
     let leaving = pods.len() - living(evidence).count();

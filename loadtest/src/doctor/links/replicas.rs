@@ -74,11 +74,18 @@ impl Replicas {
 }
 
 fn at_maximum(evidence: &Evidence, hpa: &Value, seen: &str, most: u32, asked_for: u32) -> Finding {
+    // The value of one moment may be a peak's.
+    let enough = asked_for.min(most.saturating_mul(2));
     let command = match evidence.scaled_object.seen() {
-        Some(object) => merge(object, &json!({"spec": {"maxReplicaCount": asked_for}})),
-        None => merge(hpa, &json!({"spec": {"maxReplicas": asked_for}})),
+        Some(object) => merge(object, &json!({"spec": {"maxReplicaCount": enough}})),
+        None => merge(hpa, &json!({"spec": {"maxReplicas": enough}})),
     };
-    let advice = format!("The load asks for {asked_for} replicas: raise the maximum, or have each pod serve more.");
+    let bound =
+        if enough < asked_for { format!(" The command goes to twice the maximum, {enough}.") } else { String::new() };
+    let advice = format!(
+        "The load asks for {asked_for} replicas now: raise the maximum, where it stays like that and the cluster has the \
+         room, or have each pod serve more.{bound}"
+    );
     let seen = format!("{seen}; the maximum is {most}, and {asked_for} would be needed");
     Finding::new(Cause::AtMaximum, seen, advice, vec![command])
 }

@@ -7,7 +7,7 @@ pub mod reach;
 
 use super::objects::titled;
 use super::subject::{Metric, Source, Subject};
-use super::{pace, reading, server, trigger};
+use super::{answer, pace, reading, server, trigger};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read};
@@ -53,6 +53,12 @@ fn adapter(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Judgement
         if super::fields::rolls(deployment) {
             return Judgement::NotJudged(format!("{seen}, and is just being restarted"));
         }
+        if listing::lists(evidence, metric) {
+            return Judgement::NotJudged(format!("{seen}, and lists the metric by the rules of before"));
+        }
+        if let Some(why) = answer::listed_soon(evidence, subject) {
+            return Judgement::NotJudged(format!("{seen}; {why}"));
+        }
         let advice = "The adapter reads its rules when it starts, and only then: restart it.";
         return Judgement::Broken(Finding::new(Cause::RuleAbsent, seen, advice, vec![server::restart(deployment)]));
     }
@@ -60,8 +66,8 @@ fn adapter(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Judgement
         Ok(rules) => rules,
         Err(judgement) => return judgement,
     };
-    if !works && let Some(finding) = listing::judge(evidence, subject, metric, &config, &rules) {
-        return Judgement::Broken(finding);
+    if !works && let Some(judgement) = listing::judge(evidence, subject, metric, &config, &rules) {
+        return judgement;
     }
     if let Some(judgement) = query::judge(evidence, subject, metric, &config, works) {
         return judgement;

@@ -42,6 +42,15 @@ pub fn serves(deployment: &Value, source: Source) -> bool {
     }
 }
 
+/// Whether a Deployment is known to serve other metrics than those of this source.
+pub fn is_another(deployment: &Value, source: Source) -> bool {
+    match source {
+        Source::Adapter | Source::AdapterExternal => serves(deployment, Source::Keda),
+        Source::Keda => serves(deployment, Source::Adapter),
+        Source::Resource => false,
+    }
+}
+
 /// The adapter's argument for Prometheus' address.
 pub const URL: &str = "--prometheus-url";
 

@@ -24,7 +24,8 @@ pub enum Source {
 /// What is to be looked for.
 #[derive(Clone, Debug, Default)]
 pub struct Subject {
-    /// The metric that decides: the HPA's first that is not a Resource metric, else its first. None without an HPA.
+    /// The metric that decides: the first of those that KEDA asks Prometheus for, else the HPA's first that is not a
+    /// Resource metric, else its first. None without an HPA.
     pub metric: Option<Metric>,
     /// The counter's name that the rule or the query asks for, where one can be told.
     pub series: Option<String>,
@@ -36,6 +37,8 @@ pub struct Subject {
     pub query: Option<String>,
     /// The window of that query, in seconds.
     pub window: Option<f64>,
+    /// Which of the adapter's rules makes the metric, or is to.
+    pub rule: Option<usize>,
     /// Pods that have not ended and are not about to go.
     pub pods: Vec<String>,
     /// Those of them that are ready.
@@ -66,6 +69,8 @@ pub struct Made {
     pub query: Option<String>,
     /// The query's window, in seconds.
     pub window: Option<f64>,
+    /// Which of the adapter's rules makes it.
+    pub rule: Option<usize>,
 }
 
 impl Subject {
@@ -81,7 +86,7 @@ impl Subject {
             Source::Keda => asked_by_keda(evidence, metric),
             Source::Resource => Made::default(),
         });
-        let Made { series, found_by, query, window } = made.unwrap_or_default();
+        let Made { series, found_by, query, window, rule } = made.unwrap_or_default();
         let found = query.as_deref().map(selectors).unwrap_or_default();
         let wanted = match &series {
             Some(series) => found.into_iter().find(|selector| selector.name == *series),
@@ -89,7 +94,7 @@ impl Subject {
         };
         let series = series.or_else(|| wanted.as_ref().map(|wanted| wanted.name.clone()));
         let matchers = wanted.iter().flat_map(|wanted| wanted.matchers.clone()).chain(found_by).collect();
-        Self { metric, series, wanted, matchers, query, window, pods, ready }
+        Self { metric, series, wanted, matchers, query, window, rule, pods, ready }
     }
 
     /// What each replica of Prometheus is to be asked, so that the links can be judged: the counter by its name alone,
@@ -102,6 +107,12 @@ impl Subject {
         queries
     }
 
+    /// Whether there can only be a value where there is a pod that is ready.
+    pub fn is_of_pods(&self) -> bool {
+        let kind = self.metric.as_ref().and_then(|metric| metric.spec["type"].as_str());
+        matches!(kind, Some("Pods" | "Resource" | "ContainerResource"))
+    }
+
     /// Whether the metric comes from metrics.k8s.io, to which Prometheus has no part.
     pub fn is_resource(&self) -> bool {
         self.metric.as_ref().is_some_and(|metric| metric.source == Source::Resource)
@@ -111,7 +122,12 @@ impl Subject {
 fn metric(evidence: &Evidence) -> Option<Metric> {
     let all = evidence.hpa.seen()?["spec"]["metrics"].as_array()?;
     let is_resource = |metric: &&Value| matches!(metric["type"].as_str(), Some("Resource" | "ContainerResource"));
-    let spec = all.iter().find(|metric| !is_resource(metric)).or(all.first())?;
+    let of_prometheus = |metric: &&Value| {
+        let name = metric["external"]["metric"]["name"].as_str();
+        name.and_then(|name| trigger(evidence, name)).is_some_and(asks_prometheus)
+    };
+    let spec = all.iter().find(of_prometheus).or_else(|| all.iter().find(|metric| !is_resource(metric)));
+    let spec = spec.or(all.first())?;
     let (source, body) = match spec["type"].as_str()? {
         "Pods" => (Source::Adapter, &spec["pods"]),
         "Object" => (Source::Adapter, &spec["object"]),
@@ -132,14 +148,19 @@ fn is_of_keda(evidence: &Evidence, external: &Value) -> bool {
     evidence.scaled_object.seen().is_some() || label.is_string()
 }
 
-/// KEDA's metric is named after its trigger: `s0-prometheus` is the first.
+/// KEDA names a metric after its trigger: `s0-prometheus` is the first.
+pub fn trigger_number(metric: &str) -> Option<usize> {
+    metric.strip_prefix('s')?.split_once('-')?.0.parse().ok()
+}
+
+/// The trigger of the `ScaledObject` that a metric is of.
+fn trigger<'a>(evidence: &'a Evidence, metric: &str) -> Option<&'a Value> {
+    evidence.scaled_object.seen()?["spec"]["triggers"].get(trigger_number(metric)?)
+}
+
 fn asked_by_keda(evidence: &Evidence, metric: &Metric) -> Made {
-    let number = metric.name.strip_prefix('s').and_then(|rest| rest.split('-').next()?.parse::<usize>().ok());
-    let triggers = evidence.scaled_object.seen().and_then(|object| object["spec"]["triggers"].as_array());
-    let mut triggers = triggers.into_iter().flatten().skip(number.unwrap_or_default());
-    let trigger = if number.is_some() { triggers.next() } else { triggers.find(|trigger| asks_prometheus(trigger)) };
-    let query =
-        trigger.filter(|trigger| asks_prometheus(trigger)).and_then(|trigger| trigger["metadata"]["query"].as_str());
+    let trigger = trigger(evidence, &metric.name).filter(|trigger| asks_prometheus(trigger));
+    let query = trigger.and_then(|trigger| trigger["metadata"]["query"].as_str());
     Made { query: query.map(str::to_owned), window: query.and_then(window), ..Made::default() }
 }
 

@@ -19,7 +19,7 @@ const PROVISIONING: f64 = 300.0;
 
 pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     let counted = counted(evidence, subject);
-    if let Some(finding) = pinned(evidence, &counted).or_else(|| short(evidence)) {
+    if let Some(finding) = pinned(evidence, subject, &counted).or_else(|| short(evidence)) {
         return Judgement::Broken(finding);
     }
     let requests: f64 = counted.iter().map(|(_, requests)| requests).sum();
@@ -52,9 +52,9 @@ fn counted<'a>(evidence: &'a Evidence, subject: &Subject) -> Vec<(&'a Value, f64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a number of pods")]
-fn pinned(evidence: &Evidence, counted: &[(&Value, f64)]) -> Option<Finding> {
+fn pinned(evidence: &Evidence, subject: &Subject, counted: &[(&Value, f64)]) -> Option<Finding> {
     let fair = counted.iter().map(|(_, requests)| requests).sum::<f64>() / counted.len().max(1) as f64;
-    if counted.len() < 2 || fair < ENOUGH {
+    if counted.len() < 2 || fair < ENOUGH || !are_alike(evidence, subject) {
         return None;
     }
     let known = |pod: &Value| ready_for(evidence, pod).is_some_and(|age| age > KNOWN);
@@ -73,6 +73,21 @@ fn pinned(evidence: &Evidence, counted: &[(&Value, f64)]) -> Option<Finding> {
     let advice = "A Service balances connections, not requests: have clients open new ones now and then, have the server \
                   close them after a while, or put a proxy between that balances requests.";
     Some(Finding::new(Cause::ClientsPinned, seen, advice, Vec::new()))
+}
+
+/// Whether the counter is one of requests, which a Service spreads over pods that are all the same: not where clients
+/// choose a pod by its name, and not while some of them are of another revision, a canary maybe.
+fn are_alike(evidence: &Evidence, subject: &Subject) -> bool {
+    let counter = subject.series.as_deref().unwrap_or_default();
+    let headless = |service: &Value| text(service, "/spec/clusterIP") == "None";
+    let balanced = services(evidence).next().is_some() && !services(evidence).any(headless);
+    let ready = ready(evidence);
+    let mut revisions = ready.iter().map(|pod| text(pod, "/metadata/labels/pod-template-hash"));
+    let revision = revisions.next();
+    ["request", "http", "grpc", "rpc"].iter().any(|word| counter.contains(word))
+        && balanced
+        && revisions.all(|other| Some(other) == revision)
+        && evidence.workload.seen().is_none_or(|workload| workload["kind"] != "Rollout")
 }
 
 fn short(evidence: &Evidence) -> Option<Finding> {

@@ -4,11 +4,13 @@ mod blocked;
 
 use serde_json::{Value, json};
 
-use super::fields::{list, living, ready_for, text};
+use super::fields::{is, list, living, ready_for, text};
 use super::objects::{patch, titled};
 use super::pace;
+use super::promql::{Selector, ranges_of_rates};
+use super::reading;
 use super::rule::reach;
-use super::subject::{Metric, Subject};
+use super::subject::{Metric, Subject, trigger_number};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read};
@@ -50,13 +52,15 @@ pub fn judge(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Judgeme
             Judgement::Holds(format!("trigger {}: {kind}, which is not Prometheus'", trigger.place))
         });
     }
-    if let Some(why) = reach::wrong(evidence) {
+    if !works(evidence, subject, object)
+        && let Some(why) = reach::wrong(evidence)
+    {
         return Judgement::Broken(unreachable(evidence, &trigger, &why));
     }
     if let Some(judgement) = blocked::refused(evidence, &trigger) {
         return judgement;
     }
-    if let Some(finding) = short_window(evidence, subject, &trigger) {
+    if let Some(finding) = short_window(evidence, &trigger) {
         return Judgement::Broken(finding);
     }
     if let Some(judgement) = result(evidence, subject, metric, &trigger) {
@@ -69,9 +73,8 @@ pub fn judge(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Judgeme
     })
 }
 
-/// KEDA names a metric after its trigger: `s0-prometheus` is the first.
 fn trigger<'a>(object: &'a Value, metric: &Metric) -> Option<Trigger<'a>> {
-    let place: usize = metric.name.strip_prefix('s')?.split('-').next()?.parse().ok()?;
+    let place = trigger_number(&metric.name)?;
     list(object, "/spec/triggers").get(place).map(|spec| Trigger { object, place, spec })
 }
 
@@ -80,18 +83,29 @@ fn unreachable(evidence: &Evidence, trigger: &Trigger<'_>, why: &str) -> Finding
     let seen =
         format!("{object}: triggers[{place}].metadata.serverAddress is {}; {why}", trigger.field("serverAddress"));
     let command = reach::right(evidence).map(|url| trigger.with(&[("serverAddress", &url)]));
-    let advice = "Set the address to Prometheus' Service and port.";
+    let advice = "Set the address to Prometheus' Service and port; its user and its path stay as they are.";
     Finding::new(Cause::PrometheusUnreachable, seen, advice, command.into_iter().collect())
 }
 
-fn short_window(evidence: &Evidence, subject: &Subject, trigger: &Trigger<'_>) -> Option<Finding> {
-    let (window, scrape) = (subject.window?, pace::scrape(evidence)?);
-    if window >= 2.0 * scrape {
+/// Whether KEDA has a value, and not the one that it falls back on.
+fn works(evidence: &Evidence, subject: &Subject, object: &Value) -> bool {
+    reading::works(evidence, subject) == Some(true) && !is(object, "Fallback")
+}
+
+/// What each replica answers to the trigger's query, in so far as it answers.
+fn results<'a>(evidence: &'a Evidence, trigger: &Trigger<'_>) -> Vec<&'a Vec<Value>> {
+    let replicas = evidence.prometheus.replicas.iter();
+    replicas.filter_map(|replica| replica.queries.get(trigger.field("query"))?.seen()).collect()
+}
+
+/// A window of less than two scrapes, and no value: KEDA's own 0 may be one of nothing.
+fn short_window(evidence: &Evidence, trigger: &Trigger<'_>) -> Option<Finding> {
+    let query = trigger.field("query");
+    let (range, window, scrape) = pace::short_range(evidence, query)?;
+    if results(evidence, trigger).iter().any(|result| result.first().is_some_and(|sample| !is_nan(sample))) {
         return None;
     }
-    let query = trigger.field("query");
-    let range = query.split('[').nth(1)?.split(']').next()?;
-    let wide = query.replace(&format!("[{range}]"), &format!("[{}s]", 4.0 * scrape));
+    let wide = query.replace(&range, &format!("[{}s]", 4.0 * scrape));
     let (object, place) = (titled(trigger.object), trigger.place);
     let seen = format!("{object}: triggers[{place}]: a window of {window} s, and a scrape each {scrape} s");
     let advice = format!("Widen the window to four scrapes, {} s, or scrape more often.", 4.0 * scrape);
@@ -101,8 +115,7 @@ fn short_window(evidence: &Evidence, subject: &Subject, trigger: &Trigger<'_>) -
 /// What Prometheus answers to the trigger's query: one number is as it should be.
 fn result(evidence: &Evidence, subject: &Subject, metric: &Metric, trigger: &Trigger<'_>) -> Option<Judgement> {
     let query = trigger.field("query");
-    let replicas = evidence.prometheus.replicas.iter();
-    let results = replicas.filter_map(|replica| replica.queries.get(query)?.seen()).collect::<Vec<_>>();
+    let results = results(evidence, trigger);
     let (object, place) = (titled(trigger.object), trigger.place);
     let seen = |what: &str| format!("{object}: triggers[{place}].metadata.query {query} results in {what}");
     if let Some(several) = results.iter().find(|result| result.len() > 1) {
@@ -114,12 +127,10 @@ fn result(evidence: &Evidence, subject: &Subject, metric: &Metric, trigger: &Tri
     if let Some(summed) = summed(query).filter(|_| averaged(metric)) {
         let seen = seen("an average, which the HPA divides by the number of pods once more");
         let advice = "Make the query a sum over all pods, or have the trigger's metricType be Value.";
-        return Some(Judgement::Broken(Finding::new(
-            Cause::SeveralSeries,
-            seen,
-            advice,
-            vec![trigger.with(&[("query", &summed)])],
-        )));
+        // The average of a number that is the same whoever tells it is no sum's part.
+        let commands = of_the_pods(evidence, subject).then(|| trigger.with(&[("query", &summed)]));
+        let commands = commands.into_iter().collect();
+        return Some(Judgement::Broken(Finding::new(Cause::SeveralSeries, seen, advice, commands)));
     }
     // Where any replica has a number, the other's gap is another link's.
     let bad = |result: &&Vec<Value>| result.first().is_none_or(is_nan);
@@ -135,13 +146,27 @@ fn result(evidence: &Evidence, subject: &Subject, metric: &Metric, trigger: &Tri
     let reads = if silent { "KEDA reads that as 0" } else { "KEDA takes that for an error" };
     let advice = "Have the query answer with one number, also when nothing happens; with ignoreNullValues \"false\" an \
                   empty answer is an error, and no reason to scale in.";
-    let command = subject.series.as_ref().map(|series| {
-        let window = subject.window.unwrap_or(4.0 * pace::scrape(evidence).unwrap_or(30.0));
-        let sum = format!("sum(rate({series}{{namespace=\"{}\"}}[{window:.0}s]))", evidence.namespace);
-        trigger.with(&[("query", &sum), ("ignoreNullValues", "false")])
-    });
+    let sum = sum_of_rates(subject, query).filter(|_| of_the_pods(evidence, subject));
+    let command = sum.map(|sum| trigger.with(&[("query", &sum), ("ignoreNullValues", "false")]));
     let seen = format!("{}: {reads}", seen(what));
     Some(Judgement::Broken(Finding::new(Cause::EmptyReadAsZero, seen, advice, command.into_iter().collect())))
+}
+
+/// Whether the series that the query wants are there, each of one of the pods.
+fn of_the_pods(evidence: &Evidence, subject: &Subject) -> bool {
+    let Some(wanted) = subject.wanted.as_ref().map(Selector::text) else { return false };
+    let replicas = evidence.prometheus.replicas.iter();
+    let mut series = replicas.filter_map(|replica| replica.queries.get(&wanted)).flat_map(Read::items).peekable();
+    let of_a_pod = |series: &Value| subject.pods.iter().any(|pod| series["metric"]["pod"] == **pod);
+    series.peek().is_some() && series.all(of_a_pod)
+}
+
+/// The sum of the one rate that the query asks for, with all that it wants of the labels; none where it asks for more
+/// than one, or for no rate.
+fn sum_of_rates(subject: &Subject, query: &str) -> Option<String> {
+    let [range] = ranges_of_rates(query)[..] else { return None };
+    let rate = ["irate", "rate"].into_iter().find(|name| query.contains(&format!("{name}(")))?;
+    Some(format!("sum({rate}({}[{range}]))", subject.wanted.as_ref()?.text()))
 }
 
 fn is_nan(sample: &Value) -> bool {

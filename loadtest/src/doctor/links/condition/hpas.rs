@@ -6,7 +6,7 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::links::fields::{list, text};
-use crate::doctor::links::objects::{condition, name};
+use crate::doctor::links::objects::{condition, mentions, name, time};
 
 pub fn several(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
     let target = |hpa: &Value| {
@@ -16,8 +16,9 @@ pub fn several(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
     let [kind, workload] = target(hpa);
     if let Some(other) = others().find(|other| target(other) == target(hpa)) {
         let seen = format!("HPAs {} and {} both scale {kind}/{workload}", evidence.name, name(other));
-        let advice = format!("Keep one HPA for {kind}/{workload}: this removes {}.", owner(other));
-        return Some(Finding::new(Cause::SeveralHpas, seen, advice, vec![removal(evidence, other)]));
+        let advice =
+            format!("Keep one of {} and {} for {kind}/{workload}{}", owner(hpa), owner(other), which(hpa, other));
+        return Some(Finding::new(Cause::SeveralHpas, seen, advice, removal(evidence, hpa, other)));
     }
     let active = condition(hpa, "ScalingActive").filter(|active| active["reason"] == "AmbiguousSelector")?;
     let message = text(active, "/message");
@@ -26,16 +27,13 @@ pub fn several(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
     let [_, theirs] = target(other);
     let advice = format!(
         "The selector of {theirs} takes the pods of {workload} as well, or the other way round: a selector cannot be \
-         changed, so make one of the two anew, with labels of its own. Until then only one of them can have an HPA: this \
-         removes {}.",
-        owner(other)
+         changed, so make one of the two anew, with labels of its own. Until then only one of them can have an HPA: \
+         remove {} or {}{}",
+        owner(hpa),
+        owner(other),
+        which(hpa, other)
     );
-    Some(Finding::new(Cause::SeveralHpas, seen, advice, vec![removal(evidence, other)]))
-}
-
-/// Whether a name is among the words of the message.
-fn mentions(message: &str, name: &str) -> bool {
-    message.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '.')).any(|word| word == name)
+    Some(Finding::new(Cause::SeveralHpas, seen, advice, removal(evidence, hpa, other)))
 }
 
 /// The `ScaledObject` that would make the HPA again, else the HPA.
@@ -48,10 +46,22 @@ fn owner(hpa: &Value) -> String {
     owned_by(hpa).map_or_else(|| format!("HPA {}", name(hpa)), |object| format!("ScaledObject {object}"))
 }
 
-fn removal(evidence: &Evidence, hpa: &Value) -> String {
+/// Whether the other one was made later: then it is the one too many.
+fn later(hpa: &Value, other: &Value) -> bool {
+    let made = |hpa: &Value| time(&hpa["metadata"]["creationTimestamp"]);
+    made(hpa).zip(made(other)).is_some_and(|(own, other)| other > own)
+}
+
+fn which(hpa: &Value, other: &Value) -> String {
+    if later(hpa, other) { format!(": this removes {}, which was made later.", owner(other)) } else { ".".to_owned() }
+}
+
+/// The command that removes the other one, where it is the one too many.
+fn removal(evidence: &Evidence, hpa: &Value, other: &Value) -> Vec<String> {
     let namespace = &evidence.namespace;
-    match owned_by(hpa) {
+    let command = later(hpa, other).then(|| match owned_by(other) {
         Some(object) => format!("kubectl -n {namespace} delete scaledobject {object}"),
-        None => format!("kubectl -n {namespace} delete hpa {}", name(hpa)),
-    }
+        None => format!("kubectl -n {namespace} delete hpa {}", name(other)),
+    });
+    command.into_iter().collect()
 }

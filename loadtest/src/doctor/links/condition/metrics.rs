@@ -7,14 +7,12 @@ use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::links::fields::{list, living, since, text};
 use crate::doctor::links::objects::{condition, patch};
-use crate::doctor::links::reading;
-use crate::doctor::links::subject::Subject;
-
-/// The metrics of a pod's CPU and memory come a minute or so after it.
-const FIRST_SAMPLES: f64 = 120.0;
+use crate::doctor::links::subject::{Subject, trigger_number};
+use crate::doctor::links::{answer, reading};
 
 /// A metric of the HPA, as its spec has it.
 struct Listed<'a> {
+    spec: &'a Value,
     place: usize,
     kind: &'a str,
     name: &'a str,
@@ -24,13 +22,16 @@ struct Listed<'a> {
 pub fn others(evidence: &Evidence, subject: &Subject, hpa: &Value) -> Option<Judgement> {
     let metrics: Vec<_> =
         list(hpa, "/spec/metrics").iter().enumerate().map(|(place, spec)| listed(place, spec)).collect();
-    let own = subject.metric.as_ref().map(|metric| metric.name.as_str());
-    let others = metrics.iter().filter(|metric| Some(metric.name) != own);
+    let own = subject.metric.as_ref().map(|metric| &metric.spec);
+    let others = metrics.iter().filter(|metric| Some(metric.spec) != own);
     let invalid = others.filter_map(|metric| Some((metric, why(evidence, hpa, metric)?)));
     let (metric, why) = invalid.into_iter().next()?;
     let seen = format!("HPA {}: spec.metrics[{}], {}: {why}", evidence.name, metric.place, metric.name);
-    if living(evidence).all(|pod| since(evidence, pod, "/status/startTime").is_some_and(|age| age < FIRST_SAMPLES)) {
+    if living(evidence).all(|pod| since(evidence, pod, "/status/startTime").is_some_and(|age| age < answer::SAMPLES)) {
         return Some(Judgement::NotJudged(format!("{seen}; the pods are young")));
+    }
+    if let Some(why) = answer::unlisted(evidence, subject) {
+        return Some(Judgement::NotJudged(format!("{seen}; {why}")));
     }
     let removal = removal(evidence, metric);
     let advice = "Mend that metric, or remove it: while it is invalid, the HPA adds replicas and never removes any.";
@@ -42,21 +43,12 @@ fn listed(place: usize, spec: &Value) -> Listed<'_> {
     let field = format!("{}{}", kind.get(..1).unwrap_or_default().to_lowercase(), kind.get(1..).unwrap_or_default());
     let name = text(&spec[&field], "/metric/name");
     let name = if name.is_empty() { text(&spec[&field], "/name") } else { name };
-    Listed { place, kind, name }
+    Listed { spec, place, kind, name }
 }
 
 /// Why a metric is invalid; none where it is not known to be.
 fn why(evidence: &Evidence, hpa: &Value, metric: &Listed<'_>) -> Option<String> {
-    let group = match metric.kind {
-        "Pods" | "Object" => "custom.metrics.k8s.io",
-        "External" => "external.metrics.k8s.io",
-        _ => "metrics.k8s.io",
-    };
-    let asked = evidence.answers.iter().find(|(path, _)| {
-        let path = path.split('?').next().unwrap_or_default();
-        path.starts_with(&format!("/apis/{group}/")) && path.rsplit('/').next() == Some(metric.name)
-    });
-    if let Some((path, answer)) = asked {
+    if let Some((path, answer)) = reading::of(evidence, metric.spec) {
         match answer.status {
             0 | 401 | 403 => {}
             200 if !reading::values(answer).is_empty() => return None,
@@ -81,7 +73,7 @@ fn removal(evidence: &Evidence, metric: &Listed<'_>) -> Option<String> {
         return Some(patch(hpa, &remove(format!("/spec/metrics/{}", metric.place))));
     };
     let triggers = list(object, "/spec/triggers");
-    let numbered = metric.name.strip_prefix('s').and_then(|rest| rest.split_once('-')?.0.parse().ok());
-    let trigger = numbered.or_else(|| triggers.iter().position(|trigger| trigger["type"] == metric.name))?;
+    let trigger =
+        trigger_number(metric.name).or_else(|| triggers.iter().position(|trigger| trigger["type"] == metric.name))?;
     Some(patch(object, &remove(format!("/spec/triggers/{trigger}"))))
 }

@@ -3,28 +3,27 @@
 use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::Finding;
+use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
+use crate::doctor::links::failing::{node_to_come, unschedulable};
 use crate::doctor::links::fields::{living, text};
-use crate::doctor::links::objects::{age, condition, merge, name, time};
+use crate::doctor::links::objects::{merge, name, time};
 
-/// Seconds that a pod may be pending before it counts.
-const PATIENCE: f64 = 15.0;
 /// Events that are older, in seconds, are over.
 const LATELY: f64 = 300.0;
 
-pub fn judge(evidence: &Evidence, wanted: u64, seen: &str) -> Option<Finding> {
-    unschedulable(evidence, seen).or_else(|| refused(evidence, wanted, seen))
+pub fn judge(evidence: &Evidence, wanted: u64, seen: &str) -> Option<Judgement> {
+    without_node(evidence, seen).or_else(|| refused(evidence, wanted, seen).map(Judgement::Broken))
 }
 
-fn unschedulable(evidence: &Evidence, seen: &str) -> Option<Finding> {
-    let old = |pod: &Value| age(pod, evidence.taken) > PATIENCE;
-    let stuck = |pod: &'_ Value| {
-        let scheduled = condition(pod, "PodScheduled")?;
-        let stuck = scheduled["status"] == "False" && scheduled["reason"] == "Unschedulable" && old(pod);
-        stuck.then(|| text(scheduled, "/message").to_owned())
-    };
-    let (pod, message) = living(evidence).find_map(|pod| Some((name(pod), stuck(pod)?)))?;
+fn without_node(evidence: &Evidence, seen: &str) -> Option<Judgement> {
+    let waiting = living(evidence).filter_map(|pod| Some((pod, unschedulable(pod)?, node_to_come(evidence, pod))));
+    // The first for which no node is to come, else the first.
+    let (pod, message, to_come) = waiting.min_by_key(|(.., to_come)| to_come.is_some())?;
+    let pod = name(pod);
+    if let Some(why) = to_come {
+        return Some(Judgement::NotJudged(format!("{seen}; pod {pod} is Pending: {message} ({why})")));
+    }
     let advice = if message.contains("Insufficient") {
         "Make room: add nodes, have an autoscaler of nodes do so, or lower the pods' requests."
     } else if message.contains("unschedulable") {
@@ -33,7 +32,7 @@ fn unschedulable(evidence: &Evidence, seen: &str) -> Option<Finding> {
         "Make a node fit: what the scheduler says is in the way (taints, selectors, affinity, volumes)."
     };
     let seen = format!("{seen}; pod {pod} is Pending: {message}");
-    Some(Finding::new(Cause::PodsPending, seen, advice, Vec::new()))
+    Some(Judgement::Broken(Finding::new(Cause::PodsPending, seen, advice, Vec::new())))
 }
 
 /// Pods that were not even made: a quota, or an admission webhook, refused them.

@@ -59,7 +59,6 @@ fn see_saw(evidence: &Evidence) -> Option<String> {
                 && event["involvedObject"]["kind"] == "HorizontalPodAutoscaler"
                 && event["involvedObject"]["name"] == *evidence.name
         })
-        .filter(|event| at(event, "firstTimestamp").is_some_and(|first| evidence.taken - first < LATELY))
         .collect();
     let size = |event: &Value| text(event, "/message").split(';').next().unwrap_or_default().to_owned();
     let alone = |event: &&&Value| {
@@ -70,7 +69,8 @@ fn see_saw(evidence: &Evidence) -> Option<String> {
         };
         event["count"].as_u64().unwrap_or(1) > 1 && !rescales.iter().any(between)
     };
-    let event = rescales.iter().find(alone)?;
+    let lately = |event: &&&Value| at(event, "firstTimestamp").is_some_and(|first| evidence.taken - first < LATELY);
+    let event = rescales.iter().filter(lately).find(alone)?;
     Some(format!(
         "HPA {}: {} times in {:.0} s: {}, and never another size between",
         evidence.name,

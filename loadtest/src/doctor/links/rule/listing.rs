@@ -6,11 +6,12 @@ use serde_json::json;
 
 use super::config::Config;
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::Finding;
+use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read};
 use crate::doctor::links::objects::{patch, titled};
 use crate::doctor::links::subject::{Metric, Source, Subject};
-use crate::doctor::links::{fields, pace};
+use crate::doctor::links::{answer, fields, metrics, pace, server};
+use crate::doctor::questions;
 use crate::doctor::rule::{Rule, Rules, Series};
 
 pub fn judge(
@@ -19,11 +20,11 @@ pub fn judge(
     metric: &Metric,
     config: &Config<'_>,
     rules: &Rules,
-) -> Option<Finding> {
+) -> Option<Judgement> {
     let external = metric.source == Source::AdapterExternal;
     let all = if external { rules.external() } else { rules.custom() };
     if let Some(finding) = fails(evidence, config, all, external) {
-        return Some(finding);
+        return Some(Judgement::Broken(finding));
     }
     let made = |rule: &Rule| {
         let seen = series(evidence, rule, |_| true);
@@ -37,27 +38,41 @@ pub fn judge(
     if all.iter().any(made) {
         return None;
     }
+    if let Some(why) = answer::unscraped(evidence, subject) {
+        return Some(Judgement::NotJudged(format!("Prometheus may have no series yet: {why}")));
+    }
     let names: Vec<&str> = subject.series.iter().map(String::as_str).collect();
     if !external && let Some(source) = rules.for_metric(&metric.name, &names).last() {
-        return unmapped(evidence, config, rules, source.rule, metric);
+        return unmapped(evidence, config, rules, source.rule, metric).map(Judgement::Broken);
     }
     if !external && let Some(finding) = misnamed(evidence, metric, config, rules.custom()) {
-        return Some(finding);
+        return Some(Judgement::Broken(finding));
     }
     let seen = format!("{}: none of its {} rules makes {}", titled(config.object), all.len(), metric.name);
     let advice = format!("Add a rule that makes {}; the adapter reads it when it starts.", metric.name);
-    let counter = counters(evidence).into_iter().find(|counter| related(counter, &metric.name));
-    let commands =
-        counter.filter(|_| !external).map(|counter| config.added(&rule_for(evidence, &counter, &metric.name)));
-    Some(Finding::new(Cause::RuleAbsent, seen, advice, commands.unwrap_or_default()))
+    let mut counters = counters(evidence);
+    counters.retain(|counter| related(counter, &metric.name));
+    // Of several, which is meant is not for us to say.
+    let counter = counters.pop_first().filter(|_| counters.is_empty() && !external);
+    let commands = counter.map(|counter| config.added(&rule_for(evidence, &counter, &metric.name)));
+    Some(Judgement::Broken(Finding::new(Cause::RuleAbsent, seen, advice, commands.unwrap_or_default())))
 }
 
-/// A rule whose `seriesQuery` Prometheus refuses, though it answers others' questions.
+/// Whether the adapter itself has the metric in its list, whatever its rules say now.
+pub fn lists(evidence: &Evidence, metric: &Metric) -> bool {
+    let Some(answer) = evidence.answers.get(&questions::listing(evidence, server::group(metric.source))) else {
+        return false;
+    };
+    let names = fields::list(&answer.body, "/resources").iter().map(|resource| fields::text(resource, "/name"));
+    names.into_iter().any(|name| name.rsplit('/').next() == Some(metric.name.as_str()))
+}
+
+/// A rule whose `seriesQuery` Prometheus itself refuses: that is how it says so, and nothing else does.
 fn fails(evidence: &Evidence, config: &Config<'_>, rules: &[Rule], external: bool) -> Option<Finding> {
-    let replicas = evidence.prometheus.replicas.iter().filter(|replica| replica.targets.seen().is_some());
-    let refused = replicas.into_iter().find_map(|replica| {
+    let refusal = |why: &str| why.starts_with("400") || why.starts_with("422");
+    let refused = evidence.prometheus.replicas.iter().find_map(|replica| {
         rules.iter().enumerate().find_map(|(number, rule)| match replica.series.get(rule.series_matcher()) {
-            Some(Read::Unread(unread)) if unread.right.is_none() => Some((number, rule, unread.why.as_str())),
+            Some(Read::Unread(unread)) if refusal(&unread.why) => Some((number, rule, unread.why.as_str())),
             _ => None,
         })
     });
@@ -130,17 +145,17 @@ fn renamed(evidence: &Evidence, metric: &Metric, name: &str) -> Option<String> {
     Some(patch(hpa, &json!([{"op": "replace", "path": path, "value": name}])))
 }
 
-/// Whether a metric of this name is likely to be meant to be made of this series.
+/// Whether a metric of this name is meant to be made of this series, as people name them: the series' name without its
+/// unit of counting, and maybe what is made of it.
 fn related(series: &str, metric: &str) -> bool {
     let stem =
         ["_total", "_count", "_sum", "_bucket"].iter().find_map(|end| series.strip_suffix(end)).unwrap_or(series);
-    let common = stem.split('_').zip(metric.split('_')).take_while(|(one, other)| one == other).count();
-    metric.starts_with(stem) || common >= 2
+    metric.strip_prefix(stem).is_some_and(|rest| rest.is_empty() || rest.starts_with("_per_") || rest == "_rate")
 }
 
 /// The counters of the pods' pages.
 fn counters(evidence: &Evidence) -> BTreeSet<String> {
-    let pages = evidence.pages.iter().filter_map(|page| page.second.seen().or(page.first.seen()));
+    let pages = evidence.pages.iter().filter_map(metrics::last);
     let types = pages.flat_map(|page| page.lines()).filter_map(|line| line.strip_prefix("# TYPE "));
     types.filter_map(|line| line.strip_suffix(" counter")).map(str::to_owned).collect()
 }

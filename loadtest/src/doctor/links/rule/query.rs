@@ -17,29 +17,30 @@ pub fn judge(
     config: &Config<'_>,
     works: bool,
 ) -> Option<Judgement> {
-    let finding = short_window(evidence, subject, config)
+    let finding = if works { None } else { short_window(evidence, subject, metric, config) };
+    let finding = finding
         .or_else(|| short_relist(evidence))
         .or_else(|| if works { None } else { ungrouped(evidence, subject, metric, config) });
     finding.map(Judgement::Broken)
 }
 
-/// A window of less than two scrapes holds no rate; one of two may, and loses it when a scrape is late.
-fn short_window(evidence: &Evidence, subject: &Subject, config: &Config<'_>) -> Option<Finding> {
-    let (window, scrape) = (subject.window?, pace::scrape(evidence)?);
-    if window >= 2.0 * scrape {
-        return None;
-    }
+/// The `metricsQuery` of the metric's rule, as it is written; none of an external rule.
+fn written<'a>(subject: &Subject, metric: &Metric, config: &'a Config<'_>) -> Option<&'a str> {
+    let rule = subject.rule.filter(|_| metric.source == Source::Adapter)?;
+    config.field(rule, "/metricsQuery")
+}
+
+/// A window of less than two scrapes holds no rate.
+fn short_window(evidence: &Evidence, subject: &Subject, metric: &Metric, config: &Config<'_>) -> Option<Finding> {
+    let (_, window, scrape) = pace::short_range(evidence, subject.query.as_deref()?)?;
     let seen = format!("{}: a window of {window} s, and a scrape each {scrape} s", titled(config.object));
     let advice = format!("Widen the window to four scrapes, {} s, or scrape more often.", 4.0 * scrape);
-    let written = (0..).map_while(|rule| config.field(rule, "/metricsQuery")).find_map(|query| {
-        let range = query.split('[').nth(1)?.split(']').next()?;
-        let same = crate::doctor::links::promql::seconds(range.trim()) == Some(window);
-        same.then(|| (query.to_owned(), format!("[{range}]")))
-    });
-    let commands = written.map(|(query, range)| {
+    let written = written(subject, metric, config);
+    let commands = written.and_then(|query| {
+        let (range, ..) = pace::short_range(evidence, query)?;
         let wide = format!("[{}s]", 4.0 * scrape);
         let short = config.replaced(&range, &wide);
-        if short.is_empty() { config.replaced(&query, &query.replace(&range, &wide)) } else { short }
+        Some(if short.is_empty() { config.replaced(query, &query.replace(&range, &wide)) } else { short })
     });
     Some(Finding::new(Cause::WindowTooShort, seen, advice, commands.unwrap_or_default()))
 }
@@ -84,19 +85,9 @@ fn ungrouped(evidence: &Evidence, subject: &Subject, metric: &Metric, config: &C
     }
     let seen = format!("{query} results in {} without the pod's label", result[0]["metric"]);
     let advice = "Have the rule's metricsQuery aggregate by (<<.GroupBy>>).";
-    let written = (0..).map_while(|rule| config.field(rule, "/metricsQuery"));
-    let commands = written.filter(|written| fits(written, query)).find_map(|written| {
-        let commands = config.replaced(written, &grouped(written)?);
-        (!commands.is_empty()).then_some(commands)
-    });
+    let written = written(subject, metric, config);
+    let commands = written.and_then(|written| Some(config.replaced(written, &grouped(written)?)));
     Some(Finding::new(Cause::GroupByDropped, seen, advice, commands.unwrap_or_default()))
-}
-
-/// Whether a query may have been rendered from this template: its text before the first field, and that after the last.
-fn fits(template: &str, query: &str) -> bool {
-    let head = template.split("<<").next().unwrap_or_default();
-    let tail = template.rsplit(">>").next().unwrap_or_default();
-    query.starts_with(head) && query.ends_with(tail)
 }
 
 /// The template with a `by (<<.GroupBy>>)` of its own.

@@ -36,40 +36,56 @@ pub fn adapter(evidence: &Evidence, deployment: &Value) -> Option<Finding> {
     let commands = argument.zip(right(evidence)).map(|(argument, url)| {
         patch(deployment, &json!([{"op": "replace", "path": argument.pointer, "value": argument.with(&url)}]))
     });
-    let advice = "Set the URL to Prometheus' Service and port.";
+    let advice = "Set the URL to Prometheus' Service and port; its user and its path stay as they are.";
     Some(Finding::new(Cause::PrometheusUnreachable, seen, advice, commands.into_iter().collect()))
 }
 
 /// What is wrong with the URL: a Service that is not there, or a port that it does not have.
 pub fn wrong(evidence: &Evidence) -> Option<String> {
-    let url = evidence.prometheus.url.seen()?;
+    let uri: http::Uri = evidence.prometheus.url.seen()?.parse().ok()?;
+    if !is_of_the_cluster(uri.host()?) {
+        return None;
+    }
     let service = match &evidence.prometheus.service {
         Read::Absent => return Some("there is no such Service".to_owned()),
         Read::Seen(service) => service,
         _ => return None,
     };
-    // A headless Service has the pods' ports, whichever it lists.
-    let headless = service.pointer("/spec/clusterIP").is_some_and(|address| address == "None");
-    let uri: http::Uri = url.parse().ok()?;
+    // A headless Service has the pods' ports, whichever it lists, and an external name those of its host.
+    let headless = service.pointer("/spec/clusterIP").is_some_and(|address| address == "None")
+        || service.pointer("/spec/type").is_some_and(|kind| kind == "ExternalName");
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
     let ports: Vec<u64> = list(service, "/spec/ports").iter().filter_map(|port| port["port"].as_u64()).collect();
     let listed = ports.contains(&u64::from(port));
     (!headless && !listed).then(|| format!("{} has the ports {ports:?}, not {port}", titled(service)))
 }
 
-/// The URL as it should be: the same Service at a port that it has, else the one that the operator makes for its
-/// Prometheus.
+/// Whether a host may be a Service's name: `service`, `service.namespace`, or that with `.svc` and what may follow.
+fn is_of_the_cluster(host: &str) -> bool {
+    let labels: Vec<_> = host.split('.').collect();
+    let address = host.starts_with('[') || host.parse::<std::net::IpAddr>().is_ok();
+    !address && host != "localhost" && labels.get(2).is_none_or(|label| *label == "svc")
+}
+
+/// The URL as it should be: the same Service and path at a port that it has, else the Service that the operator makes
+/// for its one Prometheus. None where the URL has a user, whose password is not ours to know.
 pub fn right(evidence: &Evidence) -> Option<String> {
+    let url = evidence.prometheus.url.seen().map_or("", String::as_str);
+    if url.contains('@') {
+        return None;
+    }
     if let Some(service) = evidence.prometheus.service.seen() {
         let ports = list(service, "/spec/ports");
         let web = ports.iter().find(|port| matches!(port["name"].as_str(), Some("web" | "http-web" | "http")));
         let port = web.or(ports.first())?["port"].as_u64()?;
-        let scheme = evidence.prometheus.url.seen().and_then(|url| url.split("://").next()).unwrap_or("http");
-        return Some(format!("{scheme}://{}.{}.svc:{port}", name(service), namespace(service)));
+        let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+        let path = rest.find('/').map_or("", |at| rest[at..].trim_end_matches('/'));
+        return Some(format!("{scheme}://{}.{}.svc:{port}{path}", name(service), namespace(service)));
     }
-    let prometheus = evidence.prometheuses.items().first()?;
+    let [prometheus] = evidence.prometheuses.items() else { return None };
     let scheme = if prometheus.pointer("/spec/web/tlsConfig").is_some() { "https" } else { "http" };
-    Some(format!("{scheme}://prometheus-operated.{}.svc:9090", namespace(prometheus)))
+    let path = prometheus.pointer("/spec/routePrefix").and_then(Value::as_str).unwrap_or_default();
+    Some(format!("{scheme}://prometheus-operated.{}.svc:9090{}", namespace(prometheus), path.trim_end_matches('/')))
 }
 
 /// The last line of the adapter's log that says that Prometheus was out of reach, where it is recent.

@@ -1,0 +1,80 @@
+//! Why a value may be missing that will come.
+
+use serde_json::Value;
+
+use crate::doctor::evidence::Evidence;
+use crate::doctor::links::fields::{living, ready_for, rolls};
+use crate::doctor::links::monitor::of_target;
+use crate::doctor::links::objects::{changed, titled};
+use crate::doctor::links::subject::Subject;
+use crate::doctor::links::target::RELOAD;
+use crate::doctor::links::targets::ours;
+use crate::doctor::links::{pace, server};
+
+/// Seconds that Prometheus takes to discover a new pod, at the longest: see `model/predict.rs`.
+const DISCOVERY: f64 = 6.0;
+/// Seconds that a pod's CPU and memory take to be known, or a metrics server that was just started.
+pub const SAMPLES: f64 = 120.0;
+
+/// Why an answer may be missing that will come.
+pub fn too_early(evidence: &Evidence, subject: &Subject) -> Option<String> {
+    let wait = wait(evidence, subject);
+    if let Some(deployment) = evidence.server.deployment.seen().filter(|deployment| rolls(deployment)) {
+        return Some(format!("{} is just being changed", titled(deployment)));
+    }
+    if let Some((monitor, age)) = scraped_by(evidence, subject).filter(|(_, age)| *age < RELOAD + wait) {
+        let monitor = titled(monitor);
+        return Some(format!(
+            "{monitor} was changed {age:.0} s ago, and Prometheus, its scrapes and a listing take their time"
+        ));
+    }
+    listed_soon(evidence, subject)
+}
+
+/// The same, where Prometheus is known to scrape.
+pub fn listed_soon(evidence: &Evidence, subject: &Subject) -> Option<String> {
+    unlisted(evidence, subject).or_else(|| young(evidence, subject, wait(evidence, subject)))
+}
+
+/// Why Prometheus may have no series of the pods yet, whatever the adapter makes of them.
+pub fn unscraped(evidence: &Evidence, subject: &Subject) -> Option<String> {
+    let replicas = evidence.prometheus.replicas.iter();
+    if replicas.flat_map(|replica| ours(evidence, subject, replica)).any(|(_, target)| target["health"] == "up") {
+        return None;
+    }
+    young(evidence, subject, first_value(evidence))
+}
+
+/// Why the server may not have listed the metric yet.
+pub fn unlisted(evidence: &Evidence, subject: &Subject) -> Option<String> {
+    let wait = wait(evidence, subject);
+    let age = server::ages(evidence).reduce(f64::min).filter(|age| *age < wait)?;
+    Some(format!("its server started {age:.0} s ago, and lists its metrics each {wait:.0} s or so"))
+}
+
+/// Seconds from a pod's being ready to a rate of two scrapes.
+pub fn first_value(evidence: &Evidence) -> f64 {
+    DISCOVERY + 2.0 * pace::scrape(evidence).unwrap_or(30.0) + 5.0
+}
+
+/// Seconds from a pod's being ready to its first value at the API.
+fn wait(evidence: &Evidence, subject: &Subject) -> f64 {
+    if subject.is_resource() { SAMPLES } else { first_value(evidence) + pace::relist(evidence, subject) }
+}
+
+/// No pod is ready for so long; for a metric of something else, only where one is ready at all.
+fn young(evidence: &Evidence, subject: &Subject, wait: f64) -> Option<String> {
+    let Some(oldest) = living(evidence).filter_map(|pod| ready_for(evidence, pod)).reduce(f64::max) else {
+        return subject.is_of_pods().then(|| "no pod is ready".to_owned());
+    };
+    (oldest < wait)
+        .then(|| format!("the first pod is ready for {oldest:.0} s, and its first value may take {wait:.0} s"))
+}
+
+/// The monitor that has Prometheus scrape the pods, and the seconds since it was last changed.
+fn scraped_by<'a>(evidence: &'a Evidence, subject: &Subject) -> Option<(&'a Value, f64)> {
+    let targets = evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, subject, replica));
+    let targets = targets.filter(|_| !subject.is_resource());
+    let mut monitors = targets.filter_map(|(_, target)| of_target(evidence, target));
+    monitors.next().map(|(monitor, _)| (monitor, changed(monitor, evidence.taken)))
+}
