@@ -21,7 +21,9 @@ fn a_url_that_names_no_service_or_no_port_of_it() {
     evidence.prometheus.url = Read::Seen(url.to_owned());
     let (number, command) = cause(&evidence, Link::Rule);
     assert_eq!(number, 9);
-    let patched = "kubectl -n monitoring patch deployment.apps/prometheus-adapter --type json -p '[{\"op\":\"replace\",\
+    let patched = "kubectl -n monitoring patch deployment.apps/prometheus-adapter --type json -p '[{\"op\":\"test\",\
+                   \"path\":\"/spec/template/spec/containers/0/args/3\",\
+                   \"value\":\"--prometheus-url=http://prometheus-k8s.monitoring.svc:9091/\"},{\"op\":\"replace\",\
                    \"path\":\"/spec/template/spec/containers/0/args/3\",\
                    \"value\":\"--prometheus-url=http://prometheus-k8s.monitoring.svc:9090\"}]'";
     assert_eq!(command, patched);

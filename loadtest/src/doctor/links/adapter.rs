@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::Deserialize;
 
+use super::metrics::counters;
 use super::objects::{lives, name};
 use super::promql::selectors;
 use super::subject::{Made, Metric, Source};
@@ -20,23 +21,22 @@ pub fn made(evidence: &Evidence, metric: &Metric) -> Made {
     let Some(rules) = rules(evidence) else { return Made::default() };
     let rules = if metric.source == Source::AdapterExternal { rules.external() } else { rules.custom() };
     let makes = |rule: &Rule, series: &str| rule.metric_of(series).as_deref() == Some(&metric.name);
-    let there = |(number, rule)| {
-        Some((number, rule, answered(evidence, rule).into_iter().rfind(|series| makes(rule, series))?.to_owned()))
-    };
-    let named =
-        |(number, rule)| Some((number, rule, Rule::series_name(rule).filter(|series| makes(rule, series))?.to_owned()));
+    let there =
+        |rule: &Rule| answered(evidence, rule).into_iter().rfind(|series| makes(rule, series)).map(str::to_owned);
+    let named = |rule: &Rule| rule.series_name().filter(|series| makes(rule, series)).map(str::to_owned);
     let texts = evidence.pages.iter().filter_map(|page| page.first.seen());
     let on_pages: BTreeSet<&str> = texts.flat_map(|text| names_of(text)).collect();
-    let counted =
-        |(number, rule)| Some((number, rule, on_pages.iter().copied().rfind(|series| makes(rule, series))?.to_owned()));
+    let counted = |rule: &Rule| on_pages.iter().copied().rfind(|series| makes(rule, series)).map(str::to_owned);
     // Where a rule has none at all of its series, neither here nor there: the counter that it would take.
-    let expected = |(number, rule)| {
-        let none = answered(evidence, rule).is_empty() && on_pages.iter().all(|name| rule.metric_of(name).is_none());
-        Some((number, rule, usual(&metric.name).filter(|_| none).find(|series| makes(rule, series))?))
+    let expected = |rule: &Rule| {
+        let takes = |counter: &&str| rule.metric_of(counter).is_some();
+        let none = answered(evidence, rule).is_empty() && !counters(evidence).iter().any(takes);
+        usual(&metric.name).filter(|_| none).find(|series| makes(rule, series))
     };
-    let last = || rules.iter().enumerate().rev();
-    let found = last().find_map(there).or_else(|| last().find_map(named));
-    let found = found.or_else(|| last().find_map(counted)).or_else(|| last().find_map(expected));
+    let last = |of: &dyn Fn(&Rule) -> Option<String>| {
+        rules.iter().enumerate().rev().find_map(|(number, rule)| Some((number, rule, of(rule)?)))
+    };
+    let found = last(&there).or_else(|| last(&named)).or_else(|| last(&counted)).or_else(|| last(&expected));
     let Some((number, rule, series)) = found else { return Made::default() };
     let found_by = selectors(rule.series_matcher()).pop().map(|selector| selector.matchers).unwrap_or_default();
     let query = query(evidence, metric, rule, &series);

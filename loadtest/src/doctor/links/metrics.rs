@@ -1,5 +1,7 @@
 //! The pod's own page of metrics: the counter is there, and counts clients alone.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::counted;
@@ -52,6 +54,12 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
 /// A page as it was read last.
 pub fn last(page: &Page) -> Option<&String> {
     page.second.seen().or(page.first.seen())
+}
+
+/// The counters that the pods' pages declare.
+pub fn counters(evidence: &Evidence) -> BTreeSet<&str> {
+    let lines = evidence.pages.iter().filter_map(last).flat_map(|page| page.lines());
+    lines.filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter")).collect()
 }
 
 /// One request through the API server brings the counter about.

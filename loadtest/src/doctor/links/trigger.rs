@@ -82,7 +82,9 @@ fn unreachable(evidence: &Evidence, trigger: &Trigger<'_>, why: &str) -> Finding
     let (object, place) = (titled(trigger.object), trigger.place);
     let seen =
         format!("{object}: triggers[{place}].metadata.serverAddress is {}; {why}", trigger.field("serverAddress"));
-    let command = reach::right(evidence).map(|url| trigger.with(&[("serverAddress", &url)]));
+    let path = format!("/spec/triggers/{place}/metadata/serverAddress");
+    let command =
+        reach::right(evidence).map(|url| reach::exchanged(trigger.object, &path, trigger.field("serverAddress"), &url));
     let advice = "Set the address to Prometheus' Service and port; its user and its path stay as they are.";
     Finding::new(Cause::PrometheusUnreachable, seen, advice, command.into_iter().collect())
 }

@@ -1,7 +1,5 @@
 //! Whether the adapter can list the metric: a rule for it, its names, and no other rule that ends the listing.
 
-use std::collections::BTreeSet;
-
 use serde_json::json;
 
 use super::config::Config;
@@ -50,10 +48,10 @@ pub fn judge(
     }
     let seen = format!("{}: none of its {} rules makes {}", titled(config.object), all.len(), metric.name);
     let advice = format!("Add a rule that makes {}; the adapter reads it when it starts.", metric.name);
-    let mut counters = counters(evidence);
+    let mut counters = metrics::counters(evidence);
     counters.retain(|counter| related(counter, &metric.name));
     // Of several, which is meant is not for us to say.
-    let counter = counters.pop_first().filter(|_| counters.is_empty() && !external);
+    let counter = counters.pop_first().map(str::to_owned).filter(|_| counters.is_empty() && !external);
     let commands = counter.map(|counter| config.added(&rule_for(evidence, &counter, &metric.name)));
     Some(Judgement::Broken(Finding::new(Cause::RuleAbsent, seen, advice, commands.unwrap_or_default())))
 }
@@ -151,13 +149,6 @@ fn related(series: &str, metric: &str) -> bool {
     let stem =
         ["_total", "_count", "_sum", "_bucket"].iter().find_map(|end| series.strip_suffix(end)).unwrap_or(series);
     metric.strip_prefix(stem).is_some_and(|rest| rest.is_empty() || rest.starts_with("_per_") || rest == "_rate")
-}
-
-/// The counters of the pods' pages.
-fn counters(evidence: &Evidence) -> BTreeSet<String> {
-    let pages = evidence.pages.iter().filter_map(metrics::last);
-    let types = pages.flat_map(|page| page.lines()).filter_map(|line| line.strip_prefix("# TYPE "));
-    types.filter_map(|line| line.strip_suffix(" counter")).map(str::to_owned).collect()
 }
 
 /// A rule in one line.

@@ -34,10 +34,20 @@ pub fn adapter(evidence: &Evidence, deployment: &Value) -> Option<Finding> {
     let seen = format!("{place} is {url}; {why}");
     let argument = server::argument(deployment, server::URL);
     let commands = argument.zip(right(evidence)).map(|(argument, url)| {
-        patch(deployment, &json!([{"op": "replace", "path": argument.pointer, "value": argument.with(&url)}]))
+        exchanged(deployment, &argument.pointer, &argument.with(&argument.value), &argument.with(&url))
     });
     let advice = "Set the URL to Prometheus' Service and port; its user and its path stay as they are.";
     Some(Finding::new(Cause::PrometheusUnreachable, seen, advice, commands.into_iter().collect()))
+}
+
+/// The command that puts one text in another's place. It refuses where the other is not as it was read: what is read is
+/// kept without a URL's user.
+pub fn exchanged(object: &Value, path: &str, from: &str, to: &str) -> String {
+    let operations = json!([
+        {"op": "test", "path": path, "value": from},
+        {"op": "replace", "path": path, "value": to},
+    ]);
+    patch(object, &operations)
 }
 
 /// What is wrong with the URL: a Service that is not there, or a port that it does not have.
