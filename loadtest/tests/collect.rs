@@ -159,7 +159,7 @@ async fn an_hpa_that_is_not_there_is_a_finding_where_there_is_none_at_all() {
     let object = json!({"metadata": {"name": "web", "namespace": "shop"}, "spec": {"scaleTargetRef": {"name": "web"}}});
     let objects = list("ScaledObject", &[object]);
     api.documents.push(("/apis/keda.sh/v1alpha1/namespaces/shop/scaledobjects", objects));
-    let (_, evidence, _) = examined(api, &["shop/keda-hpa-web"]).await;
+    let (_, evidence, _) = examined(api, "shop/keda-hpa-web").await;
     assert!(evidence.is_some_and(|evidence| evidence.scaled_object.seen().is_some()));
 }
 
