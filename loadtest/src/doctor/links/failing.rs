@@ -24,7 +24,7 @@ pub struct Reason {
 }
 
 /// Reasons to wait that do not go away by themselves.
-const STUCK: [&str; 10] = [
+pub const STUCK: [&str; 11] = [
     "ImagePullBackOff",
     "ErrImagePull",
     "ErrImageNeverPull",
@@ -35,6 +35,7 @@ const STUCK: [&str; 10] = [
     "CreateContainerConfigError",
     "CreateContainerError",
     "RunContainerError",
+    "ContainerCannotRun",
 ];
 
 /// Why this pod's containers do not run, where one of them fails.
