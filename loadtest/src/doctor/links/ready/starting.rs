@@ -69,5 +69,5 @@ fn doubled(pod: &Value, container: &Value) -> Option<String> {
     let spec = specs.find(|spec| spec["name"] == container["name"])?;
     let limit = text(spec, "/resources/limits/memory");
     let end = limit.find(|c: char| !c.is_ascii_digit()).unwrap_or(limit.len());
-    Some(format!("{}{}", limit[..end].parse::<u64>().ok()? * 2, &limit[end..]))
+    Some(format!("{}{}", limit[..end].parse::<u64>().ok()?.checked_mul(2)?, &limit[end..]))
 }
