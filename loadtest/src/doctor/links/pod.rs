@@ -211,9 +211,9 @@ fn of_a_bad_change(all: &Evidence, workload: &Value, pod: &Value) -> bool {
         return served(other);
     }
     // They have gone: the Deployment was available until it was changed, just before the first of these was made.
-    let changes = workload["metadata"]["managedFields"].as_array().into_iter().flatten();
-    let changes = changes.filter(|change| change["subresource"].is_null()).filter_map(|change| time(&change["time"]));
-    let changed = all.taken - changes.fold(f64::NEG_INFINITY, f64::max);
+    let managed = workload["metadata"]["managedFields"].as_array().into_iter().flatten();
+    let times = managed.filter(|change| change["subresource"].is_null()).filter_map(|change| time(&change["time"]));
+    let changed = all.taken - times.fold(f64::NEG_INFINITY, f64::max);
     let available = super::objects::condition(workload, "Available").filter(|available| available["status"] == "False");
     let lost = available.and_then(|available| time(&available["lastTransitionTime"])).map(|lost| all.taken - lost);
     let just_before = (first - 5.0..first + START).contains(&changed);
