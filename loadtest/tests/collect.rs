@@ -74,7 +74,7 @@ async fn any_workload_is_read_whatever_its_names_and_nothing_is_changed() {
 
     let events = evidence.events.unread().expect("they may not be read");
     assert_eq!(events.right.as_deref(), Some("list events in namespace shop"));
-    assert_eq!(evidence.endpoint_slices, Read::Absent, "what is not there is no fault");
+    assert_eq!(evidence.prometheuses, Read::Absent, "what is not there is no fault");
     let controller = "system:serviceaccount:kube-system:horizontal-pod-autoscaler: get \
                       pods/hits_per_second.custom.metrics.k8s.io in shop";
     assert_eq!(evidence.access[controller], Read::Seen(true));

@@ -58,8 +58,12 @@ impl Lab {
     }
 
     fn spell(&self, what: &'static str, answers: &[Answer]) {
-        let wrong: Vec<_> = answers.iter().filter(|answer| !answer.is_healthy()).map(Answer::line).collect();
-        self.transcript.say(format_args!("{} answers, {} of which do not call it healthy", answers.len(), wrong.len()));
+        // While the only pod is replaced, the HPA itself may read nothing: what cannot be told then is not called broken.
+        let is_wrong = |answer: &&Answer| answer.diagnosis.is_err() || answer.finding(false).is_some();
+        let wrong: Vec<_> = answers.iter().filter(is_wrong).map(Answer::line).collect();
+        let healthy = answers.iter().filter(|answer| answer.is_healthy()).count();
+        let (count, broken) = (answers.len(), wrong.len());
+        self.transcript.say(format_args!("{count} answers: {healthy} call it healthy, {broken} broken"));
         for line in &wrong {
             self.transcript.say(line);
         }

@@ -21,7 +21,7 @@ pub struct Row {
 pub struct Spell {
     pub what: &'static str,
     pub answers: usize,
-    /// Those that did not call it healthy.
+    /// Those that called it broken.
     pub wrong: Vec<String>,
 }
 
@@ -41,7 +41,7 @@ impl Table {
             let (named, healthy) = (told(named), told(healthy));
             transcript.say(format_args!("| {causes} | {what} | {named} | {fix} | {healthy} |"));
         }
-        transcript.say("\n| a chain that holds | answers | called otherwise |\n|---|---|---|");
+        transcript.say("\n| a chain that holds | answers | called broken |\n|---|---|---|");
         for Spell { what, answers, wrong } in &self.spells {
             transcript.say(format_args!("| {what} | {answers} | {} |", wrong.len()));
         }

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
+use serde_json::Value;
+
 use super::evidence::Evidence;
 use crate::fault::Fault;
 
@@ -40,9 +42,36 @@ pub fn read(file: &Path) -> Result<Evidence, Fault> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Fault::Use(format!("{} cannot be read: {error}", file.display())))?;
     let evidence: Result<Evidence, _> = serde_json::from_str(&text);
+    if let Some(name) = serde_json::from_str::<Value>(&text)
+        .ok()
+        .and_then(|bundle| named(&bundle, "name").or_else(|| named(&bundle, "namespace")).or_else(|| strange(&bundle)))
+    {
+        return Err(Fault::Use(format!("{}: {name:?} is no name that an object may have", file.display())));
+    }
     // Any object could be evidence of which nothing was read: it names at least the HPA.
     evidence
         .ok()
         .filter(|evidence| !evidence.version.is_empty() && !evidence.name.is_empty())
         .ok_or_else(|| Fault::Use(format!("{} is no bundle: loadtest doctor --bundle FILE writes one", file.display())))
+}
+
+/// The first name that no object of a cluster has. Others' bundles are judged too, and names stand in commands to copy.
+fn strange(value: &Value) -> Option<String> {
+    match value {
+        Value::Object(fields) => fields.iter().find_map(|(key, value)| match (key.as_str(), value) {
+            ("metadata", _) => named(value, "name").or_else(|| named(value, "namespace")).or_else(|| strange(value)),
+            ("containers" | "initContainers" | "containerStatuses" | "pages", Value::Array(all)) => {
+                let of = if key == "pages" { "pod" } else { "name" };
+                all.iter().find_map(|one| named(one, of)).or_else(|| strange(value))
+            }
+            _ => strange(value),
+        }),
+        Value::Array(items) => items.iter().find_map(strange),
+        _ => None,
+    }
+}
+
+fn named(value: &Value, key: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
+    value[key].as_str().filter(|name| name.starts_with('-') || !name.chars().all(plain)).map(str::to_owned)
 }

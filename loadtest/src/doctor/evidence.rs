@@ -85,8 +85,6 @@ pub struct Evidence {
     pub pods: Read<Vec<Value>>,
     /// All Services of the namespace.
     pub services: Read<Vec<Value>>,
-    /// All `EndpointSlice`s of the namespace.
-    pub endpoint_slices: Read<Vec<Value>>,
     /// The events of the namespace.
     pub events: Read<Vec<Value>>,
     /// The namespace itself: its labels.
@@ -170,8 +168,6 @@ pub struct Replica {
     pub ready: Read<bool>,
     /// `/api/v1/targets`: the active targets of the HPA's namespace.
     pub targets: Read<Vec<Value>>,
-    /// `/api/v1/targets`: dropped targets of the HPA's namespace.
-    pub dropped: Read<Vec<Value>>,
     /// `/api/v1/query`, by query: the result, a vector. An error of Prometheus itself is `Unread`, with no right.
     pub queries: BTreeMap<String, Read<Vec<Value>>>,
     /// `/api/v1/series` of the last minutes, by matcher, as the adapter asks at each relist: sets of labels.

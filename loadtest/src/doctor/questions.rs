@@ -11,11 +11,6 @@ use super::links::subject::Subject;
 use super::rule::{Resources, Rules};
 use crate::observe::cluster::percent_encoded;
 
-/// Requests a second by pod, for the shares of the traffic.
-pub fn per_pod(series: &str, namespace: &str, window: f64) -> String {
-    format!("sum by (pod) (rate({series}{{namespace=\"{namespace}\"}}[{window:.0}s]))")
-}
-
 /// The label selector of a `labelSelector` field, as the API takes it in a URL's query and the scale writes it.
 pub fn selector(selector: &Value) -> String {
     let labels = selector["matchLabels"].as_object().into_iter().flatten();
@@ -192,12 +187,9 @@ pub fn triggers(evidence: &Evidence) -> impl Iterator<Item = &Value> {
     triggers.map(|trigger| &trigger["metadata"])
 }
 
-/// What is asked of Prometheus as `/api/v1/query`: the triggers' queries, those that the links are judged by, and the
-/// shares of the traffic.
+/// What is asked of Prometheus as `/api/v1/query`: the triggers' queries, and those that the links are judged by.
 pub fn queries(evidence: &Evidence) -> BTreeSet<String> {
     let subject = Subject::of(evidence);
-    let shares = subject.series.as_ref().zip(subject.window);
-    let shares = shares.map(|(series, window)| per_pod(series, &evidence.namespace, window));
     let asked = triggers(evidence).filter_map(|trigger| trigger["query"].as_str()).map(str::to_owned);
-    asked.chain(subject.queries()).chain(shares).collect()
+    asked.chain(subject.queries()).collect()
 }

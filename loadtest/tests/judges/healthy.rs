@@ -117,7 +117,6 @@ fn workload() -> Evidence {
         workload: Read::Seen(deployment),
         scale: Read::Seen(scale),
         services: Read::Seen(vec![service]),
-        endpoint_slices: Read::Seen(vec![endpoint_slice()]),
         events: Read::Seen(Vec::new()),
         monitors: Read::Seen(vec![manifest("shopfront.yml", "ServiceMonitor")]),
         prometheuses: Read::Seen(vec![operated()]),
@@ -190,23 +189,6 @@ pub fn pod(name: &str, ip: &str, template: &Value) -> Value {
                 "state": {"running": {"startedAt": ago(1203.0)}}, "lastState": {},
             }],
         },
-    })
-}
-
-fn endpoint_slice() -> Value {
-    let endpoints = PODS.map(|(name, ip)| {
-        json!({
-            "addresses": [ip], "conditions": {"ready": true, "serving": true, "terminating": false},
-            "targetRef": {"kind": "Pod", "name": name, "namespace": NAMESPACE},
-        })
-    });
-    json!({
-        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
-        "metadata": {
-            "name": "shopfront-svc-4xk2p", "namespace": NAMESPACE,
-            "labels": {"kubernetes.io/service-name": "shopfront-svc", "app": "shopfront"},
-        },
-        "endpoints": endpoints, "ports": [{"name": "web", "port": 9898, "protocol": "TCP"}],
     })
 }
 
@@ -300,7 +282,6 @@ fn replica(pod: &str) -> Replica {
         pod: pod.to_owned(),
         ready: Read::Seen(true),
         targets: Read::Seen(PODS.iter().map(|(pod, ip)| target(pod, ip)).collect()),
-        dropped: Read::Seen(Vec::new()),
         queries: BTreeMap::new(),
         series: BTreeMap::from([(matcher, Read::Seen(series.into()))]),
     }

@@ -82,13 +82,13 @@ fn an_adapter_that_is_older_than_its_rules() {
         pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = json!(ago(3.0));
     }
     assert_eq!(state(&evidence, Link::Rule), State::NotJudged);
-    // It started in the second of the change.
+    // It started in the second of the change, maybe after it: what it answers tells.
     seen(&mut evidence.server.deployment)["status"]["unavailableReplicas"] = json!(0);
     config_changed(&mut evidence, 200.0);
     for pod in seen(&mut evidence.server.pods) {
         pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = json!(ago(200.0));
     }
-    assert_eq!(cause(&evidence, Link::Rule).0, 11);
+    assert_eq!(cause(&evidence, Link::Answer).0, 11);
     // It lists the metric: of a rule that it has read before, and that nobody changed.
     let mut evidence = adapter();
     config_changed(&mut evidence, 86_400.0);

@@ -15,11 +15,14 @@ fn a_target_in_another_namespace_is_found_there() {
     evidence.elsewhere = vec!["shop".to_owned()];
     let finding = found(&evidence, 18);
     assert!(finding.evidence.contains("namespace shop has it"), "{}", finding.evidence);
-    let [delete, apply] = finding.fix.commands.as_slice() else { panic!("{:?}", finding.fix) };
+    let [apply, delete] = finding.fix.commands.as_slice() else { panic!("{:?}", finding.fix) };
     assert_eq!(delete, "kubectl -n miztiik-automation-ns delete horizontalpodautoscaler.autoscaling/shopfront-hpa");
     let manifest = apply.strip_prefix("kubectl apply -f - <<'EOF'\n").unwrap().strip_suffix("\nEOF").unwrap();
     let moved: Value = serde_saphyr::from_str(manifest).unwrap();
     assert_eq!((&moved["metadata"]["namespace"], &moved["spec"]["maxReplicas"]), (&json!("shop"), &json!(3)));
+    // It is not made anew without what the evidence has not.
+    seen(&mut evidence.hpa)["spec"]["metrics"][0]["pods"]["note"] = json!("(left out)");
+    assert_eq!(found(&evidence, 18).fix.commands, Vec::<String>::new());
 }
 
 #[test]
@@ -76,15 +79,59 @@ fn unready(evidence: &mut Evidence, state: &Value, age: f64) {
 fn an_image_that_cannot_be_pulled_is_told_from_one_that_is_being_pulled() {
     let mut evidence = healthy::adapter();
     unready(&mut evidence, &json!({"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling"}}), 60.0);
-    seen(&mut evidence.workload)["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = json!("2");
     let finding = found(&evidence, 33);
     assert!(finding.evidence.contains("ImagePullBackOff: Back-off pulling"), "{}", finding.evidence);
-    assert_eq!(
-        finding.fix.commands,
-        ["kubectl -n miztiik-automation-ns rollout undo deployment.apps/shopfront-deploy"]
-    );
 
     unready(&mut evidence, &json!({"waiting": {"reason": "ContainerCreating"}}), 20.0);
+    assert_eq!(named(&evidence), None);
+}
+
+/// A Deployment of two revisions that was changed so long ago, and then lost its pods.
+fn changed(evidence: &mut Evidence, ago_seconds: f64) {
+    let workload = seen(&mut evidence.workload);
+    workload["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = json!("2");
+    workload["metadata"]["managedFields"] =
+        json!([{"time": ago(ago_seconds)}, {"time": ago(1.0), "subresource": "status"}]);
+    workload["status"]["conditions"] =
+        json!([{"type": "Available", "status": "False", "lastTransitionTime": ago(ago_seconds - 1.0)}]);
+}
+
+#[test]
+fn a_change_is_taken_back_where_the_pods_before_it_served() {
+    let undo = ["kubectl -n miztiik-automation-ns rollout undo deployment.apps/shopfront-deploy"];
+    let mut evidence = healthy::adapter();
+    let stuck = json!({"waiting": {"reason": "ImagePullBackOff", "message": ""}});
+    unready(&mut evidence, &stuck, 60.0);
+    changed(&mut evidence, 62.0);
+    assert_eq!(found(&evidence, 33).fix.commands, undo);
+    // They served for an hour and longer; what is wrong is not the change, nor where it was none.
+    for age in [4000.0, 600.0] {
+        unready(&mut evidence, &stuck, age);
+        changed(&mut evidence, if age > 3600.0 { age + 2.0 } else { 90_000.0 });
+        assert_eq!(found(&evidence, 33).fix.commands, Vec::<String>::new());
+    }
+    // It was broken before.
+    unready(&mut evidence, &stuck, 60.0);
+    changed(&mut evidence, 62.0);
+    seen(&mut evidence.workload)["status"]["conditions"][0]["lastTransitionTime"] = json!(ago(900.0));
+    assert_eq!(found(&evidence, 33).fix.commands, Vec::<String>::new());
+}
+
+#[test]
+fn a_container_that_ended_once_is_about_to_be_started_again() {
+    let mut evidence = healthy::adapter();
+    let ended = json!({"terminated": {"reason": "Error", "exitCode": 1}});
+    unready(&mut evidence, &ended, 20.0);
+    assert_eq!(named(&evidence), None);
+    for pod in seen(&mut evidence.pods) {
+        pod["status"]["containerStatuses"][0]["restartCount"] = json!(3);
+    }
+    found(&evidence, 33);
+    for pod in seen(&mut evidence.pods) {
+        let init = json!([{"name": "wait", "ready": false, "restartCount": 1, "state": ended, "lastState": {}}]);
+        pod["status"]["containerStatuses"] = json!([]);
+        pod["status"]["initContainerStatuses"] = init;
+    }
     assert_eq!(named(&evidence), None);
 }
 

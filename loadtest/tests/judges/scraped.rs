@@ -21,11 +21,43 @@ fn rewrite(evidence: &mut Evidence, with: impl Fn(&str) -> String) {
 fn a_counter_that_is_not_on_an_idle_pods_page() {
     for mut evidence in [healthy::adapter(), healthy::keda()] {
         rewrite(&mut evidence, |text| text.replace("http_requests_total{", "other_total{"));
+        if evidence.scaled_object.seen().is_some() {
+            // The other pods' counters, or a constant, make a value of it.
+            assert_eq!(named(&evidence), None);
+        }
+        for replica in &mut evidence.prometheus.replicas {
+            replica.queries.values_mut().for_each(|result| *result = Read::Seen(Vec::new()));
+        }
         let commands = found(&evidence, 1).fix.commands;
         let path = "/api/v1/namespaces/miztiik-automation-ns/pods/shopfront-deploy-7d94b56f44-fblvd:9898/proxy/";
         assert_eq!(commands[0], format!("kubectl get --raw {path}"));
         assert_eq!(commands.len(), 2);
     }
+}
+
+#[test]
+fn a_pod_that_has_just_started_may_be_without_its_counter() {
+    let mut evidence = healthy::adapter();
+    rewrite(&mut evidence, |text| text.replace("http_requests_total{", "other_total{"));
+    for pod in seen(&mut evidence.pods) {
+        pod["status"]["conditions"].as_array_mut().unwrap().iter_mut().for_each(|condition| {
+            condition["lastTransitionTime"] = json!(ago(8.0));
+        });
+    }
+    assert_eq!(named(&evidence), None);
+}
+
+#[test]
+fn another_series_of_the_counter_is_not_one_without_labels() {
+    // Nobody lets us see the page; of its counter, a series that is not wanted is there.
+    let mut evidence = healthy::adapter();
+    let rules = seen(&mut evidence.server.config);
+    let changed = rules["data"]["config.yaml"].as_str().unwrap().replace("pod!=\"\"}", "pod!=\"\",path=\"version\"}");
+    rules["data"]["config.yaml"] = json!(changed.replace("<<.LabelMatchers>>", "path=\"version\",<<.LabelMatchers>>"));
+    healthy::answer(&mut evidence);
+    unlabelled(&mut evidence, |_| {});
+    evidence.pages.clear();
+    assert_ne!(named(&evidence), Some(10));
 }
 
 #[test]
@@ -110,9 +142,31 @@ fn a_counter_without_routes_is_told_by_its_rate() {
 }
 
 #[test]
+fn one_pods_few_requests_may_be_as_many_as_its_probes_by_chance() {
+    let mut evidence = healthy::adapter();
+    for page in &mut evidence.pages {
+        page.first = Read::Seen("http_requests_total{status=\"200\"} 100\n".to_owned());
+        page.second = Read::Seen("http_requests_total{status=\"200\"} 106\n".to_owned());
+    }
+    found(&evidence, 3);
+    evidence.pages.pop();
+    assert_eq!(named(&evidence), None);
+}
+
+#[test]
+fn what_a_ratio_makes_of_scrapes_is_not_told_by_their_number() {
+    let mut evidence = healthy::keda();
+    counting_scrapes(&mut evidence);
+    let query = "sum(rate(http_requests_total[1m])) / sum(rate(http_requests_count[1m]))";
+    seen(&mut evidence.scaled_object)["spec"]["triggers"][0]["metadata"]["query"] = json!(query);
+    healthy::answer(&mut evidence);
+    assert_eq!(named(&evidence), None);
+}
+
+#[test]
 fn a_label_that_relabelling_dropped() {
     let mut evidence = healthy::adapter();
-    let drop = json!([{"action": "replace", "targetLabel": "x"}, {"action": "labeldrop", "regex": "pod"}]);
+    let drop = json!([{"action": "labeldrop", "regex": "le"}, {"action": "labeldrop", "regex": "pod"}]);
     seen(&mut evidence.monitors)[0]["spec"]["endpoints"][0]["metricRelabelings"] = drop;
     unlabelled(&mut evidence, |labels| {
         labels.remove("pod");
@@ -122,7 +176,9 @@ fn a_label_that_relabelling_dropped() {
     assert_eq!(
         finding.fix.commands,
         ["kubectl -n monitoring patch servicemonitor.monitoring.coreos.com/shopfront-monitor --type json \
-          -p '[{\"op\":\"remove\",\"path\":\"/spec/endpoints/0/metricRelabelings/1\"}]'"]
+          -p '[{\"op\":\"test\",\"path\":\"/spec/endpoints/0/metricRelabelings/1\",\
+          \"value\":{\"action\":\"labeldrop\",\"regex\":\"pod\"}},\
+          {\"op\":\"remove\",\"path\":\"/spec/endpoints/0/metricRelabelings/1\"}]'"]
     );
 }
 
@@ -165,9 +221,10 @@ fn a_pod_that_was_not_scraped_twice_has_no_series_yet() {
 
 /// Changes the counter's labels; what asks for more than its name finds nothing.
 fn unlabelled(evidence: &mut Evidence, with: impl Fn(&mut serde_json::Map<String, serde_json::Value>)) {
-    let wanted = Subject::of(evidence).wanted.unwrap().text();
+    let subject = Subject::of(evidence);
+    let (wanted, of_pods) = (subject.wanted.unwrap().text(), subject.of_pods.unwrap());
     for replica in &mut evidence.prometheus.replicas {
-        for sample in seen(replica.queries.get_mut("http_requests_total").unwrap()) {
+        for sample in seen(replica.queries.get_mut(&of_pods).unwrap()) {
             with(sample["metric"].as_object_mut().unwrap());
         }
         replica.queries.insert(wanted.clone(), Read::Seen(Vec::new()));

@@ -11,6 +11,9 @@ use super::{found, named, seen, targets};
 fn without_targets(change: impl FnOnce(&mut Value, &mut Value)) -> Evidence {
     let mut evidence = healthy::adapter();
     targets(&mut evidence).for_each(Vec::clear);
+    for replica in &mut evidence.prometheus.replicas {
+        replica.queries.values_mut().for_each(|result| *result = Read::Seen(Vec::new()));
+    }
     change(&mut seen(&mut evidence.monitors)[0], &mut seen(&mut evidence.prometheuses)[0]);
     evidence
 }
@@ -50,6 +53,25 @@ fn a_job_by_another_way_needs_no_monitor() {
 }
 
 #[test]
+fn series_that_come_without_a_target_need_no_monitor() {
+    for mut evidence in [healthy::adapter(), healthy::keda()] {
+        seen(&mut evidence.monitors).clear();
+        targets(&mut evidence).for_each(Vec::clear);
+        assert_eq!(named(&evidence), None);
+    }
+}
+
+#[test]
+fn the_port_that_leads_to_the_page_is_meant() {
+    let mut evidence = without_targets(|monitor, _| monitor["spec"]["endpoints"][0]["port"] = json!("http"));
+    let port = json!({"name": "admin", "port": 81, "targetPort": 8081});
+    seen(&mut evidence.services)[0]["spec"]["ports"].as_array_mut().unwrap().insert(0, port);
+    assert!(command(&found(&evidence, 5)).ends_with(r#""path":"/spec/endpoints/0/port","value":"web"}]'"#));
+    evidence.pages.clear();
+    assert_eq!(found(&evidence, 5).fix.commands, Vec::<String>::new());
+}
+
+#[test]
 fn others_monitors_are_not_taken_for_the_pods() {
     let mut evidence = without_targets(|monitor, _| {
         monitor["spec"]["namespaceSelector"] = Value::Null;
@@ -77,7 +99,9 @@ fn a_monitor_without_the_label_that_prometheus_wants() {
 fn a_monitor_in_a_namespace_that_prometheus_does_not_look_in() {
     let own = json!({"matchLabels": {"kubernetes.io/metadata.name": "default"}});
     let evidence = without_targets(|_, prometheus| prometheus["spec"]["serviceMonitorNamespaceSelector"] = own);
-    assert!(command(&found(&evidence, 5)).contains("serviceMonitorNamespaceSelector"));
+    // A part that is empty would change nothing of a selector that is there.
+    let patch = r#"--type json -p '[{"op":"replace","path":"/spec/serviceMonitorNamespaceSelector","value":{}}]'"#;
+    assert!(command(&found(&evidence, 5)).ends_with(patch));
 }
 
 #[test]
@@ -98,7 +122,7 @@ fn a_monitor_whose_selector_fits_no_service() {
 #[test]
 fn a_monitor_that_names_a_port_that_there_is_not() {
     let evidence = without_targets(|monitor, _| monitor["spec"]["endpoints"][0]["port"] = json!("http"));
-    let patch = r#"json -p '[{"op":"replace","path":"/spec/endpoints/0/port","value":"web"}]'"#;
+    let patch = r#"json -p '[{"op":"test","path":"/spec/endpoints/0/port","value":"http"},{"op":"replace","path":"/spec/endpoints/0/port","value":"web"}]'"#;
     assert_eq!(command(&found(&evidence, 5)), format!("{MONITOR} {patch}"));
     // A Service's only port has no need of a name, but for the monitor.
     let mut evidence = without_targets(|_, _| {});
@@ -130,6 +154,9 @@ fn prometheus_needs_no_right_that_it_does_not_use() {
     let mut evidence = healthy::adapter();
     evidence.access.insert(access(ACCOUNT, "list", "", "endpoints", NAMESPACE), Read::Seen(false));
     assert_eq!(named(&evidence), None);
+    // A job may find pods without their Services: what is up was found.
+    evidence.access.insert(access(ACCOUNT, "list", "", "services", NAMESPACE), Read::Seen(false));
+    assert_eq!(named(&evidence), None);
 }
 
 /// A healthy chain whose targets are down: no values, and this error.
@@ -150,7 +177,7 @@ fn down(error: &str, url: &str) -> Evidence {
 #[test]
 fn a_target_with_a_wrong_path() {
     let evidence = down("server returned HTTP status 404 Not Found", ":9898/wrong");
-    let patch = r#"json -p '[{"op":"add","path":"/spec/endpoints/0/path","value":"/metrics"}]'"#;
+    let patch = r#"json -p '[{"op":"test","path":"/spec/endpoints/0/port","value":"web"},{"op":"add","path":"/spec/endpoints/0/path","value":"/metrics"}]'"#;
     assert_eq!(command(&found(&evidence, 7)), format!("{MONITOR} {patch}"));
 }
 
@@ -161,8 +188,15 @@ fn a_target_with_a_wrong_port() {
     assert_eq!(
         command(&found(&evidence, 7)),
         "kubectl -n miztiik-automation-ns patch service/shopfront-svc --type json \
-         -p '[{\"op\":\"add\",\"path\":\"/spec/ports/0/targetPort\",\"value\":9898}]'"
+         -p '[{\"op\":\"test\",\"path\":\"/spec/ports/0/name\",\"value\":\"web\"},\
+         {\"op\":\"add\",\"path\":\"/spec/ports/0/targetPort\",\"value\":9898}]'"
     );
+    // One that serves clients, though no metrics, is left alone.
+    let evidence = down("server returned HTTP status 404 Not Found", ":8080/metrics");
+    let mut evidence = Evidence { ..evidence };
+    seen(&mut evidence.services)[0]["spec"]["ports"][0]["targetPort"] = json!(8080);
+    let patch = r#"json -p '[{"op":"test","path":"/spec/endpoints/0/port","value":"web"},{"op":"remove","path":"/spec/endpoints/0/port"},{"op":"add","path":"/spec/endpoints/0/targetPort","value":9898}]'"#;
+    assert_eq!(command(&found(&evidence, 7)), format!("{MONITOR} {patch}"));
 }
 
 #[test]
@@ -171,9 +205,9 @@ fn a_target_with_a_wrong_port_and_a_wrong_path() {
     let endpoint = json!([{"targetPort": 9999, "path": "/wrong", "interval": "5s"}]);
     seen(&mut evidence.monitors)[0]["spec"]["endpoints"] = endpoint;
     let commands = found(&evidence, 7).fix.commands;
-    let [port, path] = commands.as_slice() else { panic!("{commands:?}") };
-    assert!(port.ends_with(r#"[{"op":"add","path":"/spec/endpoints/0/targetPort","value":9898}]'"#), "{port}");
-    assert!(path.ends_with(r#"[{"op":"add","path":"/spec/endpoints/0/path","value":"/metrics"}]'"#), "{path}");
+    let [path, port] = commands.as_slice() else { panic!("{commands:?}") };
+    assert!(port.ends_with(r#",{"op":"add","path":"/spec/endpoints/0/targetPort","value":9898}]'"#), "{port}");
+    assert!(path.ends_with(r#",{"op":"add","path":"/spec/endpoints/0/path","value":"/metrics"}]'"#), "{path}");
 }
 
 #[test]
@@ -245,6 +279,26 @@ fn replicas_of_prometheus_that_disagree() {
     assert!(found(&evidence, 35).evidence.ends_with("prometheus-k8s-1 answers 7.00"));
     // What a restart has left in one of them is gone when its window is.
     seen(&mut evidence.prometheus.pods)[1]["metadata"]["creationTimestamp"] = json!(ago(100.0));
+    assert_eq!(named(&evidence), None);
+}
+
+#[test]
+fn shards_and_others_have_other_targets() {
+    for label in ["operator.prometheus.io/shard", "operator.prometheus.io/name"] {
+        let mut evidence = healthy::adapter();
+        seen(&mut evidence.prometheus.replicas[0].targets).pop();
+        seen(&mut evidence.prometheus.pods)[1]["metadata"]["labels"][label] = json!("1");
+        assert_eq!(named(&evidence), None, "{label}");
+    }
+}
+
+#[test]
+fn a_prometheus_that_has_nothing_to_do_with_the_pods_need_not_be_ready() {
+    let mut evidence = healthy::adapter();
+    evidence.prometheus.service = Read::NotAsked;
+    evidence.prometheus.replicas[1].ready = Read::Seen(false);
+    seen(&mut evidence.prometheus.replicas[1].targets).clear();
+    seen(&mut evidence.prometheus.pods)[1]["metadata"]["labels"]["operator.prometheus.io/name"] = json!("other");
     assert_eq!(named(&evidence), None);
 }
 

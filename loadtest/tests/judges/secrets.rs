@@ -1,5 +1,6 @@
 //! What is kept of a chain: nothing that may be secret, and all that it is judged by.
 
+use loadtest::doctor::bundle;
 use loadtest::doctor::diagnose;
 use loadtest::doctor::evidence::{Evidence, Read};
 use loadtest::doctor::redact::redacted;
@@ -96,4 +97,25 @@ fn of_a_page_the_counter_is_kept_and_of_a_config_map_its_rules() {
     // One that has no rules at all is nobody's to read.
     seen(&mut evidence.server.config)["data"] = json!({"app.conf": "hidden"});
     assert!(!kept(&evidence).contains("hidden"));
+}
+
+#[test]
+fn names_that_no_object_has_are_not_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bundle.json");
+    let judged = |evidence: &Evidence| {
+        std::fs::write(&file, serde_json::to_string(evidence).unwrap()).unwrap();
+        bundle::read(&file).map_err(|fault| fault.to_string())
+    };
+    assert!(judged(&healthy::adapter()).is_ok() && judged(&healthy::keda()).is_ok());
+    let strange = "a; touch b";
+    let mut namespace = healthy::adapter();
+    namespace.namespace = strange.to_owned();
+    let mut pod = healthy::adapter();
+    seen(&mut pod.pods)[0]["metadata"]["name"] = json!(strange);
+    let mut container = healthy::adapter();
+    seen(&mut container.pods)[0]["spec"]["containers"][0]["name"] = json!(strange);
+    for evidence in [namespace, pod, container] {
+        assert!(judged(&evidence).unwrap_err().contains("is no name that an object may have"));
+    }
 }

@@ -57,10 +57,12 @@ fn no_rule() -> Case {
     Case::new(Cause::RuleAbsent, "no rules", line, RULES_BACK).tidied()
 }
 
+/// Times are whole seconds: the change is to be in another one than the adapter's start.
 fn not_restarted() -> Case {
+    let later = "now=$(date +%s); until [ \"$(date +%s)\" -gt $((now + 1)) ]; do :; done";
     let undo = format!("kubectl apply -f k8s/{RULES} && {RESTART}");
     Case::new(Cause::RuleAbsent, "a rule that the adapter has not read", rules(r"/^    rules:/,/GroupBy/d"), undo)
-        .then(format!("kubectl apply -f k8s/{RULES}"))
+        .then(format!("{later}; kubectl apply -f k8s/{RULES}"))
 }
 
 pub fn broken_neighbour() -> Case {

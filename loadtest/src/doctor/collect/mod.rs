@@ -86,7 +86,6 @@ async fn around(reader: &Reader, evidence: &mut Evidence) {
     let (hpa, of_hpas) = (format!("{hpas}/{name}"), format!("the HPAs of {namespace}"));
     let core = |resource: &str| format!("/api/v1/namespaces/{namespace}/{resource}");
     let (services, events, own) = (core("services"), core("events"), format!("/api/v1/namespaces/{namespace}"));
-    let slices = format!("/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices");
     let operator = "/apis/monitoring.coreos.com/v1";
     let (monitors, pod_monitors) = (format!("{operator}/servicemonitors"), format!("{operator}/podmonitors"));
     let prometheuses = format!("{operator}/prometheuses");
@@ -104,18 +103,17 @@ async fn around(reader: &Reader, evidence: &mut Evidence) {
     let second = async {
         tokio::join!(
             reader.all(&services, "the Services"),
-            reader.all(&slices, "the EndpointSlices"),
             reader.all(&events, "the events"),
             reader.all(&monitors, "the ServiceMonitors"),
             reader.all(&pod_monitors, "the PodMonitors"),
             reader.all(&prometheuses, "the Prometheus objects"),
         )
     };
-    let ((hpa, hpas, autoscaling, resources, load, own), (services, slices, events, monitors, pod_monitors, operators)) =
+    let ((hpa, hpas, autoscaling, resources, load, own), (services, events, monitors, pod_monitors, operators)) =
         tokio::join!(first, second);
     (evidence.hpa, evidence.hpas, evidence.autoscaling, evidence.resources) = (hpa, hpas, autoscaling, resources);
     (evidence.load, evidence.own_namespace) = (load, own);
-    (evidence.services, evidence.endpoint_slices, evidence.events) = (services, slices, events);
+    (evidence.services, evidence.events) = (services, events);
     (evidence.monitors, evidence.prometheuses) = (joined(monitors, pod_monitors), operators);
 }
 

@@ -17,6 +17,9 @@ use crate::exposition::series_of;
 /// The most pods that are read.
 const PODS: usize = 5;
 
+/// The most other places where a page is looked for, each of which may take its time.
+const TRIES: usize = 8;
+
 /// Between the two readings.
 const APART: Duration = Duration::from_secs(6);
 
@@ -45,7 +48,7 @@ async fn page(reader: &Reader, evidence: &Evidence, pod: &Value, told: At) -> Pa
     let (mut first, mut begun) = read(&told).await;
     let mut at = told;
     if is_not_there(&first) {
-        for other in elsewhere(evidence, pod, &at) {
+        for other in elsewhere(evidence, pod, &at).into_iter().take(TRIES) {
             let (found, then) = read(&other).await;
             if has_counter(evidence, &found) {
                 (first, begun, at) = (found, then, other);
@@ -74,7 +77,8 @@ fn has_counter(evidence: &Evidence, read: &Read<String>) -> bool {
 /// Whether the pod has answered that there is no page here, or nobody listens.
 fn is_not_there(read: &Read<String>) -> bool {
     read.unread().is_some_and(|Unread { why, right, .. }| {
-        let answered = why.starts_with(|c: char| c.is_ascii_digit()) && !why.contains(UNREACHED);
+        // What refuses us, or wants TLS, is a page.
+        let answered = why.starts_with("404") && !why.contains(UNREACHED);
         right.is_none() && (answered || why.contains("connection refused"))
     })
 }

@@ -48,7 +48,7 @@ pub async fn ask(reader: &Reader, evidence: &mut Evidence) {
     let endpoint = evidence.prometheus.url.seen().and_then(|url| Endpoint::of(url, evidence));
     let asked = Asked {
         namespace: evidence.namespace.clone(),
-        prefix: endpoint.as_ref().map(|endpoint| endpoint.prefix.clone()).unwrap_or_default(),
+        prefix: prefix(evidence, endpoint.as_ref()),
         series: questions::series(evidence),
         lookback: questions::lookback(evidence)
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
@@ -70,6 +70,21 @@ pub async fn ask(reader: &Reader, evidence: &mut Evidence) {
     let wanted = &wanted;
     join_all(answered.iter_mut().map(|(way, replica)| queries(way, replica, &asked.prefix, wanted))).await;
     evidence.prometheus.replicas = answered.into_iter().map(|(_, replica)| replica).collect();
+}
+
+/// What stands before each path: as the operator has Prometheus started, else as the URL has it, which may lead through
+/// somebody who takes it away.
+fn prefix(evidence: &Evidence, endpoint: Option<&Endpoint>) -> String {
+    let pods = evidence.prometheus.pods.items();
+    let runs = |object: &&Value| {
+        let label =
+            |pod: &Value| pod["metadata"]["labels"]["operator.prometheus.io/name"] == object["metadata"]["name"];
+        pods.iter().any(|pod| pod["metadata"]["namespace"] == object["metadata"]["namespace"] && label(pod))
+    };
+    let object = evidence.prometheuses.items().iter().find(runs);
+    let told = object.and_then(|object| object["spec"]["routePrefix"].as_str());
+    let of_url = || endpoint.map(|endpoint| endpoint.prefix.as_str());
+    told.or_else(of_url).unwrap_or_default().trim_end_matches('/').to_owned()
 }
 
 /// The port of a replica: the one behind the URL's, else the one that the operator gives it.

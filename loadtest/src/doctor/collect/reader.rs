@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
 use kube::client::{Body, Client};
 use serde_json::Value;
 
@@ -12,6 +13,9 @@ use crate::observe::cluster::one_line;
 
 /// How long one answer may take.
 pub const PATIENCE: Duration = Duration::from_secs(8);
+
+/// The most bytes of one answer: a large cluster's list of objects is shorter.
+pub const MOST: usize = 32 << 20;
 
 /// Aggregated discovery: all resources in one document; servers before 1.30 know an older form of it.
 const DISCOVERY: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
@@ -101,7 +105,8 @@ impl Reader {
         let asked = async {
             let answer = self.client.send(request).await.map_err(|error| one_line(&error))?;
             let status = answer.status();
-            let bytes = answer.into_body().collect_bytes().await.map_err(|error| one_line(&error))?;
+            let body = Limited::new(answer.into_body(), MOST).collect().await;
+            let bytes = body.map_err(|error| one_line(&*error))?.to_bytes();
             Ok((status, String::from_utf8_lossy(&bytes).into_owned()))
         };
         tokio::time::timeout(PATIENCE, asked).await.map_err(|_| late())?

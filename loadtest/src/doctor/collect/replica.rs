@@ -11,9 +11,8 @@ use super::way::Way;
 use crate::doctor::evidence::{Read, Replica, Unread};
 use crate::observe::cluster::percent_encoded;
 
-/// The most series of a rule that are kept, and the most dropped targets.
+/// The most series of a rule that are kept.
 const SERIES: usize = 200;
-const DROPPED: usize = 50;
 
 /// What all replicas are asked.
 pub struct Asked {
@@ -32,21 +31,22 @@ pub async fn replica(way: &mut Way, pod: &str, asked: &Asked) -> Replica {
     let Asked { namespace, prefix, series, lookback } = asked;
     let mut replica = Replica { pod: pod.to_owned(), ..Replica::default() };
     replica.ready = match way.get(&format!("{prefix}/-/ready"), &format!("/-/ready of {pod}")).await {
-        Ok((status, _)) => Read::Seen(status == StatusCode::OK),
+        Ok((StatusCode::OK, _)) => Read::Seen(true),
+        Ok((StatusCode::SERVICE_UNAVAILABLE, _)) => Read::Seen(false),
+        // Nothing that Prometheus says of itself: another path, or somebody before it.
+        Ok((status, text)) => {
+            Read::Unread(Unread { what: format!("/-/ready of {pod}"), why: told(status, &text), right: None })
+        }
         Err(unread) => Read::Unread(unread),
     };
     let ours = |target: &Value| {
         target["labels"]["namespace"] == namespace.as_str()
             || target["discoveredLabels"]["__meta_kubernetes_namespace"] == namespace.as_str()
     };
-    for state in ["active", "dropped"] {
-        let path = format!("{prefix}/api/v1/targets?state={state}");
-        let targets = data(way, &path, &format!("the {state} targets of {pod}")).await;
-        let field = if state == "active" { "activeTargets" } else { "droppedTargets" };
-        let most = if state == "active" { usize::MAX } else { DROPPED };
-        let targets = mapped(targets, |mut data| kept(array(data[field].take()), ours, most));
-        *(if state == "active" { &mut replica.targets } else { &mut replica.dropped }) = targets;
-    }
+    let path = format!("{prefix}/api/v1/targets?state=active");
+    let targets = data(way, &path, &format!("the active targets of {pod}")).await;
+    replica.targets =
+        mapped(targets, |mut data| array(data["activeTargets"].take()).into_iter().filter(ours).collect());
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     for matcher in series {
         let (start, end) = (now.saturating_sub(*lookback).as_secs(), now.as_secs());
@@ -56,12 +56,24 @@ pub async fn replica(way: &mut Way, pod: &str, asked: &Asked) -> Replica {
             let all: Vec<Labels> = serde_json::from_value(data).unwrap_or_default();
             let (ours, others): (Vec<_>, Vec<_>) =
                 all.into_iter().partition(|labels| labels.values().any(|value| value == namespace));
-            let room = SERIES.saturating_sub(ours.len());
-            ours.into_iter().chain(others.into_iter().take(room)).collect()
+            several(ours.into_iter().chain(others))
         });
         replica.series.insert(matcher.clone(), found);
     }
     replica
+}
+
+/// As many series as are kept: of each name one before another of any.
+fn several(all: impl Iterator<Item = Labels>) -> Vec<Labels> {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let numbered = all.map(|labels| {
+        let count = seen.entry(labels.get("__name__").cloned().unwrap_or_default()).or_default();
+        *count += 1;
+        (*count, labels)
+    });
+    let mut numbered: Vec<_> = numbered.collect();
+    numbered.sort_by_key(|(number, _)| *number);
+    numbered.into_iter().take(SERIES).map(|(_, labels)| labels).collect()
 }
 
 /// Asks one replica the queries.
@@ -98,10 +110,6 @@ fn mapped<T>(read: Read<Value>, with: impl FnOnce(Value) -> Vec<T>) -> Read<Vec<
 
 fn array(value: Value) -> Vec<Value> {
     if let Value::Array(items) = value { items } else { Vec::new() }
-}
-
-fn kept(all: Vec<Value>, wanted: impl Fn(&Value) -> bool, most: usize) -> Vec<Value> {
-    all.into_iter().filter(wanted).take(most).collect()
 }
 
 /// A result as a vector: a scalar is one element without labels.

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use http::header::HOST;
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Empty, Limited};
 use hyper::client::conn::http1::SendRequest;
 
-use super::reader::{PATIENCE, Reader, late};
+use super::reader::{MOST, PATIENCE, Reader, late};
 use super::rights::right;
 use crate::doctor::evidence::{Read, Unread};
 use crate::observe::cluster::one_line;
@@ -76,7 +76,8 @@ impl Forward {
             self.0.ready().await.map_err(|error| one_line(&error))?;
             let answer = self.0.send_request(request).await.map_err(|error| one_line(&error))?;
             let status = answer.status();
-            let body = answer.into_body().collect().await.map_err(|error| one_line(&error))?.to_bytes();
+            let body = Limited::new(answer.into_body(), MOST).collect().await;
+            let body = body.map_err(|error| one_line(&*error))?.to_bytes();
             Ok((status, String::from_utf8_lossy(&body).into_owned()))
         };
         tokio::time::timeout(PATIENCE, asked).await.map_err(|_| late())?

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::monitor::{endpoints, of_target};
-use super::objects::{name, patch};
+use super::objects::{name, patch, unchanged};
 use super::ports;
 use super::selection::Workload;
 use super::subject::Subject;
@@ -55,19 +55,19 @@ fn mended(evidence: &Evidence, subject: &Subject, target: &Value, why: &str) -> 
     let endpoint = of_target(evidence, target);
     let set = |field: &str, value: &Value| {
         let (monitor, number) = endpoint?;
-        let path = format!("/spec/{}/{number}/{field}", endpoints(monitor));
-        // `add` replaces what is there.
-        Some(patch(monitor, &json!([{"op": "add", "path": path, "value": value}])))
+        Some(set_of(monitor, number, &[], field, value))
     };
     let found = page.map(|page| format!("port {}, path {}", page.port, page.path));
     let found = found.map_or_else(String::new, |found| format!(" The counter was found at {found}."));
     let another_port = page.filter(|page| Some(page.port) != port);
     let another_path = page.filter(|page| page.path != path).map(|page| set("path", &json!(page.path)));
     if why.contains("connection refused") || another_port.is_some() {
-        let to_port = another_port.and_then(|page| to_port(evidence, target, page));
+        let refused = why.contains("connection refused");
+        let to_port = another_port.and_then(|page| to_port(evidence, target, page, refused));
         return (
             format!("Have the monitor or the Service lead to the port that the container listens on.{found}"),
-            to_port.into_iter().chain(another_path.flatten()).collect(),
+            // The port last: a patch holds for the endpoint that it was made for.
+            another_path.flatten().into_iter().chain(to_port).collect(),
         );
     }
     if let Some(command) = another_path {
@@ -91,17 +91,29 @@ fn mended(evidence: &Evidence, subject: &Subject, target: &Value, why: &str) -> 
     (advice.to_owned(), Vec::new())
 }
 
-/// Leads a target to the port where the counter was found: through the Service's port that leads there, or by changing
-/// where the one leads that the monitor names.
-fn to_port(evidence: &Evidence, target: &Value, page: &Page) -> Option<String> {
+/// Sets a field of a monitor's endpoint, in place of others.
+fn set_of(monitor: &Value, number: usize, instead_of: &[&str], field: &str, value: &Value) -> String {
+    let place = format!("/spec/{}/{number}", endpoints(monitor));
+    let endpoint = &monitor["spec"][endpoints(monitor)][number];
+    let there = instead_of.iter().filter(|field| !endpoint[**field].is_null());
+    let removed = there.map(|field| json!({"op": "remove", "path": format!("{place}/{field}")}));
+    // `add` replaces what is there.
+    let added = json!({"op": "add", "path": format!("{place}/{field}"), "value": value});
+    patch(monitor, &unchanged(&place, endpoint).into_iter().chain(removed).chain([added]).collect())
+}
+
+/// Leads a target to the port where the counter was found: by the monitor, through the Service's port that leads there
+/// or past the Service; and by the Service where its port leads nowhere, to a port that refuses.
+fn to_port(evidence: &Evidence, target: &Value, page: &Page, refused: bool) -> Option<String> {
     let (monitor, number) = of_target(evidence, target)?;
     let field = endpoints(monitor);
     let endpoint = &monitor["spec"][field][number];
     let workload = Workload::of(evidence)?;
     let pod = evidence.pods.items().iter().find(|pod| name(pod) == page.pod)?;
     let set = |key: &str, value: &Value| {
-        let path = format!("/spec/{field}/{number}/{key}");
-        Some(patch(monitor, &json!([{"op": "add", "path": path, "value": value}])))
+        let others: Vec<&str> =
+            ["port", "targetPort", "portNumber"].into_iter().filter(|other| *other != key).collect();
+        Some(set_of(monitor, number, &others, key, value))
     };
     let named = ports::declared(pod).find(|port| port["containerPort"] == page.port).map(|port| &port["name"]);
     if field == "podMetricsEndpoints" {
@@ -120,10 +132,15 @@ fn to_port(evidence: &Evidence, target: &Value, page: &Page) -> Option<String> {
         if let Some(leading) = leading {
             return set("port", &leading["name"]);
         }
-        if let Some(at) = ports.iter().position(|port| port["name"] == endpoint["port"]) {
-            let path = format!("/spec/ports/{at}/targetPort");
-            return Some(patch(service, &json!([{"op": "add", "path": path, "value": page.port}])));
+        let leads_nowhere = |port: &Value| {
+            let leads = ports::of_service(pod, port);
+            port["name"] == endpoint["port"] && refused && (leads.is_none() || leads == place(target).0)
+        };
+        if let Some(at) = ports.iter().position(|port| leads_nowhere(port)) {
+            let path = format!("/spec/ports/{at}");
+            let set = json!({"op": "add", "path": format!("{path}/targetPort"), "value": page.port});
+            return Some(patch(service, &unchanged(&path, ports[at]).into_iter().chain([set]).collect()));
         }
     }
-    None
+    set("targetPort", &json!(page.port))
 }

@@ -13,6 +13,9 @@ const UNDECIDED: f64 = 120.0;
 /// Seconds in which a cloud makes a node.
 const NODE: f64 = 900.0;
 
+/// Restarts from which on a container fails, though nobody says yet that it is stuck.
+const OFTEN: u64 = 3;
+
 /// Why a container does not run.
 pub struct Reason {
     /// The container.
@@ -24,7 +27,7 @@ pub struct Reason {
 }
 
 /// Reasons to wait that do not go away by themselves.
-const STUCK: [&str; 10] = [
+pub const STUCK: [&str; 11] = [
     "ImagePullBackOff",
     "ErrImagePull",
     "ErrImageNeverPull",
@@ -35,6 +38,7 @@ const STUCK: [&str; 10] = [
     "CreateContainerConfigError",
     "CreateContainerError",
     "RunContainerError",
+    "ContainerCannotRun",
 ];
 
 /// Why this pod's containers do not run, where one of them fails.
@@ -44,11 +48,13 @@ pub fn of(pod: &Value) -> Option<Reason> {
     let mut all = all.into_iter().flat_map(|field| status[field].as_array().into_iter().flatten());
     all.find_map(|container| {
         let waiting = container["state"]["waiting"]["reason"].as_str().filter(|reason| STUCK.contains(reason));
-        // Between two attempts it has ended, and does not wait yet; later it runs until it ends again.
+        // Between two attempts it has ended, and does not wait yet; later it runs until it ends again. One end alone may
+        // be a start that came too early for what it needs.
         let ended = &container["state"]["terminated"];
         let last = if ended.is_null() { &container["lastState"]["terminated"] } else { ended };
         let failed = last["exitCode"].as_i64().is_some_and(|code| code != 0);
-        let again = failed && container["ready"] != true;
+        let often = container["restartCount"].as_u64().is_some_and(|restarts| restarts >= OFTEN);
+        let again = failed && often && container["ready"] != true;
         if waiting.is_none() && !again {
             return None;
         }

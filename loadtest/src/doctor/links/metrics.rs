@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::counted;
-use super::objects::{is_ready, name};
+use super::objects::{is_ready, name, word};
 use super::subject::Subject;
-use super::targets::{elsewhere, has};
+use super::target::settled;
+use super::targets::{elsewhere, has, result};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Page};
@@ -39,16 +40,33 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
             None => Judgement::NotJudged("no page of a ready pod was read".to_owned()),
         };
     }
-    let has_it = |pod: &str| read.iter().any(|(page, text)| page.pod == pod && has(text, series, &subject.matchers));
-    let lacking: Vec<&Page> = read.iter().map(|(page, _)| *page).filter(|page| !has_it(&page.pod)).collect();
+    let (with, without): (Vec<_>, Vec<_>) =
+        read.iter().copied().partition(|(_, text)| has(text, series, &subject.matchers));
+    let lacking: Vec<&Page> = if subject.is_of_each_pod() {
+        let settled = settled(evidence, subject);
+        without.into_iter().map(|(page, _)| page).filter(|page| settled.contains(&page.pod.as_str())).collect()
+    } else if with.is_empty() && !has_number(evidence, subject) {
+        without.into_iter().map(|(page, _)| page).collect()
+    } else {
+        Vec::new()
+    };
     if !lacking.is_empty() {
         return Judgement::Broken(absent(evidence, series, &lacking));
     }
     if let Some(finding) = counted::scrapes_and_probes(evidence, subject, series, &read) {
         return Judgement::Broken(finding);
     }
-    let (page, _) = read[0];
-    Judgement::Holds(format!("{series} is on {} of {} pods, port {}", page.path, read.len(), page.port))
+    let Some((page, _)) = with.first() else {
+        return Judgement::NotJudged(format!("{series} is on no pod's page yet"));
+    };
+    Judgement::Holds(format!("{series} is on {} of {} pods, port {}", page.path, with.len(), page.port))
+}
+
+/// Whether the query has a number, with or without these pods' counters.
+fn has_number(evidence: &Evidence, subject: &Subject) -> bool {
+    let found = subject.query.as_deref().and_then(|query| result(evidence, query));
+    let number = |sample: &Value| sample["value"][1].as_str()?.parse::<f64>().ok().filter(|number| number.is_finite());
+    found.into_iter().flatten().any(|sample| number(sample).is_some())
 }
 
 /// A page as it was read last.
@@ -68,7 +86,8 @@ fn absent(evidence: &Evidence, series: &str, lacking: &[&Page]) -> Finding {
     let request = |page: &&Page| {
         let Page { pod, .. } = page;
         let port = serving(evidence, pod).unwrap_or(page.port);
-        format!("kubectl get --raw /api/v1/namespaces/{}/pods/{pod}:{port}/proxy/", evidence.namespace)
+        let path = format!("/api/v1/namespaces/{}/pods/{pod}:{port}/proxy/", evidence.namespace);
+        format!("kubectl get --raw {}", word(&path))
     };
     Finding::new(
         Cause::CounterAbsent,

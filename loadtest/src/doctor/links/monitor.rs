@@ -6,7 +6,7 @@ use super::objects::{apply, name, namespace, titled};
 use super::ports;
 use super::selection::{Fault, Operator, Workload, faults};
 use super::subject::Subject;
-use super::targets::{elsewhere, known, ours, with_counter};
+use super::targets::{arrived, elsewhere, known, ours, with_counter};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read};
@@ -28,13 +28,18 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
         let job = target.and_then(|(_, target)| target["scrapePool"].as_str()).unwrap_or("a job");
         return Judgement::Holds(format!("{job} has the pods for targets"));
     }
+    if let Some(series) = arrived(evidence, subject) {
+        return Judgement::Holds(format!("not needed: Prometheus has {series} series of the pods by another way"));
+    }
     let monitors = match &evidence.monitors {
         Read::Unread(unread) => return Judgement::Unread(unread.clone()),
         monitors => monitors.items(),
     };
     let operator = Operator::of(evidence);
-    let judged: Vec<(&Value, Vec<Fault>)> =
-        monitors.iter().map(|monitor| (monitor, faults(evidence, &workload, operator.as_ref(), monitor))).collect();
+    let judged: Vec<(&Value, Vec<Fault>)> = monitors
+        .iter()
+        .map(|monitor| (monitor, faults(evidence, subject, &workload, operator.as_ref(), monitor)))
+        .collect();
     if let Some((monitor, _)) = judged.iter().find(|(_, faults)| faults.is_empty()) {
         return Judgement::Holds(format!("{} selects the pods, and Prometheus selects it", titled(monitor)));
     }

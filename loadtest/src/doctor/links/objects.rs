@@ -2,7 +2,9 @@
 
 use std::time::UNIX_EPOCH;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::doctor::redact::LEFT_OUT;
 
 /// An object's name.
 pub fn name(object: &Value) -> &str {
@@ -29,7 +31,7 @@ pub fn argument(object: &Value) -> String {
     let group =
         object["apiVersion"].as_str().and_then(|version| version.split_once('/')).map_or("", |(group, _)| group);
     let dot = if group.is_empty() { "" } else { "." };
-    format!("{kind}{dot}{group}/{}", name(object))
+    word(&format!("{kind}{dot}{group}/{}", name(object)))
 }
 
 /// The Unix time that a field such as `creationTimestamp` names.
@@ -82,6 +84,17 @@ pub fn patch(object: &Value, operations: &Value) -> String {
     patched(object, "json", operations)
 }
 
+/// The operation that has a patch fail where something else stands at this place by now: before one that names an item
+/// of a list by its number. None where what stands there was left out of the evidence.
+pub fn unchanged(path: &str, item: &Value) -> Option<Value> {
+    let told = |value: &Value| !value.is_null() && !value.to_string().contains(LEFT_OUT);
+    let telling = ["name", "port", "targetPort", "portNumber", "path"].into_iter().find(|key| told(&item[*key]));
+    match telling {
+        Some(key) => Some(json!({"op": "test", "path": format!("{path}/{key}"), "value": item[key]})),
+        None => told(item).then(|| json!({"op": "test", "path": path, "value": item})),
+    }
+}
+
 /// A `kubectl patch` of an object with a part of it.
 pub fn merge(object: &Value, part: &Value) -> String {
     patched(object, "merge", part)
@@ -94,13 +107,19 @@ fn patched(object: &Value, how: &str, what: &Value) -> String {
 
 /// `-n NAMESPACE ` where there is one.
 pub fn in_namespace(namespace: &str) -> String {
-    if namespace.is_empty() { String::new() } else { format!("-n {namespace} ") }
+    if namespace.is_empty() { String::new() } else { format!("-n {} ", word(namespace)) }
 }
 
 /// A `kubectl apply` of an object.
 pub fn apply(object: &Value) -> String {
     let yaml = serde_saphyr::to_string(object).unwrap_or_else(|_| object.to_string());
     format!("kubectl apply -f - <<'EOF'\n{}\nEOF", yaml.trim_end())
+}
+
+/// A name as a shell takes it: as it is, where it is one that objects may have.
+pub fn word(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._:/".contains(c);
+    if !name.is_empty() && name.chars().all(plain) { name.to_owned() } else { quoted(name) }
 }
 
 /// A word as a shell takes it.
@@ -145,8 +164,6 @@ pub fn looks_in(monitor: &Value, of: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -188,5 +205,12 @@ mod tests {
             json!({"kind": "Deployment", "apiVersion": "apps/v1", "metadata": {"name": "web", "namespace": "a"}});
         let command = merge(&object, &json!({"spec": {"note": "it's"}}));
         assert_eq!(command, r#"kubectl -n a patch deployment.apps/web --type merge -p '{"spec":{"note":"it'\''s"}}'"#);
+    }
+
+    #[test]
+    fn no_name_is_a_command_of_its_own() {
+        let object = json!({"kind": "ResourceQuota", "apiVersion": "v1", "metadata": {"name": "a;rm -rf b", "namespace": "$(c)"}});
+        let command = merge(&object, &json!({}));
+        assert_eq!(command, "kubectl -n '$(c)' patch 'resourcequota/a;rm -rf b' --type merge -p '{}'");
     }
 }

@@ -8,9 +8,13 @@ use super::subject::Subject;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read};
+use crate::doctor::redact::LEFT_OUT;
 
 /// How long a pod may run before it is ready, in seconds, until that is no start any more.
 const START: f64 = 300.0;
+
+/// How long ago a change may have been made, in seconds, to be taken back without thinking twice.
+const LATELY: f64 = 3600.0;
 
 pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     match (&evidence.hpa, &evidence.scaled_object) {
@@ -89,10 +93,13 @@ fn elsewhere(evidence: &Evidence) -> Judgement {
             if let Some(labels) = scaler["metadata"]["labels"].as_object() {
                 moved["metadata"]["labels"] = json!(labels);
             }
+            // What was left out of the evidence would be missing there.
+            let whole = !moved.to_string().contains(LEFT_OUT);
+            let delete = || format!("kubectl {}delete {}", in_namespace(of), argument(scaler));
             broken(
                 format!("{missing}; namespace {other} has it"),
                 format!("Move it to {other}: an HPA scales what is in its own namespace."),
-                vec![format!("kubectl -n {of} delete {}", argument(scaler)), apply(&moved)],
+                if whole { vec![apply(&moved), delete()] } else { Vec::new() },
             )
         }
         others => broken(
@@ -123,14 +130,14 @@ fn at_zero(evidence: &Evidence, workload: &Value) -> Judgement {
         Cause::ReplicasZero,
         format!("{}: spec.replicas is 0", titled(workload)),
         format!("Scale it to {least}: from 0 an HPA does not scale."),
-        vec![format!("kubectl -n {} scale {} --replicas={least}", namespace(workload), argument(workload))],
+        vec![format!("kubectl {}scale {} --replicas={least}", in_namespace(namespace(workload)), argument(workload))],
     ))
 }
 
 fn none_ready(evidence: &Evidence, workload: &Value, pods: &[&Value]) -> Judgement {
     let failing = pods.iter().find_map(|pod| Some((*pod, failing::of(pod)?)));
     if let Some((pod, reason)) = failing {
-        return Judgement::Broken(broken_pod(workload, pod, &reason));
+        return Judgement::Broken(broken_pod(evidence, workload, pod, &reason));
     }
     let refused = || {
         let events = evidence.events.items().iter().filter(|event| event["reason"] == "FailedCreate");
@@ -185,13 +192,39 @@ fn unready(evidence: &Evidence, pod: &Value) -> String {
     event.or_else(condition).unwrap_or("its readiness probe fails").to_owned()
 }
 
-/// Why a pod cannot start, and what mends it: the change before is taken back where there was one.
-pub fn broken_pod(workload: &Value, pod: &Value, reason: &Reason) -> Finding {
-    let Reason { container, what, starts } = reason;
+/// Whether a pod is of a change of the workload that was made lately, and until which there were others that served.
+fn of_a_bad_change(all: &Evidence, workload: &Value, pod: &Value) -> bool {
     let revision = workload["metadata"]["annotations"]["deployment.kubernetes.io/revision"].as_str();
-    let changed = revision.and_then(|revision| revision.parse::<u64>().ok()).is_some_and(|revision| revision > 1);
+    let hash = |pod: &Value| pod["metadata"]["labels"]["pod-template-hash"].clone();
+    let alike = all.pods.items().iter().filter(|other| hash(other) == hash(pod));
+    let first = alike.map(|pod| age(pod, all.taken)).fold(0.0, f64::max);
+    if revision.and_then(|revision| revision.parse::<u64>().ok()).is_none_or(|revision| revision < 2) || first > LATELY
+    {
+        return false;
+    }
+    let older = |other: &&Value| hash(other) != hash(pod) && age(other, all.taken) > first;
+    let served = |other: &Value| {
+        let mut containers = other["status"]["containerStatuses"].as_array().into_iter().flatten();
+        containers.any(|container| container["ready"] == true)
+    };
+    if let Some(other) = all.pods.items().iter().find(older) {
+        return served(other);
+    }
+    // They have gone: the Deployment was available until it was changed, just before the first of these was made.
+    let managed = workload["metadata"]["managedFields"].as_array().into_iter().flatten();
+    let times = managed.filter(|change| change["subresource"].is_null()).filter_map(|change| time(&change["time"]));
+    let changed = all.taken - times.fold(f64::NEG_INFINITY, f64::max);
+    let available = super::objects::condition(workload, "Available").filter(|available| available["status"] == "False");
+    let lost = available.and_then(|available| time(&available["lastTransitionTime"])).map(|lost| all.taken - lost);
+    let just_before = (first - 5.0..first + START).contains(&changed);
+    just_before && lost.is_some_and(|lost| lost <= changed + 5.0)
+}
+
+/// Why a pod cannot start, and what mends it: the change before is taken back where that was it.
+fn broken_pod(all: &Evidence, workload: &Value, pod: &Value, reason: &Reason) -> Finding {
+    let Reason { container, what, starts } = reason;
     let evidence = format!("pod {}, container {container}: {what}", name(pod));
-    if changed && !starts {
+    if !starts && of_a_bad_change(all, workload, pod) {
         let undo = format!("kubectl {}rollout undo {}", in_namespace(namespace(workload)), argument(workload));
         return Finding::new(
             Cause::PodFails,

@@ -129,6 +129,38 @@ pub fn ranges_of_rates(query: &str) -> Vec<&str> {
     found
 }
 
+/// Whether a query is one rate of one counter, summed up or not: nothing else is made of it, and a constant at most
+/// stands in for what is not there.
+pub fn is_plain_rate(query: &str) -> bool {
+    let mut rest = query;
+    let (mut words, mut bare) = (Vec::new(), String::new());
+    while let Some(first) = rest.chars().next() {
+        let length = rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
+        rest = match first {
+            '{' => matchers(&rest[1..]).map_or("", |(_, after)| after),
+            '[' => rest.split_once(']').map_or("", |(_, after)| after),
+            _ if length > 0 => {
+                let (word, after) = rest.split_at(length);
+                let takes = after.trim_start();
+                if takes_labels(word) {
+                    takes.split_once(')').map_or("", |(_, after)| after)
+                } else {
+                    words.extend(Some(word).filter(|_| takes.starts_with('(') || WORDS.contains(&word)));
+                    after
+                }
+            }
+            c => {
+                bare.push(c);
+                &rest[c.len_utf8()..]
+            }
+        };
+    }
+    let rates = words.iter().filter(|word| matches!(**word, "rate" | "irate" | "increase")).count();
+    let known = ["rate", "irate", "increase", "sum", "avg", "max", "or", "vector"];
+    let plain = bare.chars().all(|c| c.is_whitespace() || "()".contains(c));
+    rates == 1 && selectors(query).len() == 1 && plain && words.iter().all(|word| known.contains(word))
+}
+
 /// Whether an aggregation's name may stand without its brackets: `sum by (pod) (…)`.
 fn is_aggregation(word: &str) -> bool {
     let names = [
@@ -193,6 +225,25 @@ mod tests {
 
     fn texts(query: &str) -> Vec<String> {
         selectors(query).iter().map(Selector::text).collect()
+    }
+
+    #[test]
+    fn a_rate_of_a_counter_is_told_from_what_else_may_be_made_of_it() {
+        for query in [
+            r#"sum(rate(a_total{namespace="x",pod=~"p|q{2}"}[2m])) by (pod)"#,
+            "sum by (pod) (increase(a_total[1m]))",
+            "sum(rate(a_total[1m])) or vector(0)",
+        ] {
+            assert!(is_plain_rate(query), "{query}");
+        }
+        for query in [
+            "sum(rate(a[1m])) / sum(rate(b[1m]))",
+            "sum(rate(a[1m])) * 60",
+            "histogram_quantile(0.9, rate(a[1m]))",
+            "a",
+        ] {
+            assert!(!is_plain_rate(query), "{query}");
+        }
     }
 
     #[test]

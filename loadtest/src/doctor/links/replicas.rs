@@ -50,7 +50,7 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     // What a pod more or less would be, if the tolerance did not say that it makes no difference.
     let side = if ratio > 1.0 { "/spec/behavior/scaleUp/tolerance" } else { "/spec/behavior/scaleDown/tolerance" };
     let tolerance = quantity::value(text(hpa, side)).unwrap_or(TOLERANCE);
-    if current == wanted && asked_for.clamp(least, most) != current && (ratio - 1.0).abs() <= tolerance {
+    if current == wanted && asked_for.max(least).min(most) != current && (ratio - 1.0).abs() <= tolerance {
         let seen = format!("{seen}: within the tolerance of {:.0} %", tolerance * 100.0);
         let advice = format!(
             "None is needed: the HPA leaves a difference of {:.0} % alone. Where that is too much, lower the target.",

@@ -18,16 +18,28 @@ use crate::exposition::sum_of;
 /// How long a replica may take to start, in seconds, while there is another and where it is the only one.
 const START: (f64, f64) = (300.0, 60.0);
 
+/// The label of the operator's object on its pods.
+const OBJECT: &str = "operator.prometheus.io/name";
+
 /// How old a pod is, in seconds, until which replicas may know it differently.
 const SETTLED: f64 = 300.0;
 
 /// A replica that is there and not ready, or no replica at all.
-pub fn not_ready(evidence: &Evidence) -> Option<Finding> {
+pub fn not_ready(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
     let prometheus = &evidence.prometheus;
-    let pods: Vec<&Value> = prometheus.pods.items().iter().filter(|pod| lives(pod)).collect();
-    if pods.is_empty() {
+    let all: Vec<&Value> = prometheus.pods.items().iter().filter(|pod| lives(pod)).collect();
+    if all.is_empty() {
         return none(evidence);
     }
+    let object = |pod: &Value| pod["metadata"]["labels"][OBJECT].clone();
+    // Of several objects only those count that have to do with the pods, where nobody says which is asked.
+    let several = prometheus.service.seen().is_none() && all.iter().any(|pod| object(pod) != object(all[0]));
+    let scraping = prometheus.replicas.iter().filter(|replica| !ours(evidence, subject, replica).is_empty());
+    let scraping: Vec<&str> = scraping.map(|replica| replica.pod.as_str()).collect();
+    let of_object = |pod: &&Value| {
+        !several || all.iter().any(|other| scraping.contains(&name(other)) && object(other) == object(pod))
+    };
+    let pods: Vec<&Value> = all.iter().copied().filter(of_object).collect();
     let asked = |pod: &Value| prometheus.replicas.iter().find(|replica| replica.pod == name(pod));
     let refuses = |pod: &Value| asked(pod).is_some_and(|replica| replica.ready == Read::Seen(false));
     let failing = |pod: &&&Value| refuses(pod) || !is_ready(pod);
@@ -77,8 +89,6 @@ fn none(evidence: &Evidence) -> Option<Finding> {
 
 /// Two replicas that answer one question differently, by more than their scrapes' phases explain.
 pub fn disagree(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
-    let all = &evidence.prometheus.replicas;
-    let (first, others) = all.split_first()?;
     let settled: BTreeSet<&str> = settled(evidence, subject).into_iter().collect();
     let any_young = |pods: &Read<Vec<Value>>| pods.items().iter().any(|pod| age(pod, evidence.taken) < SETTLED);
     // What a restart has left in one of them is gone when its window is.
@@ -86,7 +96,7 @@ pub fn disagree(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
         return None;
     }
     let restarted = any_young(&evidence.pods);
-    for other in others {
+    for [first, other] in alike(evidence) {
         let told = by_targets(evidence, subject, [first, other], &settled)
             .or_else(|| if restarted { None } else { by_answers(evidence, subject, [first, other]) });
         if let Some(told) = told {
@@ -100,6 +110,22 @@ pub fn disagree(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
         }
     }
     None
+}
+
+/// Replicas of one shard of one object, two by two: others have other targets.
+fn alike(evidence: &Evidence) -> Vec<[&Replica; 2]> {
+    let mut first: BTreeMap<String, &Replica> = BTreeMap::new();
+    let mut pairs = Vec::new();
+    for replica in &evidence.prometheus.replicas {
+        let pod = evidence.prometheus.pods.items().iter().find(|pod| name(pod) == replica.pod);
+        let label = |label: &str| pod.map(|pod| pod["metadata"]["labels"][label].to_string()).unwrap_or_default();
+        let of = label(OBJECT) + &label("operator.prometheus.io/shard");
+        match first.get(&of) {
+            Some(one) => pairs.push([*one, replica]),
+            None => _ = first.insert(of, replica),
+        }
+    }
+    pairs
 }
 
 /// A pod that one scrapes and the other has not for a target.

@@ -4,9 +4,11 @@ use serde_json::{Value, json};
 
 use super::monitor::endpoints;
 use super::objects::{
-    argument, in_namespace, leads_to, lives, looks_in, merge, namespace, patch, quoted, selects, titled,
+    argument, in_namespace, leads_to, lives, looks_in, merge, namespace, patch, quoted, selects, titled, unchanged,
 };
 use super::ports;
+use super::subject::Subject;
+use super::targets::with_counter;
 use crate::doctor::evidence::Evidence;
 
 /// The pods' objects.
@@ -98,7 +100,12 @@ impl<'a> Operator<'a> {
         };
         let prometheus = titled(self.0);
         let (of_monitors, of_namespaces) = fields(monitor["kind"].as_str().unwrap_or_default());
-        let open = |field: &str| vec![merge(self.0, &json!({"spec": {field: {}}}))];
+        // A part that is empty changes nothing of what is there.
+        let open = |field: &str| {
+            let there = !self.0["spec"][field].is_null();
+            let replace = json!([{"op": "replace", "path": format!("/spec/{field}"), "value": {}}]);
+            vec![if there { patch(self.0, &replace) } else { merge(self.0, &json!({"spec": {field: {}}})) }]
+        };
         let selector = &self.0["spec"][of_monitors];
         if selector.is_null() {
             let told = format!("{prometheus} has no {of_monitors}, and so selects no monitor");
@@ -175,7 +182,13 @@ fn label(object: &Value, labels: &Value) -> String {
 }
 
 /// Why a monitor does not bring about targets of these pods; nothing where it does.
-pub fn faults(evidence: &Evidence, workload: &Workload, operator: Option<&Operator>, monitor: &Value) -> Vec<Fault> {
+pub fn faults(
+    evidence: &Evidence,
+    subject: &Subject,
+    workload: &Workload,
+    operator: Option<&Operator>,
+    monitor: &Value,
+) -> Vec<Fault> {
     let selected = operator.and_then(|operator| operator.fault(evidence, monitor));
     let mut faults: Vec<Fault> = selected.into_iter().chain(of_namespace(evidence, monitor)).collect();
     let selector = &monitor["spec"]["selector"];
@@ -196,7 +209,8 @@ pub fn faults(evidence: &Evidence, workload: &Workload, operator: Option<&Operat
         }
     }
     let offering = if selected.is_empty() && !is_pod_monitor { workload.services.clone() } else { selected };
-    faults.extend(of_port(workload, monitor, &offering));
+    let pages = subject.series.as_deref().map(|series| with_counter(evidence, series)).unwrap_or_default();
+    faults.extend(of_port(workload, monitor, &offering, pages.first().map(|page| page.port)));
     faults
 }
 
@@ -247,8 +261,8 @@ fn of_labels(workload: &Workload, monitor: &Value) -> Fault {
     }
 }
 
-/// Whether one of the monitor's endpoints names a port that there is.
-fn of_port(workload: &Workload, monitor: &Value, offering: &[&Value]) -> Option<Fault> {
+/// Whether one of the monitor's endpoints names a port that there is; else the one that leads to the page is meant.
+fn of_port(workload: &Workload, monitor: &Value, offering: &[&Value], page: Option<u16>) -> Option<Fault> {
     let (pod, field) = (workload.pod, endpoints(monitor));
     let all = monitor["spec"][field].as_array().map(Vec::as_slice).unwrap_or_default();
     let is_pod_monitor = field == "podMetricsEndpoints";
@@ -280,11 +294,18 @@ fn of_port(workload: &Workload, monitor: &Value, offering: &[&Value]) -> Option<
     };
     let names: Vec<&str> = there.iter().filter_map(|port| port["name"].as_str()).collect();
     let told = format!("its {wanted} {} is none of {} ({})", endpoint[wanted], titled(whose), names.join(", "));
-    let path = format!("/spec/{field}/0/{wanted}");
+    let of_container = |port: &Value| port["containerPort"].as_u64().and_then(|port| u16::try_from(port).ok());
+    let leads_to = |port: &Value| of_container(port).or_else(|| ports::of_service(pod, port));
+    let to_page = there.iter().find(|port| page.is_some() && port["name"].is_string() && leads_to(port) == page);
+    let meant =
+        to_page.and_then(|port| port["name"].as_str()).or(if names.len() == 1 { names.first().copied() } else { None });
+    let at = format!("/spec/{field}/0");
+    let path = format!("{at}/{wanted}");
     let command = match (names.as_slice(), there.as_slice()) {
-        ([name, ..], _) if wanted != "portNumber" && !all.is_empty() => {
-            Some(patch(monitor, &json!([{"op": "replace", "path": path, "value": name}])))
-        }
+        ([_, ..], _) if wanted != "portNumber" && !all.is_empty() => meant.map(|name| {
+            let replace = json!({"op": "replace", "path": path, "value": name});
+            patch(monitor, &unchanged(&at, endpoint).into_iter().chain([replace]).collect())
+        }),
         // A Service's only port needs no name, and a monitor finds it by nothing else.
         ([], [_]) if wanted == "port" && !is_pod_monitor && !all.is_empty() => {
             Some(patch(whose, &json!([{"op": "add", "path": "/spec/ports/0/name", "value": endpoint["port"]}])))

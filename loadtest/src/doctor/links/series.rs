@@ -1,19 +1,18 @@
 //! The counter's series in Prometheus: there, and with the labels that the query asks for.
 
+use regex::Regex;
 use serde_json::{Value, json};
 
+use super::metrics::last;
 use super::monitor::{endpoints, of_target};
-use super::objects::patch;
+use super::objects::{patch, titled, unchanged};
 use super::promql::Selector;
-use super::subject::{Source, Subject};
+use super::subject::Subject;
 use super::target::settled;
-use super::targets::{Ours, elsewhere, ours, result};
+use super::targets::{self, Ours, elsewhere, ours, refused, result, with_counter};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
-
-/// What relabelling does to labels or to whole series, other than adding to them.
-const REMOVING: [&str; 4] = ["labeldrop", "labelkeep", "drop", "keep"];
 
 pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     if subject.is_resource() {
@@ -41,9 +40,7 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     let pods = Ours::of(evidence);
     let has =
         |samples: &[Value], pod: &str| samples.iter().any(|sample| pods.pod_of_series(&sample["metric"]) == Some(pod));
-    let of_pods =
-        subject.metric.as_ref().is_some_and(|metric| metric.source == Source::Adapter && metric.spec["type"] == "Pods");
-    let lacking = if of_pods {
+    let lacking = if subject.is_of_each_pod() {
         settled.iter().copied().find(|pod| !has(found, pod))
     } else {
         settled.first().copied().filter(|_| found.is_empty())
@@ -51,13 +48,20 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     let Some(pod) = lacking else {
         return Judgement::Holds(format!("{text}: {} series", found.len()));
     };
-    let all = result(evidence, series).map(Vec::as_slice).unwrap_or_default();
-    let other =
-        all.iter().find(|sample| pods.pod_of_series(&sample["metric"]) == Some(pod)).map(|sample| &sample["metric"]);
-    match other {
-        Some(labels) => Judgement::Broken(mislabelled(evidence, subject, wanted, pod, labels)),
+    let all = subject.of_pods.as_deref().and_then(|query| result(evidence, query));
+    let other = all.into_iter().flatten().find(|sample| pods.pod_of_series(&sample["metric"]) == Some(pod));
+    // Another series of the counter than the one that is wanted may be there before that is, on an idle pod.
+    let on_page = || {
+        let mut pages = with_counter(evidence, series).into_iter().filter(|page| page.pod == pod);
+        pages.any(|page| last(page).is_some_and(|text| targets::has(text, series, &wanted.matchers)))
+    };
+    match other.map(|sample| &sample["metric"]) {
+        Some(labels) if !refused(labels, &wanted.matchers).is_empty() || on_page() => {
+            Judgement::Broken(mislabelled(evidence, subject, wanted, pod, labels))
+        }
+        Some(_) => Judgement::NotJudged(format!("Prometheus has {series} of pod {pod}, and not yet {text}")),
         // What relabelling has left of it may be told by nothing of the pod.
-        None => match removing(evidence, subject, pod) {
+        None => match removing(evidence, subject, pod, &Value::Null) {
             Some((told, command)) => Judgement::Broken(Finding::new(
                 Cause::LabelsMissing,
                 format!("no series {series} tells of pod {pod}, whose target is up; {told}"),
@@ -89,11 +93,13 @@ fn mislabelled(evidence: &Evidence, subject: &Subject, wanted: &Selector, pod: &
     if let Some((monitor, number)) =
         target().filter(|(monitor, number)| monitor["spec"][endpoints(monitor)][*number]["honorLabels"] == true)
     {
-        let path = format!("/spec/{}/{number}/honorLabels", endpoints(monitor));
-        let command = patch(monitor, &json!([{"op": "replace", "path": path, "value": false}]));
-        return broken("Have Prometheus' own labels win over those of the page.".to_owned(), vec![command]);
+        let path = format!("/spec/{}/{number}", endpoints(monitor));
+        let replace = json!({"op": "replace", "path": format!("{path}/honorLabels"), "value": false});
+        let operations = unchanged(&path, &monitor["spec"][endpoints(monitor)][number]).into_iter().chain([replace]);
+        let advice = "Have Prometheus' own labels win over those of the page.";
+        return broken(advice.to_owned(), vec![patch(monitor, &operations.collect())]);
     }
-    if let Some((told, command)) = removing(evidence, subject, pod) {
+    if let Some((told, command)) = removing(evidence, subject, pod, labels) {
         return broken(format!("Take the relabelling out of the monitor: {told}."), vec![command]);
     }
     match renamed {
@@ -107,23 +113,42 @@ fn mislabelled(evidence: &Evidence, subject: &Subject, wanted: &Selector, pod: &
     }
 }
 
-/// The relabelling of a pod's monitor that may take its labels or its series away, and what takes it out.
-fn removing(evidence: &Evidence, subject: &Subject, pod: &str) -> Option<(String, String)> {
+/// The relabelling of a pod's monitor that takes a wanted label away which its series has not, or else perhaps its
+/// series as a whole; and what takes it out.
+fn removing(evidence: &Evidence, subject: &Subject, pod: &str, labels: &Value) -> Option<(String, String)> {
     let targets = evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, subject, replica));
     let (monitor, number) =
         targets.into_iter().find(|(of, _)| *of == pod).and_then(|(_, target)| of_target(evidence, target))?;
     let endpoint = &monitor["spec"][endpoints(monitor)][number];
-    ["relabelings", "metricRelabelings"].into_iter().find_map(|field| {
-        let all = endpoint[field].as_array()?;
-        let removes = |one: &Value| {
-            let action = one["action"].as_str().unwrap_or("replace").to_lowercase();
-            let label = one["targetLabel"].as_str().unwrap_or_default();
-            let replaced = action == "replace" && subject.wanted.as_ref().is_some_and(|wanted| wanted.asks(label));
-            REMOVING.contains(&action.as_str()) || replaced
-        };
-        let at = all.iter().position(removes)?;
-        let path = format!("/spec/{}/{number}/{field}/{at}", endpoints(monitor));
-        let command = patch(monitor, &json!([{"op": "remove", "path": path}]));
-        Some((format!("{field} of {} has {}", super::objects::titled(monitor), all[at]), command))
-    })
+    let wanted = subject.wanted.iter().flat_map(|wanted| &wanted.matchers).map(|(label, ..)| label.as_str());
+    let lost: Vec<&str> = wanted.chain(["namespace", "pod"]).filter(|label| labels[*label].is_null()).collect();
+    let fields = ["relabelings", "metricRelabelings"];
+    let all = fields.into_iter().flat_map(|field| {
+        let all = endpoint[field].as_array().into_iter().flatten();
+        all.enumerate().map(move |(at, one)| (field, at, one))
+    });
+    let all: Vec<_> = all.collect();
+    let removes = |(.., one): &&(&str, usize, &Value)| takes_away(one, &lost);
+    let drops = |(.., one): &&(&str, usize, &Value)| matches!(action(one).as_str(), "drop" | "keep");
+    let (field, at, one) = all.iter().find(removes).or_else(|| all.iter().find(drops))?;
+    let path = format!("/spec/{}/{number}/{field}/{at}", endpoints(monitor));
+    let operations = unchanged(&path, one).into_iter().chain([json!({"op": "remove", "path": path})]);
+    let command = patch(monitor, &operations.collect());
+    Some((format!("{field} of {} has {one}", titled(monitor)), command))
+}
+
+fn action(relabelling: &Value) -> String {
+    relabelling["action"].as_str().unwrap_or("replace").to_lowercase()
+}
+
+/// Whether a relabelling takes one of these labels away, or writes another value to it.
+fn takes_away(one: &Value, lost: &[&str]) -> bool {
+    let pattern = Regex::new(&format!("^(?s:{})$", one["regex"].as_str().unwrap_or("(.*)")));
+    let matches = |label: &&str| pattern.as_ref().is_ok_and(|pattern| pattern.is_match(label));
+    match action(one).as_str() {
+        "labeldrop" => lost.iter().any(matches),
+        "labelkeep" => !lost.iter().all(matches),
+        "replace" => one["targetLabel"].as_str().is_some_and(|label| lost.contains(&label)),
+        _ => false,
+    }
 }

@@ -29,6 +29,8 @@ pub struct Subject {
     pub metric: Option<Metric>,
     /// The counter's name that the rule or the query asks for, where one can be told.
     pub series: Option<String>,
+    /// The counter of the namespace or of the pods' addresses, whatever else its labels are.
+    pub of_pods: Option<String>,
     /// The counter as the query asks for it, with all that it wants of its labels.
     pub wanted: Option<Selector>,
     /// All matchers of the counter: the query's, and those by which the adapter finds it.
@@ -94,15 +96,16 @@ impl Subject {
         };
         let series = series.or_else(|| wanted.as_ref().map(|wanted| wanted.name.clone()));
         let matchers = wanted.iter().flat_map(|wanted| wanted.matchers.clone()).chain(found_by).collect();
-        Self { metric, series, wanted, matchers, query, window, rule, pods, ready }
+        let of_pods = series.as_deref().map(|series| of_pods(evidence, series, &all));
+        Self { metric, series, of_pods, wanted, matchers, query, window, rule, pods, ready }
     }
 
-    /// What each replica of Prometheus is to be asked, so that the links can be judged: the counter by its name alone,
-    /// as it is wanted, and the whole query.
+    /// What each replica of Prometheus is to be asked, so that the links can be judged: the counter of the pods, as it
+    /// is wanted, and the whole query.
     pub fn queries(&self) -> Vec<String> {
         let wanted = self.wanted.as_ref().map(Selector::text);
         let mut queries: Vec<String> =
-            [self.series.clone(), wanted, self.query.clone()].into_iter().flatten().collect();
+            [self.of_pods.clone(), wanted, self.query.clone()].into_iter().flatten().collect();
         queries.dedup();
         queries
     }
@@ -113,10 +116,30 @@ impl Subject {
         matches!(kind, Some("Pods" | "Resource" | "ContainerResource"))
     }
 
+    /// Whether each pod has a value of its own.
+    pub fn is_of_each_pod(&self) -> bool {
+        self.metric.as_ref().is_some_and(|metric| metric.source == Source::Adapter && metric.spec["type"] == "Pods")
+    }
+
     /// Whether the metric comes from metrics.k8s.io, to which Prometheus has no part.
     pub fn is_resource(&self) -> bool {
         self.metric.as_ref().is_some_and(|metric| metric.source == Source::Resource)
     }
+}
+
+/// Not by its name alone: a large Prometheus has thousands of others.
+fn of_pods(evidence: &Evidence, series: &str, pods: &[&Value]) -> String {
+    let with = |label: &str, operator: &str, value: String| {
+        let matchers = vec![(label.to_owned(), operator.to_owned(), value)];
+        Selector { name: series.to_owned(), matchers }.text()
+    };
+    let addresses = pods.iter().filter_map(|pod| pod["status"]["podIP"].as_str());
+    let addresses: Vec<_> = addresses.map(|ip| format!(r"\[?{}\]?(:\d+)?", regex::escape(ip))).collect();
+    let of_namespace = with("namespace", "=", evidence.namespace.clone());
+    if addresses.is_empty() {
+        return of_namespace;
+    }
+    format!("{} or {of_namespace}", with("instance", "=~", addresses.join("|")))
 }
 
 fn metric(evidence: &Evidence) -> Option<Metric> {

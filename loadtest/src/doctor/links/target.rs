@@ -6,7 +6,7 @@ use super::down;
 use super::objects::{age, apply, changed, lives, name, namespace, ready_for, titled};
 use super::replicas_of_prometheus as replicas;
 use super::subject::Subject;
-use super::targets::{elsewhere, known, ours};
+use super::targets::{arrived, elsewhere, known, ours};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read, access};
@@ -21,7 +21,7 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     if subject.is_resource() {
         return Judgement::Holds("not needed: metrics.k8s.io".to_owned());
     }
-    if let Some(finding) = replicas::not_ready(evidence) {
+    if let Some(finding) = replicas::not_ready(evidence, subject) {
         return Judgement::Broken(finding);
     }
     if let Some(job) = elsewhere(evidence, subject) {
@@ -35,10 +35,23 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
             |unread| Judgement::Unread(unread.clone()),
         );
     }
-    if let Some(finding) = forbidden(evidence) {
+    let up = |pod: &&str| {
+        let mut targets = all.iter().flat_map(|replica| ours(evidence, subject, replica));
+        targets.any(|(of, target)| of == *pod && target["health"] == "up")
+    };
+    let arrived = arrived(evidence, subject);
+    // Not all that a role allows is needed: what is scraped was found.
+    if let Some(finding) =
+        forbidden(evidence).filter(|_| arrived.is_none() && !settled(evidence, subject).iter().all(up))
+    {
         return Judgement::Broken(finding);
     }
     if !known(evidence, subject) {
+        if let Some(series) = arrived {
+            return Judgement::Holds(format!(
+                "{series} series of the pods come by another way than a target of theirs"
+            ));
+        }
         return without_target(evidence, subject);
     }
     if let Some(finding) = down::finding(evidence, subject) {
@@ -144,13 +157,9 @@ fn without_target(evidence: &Evidence, subject: &Subject) -> Judgement {
     if settled(evidence, subject).is_empty() || monitors.is_empty() {
         return Judgement::NotJudged("no replica of Prometheus has the pods for targets".to_owned());
     }
-    let dropped =
-        evidence.prometheus.replicas.iter().map(|replica| replica.dropped.items().len()).max().unwrap_or_default();
     Judgement::Broken(Finding::new(
         Cause::MonitorSelectsNothing,
-        format!(
-            "no replica of Prometheus has the pods for targets, though a monitor selects them; it dropped {dropped}"
-        ),
+        "no replica of Prometheus has the pods for targets, though a monitor selects them".to_owned(),
         "See whether the monitor's relabelings drop them, and whether prometheus-operator has written Prometheus' \
          configuration anew: its log, and the object's condition Reconciled.",
         Vec::new(),

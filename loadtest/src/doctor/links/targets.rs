@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::objects::{lives, name};
 use super::promql::{Matcher, selectors};
 use super::subject::Subject;
+use super::target::settled;
 use crate::doctor::evidence::{Evidence, Page, Read, Replica};
 use crate::exposition::series_of;
 
@@ -86,10 +87,29 @@ pub fn with_counter<'a>(evidence: &'a Evidence, series: &str) -> Vec<&'a Page> {
 /// Whether a page has a series of this name that these matchers take. Labels that are on no such series are not the
 /// page's to give, nor are those that Prometheus gives itself.
 pub fn has(text: &str, series: &str, matchers: &[Matcher]) -> bool {
-    let all: Vec<Vec<Matcher>> = series_of(text, series).map(|(labels, _)| labels_of(labels)).collect();
-    let on_page = |label: &str| !GIVEN.contains(&label) && all.iter().flatten().any(|(found, ..)| found == label);
+    !taken(text, series, matchers).is_empty()
+}
+
+/// Those series: what stands in their braces, and their value.
+pub fn taken<'a>(text: &'a str, series: &str, matchers: &[Matcher]) -> Vec<(&'a str, f64)> {
+    let all: Vec<_> = series_of(text, series).map(|(braces, value)| (braces, value, labels_of(braces))).collect();
+    let on_page = |label: &str| {
+        let mut labels = all.iter().flat_map(|(.., labels)| labels);
+        !GIVEN.contains(&label) && labels.any(|(found, ..)| found == label)
+    };
     let asked: Vec<&Matcher> = matchers.iter().filter(|(label, ..)| on_page(label)).collect();
-    all.iter().any(|labels| asked.iter().all(|matcher| takes(matcher, labels)))
+    let wanted = all.iter().filter(|(.., labels)| asked.iter().all(|matcher| takes(matcher, labels)));
+    wanted.map(|(braces, value, _)| (*braces, *value)).collect()
+}
+
+/// Those labels that Prometheus gives itself with which a series of its own is not what is asked for.
+pub fn refused<'a>(labels: &Value, matchers: &'a [Matcher]) -> Vec<&'a str> {
+    let labels = labels.as_object().into_iter().flatten();
+    let labels: Vec<Matcher> = labels
+        .map(|(label, value)| (label.clone(), "=".to_owned(), value.as_str().unwrap_or_default().to_owned()))
+        .collect();
+    let asked = matchers.iter().filter(|(label, ..)| GIVEN.contains(&label.as_str()));
+    asked.filter(|matcher| !takes(matcher, &labels)).map(|(label, ..)| label.as_str()).collect()
 }
 
 /// Labels that Prometheus gives, whatever the page has.
@@ -134,6 +154,17 @@ pub fn known(evidence: &Evidence, subject: &Subject) -> bool {
 pub fn result<'a>(evidence: &'a Evidence, query: &str) -> Option<&'a Vec<Value>> {
     let answers = || evidence.prometheus.replicas.iter().filter_map(|replica| replica.queries.get(query)?.seen());
     answers().find(|result| !result.is_empty()).or_else(|| answers().next())
+}
+
+/// How many series of the counter Prometheus has, as the query asks for it, of all pods that have been ready for long:
+/// whoever brought them there (a collector, a federation, a job of whatever labels), and whether there is a target.
+pub fn arrived(evidence: &Evidence, subject: &Subject) -> Option<usize> {
+    let found = result(evidence, &subject.wanted.as_ref()?.text()).filter(|found| !found.is_empty())?;
+    let pods = Ours::of(evidence);
+    let has = |pod: &&str| found.iter().any(|sample| pods.pod_of_series(&sample["metric"]) == Some(*pod));
+    let settled = settled(evidence, subject);
+    let all = !subject.is_of_each_pod() || (!settled.is_empty() && settled.iter().all(has));
+    all.then_some(found.len())
 }
 
 /// The job that brings the counter, where it is not scraped from the pods: an ingress, a queue, a recording rule.

@@ -76,8 +76,9 @@ pub fn without_users(text: &str) -> String {
 
 /// The same, and `user:password@` before any host, and what follows a secret's name: for texts that are no queries.
 pub fn without_passwords(text: &str) -> String {
-    static USER: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r#"[^\s:/@"'=]+:[^\s@"']+@([^\s"']*)"#).expect("it is a pattern"));
+    static USER: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r#"(^|[\s"'=,(])[^\s:/@"'=,(]+:[^\s@"'/][^\s@"']*@([^\s"']*)"#).expect("it is a pattern")
+    });
     static NAMED: LazyLock<Regex> = LazyLock::new(|| {
         let name = r"[\w-]*(?:password|passwd|token|secret|api-?key)[\w-]*";
         let value = r#"["']?[^\s"',;&(][^\s"',;&]*"#;
@@ -88,9 +89,8 @@ pub fn without_passwords(text: &str) -> String {
     });
     let text = without_users(text);
     // An image's digest is no host.
-    let text = USER.replace_all(&text, |found: &Captures| match &found[1] {
-        host if host.starts_with("sha256:") => found[0].to_owned(),
-        host => host.to_owned(),
+    let text = USER.replace_all(&text, |found: &Captures| {
+        if found[2].starts_with("sha256:") { found[0].to_owned() } else { format!("{}{}", &found[1], &found[2]) }
     });
     NAMED.replace_all(&text, format!("${{1}}${{2}}{LEFT_OUT}")).into_owned()
 }

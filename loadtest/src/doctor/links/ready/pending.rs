@@ -78,5 +78,6 @@ fn sum(used: &str, requested: &str, times: u64) -> Option<String> {
         Some((written[..end].parse::<u64>().ok()?, written[end..].to_owned()))
     };
     let ((used, unit), (requested, other)) = (split(used)?, split(requested)?);
-    (used == 0 || unit == other).then(|| format!("{}{other}", used + requested * times))
+    let sum = requested.checked_mul(times)?.checked_add(used)?;
+    (used == 0 || unit == other).then(|| format!("{sum}{other}"))
 }

@@ -5,21 +5,9 @@ use serde_json::Value;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::Evidence;
+use crate::doctor::links::failing::STUCK;
 use crate::doctor::links::fields::{is, list, living, ready, text};
 use crate::doctor::links::objects::name;
-
-/// What a container waits for that does not come by itself.
-const FAILURES: [&str; 9] = [
-    "ErrImagePull",
-    "ImagePullBackOff",
-    "InvalidImageName",
-    "ErrImageNeverPull",
-    "CrashLoopBackOff",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "RunContainerError",
-    "ContainerCannotRun",
-];
 
 pub fn fails(evidence: &Evidence, seen: &str) -> Option<Finding> {
     let (pod, container, why) = living(evidence).filter(|pod| !is(pod, "Ready")).find_map(|pod| {
@@ -64,7 +52,7 @@ fn failure(container: &Value) -> Option<String> {
     let ended = ["/lastState/terminated", "/state/terminated"].into_iter().find_map(|at| container.pointer(at));
     let ended = ended.filter(|ended| ended["exitCode"] != 0);
     let how = ended.map(|ended| format!("{} with exit code {}", text(ended, "/reason"), ended["exitCode"]));
-    if FAILURES.contains(&waiting) {
+    if STUCK.contains(&waiting) {
         let message = text(container, "/state/waiting/message");
         return Some(format!("{waiting}: {}", how.unwrap_or_else(|| message.to_owned())));
     }
@@ -81,5 +69,5 @@ fn doubled(pod: &Value, container: &Value) -> Option<String> {
     let spec = specs.find(|spec| spec["name"] == container["name"])?;
     let limit = text(spec, "/resources/limits/memory");
     let end = limit.find(|c: char| !c.is_ascii_digit()).unwrap_or(limit.len());
-    Some(format!("{}{}", limit[..end].parse::<u64>().ok()? * 2, &limit[end..]))
+    Some(format!("{}{}", limit[..end].parse::<u64>().ok()?.checked_mul(2)?, &limit[end..]))
 }

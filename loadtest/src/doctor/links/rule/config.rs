@@ -38,14 +38,14 @@ impl<'a> Config<'a> {
     }
 
     /// By how many seconds a pod of the adapter is older than the last change of the rules; none where none is. Both are
-    /// known to the second: within the same one, what is read at the start is that of before.
+    /// known to the second: within the same one it cannot be told, and what the adapter then answers tells more.
     pub fn older(&self, evidence: &Evidence) -> Option<f64> {
         let entries = list(self.object, "/metadata/managedFields").iter();
         let entries = entries.filter(|entry| entry.pointer("/fieldsV1/f:data").is_some());
         let changed = entries.filter_map(|entry| time(&entry["time"])).reduce(f64::max);
         let changed = changed.or_else(|| time(&self.object["metadata"]["creationTimestamp"]))?;
         let since = evidence.taken - changed;
-        server::ages(evidence).map(|age| age - since).reduce(f64::max).filter(|older| *older >= 0.0)
+        server::ages(evidence).map(|age| age - since).reduce(f64::max).filter(|older| *older > 0.0)
     }
 
     pub fn rules(&self, evidence: &Evidence) -> Result<Rules, Judgement> {
