@@ -399,3 +399,15 @@ fn a_pod_that_starts_is_no_fault_of_the_hpa() {
     not_found(&mut evidence);
     assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
 }
+
+#[test]
+fn a_workload_that_was_just_scaled_up_from_zero_is_looked_at_soon() {
+    let mut evidence = adapter();
+    conditions(
+        &mut evidence,
+        "ScalingDisabled",
+        "scaling is disabled since the replica count of the target is zero",
+        9.0,
+    );
+    assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
+}

@@ -43,14 +43,13 @@ pub fn no_image() -> Case {
 
 fn crashes() -> Case {
     let line = changed(false, r#""args":["--no-such-flag"]"#);
-    Case::new(Cause::PodFails, "a command that crashes, the old pod left", line, template_back()).tidied()
+    Case::new(Cause::PodFails, "a command that crashes, the old pod left", line, template_back()).tidied().quick()
 }
 
 pub fn no_room() -> Case {
     let line = changed(false, r#""resources":{"limits":{"cpu":"1k"},"requests":{"cpu":"1k"}}"#);
     Case::new(Cause::PodsPending, "a request that no node can hold", line, template_back())
         .by_hand("room is made with nodes, or by the workload's owner")
-        .quick()
 }
 
 fn no_room_at_all() -> Case {

@@ -73,6 +73,12 @@ fn inactive(evidence: &Evidence, subject: &Subject, active: &Value) -> Judgement
     let early = || answer::too_early(evidence, subject);
     let cause = match text(active, "/reason") {
         "ScalingDisabled" if pod::leaves_zero(evidence) => return Judgement::Holds(seen),
+        // It was at 0 when the HPA last looked.
+        "ScalingDisabled"
+            if evidence.scale.seen().is_some_and(|scale| scale["spec"]["replicas"].as_u64() > Some(0)) =>
+        {
+            return Judgement::NotJudged(format!("{seen}. It has replicas now: the HPA looks again within {SYNC} s"));
+        }
         "ScalingDisabled" => Cause::ReplicasZero,
         "AmbiguousSelector" | "InvalidSelector" => Cause::SeveralHpas,
         // It looks every fifteen seconds, and the last time may be before what is read now.
