@@ -6,6 +6,8 @@
 
 #[path = "controller/cluster.rs"]
 mod cluster;
+#[path = "../../tests/cluster/ending.rs"]
+mod ending;
 #[path = "controller/fake_api.rs"]
 mod fake_api;
 #[path = "controller/situations.rs"]
@@ -26,7 +28,6 @@ use loadtest::model::predict::{Pipeline, Source};
 use loadtest::model::quantity;
 use serde_json::Value;
 use situations::{Answer, Situation, pod, situations};
-use tokio::task::LocalSet;
 use tokio::time::{Instant, interval};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -40,24 +41,11 @@ async fn the_real_controller_decides_as_the_model_does() {
     };
     let cluster = Rc::new(Cluster::at(&kubeconfig).await);
     cluster.assert_nobody_serves_metrics().await;
-    // Whatever happens in between, the cluster is left as it was found: a task's panic stays in it.
-    let tasks = LocalSet::new();
-    let mut judging = tasks.spawn_local(judge(cluster.clone()));
-    let judged = tasks
-        .run_until(async {
-            tokio::select! {
-                judged = &mut judging => judged,
-                _ = tokio::signal::ctrl_c() => {
-                    judging.abort();
-                    judging.await
-                }
-            }
-        })
-        .await;
+    // Whatever happens in between, the cluster is left as it was found.
+    let judged = ending::told(judge(cluster.clone())).await;
     cluster.remove().await;
     if let Err(error) = judged {
-        assert!(error.is_panic(), "interrupted");
-        std::panic::resume_unwind(error.into_panic());
+        ending::fail(error);
     }
 }
 

@@ -41,7 +41,7 @@ fn found(evidence: &Evidence, cause: u8) -> Finding {
 }
 
 /// What is to be changed of the evidence.
-fn seen<T>(read: &mut Read<T>) -> &mut T {
+pub fn seen<T>(read: &mut Read<T>) -> &mut T {
     if let Read::Seen(seen) = read { seen } else { panic!("it is not there") }
 }
 

@@ -6,6 +6,8 @@
 
 #[path = "rules/cases.rs"]
 mod cases;
+#[path = "../../tests/cluster/ending.rs"]
+mod ending;
 #[path = "rules/lab.rs"]
 mod lab;
 
@@ -20,7 +22,6 @@ use lab::{Lab, eventually, said};
 use loadtest::doctor::rule::{Answers, Error, Metric, Rule, Rules, Series, Source};
 use loadtest::observe::cluster::percent_encoded;
 use serde_json::{Value, json};
-use tokio::task::LocalSet;
 
 const CUSTOM: &str = "/apis/custom.metrics.k8s.io/v1beta1";
 const EXTERNAL: &str = "/apis/external.metrics.k8s.io/v1beta1";
@@ -32,24 +33,11 @@ async fn the_real_adapter_lists_and_asks_as_the_rules_say() {
         return;
     };
     let lab = Rc::new(Lab::at(&kubeconfig).await);
-    // Whatever happens in between, the cluster is left as it was found: a task's panic stays in it.
-    let tasks = LocalSet::new();
-    let mut comparing = tasks.spawn_local(compare(lab.clone()));
-    let compared = tasks
-        .run_until(async {
-            tokio::select! {
-                compared = &mut comparing => compared,
-                _ = tokio::signal::ctrl_c() => {
-                    comparing.abort();
-                    comparing.await
-                }
-            }
-        })
-        .await;
+    // Whatever happens in between, the cluster is left as it was found.
+    let compared = ending::told(compare(lab.clone())).await;
     lab.remove().await;
     if let Err(error) = compared {
-        assert!(error.is_panic(), "interrupted");
-        std::panic::resume_unwind(error.into_panic());
+        ending::fail(error);
     }
 }
 

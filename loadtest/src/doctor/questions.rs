@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::evidence::Evidence;
 use super::links::pace::go_duration;
+use super::links::server;
 use super::links::subject::Subject;
 use super::rule::{Resources, Rules};
 use crate::observe::cluster::percent_encoded;
@@ -126,19 +127,9 @@ pub fn document(config: &Value) -> Option<&str> {
     documents.find(|document| ["rules:", "externalRules:", "resourceRules:"].iter().any(|key| document.contains(key)))
 }
 
-/// The value of a flag, such as `prometheus-url`, in the arguments of a workload's containers: `--x=y`, or `--x` and `y`.
+/// The value of a flag, such as `prometheus-url`, in the arguments of a workload's containers.
 pub fn flag<'a>(workload: &'a Value, name: &str) -> Option<&'a str> {
-    let containers = workload["spec"]["template"]["spec"]["containers"].as_array()?.iter();
-    let arguments = containers.flat_map(|container| {
-        ["command", "args"].into_iter().flat_map(|field| container[field].as_array().into_iter().flatten())
-    });
-    let arguments: Vec<&str> = arguments.filter_map(Value::as_str).collect();
-    let mut values = arguments.iter().enumerate().filter_map(|(index, argument)| {
-        let rest = argument.strip_prefix("--").or(argument.strip_prefix('-'))?.strip_prefix(name)?;
-        if rest.is_empty() { arguments.get(index + 1).copied() } else { rest.strip_prefix('=') }
-    });
-    // The last counts, as everywhere.
-    values.next_back()
+    Some(server::argument(workload, &format!("--{name}"))?.value)
 }
 
 /// The adapter's rules; none where they were not read, and where it does not start with them.

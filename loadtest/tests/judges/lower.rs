@@ -8,15 +8,11 @@ use serde_json::{Value, json};
 
 use crate::healthy::{self, ago};
 
+pub use crate::seen;
 pub use healthy::{adapter, keda};
 
 /// Where the adapter's list is.
 pub const LIST: &str = "/apis/custom.metrics.k8s.io/v1beta1";
-
-/// What was read, to be changed.
-pub fn seen<T>(read: &mut Read<T>) -> &mut T {
-    if let Read::Seen(seen) = read { seen } else { panic!("it was not read") }
-}
 
 /// What the API answers to the HPA's first metric.
 pub fn answers(evidence: &mut Evidence, status: u16, body: Value) {
@@ -31,6 +27,13 @@ pub fn not_found(evidence: &mut Evidence) {
     list.body["resources"] = json!([{"name": "pods/other_per_second", "namespaced": true}]);
     let message = "the server could not find the metric http_requests_per_second for pods";
     answers(evidence, 404, json!({"kind": "Status", "message": message, "reason": "NotFound", "code": 404}));
+}
+
+/// The metrics API's server was started so long ago.
+pub fn server_started(evidence: &mut Evidence, seconds: f64) {
+    for pod in seen(&mut evidence.server.pods) {
+        pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = json!(ago(seconds));
+    }
 }
 
 /// The pods are ready for so long.

@@ -6,7 +6,7 @@ use loadtest::doctor::evidence::{Answer, Evidence, HPA_CONTROLLER, Read, access}
 use serde_json::{Value, json};
 
 use crate::healthy::{NAMESPACE, PODS, ago};
-use crate::lower::{LIST, adapter, answers, broken, cause, keda, not_found, ready_for, seen, state};
+use crate::lower::{LIST, adapter, answers, broken, cause, keda, not_found, ready_for, seen, server_started, state};
 
 fn unavailable(evidence: &mut Evidence, reason: &str, message: &str, since: f64) {
     let condition = json!({
@@ -66,9 +66,7 @@ fn an_adapter_that_is_just_being_restarted_is_no_fault() {
     let mut evidence = adapter();
     unavailable(&mut evidence, "MissingEndpoints", "endpoints for service/prometheus-adapter have no addresses", 5.0);
     seen(&mut evidence.server.deployment)["status"]["unavailableReplicas"] = json!(1);
-    for pod in seen(&mut evidence.server.pods) {
-        pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = json!(ago(3.0));
-    }
+    server_started(&mut evidence, 3.0);
     assert_eq!(state(&evidence, Link::ApiService), State::NotJudged);
 }
 
@@ -177,9 +175,7 @@ fn a_metric_that_an_adapter_does_not_list_yet() {
     let mut evidence = adapter();
     not_found(&mut evidence);
     assert_eq!(cause(&evidence, Link::Answer).0, 11);
-    for pod in seen(&mut evidence.server.pods) {
-        pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = json!(ago(20.0));
-    }
+    server_started(&mut evidence, 20.0);
     assert_eq!(state(&evidence, Link::Answer), State::NotJudged);
 }
 
@@ -278,9 +274,7 @@ fn a_metric_that_is_on_its_way_is_no_fault_of_the_rule() {
     let message = "unable to fetch metrics from custom metrics API: the server could not find the metric x for pods";
     conditions(&mut evidence, "FailedGetPodsMetric", message, 50.0);
     not_found(&mut evidence);
-    for pod in seen(&mut evidence.server.pods) {
-        pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = json!(ago(50.0));
-    }
+    server_started(&mut evidence, 50.0);
     assert_eq!(state(&evidence, Link::Answer), State::NotJudged);
     assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
 }
@@ -301,9 +295,7 @@ fn an_adapter_that_was_just_restarted_may_have_no_value() {
     let mut evidence = adapter();
     answers(&mut evidence, 200, json!({"items": []}));
     assert_eq!(cause(&evidence, Link::Answer).0, 22);
-    for pod in seen(&mut evidence.server.pods) {
-        pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = json!(ago(20.0));
-    }
+    server_started(&mut evidence, 20.0);
     assert_eq!(state(&evidence, Link::Answer), State::NotJudged);
 }
 
@@ -382,9 +374,7 @@ fn metrics_of_one_name_are_told_apart() {
     evidence.answers.insert(path, Answer { status: 404, body: json!({"message": "not found"}) });
     assert_eq!(cause(&evidence, Link::Condition).0, 25);
     // The adapter was just started.
-    for pod in seen(&mut evidence.server.pods) {
-        pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = json!(ago(20.0));
-    }
+    server_started(&mut evidence, 20.0);
     assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
 }
 

@@ -5,7 +5,7 @@ use loadtest::doctor::evidence::{Evidence, Read, Unread};
 use serde_json::json;
 
 use crate::healthy::{self, TAKEN, ago};
-use crate::lower::{adapter, answers, cause, not_found, ready_for, results, rewritten, seen, state};
+use crate::lower::{adapter, answers, cause, not_found, ready_for, results, rewritten, seen, server_started, state};
 use crate::named;
 
 fn argument(evidence: &mut Evidence, place: usize, value: &str) {
@@ -78,23 +78,17 @@ fn an_adapter_that_is_older_than_its_rules() {
     // While it is being restarted, it is too early to say so.
     seen(&mut evidence.server.deployment)["status"]["unavailableReplicas"] = json!(1);
     config_changed(&mut evidence, 2.0);
-    for pod in seen(&mut evidence.server.pods) {
-        pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = json!(ago(3.0));
-    }
+    server_started(&mut evidence, 3.0);
     assert_eq!(state(&evidence, Link::Rule), State::NotJudged);
     // It started in the second of the change, maybe after it: what it answers tells.
     seen(&mut evidence.server.deployment)["status"]["unavailableReplicas"] = json!(0);
     config_changed(&mut evidence, 200.0);
-    for pod in seen(&mut evidence.server.pods) {
-        pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = json!(ago(200.0));
-    }
+    server_started(&mut evidence, 200.0);
     assert_eq!(cause(&evidence, Link::Answer).0, 11);
     // It lists the metric: of a rule that it has read before, and that nobody changed.
     let mut evidence = adapter();
     config_changed(&mut evidence, 86_400.0);
-    for pod in seen(&mut evidence.server.pods) {
-        pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = json!(ago(90_000.0));
-    }
+    server_started(&mut evidence, 90_000.0);
     answers(&mut evidence, 200, json!({"items": []}));
     assert_eq!(cause(&evidence, Link::Answer).0, 22);
 }

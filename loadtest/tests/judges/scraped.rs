@@ -123,15 +123,17 @@ fn scrapes_that_the_query_leaves_out_are_not_counted() {
     assert_eq!(named(&evidence), None);
 }
 
+/// Each pod's counter, without a route's label, grows by so many requests between the two readings.
+fn paced(evidence: &mut Evidence, growth: u32) {
+    for page in &mut evidence.pages {
+        page.first = Read::Seen("http_requests_total{status=\"200\"} 100\n".to_owned());
+        page.second = Read::Seen(format!("http_requests_total{{status=\"200\"}} {}\n", 100 + growth));
+    }
+}
+
 #[test]
 fn a_counter_without_routes_is_told_by_its_rate() {
     // 2 scrapes each 5 s, a probe each 2 s and one each 10 s: one a second.
-    let paced = |evidence: &mut Evidence, growth: u32| {
-        for page in &mut evidence.pages {
-            page.first = Read::Seen("http_requests_total{status=\"200\"} 100\n".to_owned());
-            page.second = Read::Seen(format!("http_requests_total{{status=\"200\"}} {}\n", 100 + growth));
-        }
-    };
     let mut evidence = healthy::adapter();
     paced(&mut evidence, 6);
     assert!(found(&evidence, 3).evidence.contains("1.00 a second of a target of 2"));
@@ -144,10 +146,7 @@ fn a_counter_without_routes_is_told_by_its_rate() {
 #[test]
 fn one_pods_few_requests_may_be_as_many_as_its_probes_by_chance() {
     let mut evidence = healthy::adapter();
-    for page in &mut evidence.pages {
-        page.first = Read::Seen("http_requests_total{status=\"200\"} 100\n".to_owned());
-        page.second = Read::Seen("http_requests_total{status=\"200\"} 106\n".to_owned());
-    }
+    paced(&mut evidence, 6);
     found(&evidence, 3);
     evidence.pages.pop();
     assert_eq!(named(&evidence), None);

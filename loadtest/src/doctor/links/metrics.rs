@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::counted;
-use super::objects::{is_ready, name, word};
+use super::objects::{is_ready, leads_to, name, word};
 use super::subject::Subject;
 use super::target::settled;
 use super::targets::{elsewhere, has, result};
@@ -101,11 +101,6 @@ fn absent(evidence: &Evidence, series: &str, lacking: &[&Page]) -> Finding {
 /// The port where a Service sends clients, as the pod numbers it.
 fn serving(evidence: &Evidence, pod: &str) -> Option<u16> {
     let pod = evidence.pods.items().iter().find(|one| name(one) == pod)?;
-    let labels = &pod["metadata"]["labels"];
-    let selects = |service: &&Value| {
-        let wanted = service["spec"]["selector"].as_object();
-        wanted.is_some_and(|wanted| !wanted.is_empty() && wanted.iter().all(|(key, value)| labels[key] == *value))
-    };
-    let service = evidence.services.items().iter().find(selects)?;
+    let service = evidence.services.items().iter().find(|service| leads_to(service, &pod["metadata"]["labels"]))?;
     super::ports::of_service(pod, &service["spec"]["ports"][0])
 }

@@ -23,7 +23,7 @@ mod replicas_of_prometheus;
 mod rule;
 mod selection;
 mod series;
-mod server;
+pub(super) mod server;
 pub mod subject;
 mod target;
 mod targets;

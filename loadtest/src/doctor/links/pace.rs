@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::fields::{list, text};
-use super::objects::{name, namespace, selects};
+use super::objects::{looks_in, name, selects};
 use super::promql::{ranges_of_rates, seconds};
 use super::server;
 use super::subject::{Source, Subject};
@@ -32,11 +32,8 @@ fn of_monitors(evidence: &Evidence) -> Option<f64> {
     let selects = |monitor: &&Value| {
         let of_pods = monitor["kind"] == "PodMonitor";
         let selected = if of_pods { evidence.pods.items() } else { evidence.services.items() };
-        let named = list(monitor, "/spec/namespaceSelector/matchNames");
-        let looks = monitor.pointer("/spec/namespaceSelector/any") == Some(&Value::Bool(true))
-            || named.iter().any(|name| *name == *evidence.namespace)
-            || (named.is_empty() && namespace(monitor) == evidence.namespace);
-        looks && selected.iter().any(|object| selects(&monitor["spec"]["selector"], &object["metadata"]["labels"]))
+        looks_in(monitor, &evidence.namespace)
+            && selected.iter().any(|object| selects(&monitor["spec"]["selector"], &object["metadata"]["labels"]))
     };
     let monitors = evidence.monitors.seen()?.iter().filter(selects);
     let endpoints = monitors
@@ -63,7 +60,7 @@ pub fn relist(evidence: &Evidence, subject: &Subject) -> f64 {
         Some(Source::Adapter | Source::AdapterExternal) => {
             let adapter = evidence.server.deployment.seen();
             let written = adapter.and_then(|adapter| server::argument(adapter, "--metrics-relist-interval"));
-            written.and_then(|written| go_duration(&written.value)).unwrap_or(RELIST)
+            written.and_then(|written| go_duration(written.value)).unwrap_or(RELIST)
         }
         _ => 0.0,
     }

@@ -55,32 +55,33 @@ pub fn is_another(deployment: &Value, source: Source) -> bool {
 pub const URL: &str = "--prometheus-url";
 
 /// An argument of a Deployment's containers.
-pub struct Argument {
+pub struct Argument<'a> {
     /// The JSON pointer to what holds the value.
     pub pointer: String,
     /// The value.
-    pub value: String,
+    pub value: &'a str,
     /// What stands before the value in the same word: `--name=`, or nothing where the value is a word of its own.
-    before: String,
+    before: &'a str,
 }
 
-impl Argument {
+impl Argument<'_> {
     /// The word with another value.
     pub fn with(&self, value: &str) -> String {
         format!("{}{value}", self.before)
     }
 }
 
-/// The argument of this name, dashes included; the last, where there are several.
-pub fn argument(deployment: &Value, name: &str) -> Option<Argument> {
+/// The argument of this name, its two dashes included, though it may be written with one: `--x=y`, or `--x` and `y`. The
+/// last, where there are several.
+pub fn argument<'a>(deployment: &'a Value, name: &str) -> Option<Argument<'a>> {
     let words: Vec<_> = arguments(deployment).collect();
-    let mut found = words.iter().enumerate().filter_map(|(at, (pointer, word))| {
-        let rest = word.strip_prefix(name)?;
+    let mut found = words.iter().enumerate().filter_map(|(at, &(ref pointer, word))| {
+        let rest = word.strip_prefix(name).or_else(|| word.strip_prefix(name.strip_prefix('-')?))?;
         if let Some(value) = rest.strip_prefix('=') {
-            return Some(Argument { pointer: pointer.clone(), value: value.to_owned(), before: format!("{name}=") });
+            return Some(Argument { pointer: pointer.clone(), value, before: &word[..word.len() - value.len()] });
         }
-        let (pointer, value) = words.get(at + 1).filter(|_| rest.is_empty())?;
-        Some(Argument { pointer: pointer.clone(), value: (*value).to_owned(), before: String::new() })
+        let &(ref pointer, value) = words.get(at + 1).filter(|_| rest.is_empty())?;
+        Some(Argument { pointer: pointer.clone(), value, before: "" })
     });
     // The last counts, as everywhere.
     found.next_back()

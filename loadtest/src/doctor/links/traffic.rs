@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::fields::{list, ready, ready_for, text};
-use super::objects::{age, merge, name, namespace, titled};
+use super::objects::{age, leads_to, merge, name, namespace, titled};
 use super::subject::Subject;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
@@ -109,12 +109,8 @@ fn short(evidence: &Evidence) -> Option<Finding> {
 
 /// The Services that select the pods.
 fn services(evidence: &Evidence) -> impl Iterator<Item = &Value> {
-    let labels = evidence.pods.items().first().and_then(|pod| pod.pointer("/metadata/labels"));
-    evidence.services.items().iter().filter(move |service| {
-        let selector = service.pointer("/spec/selector").and_then(Value::as_object);
-        let labels = labels.unwrap_or(&Value::Null);
-        selector.is_some_and(|all| !all.is_empty() && all.iter().all(|(name, value)| labels[name] == *value))
-    })
+    let labels = evidence.pods.items().first().map_or(&Value::Null, |pod| &pod["metadata"]["labels"]);
+    evidence.services.items().iter().filter(move |service| leads_to(service, labels))
 }
 
 /// The load balancer that has no address: no place for one, or places with nothing in them.

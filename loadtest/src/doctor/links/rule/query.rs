@@ -50,8 +50,8 @@ fn short_relist(evidence: &Evidence) -> Option<Finding> {
     let scrape = pace::scrape(evidence)?;
     let deployment = evidence.server.deployment.seen()?;
     let relist = server::argument(deployment, "--metrics-relist-interval")?;
-    let seconds = pace::go_duration(&relist.value)?;
-    let age = server::argument(deployment, "--metrics-max-age").and_then(|age| pace::go_duration(&age.value));
+    let seconds = pace::go_duration(relist.value)?;
+    let age = server::argument(deployment, "--metrics-max-age").and_then(|age| pace::go_duration(age.value));
     if age.unwrap_or(0.0).max(seconds) >= scrape {
         return None;
     }

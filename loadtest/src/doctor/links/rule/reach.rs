@@ -34,7 +34,7 @@ pub fn adapter(evidence: &Evidence, deployment: &Value) -> Option<Finding> {
     let seen = format!("{place} is {url}; {why}");
     let argument = server::argument(deployment, server::URL);
     let commands = argument.zip(right(evidence)).map(|(argument, url)| {
-        exchanged(deployment, &argument.pointer, &argument.with(&argument.value), &argument.with(&url))
+        exchanged(deployment, &argument.pointer, &argument.with(argument.value), &argument.with(&url))
     });
     let advice = "Set the URL to Prometheus' Service and port; its user and its path stay as they are.";
     Some(Finding::new(Cause::PrometheusUnreachable, seen, advice, commands.into_iter().collect()))

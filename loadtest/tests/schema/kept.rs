@@ -1,0 +1,29 @@
+//! What the tool writes for programs, held against its schema.
+
+use std::fmt::Debug;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+/// Holds each of these, as it is written, to the schema: it is valid, and can be read again. The last one with a field
+/// more in one of its parts is not valid.
+pub fn keep_to<T>(schema: &str, all: &[T], write: impl Fn(&T) -> String, part: &str)
+where
+    T: Serialize + DeserializeOwned + PartialEq + Debug,
+{
+    let schema: Value = serde_json::from_str(schema).unwrap();
+    assert!(jsonschema::meta::is_valid(&schema));
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for one in all {
+        let text = write(one);
+        let value: Value = serde_json::from_str(&text).unwrap();
+        let faults: Vec<String> =
+            validator.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+        assert!(faults.is_empty(), "{faults:#?}");
+        assert_eq!(serde_json::from_str::<T>(&text).unwrap(), *one, "it can be read again");
+    }
+    let mut more = serde_json::to_value(all.last().expect("there is one")).unwrap();
+    more[part]["else"] = json!(1);
+    assert!(!validator.is_valid(&more), "nothing is written that the schema does not tell of");
+}
