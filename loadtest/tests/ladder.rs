@@ -84,7 +84,7 @@ fn with_secrets() -> Evidence {
     let pod = json!({
         "kind": "Pod",
         "metadata": {"name": "kept-1", "annotations": {
-            "kubectl.kubernetes.io/last-applied-configuration": "{\"hidden\": 1}",
+            "kubectl.kubernetes.io/last-applied-configuration": "{\"hidden\": 1, \"spec\": {\"replicas\": 30007}}",
             "vault/api-key": "hidden",
             "prometheus.io/path": "/kept-2",
         }},

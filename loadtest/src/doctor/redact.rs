@@ -2,9 +2,10 @@
 
 mod text;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::evidence::{Evidence, Page, Read};
+use super::links::objects::APPLIED;
 use super::links::subject::Subject;
 use super::questions;
 use text::{arguments, is_secret, without_passwords, without_users};
@@ -13,7 +14,7 @@ use text::{arguments, is_secret, without_passwords, without_users};
 pub const LEFT_OUT: &str = "(left out)";
 
 /// An annotation, as objects have it and as Prometheus' discovered labels do: a copy of the whole object.
-const APPLIED: [&str; 2] = ["last-applied-configuration", "last_applied_configuration"];
+const COPIES: [&str; 2] = ["last-applied-configuration", "last_applied_configuration"];
 
 /// Annotations that are longer than this hold whole objects, whoever writes them (kapp, Fleet, Helm's kin).
 const LONGEST: usize = 256;
@@ -64,6 +65,14 @@ fn judged_of_config(config: &mut Value) {
     }
 }
 
+/// Of what kubectl applied, the replicas alone.
+fn judged_of_applied(applied: &mut Value) {
+    let whole: Value = applied.as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let replicas = whole.pointer("/spec/replicas").and_then(Value::as_i64);
+    *applied =
+        replicas.map_or_else(|| json!({}), |replicas| json!({"spec": {"replicas": replicas}})).to_string().into();
+}
+
 fn redact(value: &mut Value) {
     match value {
         Value::Object(fields) => object(fields),
@@ -74,7 +83,8 @@ fn redact(value: &mut Value) {
 }
 
 fn object(fields: &mut Map<String, Value>) {
-    fields.retain(|name, _| !APPLIED.iter().any(|applied| name.contains(applied)));
+    fields.entry(APPLIED).and_modify(judged_of_applied);
+    fields.retain(|name, _| name == APPLIED || !COPIES.iter().any(|copy| name.contains(copy)));
     // A variable, or a header of a probe.
     if fields.get("name").and_then(Value::as_str).is_some_and(is_secret) {
         fields.entry("value").and_modify(|value| *value = LEFT_OUT.into());

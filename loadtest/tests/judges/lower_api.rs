@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::healthy::{NAMESPACE, PODS, ago};
 use crate::lower::{LIST, adapter, answers, broken, cause, keda, not_found, ready_for, seen, server_started, state};
 
-fn unavailable(evidence: &mut Evidence, reason: &str, message: &str, since: f64) {
+pub fn unavailable(evidence: &mut Evidence, reason: &str, message: &str, since: f64) {
     let condition = json!({
         "type": "Available", "status": "False", "reason": reason, "message": message, "lastTransitionTime": ago(since),
     });

@@ -78,6 +78,7 @@ fn a_manifest_that_sets_the_replicas_back() {
             (wrote("kubectl-client-side-apply", "", 3000.0), false),
             (wrote("kube-controller-manager", "scale", 119.0), false),
             (wrote("kubectl", "scale", 30.0), false),
+            (wrote("kubectl-patch", "", 30.0), false),
         ] {
             seen(&mut evidence.workload)["metadata"]["managedFields"] = json!([entry]);
             if named {
@@ -89,6 +90,33 @@ fn a_manifest_that_sets_the_replicas_back() {
             }
         }
     }
+}
+
+#[test]
+fn a_manifest_with_replicas_that_kubectl_applies() {
+    let mut evidence = adapter();
+    seen(&mut evidence.hpa)["status"]["lastScaleTime"] = json!(ago(120.0));
+    let applied = |replicas: &str| {
+        json!({
+            "annotations": {
+                "kubectl.kubernetes.io/last-applied-configuration": format!("{{\"spec\":{{{replicas}\"paused\":false}}}}"),
+            },
+            "managedFields": [{
+                "manager": "kubectl-client-side-apply", "operation": "Update", "time": ago(30.0),
+                "fieldsV1": {"f:spec": {"f:replicas": {}}},
+            }],
+        })
+    };
+    let mut apply = |replicas: &str| {
+        let metadata = seen(&mut evidence.workload)["metadata"].as_object_mut().unwrap();
+        metadata.extend(applied(replicas).as_object().unwrap().clone());
+        evidence.clone()
+    };
+    let forgets = "kubectl -n miztiik-automation-ns apply view-last-applied deployment.apps/shopfront-deploy -o yaml | \
+                   sed '/^  replicas:/d' | kubectl -n miztiik-automation-ns apply set-last-applied -f -";
+    assert_eq!(cause(&apply("\"replicas\":1,"), Link::Replicas), (26, forgets.to_owned()));
+    // The field stays kubectl's when a manifest without it is applied.
+    assert_eq!(state(&apply(""), Link::Replicas), State::Holds);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::healthy::{self, TAKEN, ago};
 use crate::lower::{adapter, answers, cause, not_found, ready_for, results, rewritten, seen, server_started, state};
+use crate::lower_api::unavailable;
 use crate::named;
 
 fn argument(evidence: &mut Evidence, place: usize, value: &str) {
@@ -85,6 +86,14 @@ fn an_adapter_that_is_older_than_its_rules() {
     config_changed(&mut evidence, 200.0);
     server_started(&mut evidence, 200.0);
     assert_eq!(cause(&evidence, Link::Answer).0, 11);
+    // It has just started, and serves no such API: no listing will bring the rule.
+    let mut evidence = adapter();
+    config_changed(&mut evidence, 2.0);
+    server_started(&mut evidence, 5.0);
+    not_found(&mut evidence);
+    assert_eq!(state(&evidence, Link::Rule), State::NotJudged);
+    unavailable(&mut evidence, "FailedDiscoveryCheck", "bad status from https://10.0.0.1:443: 404", 5.0);
+    assert_eq!(cause(&evidence, Link::Rule).0, 11);
     // It lists the metric: of a rule that it has read before, and that nobody changed.
     let mut evidence = adapter();
     config_changed(&mut evidence, 86_400.0);

@@ -71,6 +71,15 @@ fn runs(evidence: &Evidence) -> bool {
     evidence.server.deployment.seen().is_some_and(|deployment| wanted(deployment) > 0)
 }
 
+/// Whether the API server reaches who is registered, and finds no such API there.
+pub fn answers_with_404(evidence: &Evidence) -> bool {
+    let available = evidence.server.api_service.seen().and_then(|api| condition(api, "Available"));
+    available.is_some_and(|available| {
+        let message = text(available, "/message").trim_end();
+        available["status"] == "False" && message.contains("bad status from") && message.ends_with(": 404")
+    })
+}
+
 fn missing(evidence: &Evidence, source: Source, version: &str) -> Finding {
     let seen = format!("APIService {version}: there is none");
     let Some((namespace, name, port)) = service(evidence, source) else {

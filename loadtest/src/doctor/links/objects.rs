@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use crate::doctor::redact::LEFT_OUT;
 
+/// The annotation in which `kubectl apply` keeps the manifest that it applied.
+pub const APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
 /// An object's name.
 pub fn name(object: &Value) -> &str {
     object["metadata"]["name"].as_str().unwrap_or_default()

@@ -7,7 +7,7 @@ pub mod reach;
 
 use super::objects::titled;
 use super::subject::{Metric, Source, Subject};
-use super::{answer, pace, reading, server, trigger};
+use super::{answer, api_service, pace, reading, server, trigger};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read};
@@ -56,7 +56,10 @@ fn adapter(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Judgement
         if listing::lists(evidence, metric) {
             return Judgement::NotJudged(format!("{seen}, and lists the metric by the rules of before"));
         }
-        if let Some(why) = answer::listed_soon(evidence, subject) {
+        // An adapter that serves no such API has no rule for one, and no listing brings it any.
+        if !api_service::answers_with_404(evidence)
+            && let Some(why) = answer::listed_soon(evidence, subject)
+        {
             return Judgement::NotJudged(format!("{seen}; {why}"));
         }
         let advice = "The adapter reads its rules when it starts, and only then: restart it.";

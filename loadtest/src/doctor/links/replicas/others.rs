@@ -6,7 +6,7 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::links::fields::{list, text};
-use crate::doctor::links::objects::{name, time, titled};
+use crate::doctor::links::objects::{APPLIED, argument, in_namespace, name, namespace, time, titled};
 
 /// Changes that are older, in seconds, are not what goes on now.
 const LATELY: f64 = 600.0;
@@ -16,14 +16,30 @@ pub fn judge(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
     let seen = writer(workload, hpa).or_else(|| see_saw(evidence))?;
     let advice = format!(
         "Take spec.replicas out of the manifest of {}, and have what applies it leave the field alone (Argo CD: \
-         spec.ignoreDifferences with jsonPointers [/spec/replicas]; kubectl apply: once \
-         `kubectl apply edit-last-applied` without the field, so that it is not set back to 1).",
+         spec.ignoreDifferences with jsonPointers [/spec/replicas]).",
         name(workload)
     );
-    Some(Finding::new(Cause::ReplicasSetElsewhere, seen, advice, Vec::new()))
+    if !is_applied(workload) {
+        return Some(Finding::new(Cause::ReplicasSetElsewhere, seen, advice, Vec::new()));
+    }
+    let advice =
+        format!("{advice} The command has kubectl forget the field, so that a manifest without it sets nothing.");
+    let (namespace, object) = (in_namespace(namespace(workload)), argument(workload));
+    let command = format!(
+        "kubectl {namespace}apply view-last-applied {object} -o yaml | sed '/^  replicas:/d' | \
+         kubectl {namespace}apply set-last-applied -f -"
+    );
+    Some(Finding::new(Cause::ReplicasSetElsewhere, seen, advice, vec![command]))
 }
 
-/// Who wrote `spec.replicas` after the HPA did, with a manifest. By hand, with `kubectl scale`, is once.
+/// Whether the manifest that `kubectl apply` was given last sets the replicas.
+fn is_applied(workload: &Value) -> bool {
+    let applied = workload["metadata"]["annotations"][APPLIED].as_str();
+    let applied: Option<Value> = applied.and_then(|text| serde_json::from_str(text).ok());
+    applied.is_some_and(|manifest| manifest.pointer("/spec/replicas").is_some_and(Value::is_number))
+}
+
+/// Who wrote `spec.replicas` after the HPA did, and will again: with a manifest, or by a program.
 fn writer(workload: &Value, hpa: &Value) -> Option<String> {
     let scaled = hpa.pointer("/status/lastScaleTime").and_then(time)?;
     let entries = list(workload, "/metadata/managedFields").iter();
@@ -31,7 +47,14 @@ fn writer(workload: &Value, hpa: &Value) -> Option<String> {
         let written = time(&entry["time"]).is_some_and(|at| at > scaled);
         entry.pointer("/fieldsV1/f:spec/f:replicas").is_some() && written && text(entry, "/subresource").is_empty()
     };
-    let entry = entries.filter(after).find(|entry| !scales(text(entry, "/manager")))?;
+    let again = |entry: &&Value| match text(entry, "/manager") {
+        manager if scales(manager) => false,
+        // It does so where its last manifest says the field; the entry stays when a manifest without it is applied.
+        "kubectl-client-side-apply" => is_applied(workload),
+        // By hand, with `kubectl edit` or `kubectl patch`, is once.
+        manager => !manager.starts_with("kubectl-"),
+    };
+    let entry = entries.filter(after).find(again)?;
     let replicas = workload.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
     Some(format!(
         "{}: metadata.managedFields: {} wrote spec.replicas, {replicas}, at {}, after the HPA's change at {}",
