@@ -16,6 +16,9 @@ const SIDE_BY_SIDE: usize = 5;
 /// A window of two minutes, the HPA's period and its stabilisation, for each of two pods; and some more.
 const SCALED_IN: Duration = Duration::from_mins(6);
 
+/// The load tool's look at the chain, a rate that rises, the HPA's period and the pods' start; and some more.
+const SCALED_OUT: Duration = Duration::from_mins(3);
+
 impl Lab {
     pub async fn an_idle_chain_is_healthy(&self, answers: usize) {
         self.transcript.step("a healthy chain, idle");
@@ -39,6 +42,8 @@ impl Lab {
             told.push(self.word().await);
         }
         self.spell("under load, scaling out, restarted on the way", &told);
+        let replicas = format!("-n {NAMESPACE} get hpa {HPA} -o jsonpath={{.status.currentReplicas}}");
+        self.workload.kubectl.eventually(SCALED_OUT, &replicas, |replicas| replicas == "3").await;
     }
 
     pub async fn a_chain_that_scales_in_is_healthy(&self) {

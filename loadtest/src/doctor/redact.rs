@@ -83,7 +83,6 @@ fn redact(value: &mut Value) {
 }
 
 fn object(fields: &mut Map<String, Value>) {
-    fields.entry(APPLIED).and_modify(judged_of_applied);
     fields.retain(|name, _| name == APPLIED || !COPIES.iter().any(|copy| name.contains(copy)));
     // A variable, or a header of a probe.
     if fields.get("name").and_then(Value::as_str).is_some_and(is_secret) {
@@ -94,6 +93,7 @@ fn object(fields: &mut Map<String, Value>) {
             ("env", Value::Array(variables)) => variables.iter_mut().for_each(variable),
             ("args" | "command", Value::Array(arguments)) => self::arguments(arguments),
             ("annotations" | "discoveredLabels", Value::Object(map)) => {
+                map.entry(APPLIED).and_modify(judged_of_applied);
                 map.retain(|_, value| value.as_str().is_none_or(|value| value.len() <= LONGEST));
                 map.values_mut().filter(|value| value.is_string()).for_each(passwords);
                 secrets(map);
