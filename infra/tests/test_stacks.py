@@ -3,12 +3,6 @@
 What must be there is the contract of the three stacks, a test a line of it.
 """
 
-import json
-import os
-import socket
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -38,47 +32,6 @@ What moto does not model, so that nothing here proves it:
 - EKS' own: nodes that join, add-ons that become ACTIVE, IAM's answers to a role, traffic through a security group,
   load balancers, SSM's agent.
 """
-
-
-@pytest.fixture(scope="module")
-def aws(tmp_path_factory):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    home = tmp_path_factory.mktemp("home")
-    # Nothing of the caller's: no account of his may be reached.
-    env = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "AWS_ACCESS_KEY_ID": "none",
-        "AWS_SECRET_ACCESS_KEY": "none",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-        "AWS_PAGER": "",
-        "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
-    }
-
-    def call(*words, fails=False, text=False):
-        done = subprocess.run(["aws", *words], env=env, capture_output=True, text=True)
-        assert (done.returncode != 0) == fails, done.stdout + done.stderr
-        return done.stderr if fails else done.stdout if text or not done.stdout else json.loads(done.stdout)
-
-    log = (home / "moto.log").open("w")
-    server = subprocess.Popen(
-        [sys.executable, str(INFRA / "tests/moto_server.py"), "-p", str(port)], env=env, stdout=log, stderr=log
-    )
-    try:
-        for _ in range(600):
-            assert server.poll() is None, (home / "moto.log").read_text()
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        yield call
-    finally:
-        server.terminate()
-        server.wait()
-        log.close()
 
 
 def deploy(aws, name, *parameters, template=None, fails=False):
