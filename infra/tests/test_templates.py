@@ -83,7 +83,9 @@ def test_admin_role_minimal():
     role = properties("AdminRole")
     assert role["RoleName"] == "c_admin" and not policies("AdminRole")
     ((statement,),) = [it["PolicyDocument"]["Statement"] for it in role["Policies"]]
-    assert statement["Action"] == "eks:DescribeCluster" and statement["Resource"] == {"Fn::GetAtt": ["Cluster", "Arn"]}
+    assert statement["Action"] == "eks:DescribeCluster"
+    arn, values = statement["Resource"]["Fn::Sub"]
+    assert arn.endswith(":cluster/${Name}") and values["Name"] == properties("Cluster")["Name"]
 
 
 def test_secrets_key():
