@@ -71,6 +71,49 @@ fn an_adapter_that_is_just_being_restarted_is_no_fault() {
 }
 
 #[test]
+fn a_server_that_has_just_started_is_not_out_of_reach() {
+    // It was unavailable for a minute, for whatever reason; then the adapter was restarted.
+    let mut evidence = adapter();
+    let refused = "Get \"https://10.0.0.1:443/\": dial tcp 10.0.0.1:443: connect: connection refused";
+    unavailable(&mut evidence, "FailedDiscoveryCheck", refused, 70.0);
+    assert_eq!(cause(&evidence, Link::ApiService).0, 15);
+    server_started(&mut evidence, 40.0);
+    assert_eq!(state(&evidence, Link::ApiService), State::NotJudged);
+    server_started(&mut evidence, 50.0);
+    assert_eq!(cause(&evidence, Link::ApiService).0, 15);
+    // It took a minute to become ready.
+    seen(&mut evidence.server.pods)[0]["status"]["conditions"][0]["lastTransitionTime"] = json!(ago(5.0));
+    assert_eq!(state(&evidence, Link::ApiService), State::NotJudged);
+    // It starts again and again.
+    let container = &mut seen(&mut evidence.server.pods)[0]["status"]["containerStatuses"][0];
+    container["restartCount"] = json!(4);
+    container["ready"] = json!(false);
+    container["lastState"] = json!({"terminated": {"reason": "Error", "exitCode": 1}});
+    server_started(&mut evidence, 4.0);
+    assert_eq!(cause(&evidence, Link::ApiService).0, 15);
+}
+
+#[test]
+fn a_rollout_of_the_server_that_does_not_come_to_an_end_is_none() {
+    let rolling = |condition: Value, age: f64| {
+        let mut evidence = adapter();
+        unavailable(&mut evidence, "MissingEndpoints", "no addresses", 700.0);
+        let status = &mut seen(&mut evidence.server.deployment)["status"];
+        *status = json!({"replicas": 1, "updatedReplicas": 1, "unavailableReplicas": 1, "conditions": [condition]});
+        let pod = &mut seen(&mut evidence.server.pods)[0];
+        pod["metadata"]["creationTimestamp"] = json!(ago(age));
+        pod["status"]["conditions"] = json!([{"type": "Ready", "status": "False"}]);
+        pod["status"]["containerStatuses"] = json!([{"state": {"waiting": {"reason": "ContainerCreating"}}}]);
+        evidence
+    };
+    let goes_on = json!({"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated"});
+    assert_eq!(state(&rolling(goes_on.clone(), 200.0), Link::ApiService), State::NotJudged);
+    assert_eq!(cause(&rolling(goes_on, 400.0), Link::ApiService).0, 15);
+    let given_up = json!({"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"});
+    assert_eq!(cause(&rolling(given_up, 200.0), Link::ApiService).0, 15);
+}
+
+#[test]
 fn an_api_service_that_was_just_made_has_to_be_found() {
     let mut evidence = adapter();
     unavailable(&mut evidence, "FailedDiscoveryCheck", "bad status from https://10.0.0.1:443: 404", 5.0);

@@ -92,8 +92,18 @@ fn an_adapter_that_is_older_than_its_rules() {
     server_started(&mut evidence, 5.0);
     not_found(&mut evidence);
     assert_eq!(state(&evidence, Link::Rule), State::NotJudged);
-    unavailable(&mut evidence, "FailedDiscoveryCheck", "bad status from https://10.0.0.1:443: 404", 5.0);
+    let found_nothing = "bad status from https://10.0.0.1:443: 404";
+    unavailable(&mut evidence, "FailedDiscoveryCheck", found_nothing, 5.0);
     assert_eq!(cause(&evidence, Link::Rule).0, 11);
+    // Half a minute later it is still that, and not its being out of reach.
+    server_started(&mut evidence, 33.0);
+    config_changed(&mut evidence, 30.0);
+    unavailable(&mut evidence, "FailedDiscoveryCheck", found_nothing, 31.0);
+    assert_eq!(cause(&evidence, Link::Rule).0, 11);
+    // Restarted: what the API server says of it is of before.
+    server_started(&mut evidence, 6.0);
+    unavailable(&mut evidence, "FailedDiscoveryCheck", found_nothing, 60.0);
+    assert_eq!(named(&evidence), None);
     // It lists the metric: of a rule that it has read before, and that nobody changed.
     let mut evidence = adapter();
     config_changed(&mut evidence, 86_400.0);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::fields::{list, rolls, since, text};
+use super::fields::{list, text};
 use super::objects::{age, apply, condition, merge, name, namespace, titled};
 use super::subject::{Source, Subject};
 use super::{answer, reading, server};
@@ -11,8 +11,10 @@ use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read};
 use crate::doctor::questions;
 
-/// As long as this, a server that was just started or moved may be out of reach, in seconds.
-const STARTING: f64 = 30.0;
+/// As long as this, a server that was just started or moved may be out of reach, in seconds: after a failure the API
+/// server waits up to 30 s before it asks again, and up to 5 s for an answer, however long the condition has been False
+/// by then for another reason.
+const STARTING: f64 = 45.0;
 
 pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     let Some(source) = subject.metric.as_ref().map(|metric| metric.source) else {
@@ -44,14 +46,11 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
         return Judgement::Holds(format!("APIService {version}: Available, Service {owner}"));
     }
     let seen = format!("APIService {version}: Available is False, {reason}: {message}");
-    let young = since(evidence, available, "/lastTransitionTime").is_some_and(|age| age < STARTING);
-    let rolling =
-        evidence.server.deployment.seen().is_some_and(|deployment| wanted(deployment) > 0 && rolls(deployment));
-    if young && rolling {
+    if runs(evidence) && server::rolls(evidence) {
         return Judgement::NotJudged(format!("{seen} (its Deployment is just being changed)"));
     }
-    let new = age(api, evidence.taken).min(server::ages(evidence).fold(f64::INFINITY, f64::min));
-    if young && new < STARTING && runs(evidence) {
+    let new = age(api, evidence.taken).min(server::newest(evidence).unwrap_or(f64::INFINITY));
+    if runs(evidence) && new < STARTING {
         return Judgement::NotJudged(format!("{seen} (it, or its server, is there for {new:.0} s)"));
     }
     Judgement::Broken(unavailable(evidence, source, api, &version, seen))

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::fields::{list, since, text};
-use super::objects::{age, condition, name, time};
+use super::objects::{age, condition, is_ready, name, time};
 use crate::doctor::evidence::Evidence;
 
 /// A container that lived shorter than this, in seconds, ended at its start.
@@ -12,6 +12,11 @@ const LIVED: f64 = 60.0;
 const UNDECIDED: f64 = 120.0;
 /// Seconds in which a cloud makes a node.
 const NODE: f64 = 900.0;
+
+/// Seconds within which a pod is to run, besides what its probes allow it: an image is pulled, a volume is mounted.
+const RUNS_WITHIN: f64 = 300.0;
+/// Seconds within which a pod that runs is to be ready, besides what its probes allow it.
+const READY_WITHIN: f64 = 120.0;
 
 /// Restarts from which on a container fails, though nobody says yet that it is stuck.
 const OFTEN: u64 = 3;
@@ -76,7 +81,7 @@ pub fn of(pod: &Value) -> Option<Reason> {
 }
 
 /// Seconds that a pod's probes allow it to start in.
-pub fn start(pod: &Value) -> f64 {
+fn start(pod: &Value) -> f64 {
     let probes = list(pod, "/spec/containers").iter().map(|container| {
         let number = |pointer: &str| container.pointer(pointer).and_then(Value::as_f64);
         let delay = |probe: &str| number(&format!("/{probe}/initialDelaySeconds")).unwrap_or(0.0);
@@ -87,6 +92,26 @@ pub fn start(pod: &Value) -> f64 {
         delay("startupProbe") + tries + delay("readinessProbe")
     });
     probes.fold(0.0, f64::max)
+}
+
+/// Whether a pod's containers run.
+pub fn runs(pod: &Value) -> bool {
+    let mut containers = list(pod, "/status/containerStatuses").iter();
+    text(pod, "/status/phase") == "Running" && containers.all(|container| container.pointer("/state/running").is_some())
+}
+
+/// Whether a pod is not ready in all the time that it had.
+pub fn is_overdue(evidence: &Evidence, pod: &Value) -> bool {
+    if is_ready(pod) {
+        return false;
+    }
+    if !runs(pod) {
+        return age(pod, evidence.taken) > RUNS_WITHIN + start(pod);
+    }
+    let changed = condition(pod, "Ready").and_then(|ready| since(evidence, ready, "/lastTransitionTime"));
+    let containers = list(pod, "/status/containerStatuses").iter();
+    let running = containers.filter_map(|one| since(evidence, one, "/state/running/startedAt"));
+    running.chain(changed).reduce(f64::min).is_some_and(|since| since > READY_WITHIN + start(pod))
 }
 
 /// Why a node may yet be made for a pod that none takes: an autoscaler of nodes says so, or had no time to.

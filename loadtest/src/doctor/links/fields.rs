@@ -39,15 +39,3 @@ pub fn ready(evidence: &Evidence) -> Vec<&Value> {
 pub fn ready_for(evidence: &Evidence, pod: &Value) -> Option<f64> {
     objects::ready_for(pod, evidence.taken)
 }
-
-/// Whether a Deployment is being changed, or its pods are on their way.
-pub fn rolls(deployment: &Value) -> bool {
-    let number = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_i64).unwrap_or(0);
-    let replicas = number("/status/replicas");
-    number("/status/observedGeneration") < number("/metadata/generation")
-        || deployment
-            .pointer("/status/updatedReplicas")
-            .and_then(Value::as_i64)
-            .is_some_and(|updated| updated < replicas)
-        || number("/status/unavailableReplicas") > 0
-}

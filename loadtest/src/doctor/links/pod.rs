@@ -173,7 +173,7 @@ fn none_ready(evidence: &Evidence, workload: &Value, pods: &[&Value]) -> Judgeme
     }
     let youngest = pods.iter().map(|pod| age(pod, evidence.taken)).fold(f64::INFINITY, f64::min);
     match pods.first() {
-        Some(pod) if youngest >= START + failing::start(pod) => Judgement::Broken(Finding::new(
+        Some(pod) if pods.iter().all(|pod| failing::is_overdue(evidence, pod)) => Judgement::Broken(Finding::new(
             Cause::PodsNotCounted,
             format!("pod {} runs and is not ready: {}", name(pod), unready(evidence, pod)),
             "See why the readiness probe fails: the HPA counts no pod that is not ready.",

@@ -50,7 +50,7 @@ fn adapter(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Judgement
         if works {
             return Judgement::Holds(format!("{seen}, and answers by the rules of before"));
         }
-        if super::fields::rolls(deployment) {
+        if server::rolls(evidence) {
             return Judgement::NotJudged(format!("{seen}, and is just being restarted"));
         }
         if listing::lists(evidence, metric) {

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use super::failing;
 use super::fields::{list, since, text};
-use super::objects::{lives, name, namespace};
+use super::objects::{condition, in_namespace, is_ready, lives, name, namespace, ready_for, word};
 use super::subject::Source;
 use crate::doctor::evidence::Evidence;
 
@@ -108,7 +109,31 @@ pub fn ages(evidence: &Evidence) -> impl Iterator<Item = f64> {
     })
 }
 
+/// The least seconds since a pod of the server was started, or became ready; none where a pod fails, whose starts tell
+/// nothing.
+pub fn newest(evidence: &Evidence) -> Option<f64> {
+    let mut pods = evidence.server.pods.items().iter().filter(|pod| lives(pod));
+    let ready = pods.clone().filter_map(|pod| ready_for(pod, evidence.taken));
+    let newest = ages(evidence).chain(ready).reduce(f64::min);
+    newest.filter(|_| !pods.any(|pod| failing::of(pod).is_some()))
+}
+
+/// Whether the server's Deployment is being changed, or its pods are on their way: for no longer than either may take.
+pub fn rolls(evidence: &Evidence) -> bool {
+    let Some(deployment) = evidence.server.deployment.seen() else { return false };
+    let number = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_i64);
+    if number("/status/observedGeneration") < number("/metadata/generation") {
+        return true;
+    }
+    let behind = number("/status/updatedReplicas").is_some_and(|updated| Some(updated) < number("/status/replicas"))
+        || number("/status/unavailableReplicas").is_some_and(|missing| missing > 0);
+    let given_up = condition(deployment, "Progressing").is_some_and(|progressing| progressing["status"] == "False");
+    let mut starting = evidence.server.pods.items().iter().filter(|pod| lives(pod) && !is_ready(pod)).peekable();
+    let on_its_way = |pod: &Value| failing::of(pod).is_none() && !failing::is_overdue(evidence, pod);
+    behind && !given_up && (starting.peek().is_none() || starting.any(on_its_way))
+}
+
 /// `kubectl rollout restart` of it.
 pub fn restart(deployment: &Value) -> String {
-    format!("kubectl -n {} rollout restart deployment {}", namespace(deployment), name(deployment))
+    format!("kubectl {}rollout restart deployment {}", in_namespace(namespace(deployment)), word(name(deployment)))
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::doctor::evidence::Evidence;
-use crate::doctor::links::fields::{living, ready_for, rolls};
+use crate::doctor::links::fields::{living, ready_for};
 use crate::doctor::links::monitor::of_target;
 use crate::doctor::links::objects::{changed, titled};
 use crate::doctor::links::subject::Subject;
@@ -19,7 +19,7 @@ pub const SAMPLES: f64 = 120.0;
 /// Why an answer may be missing that will come.
 pub fn too_early(evidence: &Evidence, subject: &Subject) -> Option<String> {
     let wait = wait(evidence, subject);
-    if let Some(deployment) = evidence.server.deployment.seen().filter(|deployment| rolls(deployment)) {
+    if let Some(deployment) = evidence.server.deployment.seen().filter(|_| server::rolls(evidence)) {
         return Some(format!("{} is just being changed", titled(deployment)));
     }
     if let Some((monitor, age)) = scraped_by(evidence, subject).filter(|(_, age)| *age < RELOAD + wait) {
@@ -48,7 +48,7 @@ pub fn unscraped(evidence: &Evidence, subject: &Subject) -> Option<String> {
 /// Why the server may not have listed the metric yet.
 pub fn unlisted(evidence: &Evidence, subject: &Subject) -> Option<String> {
     let wait = wait(evidence, subject);
-    let age = server::ages(evidence).reduce(f64::min).filter(|age| *age < wait)?;
+    let age = server::newest(evidence).filter(|age| *age < wait)?;
     Some(format!("its server started {age:.0} s ago, and lists its metrics each {wait:.0} s or so"))
 }
 
