@@ -52,6 +52,33 @@ fn arguments_hold_no_secret_however_they_are_written() {
 }
 
 #[test]
+fn a_password_is_cut_whole_though_it_is_not_escaped() {
+    for (url, expected) in [
+        ("http://shop:hid/hidden@kept:9090/base", "http://kept:9090/base"),
+        ("http://shop:hid?hidden@kept/base?token=hidden", "http://kept/base"),
+        ("http://shop:hid#hid,hidden@kept", "http://kept"),
+        ("http://shop:hidden@kept/base", "http://kept/base"),
+        // Where it may be a port and a query as well, or more than one of them, nothing tells where it ends.
+        ("http://shop:12/hidden@hidden", "http://(left out)"),
+        ("http://hidden:9090/?query=a@hidden", "http://(left out)"),
+        ("http://[fd00::1]/?query=a@hidden", "http://(left out)"),
+        ("http://shop:hid/hidden@kept/?key=a@hidden", "http://(left out)"),
+        ("http://shop:hid@hid/hidden@hidden", "http://(left out)"),
+        ("http://kept:9090/base", "http://kept:9090/base"),
+        ("https://kept/@base", "https://kept/@base"),
+        ("docker://kept:5000/shop@sha256:0123", "docker://kept:5000/shop@sha256:0123"),
+    ] {
+        let mut evidence = healthy::adapter();
+        evidence.prometheus.url = Read::Seen(url.to_owned());
+        let once = redacted(&evidence);
+        assert_eq!(once.prometheus.url, Read::Seen(expected.to_owned()));
+        assert_eq!(redacted(&once), once);
+        let text = kept(&started_with(&json!([format!("--store={url}"), "--store", url])));
+        assert!(!text.contains("hidden") && text.matches(expected).count() == 2, "{url} is kept: {text}");
+    }
+}
+
+#[test]
 fn urls_and_monitors_hold_no_secret() {
     let mut evidence = healthy::adapter();
     let endpoint = &mut seen(&mut evidence.monitors)[0]["spec"]["endpoints"][0];

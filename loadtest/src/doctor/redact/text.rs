@@ -64,14 +64,29 @@ pub fn without_users(text: &str) -> String {
     let mut kept = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let (url, after) = part.split_at(part.find(ends).unwrap_or(part.len()));
-        let url = url.split_once('?').map_or(url, |(url, _)| url);
-        let host = url.find(['/', '#', ',']).unwrap_or(url.len());
-        let start = url[..host].rfind('@').map_or(0, |at| at + 1);
         kept.push_str("://");
-        kept.push_str(&url[start..]);
+        kept.push_str(without_user(url));
         kept.push_str(after);
     }
     kept
+}
+
+/// What follows a URL's user, up to its query; nothing of it where it cannot be told where the user ends.
+fn without_user(url: &str) -> &str {
+    let (first, later) = url.split_at(url.find(['/', '?', '#', ',']).unwrap_or(url.len()));
+    // An image's digest is no host.
+    let hosts = later.matches('@').count() - later.matches("@sha256:").count();
+    let is_port = |text: &str| text.chars().all(|one| one.is_ascii_digit());
+    let start = match (first.rfind('@'), first.rsplit_once(':'), hosts) {
+        (Some(at), _, 0) => at + 1,
+        (None, None, _) | (None, _, 0) => 0,
+        // A password that is written as it is may hold what ends a host, and that of an address stands in brackets.
+        (None, Some((_, rest)), 1) if !is_port(rest) && !first.starts_with('[') => {
+            url.rfind('@').map_or(0, |at| at + 1)
+        }
+        _ => return LEFT_OUT,
+    };
+    url[start..].split_once('?').map_or(&url[start..], |(kept, _)| kept)
 }
 
 /// The same, and `user:password@` before any host, and what follows a secret's name: for texts that are no queries.
