@@ -250,7 +250,8 @@ fn requests(evidence: &mut Evidence, counts: [u32; 2]) {
 fn one_hot_pod() {
     for mut evidence in [adapter(), keda()] {
         requests(&mut evidence, [90, 1]);
-        assert_eq!(cause(&evidence, Link::Traffic), (28, String::new()));
+        let restart = "kubectl -n miztiik-automation-ns rollout restart deployment shopfront-deploy".to_owned();
+        assert_eq!(cause(&evidence, Link::Traffic), (28, restart));
         seen(&mut evidence.services)[0]["spec"]["sessionAffinity"] = json!("ClientIP");
         let (number, command) = cause(&evidence, Link::Traffic);
         assert_eq!((number, command.contains(r#""sessionAffinity":"None""#)), (28, true), "{command}");
@@ -277,14 +278,56 @@ fn one_hot_pod() {
 }
 
 #[test]
+fn a_hot_pod_where_no_service_spreads_over_all() {
+    let hot = || {
+        let mut evidence = adapter();
+        requests(&mut evidence, [90, 1]);
+        evidence
+    };
+    assert_eq!(cause(&hot(), Link::Traffic).0, 28);
+    // A shard, or whoever leads: the pods have names and parts of their own, whatever Service is before them.
+    let mut evidence = hot();
+    seen(&mut evidence.workload)["kind"] = json!("StatefulSet");
+    assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+    // It sends to pods that are near.
+    for (field, value) in
+        [("internalTrafficPolicy", "Local"), ("externalTrafficPolicy", "Local"), ("trafficDistribution", "PreferClose")]
+    {
+        let mut evidence = hot();
+        seen(&mut evidence.services)[0]["spec"][field] = json!(value);
+        assert_eq!(state(&evidence, Link::Traffic), State::Holds, "{field}");
+    }
+    let mut evidence = hot();
+    let near = json!({"service.kubernetes.io/topology-mode": "Auto"});
+    seen(&mut evidence.services)[0]["metadata"]["annotations"] = near;
+    assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+    // Besides, there is a Service of one pod, whichever it is, or one of all.
+    for pod in 0..2 {
+        let mut evidence = hot();
+        seen(&mut evidence.pods)[pod]["metadata"]["labels"]["shard"] = json!("a");
+        let mut service = evidence.services.items()[0].clone();
+        service["spec"]["selector"] = json!({"app": "shopfront", "shard": "a"});
+        seen(&mut evidence.services).push(service.clone());
+        assert_eq!(state(&evidence, Link::Traffic), State::Holds, "{pod}");
+        seen(&mut evidence.services)[1]["spec"]["selector"] = json!({"app": "shopfront"});
+        assert_eq!(cause(&evidence, Link::Traffic).0, 28, "{pod}");
+    }
+    let mut evidence = hot();
+    seen(&mut evidence.services).clear();
+    assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+}
+
+#[test]
 fn a_load_that_falls_short() {
     for mut evidence in [adapter(), keda()] {
         let load = |answered, dropped| {
-            Read::Seen(Load { pod: "loadtest-x".to_owned(), seconds: 10.0, due: 100, answered, dropped })
+            Read::Seen(Load { pod: "loadtest-x, loadtest-y".to_owned(), seconds: 10.0, due: 100, answered, dropped })
         };
         for (answered, dropped) in [(40, 0), (100, 30)] {
             evidence.load = load(answered, dropped);
-            assert_eq!(cause(&evidence, Link::Traffic).0, 29);
+            let log = |pod: &str| format!("kubectl -n {NAMESPACE} logs pod/{pod} --tail=50");
+            let logs = format!("{}\n{}", log("loadtest-x"), log("loadtest-y"));
+            assert_eq!(cause(&evidence, Link::Traffic), (29, logs));
         }
         evidence.load = load(96, 0);
         assert_eq!(state(&evidence, Link::Traffic), State::Holds);

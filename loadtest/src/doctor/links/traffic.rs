@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::fields::{list, ready, ready_for, text};
-use super::objects::{age, leads_to, merge, name, namespace, titled};
+use super::objects::{age, in_namespace, leads_to, merge, name, namespace, titled, word};
+use super::server;
 use super::subject::Subject;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
@@ -54,7 +55,7 @@ fn counted<'a>(evidence: &'a Evidence, subject: &Subject) -> Vec<(&'a Value, f64
 #[expect(clippy::cast_precision_loss, reason = "a number of pods")]
 fn pinned(evidence: &Evidence, subject: &Subject, counted: &[(&Value, f64)]) -> Option<Finding> {
     let fair = counted.iter().map(|(_, requests)| requests).sum::<f64>() / counted.len().max(1) as f64;
-    if counted.len() < 2 || fair < ENOUGH || !are_alike(evidence, subject) {
+    if counted.len() < 2 || fair < ENOUGH || !are_alike(evidence, subject) || !are_spread(evidence, counted) {
         return None;
     }
     let known = |pod: &Value| ready_for(evidence, pod).is_some_and(|age| age > KNOWN);
@@ -71,23 +72,41 @@ fn pinned(evidence: &Evidence, subject: &Subject, counted: &[(&Value, f64)]) -> 
         return Some(Finding::new(Cause::ClientsPinned, seen, advice, vec![command]));
     }
     let advice = "A Service balances connections, not requests: have clients open new ones now and then, have the server \
-                  close them after a while, or put a proxy between that balances requests.";
-    Some(Finding::new(Cause::ClientsPinned, seen, advice, Vec::new()))
+                  close them after a while, or put a proxy between that balances requests. Until then a restart has \
+                  all clients connect anew, once.";
+    let restart = evidence.workload.seen().filter(|workload| workload["kind"] == "Deployment").map(server::restart);
+    Some(Finding::new(Cause::ClientsPinned, seen, advice, restart.into_iter().collect()))
 }
 
-/// Whether the counter is one of requests, which a Service spreads over pods that are all the same: not where clients
-/// choose a pod by its name, and not while some of them are of another revision, a canary maybe.
+/// Whether the counter is one of requests, and any pod may answer any of them: not where pods have names and parts of
+/// their own, as those of a `StatefulSet`, and not while some of them are of another revision, a canary maybe.
 fn are_alike(evidence: &Evidence, subject: &Subject) -> bool {
     let counter = subject.series.as_deref().unwrap_or_default();
-    let headless = |service: &Value| text(service, "/spec/clusterIP") == "None";
-    let balanced = services(evidence).next().is_some() && !services(evidence).any(headless);
+    let kind = evidence.workload.seen().map(|workload| text(workload, "/kind"));
     let ready = ready(evidence);
     let mut revisions = ready.iter().map(|pod| text(pod, "/metadata/labels/pod-template-hash"));
     let revision = revisions.next();
     ["request", "http", "grpc", "rpc"].iter().any(|word| counter.contains(word))
-        && balanced
+        && matches!(kind, Some("Deployment" | "ReplicaSet"))
         && revisions.all(|other| Some(other) == revision)
-        && evidence.workload.seen().is_none_or(|workload| workload["kind"] != "Rollout")
+}
+
+/// Whether each Service that leads to any of the pods spreads connections over all of them. Else clients may mean the
+/// pod that they ask: by a headless Service's names, or a Service of one pod or of some.
+fn are_spread(evidence: &Evidence, counted: &[(&Value, f64)]) -> bool {
+    let leads = |service: &Value, (pod, _): &(&Value, f64)| leads_to(service, &pod["metadata"]["labels"]);
+    let services = evidence.services.items().iter();
+    let mut services = services.filter(|service| counted.iter().any(|pod| leads(service, pod))).peekable();
+    services.peek().is_some()
+        && services.all(|service| !is_partial(service) && counted.iter().all(|pod| leads(service, pod)))
+}
+
+/// Whether a Service is headless, or sends to pods that are near rather than to all.
+fn is_partial(service: &Value) -> bool {
+    let spec = &service["spec"];
+    let local = ["internalTrafficPolicy", "externalTrafficPolicy"].iter().any(|policy| spec[*policy] == "Local");
+    let mode = &service["metadata"]["annotations"]["service.kubernetes.io/topology-mode"];
+    spec["clusterIP"] == "None" || local || !spec["trafficDistribution"].is_null() || !mode.is_null()
 }
 
 fn short(evidence: &Evidence) -> Option<Finding> {
@@ -99,12 +118,12 @@ fn short(evidence: &Evidence) -> Option<Finding> {
     }
     let seen =
         format!("pod {pod}: in {seconds:.0} s {due} requests were due, {answered} answered, {dropped} never sent");
-    let advice = format!(
-        "The HPA sees what arrives. Look at the load tool's log, kubectl -n {} logs {pod}: failures, a bound on requests \
-         in flight, or its own processor.",
-        evidence.namespace
-    );
-    Some(Finding::new(Cause::LoadShort, seen, advice, Vec::new()))
+    let advice = "The HPA sees what arrives. Look at the load tool's log: failures, a bound on requests in flight, or its \
+                  own processor.";
+    let log = |pod: &str| {
+        format!("kubectl {}logs {} --tail=50", in_namespace(&evidence.namespace), word(&format!("pod/{pod}")))
+    };
+    Some(Finding::new(Cause::LoadShort, seen, advice, pod.split(", ").map(log).collect()))
 }
 
 /// The Services that select the pods.
@@ -126,7 +145,8 @@ fn no_address(service: &Value, seen: String) -> Finding {
     let port = list(service, "/spec/ports").first().and_then(|port| port["port"].as_u64()).unwrap_or(80);
     // A port below 1024 is not everybody's to open.
     let local = if port < 1024 { 8000 + port } else { port };
-    let command = format!("kubectl -n {} port-forward service/{} {local}:{port}", namespace(service), name(service));
+    let service_name = word(&format!("service/{}", name(service)));
+    let command = format!("kubectl {}port-forward {service_name} {local}:{port}", in_namespace(namespace(service)));
     let advice = "Install a controller for load balancers (a cloud has one; MetalLB or cloud-provider-kind on other \
                   clusters). Until then a port-forward reaches one pod.";
     Finding::new(Cause::NoLoadBalancer, seen, advice, vec![command])
