@@ -246,13 +246,21 @@ fn two_hpas() {
     for healthy in [adapter(), keda()] {
         let mut evidence = healthy.clone();
         other_hpa(&mut evidence, "shopfront-deploy");
-        let removed = "kubectl -n miztiik-automation-ns delete hpa second-hpa".to_owned();
+        let removed =
+            "kubectl -n miztiik-automation-ns delete horizontalpodautoscaler.autoscaling/second-hpa".to_owned();
         assert_eq!(cause(&evidence, Link::Condition), (20, removed.clone()));
         // Which of the two is meant is not known of one that was there before.
         let created = json!(ago(90_000.0));
         seen(&mut evidence.hpas).last_mut().unwrap()["metadata"]["creationTimestamp"] = created;
         let Finding { fix, .. } = broken(&evidence, Link::Condition);
         assert!(fix.commands.is_empty() && fix.advice.contains("second-hpa"), "{fix:?}");
+        // The one of a ScaledObject comes again, if that is not removed; and no name is a command of its own.
+        let other = seen(&mut evidence.hpas).last_mut().unwrap();
+        other["metadata"]["creationTimestamp"] = json!(ago(60.0));
+        other["metadata"]["ownerReferences"] = json!([{"kind": "ScaledObject", "name": "--all; touch a"}]);
+        let removed_with_it =
+            "kubectl -n miztiik-automation-ns delete 'scaledobject.keda.sh/--all; touch a'".to_owned();
+        assert_eq!(cause(&evidence, Link::Condition), (20, removed_with_it));
         // Of another workload: only where the controller says that it takes the same pods.
         let mut evidence = healthy;
         other_hpa(&mut evidence, "other");
@@ -275,7 +283,10 @@ fn another_metric_that_is_invalid() {
     seen(&mut evidence.hpa)["status"]["currentMetrics"].as_array_mut().unwrap().push(json!({"type": ""}));
     let (number, command) = cause(&evidence, Link::Condition);
     assert_eq!(number, 25);
-    assert!(command.ends_with(r#"--type json -p '[{"op":"remove","path":"/spec/metrics/1"}]'"#), "{command}");
+    let metric = &evidence.hpa.seen().unwrap()["spec"]["metrics"][1];
+    let test = json!({"op": "test", "path": "/spec/metrics/1", "value": metric});
+    let removed = format!(r#"--type json -p '[{test},{{"op":"remove","path":"/spec/metrics/1"}}]'"#);
+    assert!(command.ends_with(&removed), "{command}");
     // The API has it, and the HPA looked before that.
     let path = format!("/apis/external.metrics.k8s.io/v1beta1/namespaces/{NAMESPACE}/queue_depth?labelSelector=");
     let body = json!({"items": [{"metricName": "queue_depth", "value": "3"}]});
@@ -297,7 +308,14 @@ fn another_trigger_that_is_invalid() {
     let (number, command) = cause(&evidence, Link::Condition);
     assert_eq!(number, 25);
     assert!(command.contains("scaledobject.keda.sh/shopfront-scaledobject"), "{command}");
-    assert!(command.contains(r#"{"op":"remove","path":"/spec/triggers/1"}"#), "{command}");
+    let remove = r#"{"op":"remove","path":"/spec/triggers/1"}]'"#;
+    let test = r#"[{"op":"test","path":"/spec/triggers/1","value":{"type":"kafka"}}"#;
+    assert!(command.ends_with(&format!("{test},{remove}")), "{command}");
+    // What was left out of the evidence is nothing to hold it against.
+    seen(&mut evidence.scaled_object)["spec"]["triggers"][1]["metadata"] = json!({"password": "(left out)"});
+    let (_, command) = cause(&evidence, Link::Condition);
+    let test = r#"[{"op":"test","path":"/spec/triggers/1/type","value":"kafka"}"#;
+    assert!(command.ends_with(&format!("{test},{remove}")), "{command}");
 }
 
 #[test]

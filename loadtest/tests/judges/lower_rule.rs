@@ -146,7 +146,9 @@ fn a_name_that_misses_the_metrics() {
     let (number, command) = cause(&evidence, Link::Rule);
     assert_eq!(number, 2);
     assert!(
-        command.contains(r#"{"op":"replace","path":"/spec/metrics/0/pods/metric/name","value":"http_requests_rate"}"#),
+        command.contains(
+            r#"[{"op":"test","path":"/spec/metrics/0/pods/metric/name","value":"http_requests_per_second"},{"op":"replace","path":"/spec/metrics/0/pods/metric/name","value":"http_requests_rate"}]"#
+        ),
         "{command}"
     );
     rewritten(&mut evidence, "${1}_rate", "${1}_per_second");

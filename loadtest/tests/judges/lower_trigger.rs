@@ -140,6 +140,11 @@ fn a_window_of_less_than_two_scrapes() {
     asked_anew(&mut evidence, &rate("5s"), &[]);
     let (cause_number, command) = cause(&evidence, Link::Rule);
     assert_eq!((cause_number, command.contains("[20s]")), (8, true), "{command}");
+    // What stands at the trigger's place by now may be another one.
+    let path = "/spec/triggers/0/metadata/query";
+    let query = evidence.scaled_object.seen().unwrap().pointer(path).unwrap();
+    let test = json!({"op": "test", "path": path, "value": query});
+    assert!(command.contains(&format!("--type json -p '[{test},{{\"op\":\"add\",\"path\":\"{path}\"")), "{command}");
     asked_anew(&mut evidence, &rate("20s"), &[number("2")]);
     assert_eq!(state(&evidence, Link::Rule), State::Holds);
 }
@@ -186,7 +191,7 @@ fn a_scaled_object_that_keda_refuses() {
     let message =
         "the workload 'shopfront-deploy' of type 'apps/v1.Deployment' is already managed by the hpa 'other-hpa'";
     is_not_ready(&mut evidence, "ScaledObjectCheckFailed", message);
-    let expected = "kubectl -n miztiik-automation-ns delete hpa other-hpa".to_owned();
+    let expected = "kubectl -n miztiik-automation-ns delete horizontalpodautoscaler.autoscaling/other-hpa".to_owned();
     assert_eq!(cause(&evidence, Link::Rule), (32, expected));
     // A trigger that failed a moment ago, and has a value now.
     is_not_ready(&mut evidence, "TriggerError", "Triggers defined in ScaledObject are not working correctly");

@@ -127,7 +127,9 @@ fn a_monitor_that_names_a_port_that_there_is_not() {
     // A Service's only port has no need of a name, but for the monitor.
     let mut evidence = without_targets(|_, _| {});
     seen(&mut evidence.services)[0]["spec"]["ports"][0].as_object_mut().unwrap().remove("name");
-    assert!(command(&found(&evidence, 5)).contains(r#"[{"op":"add","path":"/spec/ports/0/name","value":"web"}]"#));
+    assert!(command(&found(&evidence, 5)).contains(
+        r#"[{"op":"test","path":"/spec/ports/0/port","value":80},{"op":"add","path":"/spec/ports/0/name","value":"web"}]"#
+    ));
 }
 
 #[test]

@@ -88,13 +88,16 @@ pub fn patch(object: &Value, operations: &Value) -> String {
 }
 
 /// The operation that has a patch fail where something else stands at this place by now: before one that names an item
-/// of a list by its number. None where what stands there was left out of the evidence.
+/// of a list by its number. None where what would tell it was left out of the evidence.
 pub fn unchanged(path: &str, item: &Value) -> Option<Value> {
     let told = |value: &Value| !value.is_null() && !value.to_string().contains(LEFT_OUT);
     let telling = ["name", "port", "targetPort", "portNumber", "path"].into_iter().find(|key| told(&item[*key]));
     match telling {
         Some(key) => Some(json!({"op": "test", "path": format!("{path}/{key}"), "value": item[key]})),
-        None => told(item).then(|| json!({"op": "test", "path": path, "value": item})),
+        None if told(item) => Some(json!({"op": "test", "path": path, "value": item})),
+        None => {
+            told(&item["type"]).then(|| json!({"op": "test", "path": format!("{path}/type"), "value": item["type"]}))
+        }
     }
 }
 
@@ -111,6 +114,11 @@ fn patched(object: &Value, how: &str, what: &Value) -> String {
 /// `-n NAMESPACE ` where there is one.
 pub fn in_namespace(namespace: &str) -> String {
     if namespace.is_empty() { String::new() } else { format!("-n {} ", word(namespace)) }
+}
+
+/// A `kubectl delete` of an object.
+pub fn delete(object: &Value) -> String {
+    format!("kubectl {}delete {}", in_namespace(namespace(object)), argument(object))
 }
 
 /// A `kubectl apply` of an object.

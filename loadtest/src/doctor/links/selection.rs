@@ -308,7 +308,8 @@ fn of_port(workload: &Workload, monitor: &Value, offering: &[&Value], page: Opti
         }),
         // A Service's only port needs no name, and a monitor finds it by nothing else.
         ([], [_]) if wanted == "port" && !is_pod_monitor && !all.is_empty() => {
-            Some(patch(whose, &json!([{"op": "add", "path": "/spec/ports/0/name", "value": endpoint["port"]}])))
+            let add = json!({"op": "add", "path": "/spec/ports/0/name", "value": endpoint["port"]});
+            Some(patch(whose, &unchanged("/spec/ports/0", there[0]).into_iter().chain([add]).collect()))
         }
         _ => None,
     };

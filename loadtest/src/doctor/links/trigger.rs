@@ -5,7 +5,7 @@ mod blocked;
 use serde_json::{Value, json};
 
 use super::fields::{is, list, living, ready_for, text};
-use super::objects::{patch, titled};
+use super::objects::{patch, titled, unchanged};
 use super::pace;
 use super::promql::{Selector, ranges_of_rates};
 use super::reading;
@@ -28,12 +28,13 @@ impl Trigger<'_> {
         text(self.spec, &format!("/metadata/{name}"))
     }
 
-    /// The command that sets fields of its `metadata`.
-    fn with(&self, fields: &[(&str, &str)]) -> String {
+    /// The command that sets its query, and other fields of its `metadata`.
+    fn with(&self, query: &str, others: &[(&str, &str)]) -> String {
         let path = |name: &str| format!("/spec/triggers/{}/metadata/{name}", self.place);
+        let fields = [("query", query)].into_iter().chain(others.iter().copied());
         // An add replaces what is there.
-        let operations = fields.iter().map(|(name, value)| json!({"op": "add", "path": path(name), "value": value}));
-        patch(self.object, &operations.collect())
+        let set = fields.map(|(name, value)| json!({"op": "add", "path": path(name), "value": value}));
+        patch(self.object, &unchanged(&path("query"), &self.spec["metadata"]["query"]).into_iter().chain(set).collect())
     }
 }
 
@@ -111,7 +112,7 @@ fn short_window(evidence: &Evidence, trigger: &Trigger<'_>) -> Option<Finding> {
     let (object, place) = (titled(trigger.object), trigger.place);
     let seen = format!("{object}: triggers[{place}]: a window of {window} s, and a scrape each {scrape} s");
     let advice = format!("Widen the window to four scrapes, {} s, or scrape more often.", 4.0 * scrape);
-    Some(Finding::new(Cause::WindowTooShort, seen, advice, vec![trigger.with(&[("query", &wide)])]))
+    Some(Finding::new(Cause::WindowTooShort, seen, advice, vec![trigger.with(&wide, &[])]))
 }
 
 /// What Prometheus answers to the trigger's query: one number is as it should be.
@@ -123,14 +124,14 @@ fn result(evidence: &Evidence, subject: &Subject, metric: &Metric, trigger: &Tri
     if let Some(several) = results.iter().find(|result| result.len() > 1) {
         let seen = seen(&format!("{} series: KEDA takes one", several.len()));
         let advice = "Make the query one sum over all pods: the HPA divides it by their number.";
-        let commands = vec![trigger.with(&[("query", &format!("sum({query})"))])];
+        let commands = vec![trigger.with(&format!("sum({query})"), &[])];
         return Some(Judgement::Broken(Finding::new(Cause::SeveralSeries, seen, advice, commands)));
     }
     if let Some(summed) = summed(query).filter(|_| averaged(metric)) {
         let seen = seen("an average, which the HPA divides by the number of pods once more");
         let advice = "Make the query a sum over all pods, or have the trigger's metricType be Value.";
         // The average of a number that is the same whoever tells it is no sum's part.
-        let commands = of_the_pods(evidence, subject).then(|| trigger.with(&[("query", &summed)]));
+        let commands = of_the_pods(evidence, subject).then(|| trigger.with(&summed, &[]));
         let commands = commands.into_iter().collect();
         return Some(Judgement::Broken(Finding::new(Cause::SeveralSeries, seen, advice, commands)));
     }
@@ -149,7 +150,7 @@ fn result(evidence: &Evidence, subject: &Subject, metric: &Metric, trigger: &Tri
     let advice = "Have the query answer with one number, also when nothing happens; with ignoreNullValues \"false\" an \
                   empty answer is an error, and no reason to scale in.";
     let sum = sum_of_rates(subject, query).filter(|_| of_the_pods(evidence, subject));
-    let command = sum.map(|sum| trigger.with(&[("query", &sum), ("ignoreNullValues", "false")]));
+    let command = sum.map(|sum| trigger.with(&sum, &[("ignoreNullValues", "false")]));
     let seen = format!("{}: {reads}", seen(what));
     Some(Judgement::Broken(Finding::new(Cause::EmptyReadAsZero, seen, advice, command.into_iter().collect())))
 }

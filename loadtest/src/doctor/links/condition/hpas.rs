@@ -1,12 +1,12 @@
 //! Whether another HPA has a say in the same pods.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::links::fields::{list, text};
-use crate::doctor::links::objects::{condition, mentions, name, time};
+use crate::doctor::links::objects::{condition, delete, mentions, name, time};
 
 pub fn several(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
     let target = |hpa: &Value| {
@@ -58,10 +58,12 @@ fn which(hpa: &Value, other: &Value) -> String {
 
 /// The command that removes the other one, where it is the one too many.
 fn removal(evidence: &Evidence, hpa: &Value, other: &Value) -> Vec<String> {
-    let namespace = &evidence.namespace;
     let command = later(hpa, other).then(|| match owned_by(other) {
-        Some(object) => format!("kubectl -n {namespace} delete scaledobject {object}"),
-        None => format!("kubectl -n {namespace} delete hpa {}", name(other)),
+        Some(object) => delete(&json!({
+            "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
+            "metadata": {"name": object, "namespace": evidence.namespace},
+        })),
+        None => delete(other),
     });
     command.into_iter().collect()
 }

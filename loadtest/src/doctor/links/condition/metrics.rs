@@ -6,7 +6,7 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::links::fields::{list, living, since, text};
-use crate::doctor::links::objects::{condition, patch};
+use crate::doctor::links::objects::{condition, patch, unchanged};
 use crate::doctor::links::subject::{Subject, trigger_number};
 use crate::doctor::links::{answer, reading};
 
@@ -67,13 +67,15 @@ fn why(evidence: &Evidence, hpa: &Value, metric: &Listed<'_>) -> Option<String> 
 
 /// The command that removes a metric: from the `ScaledObject`, where it has one, or else KEDA puts it back.
 fn removal(evidence: &Evidence, metric: &Listed<'_>) -> Option<String> {
-    let remove = |path: String| json!([{"op": "remove", "path": path}]);
+    let removed = |object: &Value, path: &str, item: &Value| {
+        patch(object, &unchanged(path, item).into_iter().chain([json!({"op": "remove", "path": path})]).collect())
+    };
     let Some(object) = evidence.scaled_object.seen() else {
         let hpa = evidence.hpa.seen()?;
-        return Some(patch(hpa, &remove(format!("/spec/metrics/{}", metric.place))));
+        return Some(removed(hpa, &format!("/spec/metrics/{}", metric.place), metric.spec));
     };
     let triggers = list(object, "/spec/triggers");
     let trigger =
         trigger_number(metric.name).or_else(|| triggers.iter().position(|trigger| trigger["type"] == metric.name))?;
-    Some(patch(object, &remove(format!("/spec/triggers/{trigger}"))))
+    Some(removed(object, &format!("/spec/triggers/{trigger}"), triggers.get(trigger)?))
 }

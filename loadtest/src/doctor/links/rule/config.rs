@@ -6,7 +6,7 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read};
 use crate::doctor::links::fields::list;
-use crate::doctor::links::objects::{in_namespace, name, namespace, time, titled};
+use crate::doctor::links::objects::{in_namespace, name, namespace, quoted, time, titled, word};
 use crate::doctor::links::server;
 use crate::doctor::questions;
 use crate::doctor::rule::{Error, Rules};
@@ -112,8 +112,8 @@ impl<'a> Config<'a> {
         // Else kubectl writes the document as one line with escapes.
         let plain = self.text.lines().all(|line| line.trim_end() == line && !line.contains('\t'));
         let Some(script) = script.filter(|_| plain) else { return Vec::new() };
-        let (namespace, name) = (in_namespace(namespace(self.object)), name(self.object));
-        let script = crate::doctor::links::objects::quoted(&script);
+        let (namespace, name) = (in_namespace(namespace(self.object)), word(name(self.object)));
+        let script = quoted(&script);
         vec![
             format!("kubectl {namespace}get configmap {name} -o yaml | sed {script} | kubectl replace -f -"),
             server::restart(self.deployment),

@@ -1,12 +1,11 @@
 //! Whether the adapter can list the metric: a rule for it, its names, and no other rule that ends the listing.
 
-use serde_json::json;
-
 use super::config::Config;
+use super::reach::exchanged;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read};
-use crate::doctor::links::objects::{patch, titled};
+use crate::doctor::links::objects::titled;
 use crate::doctor::links::subject::{Metric, Source, Subject};
 use crate::doctor::links::{answer, fields, metrics, pace, server};
 use crate::doctor::questions;
@@ -140,7 +139,7 @@ fn renamed(evidence: &Evidence, metric: &Metric, name: &str) -> Option<String> {
     let place = fields::list(hpa, "/spec/metrics").iter().position(|spec| *spec == metric.spec)?;
     let kind = metric.spec["type"].as_str()?.to_lowercase();
     let path = format!("/spec/metrics/{place}/{kind}/metric/name");
-    Some(patch(hpa, &json!([{"op": "replace", "path": path, "value": name}])))
+    Some(exchanged(hpa, &path, &metric.name, name))
 }
 
 /// Whether a metric of this name is meant to be made of this series, as people name them: the series' name without its

@@ -1,12 +1,13 @@
 //! What the rule's query comes to: its window, and whether each pod has a value of its own in the result.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::config::Config;
+use super::reach::exchanged;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read};
-use crate::doctor::links::objects::{patch, titled};
+use crate::doctor::links::objects::titled;
 use crate::doctor::links::subject::{Metric, Source, Subject};
 use crate::doctor::links::{pace, server};
 
@@ -62,8 +63,8 @@ fn short_relist(evidence: &Evidence) -> Option<Finding> {
     );
     let advice = "Have the adapter list no more often than Prometheus scrapes; a minute is usual.";
     let minute = format!("{:.0}s", (2.0 * scrape).max(60.0));
-    let operation = json!([{"op": "replace", "path": relist.pointer, "value": relist.with(&minute)}]);
-    Some(Finding::new(Cause::GroupByDropped, seen, advice, vec![patch(deployment, &operation)]))
+    let command = exchanged(deployment, &relist.pointer, &relist.with(relist.value), &relist.with(&minute));
+    Some(Finding::new(Cause::GroupByDropped, seen, advice, vec![command]))
 }
 
 /// The result has values, and none says whose it is.

@@ -7,7 +7,7 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::links::fields::{list, living, ready_for, text};
-use crate::doctor::links::objects::{apply, condition, mentions, name, namespace, selects, titled};
+use crate::doctor::links::objects::{apply, condition, delete, mentions, name, namespace, selects, titled};
 use crate::doctor::links::reading;
 use crate::doctor::links::subject::Subject;
 
@@ -25,7 +25,7 @@ pub fn refused(evidence: &Evidence, trigger: &Trigger<'_>) -> Option<Judgement> 
     let seen = format!("{}: Ready is False, ScaledObjectCheckFailed: {message}", titled(trigger.object));
     let others = evidence.hpas.items().iter();
     let other = others.filter(|hpa| name(hpa) != evidence.name).find(|hpa| mentions(message, name(hpa)));
-    let command = other.map(|hpa| format!("kubectl -n {} delete hpa {}", evidence.namespace, name(hpa)));
+    let command = other.map(delete);
     let advice = "Keep one autoscaler for the workload; KEDA looks at the object again by itself.";
     Some(Judgement::Broken(Finding::new(Cause::KedaBlocked, seen, advice, command.into_iter().collect())))
 }
