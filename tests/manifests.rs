@@ -220,6 +220,16 @@ fn ports_names_and_labels_agree_with_each_other_and_with_the_code() {
     }
 }
 
+/// By each of AWS' controllers: two want it in words, and the third wants nothing said of it.
+#[test]
+fn the_load_balancer_is_reached_from_the_internet() {
+    let service: Service = object("shopfront.yml", "Service");
+    let scheme = "service.beta.kubernetes.io/aws-load-balancer-scheme".to_owned();
+    assert_eq!(service.metadata.annotations, Some([(scheme, "internet-facing".to_owned())].into()));
+    let wanted = service.spec.unwrap();
+    assert_eq!((wanted.type_.as_deref(), wanted.load_balancer_class), (Some("LoadBalancer"), None));
+}
+
 #[test]
 fn the_probes_ask_the_code_s_own_paths() {
     let path = |probe: Option<Probe>| probe.unwrap().http_get.unwrap().path.unwrap();

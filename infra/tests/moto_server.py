@@ -8,9 +8,7 @@ What moto has no API for at all is kept by its name alone (`Kept`). test_stacks.
 import re
 import sys
 
-from awscli.customizations.cloudformation.yamlhelper import yaml_parse
 from moto import server
-from moto.cloudformation.exceptions import ValidationError
 from moto.cloudformation.models import CloudFormationBackend
 from moto.core.common_models import CloudFormationModel
 from moto.ec2.models import ec2_backends
@@ -188,17 +186,7 @@ class Association(Kept, Resource, CloudFormationModel):
     TYPE = "AWS::SSM::Association"
 
 
-# Faults of moto, without which the stacks could neither follow each other by `deploy`, nor be refused, nor go again.
-def create_change_set(self, *args, create=CloudFormationBackend.create_change_set, **kwargs):
-    """CloudFormation holds a parameter against the template's pattern and values, moto does not."""
-    for name, rules in yaml_parse(kwargs["template"]).get("Parameters", {}).items():
-        given = str(kwargs["parameters"].get(name, rules.get("Default", "")))
-        allowed = [str(value) for value in rules.get("AllowedValues", [given])]
-        if given not in allowed or not re.fullmatch(rules.get("AllowedPattern", ".*"), given):
-            raise ValidationError(message=f"Parameter {name}: {rules.get('ConstraintDescription', 'is not allowed')}")
-    return create(self, *args, **kwargs)
-
-
+# Faults of moto, without which the stacks could neither follow each other by `deploy` nor go again.
 def execute_change_set(self, change_set_name, stack_name=None):
     """`deploy` is a change set. moto's makes no exports and sees none, so this does what its create-stack does."""
     change = next(each for name, each in self.change_sets.items() if change_set_name in (name, each.change_set_name))
@@ -282,7 +270,6 @@ for model, deletion in DELETIONS.items():
 LogGroup.update_from_cloudformation_json = staticmethod(update_log_group)
 Role.create_from_cloudformation_json = staticmethod(create_role)
 SubnetBackend.create_subnet_association = associate
-CloudFormationBackend.create_change_set = create_change_set
 CloudFormationBackend.execute_change_set = execute_change_set
 
 if started:
