@@ -71,6 +71,18 @@ def test_roles_do_not_wait_for_the_cluster(role):
     assert "Cluster" not in before(role)
 
 
+def test_each_service_has_the_role_that_trusts_it():
+    trusts = {
+        name: role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]["Service"]
+        for name, role in of_type("AWS::IAM::Role").items()
+        if name in ("ClusterRole", "NodeRole")
+    }
+    assert trusts == {"ClusterRole": "eks.amazonaws.com", "NodeRole": "ec2.amazonaws.com"}
+    assert properties("Cluster")["RoleArn"] == {"Fn::GetAtt": ["ClusterRole", "Arn"]}
+    assert properties("Nodes")["NodeRole"] == {"Fn::GetAtt": ["NodeRole", "Arn"]}
+    assert properties("NetworkAddon")["ServiceAccountRoleArn"] == {"Fn::GetAtt": ["NetworkRole", "Arn"]}
+
+
 def test_the_gateway_is_attached_while_an_address_is_in_use():
     for name in ("NatAddress", "NatGateway", "PublicRoute"):
         assert "InternetGatewayAttachment" in before(name, VPC)

@@ -20,7 +20,7 @@ What moto does not model, so that nothing here proves it:
 - AWS::EKS::Addon, AWS::EKS::AccessEntry, AWS::SSM::Association: no API at all; the stack lists them, nothing else.
 - that CloudFormation refuses a parameter: only the patterns are tried, as this machine's Python reads them.
 - of the cluster: accessConfig, upgradePolicy, bootstrapSelfManagedAddons; that EKS takes the version, the zones and
-  a private network in PublicAccessCidr.
+  a private network in PublicAccessCidr; that it takes two changes of one in the same update.
 - of the VPC: DNS names, a change of a resource.
 - of the node group: updateConfig; it answers with a made-up SSH key, disk size and release of its own.
 - change sets with exports: tests/moto_server.py does them. Route tables of subnets, a role's managed policies, a log
