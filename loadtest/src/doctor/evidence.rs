@@ -156,6 +156,8 @@ pub struct Prometheus {
     pub replicas: Vec<Replica>,
     /// The network policies of its namespace.
     pub policies: Read<Vec<Value>>,
+    /// The Services of its namespace.
+    pub services: Read<Vec<Value>>,
 }
 
 /// One replica of Prometheus.

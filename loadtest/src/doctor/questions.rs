@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIResource, APIResourceList};
 use serde_json::Value;
 
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Read};
+use super::links::objects::namespace;
 use super::links::pace::go_duration;
 use super::links::server;
 use super::links::subject::Subject;
@@ -130,6 +131,30 @@ pub fn document(config: &Value) -> Option<&str> {
 /// The value of a flag, such as `prometheus-url`, in the arguments of a workload's containers.
 pub fn flag<'a>(workload: &'a Value, name: &str) -> Option<&'a str> {
     Some(server::argument(workload, &format!("--{name}"))?.value)
+}
+
+/// The Service that the host of a URL of Prometheus names, and its namespace: `service` of the namespace of whoever asks,
+/// `service.namespace`, or that with `.svc` and what may follow. None where the host is none of the cluster's.
+pub fn service<'a>(evidence: &'a Evidence, host: &'a str) -> Option<(&'a str, &'a str)> {
+    let labels: Vec<&str> = host.split('.').collect();
+    let address = host.starts_with('[') || host.parse::<std::net::IpAddr>().is_ok();
+    if address || host == "localhost" || labels.get(2).is_some_and(|label| *label != "svc") {
+        return None;
+    }
+    let own = || evidence.server.service.seen().map(namespace).unwrap_or_default();
+    let of = labels.get(1).copied().unwrap_or_else(own);
+    // `example.com` may be any: the Service was not found, and nothing else is known of such a namespace.
+    let any = labels.len() == 2 && evidence.prometheus.service == Read::Absent && !is_known(evidence, of);
+    (!any).then_some((labels[0], of))
+}
+
+/// Whether something was read of a namespace.
+fn is_known(evidence: &Evidence, of: &str) -> bool {
+    let server = &evidence.server;
+    let lists = [&evidence.prometheuses, &evidence.monitors, &evidence.prometheus.pods, &server.candidates];
+    let servers = [&server.service, &server.deployment].into_iter().filter_map(Read::seen);
+    let mut objects = lists.into_iter().flat_map(Read::items).chain(servers);
+    of == evidence.namespace || objects.any(|object| namespace(object) == of)
 }
 
 /// The adapter's rules; none where they were not read, and where it does not start with them.

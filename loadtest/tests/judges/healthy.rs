@@ -263,6 +263,7 @@ fn prometheus() -> Prometheus {
         pods: Read::Seen(PROMETHEUS.map(pod).into()),
         replicas: PROMETHEUS.map(replica).into(),
         policies: Read::Seen(Vec::new()),
+        services: Read::NotAsked,
         url: Read::NotAsked,
     }
 }

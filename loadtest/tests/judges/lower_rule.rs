@@ -2,6 +2,7 @@
 
 use loadtest::doctor::diagnosis::{Link, State};
 use loadtest::doctor::evidence::{Evidence, Read, Unread};
+use loadtest::doctor::questions;
 use serde_json::json;
 
 use crate::healthy::{self, TAKEN, ago};
@@ -33,6 +34,71 @@ fn a_url_that_names_no_service_or_no_port_of_it() {
     let (number, command) = cause(&evidence, Link::Rule);
     assert_eq!(number, 9);
     assert!(command.contains("http://prometheus-operated.monitoring.svc:9090"), "{command}");
+
+    // One with an address of its own is better than the headless one, where it leads to all that Prometheus is.
+    let service = |name: &str, fields: serde_json::Value| {
+        let mut service = healthy::adapter().prometheus.service.seen().unwrap().clone();
+        service["metadata"]["name"] = json!(name);
+        service["spec"].as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        service
+    };
+    let reloader = json!({"name": "reloader-web", "port": 8080, "targetPort": "reloader-web"});
+    let web = json!({"name": "anything", "port": 80, "targetPort": "web"});
+    let mut services = vec![
+        service("prometheus-operated", json!({"clusterIP": "None"})),
+        service("outside", json!({"type": "ExternalName"})),
+        service("alertmanager-main", json!({"selector": {"app.kubernetes.io/name": "alertmanager"}})),
+        service("first", json!({"selector": {"statefulset.kubernetes.io/pod-name": "prometheus-k8s-0"}})),
+        service("reloader", json!({"ports": [reloader]})),
+    ];
+    seen(&mut evidence.prometheus.pods)[0]["metadata"]["labels"]["statefulset.kubernetes.io/pod-name"] =
+        json!("prometheus-k8s-0");
+    evidence.prometheus.services = Read::Seen(services.clone());
+    let (_, command) = cause(&evidence, Link::Rule);
+    assert!(command.contains("http://prometheus-operated.monitoring.svc:9090\""), "{command}");
+    services.push(service("prometheus-k8s", json!({"ports": [reloader, web]})));
+    evidence.prometheus.services = Read::Seen(services);
+    let (_, command) = cause(&evidence, Link::Rule);
+    assert!(command.contains("http://prometheus-k8s.monitoring.svc:80\""), "{command}");
+}
+
+#[test]
+fn a_host_of_two_labels_is_a_service_only_where_its_namespace_is_known() {
+    let mut evidence = adapter();
+    for (host, service) in [
+        ("prom", Some(("prom", "monitoring"))),
+        ("prom.watch", Some(("prom", "watch"))),
+        ("prom.watch.svc", Some(("prom", "watch"))),
+        ("prom.watch.svc.cluster.local", Some(("prom", "watch"))),
+        ("prometheus.example.com", None),
+        ("localhost", None),
+        ("10.0.0.1", None),
+        ("[fd00::1]", None),
+    ] {
+        assert_eq!(questions::service(&evidence, host), service, "{host}");
+    }
+    not_found(&mut evidence);
+    evidence.prometheus.service = Read::Absent;
+    let mut named = |host: &str| {
+        evidence.prometheus.url = Read::Seen(format!("http://{host}:9090"));
+        named(&evidence)
+    };
+    assert_eq!([named("prometheus.monitoring"), named("prometheus.example.svc")], [Some(9), Some(9)]);
+    assert_ne!(named("example.com"), Some(9));
+}
+
+#[test]
+fn a_host_outside_that_is_not_reached_is_not_replaced() {
+    let mut evidence = adapter();
+    not_found(&mut evidence);
+    (evidence.prometheus.service, evidence.prometheus.url) =
+        (Read::Absent, Read::Seen("http://example.com".to_owned()));
+    for (why, replaced) in [("i/o timeout", false), ("no such host", true)] {
+        evidence.server.log =
+            Read::Seen(format!("unable to update list of all metrics: Get \"http://x\": dial: {why}"));
+        let (number, command) = cause(&evidence, Link::Rule);
+        assert_eq!((number, command.contains("prometheus-operated")), (9, replaced), "{command}");
+    }
 }
 
 #[test]

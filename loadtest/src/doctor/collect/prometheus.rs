@@ -37,8 +37,11 @@ pub async fn found(reader: &Reader, evidence: &Evidence) -> Prometheus {
     }
     let namespace = prometheus.pods.items().first().and_then(|pod| pod["metadata"]["namespace"].as_str());
     if let Some(namespace) = namespace.or(place.as_ref().map(|place| place.namespace.as_str())) {
-        let path = format!("/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies");
-        prometheus.policies = reader.all(&path, &format!("the NetworkPolicies of {namespace}")).await;
+        let policies = format!("/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies");
+        let services = format!("/api/v1/namespaces/{namespace}/services");
+        let what = ["NetworkPolicies", "Services"].map(|kind| format!("the {kind} of {namespace}"));
+        (prometheus.policies, prometheus.services) =
+            tokio::join!(reader.all(&policies, &what[0]), reader.all(&services, &what[1]));
     }
     prometheus
 }
@@ -143,18 +146,11 @@ impl Endpoint {
     /// None where the URL leads out of the cluster, or nowhere.
     fn of(url: &str, evidence: &Evidence) -> Option<Self> {
         let uri: Uri = url.parse().ok()?;
-        let host = uri.host()?;
-        let labels: Vec<&str> = host.split('.').collect();
-        if host.parse::<std::net::IpAddr>().is_ok() || labels.len() > 2 && labels[2] != "svc" {
-            return None;
-        }
-        // A name alone is one of the namespace of whoever asks.
-        let server = &evidence.server.service.seen().map(|service| &service["metadata"]["namespace"]);
-        let own = server.and_then(Value::as_str).unwrap_or_default();
+        let (service, namespace) = questions::service(evidence, uri.host()?)?;
         let tls = uri.scheme_str() == Some("https");
         Some(Self {
-            namespace: (*labels.get(1).unwrap_or(&own)).to_owned(),
-            service: labels[0].to_owned(),
+            namespace: namespace.to_owned(),
+            service: service.to_owned(),
             port: uri.port_u16().unwrap_or(if tls { 443 } else { 80 }),
             prefix: uri.path().trim_end_matches('/').to_owned(),
             tls,

@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
-use crate::doctor::evidence::{Evidence, Read};
+use crate::doctor::evidence::{Evidence, Prometheus, Read};
 use crate::doctor::links::fields::list;
-use crate::doctor::links::objects::{name, namespace, patch, titled};
-use crate::doctor::links::server;
+use crate::doctor::links::objects::{leads_to, name, namespace, patch, titled};
+use crate::doctor::links::{ports, server};
+use crate::doctor::questions;
 
 /// Words of errors of the network, as Go writes them.
 const NETWORK: [&str; 8] = [
@@ -32,12 +33,23 @@ pub fn adapter(evidence: &Evidence, deployment: &Value) -> Option<Finding> {
     })?;
     let url = evidence.prometheus.url.seen().map_or("(none)", String::as_str);
     let seen = format!("{place} is {url}; {why}");
+    // What is wrong with a host outside is not the URL, unless there is no such host.
+    if leads_outside(evidence) && !why.contains("no such host") {
+        let advice =
+            "Look at the way from the cluster to that host: a proxy, a policy, its certificate, its own state.";
+        return Some(Finding::new(Cause::PrometheusUnreachable, seen, advice, Vec::new()));
+    }
     let argument = server::argument(deployment, server::URL);
     let commands = argument.zip(right(evidence)).map(|(argument, url)| {
         exchanged(deployment, &argument.pointer, &argument.with(argument.value), &argument.with(&url))
     });
     let advice = "Set the URL to Prometheus' Service and port; its user and its path stay as they are.";
     Some(Finding::new(Cause::PrometheusUnreachable, seen, advice, commands.into_iter().collect()))
+}
+
+fn leads_outside(evidence: &Evidence) -> bool {
+    let uri: Option<http::Uri> = evidence.prometheus.url.seen().and_then(|url| url.parse().ok());
+    uri.is_some_and(|uri| uri.host().is_some_and(|host| questions::service(evidence, host).is_none()))
 }
 
 /// The command that puts one text in another's place. It refuses where the other is not as it was read: what is read is
@@ -53,32 +65,27 @@ pub fn exchanged(object: &Value, path: &str, from: &str, to: &str) -> String {
 /// What is wrong with the URL: a Service that is not there, or a port that it does not have.
 pub fn wrong(evidence: &Evidence) -> Option<String> {
     let uri: http::Uri = evidence.prometheus.url.seen()?.parse().ok()?;
-    if !is_of_the_cluster(uri.host()?) {
-        return None;
-    }
+    questions::service(evidence, uri.host()?)?;
     let service = match &evidence.prometheus.service {
         Read::Absent => return Some("there is no such Service".to_owned()),
         Read::Seen(service) => service,
         _ => return None,
     };
-    // A headless Service has the pods' ports, whichever it lists, and an external name those of its host.
-    let headless = service.pointer("/spec/clusterIP").is_some_and(|address| address == "None")
-        || service.pointer("/spec/type").is_some_and(|kind| kind == "ExternalName");
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
     let ports: Vec<u64> = list(service, "/spec/ports").iter().filter_map(|port| port["port"].as_u64()).collect();
     let listed = ports.contains(&u64::from(port));
-    (!headless && !listed).then(|| format!("{} has the ports {ports:?}, not {port}", titled(service)))
+    (!has_the_pods_ports(service) && !listed)
+        .then(|| format!("{} has the ports {ports:?}, not {port}", titled(service)))
 }
 
-/// Whether a host may be a Service's name: `service`, `service.namespace`, or that with `.svc` and what may follow.
-fn is_of_the_cluster(host: &str) -> bool {
-    let labels: Vec<_> = host.split('.').collect();
-    let address = host.starts_with('[') || host.parse::<std::net::IpAddr>().is_ok();
-    !address && host != "localhost" && labels.get(2).is_none_or(|label| *label == "svc")
+/// Whether a Service is headless, and has the pods' ports, whichever it lists; or an external name, with those of its
+/// host.
+fn has_the_pods_ports(service: &Value) -> bool {
+    service["spec"]["clusterIP"] == "None" || service["spec"]["type"] == "ExternalName"
 }
 
-/// The URL as it should be: the same Service and path at a port that it has, else the Service that the operator makes
-/// for its one Prometheus. None where the URL has a user, whose password is not ours to know.
+/// The URL as it should be: the same Service and path at a port that it has, else the Service of the operator's one
+/// Prometheus. None where the URL has a user, whose password is not ours to know.
 pub fn right(evidence: &Evidence) -> Option<String> {
     let url = evidence.prometheus.url.seen().map_or("", String::as_str);
     if url.contains('@') {
@@ -95,7 +102,22 @@ pub fn right(evidence: &Evidence) -> Option<String> {
     let [prometheus] = evidence.prometheuses.items() else { return None };
     let scheme = if prometheus.pointer("/spec/web/tlsConfig").is_some() { "https" } else { "http" };
     let path = prometheus.pointer("/spec/routePrefix").and_then(Value::as_str).unwrap_or_default();
-    Some(format!("{scheme}://prometheus-operated.{}.svc:9090{}", namespace(prometheus), path.trim_end_matches('/')))
+    let of = namespace(prometheus);
+    // The operator makes this one itself.
+    let (service, port) = with_address(evidence, of).unwrap_or(("prometheus-operated", 9090));
+    Some(format!("{scheme}://{service}.{of}.svc:{port}{}", path.trim_end_matches('/')))
+}
+
+/// The Service with an address of its own that leads to all pods of Prometheus in this namespace, and its port for them.
+fn with_address<'a>(evidence: &'a Evidence, of: &str) -> Option<(&'a str, u64)> {
+    let Prometheus { pods, services, .. } = &evidence.prometheus;
+    let pods: Vec<&Value> = pods.items().iter().filter(|pod| namespace(pod) == of).collect();
+    let web = ports::of_pod(pods.first()?, &json!("web")).unwrap_or(9090);
+    let leads = |service: &&Value| pods.iter().all(|pod| leads_to(service, &pod["metadata"]["labels"]));
+    services.items().iter().filter(|service| !has_the_pods_ports(service)).filter(leads).find_map(|service| {
+        let port = list(service, "/spec/ports").iter().find(|port| ports::of_service(pods[0], port) == Some(web))?;
+        Some((name(service), port["port"].as_u64()?))
+    })
 }
 
 /// The last line of the adapter's log that says that Prometheus was out of reach, where it is recent.
