@@ -113,6 +113,12 @@ impl Finding {
     pub fn new(cause: Cause, evidence: impl Into<String>, advice: impl Into<String>, commands: Vec<String>) -> Self {
         Self { cause, evidence: evidence.into(), fix: Fix { advice: advice.into(), commands } }
     }
+
+    /// The same, with what was seen before in front.
+    #[must_use]
+    pub fn after(self, seen: &str) -> Self {
+        Self { evidence: format!("{seen}; {}", self.evidence), ..self }
+    }
 }
 
 /// How a link is.

@@ -50,7 +50,7 @@ fn an_api_service_that_is_not_available() {
     deployment["spec"]["replicas"] = json!(0);
     deployment["status"] = json!({});
     evidence.server.pods = Read::Seen(Vec::new());
-    let scaled = "kubectl -n monitoring scale deployment prometheus-adapter --replicas=1".to_owned();
+    let scaled = "kubectl -n monitoring scale deployment.apps/prometheus-adapter --replicas=1".to_owned();
     assert_eq!(cause(&evidence, Link::ApiService), (15, scaled));
     let mut evidence = adapter();
     seen(&mut evidence.server.api_service)["spec"]["service"]["port"] = json!(444);
@@ -94,6 +94,31 @@ fn a_server_that_has_just_started_is_not_out_of_reach() {
 }
 
 #[test]
+fn a_server_that_fails_since_its_change_is_taken_back() {
+    let mut evidence = adapter();
+    unavailable(&mut evidence, "MissingEndpoints", "no addresses", 100.0);
+    let deployment = seen(&mut evidence.server.deployment);
+    deployment["metadata"]["annotations"] = json!({"deployment.kubernetes.io/revision": "4"});
+    deployment["metadata"]["managedFields"] = json!([{"time": ago(102.0)}]);
+    let lost = json!({"type": "Available", "status": "False", "lastTransitionTime": ago(101.0)});
+    deployment["status"] = json!({"replicas": 1, "unavailableReplicas": 1, "conditions": [lost]});
+    let pod = &mut seen(&mut evidence.server.pods)[0];
+    pod["metadata"]["creationTimestamp"] = json!(ago(100.0));
+    pod["status"]["conditions"] = json!([{"type": "Ready", "status": "False"}]);
+    pod["status"]["containerStatuses"] = json!([{
+        "name": "prometheus-adapter", "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {"terminated": {"reason": "Error", "exitCode": 255}},
+    }]);
+    let undo = "kubectl -n monitoring rollout undo deployment.apps/prometheus-adapter".to_owned();
+    assert_eq!(cause(&evidence, Link::ApiService), (15, undo));
+    let found = broken(&evidence, Link::ApiService).evidence;
+    assert!(found.ends_with("CrashLoopBackOff: last ended with Error, exit code 255"), "{found}");
+    // It ran like that for a day.
+    seen(&mut evidence.server.pods)[0]["metadata"]["creationTimestamp"] = json!(ago(86_400.0));
+    assert_eq!(cause(&evidence, Link::ApiService), (15, String::new()));
+}
+
+#[test]
 fn a_rollout_of_the_server_that_does_not_come_to_an_end_is_none() {
     let rolling = |condition: Value, age: f64| {
         let mut evidence = adapter();
@@ -120,6 +145,11 @@ fn an_api_service_that_was_just_made_has_to_be_found() {
     seen(&mut evidence.server.api_service)["metadata"]["creationTimestamp"] = json!(ago(12.0));
     assert_eq!(state(&evidence, Link::ApiService), State::NotJudged);
     seen(&mut evidence.server.api_service)["metadata"]["creationTimestamp"] = json!(ago(3600.0));
+    // Whoever answers with a 404 is reached, and had no rule when it started.
+    let restart = "kubectl -n monitoring rollout restart deployment prometheus-adapter".to_owned();
+    assert_eq!(cause(&evidence, Link::ApiService), (11, restart));
+    let found_nothing = "bad status from https://10.0.0.1:443: 503";
+    unavailable(&mut evidence, "FailedDiscoveryCheck", found_nothing, 5.0);
     assert_eq!(cause(&evidence, Link::ApiService).0, 15);
 }
 

@@ -2,7 +2,7 @@
 
 use loadtest::doctor::diagnose;
 use loadtest::doctor::diagnosis::{Finding, Link, Outcome, State};
-use loadtest::doctor::evidence::{Evidence, Load, Read};
+use loadtest::doctor::evidence::{Evidence, Load, Read, Unread};
 use serde_json::{Value, json};
 
 use crate::healthy::{NAMESPACE, ago};
@@ -161,9 +161,15 @@ fn unschedulable() -> Value {
 fn a_new_pod_that_finds_no_place() {
     for healthy in [adapter(), keda()] {
         let mut evidence = healthy.clone();
-        third(&mut evidence, "Pending", &unschedulable(), &json!([]), 150.0);
+        third(&mut evidence, "Pending", &unschedulable(), &json!([]), 40.0);
         let finding = broken(&evidence, Link::Ready);
         assert_eq!((finding.cause.number(), finding.evidence.contains("Insufficient cpu")), (27, true));
+        let field = if evidence.scaled_object.seen().is_some() { "maxReplicaCount" } else { "maxReplicas" };
+        let [command] = finding.fix.commands.as_slice() else { panic!("{:?}", finding.fix) };
+        assert!(command.ends_with(&format!(r#"--type merge -p '{{"spec":{{"{field}":2}}}}'"#)), "{command}");
+        // No fewer than it is to have at the least.
+        seen(&mut evidence.hpa)["spec"]["minReplicas"] = json!(3);
+        assert_eq!(cause(&evidence, Link::Ready), (27, String::new()));
         // An autoscaler of nodes makes one for it; or has said that it will not.
         let told = |reason: &str| {
             let of = json!({"kind": "Pod", "name": "shopfront-deploy-7d94b56f44-third"});
@@ -173,9 +179,17 @@ fn a_new_pod_that_finds_no_place() {
             evidence.events = told(reason);
             assert_eq!(state(&evidence, Link::Ready), State::NotJudged);
         }
-        // For a minute; or on its way.
+        evidence.events = Read::Seen(Vec::new());
+        assert_eq!(cause(&evidence, Link::Ready).0, 27);
+        seen(&mut evidence.pods)[2]["status"]["nominatedNodeName"] = json!("node-1");
+        assert_eq!(state(&evidence, Link::Ready), State::NotJudged);
+        seen(&mut evidence.pods)[2]["status"]["nominatedNodeName"] = Value::Null;
+        // Whether there is an autoscaler of nodes is not known: it is given longer.
+        evidence.events = Read::Unread(Unread::default());
+        assert_eq!(state(&evidence, Link::Ready), State::NotJudged);
+        // For some seconds; or on its way.
         let mut evidence = healthy.clone();
-        third(&mut evidence, "Pending", &unschedulable(), &json!([]), 60.0);
+        third(&mut evidence, "Pending", &unschedulable(), &json!([]), 20.0);
         assert_eq!(state(&evidence, Link::Ready), State::NotJudged);
         evidence.events = told("NotTriggerScaleUp");
         assert_eq!(cause(&evidence, Link::Ready).0, 27);
@@ -191,9 +205,9 @@ fn a_new_pod_that_finds_no_place() {
 fn a_quota_that_is_used_up() {
     let mut evidence = adapter();
     seen(&mut evidence.scale)["spec"]["replicas"] = json!(3);
+    let message = "Error creating: pods \"x\" is forbidden: exceeded quota: small, requested: pods=1,requests.cpu=100m, \
+                   used: pods=2,requests.cpu=200m, limited: pods=2,requests.cpu=200m";
     let event = |of: &str, seconds: f64| {
-        let message = "Error creating: pods \"x\" is forbidden: exceeded quota: small, requested: pods=1,requests.cpu=100m, \
-                       used: pods=2,requests.cpu=200m, limited: pods=2,requests.cpu=200m";
         json!({
             "involvedObject": {"kind": "ReplicaSet", "name": of}, "reason": "FailedCreate", "message": message,
             "lastTimestamp": ago(seconds),
@@ -206,6 +220,68 @@ fn a_quota_that_is_used_up() {
         evidence.events = Read::Seen(vec![other]);
         assert_eq!(state(&evidence, Link::Ready), State::Holds);
     }
+    // It is tried ever more seldom, and the Deployment keeps why.
+    let kept = json!([{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}]);
+    seen(&mut evidence.workload)["status"]["conditions"] = kept;
+    assert_eq!(cause(&evidence, Link::Ready), (27, patch.to_owned()));
+}
+
+const UNDO: &str = "kubectl -n miztiik-automation-ns rollout undo deployment.apps/shopfront-deploy";
+
+/// The third pod is of a change of the Deployment; the others serve.
+fn of_a_change(evidence: &mut Evidence) {
+    seen(&mut evidence.workload)["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = json!("2");
+    seen(&mut evidence.pods)[2]["metadata"]["labels"]["pod-template-hash"] = json!("5c9");
+}
+
+#[test]
+fn a_change_that_asks_for_more_than_there_is_is_taken_back() {
+    let mut evidence = adapter();
+    third(&mut evidence, "Pending", &unschedulable(), &json!([]), 40.0);
+    of_a_change(&mut evidence);
+    assert_eq!(cause(&evidence, Link::Ready), (27, UNDO.to_owned()));
+}
+
+#[test]
+fn a_pod_that_is_on_its_way_for_ever() {
+    let scheduled = json!([{"type": "PodScheduled", "status": "True"}]);
+    let creating = json!([{"name": "shopfront", "state": {"waiting": {"reason": "ContainerCreating"}}}]);
+    let on_its_way = |age: f64| {
+        let mut evidence = adapter();
+        third(&mut evidence, "Pending", &scheduled, &creating, age);
+        evidence
+    };
+    assert_eq!(state(&on_its_way(290.0), Link::Ready), State::Holds);
+    let mut evidence = on_its_way(400.0);
+    let name = evidence.pods.items()[2]["metadata"]["name"].clone();
+    let message = "MountVolume.SetUp failed for volume \"rules\": configmap \"rules\" not found";
+    evidence.events =
+        Read::Seen(vec![json!({"involvedObject": {"name": name}, "reason": "FailedMount", "message": message})]);
+    let finding = broken(&evidence, Link::Ready);
+    assert_eq!((finding.cause.number(), finding.fix.commands.len()), (22, 0));
+    assert!(finding.evidence.contains("does not start: MountVolume.SetUp failed"), "{}", finding.evidence);
+    of_a_change(&mut evidence);
+    assert_eq!(cause(&evidence, Link::Ready), (22, UNDO.to_owned()));
+    // As long as its own probe gives it to start.
+    let probe = json!({"failureThreshold": 200, "periodSeconds": 6});
+    seen(&mut evidence.pods)[2]["spec"]["containers"][0]["startupProbe"] = probe;
+    assert_eq!(state(&evidence, Link::Ready), State::Holds);
+}
+
+#[test]
+fn how_many_are_wanted_where_the_scale_may_not_be_read() {
+    let told = |evidence: &Evidence| {
+        let rungs = diagnose(evidence).rungs;
+        rungs.into_iter().find(|rung| rung.link == Link::Ready).unwrap().evidence
+    };
+    let mut evidence = adapter();
+    evidence.scale = Read::Unread(Unread::default());
+    seen(&mut evidence.workload)["spec"]["replicas"] = json!(3);
+    assert_eq!(told(&evidence), "2 of 3 pods are ready");
+    // Nor the workload; and the HPA has worked nothing out.
+    evidence.workload = Read::Unread(Unread::default());
+    seen(&mut evidence.hpa)["status"]["desiredReplicas"] = json!(0);
+    assert_eq!(told(&evidence), "2 of 2 pods are ready");
 }
 
 #[test]
@@ -217,16 +293,18 @@ fn a_new_pod_that_cannot_start() {
         third(&mut evidence, "Pending", &not_ready, &waiting("ImagePullBackOff"), 60.0);
         assert_eq!(cause(&evidence, Link::Ready), (33, String::new()));
         // Of a new revision: the one before is there to go back to.
-        seen(&mut evidence.pods)[2]["metadata"]["labels"]["pod-template-hash"] = json!("5c9");
-        let undo = "kubectl -n miztiik-automation-ns rollout undo deployment shopfront-deploy".to_owned();
-        assert_eq!(cause(&evidence, Link::Ready), (33, undo));
+        of_a_change(&mut evidence);
+        assert_eq!(cause(&evidence, Link::Ready), (33, UNDO.to_owned()));
+        // Of one that is a day old: something else changed since.
+        seen(&mut evidence.pods)[2]["metadata"]["creationTimestamp"] = json!(ago(86_400.0));
+        assert_eq!(cause(&evidence, Link::Ready), (33, String::new()));
         let mut evidence = healthy.clone();
         let killed = json!([{
             "name": "shopfront", "restartCount": 3, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
             "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}},
         }]);
         third(&mut evidence, "Running", &not_ready, &killed, 60.0);
-        let more = "kubectl -n miztiik-automation-ns set resources deployment shopfront-deploy --containers=shopfront \
+        let more = "kubectl -n miztiik-automation-ns set resources deployment.apps/shopfront-deploy --containers=shopfront \
                     --limits=memory=512Mi";
         assert_eq!(cause(&evidence, Link::Ready), (33, more.to_owned()));
         // A start that takes its time.

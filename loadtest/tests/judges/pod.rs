@@ -149,6 +149,13 @@ fn a_container_that_ran_out_of_memory_is_told_so() {
         finding.evidence
     );
     assert!(finding.fix.advice.contains("limits.memory"), "{}", finding.fix.advice);
+    let doubled = "kubectl -n miztiik-automation-ns set resources deployment.apps/shopfront-deploy --containers=shopfront \
+                   --limits=memory=512Mi";
+    assert_eq!(finding.fix.commands, [doubled]);
+    for pod in seen(&mut evidence.pods) {
+        pod["spec"]["containers"][0]["resources"]["limits"]["memory"] = json!("1.5Gi");
+    }
+    assert_eq!(found(&evidence, 33).fix.commands, Vec::<String>::new());
     // One pod that serves, and the chain holds this far.
     let pods = seen(&mut evidence.pods);
     pods[0] = seen(&mut healthy::adapter().pods)[0].clone();
@@ -164,6 +171,17 @@ fn pods_that_no_node_takes_are_pending() {
         }]});
     }
     assert!(found(&evidence, 27).evidence.contains("Insufficient cpu"));
+    // A quota that leaves no pod at all.
+    let message = "pods \"shopfront-deploy-7d94b56f44-x\" is forbidden: exceeded quota: few, requested: pods=1, used: pods=0, \
+                   limited: pods=0";
+    seen(&mut evidence.pods).clear();
+    seen(&mut evidence.events).push(json!({
+        "reason": "FailedCreate", "message": message, "lastTimestamp": ago(20.0),
+        "involvedObject": {"kind": "ReplicaSet", "name": "shopfront-deploy-7d94b56f44"},
+    }));
+    let raised =
+        r#"kubectl -n miztiik-automation-ns patch resourcequota/few --type merge -p '{"spec":{"hard":{"pods":"2"}}}'"#;
+    assert_eq!(found(&evidence, 27).fix.commands, [raised]);
 }
 
 #[test]
@@ -173,7 +191,11 @@ fn pods_that_run_and_never_get_ready_are_told_by_their_probe() {
     let event =
         json!({"reason": "Unhealthy", "involvedObject": {"name": healthy::PODS[0].0}, "message": "probe failed: 503"});
     seen(&mut evidence.events).push(event);
-    assert!(found(&evidence, 22).evidence.ends_with("probe failed: 503"));
+    let finding = found(&evidence, 22);
+    assert!(finding.evidence.ends_with("probe failed: 503") && finding.fix.commands.is_empty(), "{finding:?}");
+    changed(&mut evidence, 902.0);
+    let undo = ["kubectl -n miztiik-automation-ns rollout undo deployment.apps/shopfront-deploy"];
+    assert_eq!(found(&evidence, 22).fix.commands, undo);
     unready(&mut evidence, &json!({"running": {"startedAt": ago(9.0)}}), 10.0);
     assert_eq!(named(&evidence), None);
 }

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::fields::{list, text};
-use super::objects::{age, apply, condition, merge, name, namespace, titled};
+use super::objects::{age, apply, argument, condition, in_namespace, lives, merge, name, namespace, titled};
 use super::subject::{Source, Subject};
-use super::{answer, reading, server};
+use super::{answer, failing, reading, server};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read};
@@ -52,6 +52,14 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     let new = age(api, evidence.taken).min(server::newest(evidence).unwrap_or(f64::INFINITY));
     if runs(evidence) && new < STARTING {
         return Judgement::NotJudged(format!("{seen} (it, or its server, is there for {new:.0} s)"));
+    }
+    // Rules may have come in the second of its start, which the rule's own link cannot tell.
+    if let Some(deployment) = evidence.server.deployment.seen().filter(|_| answers_with_404(evidence))
+        && server::serves(deployment, Source::Adapter)
+    {
+        let advice = "The adapter is reached, and serves no such API: it had no rule for it when it started, and reads its \
+                      rules only then. Restart it.";
+        return Judgement::Broken(Finding::new(Cause::RuleAbsent, seen, advice, vec![server::restart(deployment)]));
     }
     Judgement::Broken(unavailable(evidence, source, api, &version, seen))
 }
@@ -165,17 +173,21 @@ fn unavailable(evidence: &Evidence, source: Source, api: &Value, version: &str, 
     }
     if let Some(deployment) = evidence.server.deployment.seen() {
         let (namespace, name) = (namespace(deployment), name(deployment));
+        let (of, object) = (in_namespace(namespace), argument(deployment));
         if wanted(deployment) == 0 {
-            let command = format!("kubectl -n {namespace} scale deployment {name} --replicas=1");
+            let command = format!("kubectl {of}scale {object} --replicas=1");
             let seen = format!("{seen}; Deployment {namespace}/{name} has spec.replicas 0");
             return found(seen, format!("Have {name} run."), vec![command]);
         }
         let ready = deployment.pointer("/status/readyReplicas").and_then(Value::as_i64).unwrap_or(0);
         if ready == 0 {
+            let pods = evidence.server.pods.items();
+            let fails = |pod: &Value| failing::finding(evidence, Some(deployment), pods, pod);
+            if let Some(failing) = pods.iter().filter(|pod| lives(pod)).find_map(fails) {
+                return Finding { cause: Cause::ApiServiceUnavailable, ..failing.after(&seen) };
+            }
             let seen = format!("{seen}; no pod of Deployment {namespace}/{name} is ready");
-            let advice = format!(
-                "Look why: kubectl -n {namespace} describe pods; kubectl -n {namespace} logs deployment/{name}."
-            );
+            let advice = format!("Look why: kubectl {of}describe {object}; kubectl {of}logs {object}.");
             return found(seen, advice, Vec::new());
         }
     }

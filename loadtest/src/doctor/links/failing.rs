@@ -2,14 +2,20 @@
 
 use serde_json::Value;
 
+use super::change;
 use super::fields::{list, since, text};
-use super::objects::{age, condition, is_ready, name, time};
-use crate::doctor::evidence::Evidence;
+use super::objects::{age, argument, condition, in_namespace, is_ready, name, namespace, time, word};
+use crate::doctor::catalogue::Cause;
+use crate::doctor::diagnosis::Finding;
+use crate::doctor::evidence::{Evidence, Read};
 
 /// A container that lived shorter than this, in seconds, ended at its start.
 const LIVED: f64 = 60.0;
-/// Seconds in which an autoscaler of nodes decides, where there is one, and says so.
-const UNDECIDED: f64 = 120.0;
+/// Seconds in which an autoscaler of nodes says in an event what it does, where there is one: the cluster's looks each
+/// 10 s, and Karpenter gathers pods for 10 s at the most. In as many a pod that is about to leave makes room.
+const UNDECIDED: f64 = 30.0;
+/// The same where the events may not be read: it may be half-way to a node by then.
+const UNTOLD: f64 = 120.0;
 /// Seconds in which a cloud makes a node.
 const NODE: f64 = 900.0;
 
@@ -28,11 +34,11 @@ pub struct Reason {
     /// The reason that it waits for, and how it last ended.
     pub what: String,
     /// Whether it started, and ran for a while before it ended.
-    pub starts: bool,
+    starts: bool,
 }
 
 /// Reasons to wait that do not go away by themselves.
-pub const STUCK: [&str; 11] = [
+const STUCK: [&str; 11] = [
     "ImagePullBackOff",
     "ErrImagePull",
     "ErrImageNeverPull",
@@ -45,6 +51,76 @@ pub const STUCK: [&str; 11] = [
     "RunContainerError",
     "ContainerCannotRun",
 ];
+
+/// Why a container of the pod fails, where one does, and what mends it: the change before is taken back where that was
+/// it.
+pub fn finding(evidence: &Evidence, workload: Option<&Value>, pods: &[Value], pod: &Value) -> Option<Finding> {
+    let Reason { container, what, starts } = of(pod)?;
+    let seen = format!("pod {}, container {container}: {what}", name(pod));
+    let found = |advice: String, command: Option<String>| {
+        Some(Finding::new(Cause::PodFails, seen.clone(), advice, command.into_iter().collect()))
+    };
+    let undo = workload.and_then(|workload| change::undo(evidence.taken, workload, pods, pod));
+    if let Some(undo) = undo.filter(|_| !starts) {
+        return found(change::ADVICE.to_owned(), Some(undo));
+    }
+    if what.contains("OOMKilled") {
+        let advice = "Raise the container's `limits.memory`, or have it use less.".to_owned();
+        let limit = doubled(pod, &container).zip(workload);
+        let command = limit.map(|(limit, workload)| {
+            let (namespace, object) = (in_namespace(namespace(workload)), argument(workload));
+            format!(
+                "kubectl {namespace}set resources {object} --containers={} --limits=memory={limit}",
+                word(&container)
+            )
+        });
+        return found(advice, command);
+    }
+    if what.contains("Image") {
+        let advice = "Correct the image's name, or give the pod a pull secret for its registry.";
+        return found(advice.to_owned(), None);
+    }
+    let (namespace, pod, container) = (in_namespace(namespace(pod)), word(name(pod)), word(&container));
+    let advice = format!(
+        "See the end of its log (kubectl {namespace}logs {pod} --container {container} --previous), and mend the \
+         program, its arguments or its configuration."
+    );
+    found(advice, None)
+}
+
+/// Twice the container's memory limit.
+fn doubled(pod: &Value, container: &str) -> Option<String> {
+    let spec = list(pod, "/spec/containers").iter().find(|spec| spec["name"] == container)?;
+    let limit = text(spec, "/resources/limits/memory");
+    let end = limit.find(|c: char| !c.is_ascii_digit()).unwrap_or(limit.len());
+    let (number, unit) = limit.split_at(end);
+    let whole = !unit.starts_with('.');
+    Some(format!("{}{unit}", number.parse::<u64>().ok().filter(|_| whole)?.checked_mul(2)?))
+}
+
+/// A pod that is not ready in all the time that it had.
+pub fn not_ready(evidence: &Evidence, pod: &Value) -> Finding {
+    let does = if runs(pod) { "runs and is not ready" } else { "does not start" };
+    let seen = format!("pod {} {does}: {}", name(pod), unready(evidence, pod));
+    let undo = |workload: &Value| change::undo(evidence.taken, workload, evidence.pods.items(), pod);
+    if let Some(undo) = evidence.workload.seen().and_then(undo) {
+        return Finding::new(Cause::PodsNotCounted, seen, change::ADVICE, vec![undo]);
+    }
+    let advice = "Mend what it says. A pod that is not ready counts as idle when the HPA adds, and not at all when it \
+                  removes.";
+    Finding::new(Cause::PodsNotCounted, seen, advice, Vec::new())
+}
+
+/// What is told of a pod that is not ready.
+fn unready(evidence: &Evidence, pod: &Value) -> String {
+    let told = |event: &&Value| {
+        let reason = text(event, "/reason");
+        event["involvedObject"]["name"] == name(pod) && (reason == "Unhealthy" || reason.starts_with("Failed"))
+    };
+    let event = evidence.events.items().iter().rev().find(told).map(|event| text(event, "/message").trim());
+    let ready = || condition(pod, "Ready").map(|ready| text(ready, "/message")).filter(|message| !message.is_empty());
+    event.or_else(ready).unwrap_or("it does not say why").to_owned()
+}
 
 /// Why this pod's containers do not run, where one of them fails.
 pub fn of(pod: &Value) -> Option<Reason> {
@@ -116,6 +192,12 @@ pub fn is_overdue(evidence: &Evidence, pod: &Value) -> bool {
 
 /// Why a node may yet be made for a pod that none takes: an autoscaler of nodes says so, or had no time to.
 pub fn node_to_come(evidence: &Evidence, pod: &Value) -> Option<String> {
+    let scheduled = condition(pod, "PodScheduled").and_then(|one| since(evidence, one, "/lastTransitionTime"));
+    let waits = scheduled.unwrap_or(f64::INFINITY).min(age(pod, evidence.taken));
+    let nominated = text(pod, "/status/nominatedNodeName");
+    if !nominated.is_empty() && waits < NODE {
+        return Some(format!("less important pods leave node {nominated} for it"));
+    }
     let events = evidence.events.items().iter().filter(|event| event["involvedObject"]["name"] == name(pod));
     let words = events.filter_map(|event| {
         let made = match text(event, "/reason") {
@@ -128,11 +210,11 @@ pub fn node_to_come(evidence: &Evidence, pod: &Value) -> Option<String> {
         let since = times.into_iter().find_map(|at| since(evidence, event, at))?;
         Some((since, made, text(event, "/reason")))
     });
-    let age = age(pod, evidence.taken);
+    let undecided = if matches!(evidence.events, Read::Unread(_)) { UNTOLD } else { UNDECIDED };
     match words.min_by(|(one, ..), (other, ..)| one.total_cmp(other)) {
         Some((since, true, reason)) => (since < NODE).then(|| format!("{reason}, {since:.0} s ago")),
         Some((_, false, _)) => None,
-        None => (age < UNDECIDED).then(|| format!("for {age:.0} s: an autoscaler of nodes may make it one")),
+        None => (waits < undecided).then(|| format!("for {waits:.0} s: an autoscaler of nodes may make it one")),
     }
 }
 

@@ -26,7 +26,7 @@ pub fn since(evidence: &Evidence, object: &Value, pointer: &str) -> Option<f64> 
 }
 
 /// The pods that have not ended and are not about to go.
-pub fn living(evidence: &Evidence) -> impl Iterator<Item = &Value> {
+pub fn living(evidence: &Evidence) -> impl Iterator<Item = &Value> + Clone {
     evidence.pods.items().iter().filter(|pod| lives(pod))
 }
 

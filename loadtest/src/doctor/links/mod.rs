@@ -3,6 +3,7 @@
 mod adapter;
 mod answer;
 mod api_service;
+mod change;
 mod condition;
 mod counted;
 mod down;

@@ -45,7 +45,7 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     let asked_for = pods(ratio * f64::from(current));
     let limited = condition(hpa, "ScalingLimited").is_some_and(|limited| limited["reason"] == "TooManyReplicas");
     if current == wanted && current == most && (limited || ratio > 1.0 + TOLERANCE) && asked_for > most {
-        return Judgement::Explains(at_maximum(evidence, hpa, &seen, most, asked_for));
+        return Judgement::Explains(at_maximum(evidence, &seen, most, asked_for));
     }
     // What a pod more or less would be, if the tolerance did not say that it makes no difference.
     let side = if ratio > 1.0 { "/spec/behavior/scaleUp/tolerance" } else { "/spec/behavior/scaleDown/tolerance" };
@@ -73,13 +73,18 @@ impl Replicas {
     }
 }
 
-fn at_maximum(evidence: &Evidence, hpa: &Value, seen: &str, most: u32, asked_for: u32) -> Finding {
+/// The command that sets the maximum, where it is written: KEDA writes the HPA's anew.
+pub fn maximum(evidence: &Evidence, most: u64) -> Option<String> {
+    match evidence.scaled_object.seen() {
+        Some(object) => Some(merge(object, &json!({"spec": {"maxReplicaCount": most}}))),
+        None => Some(merge(evidence.hpa.seen()?, &json!({"spec": {"maxReplicas": most}}))),
+    }
+}
+
+fn at_maximum(evidence: &Evidence, seen: &str, most: u32, asked_for: u32) -> Finding {
     // The value of one moment may be a peak's.
     let enough = asked_for.min(most.saturating_mul(2));
-    let command = match evidence.scaled_object.seen() {
-        Some(object) => merge(object, &json!({"spec": {"maxReplicaCount": enough}})),
-        None => merge(hpa, &json!({"spec": {"maxReplicas": enough}})),
-    };
+    let command = maximum(evidence, enough.into());
     let bound =
         if enough < asked_for { format!(" The command goes to twice the maximum, {enough}.") } else { String::new() };
     let advice = format!(
@@ -87,7 +92,7 @@ fn at_maximum(evidence: &Evidence, hpa: &Value, seen: &str, most: u32, asked_for
          room, or have each pod serve more.{bound}"
     );
     let seen = format!("{seen}; the maximum is {most}, and {asked_for} would be needed");
-    Finding::new(Cause::AtMaximum, seen, advice, vec![command])
+    Finding::new(Cause::AtMaximum, seen, advice, command.into_iter().collect())
 }
 
 /// Pods for this many targets; a float a trifle above a whole number is that number.

@@ -5,40 +5,64 @@ use serde_json::{Value, json};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
+use crate::doctor::links::change;
 use crate::doctor::links::failing::{node_to_come, unschedulable};
 use crate::doctor::links::fields::{living, text};
-use crate::doctor::links::objects::{merge, name, time};
+use crate::doctor::links::objects::{condition, merge, name, time};
+use crate::doctor::links::replicas::maximum;
 
 /// Events that are older, in seconds, are over.
 const LATELY: f64 = 300.0;
 
-pub fn judge(evidence: &Evidence, wanted: u64, seen: &str) -> Option<Judgement> {
-    without_node(evidence, seen).or_else(|| refused(evidence, wanted, seen).map(Judgement::Broken))
+pub fn judge(evidence: &Evidence, seen: &str) -> Option<Judgement> {
+    without_node(evidence, seen).or_else(|| refused(evidence, seen).map(Judgement::Broken))
 }
 
 fn without_node(evidence: &Evidence, seen: &str) -> Option<Judgement> {
     let waiting = living(evidence).filter_map(|pod| Some((pod, unschedulable(pod)?, node_to_come(evidence, pod))));
     // The first for which no node is to come, else the first.
     let (pod, message, to_come) = waiting.min_by_key(|(.., to_come)| to_come.is_some())?;
-    let pod = name(pod);
+    let seen = format!("{seen}; pod {} is Pending: {message}", name(pod));
     if let Some(why) = to_come {
-        return Some(Judgement::NotJudged(format!("{seen}; pod {pod} is Pending: {message} ({why})")));
+        return Some(Judgement::NotJudged(format!("{seen} ({why})")));
+    }
+    let found =
+        |advice: &str, commands| Some(Judgement::Broken(Finding::new(Cause::PodsPending, &*seen, advice, commands)));
+    let undo = |workload: &Value| change::undo(evidence.taken, workload, evidence.pods.items(), pod);
+    if let Some(undo) = evidence.workload.seen().and_then(undo) {
+        let advice = "The pods before the last change of the workload have a place: take it back, or make room for what it \
+                      asks.";
+        return found(advice, vec![undo]);
     }
     let advice = if message.contains("Insufficient") {
-        "Make room: add nodes, have an autoscaler of nodes do so, or lower the pods' requests."
+        let advice = "Make room: add nodes, have an autoscaler of nodes do so, or lower the pods' requests.";
+        if let Some((placed, command)) = kept_to_what_has_room(evidence) {
+            let advice = format!("{advice} Until then, the command keeps the HPA to the {placed} that have a place.");
+            return found(&advice, vec![command]);
+        }
+        advice
     } else if message.contains("unschedulable") {
         "A node is cordoned: kubectl get nodes shows which; kubectl uncordon opens it."
     } else {
         "Make a node fit: what the scheduler says is in the way (taints, selectors, affinity, volumes)."
     };
-    let seen = format!("{seen}; pod {pod} is Pending: {message}");
-    Some(Judgement::Broken(Finding::new(Cause::PodsPending, seen, advice, Vec::new())))
+    found(advice, Vec::new())
+}
+
+/// The command that lowers the maximum to the pods that have a node, and how many these are; none where they are as many
+/// as are wanted, or fewer than the HPA's minimum.
+fn kept_to_what_has_room(evidence: &Evidence) -> Option<(u64, String)> {
+    let placed = u64::try_from(living(evidence).filter(|pod| unschedulable(pod).is_none()).count()).ok()?;
+    let least = evidence.hpa.seen()?["spec"]["minReplicas"].as_u64().unwrap_or(1).max(1);
+    (least..super::wanted(evidence)?).contains(&placed).then(|| Some((placed, maximum(evidence, placed)?)))?
 }
 
 /// Pods that were not even made: a quota, or an admission webhook, refused them.
-fn refused(evidence: &Evidence, wanted: u64, seen: &str) -> Option<Finding> {
-    let missing = wanted.checked_sub(u64::try_from(living(evidence).count()).ok()?).filter(|missing| *missing > 0)?;
-    let workload = evidence.workload.seen().map(name).unwrap_or_default();
+fn refused(evidence: &Evidence, seen: &str) -> Option<Finding> {
+    let there = u64::try_from(living(evidence).count()).ok()?;
+    let missing = super::wanted(evidence)?.checked_sub(there).filter(|missing| *missing > 0)?;
+    let object = evidence.workload.seen();
+    let workload = object.map(name).unwrap_or_default();
     let last =
         |event: &Value| ["lastTimestamp", "eventTime", "firstTimestamp"].into_iter().find_map(|at| time(&event[at]));
     let ours = |event: &&Value| {
@@ -46,9 +70,15 @@ fn refused(evidence: &Evidence, wanted: u64, seen: &str) -> Option<Finding> {
         let ours = of == workload || of.strip_prefix(workload).is_some_and(|rest| rest.starts_with('-'));
         event["reason"] == "FailedCreate" && ours && last(event).is_some_and(|at| evidence.taken - at < LATELY)
     };
-    let event = evidence.events.items().iter().rev().find(ours)?;
-    let message = text(event, "/message");
-    let seen = format!("{seen}; {}: {message}", text(event, "/involvedObject/name"));
+    let event = evidence.events.items().iter().rev().find(ours);
+    let event = event.map(|event| (text(event, "/involvedObject/name"), text(event, "/message")));
+    // It is tried ever more seldom: the Deployment keeps the last refusal.
+    let kept = || {
+        let refusal = condition(object?, "ReplicaFailure").filter(|refusal| refusal["status"] == "True")?;
+        Some((workload, text(refusal, "/message")))
+    };
+    let (of, message) = event.or_else(kept)?;
+    let seen = format!("{seen}; {of}: {message}");
     let advice = "The API server makes no further pod: raise what its message names.";
     let command = quota(evidence, message, missing);
     Some(Finding::new(Cause::PodsPending, seen, advice, command.into_iter().collect()))
