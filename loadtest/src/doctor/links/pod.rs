@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::failing;
-use super::objects::{age, apply, argument, in_namespace, lives, name, namespace, titled};
+use super::objects::{age, apply, argument, delete, in_namespace, lives, name, namespace, titled};
 use super::ready::pending;
 use super::subject::Subject;
 use crate::doctor::catalogue::Cause;
@@ -90,11 +90,10 @@ fn elsewhere(evidence: &Evidence) -> Judgement {
             }
             // What was left out of the evidence would be missing there.
             let whole = !moved.to_string().contains(LEFT_OUT);
-            let delete = || format!("kubectl {}delete {}", in_namespace(of), argument(scaler));
             broken(
                 format!("{missing}; namespace {other} has it"),
                 format!("Move it to {other}: an HPA scales what is in its own namespace."),
-                if whole { vec![apply(&moved), delete()] } else { Vec::new() },
+                if whole { vec![apply(&moved), delete(scaler)] } else { Vec::new() },
             )
         }
         others => broken(
