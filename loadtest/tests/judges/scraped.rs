@@ -1,7 +1,8 @@
 //! What the pods show: their pages, and what Prometheus has of them.
 
 use loadtest::doctor::diagnose;
-use loadtest::doctor::evidence::{Evidence, Read};
+use loadtest::doctor::diagnosis::{Link, Rung, State};
+use loadtest::doctor::evidence::{Evidence, Read, Unread};
 use loadtest::doctor::links::subject::Subject;
 use serde_json::json;
 
@@ -228,4 +229,59 @@ fn unlabelled(evidence: &mut Evidence, with: impl Fn(&mut serde_json::Map<String
         }
         replica.queries.insert(wanted.clone(), Read::Seen(Vec::new()));
     }
+}
+
+/// A Prometheus of two shards: each has one of the pods.
+fn sharded() -> Evidence {
+    let mut evidence = healthy::adapter();
+    seen(&mut evidence.prometheuses)[0]["spec"]["shards"] = json!(2);
+    for (number, pod) in seen(&mut evidence.prometheus.pods).iter_mut().enumerate() {
+        pod["metadata"]["labels"]["operator.prometheus.io/shard"] = json!(number.to_string());
+    }
+    for (number, replica) in evidence.prometheus.replicas.iter_mut().enumerate() {
+        let lists = replica.queries.values_mut().chain([&mut replica.targets]);
+        lists.for_each(|list| _ = seen(list).remove(1 - number));
+    }
+    evidence
+}
+
+fn series(evidence: &Evidence) -> Rung {
+    diagnose(evidence).rungs.into_iter().find(|rung| rung.link == Link::Series).unwrap()
+}
+
+#[test]
+fn shards_of_prometheus_have_the_series_together() {
+    let mut evidence = sharded();
+    let rung = series(&evidence);
+    assert_eq!((named(&evidence), rung.state), (None, State::Holds), "{rung:?}");
+    assert!(rung.evidence.ends_with(": 2 series"), "{rung:?}");
+    // What no shard has is lost.
+    let drop = json!([{"action": "labeldrop", "regex": "pod"}]);
+    seen(&mut evidence.monitors)[0]["spec"]["endpoints"][0]["metricRelabelings"] = drop;
+    for replica in &mut evidence.prometheus.replicas {
+        replica.queries.values_mut().for_each(|result| *result = Read::Seen(Vec::new()));
+    }
+    found(&evidence, 10);
+    // What one does not tell, or one that is not there, may be there.
+    let mut silent = evidence.clone();
+    silent.prometheus.replicas[1].queries.clear();
+    seen(&mut evidence.prometheuses)[0]["spec"]["shards"] = json!(3);
+    for (evidence, number) in [(silent, 1), (evidence, 2)] {
+        let (rung, expected) =
+            (series(&evidence), format!("shard {number} of Prometheus monitoring/k8s did not answer"));
+        assert_eq!((named(&evidence), rung.state), (None, State::NotJudged), "{rung:?}");
+        assert!(rung.evidence.starts_with(&expected), "{rung:?}");
+    }
+}
+
+#[test]
+fn a_shard_that_does_not_answer_may_have_the_targets() {
+    let mut evidence = sharded();
+    targets(&mut evidence).for_each(Vec::clear);
+    for replica in &mut evidence.prometheus.replicas {
+        replica.queries.values_mut().for_each(|result| *result = Read::Seen(Vec::new()));
+    }
+    found(&evidence, 5);
+    evidence.prometheus.replicas[1].targets = Read::Unread(Unread::default());
+    assert_eq!(named(&evidence), None);
 }

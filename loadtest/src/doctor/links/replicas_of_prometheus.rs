@@ -1,5 +1,6 @@
 //! The replicas of Prometheus: that each is ready, and that they agree.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
@@ -9,7 +10,7 @@ use super::objects::{age, is_ready, lives, merge, name, namespace, titled};
 use super::promql::seconds;
 use super::subject::Subject;
 use super::target::settled;
-use super::targets::{Ours, ours};
+use super::targets::{Ours, ours, shard};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::{Evidence, Read, Replica};
@@ -114,15 +115,13 @@ pub fn disagree(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
 
 /// Replicas of one shard of one object, two by two: others have other targets.
 fn alike(evidence: &Evidence) -> Vec<[&Replica; 2]> {
-    let mut first: BTreeMap<String, &Replica> = BTreeMap::new();
+    let mut first = BTreeMap::new();
     let mut pairs = Vec::new();
     for replica in &evidence.prometheus.replicas {
         let pod = evidence.prometheus.pods.items().iter().find(|pod| name(pod) == replica.pod);
-        let label = |label: &str| pod.map(|pod| pod["metadata"]["labels"][label].to_string()).unwrap_or_default();
-        let of = label(OBJECT) + &label("operator.prometheus.io/shard");
-        match first.get(&of) {
-            Some(one) => pairs.push([*one, replica]),
-            None => _ = first.insert(of, replica),
+        match first.entry(pod.map(shard)) {
+            Entry::Occupied(one) => pairs.push([*one.get(), replica]),
+            Entry::Vacant(place) => _ = place.insert(replica),
         }
     }
     pairs

@@ -9,10 +9,10 @@ use super::objects::{patch, titled, unchanged};
 use super::promql::Selector;
 use super::subject::Subject;
 use super::target::settled;
-use super::targets::{self, Ours, elsewhere, ours, refused, result, with_counter};
+use super::targets::{self, Ours, elsewhere, ours, refused, result, silent_shard, with_counter};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
-use crate::doctor::evidence::Evidence;
+use crate::doctor::evidence::{Evidence, Replica};
 
 pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     if subject.is_resource() {
@@ -39,15 +39,19 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     }
     let pods = Ours::of(evidence);
     let has =
-        |samples: &[Value], pod: &str| samples.iter().any(|sample| pods.pod_of_series(&sample["metric"]) == Some(pod));
+        |samples: &[&Value], pod: &str| samples.iter().any(|sample| pods.pod_of_series(&sample["metric"]) == Some(pod));
     let lacking = if subject.is_of_each_pod() {
-        settled.iter().copied().find(|pod| !has(found, pod))
+        settled.iter().copied().find(|pod| !has(&found, pod))
     } else {
         settled.first().copied().filter(|_| found.is_empty())
     };
     let Some(pod) = lacking else {
         return Judgement::Holds(format!("{text}: {} series", found.len()));
     };
+    let answered = |replica: &Replica| replica.queries.get(&text).is_some_and(|answer| answer.seen().is_some());
+    if let Some(shard) = silent_shard(evidence, answered) {
+        return Judgement::NotJudged(format!("{shard} did not answer, and may have {text} of pod {pod}"));
+    }
     let all = subject.of_pods.as_deref().and_then(|query| result(evidence, query));
     let other = all.into_iter().flatten().find(|sample| pods.pod_of_series(&sample["metric"]) == Some(pod));
     // Another series of the counter than the one that is wanted may be there before that is, on an idle pod.

@@ -6,7 +6,7 @@ use super::down;
 use super::objects::{age, apply, changed, lives, name, namespace, ready_for, titled};
 use super::replicas_of_prometheus as replicas;
 use super::subject::Subject;
-use super::targets::{arrived, elsewhere, known, ours};
+use super::targets::{arrived, elsewhere, known, ours, silent_shard};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read, access};
@@ -140,6 +140,9 @@ fn rights(namespace: &str, of: &str, account: &str) -> [Value; 2] {
 
 /// Nobody has the pods for targets, though a monitor selects them and nothing forbids it.
 fn without_target(evidence: &Evidence, subject: &Subject) -> Judgement {
+    if let Some(shard) = silent_shard(evidence, |replica| replica.targets.seen().is_some()) {
+        return Judgement::NotJudged(format!("{shard} did not answer, and may have the pods for targets"));
+    }
     let young = |object: &&Value| changed(object, evidence.taken) < RELOAD;
     let (monitors, services) = (evidence.monitors.items(), evidence.services.items());
     let pods = evidence.pods.items().iter().chain(evidence.prometheus.pods.items());

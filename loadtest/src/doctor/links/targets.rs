@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use regex::Regex;
 use serde_json::Value;
 
-use super::objects::{lives, name};
+use super::fields::text;
+use super::objects::{lives, name, namespace};
 use super::promql::{Matcher, selectors};
 use super::subject::Subject;
 use super::target::settled;
-use crate::doctor::evidence::{Evidence, Page, Read, Replica};
+use crate::doctor::evidence::{Evidence, Page, Prometheus, Read, Replica};
 use crate::exposition::series_of;
 
 /// The addresses and names by which a pod of the workload is known.
@@ -150,10 +151,35 @@ pub fn known(evidence: &Evidence, subject: &Subject) -> bool {
     evidence.prometheus.replicas.iter().any(|replica| !ours(evidence, subject, replica).is_empty())
 }
 
-/// The series of a query's result in any replica.
-pub fn result<'a>(evidence: &'a Evidence, query: &str) -> Option<&'a Vec<Value>> {
-    let answers = || evidence.prometheus.replicas.iter().filter_map(|replica| replica.queries.get(query)?.seen());
-    answers().find(|result| !result.is_empty()).or_else(|| answers().next())
+/// The series of a query's results in all replicas together, each once: of several shards each has some.
+pub fn result<'a>(evidence: &'a Evidence, query: &str) -> Option<Vec<&'a Value>> {
+    let answers = evidence.prometheus.replicas.iter().filter_map(|replica| replica.queries.get(query)?.seen());
+    let mut answers = answers.peekable();
+    answers.peek()?;
+    let mut known = BTreeSet::new();
+    Some(answers.flatten().filter(|sample| known.insert(sample["metric"].to_string())).collect())
+}
+
+/// The namespace and the name of the operator's object that a pod of Prometheus is of, and the number of its shard.
+pub fn shard(pod: &Value) -> (&str, &str, u64) {
+    let label = |name: &str| text(&pod["metadata"]["labels"][format!("operator.prometheus.io/{name}")], "");
+    (namespace(pod), label("name"), label("shard").parse().unwrap_or(0))
+}
+
+/// The first shard of Prometheus of which no replica gave such an answer: what the others lack may be there.
+pub fn silent_shard(evidence: &Evidence, answered: impl Fn(&Replica) -> bool) -> Option<String> {
+    let Prometheus { pods, replicas, .. } = &evidence.prometheus;
+    let answers = |pod: &Value| replicas.iter().any(|replica| replica.pod == name(pod) && answered(replica));
+    let heard: BTreeSet<_> = pods.items().iter().filter(|pod| answers(pod)).map(shard).collect();
+    let wanted = pods.items().iter().filter(|pod| lives(pod)).map(shard).flat_map(|(of, object, number)| {
+        let mut objects = evidence.prometheuses.items().iter();
+        let spec = objects.find(|one| namespace(one) == of && name(one) == object);
+        // One that is no longer wanted may be there still.
+        let shards = spec.and_then(|one| one["spec"]["shards"].as_u64()).unwrap_or(1).max(number + 1);
+        (0..shards).map(move |number| (of, object, number))
+    });
+    let silent = wanted.into_iter().find(|shard| !heard.contains(shard));
+    silent.map(|(of, object, number)| format!("shard {number} of Prometheus {of}/{object}"))
 }
 
 /// How many series of the counter Prometheus has, as the query asks for it, of all pods that have been ready for long:
@@ -172,7 +198,7 @@ pub fn elsewhere(evidence: &Evidence, subject: &Subject) -> Option<String> {
     let (series, wanted) = (subject.series.as_deref()?, subject.wanted.as_ref()?);
     let pods = Ours::of(evidence);
     let found = result(evidence, &wanted.text()).filter(|found| !found.is_empty())?;
-    let of_pods = |sample: &Value| pods.pod_of_series(&sample["metric"]).is_some();
+    let of_pods = |sample: &&Value| pods.pod_of_series(&sample["metric"]).is_some();
     if !with_counter(evidence, series).is_empty() || (!series.contains(':') && found.iter().any(of_pods)) {
         return None;
     }
