@@ -80,6 +80,7 @@ cluster() { [ -e "$WALK/kubeconfig" ]; }
 silent() { touch "$WALK/silent"; }
 """
 
+REGION = "us-east-2"
 KEDA, KIND = "KEDA instead", "On kind, or any cluster, in five commands"
 LOAD = "--stage 10rps:100s"
 # Which blocks are left out on a cluster, by the scaler, and why.
@@ -242,6 +243,7 @@ def test_what_is_shown_is_compared(expected, said, same):
 
 
 def test_walked_in_moto(moto, aws, tmp_path, capsys):
+    moto["AWS_DEFAULT_REGION"] = REGION  # where `aws` looks for what is left
     before = left(aws)
     walk = Walk(tmp_path, moto)
     try:
@@ -328,6 +330,7 @@ def test_walked_on_a_cluster(cluster, moto, aws, tmp_path, capsys):
     subprocess.run("cargo test --locked --package loadtest --test observe --no-run".split(), cwd=ROOT, check=True)
     loadtest = (ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug/loadtest").absolute()
     left_out = NOT_ON_A_CLUSTER[os.environ.get("SHOPFRONT_TEST_SCALER") or "adapter"]
+    moto["AWS_DEFAULT_REGION"] = REGION
     before = left(aws)
     walk = Walk(tmp_path / "walk", moto, cluster.env["KUBECONFIG"], loadtest)
     walked = []
