@@ -320,7 +320,7 @@ pub const CATALOGUE: &[Entry] = &[
         title: "The APIService is not available",
         symptom: "FailedDiscoveryCheck, or the Service has no endpoints.",
         check: "Its condition `Available`: the reason and the message.",
-        fix: "Have the adapter run and be reached by the control plane; on EKS the nodes’ security group has to admit port 6443.",
+        fix: "Have the adapter run, its Service lead to its port, and the control plane reach it; on EKS the nodes’ security group has to admit port 6443.",
         shown_by: &["kubernetes-sigs/prometheus-adapter#534"],
     },
     Entry {
@@ -360,7 +360,7 @@ pub const CATALOGUE: &[Entry] = &[
         title: "The manifest says autoscaling/v2beta2",
         symptom: "`kubectl apply` fails, and there is no HPA: that version is gone since Kubernetes 1.26.",
         check: "The versions of `autoscaling` that the API server serves.",
-        fix: "Change the manifest’s `apiVersion` to autoscaling/v2, and apply it again.",
+        fix: "Change the manifest’s `apiVersion` to autoscaling/v2, and apply it again; of v2beta1 the metrics are written anew, too.",
         shown_by: &[],
     },
     Entry {
@@ -390,7 +390,7 @@ pub const CATALOGUE: &[Entry] = &[
         title: "Pods are not ready, or ready and not scraped yet",
         symptom: "The value is damped.",
         check: "The pods that are ready beside those that the metrics API has a value of.",
-        fix: "Wait for their first scrape; if it does not come, look at their target.",
+        fix: "Wait for their first scrape; if it does not come, look at their target. Where pods do not become ready since a change, take it back.",
         shown_by: &[],
     },
     Entry {
@@ -439,8 +439,8 @@ pub const CATALOGUE: &[Entry] = &[
         link: Link::Ready,
         title: "New pods are pending",
         symptom: "More are wanted than are ready.",
-        check: "FailedScheduling, or a quota, in the events.",
-        fix: "Make room: nodes, requests, quota.",
+        check: "The pods’ condition `PodScheduled`, for half a minute and with no node to come; or a quota, in the events.",
+        fix: "Make room: nodes, requests, quota. Until then keep to the pods that have a place, by the HPA’s maximum; or take the change back that asks for more.",
         shown_by: &["kubernetes/kubernetes#82285"],
     },
     Entry {
@@ -500,7 +500,7 @@ pub const CATALOGUE: &[Entry] = &[
         title: "The image cannot be pulled, or the container crashes",
         symptom: "No pod is ready.",
         check: "The container’s waiting reason, and how it last ended.",
-        fix: "Mend what the reason says: the image’s name, its pull secret, the program, its memory limit.",
+        fix: "Take back the change that brought it; else mend what the reason says: the image’s name, its pull secret, the program, its memory limit.",
         shown_by: &[],
     },
     Entry {

@@ -439,6 +439,26 @@ fn a_certificate_that_is_not_trusted_is_not_done_without() {
     unavailable(&mut evidence, "FailedDiscoveryCheck", "x509: certificate signed by unknown authority", 300.0);
     let Finding { cause, fix, .. } = broken(&evidence, Link::ApiService);
     assert!(cause.number() == 15 && fix.commands.is_empty() && fix.advice.contains("caBundle"), "{fix:?}");
+    // One that is another each time it starts can be told by nobody.
+    evidence.server.log = Read::Seen("I1125 serving.go:374] Generated self-signed cert (/var/run/x.crt)\n".to_owned());
+    let command = broken(&evidence, Link::ApiService).fix.commands.join("\n");
+    assert!(command.ends_with(r#"-p '{"spec":{"caBundle":null,"insecureSkipTLSVerify":true}}'"#), "{command}");
+}
+
+#[test]
+fn a_service_that_leads_to_a_port_where_no_server_listens() {
+    let broken_by = |target: Value| {
+        let mut evidence = adapter();
+        let refused = "dial tcp 10.0.0.1:443: connect: connection refused";
+        unavailable(&mut evidence, "FailedDiscoveryCheck", refused, 300.0);
+        seen(&mut evidence.server.service)["spec"]["ports"][0]["targetPort"] = target;
+        cause(&evidence, Link::ApiService)
+    };
+    let mended = r#"kubectl -n monitoring patch service/prometheus-adapter --type json -p '[{"op":"test","path":"/spec/ports/0/name","value":"https"},{"op":"add","path":"/spec/ports/0/targetPort","value":6443}]'"#;
+    for wrong in [json!("https"), json!(8443), Value::Null] {
+        assert_eq!(broken_by(wrong), (15, mended.to_owned()));
+    }
+    assert_eq!(broken_by(json!(6443)), (15, String::new()));
 }
 
 #[test]

@@ -39,7 +39,18 @@ fn no_hpa_at_all_is_a_manifest_that_was_refused() {
     let mut evidence = healthy::adapter();
     (evidence.hpa, evidence.workload, evidence.scale) = (Read::Absent, Read::NotAsked, Read::NotAsked);
     let others = std::mem::replace(&mut evidence.hpas, Read::Seen(Vec::new()));
-    assert!(found(&evidence, 19).evidence.contains("serves autoscaling/v2, v1"));
+    let finding = found(&evidence, 19);
+    assert!(finding.evidence.contains("serves autoscaling/v2, v1"), "{finding:?}");
+    // The command rewrites what is of that version, and that alone.
+    let folder = tempfile::tempdir().unwrap();
+    let [old, new] = ["old hpa.yaml", "new.yml"].map(|file| folder.path().join(file));
+    std::fs::write(&old, "apiVersion: autoscaling/v2beta2\nkind: HorizontalPodAutoscaler\n").unwrap();
+    std::fs::write(&new, "apiVersion: autoscaling/v2\n").unwrap();
+    let shown = finding.fix.commands[0].replace("kubectl", "echo kubectl");
+    let output = std::process::Command::new("bash").args(["-c", &shown]).current_dir(folder.path()).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "kubectl -n miztiik-automation-ns apply -f ./old hpa.yaml\n");
+    let text = |file| std::fs::read_to_string(file).unwrap();
+    assert!(text(&old).starts_with("apiVersion: autoscaling/v2\nkind") && text(&new) == "apiVersion: autoscaling/v2\n");
     // With others there, its name is mistyped.
     evidence.hpas = others;
     assert_eq!(named(&evidence), None);

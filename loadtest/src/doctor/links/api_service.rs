@@ -1,11 +1,13 @@
 //! The API that the metric belongs to: who is registered for it, and whether that can be reached.
 
+mod unavailable;
+
 use serde_json::{Value, json};
 
 use super::fields::{list, text};
-use super::objects::{age, apply, argument, condition, in_namespace, lives, merge, name, namespace, titled};
+use super::objects::{age, apply, condition, merge, name, namespace, titled};
 use super::subject::{Source, Subject};
-use super::{answer, failing, reading, server};
+use super::{answer, reading, server};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read};
@@ -61,7 +63,7 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
                       rules only then. Restart it.";
         return Judgement::Broken(Finding::new(Cause::RuleAbsent, seen, advice, vec![server::restart(deployment)]));
     }
-    Judgement::Broken(unavailable(evidence, source, api, &version, seen))
+    Judgement::Broken(unavailable::finding(evidence, source, api, &version, seen))
 }
 
 /// Whether whoever is registered answers with a list of metrics; none where it was not asked, or not by us.
@@ -148,63 +150,6 @@ fn service(evidence: &Evidence, source: Source) -> Option<(String, String, i64)>
     let port = ports.iter().find(|port| port["port"] == 443).or(ports.first());
     let port = port.and_then(|port| port["port"].as_i64()).unwrap_or(443);
     Some((namespace(service).to_owned(), name(service).to_owned(), port))
-}
-
-fn unavailable(evidence: &Evidence, source: Source, api: &Value, version: &str, mut seen: String) -> Finding {
-    let found =
-        |seen: String, advice: String, commands| Finding::new(Cause::ApiServiceUnavailable, seen, advice, commands);
-    let message = condition(api, "Available").map(|available| text(available, "/message")).unwrap_or_default();
-    if message.contains("x509") || message.contains("certificate") {
-        let advice = format!(
-            "The API server does not trust the certificate: give spec.caBundle of {version} the CA that signed it, in \
-             base64 (with cert-manager: the annotation cert-manager.io/inject-ca-from), and see that the certificate is \
-             for the Service's name and has not expired. Where no CA is to be had: insecureSkipTLSVerify."
-        );
-        return found(seen, advice, Vec::new());
-    }
-    let port = api.pointer("/spec/service/port").and_then(Value::as_i64).unwrap_or(443);
-    if let Some(service) = evidence.server.service.seen() {
-        let ports = list(service, "/spec/ports").iter().filter_map(|port| port["port"].as_i64()).collect::<Vec<_>>();
-        if let Some(first) = ports.first().filter(|_| !ports.contains(&port)) {
-            let patch = json!({"spec": {"service": {"port": first}}});
-            seen = format!("{seen}; it says port {port}, and {} has {ports:?}", titled(service));
-            return found(seen, format!("Name the Service's port {first}."), vec![merge(api, &patch)]);
-        }
-    }
-    if let Some(deployment) = evidence.server.deployment.seen() {
-        let (namespace, name) = (namespace(deployment), name(deployment));
-        let (of, object) = (in_namespace(namespace), argument(deployment));
-        if wanted(deployment) == 0 {
-            let command = format!("kubectl {of}scale {object} --replicas=1");
-            let seen = format!("{seen}; Deployment {namespace}/{name} has spec.replicas 0");
-            return found(seen, format!("Have {name} run."), vec![command]);
-        }
-        let ready = deployment.pointer("/status/readyReplicas").and_then(Value::as_i64).unwrap_or(0);
-        if ready == 0 {
-            let pods = evidence.server.pods.items();
-            let fails = |pod: &Value| failing::finding(evidence, Some(deployment), pods, pod);
-            if let Some(failing) = pods.iter().filter(|pod| lives(pod)).find_map(fails) {
-                return Finding { cause: Cause::ApiServiceUnavailable, ..failing.after(&seen) };
-            }
-            let seen = format!("{seen}; no pod of Deployment {namespace}/{name} is ready");
-            let advice = format!("Look why: kubectl {of}describe {object}; kubectl {of}logs {object}.");
-            return found(seen, advice, Vec::new());
-        }
-    }
-    let owner = format!("{}/{}", text(api, "/spec/service/namespace"), text(api, "/spec/service/name"));
-    if evidence.server.service == Read::Absent {
-        let title = server::title(source);
-        let advice = format!("There is no Service {owner}: install {title}, or point {version} to its Service.");
-        let commands = service(evidence, source).map(|(namespace, name, port)| {
-            merge(api, &json!({"spec": {"service": {"namespace": namespace, "name": name, "port": port}}}))
-        });
-        return found(seen, advice, commands.into_iter().collect());
-    }
-    let advice = format!(
-        "The pods of Service {owner} run, and the control plane does not reach them: admit it, in network policies and \
-         firewalls, to the port that they listen on (on EKS: 6443 from the cluster's security group to the nodes')."
-    );
-    found(seen, advice, Vec::new())
 }
 
 fn wanted(deployment: &Value) -> i64 {

@@ -53,9 +53,15 @@ fn without_hpa(evidence: &Evidence) -> Judgement {
             Judgement::Broken(Finding::new(
                 Cause::OldApiVersion,
                 format!("namespace {namespace} has no HorizontalPodAutoscaler{served}"),
-                "Look at the `apiVersion` of the HPA's manifest: `autoscaling/v2beta1` and `v2beta2` are refused since \
-                 Kubernetes 1.26. Write `autoscaling/v2`, whose fields are the same, and apply it again.",
-                Vec::new(),
+                "Look at the `apiVersion` of the HPA's manifest: Kubernetes refuses `autoscaling/v2beta1` since 1.25 and \
+                 `v2beta2` since 1.26. Write `autoscaling/v2`. The fields of v2beta2 are the same: in the folder with \
+                 the manifest, the command rewrites and applies it. A metric of v2beta1 is written anew (its \
+                 targetAverageValue is target.averageValue now), as `kubectl convert` does.",
+                vec![format!(
+                    "grep -rl --include='*.y*ml' autoscaling/v2beta2 . | while read -r file; do \
+                     sed -i.bak 's|autoscaling/v2beta2|autoscaling/v2|' \"$file\" && kubectl {}apply -f \"$file\"; done",
+                    in_namespace(namespace)
+                )],
             ))
         }
     }

@@ -1,0 +1,102 @@
+//! Why whoever is registered for the API is out of reach.
+
+use serde_json::{Value, json};
+
+use super::{service, wanted};
+use crate::doctor::catalogue::Cause;
+use crate::doctor::diagnosis::Finding;
+use crate::doctor::evidence::{Evidence, Read};
+use crate::doctor::links::fields::{list, text};
+use crate::doctor::links::objects::{
+    argument, condition, in_namespace, lives, merge, name, namespace, patch, ready_for, titled, unchanged,
+};
+use crate::doctor::links::subject::Source;
+use crate::doctor::links::{failing, ports, server};
+
+pub fn finding(evidence: &Evidence, source: Source, api: &Value, version: &str, mut seen: String) -> Finding {
+    let found =
+        |seen: String, advice: String, commands| Finding::new(Cause::ApiServiceUnavailable, seen, advice, commands);
+    let message = condition(api, "Available").map(|available| text(available, "/message")).unwrap_or_default();
+    if message.contains("x509") || message.contains("certificate") {
+        // Its own word for it, as it starts.
+        if evidence.server.log.seen().is_some_and(|log| log.contains("Generated self-signed cert")) {
+            let advice = "The server makes its own certificate each time it starts, so that no spec.caBundle fits it for \
+                          long. Give it one to keep (--tls-cert-file, --tls-private-key-file) with its CA in \
+                          spec.caBundle; or do without, as the command does and kube-prometheus' own manifests do.";
+            let part = json!({"spec": {"caBundle": null, "insecureSkipTLSVerify": true}});
+            return found(seen, advice.to_owned(), vec![merge(api, &part)]);
+        }
+        let advice = format!(
+            "The API server does not trust the certificate: give spec.caBundle of {version} the CA that signed it, in \
+             base64 (with cert-manager: the annotation cert-manager.io/inject-ca-from), and see that the certificate is \
+             for the Service's name and has not expired. Where no CA is to be had: insecureSkipTLSVerify."
+        );
+        return found(seen, advice, Vec::new());
+    }
+    let port = api.pointer("/spec/service/port").and_then(Value::as_i64).unwrap_or(443);
+    if let Some(service) = evidence.server.service.seen() {
+        let ports = list(service, "/spec/ports").iter().filter_map(|port| port["port"].as_i64()).collect::<Vec<_>>();
+        if let Some(first) = ports.first().filter(|_| !ports.contains(&port)) {
+            let patch = json!({"spec": {"service": {"port": first}}});
+            seen = format!("{seen}; it says port {port}, and {} has {ports:?}", titled(service));
+            return found(seen, format!("Name the Service's port {first}."), vec![merge(api, &patch)]);
+        }
+    }
+    if let Some((why, command)) = elsewhere(evidence, port) {
+        let advice = "Have the Service lead to the port that the server listens on.".to_owned();
+        return found(format!("{seen}; {why}"), advice, vec![command]);
+    }
+    if let Some(deployment) = evidence.server.deployment.seen() {
+        let (namespace, name) = (namespace(deployment), name(deployment));
+        let (of, object) = (in_namespace(namespace), argument(deployment));
+        if wanted(deployment) == 0 {
+            let command = format!("kubectl {of}scale {object} --replicas=1");
+            let seen = format!("{seen}; Deployment {namespace}/{name} has spec.replicas 0");
+            return found(seen, format!("Have {name} run."), vec![command]);
+        }
+        let ready = deployment.pointer("/status/readyReplicas").and_then(Value::as_i64).unwrap_or(0);
+        if ready == 0 {
+            let pods = evidence.server.pods.items();
+            let fails = |pod: &Value| failing::finding(evidence, Some(deployment), pods, pod);
+            if let Some(failing) = pods.iter().filter(|pod| lives(pod)).find_map(fails) {
+                return Finding { cause: Cause::ApiServiceUnavailable, ..failing.after(&seen) };
+            }
+            let seen = format!("{seen}; no pod of Deployment {namespace}/{name} is ready");
+            let advice = format!("Look why: kubectl {of}describe {object}; kubectl {of}logs {object}.");
+            return found(seen, advice, Vec::new());
+        }
+    }
+    let owner = format!("{}/{}", text(api, "/spec/service/namespace"), text(api, "/spec/service/name"));
+    if evidence.server.service == Read::Absent {
+        let title = server::title(source);
+        let advice = format!("There is no Service {owner}: install {title}, or point {version} to its Service.");
+        let commands = service(evidence, source).map(|(namespace, name, port)| {
+            merge(api, &json!({"spec": {"service": {"namespace": namespace, "name": name, "port": port}}}))
+        });
+        return found(seen, advice, commands.into_iter().collect());
+    }
+    let advice = format!(
+        "The pods of Service {owner} run, and the control plane does not reach them: admit it, in network policies and \
+         firewalls, to the port that they listen on (on EKS: 6443 from the cluster's security group to the nodes')."
+    );
+    found(seen, advice, Vec::new())
+}
+
+/// The Service leads to another port than the one that its server was told to listen on.
+fn elsewhere(evidence: &Evidence, port: i64) -> Option<(String, String)> {
+    let service = evidence.server.service.seen()?;
+    let listens: u16 = server::argument(evidence.server.deployment.seen()?, "--secure-port")?.value.parse().ok()?;
+    let place = list(service, "/spec/ports").iter().position(|one| one["port"] == port)?;
+    let item = &service["spec"]["ports"][place];
+    let pod = evidence.server.pods.items().iter().find(|pod| ready_for(pod, evidence.taken).is_some())?;
+    if ports::of_service(pod, item) == Some(listens) {
+        return None;
+    }
+    let path = format!("/spec/ports/{place}");
+    let replaced = json!({"op": "add", "path": format!("{path}/targetPort"), "value": listens});
+    let operations = unchanged(&path, item).into_iter().chain([replaced]).collect();
+    let target = &item["targetPort"];
+    let seen =
+        format!("{}: targetPort {target} of port {port}; its server has --secure-port={listens}", titled(service));
+    Some((seen, patch(service, &operations)))
+}
