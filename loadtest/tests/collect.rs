@@ -30,7 +30,8 @@ async fn ran(api: Api, arguments: &[&str]) -> (Output, Arc<Api>) {
         let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
         let (status, text) = serving.respond(request.method().as_str(), &path);
         let answer = Response::builder().status(status).body(http_body_util::Full::new(Bytes::from(text)));
-        async move { Ok(answer.unwrap()) }
+        let silent = serving.silent.iter().any(|silent| path.contains(silent));
+        async move { if silent { std::future::pending().await } else { Ok(answer.unwrap()) } }
     })
     .await;
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_loadtest"));
@@ -172,6 +173,71 @@ async fn without_any_right_all_of_them_are_named() {
     assert_eq!(ran.status.code(), Some(3), "{}", String::from_utf8_lossy(&ran.stdout));
     let right = evidence.hpa.unread().and_then(|unread| unread.right.clone());
     assert_eq!(right.as_deref(), Some("get horizontalpodautoscalers.autoscaling in namespace shop"));
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_holds_up_no_other() {
+    let mut api = chain();
+    api.silent = vec!["/proxy/base/api/v1/targets"];
+    let (ran, evidence, _) = examined(api, "shop/hpa").await;
+    let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+    let replica = &evidence.prometheus.replicas[0];
+    let why = replica.targets.unread().map(|unread| unread.why.as_str());
+    assert_eq!(why, Some("no answer within 8 s"));
+    assert_eq!(replica.series["hits_total{pod!=\"\"}"].items().len(), 1);
+    assert!(!replica.queries.is_empty() && replica.queries.values().all(|result| result.seen().is_some()));
+}
+
+#[tokio::test]
+async fn a_prometheus_with_a_prefix_is_asked_behind_it() {
+    let mut api = chain();
+    let object = json!({"metadata": {"name": "main", "namespace": "watch"}, "spec": {"routePrefix": "/deep/"}});
+    api.documents.push(("/apis/monitoring.coreos.com/v1/prometheuses", list("Prometheus", &[object])));
+    for (path, document) in &mut api.documents {
+        if let Some((pod, rest)) = path.split_once("/proxy/base/") {
+            *path = format!("{pod}/proxy/deep/{rest}").leak();
+        } else if *path == "/api/v1/namespaces/watch/pods" {
+            document["items"][0]["metadata"]["labels"]["operator.prometheus.io/name"] = json!("main");
+        }
+    }
+    let (ran, evidence, api) = examined(api, "shop/hpa").await;
+    let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+    let replica = &evidence.prometheus.replicas[0];
+    assert_eq!((&replica.ready, replica.targets.items().len()), (&Read::Seen(true), 1));
+    assert!(replica.queries.values().all(|result| result.seen().is_some()), "{:?}", replica.queries);
+    assert!(
+        !api.asked.lock().unwrap().iter().any(|asked| asked.contains("/proxy/base/")),
+        "its URL leads through another"
+    );
+}
+
+#[tokio::test]
+async fn a_rollout_of_argos_is_scaled_as_a_deployment_is() {
+    let mut api = chain();
+    for (path, document) in &mut api.documents {
+        if let Some(rest) = path.strip_prefix("/apis/apps/v1/namespaces/shop/statefulsets/") {
+            *path = format!("/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/{rest}").leak();
+            if document["kind"] == "StatefulSet" {
+                (document["apiVersion"], document["kind"]) = (json!("argoproj.io/v1alpha1"), json!("Rollout"));
+            } else {
+                document["spec"]["replicas"] = json!(0);
+            }
+        } else if path.contains("/horizontalpodautoscalers") {
+            let target = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "till"});
+            for spec in ["/spec", "/items/0/spec"] {
+                if let Some(spec) = document.pointer_mut(spec) {
+                    spec["scaleTargetRef"] = target.clone();
+                }
+            }
+        }
+    }
+    let (ran, evidence, _) = examined(api, "shop/hpa").await;
+    let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+    assert_eq!(evidence.workload.seen().map(|workload| &workload["kind"]), Some(&json!("Rollout")));
+    assert_eq!(evidence.pods.items().len(), 1, "by its scale's selector");
+    let told = String::from_utf8_lossy(&ran.stdout);
+    assert!(told.contains("Rollout shop/till: spec.replicas is 0"), "{told}");
+    assert!(told.ends_with("\nkubectl -n shop scale rollout.argoproj.io/till --replicas=1\n"), "{told}");
 }
 
 /// Runs a short load of the HPA against a server that answers nobody; whether anything was sent there comes last.

@@ -5,10 +5,12 @@ use std::sync::Mutex;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-/// An API server that has these documents, refuses these paths, and knows nothing else.
+/// An API server that has these documents, refuses these paths, never answers at those, and knows nothing else.
 pub struct Api {
     pub documents: Vec<(&'static str, Value)>,
     pub forbidden: Vec<&'static str>,
+    /// Paths that nobody answers.
+    pub silent: Vec<&'static str>,
     pub asked: Mutex<Vec<String>>,
 }
 
@@ -142,7 +144,7 @@ pub fn chain() -> Api {
         "/api/v1/namespaces/shop/events",
         "/api/v1/namespaces/watch/pods/prom/portforward",
     ];
-    Api { documents, forbidden, asked: Mutex::default() }
+    Api { documents, forbidden, silent: Vec::new(), asked: Mutex::default() }
 }
 
 /// What its one replica answers, through the API server's proxy.

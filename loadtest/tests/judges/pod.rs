@@ -163,6 +163,9 @@ fn a_container_that_ran_out_of_memory_is_told_so() {
     let doubled = "kubectl -n miztiik-automation-ns set resources deployment.apps/shopfront-deploy --containers=shopfront \
                    --limits=memory=512Mi";
     assert_eq!(finding.fix.commands, [doubled]);
+    let version = std::mem::replace(&mut seen(&mut evidence.workload)["apiVersion"], json!("argoproj.io/v1alpha1"));
+    assert_eq!(found(&evidence, 33).fix.commands, Vec::<String>::new(), "kubectl sets nothing of other kinds");
+    seen(&mut evidence.workload)["apiVersion"] = version;
     for pod in seen(&mut evidence.pods) {
         pod["spec"]["containers"][0]["resources"]["limits"]["memory"] = json!("1.5Gi");
     }

@@ -91,12 +91,19 @@ pub struct Way {
     forward: Result<Forward, String>,
     /// Why neither way leads to the pod: it is not tried again, as each try may take its time.
     closed: Option<Unread>,
-    /// Answers one after another that did not come in time: a single one is slow, and tells nothing of the way.
+    /// Answers one after another that did not come in time.
     late: u8,
 }
 
 /// So many answers that do not come in time are enough.
 const LATE: u8 = 3;
+
+/// Why the way is not tried again, after what came of the last try: a single answer that is late tells nothing of it.
+fn closed(lately: &mut u8, failed: Option<&Unread>) -> Option<Unread> {
+    let was_late = failed.is_some_and(|unread| unread.why == late());
+    *lately = if was_late { *lately + 1 } else { 0 };
+    failed.filter(|_| !was_late || *lately >= LATE).cloned()
+}
 
 impl Way {
     /// Opens the port-forward.
@@ -115,11 +122,7 @@ impl Way {
             return Err(Unread { what: what.to_owned(), ..closed.clone() });
         }
         let answer = self.ask(path, what).await;
-        self.late = match &answer {
-            Err(unread) if unread.why == late() => self.late + 1,
-            _ => 0,
-        };
-        self.closed = answer.as_ref().err().filter(|_| self.late == 0 || self.late >= LATE).cloned();
+        self.closed = closed(&mut self.late, answer.as_ref().err());
         answer
     }
 
@@ -145,5 +148,22 @@ impl Way {
             Ok(answer) => Ok(answer),
             Err(why) => Err(refused(why, None)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_that_are_late_one_after_another_close_the_way() {
+        let told = |why: String| Unread { what: "it".to_owned(), why, right: None };
+        let (slow, gone) = (told(late()), told("502: connection refused".to_owned()));
+        let mut count = 0;
+        let tries = [Some(&slow), Some(&slow), None, Some(&slow), Some(&slow), Some(&slow)];
+        let closed_by = tries.map(|failed| closed(&mut count, failed));
+        assert_eq!(closed_by.each_ref().map(Option::is_some), [false, false, false, false, false, true]);
+        // What is no matter of time closes it at once.
+        assert_eq!(closed(&mut 0, Some(&gone)), Some(gone.clone()));
     }
 }

@@ -66,6 +66,8 @@ pub fn finding(evidence: &Evidence, workload: Option<&Value>, pods: &[Value], po
     }
     if what.contains("OOMKilled") {
         let advice = "Raise the container's `limits.memory`, or have it use less.".to_owned();
+        // It knows the templates of these kinds alone.
+        let workload = workload.filter(|workload| text(workload, "/apiVersion").starts_with("apps/"));
         let limit = doubled(pod, &container).zip(workload);
         let command = limit.map(|(limit, workload)| {
             let (namespace, object) = (in_namespace(namespace(workload)), argument(workload));
