@@ -388,3 +388,23 @@ fn a_url_keeps_its_path_and_its_user() {
     seen(&mut evidence.prometheus.service)["spec"]["type"] = json!("ExternalName");
     assert_ne!(named(&evidence), Some(9));
 }
+
+#[test]
+fn a_rule_that_maps_none_of_the_labels() {
+    let mut evidence = adapter();
+    not_found(&mut evidence);
+    rewritten(&mut evidence, "http_requests_total{namespace!=\"\",pod!=\"\"}", "http_requests_total");
+    for replica in &mut evidence.prometheus.replicas {
+        let (_, mut series) = replica.series.pop_first().unwrap();
+        for labels in seen(&mut series) {
+            for label in ["namespace", "pod"] {
+                let value = labels.remove(label).unwrap();
+                labels.insert(format!("kubernetes_{label}"), value);
+            }
+        }
+        replica.series.insert("http_requests_total".to_owned(), series);
+    }
+    let (number, commands) = cause(&evidence, Link::Rule);
+    let overrides = "overrides: {kubernetes_namespace: {resource: namespace}, kubernetes_pod: {resource: pod}}";
+    assert_eq!((number, commands.contains(overrides)), (10, true), "{commands}");
+}

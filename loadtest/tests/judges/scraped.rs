@@ -108,6 +108,19 @@ fn scrapes_that_the_counter_counts() {
     counting_scrapes(&mut evidence);
     let finding = found(&evidence, 3);
     assert!(finding.evidence.contains("path=\"metrics\"") && finding.evidence.contains("0.40 a second"), "{finding:?}");
+    let [edit, restart] = finding.fix.commands.as_slice() else { panic!("{:?}", finding.fix) };
+    assert!(edit.contains(r#"<<.LabelMatchers>>,path!="metrics"}[2m])"#), "{edit}");
+    assert!(restart.ends_with("rollout restart deployment prometheus-adapter"), "{restart}");
+    // The document has those quotes itself.
+    let rules = evidence.server.config.clone();
+    let text = seen(&mut evidence.server.config)["data"]["config.yaml"].as_str().unwrap().to_owned();
+    let text = text
+        .replace("metricsQuery: sum(rate", "metricsQuery: \"sum(rate")
+        .replace("by (<<.GroupBy>>)\nresourceRules", "by (<<.GroupBy>>)\"\nresourceRules");
+    seen(&mut evidence.server.config)["data"]["config.yaml"] = json!(text);
+    let edit = &found(&evidence, 3).fix.commands[0];
+    assert!(edit.contains(r"<<.LabelMatchers>>,path!='\''metrics'\''}"), "{edit}");
+    evidence.server.config = rules;
     // Of a large target they are nothing.
     seen(&mut evidence.hpa)["spec"]["metrics"][0]["pods"]["target"]["averageValue"] = json!("100");
     assert_eq!(named(&evidence), None);
@@ -117,7 +130,8 @@ fn scrapes_that_the_counter_counts() {
 fn scrapes_that_the_query_leaves_out_are_not_counted() {
     let mut evidence = healthy::keda();
     counting_scrapes(&mut evidence);
-    found(&evidence, 3);
+    let command = &found(&evidence, 3).fix.commands[0];
+    assert!(command.contains(r#"sum(rate(http_requests_total{path!=\"metrics\",namespace=\""#), "{command}");
     let query = "sum(rate(http_requests_total{namespace=\"miztiik-automation-ns\",path!=\"metrics\"}[1m]))";
     seen(&mut evidence.scaled_object)["spec"]["triggers"][0]["metadata"]["query"] = json!(query);
     healthy::answer(&mut evidence);
@@ -203,6 +217,26 @@ fn a_label_that_is_called_otherwise() {
     });
     let finding = found(&evidence, 10);
     assert!(finding.fix.advice.contains("`kubernetes_pod_name: {resource: pod}`"), "{:?}", finding.fix);
+    let copy = r#"{"regex":"(.+)","sourceLabels":["kubernetes_pod_name"],"targetLabel":"pod"}"#;
+    let patched = |operation: &str| {
+        let test = r#"{"op":"test","path":"/spec/endpoints/0/port","value":"web"}"#;
+        format!(
+            "kubectl -n monitoring patch servicemonitor.monitoring.coreos.com/shopfront-monitor --type json -p '[{test},{operation}]'"
+        )
+    };
+    let path = "/spec/endpoints/0/metricRelabelings";
+    let whole = format!(r#"{{"op":"add","path":"{path}","value":[{copy}]}}"#);
+    assert_eq!(finding.fix.commands, [patched(&whole)]);
+    // What there is of relabelling stays.
+    seen(&mut evidence.monitors)[0]["spec"]["endpoints"][0]["metricRelabelings"] =
+        json!([{"action": "labeldrop", "regex": "le"}]);
+    let one = format!(r#"{{"op":"add","path":"{path}/-","value":{copy}}}"#);
+    assert_eq!(found(&evidence, 10).fix.commands, [patched(&one)]);
+    // No monitor's job: the adapter asks for what there is.
+    seen(&mut evidence.monitors).clear();
+    let commands = found(&evidence, 10).fix.commands;
+    let overrides = "overrides: {namespace: {resource: namespace}, kubernetes_pod_name: {resource: pod}}";
+    assert!(commands[0].contains(overrides) && commands[1].contains("rollout restart"), "{commands:?}");
 }
 
 #[test]

@@ -248,7 +248,14 @@ fn the_target_of_a_pod_that_has_just_started_may_be_down() {
 fn a_replica_of_prometheus_that_is_not_ready() {
     let mut evidence = healthy::adapter();
     evidence.prometheus.replicas[1].ready = Read::Seen(false);
-    assert!(found(&evidence, 35).evidence.contains("prometheus-k8s-1 is not ready"));
+    let finding = found(&evidence, 35);
+    assert!(finding.evidence.contains("prometheus-k8s-1 is not ready"));
+    assert_eq!(command(&finding), "kubectl -n monitoring logs pod/prometheus-k8s-1 --all-containers --tail=50");
+    let mut stuck = evidence.clone();
+    let waiting = json!({"waiting": {"reason": "ImagePullBackOff"}});
+    seen(&mut stuck.prometheus.pods)[1]["status"]["containerStatuses"] =
+        json!([{"name": "prometheus", "ready": false, "restartCount": 0, "state": waiting, "lastState": {}}]);
+    assert_eq!(command(&found(&stuck, 35)), "kubectl -n monitoring describe pod/prometheus-k8s-1");
     seen(&mut evidence.prometheus.pods)[1]["metadata"]["creationTimestamp"] = json!(ago(30.0));
     assert_eq!(named(&evidence), None);
 }
@@ -260,6 +267,8 @@ fn prometheus_scaled_to_nothing() {
     seen(&mut evidence.prometheuses)[0]["spec"]["replicas"] = json!(0);
     let patch = r#"prometheus.monitoring.coreos.com/k8s --type merge -p '{"spec":{"replicas":1}}'"#;
     assert_eq!(command(&found(&evidence, 35)), format!("kubectl -n monitoring patch {patch}"));
+    seen(&mut evidence.prometheuses)[0]["spec"]["replicas"] = json!(2);
+    assert_eq!(command(&found(&evidence, 35)), "kubectl -n monitoring get events --sort-by=.lastTimestamp");
 }
 
 #[test]
@@ -278,7 +287,10 @@ fn replicas_of_prometheus_that_disagree() {
         assert_eq!(named(&evidence), None, "{value}");
     }
     rate(&mut evidence, "7");
-    assert!(found(&evidence, 35).evidence.ends_with("prometheus-k8s-1 answers 7.00"));
+    let finding = found(&evidence, 35);
+    assert!(finding.evidence.ends_with("prometheus-k8s-1 answers 7.00"));
+    let log = |pod: &str| format!("kubectl -n monitoring logs pod/{pod} --all-containers --tail=50");
+    assert_eq!(finding.fix.commands, ["prometheus-k8s-0", "prometheus-k8s-1"].map(log));
     // What a restart has left in one of them is gone when its window is.
     seen(&mut evidence.prometheus.pods)[1]["metadata"]["creationTimestamp"] = json!(ago(100.0));
     assert_eq!(named(&evidence), None);

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use super::objects::name;
 use super::promql::{is_plain_rate, seconds};
-use super::subject::Subject;
+use super::rule;
+use super::subject::{Source, Subject};
 use super::targets::{labels_of, ours, taken};
+use super::trigger;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::{Evidence, Page};
@@ -44,11 +46,18 @@ pub fn scrapes_and_probes(
             routed = true;
             let rate = own.rate_of(&route);
             if grown > 0.0 && harms(rate) {
-                let evidence = format!(
+                // What would have to be escaped is nobody's route.
+                let plain = !route.contains(['"', '\'', '\\', '\n']);
+                let commands = match metric.source {
+                    Source::Keda if plain => trigger::without(evidence, subject, label, &route).into_iter().collect(),
+                    Source::Adapter if plain => rule::without(evidence, subject, label, &route),
+                    _ => Vec::new(),
+                };
+                let told = format!(
                     "{series}{{{label}=\"{route}\"}} of pod {} grew by {grown} in {:.0} s: {rate:.2} a second of a target of {}",
                     page.pod, page.apart, metric.target
                 );
-                return Some(finding(evidence, &format!("`{label}!=\"{route}\"`")));
+                return Some(finding(told, &format!("`{label}!=\"{route}\"`"), commands));
             }
         }
         idle.push((*page, all, own.all()));
@@ -65,11 +74,11 @@ pub fn scrapes_and_probes(
             "{series} of pod {} grew by {grown} in {:.0} s, as many as its scrapes and probes: {own:.2} a second of a target of {}",
             page.pod, page.apart, metric.target
         );
-        finding(evidence, "scrapes and probes")
+        finding(evidence, "scrapes and probes", Vec::new())
     })
 }
 
-fn finding(evidence: String, what: &str) -> Finding {
+fn finding(evidence: String, what: &str, commands: Vec<String>) -> Finding {
     let advice = if what.starts_with('`') {
         format!("Count client requests alone, or write {what} among the matchers of the rule's or the trigger's query.")
     } else {
@@ -77,7 +86,7 @@ fn finding(evidence: String, what: &str) -> Finding {
          those out of the query."
             .to_owned()
     };
-    Finding::new(Cause::ProbesCounted, evidence, advice, Vec::new())
+    Finding::new(Cause::ProbesCounted, evidence, advice, commands)
 }
 
 /// Whether a pod's counter grew by scrapes and probes alone, give or take one of each. Our own first reading is one.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::failing;
-use super::objects::{age, is_ready, lives, merge, name, namespace, titled};
+use super::objects::{age, argument, in_namespace, is_ready, lives, merge, name, namespace, titled};
 use super::promql::seconds;
 use super::subject::Subject;
 use super::target::settled;
@@ -48,21 +48,28 @@ pub fn not_ready(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
     let patience = if others > 0 { START.0 } else { START.1 };
     let pod =
         *pods.iter().filter(failing).find(|pod| failing::of(pod).is_some() || age(pod, evidence.taken) > patience)?;
-    let (told, advice) = match failing::of(pod) {
-        Some(reason) => (reason.what, "Mend what the reason says."),
+    let starting = "See its log; it may still read its write-ahead log.";
+    let (told, advice, command) = match failing::of(pod) {
+        Some(reason) => (reason.what, "Mend what the reason says.", described(pod)),
         None => match failing::unschedulable(pod) {
-            Some(why) => (why.to_owned(), "Make room for it: nodes, requests, its volume."),
-            None if refuses(pod) => {
-                ("/-/ready says that it is not".to_owned(), "See its log; it may still read its write-ahead log.")
-            }
-            None => {
-                ("its condition Ready is not True".to_owned(), "See its log; it may still read its write-ahead log.")
-            }
+            Some(why) => (why.to_owned(), "Make room for it: nodes, requests, its volume.", described(pod)),
+            None if refuses(pod) => ("/-/ready says that it is not".to_owned(), starting, log(pod)),
+            None => ("its condition Ready is not True".to_owned(), starting, log(pod)),
         },
     };
     let evidence =
         format!("pod {}/{} is not ready: {told}; {others} of {} replicas are", namespace(pod), name(pod), pods.len());
-    Some(Finding::new(Cause::PrometheusNotReady, evidence, advice, Vec::new()))
+    Some(Finding::new(Cause::PrometheusNotReady, evidence, advice, vec![command]))
+}
+
+/// The command that shows a pod and its events.
+fn described(pod: &Value) -> String {
+    format!("kubectl {}describe {}", in_namespace(namespace(pod)), argument(pod))
+}
+
+/// The command that shows the end of a pod's log.
+fn log(pod: &Value) -> String {
+    format!("kubectl {}logs {} --all-containers --tail=50", in_namespace(namespace(pod)), argument(pod))
 }
 
 /// There is no pod of Prometheus at all: the operator's object says why, where it wants none.
@@ -75,17 +82,20 @@ fn none(evidence: &Evidence) -> Option<Finding> {
     }
     let of = prometheus.service.seen().map(namespace);
     let object = evidence.prometheuses.items().iter().find(|object| of.is_none_or(|of| namespace(object) == of));
+    let of = of.or(object.map(namespace));
     let at_zero = object.filter(|object| object["spec"]["replicas"] == 0);
     let told = match (at_zero, object, prometheus.service.seen()) {
         (Some(object), ..) => format!("{}: spec.replicas is 0", titled(object)),
         (None, Some(object), _) => format!("{} has no pod", titled(object)),
         (None, None, service) => format!("no pod is behind {}", service.map(titled)?),
     };
-    let (advice, commands) = match at_zero {
-        Some(object) => ("Have Prometheus run.", vec![merge(object, &json!({"spec": {"replicas": 1}}))]),
-        None => ("Have Prometheus run: see the events of its StatefulSet or Deployment.", Vec::new()),
-    };
-    Some(Finding::new(Cause::PrometheusNotReady, told, advice, commands))
+    if let Some(object) = at_zero {
+        let run = merge(object, &json!({"spec": {"replicas": 1}}));
+        return Some(Finding::new(Cause::PrometheusNotReady, told, "Have Prometheus run.", vec![run]));
+    }
+    let events = of.map(|of| format!("kubectl {}get events --sort-by=.lastTimestamp", in_namespace(of)));
+    let advice = "Have Prometheus run: see the events of its StatefulSet or Deployment.";
+    Some(Finding::new(Cause::PrometheusNotReady, told, advice, events.into_iter().collect()))
 }
 
 /// Two replicas that answer one question differently, by more than their scrapes' phases explain.
@@ -100,13 +110,14 @@ pub fn disagree(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
     for [first, other] in alike(evidence) {
         let told = by_targets(evidence, subject, [first, other], &settled)
             .or_else(|| if restarted { None } else { by_answers(evidence, subject, [first, other]) });
+        let of_one = |pod: &&Value| [first, other].iter().any(|replica| replica.pod == name(pod));
         if let Some(told) = told {
             return Some(Finding::new(
                 Cause::PrometheusNotReady,
                 told,
                 "Look at the replica that differs: its configuration, its disk, its network; the value of the HPA is \
                  that of the replica which happens to be asked.",
-                Vec::new(),
+                evidence.prometheus.pods.items().iter().filter(of_one).map(log).collect(),
             ));
         }
     }

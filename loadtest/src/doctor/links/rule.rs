@@ -80,3 +80,29 @@ fn adapter(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Judgement
     let window = window.map(|(window, scrape)| format!(", {:.0} scrapes in its window", window / scrape));
     Judgement::Holds(format!("{query}{}", window.unwrap_or_default()))
 }
+
+/// The adapter's configuration, and the metric that it makes.
+fn of_adapter<'a>(evidence: &'a Evidence, subject: &'a Subject) -> Option<(Config<'a>, &'a Metric)> {
+    let metric = subject.metric.as_ref().filter(|metric| metric.source == Source::Adapter)?;
+    Some((Config::of(evidence, evidence.server.deployment.seen()?).ok()?, metric))
+}
+
+/// What has the adapter make the metric by the labels that tell the namespace and the pod.
+pub fn by_labels(evidence: &Evidence, subject: &Subject, [namespace, pod]: &[String; 2]) -> Vec<String> {
+    let Some(((config, metric), series)) = of_adapter(evidence, subject).zip(subject.series.as_deref()) else {
+        return Vec::new();
+    };
+    config.added(&listing::rule_for(evidence, series, &metric.name, [namespace, pod]))
+}
+
+/// What has the adapter leave out the series whose label has this value.
+pub fn without(evidence: &Evidence, subject: &Subject, label: &str, value: &str) -> Vec<String> {
+    const MATCHERS: &str = "<<.LabelMatchers>>";
+    let Some(((config, _), rule)) = of_adapter(evidence, subject).zip(subject.rule) else { return Vec::new() };
+    let Some(written) = config.field(rule, "/metricsQuery") else { return Vec::new() };
+    // Whichever quotes are none of the document's own there.
+    let quoted = ['"', '\''].map(|quote| format!("{MATCHERS},{label}!={quote}{value}{quote}"));
+    let queries = quoted.map(|matchers| written.replace(MATCHERS, &matchers));
+    let commands = queries.iter().map(|query| config.set(rule, "/metricsQuery", query));
+    commands.into_iter().find(|commands| !commands.is_empty()).unwrap_or_default()
+}

@@ -1,5 +1,7 @@
 //! The counter's series in Prometheus: there, and with the labels that the query asks for.
 
+use std::collections::BTreeMap;
+
 use regex::Regex;
 use serde_json::{Value, json};
 
@@ -7,9 +9,10 @@ use super::metrics::last;
 use super::monitor::{endpoints, of_target};
 use super::objects::{patch, titled, unchanged};
 use super::promql::Selector;
+use super::rule;
 use super::subject::Subject;
 use super::target::settled;
-use super::targets::{self, Ours, elsewhere, ours, refused, result, silent_shard, with_counter};
+use super::targets::{self, Ours, elsewhere, ours, refused, result, silent_shard, telling, with_counter};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Replica};
@@ -109,12 +112,36 @@ fn mislabelled(evidence: &Evidence, subject: &Subject, wanted: &Selector, pod: &
     match renamed {
         Some((label, _)) => broken(
             format!(
-                "Name the label that there is in the rule's `resources.overrides`: `{label}: {{resource: pod}}`, or have the job call it `pod`."
+                "Have the job call it `pod`, or name the label that there is in the rule's `resources.overrides`: \
+                 `{label}: {{resource: pod}}`."
             ),
-            Vec::new(),
+            called(evidence, subject, target(), labels),
         ),
         None => broken("Have the job give the series the labels that the query asks for.".to_owned(), Vec::new()),
     }
+}
+
+/// What gives the series the names that are asked for, by its monitor, or else by a rule that asks for those that there
+/// are.
+fn called(evidence: &Evidence, subject: &Subject, target: Option<(&Value, usize)>, labels: &Value) -> Vec<String> {
+    let labels: BTreeMap<String, String> = serde_json::from_value(labels.clone()).unwrap_or_default();
+    let Some(telling) = telling(evidence, &labels) else { return Vec::new() };
+    let Some((monitor, number)) = target else { return rule::by_labels(evidence, subject, &telling) };
+    let names = ["namespace", "pod"].into_iter().zip(&telling).filter(|(name, label)| name != label);
+    // An empty value would take the label from all other series.
+    let copy = |(name, label)| json!({"sourceLabels": [label], "regex": "(.+)", "targetLabel": name});
+    let copies: Vec<Value> = names.map(copy).collect();
+    if copies.is_empty() {
+        return Vec::new();
+    }
+    let at = format!("/spec/{}/{number}", endpoints(monitor));
+    let (endpoint, path) = (&monitor["spec"][endpoints(monitor)][number], format!("{at}/metricRelabelings"));
+    let added: Vec<Value> = if endpoint["metricRelabelings"].is_array() {
+        copies.into_iter().map(|copy| json!({"op": "add", "path": format!("{path}/-"), "value": copy})).collect()
+    } else {
+        vec![json!({"op": "add", "path": path, "value": copies})]
+    };
+    vec![patch(monitor, &unchanged(&at, endpoint).into_iter().chain(added).collect())]
 }
 
 /// The relabelling of a pod's monitor that takes a wanted label away which its series has not, or else perhaps its

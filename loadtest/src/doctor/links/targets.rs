@@ -1,6 +1,6 @@
 //! Prometheus' targets, and whether they are the workload's pods.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regex::Regex;
 use serde_json::Value;
@@ -119,6 +119,18 @@ const GIVEN: [&str; 7] = ["namespace", "pod", "service", "container", "endpoint"
 /// The labels of a series as a page has them.
 pub fn labels_of(braces: &str) -> Vec<Matcher> {
     selectors(&format!("x{{{braces}}}")).pop().map(|selector| selector.matchers).unwrap_or_default()
+}
+
+/// The labels of a series of the workload that tell its namespace and its pod, whatever they are called.
+pub fn telling(evidence: &Evidence, labels: &BTreeMap<String, String>) -> Option<[String; 2]> {
+    // Others' bundles are judged too, and it stands in commands to copy.
+    let plain = |label: &str| label.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let find = |part: &str, fits: &dyn Fn(&str) -> bool| {
+        let mut labels = labels.iter().filter(|(label, value)| label.contains(part) && plain(label) && fits(value));
+        labels.next().map(|(label, _)| label.clone())
+    };
+    let is_pod = |value: &str| evidence.pods.items().iter().any(|pod| name(pod) == value);
+    Some([find("namespace", &|value| value == evidence.namespace)?, find("pod", &is_pod)?])
 }
 
 fn takes((label, operator, wanted): &Matcher, labels: &[Matcher]) -> bool {

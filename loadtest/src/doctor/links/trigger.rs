@@ -74,6 +74,19 @@ pub fn judge(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Judgeme
     })
 }
 
+/// What has the trigger leave out the series whose label has this value.
+pub fn without(evidence: &Evidence, subject: &Subject, label: &str, value: &str) -> Option<String> {
+    let (metric, series) = (subject.metric.as_ref()?, subject.series.as_deref()?);
+    let trigger = trigger(evidence.scaled_object.seen()?, metric)?;
+    let (query, matcher) = (trigger.field("query"), format!("{label}!=\"{value}\""));
+    let places = [
+        (format!("{series}{{"), format!("{series}{{{matcher},")),
+        (format!("{series}["), format!("{series}{{{matcher}}}[")),
+    ];
+    let (from, to) = places.into_iter().find(|(from, _)| query.matches(from.as_str()).count() == 1)?;
+    Some(trigger.with(&query.replace(&from, &to), &[]))
+}
+
 fn trigger<'a>(object: &'a Value, metric: &Metric) -> Option<Trigger<'a>> {
     let place = trigger_number(&metric.name)?;
     list(object, "/spec/triggers").get(place).map(|spec| Trigger { object, place, spec })

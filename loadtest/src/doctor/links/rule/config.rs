@@ -77,6 +77,14 @@ impl<'a> Config<'a> {
         self.edited(once.then(|| format!("s/{}/{}/", pattern(from), replacement(to))))
     }
 
+    /// The same for a field of a rule, where the document then has it so: quotes may be in the way.
+    pub fn set(&self, rule: usize, pointer: &str, to: &str) -> Vec<String> {
+        let Some(from) = self.field(rule, pointer).filter(|from| *from != to) else { return Vec::new() };
+        let document: Value = serde_saphyr::from_str(&self.text.replacen(from, to, 1)).unwrap_or_default();
+        let field = document["rules"].get(rule).and_then(|rule| rule.pointer(pointer));
+        if field.is_some_and(|field| field == to) { self.replaced(from, to) } else { Vec::new() }
+    }
+
     /// The commands that take a rule out.
     pub fn removed(&self, rule: usize) -> Vec<String> {
         self.edited(self.removal(rule))

@@ -7,6 +7,7 @@ use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read};
 use crate::doctor::links::objects::titled;
 use crate::doctor::links::subject::{Metric, Source, Subject};
+use crate::doctor::links::targets::telling;
 use crate::doctor::links::{answer, fields, metrics, pace, server};
 use crate::doctor::questions;
 use crate::doctor::rule::{Rule, Rules, Series};
@@ -51,7 +52,8 @@ pub fn judge(
     counters.retain(|counter| related(counter, &metric.name));
     // Of several, which is meant is not for us to say.
     let counter = counters.pop_first().map(str::to_owned).filter(|_| counters.is_empty() && !external);
-    let commands = counter.map(|counter| config.added(&rule_for(evidence, &counter, &metric.name)));
+    let commands =
+        counter.map(|counter| config.added(&rule_for(evidence, &counter, &metric.name, ["namespace", "pod"])));
     Some(Judgement::Broken(Finding::new(Cause::RuleAbsent, seen, advice, commands.unwrap_or_default())))
 }
 
@@ -91,6 +93,7 @@ fn series(evidence: &Evidence, rule: &Rule, wanted: impl Fn(&Series) -> bool) ->
 /// A rule that makes the metric by its name, of series that are not there or have none of the labels that it maps.
 fn unmapped(evidence: &Evidence, config: &Config<'_>, rules: &Rules, rule: usize, metric: &Metric) -> Option<Finding> {
     let seen = series(evidence, &rules.custom()[rule], |_| true);
+    let told = seen.iter().find_map(|series| Some((series.name.clone(), telling(evidence, &series.labels)?)));
     let first = seen.first()?;
     let labels = first.labels.keys().cloned().collect::<Vec<_>>().join(", ");
     let seen = format!(
@@ -99,8 +102,10 @@ fn unmapped(evidence: &Evidence, config: &Config<'_>, rules: &Rules, rule: usize
         first.name,
         metric.name
     );
-    let advice = "Name the labels for the namespace and the pod in the rule's resources.overrides.";
-    Some(Finding::new(Cause::LabelsMissing, seen, advice, Vec::new()))
+    let advice = "Name the labels for the namespace and the pod in the resources.overrides of a rule.";
+    let commands = told
+        .map(|(series, [namespace, pod])| config.added(&rule_for(evidence, &series, &metric.name, [&namespace, &pod])));
+    Some(Finding::new(Cause::LabelsMissing, seen, advice, commands.unwrap_or_default()))
 }
 
 /// A rule that takes the counter meant, and calls it something else.
@@ -150,11 +155,11 @@ fn related(series: &str, metric: &str) -> bool {
     metric.strip_prefix(stem).is_some_and(|rest| rest.is_empty() || rest.starts_with("_per_") || rest == "_rate")
 }
 
-/// A rule in one line.
-fn rule_for(evidence: &Evidence, counter: &str, metric: &str) -> String {
+/// A rule in one line, by the labels that tell the namespace and the pod.
+pub fn rule_for(evidence: &Evidence, counter: &str, metric: &str, [namespace, pod]: [&str; 2]) -> String {
     let window = (4.0 * pace::scrape(evidence).unwrap_or(30.0)).max(120.0);
     format!(
-        "{{seriesQuery: {counter}, resources: {{overrides: {{namespace: {{resource: namespace}}, pod: {{resource: pod}}}}}}, \
+        "{{seriesQuery: {counter}, resources: {{overrides: {{{namespace}: {{resource: namespace}}, {pod}: {{resource: pod}}}}}}, \
          name: {{matches: ^{counter}$, as: {metric}}}, \
          metricsQuery: \"sum(rate(<<.Series>>{{<<.LabelMatchers>>}}[{window:.0}s])) by (<<.GroupBy>>)\"}}"
     )
