@@ -84,6 +84,11 @@ fn a_server_that_has_just_started_is_not_out_of_reach() {
     // It took a minute to become ready.
     seen(&mut evidence.server.pods)[0]["status"]["conditions"][0]["lastTransitionTime"] = json!(ago(5.0));
     assert_eq!(state(&evidence, Link::ApiService), State::NotJudged);
+    // Readiness that comes and goes is no new start of its listing.
+    let mut flapping = adapter();
+    not_found(&mut flapping);
+    seen(&mut flapping.server.pods)[0]["status"]["conditions"][0]["lastTransitionTime"] = json!(ago(5.0));
+    assert_eq!(cause(&flapping, Link::Answer).0, 11);
     // It starts again and again.
     let container = &mut seen(&mut evidence.server.pods)[0]["status"]["containerStatuses"][0];
     container["restartCount"] = json!(4);
@@ -91,6 +96,13 @@ fn a_server_that_has_just_started_is_not_out_of_reach() {
     container["lastState"] = json!({"terminated": {"reason": "Error", "exitCode": 1}});
     server_started(&mut evidence, 4.0);
     assert_eq!(cause(&evidence, Link::ApiService).0, 15);
+    // Beside it, one that has just started.
+    let fresh = seen(&mut adapter().server.pods)[0].clone();
+    seen(&mut evidence.server.pods).push(fresh);
+    assert_eq!(cause(&evidence, Link::ApiService).0, 15);
+    let container = &mut seen(&mut evidence.server.pods)[1]["status"]["containerStatuses"][0];
+    container["state"]["running"]["startedAt"] = json!(ago(4.0));
+    assert_eq!(state(&evidence, Link::ApiService), State::NotJudged);
 }
 
 #[test]

@@ -51,7 +51,7 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     if runs(evidence) && server::rolls(evidence) {
         return Judgement::NotJudged(format!("{seen} (its Deployment is just being changed)"));
     }
-    let new = age(api, evidence.taken).min(server::newest(evidence).unwrap_or(f64::INFINITY));
+    let new = age(api, evidence.taken).min(server::newly_ready(evidence).unwrap_or(f64::INFINITY));
     if runs(evidence) && new < STARTING {
         return Judgement::NotJudged(format!("{seen} (it, or its server, is there for {new:.0} s)"));
     }

@@ -101,21 +101,31 @@ fn arguments(deployment: &Value) -> impl Iterator<Item = (String, &str)> {
 
 /// Seconds since each of the server's containers started.
 pub fn ages(evidence: &Evidence) -> impl Iterator<Item = f64> {
-    let pods = evidence.server.pods.items().iter().filter(|pod| lives(pod));
-    pods.filter_map(|pod| {
-        let containers = list(pod, "/status/containerStatuses");
-        let started = containers.iter().filter_map(|one| since(evidence, one, "/state/running/startedAt"));
-        started.reduce(f64::min).or_else(|| since(evidence, pod, "/status/startTime"))
-    })
+    living(evidence).filter_map(|pod| started(evidence, pod))
 }
 
-/// The least seconds since a pod of the server was started, or became ready; none where a pod fails, whose starts tell
-/// nothing.
+/// The least seconds since a pod of the server started. A pod that fails starts again and again, which tells nothing.
 pub fn newest(evidence: &Evidence) -> Option<f64> {
-    let mut pods = evidence.server.pods.items().iter().filter(|pod| lives(pod));
-    let ready = pods.clone().filter_map(|pod| ready_for(pod, evidence.taken));
-    let newest = ages(evidence).chain(ready).reduce(f64::min);
-    newest.filter(|_| !pods.any(|pod| failing::of(pod).is_some()))
+    steady(evidence).filter_map(|pod| started(evidence, pod)).reduce(f64::min)
+}
+
+/// The least seconds since a pod of the server started, or became ready.
+pub fn newly_ready(evidence: &Evidence) -> Option<f64> {
+    steady(evidence).filter_map(|pod| ready_for(pod, evidence.taken)).chain(newest(evidence)).reduce(f64::min)
+}
+
+fn living(evidence: &Evidence) -> impl Iterator<Item = &Value> {
+    evidence.server.pods.items().iter().filter(|pod| lives(pod))
+}
+
+fn steady(evidence: &Evidence) -> impl Iterator<Item = &Value> {
+    living(evidence).filter(|pod| failing::of(pod).is_none())
+}
+
+fn started(evidence: &Evidence, pod: &Value) -> Option<f64> {
+    let containers = list(pod, "/status/containerStatuses");
+    let started = containers.iter().filter_map(|one| since(evidence, one, "/state/running/startedAt"));
+    started.reduce(f64::min).or_else(|| since(evidence, pod, "/status/startTime"))
 }
 
 /// Whether the server's Deployment is being changed, or its pods are on their way: for no longer than either may take.
@@ -128,7 +138,7 @@ pub fn rolls(evidence: &Evidence) -> bool {
     let behind = number("/status/updatedReplicas").is_some_and(|updated| Some(updated) < number("/status/replicas"))
         || number("/status/unavailableReplicas").is_some_and(|missing| missing > 0);
     let given_up = condition(deployment, "Progressing").is_some_and(|progressing| progressing["status"] == "False");
-    let mut starting = evidence.server.pods.items().iter().filter(|pod| lives(pod) && !is_ready(pod)).peekable();
+    let mut starting = living(evidence).filter(|pod| !is_ready(pod)).peekable();
     let on_its_way = |pod: &Value| failing::of(pod).is_none() && !failing::is_overdue(evidence, pod);
     behind && !given_up && (starting.peek().is_none() || starting.any(on_its_way))
 }
