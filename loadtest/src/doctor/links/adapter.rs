@@ -8,17 +8,17 @@ use serde::Deserialize;
 use super::metrics::counters;
 use super::objects::{lives, name};
 use super::promql::selectors;
-use super::subject::{Made, Metric, Source};
+use super::subject::{Metric, Source, Subject};
 use crate::doctor::evidence::{Evidence, Read};
 use crate::doctor::questions::{group_of, plural, rules};
 use crate::doctor::rule::{self, GroupResource, Rule};
 use crate::exposition::names_of;
 
-/// The series, the query and its window, by the adapter's own rules: of those that make a metric of this name the last
+/// What of the subject the adapter's own rules tell, the series, the query and its window: of those that make a metric of this name the last
 /// counts whose series is there. Where none is there, the last that names its series, takes one of a pod's own page, or
 /// would take the usual counter, tells what is to be looked for.
-pub fn made(evidence: &Evidence, metric: &Metric) -> Made {
-    let Some(rules) = rules(evidence) else { return Made::default() };
+pub fn made(evidence: &Evidence, metric: &Metric) -> Subject {
+    let Some(rules) = rules(evidence) else { return Subject::default() };
     let rules = if metric.source == Source::AdapterExternal { rules.external() } else { rules.custom() };
     let makes = |rule: &Rule, series: &str| rule.metric_of(series).as_deref() == Some(&metric.name);
     let there =
@@ -37,10 +37,10 @@ pub fn made(evidence: &Evidence, metric: &Metric) -> Made {
         rules.iter().enumerate().rev().find_map(|(number, rule)| Some((number, rule, of(rule)?)))
     };
     let found = last(&there).or_else(|| last(&named)).or_else(|| last(&counted)).or_else(|| last(&expected));
-    let Some((number, rule, series)) = found else { return Made::default() };
-    let found_by = selectors(rule.series_matcher()).pop().map(|selector| selector.matchers).unwrap_or_default();
+    let Some((number, rule, series)) = found else { return Subject::default() };
+    let matchers = selectors(rule.series_matcher()).pop().map(|selector| selector.matchers).unwrap_or_default();
     let query = query(evidence, metric, rule, &series);
-    Made { window: rule.window(), query, found_by, series: Some(series), rule: Some(number) }
+    Subject { window: rule.window(), query, matchers, series: Some(series), rule: Some(number), ..Subject::default() }
 }
 
 /// The counters that a metric of this name is usually made of.

@@ -60,21 +60,6 @@ pub struct Metric {
     pub spec: Value,
 }
 
-/// What the metric is made of.
-#[derive(Clone, Debug, Default)]
-pub struct Made {
-    /// The series' name.
-    pub series: Option<String>,
-    /// The matchers by which the adapter finds it.
-    pub found_by: Vec<Matcher>,
-    /// What Prometheus is asked.
-    pub query: Option<String>,
-    /// The query's window, in seconds.
-    pub window: Option<f64>,
-    /// Which of the adapter's rules makes it.
-    pub rule: Option<usize>,
-}
-
 impl Subject {
     /// Reads it from the evidence.
     pub fn of(evidence: &Evidence) -> Self {
@@ -86,9 +71,9 @@ impl Subject {
         let made = metric.as_ref().map(|metric| match metric.source {
             Source::Adapter | Source::AdapterExternal => adapter::made(evidence, metric),
             Source::Keda => asked_by_keda(evidence, metric),
-            Source::Resource => Made::default(),
+            Source::Resource => Self::default(),
         });
-        let Made { series, found_by, query, window, rule } = made.unwrap_or_default();
+        let Self { series, matchers: found_by, query, window, rule, .. } = made.unwrap_or_default();
         let found = query.as_deref().map(selectors).unwrap_or_default();
         let wanted = match &series {
             Some(series) => found.into_iter().find(|selector| selector.name == *series),
@@ -181,10 +166,10 @@ fn trigger<'a>(evidence: &'a Evidence, metric: &str) -> Option<&'a Value> {
     evidence.scaled_object.seen()?["spec"]["triggers"].get(trigger_number(metric)?)
 }
 
-fn asked_by_keda(evidence: &Evidence, metric: &Metric) -> Made {
+fn asked_by_keda(evidence: &Evidence, metric: &Metric) -> Subject {
     let trigger = trigger(evidence, &metric.name).filter(|trigger| asks_prometheus(trigger));
     let query = trigger.and_then(|trigger| trigger["metadata"]["query"].as_str());
-    Made { query: query.map(str::to_owned), window: query.and_then(window), ..Made::default() }
+    Subject { query: query.map(str::to_owned), window: query.and_then(window), ..Subject::default() }
 }
 
 fn asks_prometheus(trigger: &Value) -> bool {
