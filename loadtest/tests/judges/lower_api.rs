@@ -524,3 +524,28 @@ fn a_workload_that_was_just_scaled_up_from_zero_is_looked_at_soon() {
     );
     assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
 }
+
+#[test]
+fn what_the_hpa_says_of_itself_has_a_command_too() {
+    let mut evidence = adapter();
+    // How many replicas there are may not be read.
+    evidence.scale = Read::Unread(loadtest::doctor::evidence::Unread::default());
+    let message = "scaling is disabled since the replica count of the target is zero";
+    conditions(&mut evidence, "ScalingDisabled", message, 600.0);
+    let one = "kubectl -n miztiik-automation-ns scale deployment.apps/shopfront-deploy --replicas=1".to_owned();
+    assert_eq!(cause(&evidence, Link::Condition), (21, one));
+    let describe =
+        "kubectl -n miztiik-automation-ns describe horizontalpodautoscaler.autoscaling/shopfront-hpa".to_owned();
+    conditions(
+        &mut evidence,
+        "AmbiguousSelector",
+        "pods by selector app=shopfront are controlled by multiple HPAs",
+        60.0,
+    );
+    assert_eq!(cause(&evidence, Link::Condition), (20, describe.clone()));
+    for (reason, number) in [("FailedGetScale", 18), ("FailedUpdateScale", 26)] {
+        seen(&mut evidence.hpa)["status"]["conditions"] =
+            json!([{"type": "AbleToScale", "status": "False", "reason": reason, "message": "refused"}]);
+        assert_eq!(cause(&evidence, Link::Condition), (number, describe.clone()));
+    }
+}

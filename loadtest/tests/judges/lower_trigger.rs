@@ -178,7 +178,8 @@ fn a_policy_that_does_not_admit_keda() {
         "podSelector": {"matchLabels": {"app": "keda-operator"}},
     }]);
     evidence.prometheus.policies = Read::Seen(vec![policy(grafana), policy(keda)]);
-    assert_eq!(cause(&evidence, Link::Rule), (32, String::new()));
+    let log = "kubectl -n keda logs deployment/keda-operator --tail=50".to_owned();
+    assert_eq!(cause(&evidence, Link::Rule), (32, log));
 }
 
 #[test]

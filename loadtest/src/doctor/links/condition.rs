@@ -5,11 +5,11 @@
 mod hpas;
 mod metrics;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::answer;
 use super::fields::{is, since, text};
-use super::objects::condition;
+use super::objects::{argument, condition, describe, in_namespace, namespace};
 use super::pod;
 use super::reading;
 use super::subject::Subject;
@@ -34,12 +34,12 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
         return Judgement::NotJudged("the HPA's controller has not looked at it yet".to_owned());
     };
     if able["status"] == "False" {
-        return Judgement::Broken(unable(evidence, able));
+        return Judgement::Broken(unable(evidence, hpa, able));
     }
     match condition(hpa, "ScalingActive") {
         None => Judgement::NotJudged("the HPA's controller has not read its metrics yet".to_owned()),
         Some(_) if is(hpa, "ScalingActive") => Judgement::Holds(active(hpa)),
-        Some(active) => inactive(evidence, subject, active),
+        Some(active) => inactive(evidence, subject, hpa, active),
     }
 }
 
@@ -54,20 +54,20 @@ fn active(hpa: &Value) -> String {
     reasons.collect::<Vec<_>>().join(", ")
 }
 
-fn unable(evidence: &Evidence, able: &Value) -> Finding {
+fn unable(evidence: &Evidence, hpa: &Value, able: &Value) -> Finding {
     let seen = format!("HPA {}: {}", evidence.name, written(able));
     if able["reason"] == "FailedGetScale" {
         let advice =
             "Name a workload in spec.scaleTargetRef that is in the HPA's namespace and has a scale subresource.";
-        return Finding::new(Cause::TargetElsewhere, seen, advice, Vec::new());
+        return Finding::new(Cause::TargetElsewhere, seen, advice, vec![describe(hpa)]);
     }
     let advice = "The API server takes no new number of replicas from the HPA: somebody else writes it at the same time, \
                   or an admission webhook refuses.";
-    Finding::new(Cause::ReplicasSetElsewhere, seen, advice, Vec::new())
+    Finding::new(Cause::ReplicasSetElsewhere, seen, advice, vec![describe(hpa)])
 }
 
 /// The HPA does not read its metric, though all above may hold.
-fn inactive(evidence: &Evidence, subject: &Subject, active: &Value) -> Judgement {
+fn inactive(evidence: &Evidence, subject: &Subject, hpa: &Value, active: &Value) -> Judgement {
     let seen = format!("HPA {}: {}", evidence.name, written(active));
     let message = text(active, "/message");
     let early = || answer::too_early(evidence, subject);
@@ -108,5 +108,15 @@ fn inactive(evidence: &Evidence, subject: &Subject, active: &Value) -> Judgement
         Cause::SeveralHpas => "Give the workload's pods a selector that is theirs alone.",
         _ => "Every link above holds where it could be looked at: look at those that could not.",
     };
-    Judgement::Broken(Finding::new(cause, seen, advice, Vec::new()))
+    let command = if cause == Cause::ReplicasZero { started(hpa) } else { describe(hpa) };
+    Judgement::Broken(Finding::new(cause, seen, advice, vec![command]))
+}
+
+/// The command that gives what the HPA scales its least of replicas.
+fn started(hpa: &Value) -> String {
+    let target = &hpa["spec"]["scaleTargetRef"];
+    let workload =
+        json!({"apiVersion": target["apiVersion"], "kind": target["kind"], "metadata": {"name": target["name"]}});
+    let least = hpa["spec"]["minReplicas"].as_u64().unwrap_or(1).max(1);
+    format!("kubectl {}scale {} --replicas={least}", in_namespace(namespace(hpa)), argument(&workload))
 }

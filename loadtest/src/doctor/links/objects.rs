@@ -121,6 +121,11 @@ pub fn delete(object: &Value) -> String {
     format!("kubectl {}delete {}", in_namespace(namespace(object)), argument(object))
 }
 
+/// A `kubectl describe` of an object, which shows its events too.
+pub fn describe(object: &Value) -> String {
+    format!("kubectl {}describe {}", in_namespace(namespace(object)), argument(object))
+}
+
 /// A `kubectl apply` of an object.
 pub fn apply(object: &Value) -> String {
     let yaml = serde_saphyr::to_string(object).unwrap_or_else(|_| object.to_string());

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::failing;
-use super::objects::{age, argument, in_namespace, is_ready, lives, merge, name, namespace, titled};
+use super::objects::{age, argument, describe, in_namespace, is_ready, lives, merge, name, namespace, titled};
 use super::promql::seconds;
 use super::subject::Subject;
 use super::target::settled;
@@ -50,9 +50,9 @@ pub fn not_ready(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
         *pods.iter().filter(failing).find(|pod| failing::of(pod).is_some() || age(pod, evidence.taken) > patience)?;
     let starting = "See its log; it may still read its write-ahead log.";
     let (told, advice, command) = match failing::of(pod) {
-        Some(reason) => (reason.what, "Mend what the reason says.", described(pod)),
+        Some(reason) => (reason.what, "Mend what the reason says.", describe(pod)),
         None => match failing::unschedulable(pod) {
-            Some(why) => (why.to_owned(), "Make room for it: nodes, requests, its volume.", described(pod)),
+            Some(why) => (why.to_owned(), "Make room for it: nodes, requests, its volume.", describe(pod)),
             None if refuses(pod) => ("/-/ready says that it is not".to_owned(), starting, log(pod)),
             None => ("its condition Ready is not True".to_owned(), starting, log(pod)),
         },
@@ -60,11 +60,6 @@ pub fn not_ready(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
     let evidence =
         format!("pod {}/{} is not ready: {told}; {others} of {} replicas are", namespace(pod), name(pod), pods.len());
     Some(Finding::new(Cause::PrometheusNotReady, evidence, advice, vec![command]))
-}
-
-/// The command that shows a pod and its events.
-fn described(pod: &Value) -> String {
-    format!("kubectl {}describe {}", in_namespace(namespace(pod)), argument(pod))
 }
 
 /// The command that shows the end of a pod's log.

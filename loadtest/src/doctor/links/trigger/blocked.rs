@@ -7,7 +7,9 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::links::fields::{list, living, ready_for, text};
-use crate::doctor::links::objects::{apply, condition, delete, mentions, name, namespace, selects, titled};
+use crate::doctor::links::objects::{
+    apply, condition, delete, in_namespace, mentions, name, namespace, selects, titled,
+};
 use crate::doctor::links::reading;
 use crate::doctor::links::subject::Subject;
 
@@ -53,7 +55,9 @@ pub fn judge(evidence: &Evidence, subject: &Subject, trigger: &Trigger<'_>) -> O
         return Some(Judgement::Broken(Finding::new(Cause::KedaBlocked, seen, advice, commands)));
     }
     let advice = "Look at the log of KEDA's operator, and at what is between it and Prometheus.";
-    failing.then(|| Judgement::Broken(Finding::new(Cause::KedaBlocked, seen, advice, Vec::new())))
+    let (place, _) = operator(evidence);
+    let log = format!("kubectl {}logs deployment/keda-operator --tail=50", in_namespace(place));
+    failing.then(|| Judgement::Broken(Finding::new(Cause::KedaBlocked, seen, advice, vec![log])))
 }
 
 /// A policy that guards Prometheus, where none of them admits KEDA's operator.
