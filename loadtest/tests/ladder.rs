@@ -91,7 +91,7 @@ fn with_secrets() -> Evidence {
         }},
         "spec": {"containers": [{
             "env": [{"name": "kept-3", "value": "hidden"}, {"name": "kept-4", "valueFrom": {"secretKeyRef": {"name": "kept-5"}}}],
-            "args": ["--prometheus-url=https://hidden:hidden@kept-6:9090/x@kept-7", "--bearer-token", "hidden", "--auth-secret=hidden", "--tls-private-key-file=/kept-8"],
+            "args": ["--prometheus-url=https://hidden:hidden@kept-6:9090/kept-7", "--bearer-token", "hidden", "--auth-secret=hidden", "--tls-private-key-file=/kept-8"],
             "livenessProbe": {"httpGet": {"httpHeaders": [{"name": "Authorization", "value": "hidden"}]}},
         }]},
     });

@@ -121,6 +121,12 @@ fn scrapes_that_the_counter_counts() {
     let edit = &found(&evidence, 3).fix.commands[0];
     assert!(edit.contains(r"<<.LabelMatchers>>,path!='\''metrics'\''}"), "{edit}");
     evidence.server.config = rules;
+    // Probes as well: they are left out at once.
+    for page in &mut evidence.pages {
+        seen(&mut page.second).push_str("http_requests_total{path=\"readyz\"} 9\n");
+    }
+    let edit = &found(&evidence, 3).fix.commands[0];
+    assert!(edit.contains(r#"<<.LabelMatchers>>,path!~"metrics|readyz"}[2m])"#), "{edit}");
     // Of a large target they are nothing.
     seen(&mut evidence.hpa)["spec"]["metrics"][0]["pods"]["target"]["averageValue"] = json!("100");
     assert_eq!(named(&evidence), None);

@@ -99,6 +99,5 @@ pub fn wrong_port() -> Case {
 
 fn wrong_name() -> Case {
     let line = arguments(r"s|\(--prometheus-url=.*\)prometheus-k8s|\1prometheus-server|");
-    Case::new(Cause::PrometheusUnreachable, "a URL with a Service that there is not", line, DEPLOYMENT_BACK)
-        .by_hand("the operator's own Service is headless, which not every lab's DNS knows")
+    Case::new(Cause::PrometheusUnreachable, "a URL with a Service that there is not", line, DEPLOYMENT_BACK).tidied()
 }

@@ -48,14 +48,12 @@ fn crashes() -> Case {
 
 pub fn no_room() -> Case {
     let line = changed(false, r#""resources":{"limits":{"cpu":"1k"},"requests":{"cpu":"1k"}}"#);
-    Case::new(Cause::PodsPending, "a request that no node can hold", line, template_back())
-        .by_hand("room is made with nodes, or by the workload's owner")
+    Case::new(Cause::PodsPending, "a request that no node can hold", line, template_back()).tidied()
 }
 
 fn no_room_at_all() -> Case {
     let line = changed(true, r#""resources":{"limits":{"cpu":"1k"},"requests":{"cpu":"1k"}}"#);
-    Case::new(Cause::PodsPending, "a request that no node can hold, no pod left", line, template_back())
-        .by_hand("room is made with nodes, or by the workload's owner")
+    Case::new(Cause::PodsPending, "a request that no node can hold, no pod left", line, template_back()).tidied()
 }
 
 fn quota() -> Case {
@@ -83,13 +81,15 @@ fn elsewhere() -> Case {
     .tidied()
 }
 
+/// The manifest is in a file, as users have it.
 fn old() -> Case {
     Case::new(
         Cause::OldApiVersion,
         "a manifest of autoscaling/v2beta2, refused",
         own("delete hpa shopfront-hpa"),
-        manifest(),
+        format!("rm -rf old && {}", manifest()),
     )
-    .then(format!("! sed 's|autoscaling/v2$|autoscaling/v2beta2|' k8s/shopfront.yml | {HPA_ALONE}"))
-    .by_hand("the manifest is not the doctor's to know")
+    .then("mkdir -p old && sed 's|autoscaling/v2$|autoscaling/v2beta2|' k8s/shopfront.yml > old/shopfront.yml")
+    .then("! kubectl apply -f old/shopfront.yml")
+    .tidied()
 }

@@ -39,8 +39,7 @@ pub fn probes_counted() -> Case {
     let line = rules(
         r#"s/seriesQuery: .*/seriesQuery: http_requests_count{namespace!="",pod!=""}/; s/matches: .*/matches: ^(.*)_count$/"#,
     );
-    Case::new(Cause::ProbesCounted, "the rule reads what counts scrapes and probes", line, RULES_BACK)
-        .by_hand("what is counted is the program's affair")
+    Case::new(Cause::ProbesCounted, "the rule reads what counts scrapes and probes", line, RULES_BACK).tidied()
 }
 
 /// The program makes the series of `/version` when that is first asked for.

@@ -1,6 +1,6 @@
 //! Whether scrapes and probes are counted as clients' requests are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::objects::name;
 use super::promql::{is_plain_rate, seconds};
@@ -38,27 +38,34 @@ pub fn scrapes_and_probes(
         let (Some(first), Some(second)) = (page.first.seen(), page.second.seen()) else { continue };
         let own = Own::of(evidence, subject, page);
         let before: BTreeMap<&str, f64> = series_of(first, series).collect();
-        let mut all = 0.0;
+        let (mut all, mut harmful, mut routes) = (0.0, None, BTreeSet::new());
         for (labels, value) in taken(second, series, &subject.matchers) {
             let grown = value - before.get(labels).copied().unwrap_or_default();
             all += grown;
             let Some((label, route)) = route(labels) else { continue };
             routed = true;
             let rate = own.rate_of(&route);
-            if grown > 0.0 && harms(rate) {
-                // What would have to be escaped is nobody's route.
-                let plain = !route.contains(['"', '\'', '\\', '\n']);
-                let commands = match metric.source {
-                    Source::Keda if plain => trigger::without(evidence, subject, label, &route).into_iter().collect(),
-                    Source::Adapter if plain => rule::without(evidence, subject, label, &route),
-                    _ => Vec::new(),
-                };
-                let told = format!(
-                    "{series}{{{label}=\"{route}\"}} of pod {} grew by {grown} in {:.0} s: {rate:.2} a second of a target of {}",
-                    page.pod, page.apart, metric.target
-                );
-                return Some(finding(told, &format!("`{label}!=\"{route}\"`"), commands));
+            if harmful.is_none() && grown > 0.0 && harms(rate) {
+                harmful = Some((label, route.clone(), grown, rate));
             }
+            if rate > 0.0 {
+                routes.insert(route);
+            }
+        }
+        if let Some((label, route, grown, rate)) = harmful {
+            let told = format!(
+                "{series}{{{label}=\"{route}\"}} of pod {} grew by {grown} in {:.0} s: {rate:.2} a second of a target of {}",
+                page.pod, page.apart, metric.target
+            );
+            let Some(matcher) = leaves_out(label, &routes) else {
+                return Some(finding(told, "those routes", Vec::new()));
+            };
+            let commands = match metric.source {
+                Source::Keda => trigger::narrowed(evidence, subject, &matcher).into_iter().collect(),
+                Source::Adapter => rule::narrowed(evidence, subject, &matcher),
+                _ => Vec::new(),
+            };
+            return Some(finding(told, &format!("`{matcher}`"), commands));
         }
         idle.push((*page, all, own.all()));
     }
@@ -76,6 +83,14 @@ pub fn scrapes_and_probes(
         );
         finding(evidence, "scrapes and probes", Vec::new())
     })
+}
+
+/// The matcher that leaves these routes out; none where a route's name would have to be escaped.
+fn leaves_out(label: &str, routes: &BTreeSet<String>) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-/".contains(c);
+    let how = if routes.len() == 1 { "!=" } else { "!~" };
+    let all = routes.iter().map(String::as_str).collect::<Vec<_>>().join("|");
+    routes.iter().all(|route| route.chars().all(plain)).then(|| format!("{label}{how}\"{all}\""))
 }
 
 fn finding(evidence: String, what: &str, commands: Vec<String>) -> Finding {

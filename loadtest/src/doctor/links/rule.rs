@@ -95,14 +95,14 @@ pub fn by_labels(evidence: &Evidence, subject: &Subject, [namespace, pod]: &[Str
     config.added(&listing::rule_for(evidence, series, &metric.name, [namespace, pod]))
 }
 
-/// What has the adapter leave out the series whose label has this value.
-pub fn without(evidence: &Evidence, subject: &Subject, label: &str, value: &str) -> Vec<String> {
+/// What has the adapter read only the series that this matcher takes as well.
+pub fn narrowed(evidence: &Evidence, subject: &Subject, matcher: &str) -> Vec<String> {
     const MATCHERS: &str = "<<.LabelMatchers>>";
     let Some(((config, _), rule)) = of_adapter(evidence, subject).zip(subject.rule) else { return Vec::new() };
     let Some(written) = config.field(rule, "/metricsQuery") else { return Vec::new() };
     // Whichever quotes are none of the document's own there.
-    let quoted = ['"', '\''].map(|quote| format!("{MATCHERS},{label}!={quote}{value}{quote}"));
-    let queries = quoted.map(|matchers| written.replace(MATCHERS, &matchers));
+    let matchers = [matcher.to_owned(), matcher.replace('"', "'")];
+    let queries = matchers.map(|matcher| written.replace(MATCHERS, &format!("{MATCHERS},{matcher}")));
     let commands = queries.iter().map(|query| config.set(rule, "/metricsQuery", query));
     commands.into_iter().find(|commands| !commands.is_empty()).unwrap_or_default()
 }

@@ -74,11 +74,11 @@ pub fn judge(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Judgeme
     })
 }
 
-/// What has the trigger leave out the series whose label has this value.
-pub fn without(evidence: &Evidence, subject: &Subject, label: &str, value: &str) -> Option<String> {
+/// What has the trigger read only the series that this matcher takes as well.
+pub fn narrowed(evidence: &Evidence, subject: &Subject, matcher: &str) -> Option<String> {
     let (metric, series) = (subject.metric.as_ref()?, subject.series.as_deref()?);
     let trigger = trigger(evidence.scaled_object.seen()?, metric)?;
-    let (query, matcher) = (trigger.field("query"), format!("{label}!=\"{value}\""));
+    let query = trigger.field("query");
     let places = [
         (format!("{series}{{"), format!("{series}{{{matcher},")),
         (format!("{series}["), format!("{series}{{{matcher}}}[")),
