@@ -14,9 +14,9 @@ use crate::doctor::questions::{group_of, plural, rules};
 use crate::doctor::rule::{self, GroupResource, Rule};
 use crate::exposition::names_of;
 
-/// What of the subject the adapter's own rules tell, the series, the query and its window: of those that make a metric of this name the last
-/// counts whose series is there. Where none is there, the last that names its series, takes one of a pod's own page, or
-/// would take the usual counter, tells what is to be looked for.
+/// What of the subject the adapter's own rules tell, the series, the query and its window: of those that make a metric
+/// of this name the last counts whose series is there. Where none is there, the last that names its series, takes one of
+/// a pod's own page, or would take the usual counter, tells what is to be looked for.
 pub fn made(evidence: &Evidence, metric: &Metric) -> Subject {
     let Some(rules) = rules(evidence) else { return Subject::default() };
     let rules = if metric.source == Source::AdapterExternal { rules.external() } else { rules.custom() };
