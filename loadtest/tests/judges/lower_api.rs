@@ -228,7 +228,24 @@ fn second_is_ready_for(evidence: &mut Evidence, seconds: f64) {
 fn a_ready_pod_without_a_value() {
     let mut evidence = adapter();
     only_the_first_pod(&mut evidence);
-    assert_eq!(cause(&evidence, Link::Answer).0, 22);
+    assert_eq!(cause(&evidence, Link::Answer), (22, String::new()));
+    // Its monitor leaves it out; one that leaves out another has nothing to do with it.
+    for replica in &mut evidence.prometheus.replicas {
+        seen(&mut replica.targets).truncate(1);
+    }
+    let mut relabeled = |action: &str, regex: &str| {
+        let rule = json!({"action": action, "sourceLabels": ["__meta_kubernetes_pod_name"], "regex": regex});
+        seen(&mut evidence.monitors)[0]["spec"]["endpoints"][0]["relabelings"] = json!([rule]);
+        cause(&evidence, Link::Answer)
+    };
+    for (action, regex) in [("drop", PODS[1].0), ("Keep", PODS[0].0)] {
+        let (number, command) = relabeled(action, regex);
+        assert_eq!(number, 22, "{command}");
+        assert!(command.ends_with(r#"{"op":"remove","path":"/spec/endpoints/0/relabelings/0"}]'"#), "{command}");
+    }
+    for (action, regex) in [("drop", "other-.*"), ("replace", ".*")] {
+        assert_eq!(relabeled(action, regex), (22, String::new()));
+    }
     second_is_ready_for(&mut evidence, 8.0);
     assert_eq!(state(&evidence, Link::Answer), State::Holds);
 }

@@ -1,5 +1,6 @@
 //! What the metrics API answers, and whether the HPA's controller may ask it.
 
+mod dropped;
 mod early;
 mod rights;
 mod unready;
@@ -74,6 +75,15 @@ fn values(evidence: &Evidence, subject: &Subject, metric: &Metric, path: &str, a
     if let Some(pod) = unsampled.iter().find(old) {
         let since = ready_for(evidence, pod).map_or_else(String::new, |age| format!(" for {age:.0} s"));
         let seen = format!("{seen}; pod {} is ready{since}, and has no value", name(pod));
+        if let Some((why, command)) = dropped::dropped(evidence, subject, pod) {
+            let advice = "Have the monitor leave no pod out: the command removes what does.";
+            return Judgement::Broken(Finding::new(
+                Cause::PodsNotCounted,
+                format!("{seen}; {why}"),
+                advice,
+                vec![command],
+            ));
+        }
         let advice = format!(
             "Look whether Prometheus scrapes {}: the Service's selector has to fit its labels, and its target has to \
              be up. The HPA counts a pod without a value as idle when it adds, and as at the target when it removes.",

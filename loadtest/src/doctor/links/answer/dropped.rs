@@ -1,0 +1,37 @@
+//! Whether a monitor's relabelings leave a pod out.
+
+use regex::Regex;
+use serde_json::{Value, json};
+
+use crate::doctor::evidence::Evidence;
+use crate::doctor::links::fields::{list, text};
+use crate::doctor::links::monitor::{endpoints, of_target};
+use crate::doctor::links::objects::{name, patch, titled, unchanged};
+use crate::doctor::links::subject::Subject;
+use crate::doctor::links::targets::ours;
+
+/// The relabeling by which the monitor of the other pods leaves this one out, and the command that removes it.
+pub fn dropped(evidence: &Evidence, subject: &Subject, pod: &Value) -> Option<(String, String)> {
+    let replicas = evidence.prometheus.replicas.iter();
+    let mut targets = replicas.flat_map(|replica| ours(evidence, subject, replica));
+    let (monitor, number) = targets.find_map(|(_, target)| of_target(evidence, target))?;
+    let path = format!("/spec/{}/{number}/relabelings", endpoints(monitor));
+    let rules = list(monitor, &path);
+    let place = rules.iter().position(|rule| leaves_out(rule, pod))?;
+    let path = format!("{path}/{place}");
+    let removed = json!({"op": "remove", "path": path});
+    let operations = unchanged(&path, &rules[place]).into_iter().chain([removed]).collect();
+    Some((format!("{}: {path} leaves it out by its name", titled(monitor)), patch(monitor, &operations)))
+}
+
+/// By the pod's name alone: nothing tells which other labels the target had that there is not.
+fn leaves_out(rule: &Value, pod: &Value) -> bool {
+    let regex = Regex::new(&format!("^(?s:{})$", rule["regex"].as_str().unwrap_or("(.*)")));
+    let fits = regex.is_ok_and(|regex| regex.is_match(name(pod)));
+    let acts = match text(rule, "/action").to_lowercase().as_str() {
+        "drop" => fits,
+        "keep" => !fits,
+        _ => false,
+    };
+    acts && rule["sourceLabels"] == json!(["__meta_kubernetes_pod_name"])
+}
