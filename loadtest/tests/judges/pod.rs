@@ -48,7 +48,7 @@ fn no_hpa_at_all_is_a_manifest_that_was_refused() {
     std::fs::write(&new, "apiVersion: autoscaling/v2\n").unwrap();
     let shown = finding.fix.commands[0].replace("kubectl", "echo kubectl");
     let output = std::process::Command::new("bash").args(["-c", &shown]).current_dir(folder.path()).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "kubectl -n miztiik-automation-ns apply -f ./old hpa.yaml\n");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "kubectl apply -f ./old hpa.yaml\n");
     let text = |file| std::fs::read_to_string(file).unwrap();
     assert!(text(&old).starts_with("apiVersion: autoscaling/v2\nkind") && text(&new) == "apiVersion: autoscaling/v2\n");
     // With others there, its name is mistyped.

@@ -57,11 +57,12 @@ fn without_hpa(evidence: &Evidence) -> Judgement {
                  `v2beta2` since 1.26. Write `autoscaling/v2`. The fields of v2beta2 are the same: in the folder with \
                  the manifest, the command rewrites and applies it. A metric of v2beta1 is written anew (its \
                  targetAverageValue is target.averageValue now), as `kubectl convert` does.",
-                vec![format!(
+                // In no namespace but the manifest's own: it may have objects of several.
+                vec![
                     "grep -rl --include='*.y*ml' autoscaling/v2beta2 . | while read -r file; do \
-                     sed -i.bak 's|autoscaling/v2beta2|autoscaling/v2|' \"$file\" && kubectl {}apply -f \"$file\"; done",
-                    in_namespace(namespace)
-                )],
+                     sed -i.bak 's|autoscaling/v2beta2|autoscaling/v2|' \"$file\" && kubectl apply -f \"$file\"; done"
+                        .to_owned(),
+                ],
             ))
         }
     }
