@@ -42,7 +42,7 @@ STAND_INS = {
     ),
     "kind": ("makes no cluster", "silent"),
     "curl": (
-        "knows the address that checkip.amazonaws.com would say, and a free port in place of 9090; without a cluster it asks nobody",
+        "knows what checkip.amazonaws.com would say, and a free port in place of 9090; without a cluster it asks nobody",
         """case "${!#}" in
           https://checkip.amazonaws.com) echo 203.0.113.7 ;;
           *) if cluster; then exec "$REAL_CURL" "${@/:9090/:$FREE_PORT}"; fi
@@ -163,7 +163,8 @@ class Walk:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         env = {**env, "PATH": f"{programs}:{env['PATH']}", "WALK": str(folder), "FREE_PORT": str(port)}
-        env |= {"REAL_CURL": shutil.which("curl") or "", "REAL_KUBECTL": shutil.which("kubectl") or "", "LOADTEST": str(loadtest)}
+        env |= {"REAL_CURL": shutil.which("curl") or "", "REAL_KUBECTL": shutil.which("kubectl") or ""}
+        env |= {"LOADTEST": str(loadtest)}
         self.done, done = os.pipe()
         # A session of its own, so that what a block leaves in the background ends with it.
         self.bash = subprocess.Popen(
@@ -210,7 +211,8 @@ class Walk:
 
 
 def table(walked, skipped=()):
-    lines = [f"docs/WALKTHROUGH.md: {len(walked)} blocks run; {sum(walked)} said what is shown, in the others a stand-in spoke"]
+    held = f"{sum(walked)} said what is shown, in the others a stand-in spoke"
+    lines = [f"docs/WALKTHROUGH.md: {len(walked)} blocks run; {held}"]
     lines += ["not run for real:", *(f"  {name:<8} {what}" for name, (what, _) in STAND_INS.items())]
     return "\n".join(lines + [f"  {why}" for why in skipped])
 
@@ -254,7 +256,8 @@ def test_walked_in_moto(moto, aws, tmp_path, capsys):
     after = walk.files()
     assert after == walk.before, "not cleaned up on this machine"
     # All that is AWS' own, at the least.
-    assert all(said for said, block in zip(walked, blocks()) if not re.search(r"\b(kubectl|cargo|kind|curl --)", block.commands))
+    others = re.compile(r"\b(kubectl|cargo|kind|curl --)")
+    assert all(said for said, block in zip(walked, blocks()) if not others.search(block.commands))
     with capsys.disabled():
         print("\n" + table(walked))
 
@@ -347,8 +350,8 @@ def test_walked_on_a_cluster(cluster, moto, aws, tmp_path, capsys):
             if first_value:
                 stop.set()
             manifest = walk.clone / "k8s/shopfront.yml"
-            pulled = re.sub(r"image: \S+amazonaws\S+", f"image: {os.environ['SHOPFRONT_TEST_IMAGE']}", manifest.read_text())
-            manifest.write_text(pulled)
+            pulled = f"image: {os.environ['SHOPFRONT_TEST_IMAGE']}"
+            manifest.write_text(re.sub(r"image: \S+amazonaws\S+", pulled, manifest.read_text()))
     finally:
         stop.set()
         walk.end()
