@@ -32,7 +32,7 @@ pub fn scrapes_and_probes(
     let query = subject.query.as_deref().filter(|query| is_plain_rate(query))?;
     let per_second = if query.contains("increase") { subject.window? } else { 1.0 };
     let harms = |rate: f64| rate * per_second / metric.target >= HARMLESS;
-    let mut routed = false;
+    let mut has_routes = false;
     let mut idle = Vec::new();
     for (page, _) in pages {
         let (Some(first), Some(second)) = (page.first.seen(), page.second.seen()) else { continue };
@@ -43,7 +43,7 @@ pub fn scrapes_and_probes(
             let grown = value - before.get(labels).copied().unwrap_or_default();
             all += grown;
             let Some((label, route)) = route(labels) else { continue };
-            routed = true;
+            has_routes = true;
             let rate = own.rate_of(&route);
             if harmful.is_none() && grown > 0.0 && harms(rate) {
                 harmful = Some((label, route.clone(), grown, rate));
@@ -72,7 +72,7 @@ pub fn scrapes_and_probes(
     // Without a route it is told by the number: all pods count what scrapes and probes ask of them, and no more. One
     // pod's few requests may be as many by chance.
     let clients = evidence.load.seen().is_some();
-    if routed || clients || idle.len() < 2 || !idle.iter().all(|(page, grown, own)| is_own(page, *grown, *own)) {
+    if has_routes || clients || idle.len() < 2 || !idle.iter().all(|(page, grown, own)| is_own(page, *grown, *own)) {
         return None;
     }
     let (page, grown, own) = idle[0];
