@@ -30,18 +30,20 @@ const PATIENCE: Duration = Duration::from_mins(4);
 pub const STABILISATION: u32 = 15;
 
 /// What the lab changes that the manifests did not bring, as it was.
-const COPIES: [(&str, &str); 3] = [
+const COPIES: [(&str, &str); 4] = [
     ("adapter.bak", "-n monitoring get deployment prometheus-adapter"),
+    ("adapter-service.bak", "-n monitoring get service prometheus-adapter"),
     ("prometheus.bak", "-n monitoring get prometheus k8s"),
     ("controller.bak", "get clusterrole system:controller:horizontal-pod-autoscaler"),
 ];
 
 /// The same by their paths, and their fields that are changed.
-const CHANGED: [(&str, &[&str]); 3] = [
+const CHANGED: [(&str, &[&str]); 4] = [
     (
         "/apis/apps/v1/namespaces/monitoring/deployments/prometheus-adapter",
-        &["/spec/replicas", "/spec/template/spec/containers"],
+        &["/spec/replicas", "/spec/strategy", "/spec/template/spec/containers"],
     ),
+    ("/api/v1/namespaces/monitoring/services/prometheus-adapter", &["/spec/ports"]),
     (
         "/apis/monitoring.coreos.com/v1/namespaces/monitoring/prometheuses/k8s",
         &["/spec/image", "/spec/serviceMonitorSelector"],

@@ -17,7 +17,7 @@ pub const RULES_BACK: &str = "kubectl apply -f k8s/custom-metrics-config.yaml | 
                               kubectl -n monitoring rollout status deployment prometheus-adapter --timeout 2m; }";
 
 /// The Deployment as it was.
-const DEPLOYMENT_BACK: &str = "kubectl replace -f adapter.bak && \
+pub const DEPLOYMENT_BACK: &str = "kubectl replace -f adapter.bak && \
                                kubectl -n monitoring rollout status deployment prometheus-adapter --timeout 2m";
 
 pub fn cases() -> Vec<Case> {

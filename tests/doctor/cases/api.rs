@@ -2,6 +2,7 @@
 
 use loadtest::doctor::catalogue::Cause;
 
+use super::adapter::DEPLOYMENT_BACK;
 use super::monitoring;
 use crate::case::Case;
 
@@ -9,7 +10,7 @@ const API: &str = "v1beta1.custom.metrics.k8s.io";
 const API_BACK: &str = "kubectl apply -f k8s/custom-metrics-apiservice.yaml";
 
 pub fn cases() -> Vec<Case> {
-    vec![missing(), wrong_port(), no_adapter(), another()]
+    vec![missing(), wrong_port(), no_adapter(), adapter_crashes(), nobody_listens(), another()]
 }
 
 pub fn missing() -> Case {
@@ -24,12 +25,23 @@ pub fn wrong_port() -> Case {
 
 pub fn no_adapter() -> Case {
     let line = monitoring("scale deployment prometheus-adapter --replicas 0");
-    Case::new(
-        Cause::ApiServiceUnavailable,
-        "the adapter scaled to 0",
-        line,
-        "kubectl replace -f adapter.bak && kubectl -n monitoring rollout status deployment prometheus-adapter --timeout 2m",
-    )
+    Case::new(Cause::ApiServiceUnavailable, "the adapter scaled to 0", line, DEPLOYMENT_BACK)
+}
+
+/// Its last pod goes before the new one comes.
+fn adapter_crashes() -> Case {
+    let get = monitoring("get deployment prometheus-adapter -o yaml");
+    let change = r"s/--secure-port=/--no-such-flag=/; s/type: RollingUpdate/type: Recreate/; /^    rollingUpdate:/,+2d";
+    let line = format!("{get} | sed '{change}' | kubectl replace -f -");
+    Case::new(Cause::ApiServiceUnavailable, "a flag that the adapter does not know", line, DEPLOYMENT_BACK).tidied()
+}
+
+fn nobody_listens() -> Case {
+    let line = monitoring(
+        r#"patch service prometheus-adapter --type json -p '[{"op":"replace","path":"/spec/ports/0/targetPort","value":8443}]'"#,
+    );
+    let undo = "kubectl replace -f adapter-service.bak";
+    Case::new(Cause::ApiServiceUnavailable, "a targetPort where no adapter listens", line, undo).tidied()
 }
 
 fn another() -> Case {

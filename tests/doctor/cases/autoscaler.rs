@@ -33,7 +33,7 @@ fn not_scraped() -> Case {
     let patch = monitoring(&format!("patch servicemonitor shopfront-monitor --type merge -p \"{drop}\""));
     Case::new(Cause::PodsNotCounted, "one of two ready pods is not scraped", two(), MANIFEST)
         .then(format!("pod=$({pod}) && {patch}"))
-        .by_hand("why the pod is not scraped is for the monitor's owner to know")
+        .tidied()
 }
 
 pub fn second_hpa() -> Case {
