@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::objects::{age, argument, condition, in_namespace, namespace, time};
+use super::objects::{age, argument, condition, in_namespace, is_ready, namespace, time};
 
 /// How long ago a change may have been made, in seconds, to be taken back without thinking twice.
 const LATELY: f64 = 3600.0;
@@ -23,6 +23,10 @@ fn is_bad(taken: f64, workload: &Value, pods: &[Value], pod: &Value) -> bool {
     let revision = workload["metadata"]["annotations"]["deployment.kubernetes.io/revision"].as_str();
     let hash = |pod: &Value| pod["metadata"]["labels"]["pod-template-hash"].clone();
     let alike = pods.iter().filter(|other| hash(other) == hash(pod));
+    // Others of the change serve: it is not what keeps this one.
+    if alike.clone().any(is_ready) {
+        return false;
+    }
     let first = alike.map(|pod| age(pod, taken)).fold(0.0, f64::max);
     if revision.and_then(|revision| revision.parse::<u64>().ok()).is_none_or(|revision| revision < 2) || first > LATELY
     {

@@ -34,6 +34,11 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
         return Judgement::NotJudged("the HPA's controller has not looked at it yet".to_owned());
     };
     if able["status"] == "False" {
+        // One look may fail, and the last may be before what is read now.
+        if since(evidence, able, "/lastTransitionTime").is_some_and(|age| age < 2.0 * SYNC) {
+            let seen = format!("HPA {}: {}", evidence.name, written(able));
+            return Judgement::NotJudged(format!("{seen}. It says so for less than {} s", 2.0 * SYNC));
+        }
         return Judgement::Broken(unable(evidence, hpa, able));
     }
     match condition(hpa, "ScalingActive") {

@@ -19,8 +19,9 @@ const UNTOLD: f64 = 120.0;
 /// Seconds in which a cloud makes a node.
 const NODE: f64 = 900.0;
 
-/// Seconds within which a pod is to run, besides what its probes allow it: an image is pulled, a volume is mounted.
-const RUNS_WITHIN: f64 = 300.0;
+/// Seconds within which a pod that has a node is to run, besides what its probes allow it: an image is pulled, a volume
+/// is mounted.
+pub const RUNS_WITHIN: f64 = 300.0;
 /// Seconds within which a pod that runs is to be ready, besides what its probes allow it.
 const READY_WITHIN: f64 = 120.0;
 
@@ -96,8 +97,9 @@ fn doubled(pod: &Value, container: &str) -> Option<String> {
     let limit = text(spec, "/resources/limits/memory");
     let end = limit.find(|c: char| !c.is_ascii_digit()).unwrap_or(limit.len());
     let (number, unit) = limit.split_at(end);
-    let whole = !unit.starts_with('.');
-    Some(format!("{}{unit}", number.parse::<u64>().ok().filter(|_| whole)?.checked_mul(2)?))
+    // Others' bundles are judged too, and it stands in a command to copy; `1.5Gi` is no whole number.
+    let plain = unit.chars().all(|c| c.is_ascii_alphanumeric());
+    Some(format!("{}{unit}", number.parse::<u64>().ok().filter(|_| plain)?.checked_mul(2)?))
 }
 
 /// A pod that is not ready in all the time that it had.
@@ -184,7 +186,10 @@ pub fn is_overdue(evidence: &Evidence, pod: &Value) -> bool {
         return false;
     }
     if !runs(pod) {
-        return age(pod, evidence.taken) > RUNS_WITHIN + start(pod);
+        // A node may have been made for it first.
+        let placed = condition(pod, "PodScheduled").filter(|placed| placed["status"] == "True");
+        let placed = placed.and_then(|placed| since(evidence, placed, "/lastTransitionTime")).unwrap_or(f64::INFINITY);
+        return placed.min(age(pod, evidence.taken)) > RUNS_WITHIN + start(pod);
     }
     let changed = condition(pod, "Ready").and_then(|ready| since(evidence, ready, "/lastTransitionTime"));
     let containers = list(pod, "/status/containerStatuses").iter();

@@ -138,9 +138,13 @@ pub fn rolls(evidence: &Evidence) -> bool {
     let behind = number("/status/updatedReplicas").is_some_and(|updated| Some(updated) < number("/status/replicas"))
         || number("/status/unavailableReplicas").is_some_and(|missing| missing > 0);
     let given_up = condition(deployment, "Progressing").is_some_and(|progressing| progressing["status"] == "False");
+    // Where none is to be seen, they are refused, or not ours to read.
+    let lately = condition(deployment, "Progressing")
+        .and_then(|progressing| since(evidence, progressing, "/lastUpdateTime"))
+        .is_none_or(|since| since < failing::RUNS_WITHIN);
     let mut starting = living(evidence).filter(|pod| !is_ready(pod)).peekable();
     let on_its_way = |pod: &Value| failing::of(pod).is_none() && !failing::is_overdue(evidence, pod);
-    behind && !given_up && (starting.peek().is_none() || starting.any(on_its_way))
+    behind && !given_up && (starting.peek().is_none() && lately || starting.any(on_its_way))
 }
 
 /// `kubectl rollout restart` of it.

@@ -187,7 +187,7 @@ pub fn silent_shard(evidence: &Evidence, answered: impl Fn(&Replica) -> bool) ->
         let mut objects = evidence.prometheuses.items().iter();
         let spec = objects.find(|one| namespace(one) == of && name(one) == object);
         // One that is no longer wanted may be there still.
-        let shards = spec.and_then(|one| one["spec"]["shards"].as_u64()).unwrap_or(1).max(number + 1);
+        let shards = spec.and_then(|one| one["spec"]["shards"].as_u64()).unwrap_or(1).max(number.saturating_add(1));
         (0..shards).map(move |number| (of, object, number))
     });
     let silent = wanted.into_iter().find(|shard| !heard.contains(shard));

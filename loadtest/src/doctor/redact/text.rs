@@ -8,9 +8,16 @@ use serde_json::Value;
 use super::LEFT_OUT;
 
 /// Parts of names whose values are secrets, without what separates words.
-const SECRET: [&str; 13] = [
+const SECRET: [&str; 20] = [
     "password",
     "passwd",
+    "pwd",
+    "passphrase",
+    "basicauth",
+    "accountkey",
+    "encryptionkey",
+    "licensekey",
+    "signingkey",
     "secret",
     "token",
     "apikey",
@@ -59,11 +66,14 @@ fn named(word: &str) -> (&str, Option<&str>) {
 
 /// URLs without their users and their queries.
 pub fn without_users(text: &str) -> String {
-    let ends = |one: char| one.is_whitespace() || "\"'`<>\\".contains(one);
+    let ends = |one: char| one.is_whitespace() || "\"`<>\\".contains(one);
     let mut parts = text.split("://");
     let mut kept = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let (url, after) = part.split_at(part.find(ends).unwrap_or(part.len()));
+        let whole = &part[..part.find(ends).unwrap_or(part.len())];
+        // A password may hold one that ends other URLs.
+        let end = if whole.contains('@') { None } else { whole.find('\'') };
+        let (url, after) = part.split_at(end.unwrap_or(whole.len()));
         kept.push_str("://");
         kept.push_str(without_user(url));
         kept.push_str(after);
