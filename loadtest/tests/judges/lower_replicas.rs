@@ -224,9 +224,16 @@ fn a_quota_that_is_used_up() {
     let kept = json!([{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}]);
     seen(&mut evidence.workload)["status"]["conditions"] = kept;
     assert_eq!(cause(&evidence, Link::Ready), (27, patch.to_owned()));
+    // Another kind does not.
+    seen(&mut evidence.workload)["kind"] = json!("StatefulSet");
+    evidence.events = Read::Seen(vec![event("shopfront-deploy-7d94b56f44", 900.0)]);
+    assert_eq!(cause(&evidence, Link::Ready), (27, patch.to_owned()));
 }
 
-const UNDO: &str = "kubectl -n miztiik-automation-ns rollout undo deployment.apps/shopfront-deploy";
+/// Back to those that serve, whatever was tried after them.
+const UNDO: &str = "kubectl -n miztiik-automation-ns rollout undo deployment.apps/shopfront-deploy --to-revision=\"$(kubectl \
+                    -n miztiik-automation-ns get replicaset -l pod-template-hash=7d94b56f44 -o \
+                    jsonpath='{.items[0].metadata.annotations.deployment\\.kubernetes\\.io/revision}')\"";
 
 /// The third pod is of a change of the Deployment; the others serve.
 fn of_a_change(evidence: &mut Evidence) {
@@ -262,6 +269,10 @@ fn a_pod_that_is_on_its_way_for_ever() {
     assert!(finding.evidence.contains("does not start: MountVolume.SetUp failed"), "{}", finding.evidence);
     of_a_change(&mut evidence);
     assert_eq!(cause(&evidence, Link::Ready), (22, UNDO.to_owned()));
+    // A large image.
+    seen(&mut evidence.events).push(json!({"involvedObject": {"name": name}, "reason": "Pulling"}));
+    assert_eq!(state(&evidence, Link::Ready), State::Holds);
+    seen(&mut evidence.events).pop();
     // As long as its own probe gives it to start.
     let probe = json!({"failureThreshold": 200, "periodSeconds": 6});
     seen(&mut evidence.pods)[2]["spec"]["containers"][0]["startupProbe"] = probe;
@@ -307,6 +318,21 @@ fn a_new_pod_that_cannot_start() {
         let more = "kubectl -n miztiik-automation-ns set resources deployment.apps/shopfront-deploy --containers=shopfront \
                     --limits=memory=512Mi";
         assert_eq!(cause(&evidence, Link::Ready), (33, more.to_owned()));
+        // It starts for the fourth time, after its node; and one that ends by itself again and again.
+        let restarted = |exit: u32, seconds: f64| {
+            let mut evidence = healthy.clone();
+            let last = json!({
+                "reason": "x", "exitCode": exit, "startedAt": ago(seconds + 20.0), "finishedAt": ago(20.0),
+            });
+            let containers = json!([{
+                "name": "shopfront", "restartCount": 3, "state": {"running": {"startedAt": ago(15.0)}},
+                "lastState": {"terminated": last},
+            }]);
+            third(&mut evidence, "Running", &not_ready, &containers, 90_000.0);
+            evidence
+        };
+        assert_eq!(state(&restarted(255, 7200.0), Link::Ready), State::Holds);
+        assert_eq!(cause(&restarted(0, 30.0), Link::Ready).0, 33);
         // A start that takes its time.
         let mut evidence = healthy;
         third(&mut evidence, "Pending", &not_ready, &waiting("ContainerCreating"), 20.0);

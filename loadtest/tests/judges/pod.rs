@@ -210,6 +210,10 @@ fn pods_that_run_and_never_get_ready_are_told_by_their_probe() {
     changed(&mut evidence, 902.0);
     let undo = ["kubectl -n miztiik-automation-ns rollout undo deployment.apps/shopfront-deploy"];
     assert_eq!(found(&evidence, 22).fix.commands, undo);
+    // It served for ten minutes after it.
+    let lost = json!([{"type": "Available", "status": "False", "lastTransitionTime": ago(300.0)}]);
+    seen(&mut evidence.workload)["status"]["conditions"] = lost;
+    assert_eq!(found(&evidence, 22).fix.commands, Vec::<String>::new());
     unready(&mut evidence, &json!({"running": {"startedAt": ago(9.0)}}), 10.0);
     assert_eq!(named(&evidence), None);
 }

@@ -11,6 +11,8 @@ use crate::doctor::evidence::{Evidence, Read};
 
 /// A container that lived shorter than this, in seconds, ended at its start.
 const LIVED: f64 = 60.0;
+/// One that lived longer than this ran: the kubelet forgets its earlier ends.
+const RAN: f64 = 600.0;
 /// Seconds in which an autoscaler of nodes says in an event what it does, where there is one: the cluster's looks each
 /// 10 s, and Karpenter gathers pods for 10 s at the most. In as many a pod that is about to leave makes room.
 const UNDECIDED: f64 = 30.0;
@@ -18,12 +20,15 @@ const UNDECIDED: f64 = 30.0;
 const UNTOLD: f64 = 120.0;
 /// Seconds in which a cloud makes a node.
 const NODE: f64 = 900.0;
+/// Seconds in which the largest of images is pulled.
+const PULLED: f64 = 900.0;
 
 /// Seconds within which a pod that has a node is to run, besides what its probes allow it: an image is pulled, a volume
 /// is mounted.
 pub const RUNS_WITHIN: f64 = 300.0;
-/// Seconds within which a pod that runs is to be ready, besides what its probes allow it.
-const READY_WITHIN: f64 = 120.0;
+/// Seconds within which a pod that runs is to be ready, besides what its probes allow it: as long as the HPA's controller
+/// expects it to start (`--horizontal-pod-autoscaler-cpu-initialization-period`).
+const READY_WITHIN: f64 = 300.0;
 
 /// Restarts from which on a container fails, though nobody says yet that it is stuck.
 const OFTEN: u64 = 3;
@@ -139,7 +144,8 @@ pub fn of(pod: &Value) -> Option<Reason> {
         let last = if ended.is_null() { &container["lastState"]["terminated"] } else { ended };
         let failed = last["exitCode"].as_i64().is_some_and(|code| code != 0);
         let often = container["restartCount"].as_u64().is_some_and(|restarts| restarts >= OFTEN);
-        let again = failed && often && container["ready"] != true;
+        let lived = time(&last["finishedAt"]).zip(time(&last["startedAt"])).map(|(end, start)| end - start);
+        let again = often && container["ready"] != true && !last.is_null() && lived.is_none_or(|lived| lived < RAN);
         if waiting.is_none() && !again {
             return None;
         }
@@ -147,11 +153,10 @@ pub fn of(pod: &Value) -> Option<Reason> {
         if let Some(message) = waiting.and(container["state"]["waiting"]["message"].as_str()) {
             what.push(message.lines().next().unwrap_or_default().chars().take(200).collect());
         }
-        if failed {
+        if failed || again {
             let reason = last["reason"].as_str().unwrap_or("Error");
             what.push(format!("last ended with {reason}, exit code {}", last["exitCode"]));
         }
-        let lived = time(&last["finishedAt"]).zip(time(&last["startedAt"])).map(|(end, start)| end - start);
         Some(Reason {
             container: container["name"].as_str().unwrap_or_default().to_owned(),
             what: what.join(": "),
@@ -169,7 +174,8 @@ fn start(pod: &Value) -> f64 {
             let period = number("/startupProbe/periodSeconds").unwrap_or(10.0);
             period * number("/startupProbe/failureThreshold").unwrap_or(3.0)
         });
-        delay("startupProbe") + tries + delay("readinessProbe")
+        // Whoever has the liveness probe wait expects it to start slowly.
+        delay("startupProbe") + tries + delay("readinessProbe").max(delay("livenessProbe"))
     });
     probes.fold(0.0, f64::max)
 }
@@ -189,12 +195,19 @@ pub fn is_overdue(evidence: &Evidence, pod: &Value) -> bool {
         // A node may have been made for it first.
         let placed = condition(pod, "PodScheduled").filter(|placed| placed["status"] == "True");
         let placed = placed.and_then(|placed| since(evidence, placed, "/lastTransitionTime")).unwrap_or(f64::INFINITY);
-        return placed.min(age(pod, evidence.taken)) > RUNS_WITHIN + start(pod);
+        let within = if is_pulled(evidence, pod) { PULLED } else { RUNS_WITHIN };
+        return placed.min(age(pod, evidence.taken)) > within + start(pod);
     }
     let changed = condition(pod, "Ready").and_then(|ready| since(evidence, ready, "/lastTransitionTime"));
     let containers = list(pod, "/status/containerStatuses").iter();
     let running = containers.filter_map(|one| since(evidence, one, "/state/running/startedAt"));
     running.chain(changed).reduce(f64::min).is_some_and(|since| since > READY_WITHIN + start(pod))
+}
+
+/// Whether the last that is told of a pod is that its image is pulled.
+fn is_pulled(evidence: &Evidence, pod: &Value) -> bool {
+    let mut events = evidence.events.items().iter().rev();
+    events.find(|event| event["involvedObject"]["name"] == name(pod)).is_some_and(|event| event["reason"] == "Pulling")
 }
 
 /// Why a node may yet be made for a pod that none takes: an autoscaler of nodes says so, or had no time to.

@@ -11,8 +11,10 @@ use crate::doctor::links::fields::{living, text};
 use crate::doctor::links::objects::{condition, merge, name, time};
 use crate::doctor::links::replicas::maximum;
 
-/// Events that are older, in seconds, are over.
+/// Refusals that are older, in seconds, are over: a Deployment keeps the last in a condition.
 const LATELY: f64 = 300.0;
+/// The same of other kinds, which try ever more seldom and keep none.
+const BEFORE: f64 = 1200.0;
 
 pub fn judge(evidence: &Evidence, seen: &str) -> Option<Judgement> {
     without_node(evidence, seen).or_else(|| refused(evidence, seen).map(Judgement::Broken))
@@ -63,12 +65,13 @@ fn refused(evidence: &Evidence, seen: &str) -> Option<Finding> {
     let missing = super::wanted(evidence)?.checked_sub(there).filter(|missing| *missing > 0)?;
     let object = evidence.workload.seen();
     let workload = object.map(name).unwrap_or_default();
+    let lately = if object.is_some_and(|object| object["kind"] == "Deployment") { LATELY } else { BEFORE };
     let last =
         |event: &Value| ["lastTimestamp", "eventTime", "firstTimestamp"].into_iter().find_map(|at| time(&event[at]));
     let ours = |event: &&Value| {
         let of = text(event, "/involvedObject/name");
         let ours = of == workload || of.strip_prefix(workload).is_some_and(|rest| rest.starts_with('-'));
-        event["reason"] == "FailedCreate" && ours && last(event).is_some_and(|at| evidence.taken - at < LATELY)
+        event["reason"] == "FailedCreate" && ours && last(event).is_some_and(|at| evidence.taken - at < lately)
     };
     let event = evidence.events.items().iter().rev().find(ours);
     let event = event.map(|event| (text(event, "/involvedObject/name"), text(event, "/message")));
