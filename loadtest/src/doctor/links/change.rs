@@ -38,7 +38,7 @@ pub fn undo(taken: f64, workload: &Value, pods: &[Value], pod: &Value) -> Option
     })
 }
 
-/// The ReplicaSet that made a pod, by the name that a Deployment gives its pods of one template.
+/// The `ReplicaSet` that made a pod, by the name that a Deployment gives its pods of one template.
 fn hash(pod: &Value) -> &str {
     text(pod, "/metadata/labels/pod-template-hash")
 }
