@@ -36,8 +36,9 @@ mod workload;
 
 use std::rc::Rc;
 
-use case::Case;
+use case::{Case, Pair};
 use lab::Lab;
+use loadtest::doctor::catalogue::Cause;
 use settings::{Scaler, Settings};
 use transcript::Transcript;
 use workload::Workload;
@@ -88,14 +89,16 @@ async fn tell(lab: &Lab) {
     }
 }
 
-/// Healthy, each cause, pairs of them, and load; or some causes alone.
+/// Healthy, each cause, pairs of them, and load; or some causes and pairs alone.
 async fn prove(lab: &Lab) {
     let (quick, asked_for) = (lab.settings.quick, asked_for());
     let whole = asked_for.is_none();
-    let wanted = |case: &&Case| match &asked_for {
-        Some(numbers) => numbers.contains(&case.cause.number()),
-        None => case.quick || !quick,
+    let wanted = |is_quick: bool, causes: &[Cause]| {
+        let numbers: Vec<u8> = causes.iter().map(|cause| cause.number()).collect();
+        asked_for.as_ref().map_or(is_quick || !quick, |asked_for| asked_for.contains(&numbers))
     };
+    let one = |case: &&Case| wanted(case.quick, &[case.cause]);
+    let both = |pair: &&Pair| wanted(pair.quick, &[pair.near.cause, pair.far.cause]);
     let (cases, pairs, loaded) = match lab.settings.scaler {
         Scaler::Adapter => (cases::adapter(), cases::pairs(), cases::loaded()),
         Scaler::Keda => (cases::keda(), cases::pairs_of_keda(), Vec::new()),
@@ -105,16 +108,16 @@ async fn prove(lab: &Lab) {
     if whole {
         lab.an_idle_chain_is_healthy(answers).await;
     }
-    for case in cases.iter().filter(wanted) {
+    for case in cases.iter().filter(one) {
         lab.try_out(case).await;
     }
-    for pair in pairs.iter().filter(|pair| whole && (pair.quick || !quick)) {
+    for pair in pairs.iter().filter(both) {
         lab.try_out_both(pair).await;
     }
-    if whole || loaded.iter().any(|case| wanted(&case)) {
+    if whole || loaded.iter().any(|case| one(&case)) {
         lab.a_loaded_chain_is_healthy(answers).await;
     }
-    for case in loaded.iter().filter(wanted) {
+    for case in loaded.iter().filter(one) {
         lab.try_out(case).await;
     }
     if whole && !quick {
@@ -122,10 +125,10 @@ async fn prove(lab: &Lab) {
     }
 }
 
-/// The causes' numbers of `SHOPFRONT_TEST_CAUSES`: for whoever works on a judge.
-fn asked_for() -> Option<Vec<u8>> {
+/// What `SHOPFRONT_TEST_CAUSES` names, for whoever works on a judge: causes by their numbers, as 5, and pairs, as 5+25.
+fn asked_for() -> Option<Vec<Vec<u8>>> {
     let numbers = std::env::var("SHOPFRONT_TEST_CAUSES").ok().filter(|numbers| !numbers.is_empty())?;
     let number =
         |text: &str| text.trim().parse().unwrap_or_else(|_| panic!("SHOPFRONT_TEST_CAUSES: {text} is no number"));
-    Some(numbers.split(',').map(number).collect())
+    Some(numbers.split(',').map(|causes| causes.split('+').map(number).collect()).collect())
 }
