@@ -145,8 +145,12 @@ async fn an_hpa_that_is_not_there_is_a_finding_where_there_is_none_at_all() {
     let (ran, evidence, _) = examined(chain(), "shop/hpq").await;
     assert_eq!((ran.status.code(), evidence), (Some(2), None), "its name is mistyped");
     assert!(String::from_utf8_lossy(&ran.stderr).contains("there: hpa"));
+    let (ran, evidence, _) = examined(chain(), "shpo/hpa").await;
+    assert_eq!((ran.status.code(), evidence), (Some(2), None), "its namespace is");
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("no namespace shpo"));
 
     let mut api = chain();
+    api.documents.push(("/api/v1/namespaces/shop", json!({"metadata": {"name": "shop"}})));
     for (path, document) in &mut api.documents {
         if path.ends_with("/horizontalpodautoscalers") {
             *document = list("HorizontalPodAutoscaler", &[]);

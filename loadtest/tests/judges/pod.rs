@@ -51,8 +51,19 @@ fn no_hpa_at_all_is_a_manifest_that_was_refused() {
     assert_eq!(String::from_utf8_lossy(&output.stdout), "kubectl apply -f ./old hpa.yaml\n");
     let text = |file| std::fs::read_to_string(file).unwrap();
     assert!(text(&old).starts_with("apiVersion: autoscaling/v2\nkind") && text(&new) == "apiVersion: autoscaling/v2\n");
-    // With others there, its name is mistyped.
-    evidence.hpas = others;
+    let advice = &finding.fix.advice;
+    assert!(advice.contains("every manifest") && advice.contains("nothing where there is none"), "{advice}");
+    // With others there, its name is mistyped; what is not known is no refusal.
+    for hpas in [others, Read::Absent, Read::NotAsked] {
+        let evidence = Evidence { hpas, ..evidence.clone() };
+        assert_eq!(named(&evidence), None);
+    }
+    // Nor is that it is in another namespace than there is, or before an API server that takes the manifest.
+    let typed = Evidence { own_namespace: Read::Absent, ..evidence.clone() };
+    assert_eq!((named(&typed), diagnose(&typed).outcome.exit_code()), (None, 3));
+    let told = format!("there is no namespace {}", healthy::NAMESPACE);
+    assert_eq!(diagnose(&typed).rungs[0].evidence, told);
+    seen(&mut evidence.autoscaling).push("v2beta2".to_owned());
     assert_eq!(named(&evidence), None);
 }
 

@@ -128,13 +128,17 @@ fn joined(one: Read<Vec<Value>>, other: Read<Vec<Value>>) -> Read<Vec<Value>> {
 }
 
 /// An HPA that is not there is a finding where its namespace has none at all, or where KEDA should have made it; else its
-/// name is mistyped.
+/// name or its namespace's is mistyped.
 fn is_meant(evidence: &Evidence) -> Result<(), Fault> {
+    let Evidence { namespace, name, .. } = evidence;
     let there = evidence.hpas.items();
-    if evidence.hpa != Read::Absent || evidence.scaled_object.seen().is_some() || there.is_empty() {
+    if evidence.hpa != Read::Absent || evidence.scaled_object.seen().is_some() {
         return Ok(());
     }
-    let Evidence { namespace, name, .. } = evidence;
+    if there.is_empty() {
+        let none = format!("no namespace {namespace}; kubectl get hpa -A lists all HPAs");
+        return if evidence.own_namespace == Read::Absent { Err(Fault::Use(none)) } else { Ok(()) };
+    }
     let there = there.iter().map(links::objects::name).collect::<Vec<_>>().join(", ");
     Err(Fault::Use(format!("no HPA {name} in namespace {namespace} (there: {there}); kubectl get hpa -A lists all")))
 }

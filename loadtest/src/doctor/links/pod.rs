@@ -41,21 +41,32 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
 
 fn without_hpa(evidence: &Evidence) -> Judgement {
     let Evidence { namespace, name, .. } = evidence;
+    if evidence.own_namespace == Read::Absent {
+        return Judgement::NotJudged(format!("there is no namespace {namespace}"));
+    }
+    let versions = evidence.autoscaling.items();
     match &evidence.hpas {
         Read::Unread(unread) => Judgement::Unread(unread.clone()),
+        Read::Absent | Read::NotAsked => Judgement::NotJudged(format!(
+            "there is no HPA {name} in {namespace}, and whether it has others is not known"
+        )),
         Read::Seen(others) if !others.is_empty() => {
             Judgement::NotJudged(format!("there is no HPA {name} in {namespace}, which has others"))
         }
-        _ => {
-            let served = evidence.autoscaling.items().join(", ");
+        Read::Seen(_) if versions.iter().any(|version| version == "v2beta2") => {
+            Judgement::NotJudged(format!("there is no HPA in {namespace}: its manifest is not applied"))
+        }
+        Read::Seen(_) => {
+            let served = versions.join(", ");
             let served =
                 if served.is_empty() { String::new() } else { format!("; the API server serves autoscaling/{served}") };
             Judgement::Broken(Finding::new(
                 Cause::OldApiVersion,
                 format!("namespace {namespace} has no HorizontalPodAutoscaler{served}"),
-                "Look at the `apiVersion` of the HPA's manifest: Kubernetes refuses `autoscaling/v2beta1` since 1.25 and \
-                 `v2beta2` since 1.26. Write `autoscaling/v2`. The fields of v2beta2 are the same: in the folder with \
-                 the manifest, the command rewrites and applies it. A metric of v2beta1 is written anew (its \
+                "Apply the HPA's manifest. Where that is refused, look at its `apiVersion`: Kubernetes takes no \
+                 `autoscaling/v2beta1` since 1.25 and no `v2beta2` since 1.26. Write `autoscaling/v2`. The fields of v2beta2 \
+                 are the same: the command rewrites and applies every manifest of that version in the current folder \
+                 and below, and prints nothing where there is none. A metric of v2beta1 is written anew (its \
                  targetAverageValue is target.averageValue now), as `kubectl convert` does.",
                 // In no namespace but the manifest's own: it may have objects of several.
                 vec![
