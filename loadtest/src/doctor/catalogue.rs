@@ -337,10 +337,10 @@ pub const CATALOGUE: &[Entry] = &[
         cause: Cause::ControllerForbidden,
         name: "controller-forbidden",
         link: Link::Answer,
-        title: "The HPA’s controller may not read the metric",
-        symptom: "“forbidden” in the HPA’s condition.",
+        title: "The HPA’s controller may not read the metric, or what it scales",
+        symptom: "“forbidden” in the HPA’s condition `ScalingActive`, or `AbleToScale`.",
         check: "A SubjectAccessReview for `horizontal-pod-autoscaler` in `kube-system`.",
-        fix: "Bind the role that reads the metrics API to the controller’s service account.",
+        fix: "Bind a role that reads the metrics API, or the target’s scale, to the controller’s service account.",
         shown_by: &["kubernetes-sigs/prometheus-adapter#100"],
     },
     Entry {

@@ -566,3 +566,27 @@ fn what_the_hpa_says_of_itself_has_a_command_too() {
         assert_eq!(cause(&evidence, Link::Condition), (number, describe.clone()));
     }
 }
+
+#[test]
+fn a_controller_that_may_not_read_or_write_the_scale() {
+    let mut evidence = adapter();
+    seen(&mut evidence.hpa)["spec"]["scaleTargetRef"] =
+        json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "shopfront-deploy"});
+    let mut told = |reason: &str, why: &str| {
+        let message = format!("rollouts.argoproj.io \"shopfront-deploy\" is forbidden: {why}");
+        seen(&mut evidence.hpa)["status"]["conditions"] =
+            json!([{"type": "AbleToScale", "status": "False", "reason": reason, "message": message}]);
+        cause(&evidence, Link::Condition)
+    };
+    for (reason, verb) in [("FailedGetScale", "get"), ("FailedUpdateScale", "update")] {
+        let why = |user: &str| format!("User \"system:{user}\" cannot {verb} resource \"rollouts/scale\"");
+        let (number, commands) = told(reason, &why("serviceaccount:kube-system:horizontal-pod-autoscaler"));
+        assert_eq!((number, commands.matches("kubectl apply").count()), (17, 2), "{commands}");
+        assert!(commands.contains("rollouts/scale") && commands.contains("argoproj.io"), "{commands}");
+        // Whom a role is to be given to is not told by another's name.
+        let (number, commands) = told(reason, &why("kube-controller-manager"));
+        assert!(number == 17 && commands.contains("describe") && !commands.contains("apply"), "{commands}");
+    }
+    // A policy's word, and no missing right.
+    assert_eq!(told("FailedUpdateScale", "no more than 3 replicas").0, 26);
+}

@@ -2,7 +2,7 @@
 
 mod dropped;
 mod early;
-mod rights;
+pub mod rights;
 mod unready;
 
 use std::collections::BTreeSet;

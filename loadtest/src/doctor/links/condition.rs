@@ -7,7 +7,7 @@ mod metrics;
 
 use serde_json::{Value, json};
 
-use super::answer;
+use super::answer::{self, rights};
 use super::fields::{is, since, text};
 use super::objects::{argument, condition, describe, in_namespace, namespace};
 use super::pod;
@@ -16,6 +16,7 @@ use super::subject::Subject;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read};
+use crate::doctor::questions;
 use crate::model::manifests::SYNC;
 
 pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
@@ -61,6 +62,20 @@ fn active(hpa: &Value) -> String {
 
 fn unable(evidence: &Evidence, hpa: &Value, able: &Value) -> Finding {
     let seen = format!("HPA {}: {}", evidence.name, written(able));
+    // What a quota or a webhook forbids, it forbids whoever asks.
+    if text(able, "/message").contains("is forbidden: User ") {
+        let target = &hpa["spec"]["scaleTargetRef"];
+        let [version, kind] = ["/apiVersion", "/kind"].map(|at| text(target, at));
+        let (group, plural) = (questions::group_of(version), questions::plural(evidence, version, kind));
+        let scale = format!("{plural}/scale");
+        let advice = format!("Let the HPA's controller get and update {scale}.");
+        let rule = json!({"apiGroups": [group], "resources": [scale], "verbs": ["get", "update"]});
+        // A controller may have another account than the usual one.
+        let usual = text(able, "/message").contains("system:serviceaccount:kube-system:horizontal-pod-autoscaler");
+        let commands =
+            if usual { rights::allowed(&format!("hpa-scales-{plural}"), &rule) } else { vec![describe(hpa)] };
+        return Finding::new(Cause::ControllerForbidden, seen, advice, commands);
+    }
     if able["reason"] == "FailedGetScale" {
         let advice =
             "Name a workload in spec.scaleTargetRef that is in the HPA's namespace and has a scale subresource.";

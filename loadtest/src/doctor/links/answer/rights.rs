@@ -1,6 +1,6 @@
 //! Whether the HPA's controller may ask for the metric.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
@@ -39,11 +39,18 @@ pub fn forbidden(evidence: &Evidence, metric: &Metric) -> Option<Finding> {
         _ => return None,
     };
     let role = format!("hpa-reads-{}", group.split('.').next().unwrap_or_default());
+    let rule = json!({"apiGroups": [group], "resources": ["*"], "verbs": ["get", "list"]});
+    let advice = format!("Let the HPA's controller read {group}.");
+    Some(Finding::new(Cause::ControllerForbidden, seen, advice, allowed(&role, &rule)))
+}
+
+/// The commands that give the controller a role of one rule.
+pub fn allowed(role: &str, rule: &Value) -> Vec<String> {
     let role = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",
         "metadata": {"name": role},
-        "rules": [{"apiGroups": [group], "resources": ["*"], "verbs": ["get", "list"]}],
+        "rules": [rule],
     });
     let binding = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -54,6 +61,5 @@ pub fn forbidden(evidence: &Evidence, metric: &Metric) -> Option<Finding> {
             {"kind": "ServiceAccount", "name": "horizontal-pod-autoscaler", "namespace": "kube-system"},
         ],
     });
-    let advice = format!("Let the HPA's controller read {group}.");
-    Some(Finding::new(Cause::ControllerForbidden, seen, advice, vec![apply(&role), apply(&binding)]))
+    vec![apply(&role), apply(&binding)]
 }
