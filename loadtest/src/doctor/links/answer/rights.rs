@@ -39,18 +39,18 @@ pub fn forbidden(evidence: &Evidence, metric: &Metric) -> Option<Finding> {
         _ => return None,
     };
     let role = format!("hpa-reads-{}", group.split('.').next().unwrap_or_default());
-    let rule = json!({"apiGroups": [group], "resources": ["*"], "verbs": ["get", "list"]});
+    let granted = json!({"apiGroups": [group], "resources": ["*"], "verbs": ["get", "list"]});
     let advice = format!("Let the HPA's controller read {group}.");
-    Some(Finding::new(Cause::ControllerForbidden, seen, advice, allowed(&role, &rule)))
+    Some(Finding::new(Cause::ControllerForbidden, seen, advice, allowed(&role, &granted)))
 }
 
-/// The commands that give the controller a role of one rule.
-pub fn allowed(role: &str, rule: &Value) -> Vec<String> {
+/// The commands that give the controller a role of this one rule.
+pub fn allowed(role: &str, granted: &Value) -> Vec<String> {
     let role = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",
         "metadata": {"name": role},
-        "rules": [rule],
+        "rules": [granted],
     });
     let binding = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
