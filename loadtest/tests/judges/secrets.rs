@@ -35,6 +35,8 @@ fn arguments_hold_no_secret_however_they_are_written() {
         json!(["--prometheus-header=Authorization=Bearer hidden"]),
         json!(["sh", "-c", "exec app --port=1 --password=hidden"]),
         json!(["sh", "-c", "exec app --password hidden"]),
+        json!(["--db-pass=hidden"]),
+        json!(["--db-pass", "hidden"]),
         json!(["curl", "-H", "Authorization: Basic hidden"]),
         json!(["--db=shop:hidden@tcp(db:3306)/shop"]),
         json!(["--db", "shop:hid/hidden@db"]),
@@ -97,6 +99,45 @@ fn urls_and_monitors_hold_no_secret() {
     let text = kept(&evidence);
     assert!(!text.contains("hidden"), "{text}");
     assert!(text.contains("https://kept/write") && text.contains("http://kept/api"), "{text}");
+}
+
+#[test]
+fn what_is_said_of_a_container_or_in_an_event_holds_no_secret() {
+    let with = |message: &str| {
+        let mut evidence = healthy::adapter();
+        seen(&mut evidence.events).push(json!({"message": message}));
+        seen(&mut evidence.pods)[0]["status"]["containerStatuses"][0]["lastState"] =
+            json!({"terminated": {"reason": "Error", "message": message}});
+        evidence
+    };
+    for message in [
+        "cannot log in: user: shop, password: hidden",
+        "the password: hidden was refused",
+        "DB_PASS=hidden, DB_PASS: hidden2",
+        "pass: hidden",
+        "a line\ntoken: hidden\nanother",
+        "{user: shop, secret: hidden}",
+        "the old token: 7hidden has expired",
+        "PASSWORD:hidden",
+    ] {
+        let once = redacted(&with(message));
+        let text = serde_json::to_string(&once).unwrap();
+        assert!(!text.contains("hidden") && text.contains("(left out)"), "{message} is kept: {text}");
+        assert_eq!(redacted(&once), once);
+    }
+    for message in [
+        "MountVolume.SetUp failed for volume \"x\" : secret \"x\" not found",
+        "failed to authorize: failed to fetch anonymous token: unexpected status: 401 Unauthorized",
+        "couldn't find key password in Secret shop/db",
+        "references non-existent secret key: password",
+        "spec.volumes[0].secret: Forbidden: may not specify more than 1 volume type",
+        "failed to get secret: secrets \"x\" not found",
+        "Back-off pulling image \"shop/token:1.2\"",
+        "probe did not pass: status 503",
+    ] {
+        let evidence = redacted(&with(message));
+        assert_eq!(evidence.events.items().last().unwrap()["message"], message);
+    }
 }
 
 #[test]

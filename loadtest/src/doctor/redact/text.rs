@@ -31,11 +31,15 @@ const SECRET: [&str; 20] = [
     "connectionstring",
 ];
 
+/// What stands behind a secret's name, as a pattern.
+const VALUE: &str = r#"["']?[^\s"',;&(][^\s"',;&]*"#;
+
 /// Whether a name is one that secrets have; a file or an object that holds one is none itself.
 pub fn is_secret(name: &str) -> bool {
     let name: String = name.chars().filter(char::is_ascii_alphanumeric).map(|one| one.to_ascii_lowercase()).collect();
     let holds = name.ends_with("file") || name.ends_with("name");
-    let is_one = name.starts_with("connection") || name.ends_with("dsn") || name == "endpointparams";
+    let ends = ["dsn", "pass"].iter().any(|end| name.ends_with(end));
+    let is_one = name.starts_with("connection") || ends || name == "endpointparams";
     !holds && (is_one || SECRET.iter().any(|secret| name.contains(secret)))
 }
 
@@ -105,17 +109,29 @@ pub fn without_passwords(text: &str) -> String {
         Regex::new(r#"(^|[\s"'=,(])[^\s:/@"'=,(]+:[^\s@"'/][^\s@"']*@([^\s"']*)"#).expect("it is a pattern")
     });
     static NAMED: LazyLock<Regex> = LazyLock::new(|| {
-        let name = r"[\w-]*(?:password|passwd|token|secret|api-?key)[\w-]*";
-        let value = r#"["']?[^\s"',;&(][^\s"',;&]*"#;
+        let name = r"[\w-]*(?:(?:password|passwd|token|secret|api-?key)[\w-]*|pass)";
         Regex::new(&format!(
-            r#"(?i)({name}(?:["']?\s*=\s*|["']\s*:\s*)){value}|((?:bearer|basic)\s+)[\w+/=.~-]{{12,}}"#
+            r#"(?i)({name}(?:["']?\s*=\s*|["']\s*:\s*)){VALUE}|((?:bearer|basic)\s+)[\w+/=.~-]{{12,}}"#
         ))
         .expect("it is a pattern")
+    });
+    // What an image's tag follows has no space after its colon.
+    static SAID: LazyLock<Regex> = LazyLock::new(|| {
+        let name = r"[\w-]*(?:(?P<password>password|passwd)[ \t]*:[ \t]*|(?:pass|secret|token)[ \t]*:[ \t]+)";
+        Regex::new(&format!(r"(?im)(?P<before>(?P<alone>(?:^|[,;({{\[])[ \t]*)?{name})(?P<value>{VALUE})"))
+            .expect("it is a pattern")
     });
     let text = without_users(text);
     // An image's digest is no host.
     let text = USER.replace_all(&text, |found: &Captures| {
         if found[2].starts_with("sha256:") { found[0].to_owned() } else { format!("{}{}", &found[1], &found[2]) }
     });
-    NAMED.replace_all(&text, format!("${{1}}${{2}}{LEFT_OUT}")).into_owned()
+    let text = NAMED.replace_all(&text, format!("${{1}}${{2}}{LEFT_OUT}"));
+    let text = SAID.replace_all(&text, |found: &Captures| {
+        // "failed to fetch anonymous token: unexpected status": a word that goes on with what is told.
+        let is_word = found["value"].trim_end_matches(':').chars().all(char::is_alphabetic);
+        let is_value = found.name("password").or(found.name("alone")).is_some() || !is_word;
+        if is_value { format!("{}{LEFT_OUT}", &found["before"]) } else { found[0].to_owned() }
+    });
+    text.into_owned()
 }
