@@ -49,6 +49,19 @@ fn usual(metric: &str) -> impl Iterator<Item = String> {
     stems.flat_map(|stem| ["_total", "_count"].map(|end| format!("{stem}{end}")))
 }
 
+/// Whether Prometheus has no series that is new enough for the adapter to list it, of the rule that makes the metric. A
+/// query still finds one for five minutes after its last scrape.
+pub fn lists_none(evidence: &Evidence, subject: &Subject) -> bool {
+    let source = subject.metric.as_ref().map(|metric| metric.source);
+    let (Some(rules), Some(number)) = (rules(evidence), subject.rule) else { return false };
+    let rules = if source == Some(Source::AdapterExternal) { rules.external() } else { rules.custom() };
+    rules.get(number).is_some_and(|rule| {
+        let replicas = evidence.prometheus.replicas.iter();
+        let mut answers = replicas.filter_map(|replica| replica.series.get(rule.series_matcher())?.seen()).peekable();
+        answers.peek().is_some() && answers.all(Vec::is_empty)
+    })
+}
+
 /// The names of the series that Prometheus answers to a rule.
 fn answered<'a>(evidence: &'a Evidence, rule: &Rule) -> BTreeSet<&'a str> {
     let replicas = evidence.prometheus.replicas.iter();

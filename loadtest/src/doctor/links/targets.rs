@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use regex::Regex;
 use serde_json::Value;
 
+use super::adapter;
 use super::fields::text;
 use super::objects::{lives, name, namespace};
 use super::promql::{Matcher, selectors};
@@ -197,6 +198,9 @@ pub fn silent_shard(evidence: &Evidence, answered: impl Fn(&Replica) -> bool) ->
 /// How many series of the counter Prometheus has, as the query asks for it, of all pods that have been ready for long:
 /// whoever brought them there (a collector, a federation, a job of whatever labels), and whether there is a target.
 pub fn arrived(evidence: &Evidence, subject: &Subject) -> Option<usize> {
+    if adapter::lists_none(evidence, subject) {
+        return None;
+    }
     let found = result(evidence, &subject.wanted.as_ref()?.text()).filter(|found| !found.is_empty())?;
     let pods = Ours::of(evidence);
     let has = |pod: &&str| found.iter().any(|sample| pods.pod_of_series(&sample["metric"]) == Some(*pod));
