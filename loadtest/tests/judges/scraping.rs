@@ -59,6 +59,14 @@ fn series_that_come_without_a_target_need_no_monitor() {
         targets(&mut evidence).for_each(Vec::clear);
         assert_eq!(named(&evidence), None);
     }
+    // Nobody scrapes any more: a query finds the last samples for five minutes, and the adapter lists none.
+    let mut evidence = healthy::adapter();
+    seen(&mut evidence.monitors).clear();
+    targets(&mut evidence).for_each(Vec::clear);
+    evidence.prometheus.replicas.iter_mut().flat_map(|replica| replica.series.values_mut()).for_each(|series| {
+        *series = Read::Seen(Vec::new());
+    });
+    assert_eq!(named(&evidence), Some(4));
 }
 
 #[test]
@@ -291,6 +299,10 @@ fn replicas_of_prometheus_that_disagree() {
     assert!(finding.evidence.ends_with("prometheus-k8s-1 answers 7.00"));
     let log = |pod: &str| format!("kubectl -n monitoring logs pod/{pod} --all-containers --tail=50");
     assert_eq!(finding.fix.commands, ["prometheus-k8s-0", "prometheus-k8s-1"].map(log));
+    // A load has ended: each falls when it scrapes.
+    let mut ended = evidence.clone();
+    ended.pages.iter_mut().for_each(|page| page.second = page.first.clone());
+    assert_eq!(named(&ended), None);
     // What a restart has left in one of them is gone when its window is.
     seen(&mut evidence.prometheus.pods)[1]["metadata"]["creationTimestamp"] = json!(ago(100.0));
     assert_eq!(named(&evidence), None);

@@ -10,7 +10,7 @@ use super::objects::{age, argument, describe, in_namespace, is_ready, lives, mer
 use super::promql::seconds;
 use super::subject::Subject;
 use super::target::settled;
-use super::targets::{Ours, ours, shard};
+use super::targets::{Ours, ours, shard, with_counter};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::{Evidence, Read, Replica};
@@ -175,6 +175,12 @@ fn by_answers(evidence: &Evidence, subject: &Subject, two: [&Replica; 2]) -> Opt
             return Some(format!("{} answers {value:.2} for {key}, and {} nothing", two[of].pod, two[1 - of].pod));
         }
     }
+    // After a load has ended, the two fall from scrape to scrape, each at its own time.
+    let said = |values: &BTreeMap<String, f64>| values.values().sum::<f64>();
+    let counted = subject.series.as_deref().is_some_and(|series| !with_counter(evidence, series).is_empty());
+    if counted && growth(evidence, subject) < 0.5 * metric.target.max(said(&one).min(said(&other))) {
+        return None;
+    }
     let tolerated = metric.target + phase(evidence, subject);
     one.iter().find_map(|(key, a)| {
         let b = other.get(key)?;
@@ -186,12 +192,18 @@ fn by_answers(evidence: &Evidence, subject: &Subject, two: [&Replica; 2]) -> Opt
 
 /// What one replica may have scraped and the other not yet, twice over, as a rate: while load has just begun.
 fn phase(evidence: &Evidence, subject: &Subject) -> f64 {
-    let Some((series, window)) = subject.series.as_deref().zip(subject.window) else { return 0.0 };
+    let Some(window) = subject.window else { return 0.0 };
+    let targets = evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, subject, replica));
+    let intervals = targets.filter_map(|(_, target)| seconds(target["scrapeInterval"].as_str()?));
+    2.0 * growth(evidence, subject) * intervals.fold(0.0, f64::max) / window
+}
+
+/// Requests a second of all pods, between the two looks at their pages.
+fn growth(evidence: &Evidence, subject: &Subject) -> f64 {
+    let Some(series) = subject.series.as_deref() else { return 0.0 };
     let grown = evidence.pages.iter().filter_map(|page| {
         let grown = sum_of(page.second.seen()?, series) - sum_of(page.first.seen()?, series);
         (page.apart > 0.0).then(|| grown / page.apart)
     });
-    let targets = evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, subject, replica));
-    let intervals = targets.filter_map(|(_, target)| seconds(target["scrapeInterval"].as_str()?));
-    2.0 * grown.sum::<f64>() * intervals.fold(0.0, f64::max) / window
+    grown.sum()
 }
