@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::exposition::sum_of;
+
 /// What was read, or why it was not.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -140,6 +142,13 @@ pub struct Page {
     pub second: Read<String>,
     /// Seconds between the two.
     pub apart: f64,
+}
+
+impl Page {
+    /// By how much a counter grew between the two, in all its series together; none where one of them was not read.
+    pub fn grown(&self, series: &str) -> Option<f64> {
+        Some(sum_of(self.second.seen()?, series) - sum_of(self.first.seen()?, series))
+    }
 }
 
 /// Prometheus, as those who read it for the HPA reach it, and its replicas one by one.

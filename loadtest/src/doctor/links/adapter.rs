@@ -11,7 +11,7 @@ use super::promql::selectors;
 use super::subject::{Metric, Source, Subject};
 use crate::doctor::evidence::{Evidence, Read};
 use crate::doctor::questions::{group_of, plural, rules};
-use crate::doctor::rule::{self, GroupResource, Rule};
+use crate::doctor::rule::{self, GroupResource, Rule, Rules};
 use crate::exposition::names_of;
 
 /// What of the subject the adapter's own rules tell, the series, the query and its window: of those that make a metric
@@ -19,7 +19,7 @@ use crate::exposition::names_of;
 /// a pod's own page, or would take the usual counter, tells what is to be looked for.
 pub fn made(evidence: &Evidence, metric: &Metric) -> Subject {
     let Some(rules) = rules(evidence) else { return Subject::default() };
-    let rules = if metric.source == Source::AdapterExternal { rules.external() } else { rules.custom() };
+    let rules = of_kind(&rules, metric);
     let makes = |rule: &Rule, series: &str| rule.metric_of(series).as_deref() == Some(&metric.name);
     let there =
         |rule: &Rule| answered(evidence, rule).into_iter().rfind(|series| makes(rule, series)).map(str::to_owned);
@@ -43,6 +43,11 @@ pub fn made(evidence: &Evidence, metric: &Metric) -> Subject {
     Subject { window: rule.window(), query, matchers, series: Some(series), rule: Some(number), ..Subject::default() }
 }
 
+/// The rules among which a metric's own is.
+fn of_kind<'a>(rules: &'a Rules, metric: &Metric) -> &'a [Rule] {
+    if metric.source == Source::AdapterExternal { rules.external() } else { rules.custom() }
+}
+
 /// The counters that a metric of this name is usually made of.
 fn usual(metric: &str) -> impl Iterator<Item = String> {
     let stems = ["_per_second", "_per_minute", "_rate", ""].into_iter().filter_map(|end| metric.strip_suffix(end));
@@ -52,10 +57,10 @@ fn usual(metric: &str) -> impl Iterator<Item = String> {
 /// Whether Prometheus has no series that is new enough for the adapter to list it, of the rule that makes the metric. A
 /// query still finds one for five minutes after its last scrape.
 pub fn lists_none(evidence: &Evidence, subject: &Subject) -> bool {
-    let source = subject.metric.as_ref().map(|metric| metric.source);
-    let (Some(rules), Some(number)) = (rules(evidence), subject.rule) else { return false };
-    let rules = if source == Some(Source::AdapterExternal) { rules.external() } else { rules.custom() };
-    rules.get(number).is_some_and(|rule| {
+    let (Some(rules), Some(metric), Some(number)) = (rules(evidence), &subject.metric, subject.rule) else {
+        return false;
+    };
+    of_kind(&rules, metric).get(number).is_some_and(|rule| {
         let replicas = evidence.prometheus.replicas.iter();
         let mut answers = replicas.filter_map(|replica| replica.series.get(rule.series_matcher())?.seen()).peekable();
         answers.peek().is_some() && answers.all(Vec::is_empty)

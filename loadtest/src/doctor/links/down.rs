@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::monitor::{endpoints, of_target};
-use super::objects::{name, patch, unchanged};
+use super::objects::{name, patch_item};
 use super::ports;
 use super::selection::Workload;
 use super::subject::Subject;
@@ -99,7 +99,7 @@ fn set_of(monitor: &Value, number: usize, instead_of: &[&str], field: &str, valu
     let removed = there.map(|field| json!({"op": "remove", "path": format!("{place}/{field}")}));
     // `add` replaces what is there.
     let added = json!({"op": "add", "path": format!("{place}/{field}"), "value": value});
-    patch(monitor, &unchanged(&place, endpoint).into_iter().chain(removed).chain([added]).collect())
+    patch_item(monitor, &place, endpoint, removed.chain([added]))
 }
 
 /// Leads a target to the port where the counter was found: by the monitor, through the Service's port that leads there
@@ -139,7 +139,7 @@ fn to_port(evidence: &Evidence, target: &Value, page: &Page, refused: bool) -> O
         if let Some(at) = ports.iter().position(|port| leads_nowhere(port)) {
             let path = format!("/spec/ports/{at}");
             let set = json!({"op": "add", "path": format!("{path}/targetPort"), "value": page.port});
-            return Some(patch(service, &unchanged(&path, ports[at]).into_iter().chain([set]).collect()));
+            return Some(patch_item(service, &path, ports[at], [set]));
         }
     }
     set("targetPort", &json!(page.port))

@@ -8,7 +8,6 @@ use super::subject::{Source, Subject};
 use super::{pace, reading};
 use crate::doctor::diagnosis::Figures;
 use crate::doctor::evidence::Evidence;
-use crate::exposition::sum_of;
 use crate::journal::Autoscaler;
 use crate::model::hpa::Behavior;
 use crate::model::manifests::{START, SYNC};
@@ -80,9 +79,7 @@ fn idle(evidence: &Evidence, subject: &Subject) -> Option<f64> {
         .pages
         .iter()
         .filter(|page| ready(evidence).iter().any(|pod| name(pod) == page.pod) && page.apart > 0.0)
-        .filter_map(|page| {
-            Some((sum_of(page.second.seen()?, series) - sum_of(page.first.seen()?, series)) / page.apart)
-        })
+        .filter_map(|page| Some(page.grown(series)? / page.apart))
         .collect();
     let rate = rates.iter().sum::<f64>() / rates.len().max(1) as f64;
     // Above half of what a pod is meant for, somebody asks.

@@ -87,9 +87,13 @@ pub fn patch(object: &Value, operations: &Value) -> String {
     patched(object, "json", operations)
 }
 
-/// The operation that has a patch fail where something else stands at this place by now: before one that names an item
-/// of a list by its number. None where what would tell it was left out of the evidence.
-pub fn unchanged(path: &str, item: &Value) -> Option<Value> {
+/// A patch of what is at a place that names an item of a list by its number: it fails where that is another one by now.
+pub fn patch_item(object: &Value, path: &str, item: &Value, operations: impl IntoIterator<Item = Value>) -> String {
+    patch(object, &unchanged(path, item).into_iter().chain(operations).collect())
+}
+
+/// The operation that has a patch fail where something else stands at this place by now. None where what would tell it was left out of the evidence.
+fn unchanged(path: &str, item: &Value) -> Option<Value> {
     let told = |value: &Value| !value.is_null() && !value.to_string().contains(LEFT_OUT);
     let telling = ["name", "port", "targetPort", "portNumber", "path"].into_iter().find(|key| told(&item[*key]));
     match telling {

@@ -14,7 +14,6 @@ use super::targets::{Ours, ours, shard, with_counter};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::{Evidence, Read, Replica};
-use crate::exposition::sum_of;
 
 /// How long a replica may take to start, in seconds, while there is another and where it is the only one.
 const START: (f64, f64) = (300.0, 60.0);
@@ -202,7 +201,7 @@ fn phase(evidence: &Evidence, subject: &Subject) -> f64 {
 fn growth(evidence: &Evidence, subject: &Subject) -> f64 {
     let Some(series) = subject.series.as_deref() else { return 0.0 };
     let grown = evidence.pages.iter().filter_map(|page| {
-        let grown = sum_of(page.second.seen()?, series) - sum_of(page.first.seen()?, series);
+        let grown = page.grown(series)?;
         (page.apart > 0.0).then(|| grown / page.apart)
     });
     grown.sum()

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::monitor::endpoints;
 use super::objects::{
-    argument, in_namespace, leads_to, lives, looks_in, merge, namespace, patch, quoted, selects, titled, unchanged,
+    argument, in_namespace, leads_to, lives, looks_in, merge, namespace, patch, patch_item, quoted, selects, titled,
 };
 use super::ports;
 use super::subject::Subject;
@@ -304,12 +304,12 @@ fn of_port(workload: &Workload, monitor: &Value, offering: &[&Value], page: Opti
     let command = match (names.as_slice(), there.as_slice()) {
         ([_, ..], _) if wanted != "portNumber" && !all.is_empty() => meant.map(|name| {
             let replace = json!({"op": "replace", "path": path, "value": name});
-            patch(monitor, &unchanged(&at, endpoint).into_iter().chain([replace]).collect())
+            patch_item(monitor, &at, endpoint, [replace])
         }),
         // A Service's only port needs no name, and a monitor finds it by nothing else.
         ([], [_]) if wanted == "port" && !is_pod_monitor && !all.is_empty() => {
             let add = json!({"op": "add", "path": "/spec/ports/0/name", "value": endpoint["port"]});
-            Some(patch(whose, &unchanged("/spec/ports/0", there[0]).into_iter().chain([add]).collect()))
+            Some(patch_item(whose, "/spec/ports/0", there[0], [add]))
         }
         _ => None,
     };

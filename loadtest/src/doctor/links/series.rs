@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::metrics::last;
 use super::monitor::{endpoints, of_target};
-use super::objects::{patch, titled, unchanged};
+use super::objects::{patch_item, titled};
 use super::promql::Selector;
 use super::rule;
 use super::subject::Subject;
@@ -102,9 +102,9 @@ fn mislabelled(evidence: &Evidence, subject: &Subject, wanted: &Selector, pod: &
     {
         let path = format!("/spec/{}/{number}", endpoints(monitor));
         let replace = json!({"op": "replace", "path": format!("{path}/honorLabels"), "value": false});
-        let operations = unchanged(&path, &monitor["spec"][endpoints(monitor)][number]).into_iter().chain([replace]);
+        let endpoint = &monitor["spec"][endpoints(monitor)][number];
         let advice = "Have Prometheus' own labels win over those of the page.";
-        return broken(advice.to_owned(), vec![patch(monitor, &operations.collect())]);
+        return broken(advice.to_owned(), vec![patch_item(monitor, &path, endpoint, [replace])]);
     }
     if let Some((told, command)) = removing(evidence, subject, pod, labels) {
         return broken(format!("Take the relabelling out of the monitor: {told}."), vec![command]);
@@ -141,7 +141,7 @@ fn called(evidence: &Evidence, subject: &Subject, target: Option<(&Value, usize)
     } else {
         vec![json!({"op": "add", "path": path, "value": copies})]
     };
-    vec![patch(monitor, &unchanged(&at, endpoint).into_iter().chain(added).collect())]
+    vec![patch_item(monitor, &at, endpoint, added)]
 }
 
 /// The relabelling of a pod's monitor that takes a wanted label away which its series has not, or else perhaps its
@@ -163,8 +163,7 @@ fn removing(evidence: &Evidence, subject: &Subject, pod: &str, labels: &Value) -
     let drops = |(.., one): &&(&str, usize, &Value)| matches!(action(one).as_str(), "drop" | "keep");
     let (field, at, one) = all.iter().find(removes).or_else(|| all.iter().find(drops))?;
     let path = format!("/spec/{}/{number}/{field}/{at}", endpoints(monitor));
-    let operations = unchanged(&path, one).into_iter().chain([json!({"op": "remove", "path": path})]);
-    let command = patch(monitor, &operations.collect());
+    let command = patch_item(monitor, &path, one, [json!({"op": "remove", "path": path})]);
     Some((format!("{field} of {} has {one}", titled(monitor)), command))
 }
 

@@ -9,7 +9,6 @@ use super::subject::Subject;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Load};
-use crate::exposition::sum_of;
 
 /// Requests of a fair share, below which a difference may be chance: none of twenty is one in half a billion.
 const ENOUGH: f64 = 20.0;
@@ -45,8 +44,7 @@ fn counted<'a>(evidence: &'a Evidence, subject: &Subject) -> Vec<(&'a Value, f64
     let Some(series) = &subject.series else { return Vec::new() };
     let requests = |pod: &&'a Value| {
         let page = evidence.pages.iter().find(|page| page.pod == name(pod))?;
-        let (first, second) = (page.first.seen()?, page.second.seen()?);
-        let requests = sum_of(second, series) - sum_of(first, series);
+        let requests = page.grown(series)?;
         (requests >= 0.0).then_some((*pod, requests))
     };
     ready(evidence).iter().filter_map(requests).collect()

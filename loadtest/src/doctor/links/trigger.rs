@@ -5,7 +5,7 @@ mod blocked;
 use serde_json::{Value, json};
 
 use super::fields::{is, list, living, ready_for, text};
-use super::objects::{patch, titled, unchanged};
+use super::objects::{patch_item, titled};
 use super::pace;
 use super::promql::{Selector, ranges_of_rates};
 use super::reading;
@@ -34,7 +34,7 @@ impl Trigger<'_> {
         let fields = [("query", query)].into_iter().chain(others.iter().copied());
         // An add replaces what is there.
         let set = fields.map(|(name, value)| json!({"op": "add", "path": path(name), "value": value}));
-        patch(self.object, &unchanged(&path("query"), &self.spec["metadata"]["query"]).into_iter().chain(set).collect())
+        patch_item(self.object, &path("query"), &self.spec["metadata"]["query"], set)
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::links::fields::{list, text};
 use crate::doctor::links::monitor::{endpoints, of_target};
-use crate::doctor::links::objects::{name, patch, titled, unchanged};
+use crate::doctor::links::objects::{name, patch_item, titled};
 use crate::doctor::links::subject::Subject;
 use crate::doctor::links::targets::ours;
 
@@ -20,8 +20,10 @@ pub fn dropped(evidence: &Evidence, subject: &Subject, pod: &Value) -> Option<(S
     let place = rules.iter().position(|rule| leaves_out(rule, pod))?;
     let path = format!("{path}/{place}");
     let removed = json!({"op": "remove", "path": path});
-    let operations = unchanged(&path, &rules[place]).into_iter().chain([removed]).collect();
-    Some((format!("{}: {path} leaves it out by its name", titled(monitor)), patch(monitor, &operations)))
+    Some((
+        format!("{}: {path} leaves it out by its name", titled(monitor)),
+        patch_item(monitor, &path, &rules[place], [removed]),
+    ))
 }
 
 /// By the pod's name alone: nothing tells which other labels the target had that there is not.

@@ -8,7 +8,7 @@ use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::{Evidence, Read};
 use crate::doctor::links::fields::{list, text};
 use crate::doctor::links::objects::{
-    argument, condition, in_namespace, lives, merge, name, namespace, patch, ready_for, titled, unchanged,
+    argument, condition, in_namespace, lives, merge, name, namespace, patch_item, ready_for, titled,
 };
 use crate::doctor::links::subject::Source;
 use crate::doctor::links::{failing, ports, server};
@@ -94,9 +94,8 @@ fn elsewhere(evidence: &Evidence, port: i64) -> Option<(String, String)> {
     }
     let path = format!("/spec/ports/{place}");
     let replaced = json!({"op": "add", "path": format!("{path}/targetPort"), "value": listens});
-    let operations = unchanged(&path, item).into_iter().chain([replaced]).collect();
     let target = &item["targetPort"];
     let seen =
         format!("{}: targetPort {target} of port {port}; its server has --secure-port={listens}", titled(service));
-    Some((seen, patch(service, &operations)))
+    Some((seen, patch_item(service, &path, item, [replaced])))
 }

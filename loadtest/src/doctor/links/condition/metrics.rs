@@ -6,7 +6,7 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::links::fields::{list, living, since, text};
-use crate::doctor::links::objects::{condition, patch, unchanged};
+use crate::doctor::links::objects::{condition, patch_item};
 use crate::doctor::links::subject::{Subject, trigger_number};
 use crate::doctor::links::{answer, reading};
 
@@ -68,7 +68,7 @@ fn why(evidence: &Evidence, hpa: &Value, metric: &Listed<'_>) -> Option<String> 
 /// The command that removes a metric: from the `ScaledObject`, where it has one, or else KEDA puts it back.
 fn removal(evidence: &Evidence, metric: &Listed<'_>) -> Option<String> {
     let removed = |object: &Value, path: &str, item: &Value| {
-        patch(object, &unchanged(path, item).into_iter().chain([json!({"op": "remove", "path": path})]).collect())
+        patch_item(object, path, item, [json!({"op": "remove", "path": path})])
     };
     let Some(object) = evidence.scaled_object.seen() else {
         let hpa = evidence.hpa.seen()?;
