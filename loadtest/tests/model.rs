@@ -67,6 +67,19 @@ fn ten_requests_a_second_want_a_second_pod_and_a_third() {
 }
 
 #[test]
+fn a_look_may_come_just_before_or_after_the_one_it_remembers_is_too_old() {
+    let latest_back = |seconds: f64| {
+        let mut autoscaler = shopfront(Source::Pods);
+        autoscaler.behavior.down.stabilization_seconds = seconds;
+        let band = band(&profile(&["10rps:130s", "0:5m"]), &autoscaler, 1, 430.0);
+        band.iter().rfind(|moment| moment.most > 1).expect("some case has more than one replica").at
+    };
+    // One period long, it holds one look's recommendation until the next in some cases, as a longer one always does.
+    assert!((latest_back(15.0) - latest_back(20.0)).abs() < 2.0, "{} {}", latest_back(15.0), latest_back(20.0));
+    assert!(latest_back(10.0) < latest_back(15.0) - 10.0, "{} {}", latest_back(10.0), latest_back(15.0));
+}
+
+#[test]
 fn keda_s_sum_still_has_the_pods_that_went() {
     let moments = predict(&profile(&["10rps:3m", "0:12m"]), &shopfront(Source::External), 1, 900.0);
     // A window of a minute: 4.4 is there after 26.4 s.

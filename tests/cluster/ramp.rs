@@ -15,6 +15,10 @@ const TOLERANCE: f64 = 1.1;
 /// A pod that is wanted starts at once, and is ready within a period of its readiness probe.
 const READINESS: Duration = Duration::from_secs(2);
 
+/// A short stabilisation, in seconds: no multiple of the HPA's period, with which a few milliseconds would decide whether
+/// the look before still counts.
+const SHORT: u32 = 20;
+
 /// The window that the promise is for, and the promise: three pods within this time.
 const MINUTE: Duration = Duration::from_mins(1);
 const PROMISED: Duration = Duration::from_secs(45);
@@ -30,7 +34,7 @@ impl Run {
         self.transcript.step("4. ten requests a second, and three pods");
         if self.settings.quick {
             // Before the load tool reads it.
-            self.workload.stabilise_for(15).await;
+            self.workload.stabilise_for(SHORT).await;
         }
         self.ramp(observer, self.window(), 130, Some(self.silence())).await
     }
@@ -56,7 +60,7 @@ impl Run {
 
     async fn back_to_one_pod(&self, observer: &Observer) {
         self.workload.kubectl.run(&format!("-n {NAMESPACE} delete job {JOB} --ignore-not-found")).await;
-        self.workload.stabilise_for(15).await;
+        self.workload.stabilise_for(SHORT).await;
         let idle = |sample: &Sample| sample.pods.len() == 1 && sample.current == 1 && reads_zero(sample);
         observer.until("one pod is left, and reads 0", MINUTE + Duration::from_mins(3), idle).await;
         self.workload.stabilise_for(300).await;

@@ -81,12 +81,24 @@ pub struct Band {
 /// How far apart [`band`]'s cases look, as a share of the HPA's period.
 pub const CASES: f64 = 0.2;
 
+/// The looks are no clockwork: one comes a few milliseconds after its time, or before it. Where the stabilisation, or a
+/// policy's period, is so many looks long, that decides whether what was recommended or done so long ago still counts.
+const JITTER: [f64; 2] = [-0.0001, 0.0001];
+
 /// The [`predict`]ions for every case, laid over one another: a moment each second until `seconds`.
 pub fn band(profile: &Profile, autoscaler: &Autoscaler, replicas: u32, seconds: f64) -> Vec<Band> {
     let looks = [0.0, CASES, 2.0 * CASES, 3.0 * CASES, 4.0 * CASES, 0.999];
     let phases = looks.iter().flat_map(|&look| [0.0, 0.999].map(|age| Phase { look, age }));
-    let cases: Vec<_> =
-        phases.map(|phase| Simulation::new(profile, autoscaler, replicas, phase).run(seconds)).collect();
+    let paces = JITTER.map(|share| {
+        let mut autoscaler = autoscaler.clone();
+        autoscaler.pipeline.sync *= 1.0 + share;
+        autoscaler
+    });
+    let cases: Vec<_> = phases
+        .flat_map(|phase| {
+            paces.each_ref().map(|autoscaler| Simulation::new(profile, autoscaler, replicas, phase).run(seconds))
+        })
+        .collect();
     let mut seen = vec![0; cases.len()];
     let mut moments = Vec::new();
     let mut at = 0.0;
