@@ -2,10 +2,12 @@
 
 import json
 import os
-import socket
+import select
+import shutil
+import signal
 import subprocess
 import sys
-import time
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,12 +15,18 @@ import pytest
 INFRA = Path(__file__).parents[1]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    # All that the tests write is below one folder, which goes with them; and pytest cleans up after a Ctrl-C, but not
+    # after SIGTERM.
+    config.option.basetemp = tempfile.mkdtemp(prefix="shopfront-infra-")
+    config.add_cleanup(lambda: shutil.rmtree(config.option.basetemp))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 @pytest.fixture(scope="module")
 def moto(tmp_path_factory):
     """The environment in which `aws` reaches it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     home = tmp_path_factory.mktemp("home")
     # Nothing of the caller's: no account of his may be reached.
     env = {
@@ -27,26 +35,19 @@ def moto(tmp_path_factory):
         "AWS_ACCESS_KEY_ID": "none",
         "AWS_SECRET_ACCESS_KEY": "none",
         "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_PAGER": "",
         "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",
     }
-    log = (home / "moto.log").open("w")
-    server = subprocess.Popen(
-        [sys.executable, str(INFRA / "tests/moto_server.py"), "-p", str(port)], env=env, stdout=log, stderr=log
-    )
-    try:
-        for _ in range(600):
-            assert server.poll() is None, (home / "moto.log").read_text()
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        yield env
-    finally:
-        server.terminate()
-        server.wait()
-        log.close()
+    command = [sys.executable, str(INFRA / "tests/moto_server.py")]
+    with (
+        (home / "moto.log").open("w") as log,
+        # It ends with its input, when this block or this process does.
+        subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True) as server,
+    ):
+        ready, _, _ = select.select([server.stdout], [], [], 60)
+        port = ready and server.stdout.readline().strip()
+        assert port, (home / "moto.log").read_text()
+        yield {**env, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
 
 
 @pytest.fixture(scope="module")

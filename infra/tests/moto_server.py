@@ -273,4 +273,8 @@ SubnetBackend.create_subnet_association = associate
 CloudFormationBackend.execute_change_set = execute_change_set
 
 if started:
-    server.main(sys.argv[1:])
+    served = server.ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    served.start()
+    # For whoever started it, and who holds the other end of its input: with that it ends.
+    print(served.get_host_and_port()[1], flush=True)
+    sys.stdin.read()

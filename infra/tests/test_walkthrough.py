@@ -320,11 +320,8 @@ def cluster(tmp_path):
     kubeconfig = os.environ.get("SHOPFRONT_TEST_KUBECONFIG")
     if not kubeconfig:
         pytest.skip("SHOPFRONT_TEST_KUBECONFIG names no cluster")
-    # pytest cleans up after a Ctrl-C, and not after this.
-    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
     found = Cluster(Path(kubeconfig).absolute(), tmp_path)
     yield found
-    signal.signal(signal.SIGTERM, former)
     found.restore()
 
 
