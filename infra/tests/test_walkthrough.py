@@ -149,7 +149,7 @@ class Walk:
 
     def __init__(self, folder, env, kubeconfig=None, loadtest=""):
         self.folder, self.clone = folder, folder / "shopfront"
-        skipped = shutil.ignore_patterns("target", ".git", ".venv", "__pycache__", "*.bak")
+        skipped = shutil.ignore_patterns("target", ".git", ".venv", "__pycache__", "*.bak", "report", "report-*")
         shutil.copytree(ROOT, self.clone, ignore=skipped)
         self.before = self.files()
         programs = folder / "programs"
@@ -222,8 +222,37 @@ def test_each_block_is_bash():
     for block in found:
         done = subprocess.run(["bash", "-n"], input=block.commands, capture_output=True, text=True)
         assert done.returncode == 0, f"line {block.line}: {done.stderr}"
-    (kind,) = (block for block in found if block.section == KIND)
-    assert len(re.sub(r"(&&|\\)\n", "", kind.commands).splitlines()) == 5
+    kind, _clean_up = (block for block in found if block.section == KIND)
+    assert len(re.sub(r"(&&|\|\||\\)\n", "", kind.commands).splitlines()) == 5
+
+
+def run_with(block, folder, **said):
+    """A block in an empty clone, where each program does nothing, but kubectl says what the cluster has."""
+    clone = folder / "shopfront"
+    clone.mkdir(exist_ok=True)
+    get = 'case "$*" in *"get configmap"*) echo "$CONFIG" ;; *"get apiservice"*) echo "$OWNER" ;; esac'
+    programs = {"git": STAND_INS["git"][1], "kubectl": get, "kind": ":", "docker": ":", "cargo": ":"}
+    functions = "\n".join(f"{name}() {{ {script}; }}" for name, script in programs.items())
+    env = {**os.environ, "CONFIG": "", "OWNER": "", **said}
+    subprocess.run(["bash", "-euc", f"{functions}\n{block.commands}"], cwd=clone, env=env, check=True)
+    return clone
+
+
+def test_a_second_run_keeps_the_first_copy(tmp_path):
+    copying = [block for block in blocks() if "> adapter-config.bak" in block.commands]
+    assert {block.section for block in copying} == {"The manifests", KIND}
+    for block in copying:
+        folder = tmp_path / str(block.line)
+        folder.mkdir()
+        run_with(block, folder, CONFIG="theirs")
+        assert (run_with(block, folder, CONFIG="ours") / "adapter-config.bak").read_text() == "theirs\n"
+
+
+@pytest.mark.parametrize(("owner", "applied"), [("", True), ("v1beta1.metrics.k8s.io   kube-system/metrics-server", False)])
+def test_who_owns_the_metrics_api_keeps_it(tmp_path, owner, applied):
+    five = next(block for block in blocks() if block.section == KIND)
+    clone = run_with(five, tmp_path, OWNER=owner)
+    assert (clone / "../kube-prometheus/manifests/prometheusAdapter-apiService.yaml").exists() == applied
 
 
 @pytest.mark.parametrize(
