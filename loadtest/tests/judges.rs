@@ -22,7 +22,7 @@ mod scraping;
 mod secrets;
 
 use loadtest::doctor::diagnose;
-use loadtest::doctor::diagnosis::Finding;
+use loadtest::doctor::diagnosis::{Finding, Link, State};
 use loadtest::doctor::evidence::{Evidence, Read};
 use loadtest::doctor::links::subject::Subject;
 use loadtest::doctor::questions;
@@ -101,4 +101,6 @@ fn a_metric_of_the_resources_needs_no_prometheus() {
     (evidence.prometheus, evidence.monitors) = Default::default();
     let rungs = diagnose(&evidence).rungs;
     assert!(rungs[1..5].iter().all(|rung| rung.evidence == "not needed: metrics.k8s.io"), "{rungs:?}");
+    // Without a counter nobody knows whom clients reach.
+    assert_eq!((rungs[11].link, rungs[11].state), (Link::Traffic, State::NotJudged));
 }

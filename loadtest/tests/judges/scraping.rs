@@ -260,10 +260,14 @@ fn a_replica_of_prometheus_that_is_not_ready() {
     assert!(finding.evidence.contains("prometheus-k8s-1 is not ready"));
     assert_eq!(command(&finding), "kubectl -n monitoring logs pod/prometheus-k8s-1 --all-containers --tail=50");
     let mut stuck = evidence.clone();
-    let waiting = json!({"waiting": {"reason": "ImagePullBackOff"}});
+    let message = format!("Back-off pulling image: {}no such host", "failed to resolve reference: ".repeat(20));
+    let waiting = json!({"waiting": {"reason": "ImagePullBackOff", "message": message}});
     seen(&mut stuck.prometheus.pods)[1]["status"]["containerStatuses"] =
         json!([{"name": "prometheus", "ready": false, "restartCount": 0, "state": waiting, "lastState": {}}]);
-    assert_eq!(command(&found(&stuck, 35)), "kubectl -n monitoring describe pod/prometheus-k8s-1");
+    let finding = found(&stuck, 35);
+    assert_eq!(command(&finding), "kubectl -n monitoring describe pod/prometheus-k8s-1");
+    assert!(finding.evidence.ends_with("no such host; 1 of 2 replicas are ready"), "{}", finding.evidence);
+    assert!(finding.fix.advice.contains("the image's name"), "{}", finding.fix.advice);
     seen(&mut evidence.prometheus.pods)[1]["metadata"]["creationTimestamp"] = json!(ago(30.0));
     assert_eq!(named(&evidence), None);
 }

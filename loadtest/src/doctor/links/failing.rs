@@ -151,7 +151,7 @@ pub fn of(pod: &Value) -> Option<Reason> {
         }
         let mut what: Vec<String> = waiting.map(str::to_owned).into_iter().collect();
         if let Some(message) = waiting.and(container["state"]["waiting"]["message"].as_str()) {
-            what.push(message.lines().next().unwrap_or_default().chars().take(200).collect());
+            what.extend(message.lines().next().map(str::to_owned));
         }
         if failed || again {
             let reason = last["reason"].as_str().unwrap_or("Error");

@@ -47,17 +47,20 @@ pub fn not_ready(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
     let patience = if others > 0 { START.0 } else { START.1 };
     let pod =
         *pods.iter().filter(failing).find(|pod| failing::of(pod).is_some() || age(pod, evidence.taken) > patience)?;
-    let starting = "See its log; it may still read its write-ahead log.";
-    let (told, advice, command) = match failing::of(pod) {
-        Some(reason) => (reason.what, "Mend what the reason says.", describe(pod)),
+    let starting = "See its log; it may still read its write-ahead log.".to_owned();
+    let failure = failing::of(pod).zip(failing::finding(evidence, None, &[], pod));
+    let (told, advice, command) = match failure {
+        Some((reason, found)) => {
+            (format!("container {}: {}", reason.container, reason.what), found.fix.advice, describe(pod))
+        }
         None => match failing::unschedulable(pod) {
-            Some(why) => (why.to_owned(), "Make room for it: nodes, requests, its volume.", describe(pod)),
+            Some(why) => (why.to_owned(), "Make room for it: nodes, requests, its volume.".to_owned(), describe(pod)),
             None if refuses(pod) => ("/-/ready says that it is not".to_owned(), starting, log(pod)),
             None => ("its condition Ready is not True".to_owned(), starting, log(pod)),
         },
     };
-    let evidence =
-        format!("pod {}/{} is not ready: {told}; {others} of {} replicas are", namespace(pod), name(pod), pods.len());
+    let (of, all) = (namespace(pod), pods.len());
+    let evidence = format!("pod {of}/{} is not ready: {told}; {others} of {all} replicas are ready", name(pod));
     Some(Finding::new(Cause::PrometheusNotReady, evidence, advice, vec![command]))
 }
 

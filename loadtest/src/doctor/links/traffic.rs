@@ -27,14 +27,15 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
         0 => "what clients ask is not known".to_owned(),
         pods => format!("{requests:.0} requests to {pods} pods between two looks at their pages"),
     };
-    let Some(service) = unreachable(evidence) else { return Judgement::Holds(seen) };
+    let told = |seen| if counted.is_empty() { Judgement::NotJudged(seen) } else { Judgement::Holds(seen) };
+    let Some(service) = unreachable(evidence) else { return told(seen) };
     let seen = format!("{seen}; {}: status.loadBalancer has no address", titled(service));
     if age(service, evidence.taken) < PROVISIONING {
-        return Judgement::Holds(format!("{seen} yet"));
+        return told(format!("{seen} yet"));
     }
     // Where requests come anyway, they come from within.
     if requests >= 1.0 || evidence.load.seen().is_some_and(|load| load.answered > 0) {
-        return Judgement::Holds(seen);
+        return told(seen);
     }
     Judgement::Broken(no_address(service, seen))
 }
