@@ -12,26 +12,29 @@ use crate::schedule::Share;
 
 const EXAMPLES: &str = "\
 Examples:
-  loadtest rehearse                        the whole loop on this machine, no cluster
-  loadtest run                             the cluster's only HPA, with a profile made from it
-  loadtest run --hpa miztiik-automation-ns/shopfront-hpa --stage 10rps:3m --stage 0:8m --out report
+  loadtest rehearse                   the whole loop on this machine, no cluster
+  loadtest run                        the cluster's only HPA, with its profile
+  loadtest run --hpa shop/hpa --stage 10rps:3m --stage 0rps:8m --out report
   loadtest run --url http://localhost:9898 --stage 1rps..100rps:1m --p99 50ms
-  loadtest predict --stage 10rps:3m        the same as arithmetic
-  loadtest doctor                          why the HPA does not scale: the first broken link, and what mends it
-  loadtest doctor miztiik-automation-ns/shopfront-hpa --bundle chain.json
+  loadtest predict --stage 10rps:3m   the same as arithmetic
+  loadtest doctor                     why the HPA does not scale
 
-Exit codes: 0 every expectation holds, 1 one does not, 2 bad use, 3 nothing could be decided: also where the doctor finds
-the chain broken, and so nothing is sent.";
+Exit codes: 0 every expectation holds, 1 one does not, 2 bad use, 3 nothing could be decided: also where the doctor \
+finds the chain broken, and so nothing is sent. The doctor's own: loadtest doctor --help.";
 
 const DOCTOR: &str = "\
 Examples:
-  loadtest doctor                                 the cluster's only HPA
-  loadtest doctor shop/hpa --bundle shop.json     and keep what was read, for whoever is to help
-  loadtest doctor --from shop.json                the same diagnosis, without a cluster
+  loadtest doctor                               the cluster's only HPA
+  loadtest doctor shop/hpa --bundle shop.json   and keep what was read
+  loadtest doctor --from shop.json              the same, without a cluster
+
+It prints a line a link: ✓ holds, ✗ the first that is broken, ? could not be looked at, · cannot be judged (yet, or \
+below a broken one); then what that means, and what to do.
 
 It reads, and asks Prometheus by a port-forward or the API server's proxy; a right that is missing is named.
 
-Exit codes: 0 the chain holds, 1 a link is broken, 2 bad use, 3 it could not be looked at.";
+Exit codes: 0 the chain holds, 1 a link is broken, 2 bad use, 3 cannot tell: no link is known to be broken, and the HPA \
+is not known to read its metric, or the cluster does not answer.";
 
 /// Honest load for an autoscaled service: sends it, watches the autoscaler, and judges both.
 #[derive(Debug, Parser)]
@@ -149,10 +152,13 @@ pub struct Predict {
 
 /// `loadtest doctor`.
 #[derive(Args, Debug)]
-#[command(after_help = DOCTOR)]
+#[command(
+    after_help = DOCTOR,
+    override_usage = "loadtest doctor [OPTIONS] [NAMESPACE/HPA]\n       loadtest doctor [--json] --from <FILE>"
+)]
 pub struct Doctor {
     /// The HPA; without it, the only one in the kubeconfig's namespace, or else in the cluster
-    #[arg(value_name = "NAMESPACE/HPA")]
+    #[arg(value_name = "NAMESPACE/HPA", value_parser = hpa)]
     pub hpa: Option<String>,
 
     /// The kubeconfig's context
@@ -167,7 +173,7 @@ pub struct Doctor {
     #[arg(long, value_name = "FILE")]
     pub bundle: Option<PathBuf>,
 
-    /// Judge what such a file holds, and ask no cluster
+    /// Judge what such a file holds: its own HPA, without a cluster
     #[arg(long, value_name = "FILE", conflicts_with_all = ["hpa", "context", "bundle"])]
     pub from: Option<PathBuf>,
 }
@@ -321,6 +327,16 @@ impl Expected {
             scale_in: self.expect_scale_in,
         }
     }
+}
+
+fn hpa(text: &str) -> Result<String, String> {
+    let is_name =
+        |name: &str| !name.is_empty() && name.chars().all(|one| one.is_ascii_alphanumeric() || "-.".contains(one));
+    let (namespace, name) = text.split_once('/').unwrap_or(("default", text));
+    let known = is_name(namespace) && is_name(name);
+    known
+        .then(|| text.to_owned())
+        .ok_or_else(|| "expected NAMESPACE/NAME, or the name alone; kubectl get hpa -A lists all".to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -11,7 +11,15 @@ use crate::fault::Fault;
 
 /// Whether a file of that name may be made: asked before anything is read for it.
 pub fn is_new(file: &Path) -> Result<(), Fault> {
-    if file.exists() { Err(exists(file)) } else { Ok(()) }
+    if file.exists() {
+        return Err(exists(file));
+    }
+    let folder = folder(file);
+    if folder.is_dir() { Ok(()) } else { Err(Fault::Use(format!("--bundle: there is no folder {}", folder.display()))) }
+}
+
+fn folder(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn exists(file: &Path) -> Fault {
@@ -22,7 +30,7 @@ fn exists(file: &Path) -> Fault {
 /// else's business until he passes them on.
 pub fn write(file: &Path, evidence: &Evidence) -> Result<(), Fault> {
     let text = serde_json::to_string_pretty(evidence).expect("evidence is made of what JSON has") + "\n";
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder(file);
     let written = || {
         let mut new = tempfile::NamedTempFile::new_in(folder)?;
         new.write_all(text.as_bytes())?;
@@ -39,20 +47,24 @@ pub fn write(file: &Path, evidence: &Evidence) -> Result<(), Fault> {
 
 /// Reads what [`write()`] wrote.
 pub fn read(file: &Path) -> Result<Evidence, Fault> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Fault::Use(format!("{} cannot be read: {error}", file.display())))?;
-    let evidence: Result<Evidence, _> = serde_json::from_str(&text);
-    if let Some(name) = serde_json::from_str::<Value>(&text)
+    let text =
+        std::fs::read(file).map_err(|error| Fault::Use(format!("{} cannot be read: {error}", file.display())))?;
+    let evidence: Result<Evidence, _> = serde_json::from_slice(&text);
+    if let Some(name) = serde_json::from_slice::<Value>(&text)
         .ok()
         .and_then(|bundle| named(&bundle, "name").or_else(|| named(&bundle, "namespace")).or_else(|| strange(&bundle)))
     {
         return Err(Fault::Use(format!("{}: {name:?} is no name that an object may have", file.display())));
     }
-    // Any object could be evidence of which nothing was read: it names at least the HPA.
-    evidence
-        .ok()
-        .filter(|evidence| !evidence.version.is_empty() && !evidence.name.is_empty())
-        .ok_or_else(|| Fault::Use(format!("{} is no bundle: loadtest doctor --bundle FILE writes one", file.display())))
+    let why = match evidence {
+        // Any object could be evidence of which nothing was read: it names at least the HPA.
+        Ok(evidence) if !evidence.version.is_empty() && !evidence.name.is_empty() => return Ok(evidence),
+        Err(_) if text.trim_ascii().is_empty() => "it is empty",
+        Err(error) if error.is_eof() => "it is cut short",
+        Err(error) if error.is_syntax() => "it is not JSON",
+        _ => "its JSON is something else's",
+    };
+    Err(Fault::Use(format!("{} is no bundle ({why}): loadtest doctor --bundle FILE writes one", file.display())))
 }
 
 /// The first name that no object of a cluster has. Others' bundles are judged too, and names stand in commands to copy.

@@ -49,12 +49,15 @@ impl Cluster {
         let mut config = if inside {
             Config::incluster().map_err(|error| Fault::Use(format!("in this pod: {}", one_line(&error))))?
         } else {
-            let advice = match context {
-                Some(_) => "set KUBECONFIG to the one that has the --context",
-                None => "set KUBECONFIG (a load without a cluster takes --url with --hpa none)",
-            };
+            let advice =
+                "set KUBECONFIG or --context (run --url URL --hpa none and doctor --from FILE need no cluster)";
             let kubeconfig = Kubeconfig::read()
                 .map_err(|error| Fault::Use(format!("no kubeconfig: {}; {advice}", one_line(&error))))?;
+            if let Some(context) = context.filter(|context| kubeconfig.contexts.iter().all(|one| one.name != *context))
+            {
+                let none = format!("the kubeconfig has no context {context}; kubectl config get-contexts lists all");
+                return Err(Fault::Use(none));
+            }
             let options = KubeConfigOptions { context: context.map(str::to_owned), ..Default::default() };
             Config::from_custom_kubeconfig(kubeconfig, &options)
                 .await
@@ -65,10 +68,10 @@ impl Cluster {
         let address = config.cluster_url.to_string();
         let client = Client::try_from(config)
             .map_err(|error| Fault::Use(format!("the kubeconfig cannot be used: {}", one_line(&error))))?;
-        client
-            .apiserver_version()
-            .await
-            .map_err(|error| Fault::World(format!("the cluster at {address} does not answer: {}", one_line(&error))))?;
+        client.apiserver_version().await.map_err(|error| {
+            let why = one_line(&error);
+            Fault::World(format!("the cluster at {address} does not answer: {why}; --context NAME asks another"))
+        })?;
         Ok(Self { client, inside })
     }
 

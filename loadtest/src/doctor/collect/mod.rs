@@ -70,13 +70,7 @@ async fn which(cluster: &Cluster, hpa: Option<&str>) -> Result<(String, String),
         return Ok((only.namespace.unwrap_or_default(), only.name.unwrap_or_default()));
     };
     let (namespace, name) = named.split_once('/').unwrap_or((cluster.client.default_namespace(), named));
-    let is_name =
-        |name: &str| !name.is_empty() && name.chars().all(|one| one.is_ascii_alphanumeric() || "-.".contains(one));
-    if is_name(namespace) && is_name(name) {
-        Ok((namespace.to_owned(), name.to_owned()))
-    } else {
-        Err(Fault::Use(format!("{named:?} is no NAMESPACE/HPA; kubectl get hpa -A lists all")))
-    }
+    Ok((namespace.to_owned(), name.to_owned()))
 }
 
 /// What can be read without knowing anything but the names.
