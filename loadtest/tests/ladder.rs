@@ -6,7 +6,9 @@ mod kept;
 use std::path::Path;
 use std::process::Command;
 
-use loadtest::doctor::catalogue::{Cause, troubleshooting};
+use clap::CommandFactory;
+use loadtest::cli::Cli;
+use loadtest::doctor::catalogue::{CATALOGUE, Cause, SYMPTOMS, troubleshooting};
 use loadtest::doctor::diagnosis::{Diagnosis, Figures, Finding, Judgement, Link, Outcome, diagnosis};
 use loadtest::doctor::evidence::{Evidence, Page, Read, Unread};
 use loadtest::doctor::redact::redacted;
@@ -68,6 +70,35 @@ fn a_line_a_link_then_the_first_broken_one_and_its_fix() {
     assert!(!text.contains('\x1b'), "no colour where it is no terminal, and nobody else's either: {text}");
     assert!(ladder::render(&broken(), 40, true).contains("\x1b[31m✗\x1b[0m"));
     assert_eq!(ladder::broken(&broken(), 40, false).lines().take_while(|line| !line.is_empty()).count(), 3);
+}
+
+#[test]
+fn what_is_undecided_has_its_reason_and_what_to_do_however_narrow_the_terminal() {
+    let path = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/shop/pods/*/orders";
+    let open = |right: Option<&str>| {
+        made(|link| match (link, right) {
+            (Link::Answer, None) => Judgement::NotJudged(format!("{path}: 404, its rule is 9 s old")),
+            (Link::Answer, Some(right)) => Judgement::Unread(Unread {
+                what: path.to_owned(),
+                why: "403".to_owned(),
+                right: Some(right.to_owned()),
+            }),
+            (Link::Condition, _) => Judgement::NotJudged("it has not looked yet".to_owned()),
+            _ => Judgement::Holds("it is there".to_owned()),
+        })
+    };
+    for (right, expected) in [
+        (None, ["NOT YET at answer (link 8 of 12)", "404, its rule is 9 s old", "Ask again when"]),
+        (Some("get pods.custom"), ["COULD NOT LOOK at answer (link 8 of 12)", "403", "with the rights below"]),
+    ] {
+        let text = ladder::render(&open(right), 60, false);
+        for told in expected {
+            assert!(text.contains(told), "{told}: {text}");
+        }
+        let whole: String = text.split_whitespace().collect();
+        assert!(whole.contains(path), "a path is broken, not cut: {text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
+    }
 }
 
 #[test]
@@ -154,6 +185,26 @@ fn a_bundle_is_written_once_and_judged_without_a_cluster() {
     let told: Diagnosis = serde_json::from_slice(&ran.stdout).unwrap();
     assert_eq!(told, loadtest::doctor::diagnose(&evidence));
     assert_eq!(ran.status.code(), Some(i32::from(told.outcome.exit_code())));
+}
+
+#[test]
+fn each_cause_is_found_by_what_is_seen_of_it() {
+    let missing = CATALOGUE.iter().filter(|entry| {
+        let number = entry.cause.number();
+        !SYMPTOMS.iter().any(|(_, causes)| causes.contains(&number))
+    });
+    assert_eq!(missing.map(|entry| entry.name).collect::<Vec<_>>(), Vec::<&str>::new());
+    let page = troubleshooting();
+    // As GitHub makes an anchor of a heading: its letters, digits and hyphens alone.
+    assert!(page.contains("[4 annotations-only](#4-nothing-but-prometheusioscrape-annotations)"), "{page}");
+    assert!(page.contains("\n## 4. Nothing but `prometheus.io/scrape` annotations\n"), "{page}");
+    let commands: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("    cargo run ")).collect();
+    assert_eq!(commands.len(), 2, "{commands:?}");
+    for command in commands {
+        let (_, arguments) = command.split_once("-- ").unwrap();
+        let words = ["loadtest"].into_iter().chain(arguments.split(' '));
+        Cli::command().try_get_matches_from(words).unwrap_or_else(|error| panic!("{error}"));
+    }
 }
 
 /// `docs/TROUBLESHOOTING.md` is written anew by `WRITE_TROUBLESHOOTING=1 cargo test -p loadtest --test ladder`.

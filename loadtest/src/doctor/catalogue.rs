@@ -143,9 +143,16 @@ impl Cause {
 /// The page for people who look for their symptom.
 pub fn troubleshooting() -> String {
     let mut page = HEAD.to_owned();
+    for (seen, causes) in SYMPTOMS {
+        let links = causes.iter().map(|number| {
+            let Entry { cause, name, title, .. } = &CATALOGUE[usize::from(*number) - 1];
+            format!("[{} {name}](#{})", cause.number(), anchor(&format!("{}. {title}", cause.number())))
+        });
+        // A String takes any write.
+        let _ = writeln!(page, "- {seen}: {}", links.collect::<Vec<_>>().join(", "));
+    }
     for entry in CATALOGUE {
         let Entry { cause, name, link, title, symptom, check, fix, shown_by } = entry;
-        // A String takes any write.
         let _ = write!(
             page,
             "\n## {}. {title}\n\n`{name}`, at the link *{}*.\n\n- **Seen:** {symptom}\n- **Told by:** {check}\n- **Mended by:** {fix}\n",
@@ -163,13 +170,55 @@ pub fn troubleshooting() -> String {
     page
 }
 
+/// What a heading is linked to by.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|one| one.is_alphanumeric() || "-_ ".contains(*one));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
 const HEAD: &str = "\
 # Why the HPA does not scale
 
 The causes that `loadtest doctor` tells apart, in the order of their numbers. It walks the chain from the pod to the
-traffic, names the first link that is broken, and prints the command that mends it. This page is written from the same
-list that the tool holds (`loadtest/src/doctor/catalogue.rs`).
+traffic, names the first link that is broken, and prints, where there is one, the command that mends it. In a clone of
+this repository, with the kubeconfig that kubectl uses, or with what `--bundle FILE` kept elsewhere:
+
+    cargo run --release --package loadtest -- doctor shop/hpa
+    cargo run --release --package loadtest -- doctor --from FILE
+
+This page is written from the same list that the tool holds (`loadtest/src/doctor/catalogue.rs`).
+
+## By what is seen
+
 ";
+
+/// What people look for, and the numbers of the causes that show so.
+pub const SYMPTOMS: &[(&str, &[u8])] = &[
+    (
+        "`<unknown>`, `FailedGetPodsMetric`, “could not find the metric” (404), or the API lists `resources: []`",
+        &[1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 16],
+    ),
+    ("`<unknown>`, `FailedGetPodsMetric`, “no metrics returned”, or “did not receive metrics”", &[7, 8, 13, 22]),
+    ("`<unknown>`, “no custom metrics API registered”", &[14]),
+    ("`<unknown>`, “unable to handle the request” (503), `FailedDiscoveryCheck`", &[15]),
+    ("“forbidden”, in the HPA’s conditions", &[17]),
+    ("`FailedGetExternalMetric`, or a ScaledObject that is not Ready", &[9, 16, 30, 31, 32]),
+    ("`FailedGetScale`", &[17, 18]),
+    ("`ScalingDisabled`", &[21]),
+    ("`AmbiguousSelector`", &[20]),
+    ("There is no HPA, or `kubectl apply` refuses it", &[19, 32]),
+    ("Prometheus has no target", &[4, 5, 6]),
+    ("Prometheus’ target is down", &[7]),
+    ("The value comes and goes, or jumps", &[8, 13, 35]),
+    ("The value is not the pods’ own, or too low", &[10, 20, 22, 29, 31]),
+    ("The value of an idle pod is not 0", &[3]),
+    ("Under load it does not scale out", &[22, 23, 24, 27, 29, 31]),
+    ("Without load it does not scale in", &[3, 23, 25]),
+    ("Replicas go under load, or go up and down", &[26, 30]),
+    ("More pods are wanted than are ready", &[22, 27, 33]),
+    ("One pod is hot, and the others idle", &[28]),
+    ("Nothing reaches the Service from outside", &[34]),
+];
 
 /// All of them, in the order of their numbers.
 pub const CATALOGUE: &[Entry] = &[
@@ -439,7 +488,7 @@ pub const CATALOGUE: &[Entry] = &[
         link: Link::Ready,
         title: "New pods are pending",
         symptom: "More are wanted than are ready.",
-        check: "The pods’ condition `PodScheduled`, for half a minute and with no node to come; or a quota, in the events.",
+        check: "The pods’ condition `PodScheduled`, for half a minute (two minutes where the events may not be read) and with no node to come; or a quota, in the events.",
         fix: "Make room: nodes, requests, quota. Until then keep to the pods that have a place, by the HPA’s maximum; or take the change back that asks for more.",
         shown_by: &["kubernetes/kubernetes#82285"],
     },
@@ -520,7 +569,7 @@ pub const CATALOGUE: &[Entry] = &[
         title: "Prometheus is not ready, or its replicas disagree",
         symptom: "Gaps; the value jumps.",
         check: "Each replica’s own answer to the same question.",
-        fix: "Have each replica ready; look at the one that differs.",
+        fix: "Have each replica ready: its image, its room on a node, its log. Look at the one that differs: its configuration, its disk, its network.",
         shown_by: &[],
     },
 ];

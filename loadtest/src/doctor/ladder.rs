@@ -7,7 +7,7 @@ use crate::report::text::{date, fit, rounded, seconds, wrap};
 pub const SCHEMA: &str = include_str!("../../doctor.schema.json");
 
 /// Where what is said begins, beside a word for it.
-const INDENT: usize = 9;
+const INDENT: usize = 7;
 
 /// The diagnosis as JSON.
 pub fn json(diagnosis: &Diagnosis) -> String {
@@ -22,14 +22,7 @@ pub fn render(diagnosis: &Diagnosis, width: usize, colour: bool) -> String {
     match diagnosis.outcome {
         Outcome::Broken => text.push_str(&fault(diagnosis, width)),
         Outcome::Healthy => text.push_str(&health(diagnosis, width)),
-        Outcome::CouldNotLook => {
-            let told = if diagnosis.missing_rights.is_empty() {
-                "No link is known to be broken, but the HPA does not read its metric, or not yet: ask again in a minute."
-            } else {
-                "No link is known to be broken, but the HPA does not read its metric, and not all could be looked at."
-            };
-            text.push_str(&lines(&wrap(told, width, 0), width));
-        }
+        Outcome::CouldNotLook => text.push_str(&undecided(diagnosis, width)),
     }
     text.push_str(&rights(diagnosis, width));
     text
@@ -59,6 +52,21 @@ fn line(rung: &Rung, width: usize, colour: bool) -> String {
     }
 }
 
+/// The first link that is undecided, why it is, and what is to be done about that.
+fn undecided(diagnosis: &Diagnosis, width: usize) -> String {
+    let open = |rung: &&Rung| matches!(rung.state, State::Unknown | State::NotJudged);
+    let Some(rung) = diagnosis.rungs.iter().find(open) else { return String::new() };
+    let (word, next) = match (rung.state, diagnosis.missing_rights.is_empty()) {
+        (State::Unknown, true) => ("COULD NOT LOOK", "See why there is no answer, and ask again."),
+        (State::Unknown, false) => ("COULD NOT LOOK", "Ask again with the rights below."),
+        (_, true) => ("NOT YET", "Ask again when that has changed; mostly it has in a minute."),
+        (_, false) => ("NOT YET", "Ask again in a minute; if it is the same then, with the rights below."),
+    };
+    let at = place(rung.link);
+    let head = format!("{word} at {at}: no link is known to be broken, and the HPA is not known to read its metric");
+    lines(&wrap(&head, width, 0), width) + &said([("Seen", &rung.evidence), ("Next", next)], width)
+}
+
 fn fault(diagnosis: &Diagnosis, width: usize) -> String {
     let Some(finding) = &diagnosis.broken else { return String::new() };
     let link = diagnosis.rungs.iter().find(|rung| rung.state == State::Broken).map(|rung| rung.link);
@@ -77,11 +85,7 @@ fn told(at: &str, finding: &Finding, width: usize) -> String {
     let entry = finding.cause.entry();
     let head = format!("{at}{} (cause {}, {})", entry.title, finding.cause.number(), entry.name);
     let mut text = lines(&wrap(&head, width, 0), width);
-    for (word, said) in [("Seen", &finding.evidence), ("Fix", &finding.fix.advice)] {
-        if !said.is_empty() {
-            text.push_str(&lines(&wrap(&format!("  {word:<6} {said}"), width, INDENT), width));
-        }
-    }
+    text.push_str(&said([("Seen", &finding.evidence), ("Fix", &finding.fix.advice)], width));
     if !finding.fix.commands.is_empty() {
         text.push('\n');
     }
@@ -90,6 +94,12 @@ fn told(at: &str, finding: &Finding, width: usize) -> String {
         text.push('\n');
     }
     text
+}
+
+/// What is said, beside a word for it.
+fn said(all: [(&str, &str); 2], width: usize) -> String {
+    let told = all.into_iter().filter(|(_, said)| !said.is_empty());
+    told.map(|(word, said)| lines(&wrap(&format!("{word:<6} {said}"), width, INDENT), width)).collect()
 }
 
 fn health(diagnosis: &Diagnosis, width: usize) -> String {

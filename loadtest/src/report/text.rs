@@ -73,17 +73,23 @@ pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
 
-/// A text in lines of this many columns, all but the first of which begin with as many spaces.
+/// A text in lines of this many columns, all but the first of which begin with as many spaces. A word that no line holds,
+/// such as a path, goes on in the next.
 pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in text.split(' ') {
+    let room = width.saturating_sub(indent).max(1);
+    let parts = |word: &str| match word.chars().collect::<Vec<_>>() {
+        letters if letters.is_empty() => vec![String::new()],
+        letters => letters.chunks(room).map(String::from_iter).collect(),
+    };
+    for word in text.split(' ').flat_map(parts) {
         let length = lines[lines.len() - 1].chars().count();
         if length > indent && length + 1 + word.chars().count() > width {
-            lines.push(" ".repeat(indent) + word);
+            lines.push(" ".repeat(indent) + &word);
         } else {
             let line = lines.last_mut().expect("there is always one");
             line.push_str(if line.is_empty() { "" } else { " " });
-            line.push_str(word);
+            line.push_str(&word);
         }
     }
     lines
@@ -114,5 +120,12 @@ mod tests {
         );
         assert_eq!([-5.0, 0.0, 61.0, 3725.0].map(clock), ["−0:05", "0:00", "1:01", "1:02:05"]);
         assert_eq!(date(1_700_000_000.0), "2023-11-14 22:13:20 UTC");
+    }
+
+    #[test]
+    fn a_word_that_no_line_holds_goes_on_in_the_next() {
+        let path = wrap("Seen   /a/path/longer/than/a/line: 404", 20, 7);
+        assert_eq!(path, ["Seen   /a/path/longe", "       r/than/a/line", "       : 404"]);
+        assert_eq!(wrap("Seen   a path of words", 20, 7), ["Seen   a path of", "       words"]);
     }
 }
