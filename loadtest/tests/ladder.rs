@@ -83,6 +83,8 @@ fn what_is_undecided_has_its_reason_and_what_to_do_however_narrow_the_terminal()
                 why: "403".to_owned(),
                 right: Some(right.to_owned()),
             }),
+            // Prometheus has read the page that we have not.
+            (Link::Metrics, _) => Judgement::NotJudged("no page was read".to_owned()),
             (Link::Condition, _) => Judgement::NotJudged("it has not looked yet".to_owned()),
             _ => Judgement::Holds("it is there".to_owned()),
         })

@@ -52,10 +52,13 @@ fn line(rung: &Rung, width: usize, colour: bool) -> String {
     }
 }
 
-/// The first link that is undecided, why it is, and what is to be done about that.
+/// The first link that keeps the chain undecided, why it does, and what is to be done about that. Where the series is
+/// there, or the answer, what is undecided above it keeps nothing.
 fn undecided(diagnosis: &Diagnosis, width: usize) -> String {
+    let proof = |rung: &Rung| matches!(rung.link, Link::Series | Link::Answer) && rung.state == State::Holds;
+    let proven = diagnosis.rungs.iter().rposition(proof).map_or(0, |index| index + 1);
     let open = |rung: &&Rung| matches!(rung.state, State::Unknown | State::NotJudged);
-    let Some(rung) = diagnosis.rungs.iter().find(open) else { return String::new() };
+    let Some(rung) = diagnosis.rungs[proven..].iter().find(open) else { return String::new() };
     let (word, next) = match (rung.state, diagnosis.missing_rights.is_empty()) {
         (State::Unknown, true) => ("COULD NOT LOOK", "See why there is no answer, and ask again."),
         (State::Unknown, false) => ("COULD NOT LOOK", "Ask again with the rights below."),
