@@ -176,7 +176,10 @@ async fn without_any_right_all_of_them_are_named() {
     let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
     let told = String::from_utf8_lossy(&ran.stdout);
     assert_eq!(ran.status.code(), Some(3), "{told}");
-    assert!(told.contains("COULD NOT LOOK at pod") && told.contains("Next   Ask again with the rights below"), "{told}");
+    assert!(
+        told.contains("COULD NOT LOOK at pod") && told.contains("Next   Ask again with the rights below"),
+        "{told}"
+    );
     let right = evidence.hpa.unread().and_then(|unread| unread.right.clone());
     assert_eq!(right.as_deref(), Some("get horizontalpodautoscalers.autoscaling in namespace shop"));
 }

@@ -436,7 +436,7 @@ fn server(group: &str, namespace: &str, name: &str) -> Server {
                 "replicas": 1, "selector": {"matchLabels": labels},
                 "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"name": name}]}},
             },
-            "status": {"replicas": 1, "readyReplicas": 1, "availableReplicas": 1},
+            "status": {"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1},
         })),
         pods: Read::Seen(vec![json!({
             "apiVersion": "v1", "kind": "Pod",

@@ -68,6 +68,13 @@ fn an_adapter_that_is_just_being_restarted_is_no_fault() {
     seen(&mut evidence.server.deployment)["status"]["unavailableReplicas"] = json!(1);
     server_started(&mut evidence, 3.0);
     assert_eq!(state(&evidence, Link::ApiService), State::NotJudged);
+    // By the strategy Recreate: the old pods have gone, and the new ones are not there yet.
+    seen(&mut evidence.server.pods).clear();
+    let since = |seconds: f64| json!({"type": "Progressing", "status": "True", "lastUpdateTime": ago(seconds)});
+    seen(&mut evidence.server.deployment)["status"] = json!({"conditions": [since(3.0)]});
+    assert_eq!(state(&evidence, Link::ApiService), State::NotJudged);
+    seen(&mut evidence.server.deployment)["status"] = json!({"conditions": [since(400.0)]});
+    assert_eq!(cause(&evidence, Link::ApiService).0, 15);
 }
 
 #[test]

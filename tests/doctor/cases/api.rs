@@ -41,7 +41,10 @@ fn nobody_listens() -> Case {
         r#"patch service prometheus-adapter --type json -p '[{"op":"replace","path":"/spec/ports/0/targetPort","value":8443}]'"#,
     );
     let undo = "kubectl replace -f adapter-service.bak";
-    Case::new(Cause::ApiServiceUnavailable, "a targetPort where no adapter listens", line, undo).tidied()
+    // Connections that are open stay open.
+    Case::new(Cause::ApiServiceUnavailable, "a targetPort where no adapter listens", line, undo)
+        .then(super::adapter::RESTART)
+        .tidied()
 }
 
 fn another() -> Case {

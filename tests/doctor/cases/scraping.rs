@@ -98,7 +98,7 @@ fn path() -> Case {
     Case::new(Cause::TargetDown, "a path that the program has not", line, MANIFEST)
 }
 
-/// A watch that is open stays open: Prometheus has to begin anew to be refused.
+/// A watch that is open stays open: Prometheus has to begin anew to be refused, and so to have ended before.
 fn forbidden() -> Case {
     let undo = format!(
         "kubectl apply -f k8s/k8s_cluster_role_rbac_perms.yaml && {MANIFEST} && {}",
@@ -108,7 +108,7 @@ fn forbidden() -> Case {
         Cause::PrometheusForbidden,
         "no Role for Prometheus in the namespace",
         format!(
-            "before=$({SCRAPED}) && {} && until [ \"$({SCRAPED})\" != \"$before\" ]; do :; done",
+            "{} && for pod in 0 1; do while kubectl get --raw {TARGETS} | grep -q shopfront-monitor; do :; done; done",
             monitoring("delete servicemonitor shopfront-monitor")
         ),
         undo,
@@ -118,8 +118,8 @@ fn forbidden() -> Case {
     .tidied()
 }
 
-/// What changes with Prometheus' configuration.
-const SCRAPED: &str = "kubectl -n monitoring get secret prometheus-k8s -o jsonpath={.metadata.resourceVersion}";
+/// What a replica of Prometheus scrapes, of kube-prometheus' two.
+const TARGETS: &str = "/api/v1/namespaces/monitoring/pods/prometheus-k8s-$pod:9090/proxy/api/v1/scrape_pools";
 
 pub fn labels() -> Case {
     let line = endpoint(r#""metricRelabelings":[{"action":"labeldrop","regex":"pod"}]"#);

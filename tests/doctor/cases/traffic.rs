@@ -58,7 +58,7 @@ fn short() -> Case {
     Case::new(
         Cause::LoadShort,
         "more load than one request in flight can be",
-        load("2000rps", &["--max-in-flight=1"]),
+        load("20000rps", &["--max-in-flight=1"]),
         no_load(),
     )
     .by_hand("the load tool's flags are its user's")

@@ -135,7 +135,9 @@ pub fn rolls(evidence: &Evidence) -> bool {
     if number("/status/observedGeneration") < number("/metadata/generation") {
         return true;
     }
-    let behind = number("/status/updatedReplicas").is_some_and(|updated| Some(updated) < number("/status/replicas"))
+    let updated = number("/status/updatedReplicas").unwrap_or(0);
+    // Between the old pods and the new ones, with the strategy Recreate, there are none, and none is unavailable.
+    let behind = updated < number("/spec/replicas").unwrap_or(1).max(number("/status/replicas").unwrap_or(0))
         || number("/status/unavailableReplicas").is_some_and(|missing| missing > 0);
     let given_up = condition(deployment, "Progressing").is_some_and(|progressing| progressing["status"] == "False");
     // Where none is to be seen, they are refused, or not ours to read.
