@@ -33,9 +33,13 @@ fn not_a_number() -> Case {
     Case::new(Cause::EmptyReadAsZero, "a query that is not a number", line, BACK).tidied()
 }
 
+/// An idle pod has a series for its root alone: somebody asks for another path.
 pub fn several_series() -> Case {
-    let query = r#"rate(http_requests_count{namespace=\"miztiik-automation-ns\"}[1m])"#;
-    Case::new(Cause::SeveralSeries, "a query of several series", trigger(&[("query", query)]), BACK).tidied().quick()
+    let query = r#"rate(http_requests_total{namespace=\"miztiik-automation-ns\"}[1m])"#;
+    Case::new(Cause::SeveralSeries, "a query of several series", trigger(&[("query", query)]), BACK)
+        .then("kubectl get --raw /api/v1/namespaces/miztiik-automation-ns/services/shopfront-svc:web/proxy/version")
+        .tidied()
+        .quick()
 }
 
 fn average() -> Case {
