@@ -197,6 +197,10 @@ fn a_scaled_object_that_keda_refuses() {
     // A trigger that failed a moment ago, and has a value now.
     is_not_ready(&mut evidence, "TriggerError", "Triggers defined in ScaledObject are not working correctly");
     assert_eq!(state(&evidence, Link::Rule), State::Holds);
+    // What it made of the object before still works.
+    seen(&mut evidence.scaled_object)["spec"]["triggers"][0]["type"] = json!("prometheuz");
+    is_not_ready(&mut evidence, "ScaledObjectCheckFailed", "no scaler found for type: prometheuz");
+    assert_eq!(cause(&evidence, Link::Rule), (32, String::new()));
 }
 
 #[test]

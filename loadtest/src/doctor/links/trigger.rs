@@ -49,7 +49,8 @@ pub fn judge(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Judgeme
     };
     let kind = text(trigger.spec, "/type");
     if kind != "prometheus" {
-        return blocked::judge(evidence, subject, &trigger).unwrap_or_else(|| {
+        let judgement = blocked::refused(evidence, &trigger).or_else(|| blocked::judge(evidence, subject, &trigger));
+        return judgement.unwrap_or_else(|| {
             Judgement::Holds(format!("trigger {}: {kind}, which is not Prometheus'", trigger.place))
         });
     }

@@ -28,7 +28,11 @@ pub fn refused(evidence: &Evidence, trigger: &Trigger<'_>) -> Option<Judgement> 
     let others = evidence.hpas.items().iter();
     let other = others.filter(|hpa| name(hpa) != evidence.name).find(|hpa| mentions(message, name(hpa)));
     let command = other.map(delete);
-    let advice = "Keep one autoscaler for the workload; KEDA looks at the object again by itself.";
+    let advice = if command.is_some() {
+        "Keep one autoscaler for the workload; KEDA looks at the object again by itself."
+    } else {
+        "Mend in the object what KEDA says of it; until then what it made of the object before goes on."
+    };
     Some(Judgement::Broken(Finding::new(Cause::KedaBlocked, seen, advice, command.into_iter().collect())))
 }
 
