@@ -238,8 +238,16 @@ fn a_label_that_is_called_otherwise() {
         json!([{"action": "labeldrop", "regex": "le"}]);
     let one = format!(r#"{{"op":"add","path":"{path}/-","value":{copy}}}"#);
     assert_eq!(found(&evidence, 10).fix.commands, [patched(&one)]);
-    // No monitor's job: the adapter asks for what there is.
+    // No monitor's job, and other series for which a rule lists the metric: one before it would go unheard.
     seen(&mut evidence.monitors).clear();
+    assert_eq!(found(&evidence, 10).fix.commands, Vec::<String>::new());
+    // Where all are called so, the adapter asks for what there is.
+    for replica in &mut evidence.prometheus.replicas {
+        for labels in replica.series.values_mut().flat_map(seen) {
+            let pod = labels.remove("pod").unwrap();
+            labels.insert("kubernetes_pod_name".to_owned(), pod);
+        }
+    }
     let commands = found(&evidence, 10).fix.commands;
     let overrides = "overrides: {namespace: {resource: namespace}, kubernetes_pod_name: {resource: pod}}";
     assert!(commands[0].contains(overrides) && commands[1].contains("rollout restart"), "{commands:?}");

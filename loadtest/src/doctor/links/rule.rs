@@ -92,6 +92,10 @@ pub fn by_labels(evidence: &Evidence, subject: &Subject, [namespace, pod]: &[Str
     let Some(((config, metric), series)) = of_adapter(evidence, subject).zip(subject.series.as_deref()) else {
         return Vec::new();
     };
+    // Of several rules that list it the last counts, and this one would be the first.
+    if config.rules(evidence).is_ok_and(|rules| listing::has_rule(evidence, rules.custom(), &metric.name)) {
+        return Vec::new();
+    }
     config.added(&listing::rule_for(evidence, series, &metric.name, [namespace, pod]))
 }
 

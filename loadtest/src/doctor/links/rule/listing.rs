@@ -57,6 +57,14 @@ pub fn judge(
     Some(Judgement::Broken(Finding::new(Cause::RuleAbsent, seen, advice, commands.unwrap_or_default())))
 }
 
+/// Whether one of these rules makes the metric of pods.
+pub fn has_rule(evidence: &Evidence, rules: &[Rule], metric: &str) -> bool {
+    let listed = format!("pods/{metric}");
+    rules
+        .iter()
+        .any(|rule| rule.metrics(&series(evidence, rule, |_| true)).keys().any(|made| made.to_string() == listed))
+}
+
 /// Whether the adapter itself has the metric in its list, whatever its rules say now.
 pub fn lists(evidence: &Evidence, metric: &Metric) -> bool {
     let Some(answer) = evidence.answers.get(&questions::listing(evidence, server::group(metric.source))) else {
