@@ -159,6 +159,16 @@ async fn an_hpa_that_is_not_there_is_a_finding_where_there_is_none_at_all() {
     let (_, evidence, _) = examined(api, "shop/hpq").await;
     assert_eq!(evidence.map(|evidence| evidence.hpa), Some(Read::Absent));
 
+    let mut api = chain();
+    api.documents.push(("/api/v1/namespaces/elsewhere", json!({"metadata": {"name": "elsewhere"}})));
+    let nothing = list("HorizontalPodAutoscaler", &[]);
+    api.documents.push(("/apis/autoscaling/v2/namespaces/elsewhere/horizontalpodautoscalers", nothing));
+    let all = list("HorizontalPodAutoscaler", &[json!({"metadata": {"name": "hpa", "namespace": "shop"}})]);
+    api.documents.push(("/apis/autoscaling/v2/horizontalpodautoscalers", all));
+    let (ran, evidence, _) = examined(api, "elsewhere/hpa").await;
+    assert_eq!((ran.status.code(), evidence), (Some(2), None), "its namespace is another");
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("there is shop/hpa"));
+
     // KEDA was to make it, and does not where another scales the workload.
     let mut api = chain();
     let object = json!({"metadata": {"name": "web", "namespace": "shop"}, "spec": {"scaleTargetRef": {"name": "web"}}});

@@ -40,7 +40,7 @@ async fn whole(cluster: &Cluster, hpa: Option<&str>) -> Result<Evidence, Fault> 
     let mut evidence = Evidence { version, taken, namespace, name, ..Evidence::default() };
     Box::pin(around(&reader, &mut evidence)).await;
     evidence.scaled_object = workload::scaled_object(&reader, &evidence).await;
-    is_meant(&evidence)?;
+    is_meant(&reader, &evidence).await?;
     // The server is found from the HPA alone, while the workload is read.
     let mut scaled = evidence.clone();
     let (server, ()) = tokio::join!(server::server(&reader, &evidence), workload::workload(&reader, &mut scaled));
@@ -121,20 +121,28 @@ fn joined(one: Read<Vec<Value>>, other: Read<Vec<Value>>) -> Read<Vec<Value>> {
     }
 }
 
-/// An HPA that is not there is a finding where its namespace has none at all, or where KEDA should have made it; else its
-/// name or its namespace's is mistyped.
-fn is_meant(evidence: &Evidence) -> Result<(), Fault> {
+/// An HPA that is not there is a finding where its namespace has none at all, and none of its name is in another, or where
+/// KEDA should have made it; else its name or its namespace's is mistyped.
+async fn is_meant(reader: &Reader, evidence: &Evidence) -> Result<(), Fault> {
     let Evidence { namespace, name, .. } = evidence;
     let there = evidence.hpas.items();
     if evidence.hpa != Read::Absent || evidence.scaled_object.seen().is_some() {
         return Ok(());
     }
-    if there.is_empty() {
-        let none = format!("no namespace {namespace}; kubectl get hpa -A lists all HPAs");
-        return if evidence.own_namespace == Read::Absent { Err(Fault::Use(none)) } else { Ok(()) };
+    let none = format!("no HPA {name} in namespace {namespace}");
+    if !there.is_empty() {
+        let there = there.iter().map(links::objects::name).collect::<Vec<_>>().join(", ");
+        return Err(Fault::Use(format!("{none} (there: {there}); kubectl get hpa -A lists all")));
     }
-    let there = there.iter().map(links::objects::name).collect::<Vec<_>>().join(", ");
-    Err(Fault::Use(format!("no HPA {name} in namespace {namespace} (there: {there}); kubectl get hpa -A lists all")))
+    if evidence.own_namespace == Read::Absent {
+        return Err(Fault::Use(format!("no namespace {namespace}; kubectl get hpa -A lists all HPAs")));
+    }
+    // Where they may not be listed, none is known.
+    let all = reader.all("/apis/autoscaling/v2/horizontalpodautoscalers", "the HPAs of all namespaces").await;
+    match all.items().iter().find(|other| links::objects::name(other) == name) {
+        Some(other) => Err(Fault::Use(format!("{none}; there is {}/{name}", links::objects::namespace(other)))),
+        None => Ok(()),
+    }
 }
 
 /// The answers of the metrics API.

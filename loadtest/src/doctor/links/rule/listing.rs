@@ -129,7 +129,8 @@ fn misnamed(evidence: &Evidence, metric: &Metric, config: &Config<'_>, rules: &[
     let place = format!("{}: rules[{number}]", titled(config.object));
     if let Some(other) = rule.metric_of(&series) {
         let seen = format!("{place} makes {other} of {series}; the HPA asks for {}", metric.name);
-        let advice = format!("Ask for {other}, or have the rule's name.as make {}.", metric.name);
+        let advice =
+            format!("Ask for {other}, if the target is in its unit, or have the rule's name.as make {}.", metric.name);
         let command = renamed(evidence, metric, &other);
         return Some(Finding::new(Cause::NameMissesRule, seen, advice, command.into_iter().collect()));
     }
