@@ -5,9 +5,9 @@ use loadtest::doctor::evidence::{Evidence, Read};
 use loadtest::doctor::links::subject::Subject;
 use serde_json::{Value, json};
 
-use crate::healthy::{TAKEN, ago};
-use crate::lower::{answers, cause, keda, results, seen, state};
-use crate::named;
+use crate::changed::{answers, cause, results, state};
+use crate::healthy::{TAKEN, ago, keda};
+use crate::{named, seen};
 
 fn metadata(evidence: &mut Evidence) -> &mut Value {
     &mut seen(&mut evidence.scaled_object)["spec"]["triggers"][0]["metadata"]

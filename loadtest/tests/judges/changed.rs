@@ -1,4 +1,4 @@
-//! The links from the rule on: each cause made in a chain that holds, and what looks like it and is none.
+//! What tests change of a chain that holds, and what is found of it then.
 
 use loadtest::doctor::diagnosis::{Diagnosis, Finding, Link, State};
 use loadtest::doctor::evidence::{Answer, Evidence, Read};
@@ -6,10 +6,8 @@ use loadtest::doctor::links::subject::Subject;
 use loadtest::doctor::{diagnose, questions};
 use serde_json::{Value, json};
 
-use crate::healthy::{self, ago};
-
-pub use crate::seen;
-pub use healthy::{adapter, keda};
+use crate::healthy::ago;
+use crate::seen;
 
 /// Where the adapter's list is.
 pub const LIST: &str = "/apis/custom.metrics.k8s.io/v1beta1";
@@ -61,6 +59,42 @@ pub fn rewritten(evidence: &mut Evidence, from: &str, to: &str) {
     *document = json!(text.replace(from, to));
 }
 
+/// The `APIService` is not available, for this reason and so long.
+pub fn unavailable(evidence: &mut Evidence, reason: &str, message: &str, since: f64) {
+    let condition = json!({
+        "type": "Available", "status": "False", "reason": reason, "message": message, "lastTransitionTime": ago(since),
+    });
+    seen(&mut evidence.server.api_service)["status"]["conditions"] = json!([condition]);
+    answers(evidence, 503, json!({"message": "the server is currently unable to handle the request"}));
+}
+
+/// The HPA says that it reads no metric, for this reason and so long.
+pub fn conditions(evidence: &mut Evidence, reason: &str, message: &str, since: f64) {
+    seen(&mut evidence.hpa)["status"]["conditions"] = json!([
+        {"type": "AbleToScale", "status": "True", "reason": "SucceededGetScale", "message": ""},
+        {
+            "type": "ScalingActive", "status": "False", "reason": reason, "message": message,
+            "lastTransitionTime": ago(since),
+        },
+    ]);
+}
+
+/// Another argument of the adapter's, at this place.
+pub fn argument(evidence: &mut Evidence, place: usize, value: &str) {
+    seen(&mut evidence.server.deployment)["spec"]["template"]["spec"]["containers"][0]["args"][place] = json!(value);
+}
+
+/// The HPA's value, and its replicas: those that there are, those that it wants, and the most.
+pub fn scaled(evidence: &mut Evidence, value: &str, current: u32, wanted: u32, most: u32) {
+    let hpa = seen(&mut evidence.hpa);
+    hpa["spec"]["maxReplicas"] = json!(most);
+    hpa["status"]["currentReplicas"] = json!(current);
+    hpa["status"]["desiredReplicas"] = json!(wanted);
+    let status = &mut hpa["status"]["currentMetrics"][0];
+    let kind = if status["pods"].is_object() { "pods" } else { "external" };
+    status[kind]["current"]["averageValue"] = json!(value);
+}
+
 /// What is found broken at this link, and nothing above it.
 pub fn broken(evidence: &Evidence, link: Link) -> Finding {
     let Diagnosis { rungs, broken, .. } = diagnose(evidence);
@@ -80,46 +114,4 @@ pub fn state(evidence: &Evidence, link: Link) -> State {
     let Diagnosis { rungs, broken, .. } = diagnose(evidence);
     assert_eq!(broken, None, "{rungs:#?}");
     rungs.iter().find(|rung| rung.link == link).unwrap().state
-}
-
-#[test]
-fn a_chain_that_holds_holds_at_each_link() {
-    for evidence in [adapter(), keda()] {
-        let diagnosis = diagnose(&evidence);
-        let lower = diagnosis.rungs.iter().filter(|rung| rung.link >= Link::Rule);
-        let states: Vec<_> = lower.map(|rung| (rung.link, rung.state)).collect();
-        assert!(states.iter().all(|(_, state)| *state == State::Holds), "{:#?}", diagnosis.rungs);
-        assert_eq!(diagnosis.explains, None);
-    }
-}
-
-#[test]
-fn a_chain_that_holds_has_its_figures() {
-    let figures = diagnose(&adapter()).figures.unwrap();
-    let pace = [figures.scrape, figures.window, figures.relist, figures.sync, figures.target];
-    assert_eq!(format!("{pace:?}"), "[5.0, 120.0, 60.0, 15.0, 2.0]");
-    assert_eq!((figures.value, figures.idle), (Some(1.0), None), "a load of half the target is no idle pod");
-    // Eleven twentieths of the window, and up to a look of the HPA and a scrape.
-    let (earliest, latest) = figures.delay;
-    assert!(60.0 < earliest && earliest < latest && latest < 100.0, "{earliest} to {latest}");
-    let keda = diagnose(&keda()).figures.unwrap();
-    assert_eq!((keda.window, keda.relist), (60.0, 0.0));
-    assert!(keda.delay.0 < earliest);
-    let mut idle = adapter();
-    for page in &mut idle.pages {
-        page.second = page.first.clone();
-    }
-    assert_eq!(diagnose(&idle).figures.unwrap().idle, Some(0.0));
-}
-
-#[test]
-fn what_may_not_be_read_is_told_and_no_fault() {
-    let mut evidence = adapter();
-    let right = "get configmaps in namespace monitoring".to_owned();
-    let unread = loadtest::doctor::evidence::Unread { what: "a".into(), why: "403".into(), right: Some(right.clone()) };
-    evidence.server.config = Read::Unread(unread);
-    assert_eq!(state(&evidence, Link::Rule), State::Unknown);
-    assert_eq!(diagnose(&evidence).missing_rights, [right]);
-    answers(&mut evidence, 403, json!({"message": "forbidden: User \"me\""}));
-    assert_eq!(state(&evidence, Link::Answer), State::Unknown);
 }

@@ -1,0 +1,133 @@
+//! What the metrics API answers.
+
+use loadtest::doctor::diagnosis::{Link, State};
+use loadtest::doctor::evidence::{Evidence, HPA_CONTROLLER, Read, access};
+use serde_json::json;
+
+use crate::changed::{answers, broken, cause, conditions, not_found, server_started, state};
+use crate::healthy::{NAMESPACE, PODS, adapter, ago, keda};
+use crate::seen;
+
+#[test]
+fn the_controller_may_not_read_the_metric() {
+    for (mut evidence, verb, group, resource) in [
+        (adapter(), "get", "custom.metrics.k8s.io", "pods/http_requests_per_second"),
+        (keda(), "list", "external.metrics.k8s.io", "s0-prometheus"),
+    ] {
+        evidence.access.insert(access(HPA_CONTROLLER, verb, group, resource, NAMESPACE), Read::Seen(false));
+        // It reads it all the same, by a way of its own.
+        assert_eq!(state(&evidence, Link::Answer), State::Holds);
+        conditions(&mut evidence, "FailedGetPodsMetric", "unable to get metric: forbidden", 60.0);
+        let (number, commands) = cause(&evidence, Link::Answer);
+        assert_eq!(number, 17);
+        assert!(
+            commands.contains("kind: ClusterRole\n") && commands.contains("kind: ClusterRoleBinding\n"),
+            "{commands}"
+        );
+        assert!(commands.contains(group) && commands.contains("horizontal-pod-autoscaler"), "{commands}");
+    }
+    // What somebody else may not is no fault of the chain.
+    let mut evidence = adapter();
+    let user = access("system:serviceaccount:a:b", "get", "custom.metrics.k8s.io", "pods/x", NAMESPACE);
+    evidence.access.insert(user, Read::Seen(false));
+    assert_eq!(state(&evidence, Link::Answer), State::Holds);
+}
+
+fn only_the_first_pod(evidence: &mut Evidence) {
+    let item = json!({"describedObject": {"name": PODS[0].0}, "value": "1"});
+    answers(evidence, 200, json!({"items": [item]}));
+}
+
+fn second_is_ready_for(evidence: &mut Evidence, seconds: f64) {
+    for condition in seen(&mut evidence.pods)[1]["status"]["conditions"].as_array_mut().unwrap() {
+        condition["lastTransitionTime"] = json!(ago(seconds));
+    }
+}
+
+#[test]
+fn a_ready_pod_without_a_value() {
+    let mut evidence = adapter();
+    only_the_first_pod(&mut evidence);
+    assert_eq!(cause(&evidence, Link::Answer), (22, String::new()));
+    // Its monitor leaves it out; one that leaves out another has nothing to do with it.
+    for replica in &mut evidence.prometheus.replicas {
+        seen(&mut replica.targets).truncate(1);
+    }
+    let mut relabeled = |action: &str, regex: &str| {
+        let rule = json!({"action": action, "sourceLabels": ["__meta_kubernetes_pod_name"], "regex": regex});
+        seen(&mut evidence.monitors)[0]["spec"]["endpoints"][0]["relabelings"] = json!([rule]);
+        cause(&evidence, Link::Answer)
+    };
+    for (action, regex) in [("drop", PODS[1].0), ("Keep", PODS[0].0)] {
+        let (number, command) = relabeled(action, regex);
+        assert_eq!(number, 22, "{command}");
+        assert!(command.ends_with(r#"{"op":"remove","path":"/spec/endpoints/0/relabelings/0"}]'"#), "{command}");
+    }
+    for (action, regex) in [("drop", "other-.*"), ("replace", ".*")] {
+        assert_eq!(relabeled(action, regex), (22, String::new()));
+    }
+    second_is_ready_for(&mut evidence, 8.0);
+    assert_eq!(state(&evidence, Link::Answer), State::Holds);
+}
+
+#[test]
+fn a_pod_that_runs_and_does_not_become_ready() {
+    let mut evidence = adapter();
+    only_the_first_pod(&mut evidence);
+    let pod = &mut seen(&mut evidence.pods)[1];
+    pod["status"]["conditions"] = json!([{"type": "Ready", "status": "False", "lastTransitionTime": ago(600.0)}]);
+    evidence.events = Read::Seen(vec![json!({
+        "involvedObject": {"kind": "Pod", "name": PODS[1].0}, "reason": "Unhealthy",
+        "message": "Readiness probe failed: HTTP probe failed with statuscode: 503", "lastTimestamp": ago(2.0),
+    })]);
+    let finding = broken(&evidence, Link::Answer);
+    assert_eq!((finding.cause.number(), finding.evidence.contains("statuscode: 503")), (22, true));
+    let conditions = &mut seen(&mut evidence.pods)[1]["status"]["conditions"];
+    conditions[0]["lastTransitionTime"] = json!(ago(10.0));
+    assert_eq!(state(&evidence, Link::Answer), State::Holds);
+    // As long as its own probe gives it to start.
+    let pod = &mut seen(&mut evidence.pods)[1];
+    pod["status"]["conditions"][0]["lastTransitionTime"] = json!(ago(600.0));
+    pod["spec"]["containers"][0]["startupProbe"] = json!({"failureThreshold": 200, "periodSeconds": 6});
+    assert_eq!(state(&evidence, Link::Answer), State::Holds);
+}
+
+#[test]
+fn a_metric_that_an_adapter_does_not_list_yet() {
+    let mut evidence = adapter();
+    not_found(&mut evidence);
+    assert_eq!(cause(&evidence, Link::Answer).0, 11);
+    server_started(&mut evidence, 20.0);
+    assert_eq!(state(&evidence, Link::Answer), State::NotJudged);
+}
+
+#[test]
+fn a_metric_that_is_on_its_way_is_no_fault_of_the_rule() {
+    let mut evidence = adapter();
+    let message = "unable to fetch metrics from custom metrics API: the server could not find the metric x for pods";
+    conditions(&mut evidence, "FailedGetPodsMetric", message, 50.0);
+    not_found(&mut evidence);
+    server_started(&mut evidence, 50.0);
+    assert_eq!(state(&evidence, Link::Answer), State::NotJudged);
+    assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
+}
+
+#[test]
+fn a_monitor_that_was_just_changed_takes_its_time() {
+    let mut evidence = adapter();
+    not_found(&mut evidence);
+    assert_eq!(cause(&evidence, Link::Answer).0, 11);
+    for monitor in seen(&mut evidence.monitors) {
+        monitor["metadata"]["creationTimestamp"] = json!(ago(200.0));
+    }
+    assert_eq!(state(&evidence, Link::Answer), State::NotJudged);
+}
+
+#[test]
+fn an_adapter_that_was_just_restarted_may_have_no_value() {
+    let mut evidence = adapter();
+    answers(&mut evidence, 200, json!({"items": []}));
+    assert_eq!(cause(&evidence, Link::Answer).0, 22);
+    server_started(&mut evidence, 20.0);
+    assert_eq!(state(&evidence, Link::Answer), State::NotJudged);
+}

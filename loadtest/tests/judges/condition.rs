@@ -1,0 +1,225 @@
+//! What the HPA says of itself.
+
+use loadtest::doctor::diagnose;
+use loadtest::doctor::diagnosis::{Finding, Link, Outcome, State};
+use loadtest::doctor::evidence::{Answer, Evidence, Read};
+use serde_json::{Value, json};
+
+use crate::changed::{broken, cause, conditions, not_found, ready_for, server_started, state};
+use crate::healthy::{NAMESPACE, adapter, ago, keda};
+use crate::seen;
+
+fn other_hpa(evidence: &mut Evidence, workload: &str) {
+    let mut other = evidence.hpa.seen().unwrap().clone();
+    other["metadata"]["name"] = json!("second-hpa");
+    other["metadata"]["ownerReferences"] = Value::Null;
+    other["metadata"]["creationTimestamp"] = json!(ago(60.0));
+    other["spec"]["scaleTargetRef"]["name"] = json!(workload);
+    seen(&mut evidence.hpas).push(other);
+}
+
+#[test]
+fn two_hpas() {
+    for healthy in [adapter(), keda()] {
+        let mut evidence = healthy.clone();
+        other_hpa(&mut evidence, "shopfront-deploy");
+        let removed =
+            "kubectl -n miztiik-automation-ns delete horizontalpodautoscaler.autoscaling/second-hpa".to_owned();
+        assert_eq!(cause(&evidence, Link::Condition), (20, removed.clone()));
+        // Which of the two is meant is not known of one that was there before.
+        let created = json!(ago(90_000.0));
+        seen(&mut evidence.hpas).last_mut().unwrap()["metadata"]["creationTimestamp"] = created;
+        let Finding { fix, .. } = broken(&evidence, Link::Condition);
+        assert!(fix.commands.is_empty() && fix.advice.contains("second-hpa"), "{fix:?}");
+        // The one of a ScaledObject comes again, if that is not removed; and no name is a command of its own.
+        let other = seen(&mut evidence.hpas).last_mut().unwrap();
+        other["metadata"]["creationTimestamp"] = json!(ago(60.0));
+        other["metadata"]["ownerReferences"] = json!([{"kind": "ScaledObject", "name": "--all; touch a"}]);
+        let removed_with_it =
+            "kubectl -n miztiik-automation-ns delete 'scaledobject.keda.sh/--all; touch a'".to_owned();
+        assert_eq!(cause(&evidence, Link::Condition), (20, removed_with_it));
+        // Of another workload: only where the controller says that it takes the same pods.
+        let mut evidence = healthy;
+        other_hpa(&mut evidence, "other");
+        assert_eq!(state(&evidence, Link::Condition), State::Holds);
+        let message = format!(
+            "pods by selector app=shopfront are controlled by multiple HPAs: [{NAMESPACE}/second-hpa {NAMESPACE}/shopfront-hpa]"
+        );
+        conditions(&mut evidence, "AmbiguousSelector", &message, 60.0);
+        assert_eq!(cause(&evidence, Link::Condition), (20, removed));
+    }
+}
+
+#[test]
+fn another_metric_that_is_invalid() {
+    let mut evidence = adapter();
+    let metric = json!({"type": "External", "external": {
+        "metric": {"name": "queue_depth"}, "target": {"type": "AverageValue", "averageValue": "5"},
+    }});
+    seen(&mut evidence.hpa)["spec"]["metrics"].as_array_mut().unwrap().push(metric);
+    seen(&mut evidence.hpa)["status"]["currentMetrics"].as_array_mut().unwrap().push(json!({"type": ""}));
+    let (number, command) = cause(&evidence, Link::Condition);
+    assert_eq!(number, 25);
+    let metric = &evidence.hpa.seen().unwrap()["spec"]["metrics"][1];
+    let test = json!({"op": "test", "path": "/spec/metrics/1", "value": metric});
+    let removed = format!(r#"--type json -p '[{test},{{"op":"remove","path":"/spec/metrics/1"}}]'"#);
+    assert!(command.ends_with(&removed), "{command}");
+    // The API has it, and the HPA looked before that.
+    let path = format!("/apis/external.metrics.k8s.io/v1beta1/namespaces/{NAMESPACE}/queue_depth?labelSelector=");
+    let body = json!({"items": [{"metricName": "queue_depth", "value": "3"}]});
+    evidence.answers.insert(path, Answer { status: 200, body });
+    assert_eq!(state(&evidence, Link::Condition), State::Holds);
+}
+
+#[test]
+fn another_trigger_that_is_invalid() {
+    let mut evidence = keda();
+    let metric = json!({"type": "External", "external": {
+        "metric": {"name": "s1-kafka"}, "target": {"type": "AverageValue", "averageValue": "5"},
+    }});
+    seen(&mut evidence.hpa)["spec"]["metrics"].as_array_mut().unwrap().push(metric);
+    seen(&mut evidence.scaled_object)["spec"]["triggers"].as_array_mut().unwrap().push(json!({"type": "kafka"}));
+    assert_eq!(state(&evidence, Link::Condition), State::Holds);
+    let path = format!("/apis/external.metrics.k8s.io/v1beta1/namespaces/{NAMESPACE}/s1-kafka?labelSelector=");
+    evidence.answers.insert(path, Answer { status: 500, body: json!({"message": "no brokers"}) });
+    let (number, command) = cause(&evidence, Link::Condition);
+    assert_eq!(number, 25);
+    assert!(command.contains("scaledobject.keda.sh/shopfront-scaledobject"), "{command}");
+    let remove = r#"{"op":"remove","path":"/spec/triggers/1"}]'"#;
+    let test = r#"[{"op":"test","path":"/spec/triggers/1","value":{"type":"kafka"}}"#;
+    assert!(command.ends_with(&format!("{test},{remove}")), "{command}");
+    // What was left out of the evidence is nothing to hold it against.
+    seen(&mut evidence.scaled_object)["spec"]["triggers"][1]["metadata"] = json!({"password": "(left out)"});
+    let (_, command) = cause(&evidence, Link::Condition);
+    let test = r#"[{"op":"test","path":"/spec/triggers/1/type","value":"kafka"}"#;
+    assert!(command.ends_with(&format!("{test},{remove}")), "{command}");
+}
+
+#[test]
+fn an_hpa_that_has_not_looked_yet_is_not_broken() {
+    for mut evidence in [adapter(), keda()] {
+        conditions(&mut evidence, "FailedGetPodsMetric", "unable to get metric x: no metrics returned", 8.0);
+        assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
+        assert_eq!(diagnose(&evidence).outcome, Outcome::CouldNotLook);
+        seen(&mut evidence.hpa)["status"] = json!({});
+        assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
+    }
+}
+
+#[test]
+fn cpu_is_no_adapters_to_serve() {
+    let mut evidence = adapter();
+    let target = json!({"type": "Utilization", "averageUtilization": 80});
+    seen(&mut evidence.hpa)["spec"]["metrics"] =
+        json!([{"type": "Resource", "resource": {"name": "cpu", "target": target}}]);
+    let message = "unable to get metrics for resource cpu: no metrics returned from resource metrics API";
+    conditions(&mut evidence, "FailedGetResourceMetric", message, 50.0);
+    assert_eq!(cause(&evidence, Link::Condition).0, 22);
+    // What a metrics server knows of a new pod comes later.
+    ready_for(&mut evidence, 50.0);
+    assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
+    evidence.server.api_service = Read::Absent;
+    let Finding { cause, fix, .. } = broken(&evidence, Link::ApiService);
+    assert!(cause.number() == 14 && fix.commands.is_empty() && !fix.advice.contains("adapter"), "{fix:?}");
+}
+
+#[test]
+fn no_pod_by_keda_is_no_fault() {
+    let mut evidence = keda();
+    let spec = &mut seen(&mut evidence.scaled_object)["spec"];
+    spec["minReplicaCount"] = json!(0);
+    seen(&mut evidence.scale)["spec"]["replicas"] = json!(0);
+    evidence.pods = Read::Seen(Vec::new());
+    evidence.pages = Vec::new();
+    let message = "scaling is disabled since the replica count of the target is zero";
+    conditions(&mut evidence, "ScalingDisabled", message, 600.0);
+    assert_eq!(state(&evidence, Link::Condition), State::Holds);
+    assert_eq!(diagnose(&evidence).outcome, Outcome::Healthy);
+}
+
+#[test]
+fn metrics_of_one_name_are_told_apart() {
+    let mut evidence = adapter();
+    let mut second = evidence.hpa.seen().unwrap()["spec"]["metrics"][0].clone();
+    second["pods"]["metric"]["selector"] = json!({"matchLabels": {"path": "pay"}});
+    let path = loadtest::doctor::questions::metric(&evidence, &second).unwrap();
+    seen(&mut evidence.hpa)["spec"]["metrics"].as_array_mut().unwrap().push(second);
+    evidence.answers.insert(path, Answer { status: 404, body: json!({"message": "not found"}) });
+    assert_eq!(cause(&evidence, Link::Condition).0, 25);
+    // The adapter was just started.
+    server_started(&mut evidence, 20.0);
+    assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
+}
+
+#[test]
+fn a_pod_that_starts_is_no_fault_of_the_hpa() {
+    let mut evidence = adapter();
+    for pod in seen(&mut evidence.pods) {
+        pod["metadata"]["creationTimestamp"] = json!(ago(90.0));
+        pod["status"]["conditions"] = json!([{"type": "Ready", "status": "False", "lastTransitionTime": ago(90.0)}]);
+    }
+    conditions(&mut evidence, "FailedGetPodsMetric", "unable to get metric x: no metrics returned", 80.0);
+    not_found(&mut evidence);
+    assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
+}
+
+#[test]
+fn a_workload_that_was_just_scaled_up_from_zero_is_looked_at_soon() {
+    let mut evidence = adapter();
+    conditions(
+        &mut evidence,
+        "ScalingDisabled",
+        "scaling is disabled since the replica count of the target is zero",
+        9.0,
+    );
+    assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
+}
+
+#[test]
+fn what_the_hpa_says_of_itself_has_a_command_too() {
+    let mut evidence = adapter();
+    // How many replicas there are may not be read.
+    evidence.scale = Read::Unread(loadtest::doctor::evidence::Unread::default());
+    let message = "scaling is disabled since the replica count of the target is zero";
+    conditions(&mut evidence, "ScalingDisabled", message, 600.0);
+    let one = "kubectl -n miztiik-automation-ns scale deployment.apps/shopfront-deploy --replicas=1".to_owned();
+    assert_eq!(cause(&evidence, Link::Condition), (21, one));
+    let describe =
+        "kubectl -n miztiik-automation-ns describe horizontalpodautoscaler.autoscaling/shopfront-hpa".to_owned();
+    conditions(
+        &mut evidence,
+        "AmbiguousSelector",
+        "pods by selector app=shopfront are controlled by multiple HPAs",
+        60.0,
+    );
+    assert_eq!(cause(&evidence, Link::Condition), (20, describe.clone()));
+    for (reason, number) in [("FailedGetScale", 18), ("FailedUpdateScale", 26)] {
+        seen(&mut evidence.hpa)["status"]["conditions"] =
+            json!([{"type": "AbleToScale", "status": "False", "reason": reason, "message": "refused"}]);
+        assert_eq!(cause(&evidence, Link::Condition), (number, describe.clone()));
+    }
+}
+
+#[test]
+fn a_controller_that_may_not_read_or_write_the_scale() {
+    let mut evidence = adapter();
+    seen(&mut evidence.hpa)["spec"]["scaleTargetRef"] =
+        json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "shopfront-deploy"});
+    let mut told = |reason: &str, why: &str| {
+        let message = format!("rollouts.argoproj.io \"shopfront-deploy\" is forbidden: {why}");
+        seen(&mut evidence.hpa)["status"]["conditions"] =
+            json!([{"type": "AbleToScale", "status": "False", "reason": reason, "message": message}]);
+        cause(&evidence, Link::Condition)
+    };
+    for (reason, verb) in [("FailedGetScale", "get"), ("FailedUpdateScale", "update")] {
+        let why = |user: &str| format!("User \"system:{user}\" cannot {verb} resource \"rollouts/scale\"");
+        let (number, commands) = told(reason, &why("serviceaccount:kube-system:horizontal-pod-autoscaler"));
+        assert_eq!((number, commands.matches("kubectl apply").count()), (17, 2), "{commands}");
+        assert!(commands.contains("rollouts/scale") && commands.contains("argoproj.io"), "{commands}");
+        // Whom a role is to be given to is not told by another's name.
+        let (number, commands) = told(reason, &why("kube-controller-manager"));
+        assert!(number == 17 && commands.contains("describe") && !commands.contains("apply"), "{commands}");
+    }
+    // A policy's word, and no missing right.
+    assert_eq!(told("FailedUpdateScale", "no more than 3 replicas").0, 26);
+}

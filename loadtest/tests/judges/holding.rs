@@ -1,0 +1,78 @@
+//! Chains that hold: nothing is broken, each link is judged, and the figures are there.
+
+use loadtest::doctor::diagnose;
+use loadtest::doctor::diagnosis::{Link, State};
+use loadtest::doctor::evidence::Read;
+use serde_json::json;
+
+use crate::changed::{answers, state};
+use crate::healthy::{self, adapter, keda};
+use crate::seen;
+
+#[test]
+fn a_chain_that_holds_is_not_broken() {
+    assert_eq!(diagnose(&healthy::adapter()).broken, None);
+    assert_eq!(diagnose(&healthy::keda()).broken, None);
+}
+
+#[test]
+fn a_chain_that_holds_holds_at_each_link() {
+    for evidence in [adapter(), keda()] {
+        let diagnosis = diagnose(&evidence);
+        let lower = diagnosis.rungs.iter().filter(|rung| rung.link >= Link::Rule);
+        let states: Vec<_> = lower.map(|rung| (rung.link, rung.state)).collect();
+        assert!(states.iter().all(|(_, state)| *state == State::Holds), "{:#?}", diagnosis.rungs);
+        assert_eq!(diagnosis.explains, None);
+    }
+}
+
+#[test]
+fn a_chain_that_holds_has_its_figures() {
+    let figures = diagnose(&adapter()).figures.unwrap();
+    let pace = [figures.scrape, figures.window, figures.relist, figures.sync, figures.target];
+    assert_eq!(format!("{pace:?}"), "[5.0, 120.0, 60.0, 15.0, 2.0]");
+    assert_eq!((figures.value, figures.idle), (Some(1.0), None), "a load of half the target is no idle pod");
+    // Eleven twentieths of the window, and up to a look of the HPA and a scrape.
+    let (earliest, latest) = figures.delay;
+    assert!(60.0 < earliest && earliest < latest && latest < 100.0, "{earliest} to {latest}");
+    let keda = diagnose(&keda()).figures.unwrap();
+    assert_eq!((keda.window, keda.relist), (60.0, 0.0));
+    assert!(keda.delay.0 < earliest);
+    let mut idle = adapter();
+    for page in &mut idle.pages {
+        page.second = page.first.clone();
+    }
+    assert_eq!(diagnose(&idle).figures.unwrap().idle, Some(0.0));
+}
+
+#[test]
+fn what_may_not_be_read_is_told_and_no_fault() {
+    let mut evidence = adapter();
+    let right = "get configmaps in namespace monitoring".to_owned();
+    let unread = loadtest::doctor::evidence::Unread { what: "a".into(), why: "403".into(), right: Some(right.clone()) };
+    evidence.server.config = Read::Unread(unread);
+    assert_eq!(state(&evidence, Link::Rule), State::Unknown);
+    assert_eq!(diagnose(&evidence).missing_rights, [right]);
+    answers(&mut evidence, 403, json!({"message": "forbidden: User \"me\""}));
+    assert_eq!(state(&evidence, Link::Answer), State::Unknown);
+}
+
+#[test]
+fn a_bundle_is_judged_as_what_it_was_written_from() {
+    let evidence = healthy::adapter();
+    let bundle = serde_json::to_string(&evidence).unwrap();
+    assert_eq!(diagnose(&serde_json::from_str(&bundle).unwrap()), diagnose(&evidence));
+}
+
+#[test]
+fn a_metric_of_the_resources_needs_no_prometheus() {
+    let mut evidence = healthy::adapter();
+    let target = serde_json::json!({"type": "Utilization", "averageUtilization": 80});
+    seen(&mut evidence.hpa)["spec"]["metrics"] =
+        serde_json::json!([{"type": "Resource", "resource": {"name": "cpu", "target": target}}]);
+    (evidence.prometheus, evidence.monitors) = Default::default();
+    let rungs = diagnose(&evidence).rungs;
+    assert!(rungs[1..5].iter().all(|rung| rung.evidence == "not needed: metrics.k8s.io"), "{rungs:?}");
+    // Without a counter nobody knows whom clients reach.
+    assert_eq!((rungs[11].link, rungs[11].state), (Link::Traffic, State::NotJudged));
+}

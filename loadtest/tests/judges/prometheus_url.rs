@@ -1,0 +1,143 @@
+//! Where the adapter looks for Prometheus.
+
+use loadtest::doctor::diagnosis::{Link, State};
+use loadtest::doctor::evidence::Read;
+use loadtest::doctor::questions;
+use serde_json::json;
+
+use crate::changed::{argument, cause, not_found, state};
+use crate::healthy::{self, adapter, ago};
+use crate::{named, seen};
+
+#[test]
+fn a_url_that_names_no_service_or_no_port_of_it() {
+    let mut evidence = adapter();
+    not_found(&mut evidence);
+    let url = "http://prometheus-k8s.monitoring.svc:9091/";
+    argument(&mut evidence, 3, &format!("--prometheus-url={url}"));
+    evidence.prometheus.url = Read::Seen(url.to_owned());
+    let (number, command) = cause(&evidence, Link::Rule);
+    assert_eq!(number, 9);
+    let patched = "kubectl -n monitoring patch deployment.apps/prometheus-adapter --type json -p '[{\"op\":\"test\",\
+                   \"path\":\"/spec/template/spec/containers/0/args/3\",\
+                   \"value\":\"--prometheus-url=http://prometheus-k8s.monitoring.svc:9091/\"},{\"op\":\"replace\",\
+                   \"path\":\"/spec/template/spec/containers/0/args/3\",\
+                   \"value\":\"--prometheus-url=http://prometheus-k8s.monitoring.svc:9090\"}]'";
+    assert_eq!(command, patched);
+
+    evidence.prometheus.service = Read::Absent;
+    let (number, command) = cause(&evidence, Link::Rule);
+    assert_eq!(number, 9);
+    assert!(command.contains("http://prometheus-operated.monitoring.svc:9090"), "{command}");
+
+    // One with an address of its own is better than the headless one, where it leads to all that Prometheus is.
+    let service = |name: &str, fields: serde_json::Value| {
+        let mut service = healthy::adapter().prometheus.service.seen().unwrap().clone();
+        service["metadata"]["name"] = json!(name);
+        service["spec"].as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        service
+    };
+    let reloader = json!({"name": "reloader-web", "port": 8080, "targetPort": "reloader-web"});
+    let web = json!({"name": "anything", "port": 80, "targetPort": "web"});
+    let mut services = vec![
+        service("prometheus-operated", json!({"clusterIP": "None"})),
+        service("outside", json!({"type": "ExternalName"})),
+        service("alertmanager-main", json!({"selector": {"app.kubernetes.io/name": "alertmanager"}})),
+        service("first", json!({"selector": {"statefulset.kubernetes.io/pod-name": "prometheus-k8s-0"}})),
+        service("reloader", json!({"ports": [reloader]})),
+    ];
+    seen(&mut evidence.prometheus.pods)[0]["metadata"]["labels"]["statefulset.kubernetes.io/pod-name"] =
+        json!("prometheus-k8s-0");
+    evidence.prometheus.services = Read::Seen(services.clone());
+    let (_, command) = cause(&evidence, Link::Rule);
+    assert!(command.contains("http://prometheus-operated.monitoring.svc:9090\""), "{command}");
+    services.push(service("prometheus-k8s", json!({"ports": [reloader, web]})));
+    evidence.prometheus.services = Read::Seen(services);
+    let (_, command) = cause(&evidence, Link::Rule);
+    assert!(command.contains("http://prometheus-k8s.monitoring.svc:80\""), "{command}");
+}
+
+#[test]
+fn a_host_of_two_labels_is_a_service_only_where_its_namespace_is_known() {
+    let mut evidence = adapter();
+    for (host, service) in [
+        ("prom", Some(("prom", "monitoring"))),
+        ("prom.watch", Some(("prom", "watch"))),
+        ("prom.watch.svc", Some(("prom", "watch"))),
+        ("prom.watch.svc.cluster.local", Some(("prom", "watch"))),
+        ("prometheus.example.com", None),
+        ("localhost", None),
+        ("10.0.0.1", None),
+        ("[fd00::1]", None),
+    ] {
+        assert_eq!(questions::service(&evidence, host), service, "{host}");
+    }
+    not_found(&mut evidence);
+    evidence.prometheus.service = Read::Absent;
+    let mut named = |host: &str| {
+        evidence.prometheus.url = Read::Seen(format!("http://{host}:9090"));
+        named(&evidence)
+    };
+    assert_eq!([named("prometheus.monitoring"), named("prometheus.example.svc")], [Some(9), Some(9)]);
+    assert_ne!(named("example.com"), Some(9));
+}
+
+#[test]
+fn a_host_outside_that_is_not_reached_is_not_replaced() {
+    let mut evidence = adapter();
+    not_found(&mut evidence);
+    (evidence.prometheus.service, evidence.prometheus.url) =
+        (Read::Absent, Read::Seen("http://example.com".to_owned()));
+    for (why, replaced) in [("i/o timeout", false), ("no such host", true)] {
+        evidence.server.log =
+            Read::Seen(format!("unable to update list of all metrics: Get \"http://x\": dial: {why}"));
+        let (number, command) = cause(&evidence, Link::Rule);
+        assert_eq!((number, command.contains("prometheus-operated")), (9, replaced), "{command}");
+    }
+}
+
+#[test]
+fn a_log_that_says_that_prometheus_is_out_of_reach() {
+    let line = |seconds: f64| {
+        let moment = ago(seconds);
+        let (day, clock) = (format!("{}{}", &moment[5..7], &moment[8..10]), &moment[11..19]);
+        format!(
+            "E{day} {clock}.000000       1 provider.go:230] unable to update list of all metrics: unable to fetch metrics \
+             for query \"x\": Get \"http://x\": dial tcp: lookup x: no such host\nI{day} other\n"
+        )
+    };
+    let mut evidence = adapter();
+    not_found(&mut evidence);
+    evidence.server.log = Read::Seen(line(20.0));
+    assert_eq!(cause(&evidence, Link::Rule).0, 9);
+    // Long ago, or with an adapter that answers: over.
+    evidence.server.log = Read::Seen(line(900.0));
+    assert_eq!(cause(&evidence, Link::Answer).0, 11);
+    let mut evidence = adapter();
+    evidence.server.log = Read::Seen(line(20.0));
+    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+}
+
+#[test]
+fn a_url_keeps_its_path_and_its_user() {
+    let mut evidence = adapter();
+    not_found(&mut evidence);
+    for (url, mended) in [
+        ("http://prometheus-k8s.monitoring.svc:9091/prom/", "http://prometheus-k8s.monitoring.svc:9090/prom"),
+        ("http://admin@prometheus-k8s.monitoring.svc:9091", ""),
+    ] {
+        argument(&mut evidence, 3, &format!("--prometheus-url={url}"));
+        evidence.prometheus.url = Read::Seen(url.to_owned());
+        let (number, command) = cause(&evidence, Link::Rule);
+        assert_eq!((number, command.is_empty()), (9, mended.is_empty()), "{command}");
+        assert!(command.contains(mended), "{command}");
+    }
+    // An address, a name outside of the cluster, and a name that stands for one, have no ports of a Service's.
+    for url in ["http://[fd00::1]:9091", "http://prometheus.example.com:9091"] {
+        evidence.prometheus.url = Read::Seen(url.to_owned());
+        assert_ne!(named(&evidence), Some(9), "{url}");
+    }
+    evidence.prometheus.url = Read::Seen("http://prometheus-k8s.monitoring.svc:9091".to_owned());
+    seen(&mut evidence.prometheus.service)["spec"]["type"] = json!("ExternalName");
+    assert_ne!(named(&evidence), Some(9));
+}

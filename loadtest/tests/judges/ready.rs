@@ -1,0 +1,211 @@
+//! The pods that are to become ready.
+
+use loadtest::doctor::diagnose;
+use loadtest::doctor::diagnosis::{Link, State};
+use loadtest::doctor::evidence::{Evidence, Read, Unread};
+use serde_json::{Value, json};
+
+use crate::changed::{broken, cause, scaled, state};
+use crate::healthy::{adapter, ago, keda};
+use crate::seen;
+
+/// A third pod is wanted, which is in this phase.
+fn third(evidence: &mut Evidence, phase: &str, conditions: &Value, containers: &Value, age: f64) {
+    let mut pod = evidence.pods.items()[1].clone();
+    pod["metadata"]["name"] = json!("shopfront-deploy-7d94b56f44-third");
+    pod["metadata"]["creationTimestamp"] = json!(ago(age));
+    pod["status"] = json!({
+        "phase": phase, "startTime": ago(age), "conditions": conditions, "containerStatuses": containers,
+    });
+    seen(&mut evidence.pods).push(pod);
+    seen(&mut evidence.scale)["spec"]["replicas"] = json!(3);
+    scaled(evidence, "2500m", 3, 3, 3);
+}
+
+fn unschedulable() -> Value {
+    let message = "0/1 nodes are available: 1 Insufficient cpu.";
+    json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}])
+}
+
+#[test]
+fn a_new_pod_that_finds_no_place() {
+    for healthy in [adapter(), keda()] {
+        let mut evidence = healthy.clone();
+        third(&mut evidence, "Pending", &unschedulable(), &json!([]), 40.0);
+        let finding = broken(&evidence, Link::Ready);
+        assert_eq!((finding.cause.number(), finding.evidence.contains("Insufficient cpu")), (27, true));
+        let field = if evidence.scaled_object.seen().is_some() { "maxReplicaCount" } else { "maxReplicas" };
+        let [command] = finding.fix.commands.as_slice() else { panic!("{:?}", finding.fix) };
+        assert!(command.ends_with(&format!(r#"--type merge -p '{{"spec":{{"{field}":2}}}}'"#)), "{command}");
+        // No fewer than it is to have at the least.
+        seen(&mut evidence.hpa)["spec"]["minReplicas"] = json!(3);
+        assert_eq!(cause(&evidence, Link::Ready), (27, String::new()));
+        // An autoscaler of nodes makes one for it; or has said that it will not.
+        let told = |reason: &str| {
+            let of = json!({"kind": "Pod", "name": "shopfront-deploy-7d94b56f44-third"});
+            Read::Seen(vec![json!({"involvedObject": of, "reason": reason, "lastTimestamp": ago(20.0)})])
+        };
+        for reason in ["TriggeredScaleUp", "Nominated"] {
+            evidence.events = told(reason);
+            assert_eq!(state(&evidence, Link::Ready), State::NotJudged);
+        }
+        evidence.events = Read::Seen(Vec::new());
+        assert_eq!(cause(&evidence, Link::Ready).0, 27);
+        seen(&mut evidence.pods)[2]["status"]["nominatedNodeName"] = json!("node-1");
+        assert_eq!(state(&evidence, Link::Ready), State::NotJudged);
+        seen(&mut evidence.pods)[2]["status"]["nominatedNodeName"] = Value::Null;
+        // Whether there is an autoscaler of nodes is not known: it is given longer.
+        evidence.events = Read::Unread(Unread::default());
+        assert_eq!(state(&evidence, Link::Ready), State::NotJudged);
+        // For some seconds; or on its way.
+        let mut evidence = healthy.clone();
+        third(&mut evidence, "Pending", &unschedulable(), &json!([]), 20.0);
+        assert_eq!(state(&evidence, Link::Ready), State::NotJudged);
+        evidence.events = told("NotTriggerScaleUp");
+        assert_eq!(cause(&evidence, Link::Ready).0, 27);
+        let mut evidence = healthy;
+        let creating =
+            json!([{"name": "shopfront", "state": {"waiting": {"reason": "ContainerCreating"}}, "lastState": {}}]);
+        third(&mut evidence, "Pending", &json!([{"type": "PodScheduled", "status": "True"}]), &creating, 5.0);
+        assert_eq!(state(&evidence, Link::Ready), State::Holds);
+    }
+}
+
+#[test]
+fn a_quota_that_is_used_up() {
+    let mut evidence = adapter();
+    seen(&mut evidence.scale)["spec"]["replicas"] = json!(3);
+    let message = "Error creating: pods \"x\" is forbidden: exceeded quota: small, requested: pods=1,requests.cpu=100m, \
+                   used: pods=2,requests.cpu=200m, limited: pods=2,requests.cpu=200m";
+    let event = |of: &str, seconds: f64| {
+        json!({
+            "involvedObject": {"kind": "ReplicaSet", "name": of}, "reason": "FailedCreate", "message": message,
+            "lastTimestamp": ago(seconds),
+        })
+    };
+    evidence.events = Read::Seen(vec![event("shopfront-deploy-7d94b56f44", 20.0)]);
+    let patch = r#"kubectl -n miztiik-automation-ns patch resourcequota/small --type merge -p '{"spec":{"hard":{"pods":"3","requests.cpu":"300m"}}}'"#;
+    assert_eq!(cause(&evidence, Link::Ready), (27, patch.to_owned()));
+    for other in [event("shopfront-deploy-7d94b56f44", 900.0), event("other-7d94b56f44", 20.0)] {
+        evidence.events = Read::Seen(vec![other]);
+        assert_eq!(state(&evidence, Link::Ready), State::Holds);
+    }
+    // It is tried ever more seldom, and the Deployment keeps why.
+    let kept = json!([{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}]);
+    seen(&mut evidence.workload)["status"]["conditions"] = kept;
+    assert_eq!(cause(&evidence, Link::Ready), (27, patch.to_owned()));
+    // Another kind does not.
+    seen(&mut evidence.workload)["kind"] = json!("StatefulSet");
+    evidence.events = Read::Seen(vec![event("shopfront-deploy-7d94b56f44", 900.0)]);
+    assert_eq!(cause(&evidence, Link::Ready), (27, patch.to_owned()));
+}
+
+/// Back to those that serve, whatever was tried after them.
+const UNDO: &str = "kubectl -n miztiik-automation-ns rollout undo deployment.apps/shopfront-deploy --to-revision=\"$(kubectl \
+                    -n miztiik-automation-ns get replicaset -l pod-template-hash=7d94b56f44 -o \
+                    jsonpath='{.items[0].metadata.annotations.deployment\\.kubernetes\\.io/revision}')\"";
+
+/// The third pod is of a change of the Deployment; the others serve.
+fn of_a_change(evidence: &mut Evidence) {
+    seen(&mut evidence.workload)["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = json!("2");
+    seen(&mut evidence.pods)[2]["metadata"]["labels"]["pod-template-hash"] = json!("5c9");
+}
+
+#[test]
+fn a_change_that_asks_for_more_than_there_is_is_taken_back() {
+    let mut evidence = adapter();
+    third(&mut evidence, "Pending", &unschedulable(), &json!([]), 40.0);
+    of_a_change(&mut evidence);
+    assert_eq!(cause(&evidence, Link::Ready), (27, UNDO.to_owned()));
+}
+
+#[test]
+fn a_pod_that_is_on_its_way_for_ever() {
+    let scheduled = json!([{"type": "PodScheduled", "status": "True"}]);
+    let creating = json!([{"name": "shopfront", "state": {"waiting": {"reason": "ContainerCreating"}}}]);
+    let on_its_way = |age: f64| {
+        let mut evidence = adapter();
+        third(&mut evidence, "Pending", &scheduled, &creating, age);
+        evidence
+    };
+    assert_eq!(state(&on_its_way(290.0), Link::Ready), State::Holds);
+    let mut evidence = on_its_way(400.0);
+    let name = evidence.pods.items()[2]["metadata"]["name"].clone();
+    let message = "MountVolume.SetUp failed for volume \"rules\": configmap \"rules\" not found";
+    evidence.events =
+        Read::Seen(vec![json!({"involvedObject": {"name": name}, "reason": "FailedMount", "message": message})]);
+    let finding = broken(&evidence, Link::Ready);
+    assert_eq!((finding.cause.number(), finding.fix.commands.len()), (22, 0));
+    assert!(finding.evidence.contains("does not start: MountVolume.SetUp failed"), "{}", finding.evidence);
+    of_a_change(&mut evidence);
+    assert_eq!(cause(&evidence, Link::Ready), (22, UNDO.to_owned()));
+    // A large image.
+    seen(&mut evidence.events).push(json!({"involvedObject": {"name": name}, "reason": "Pulling"}));
+    assert_eq!(state(&evidence, Link::Ready), State::Holds);
+    seen(&mut evidence.events).pop();
+    // As long as its own probe gives it to start.
+    let probe = json!({"failureThreshold": 200, "periodSeconds": 6});
+    seen(&mut evidence.pods)[2]["spec"]["containers"][0]["startupProbe"] = probe;
+    assert_eq!(state(&evidence, Link::Ready), State::Holds);
+}
+
+#[test]
+fn how_many_are_wanted_where_the_scale_may_not_be_read() {
+    let told = |evidence: &Evidence| {
+        let rungs = diagnose(evidence).rungs;
+        rungs.into_iter().find(|rung| rung.link == Link::Ready).unwrap().evidence
+    };
+    let mut evidence = adapter();
+    evidence.scale = Read::Unread(Unread::default());
+    seen(&mut evidence.workload)["spec"]["replicas"] = json!(3);
+    assert_eq!(told(&evidence), "2 of 3 pods are ready");
+    // Nor the workload; and the HPA has worked nothing out.
+    evidence.workload = Read::Unread(Unread::default());
+    seen(&mut evidence.hpa)["status"]["desiredReplicas"] = json!(0);
+    assert_eq!(told(&evidence), "2 of 2 pods are ready");
+}
+
+#[test]
+fn a_new_pod_that_cannot_start() {
+    let not_ready = json!([{"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": "False", "lastTransitionTime": ago(60.0)}]);
+    let waiting = |reason: &str| json!([{"name": "shopfront", "image": "x", "restartCount": 0, "state": {"waiting": {"reason": reason}}, "lastState": {}}]);
+    for healthy in [adapter(), keda()] {
+        let mut evidence = healthy.clone();
+        third(&mut evidence, "Pending", &not_ready, &waiting("ImagePullBackOff"), 60.0);
+        assert_eq!(cause(&evidence, Link::Ready), (33, String::new()));
+        // Of a new revision: the one before is there to go back to.
+        of_a_change(&mut evidence);
+        assert_eq!(cause(&evidence, Link::Ready), (33, UNDO.to_owned()));
+        // Of one that is a day old: something else changed since.
+        seen(&mut evidence.pods)[2]["metadata"]["creationTimestamp"] = json!(ago(86_400.0));
+        assert_eq!(cause(&evidence, Link::Ready), (33, String::new()));
+        let mut evidence = healthy.clone();
+        let killed = json!([{
+            "name": "shopfront", "restartCount": 3, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+            "lastState": {"terminated": {"reason": "OOMKilled", "exitCode": 137}},
+        }]);
+        third(&mut evidence, "Running", &not_ready, &killed, 60.0);
+        let more = "kubectl -n miztiik-automation-ns set resources deployment.apps/shopfront-deploy --containers=shopfront \
+                    --limits=memory=512Mi";
+        assert_eq!(cause(&evidence, Link::Ready), (33, more.to_owned()));
+        // It starts for the fourth time, after its node; and one that ends by itself again and again.
+        let restarted = |exit: u32, seconds: f64| {
+            let mut evidence = healthy.clone();
+            let last = json!({
+                "reason": "x", "exitCode": exit, "startedAt": ago(seconds + 20.0), "finishedAt": ago(20.0),
+            });
+            let containers = json!([{
+                "name": "shopfront", "restartCount": 3, "state": {"running": {"startedAt": ago(15.0)}},
+                "lastState": {"terminated": last},
+            }]);
+            third(&mut evidence, "Running", &not_ready, &containers, 90_000.0);
+            evidence
+        };
+        assert_eq!(state(&restarted(255, 7200.0), Link::Ready), State::Holds);
+        assert_eq!(cause(&restarted(0, 30.0), Link::Ready).0, 33);
+        // A start that takes its time.
+        let mut evidence = healthy;
+        third(&mut evidence, "Pending", &not_ready, &waiting("ContainerCreating"), 20.0);
+        assert_eq!(state(&evidence, Link::Ready), State::Holds);
+    }
+}

@@ -1,0 +1,143 @@
+//! How many replicas there are, and why there are no more.
+
+use loadtest::doctor::diagnose;
+use loadtest::doctor::diagnosis::{Finding, Link, Outcome, State};
+use loadtest::doctor::evidence::{Evidence, Read};
+use serde_json::json;
+
+use crate::changed::{broken, cause, scaled, state};
+use crate::healthy::{NAMESPACE, adapter, ago, keda};
+use crate::seen;
+
+fn explained(evidence: &Evidence) -> Option<Finding> {
+    let diagnosis = diagnose(evidence);
+    assert_eq!(diagnosis.outcome, Outcome::Healthy, "{:#?}", diagnosis.rungs);
+    diagnosis.explains
+}
+
+#[test]
+fn at_the_maximum() {
+    for (mut evidence, command) in [
+        (
+            adapter(),
+            r#"patch horizontalpodautoscaler.autoscaling/shopfront-hpa --type merge -p '{"spec":{"maxReplicas":4}}'"#,
+        ),
+        (
+            keda(),
+            r#"patch scaledobject.keda.sh/shopfront-scaledobject --type merge -p '{"spec":{"maxReplicaCount":4}}'"#,
+        ),
+    ] {
+        scaled(&mut evidence, "4500m", 2, 2, 2);
+        let finding = explained(&evidence).unwrap();
+        assert_eq!(finding.cause.number(), 24);
+        assert_eq!(finding.fix.commands, [format!("kubectl -n {NAMESPACE} {command}")]);
+        // Of a peak, no more than twice what was allowed is allowed at once.
+        assert!(finding.fix.advice.contains("5 replicas") && finding.fix.advice.contains("twice"), "{finding:?}");
+        // At the maximum, and just enough.
+        scaled(&mut evidence, "2", 2, 2, 2);
+        assert_eq!(explained(&evidence), None);
+    }
+}
+
+#[test]
+fn within_the_tolerance() {
+    for mut evidence in [adapter(), keda()] {
+        scaled(&mut evidence, "2150m", 2, 2, 3);
+        assert_eq!(explained(&evidence).map(|finding| finding.cause.number()), Some(23));
+        // One replica fewer would be above the target: the tolerance has nothing to do with it.
+        scaled(&mut evidence, "1900m", 2, 2, 3);
+        assert_eq!(explained(&evidence), None);
+        scaled(&mut evidence, "3", 2, 3, 3);
+        assert_eq!(explained(&evidence), None);
+    }
+}
+
+#[test]
+fn a_manifest_that_sets_the_replicas_back() {
+    for mut evidence in [adapter(), keda()] {
+        seen(&mut evidence.hpa)["status"]["lastScaleTime"] = json!(ago(120.0));
+        let wrote = |manager: &str, subresource: &str, seconds: f64| {
+            json!({
+                "manager": manager, "operation": "Apply", "subresource": subresource, "time": ago(seconds),
+                "fieldsV1": {"f:spec": {"f:replicas": {}}},
+            })
+        };
+        for (entry, named) in [
+            (wrote("argocd-controller", "", 30.0), true),
+            // Before the HPA's own change; by the HPA; and by hand, once.
+            (wrote("kubectl-client-side-apply", "", 3000.0), false),
+            (wrote("kube-controller-manager", "scale", 119.0), false),
+            (wrote("kubectl", "scale", 30.0), false),
+            (wrote("kubectl-patch", "", 30.0), false),
+        ] {
+            seen(&mut evidence.workload)["metadata"]["managedFields"] = json!([entry]);
+            if named {
+                let finding = broken(&evidence, Link::Replicas);
+                assert_eq!(finding.cause.number(), 26);
+                assert!(finding.evidence.contains("argocd-controller"), "{}", finding.evidence);
+            } else {
+                assert_eq!(state(&evidence, Link::Replicas), State::Holds, "{entry}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_manifest_with_replicas_that_kubectl_applies() {
+    let mut evidence = adapter();
+    seen(&mut evidence.hpa)["status"]["lastScaleTime"] = json!(ago(120.0));
+    let applied = |replicas: &str| {
+        json!({
+            "annotations": {
+                "kubectl.kubernetes.io/last-applied-configuration": format!("{{\"spec\":{{{replicas}\"paused\":false}}}}"),
+            },
+            "managedFields": [{
+                "manager": "kubectl-client-side-apply", "operation": "Update", "time": ago(30.0),
+                "fieldsV1": {"f:spec": {"f:replicas": {}}},
+            }],
+        })
+    };
+    let mut apply = |replicas: &str| {
+        let metadata = seen(&mut evidence.workload)["metadata"].as_object_mut().unwrap();
+        metadata.extend(applied(replicas).as_object().unwrap().clone());
+        evidence.clone()
+    };
+    let forgets = "kubectl -n miztiik-automation-ns apply view-last-applied deployment.apps/shopfront-deploy -o yaml | \
+                   sed '/^  replicas:/d' | kubectl -n miztiik-automation-ns apply set-last-applied -f -";
+    assert_eq!(cause(&apply("\"replicas\":1,"), Link::Replicas), (26, forgets.to_owned()));
+    // The field stays kubectl's when a manifest without it is applied.
+    assert_eq!(state(&apply(""), Link::Replicas), State::Holds);
+}
+
+#[test]
+fn a_see_saw() {
+    let rescale = |size: u32, count: u32, first: f64, last: f64| {
+        json!({
+            "involvedObject": {"kind": "HorizontalPodAutoscaler", "name": "shopfront-hpa"}, "reason": "SuccessfulRescale",
+            "message": format!("New size: {size}; reason: pods metric above target"), "count": count,
+            "firstTimestamp": ago(first), "lastTimestamp": ago(last),
+        })
+    };
+    let mut evidence = adapter();
+    evidence.events = Read::Seen(vec![rescale(3, 4, 200.0, 20.0)]);
+    assert_eq!(cause(&evidence, Link::Replicas).0, 26);
+    // Out, in and out again, all by itself.
+    evidence.events = Read::Seen(vec![rescale(3, 2, 500.0, 20.0), rescale(1, 1, 100.0, 100.0)]);
+    assert_eq!(state(&evidence, Link::Replicas), State::Holds);
+    // The other size was there long ago for the first time.
+    evidence.events = Read::Seen(vec![rescale(3, 2, 500.0, 20.0), rescale(1, 4, 3000.0, 100.0)]);
+    assert_eq!(state(&evidence, Link::Replicas), State::Holds);
+}
+
+#[test]
+fn a_value_as_a_whole_is_divided_by_nothing() {
+    let mut evidence = keda();
+    let hpa = seen(&mut evidence.hpa);
+    hpa["spec"]["metrics"][0]["external"]["target"] = json!({"type": "Value", "value": "2"});
+    hpa["spec"]["maxReplicas"] = json!(2);
+    hpa["status"]["currentMetrics"][0]["external"]["current"] = json!({"value": "3"});
+    assert_eq!(explained(&evidence).map(|finding| finding.cause.number()), Some(24));
+    // By the API's answer, where the HPA has not said it yet: twice one request a second.
+    seen(&mut evidence.hpa)["status"]["currentMetrics"] = json!([]);
+    assert_eq!(diagnose(&evidence).figures.unwrap().value, Some(2.0));
+}

@@ -1,0 +1,188 @@
+//! The adapter's rule: that there is one, that it was read, and that it makes this metric of these series.
+
+use loadtest::doctor::diagnosis::{Link, State};
+use loadtest::doctor::evidence::{Evidence, Read};
+use serde_json::json;
+
+use crate::changed::{answers, cause, not_found, ready_for, rewritten, server_started, state, unavailable};
+use crate::healthy::{adapter, ago};
+use crate::{named, seen};
+
+fn config_changed(evidence: &mut Evidence, seconds: f64) {
+    seen(&mut evidence.server.config)["metadata"]["managedFields"] = json!([
+        {"manager": "kubectl", "operation": "Update", "time": ago(seconds), "fieldsV1": {"f:data": {"f:config.yaml": {}}}},
+    ]);
+}
+
+#[test]
+fn an_adapter_that_is_older_than_its_rules() {
+    let mut evidence = adapter();
+    config_changed(&mut evidence, 60.0);
+    // It answers: whatever was changed, the metric is served.
+    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+    not_found(&mut evidence);
+    let restart = "kubectl -n monitoring rollout restart deployment prometheus-adapter".to_owned();
+    assert_eq!(cause(&evidence, Link::Rule), (11, restart));
+    // The first pods have just come: there was nothing to list.
+    ready_for(&mut evidence, 15.0);
+    assert_eq!(state(&evidence, Link::Rule), State::NotJudged);
+    ready_for(&mut evidence, 1200.0);
+    // While it is being restarted, it is too early to say so.
+    seen(&mut evidence.server.deployment)["status"]["unavailableReplicas"] = json!(1);
+    config_changed(&mut evidence, 2.0);
+    server_started(&mut evidence, 3.0);
+    assert_eq!(state(&evidence, Link::Rule), State::NotJudged);
+    // It started in the second of the change, maybe after it: what it answers tells.
+    seen(&mut evidence.server.deployment)["status"]["unavailableReplicas"] = json!(0);
+    config_changed(&mut evidence, 200.0);
+    server_started(&mut evidence, 200.0);
+    assert_eq!(cause(&evidence, Link::Answer).0, 11);
+    // It has just started, and serves no such API: no listing will bring the rule.
+    let mut evidence = adapter();
+    config_changed(&mut evidence, 2.0);
+    server_started(&mut evidence, 5.0);
+    not_found(&mut evidence);
+    assert_eq!(state(&evidence, Link::Rule), State::NotJudged);
+    let found_nothing = "bad status from https://10.0.0.1:443: 404";
+    unavailable(&mut evidence, "FailedDiscoveryCheck", found_nothing, 5.0);
+    assert_eq!(cause(&evidence, Link::Rule).0, 11);
+    // Half a minute later it is still that, and not its being out of reach.
+    server_started(&mut evidence, 33.0);
+    config_changed(&mut evidence, 30.0);
+    unavailable(&mut evidence, "FailedDiscoveryCheck", found_nothing, 31.0);
+    assert_eq!(cause(&evidence, Link::Rule).0, 11);
+    // Restarted: what the API server says of it is of before.
+    server_started(&mut evidence, 6.0);
+    unavailable(&mut evidence, "FailedDiscoveryCheck", found_nothing, 60.0);
+    assert_eq!(named(&evidence), None);
+    // It lists the metric: of a rule that it has read before, and that nobody changed.
+    let mut evidence = adapter();
+    config_changed(&mut evidence, 86_400.0);
+    server_started(&mut evidence, 90_000.0);
+    answers(&mut evidence, 200, json!({"items": []}));
+    assert_eq!(cause(&evidence, Link::Answer).0, 22);
+}
+
+#[test]
+fn no_rule_for_the_metric() {
+    let mut evidence = adapter();
+    not_found(&mut evidence);
+    let text = evidence.server.config.seen().unwrap()["data"]["config.yaml"].as_str().unwrap().to_owned();
+    let resources = text.find("resourceRules:").unwrap();
+    for (head, added) in [
+        ("rules:\n  - {seriesQuery: other_total, resources: {template: <<.Resource>>}}\n", "s/^    rules:$/&\\"),
+        ("", "s/^  config\\.yaml: |"),
+    ] {
+        seen(&mut evidence.server.config)["data"]["config.yaml"] = json!(format!("{head}{}", &text[resources..]));
+        let (number, commands) = cause(&evidence, Link::Rule);
+        assert_eq!(number, 11, "{commands}");
+        assert!(commands.contains(added) && commands.contains("seriesQuery: http_requests_total"), "{commands}");
+        assert!(commands.ends_with("rollout restart deployment prometheus-adapter"), "{commands}");
+    }
+}
+
+#[test]
+fn a_configuration_that_the_adapter_refuses() {
+    let mut evidence = adapter();
+    not_found(&mut evidence);
+    rewritten(&mut evidence, "seriesQuery:", "seriesquery:");
+    assert_eq!(cause(&evidence, Link::Rule).0, 11);
+}
+
+#[test]
+fn a_name_that_misses_the_metrics() {
+    let mut evidence = adapter();
+    not_found(&mut evidence);
+    rewritten(&mut evidence, "${1}_per_second", "${1}_rate");
+    let (number, command) = cause(&evidence, Link::Rule);
+    assert_eq!(number, 2);
+    assert!(
+        command.contains(
+            r#"[{"op":"test","path":"/spec/metrics/0/pods/metric/name","value":"http_requests_per_second"},{"op":"replace","path":"/spec/metrics/0/pods/metric/name","value":"http_requests_rate"}]"#
+        ),
+        "{command}"
+    );
+    rewritten(&mut evidence, "${1}_rate", "${1}_per_second");
+    rewritten(&mut evidence, "^(.*)_total", "^(.*)_count$");
+    let (number, commands) = cause(&evidence, Link::Rule);
+    assert_eq!(number, 2);
+    assert!(
+        commands.contains(r"sed 's/^(\.\*)_count\$/^(\.\*)_total$/'")
+            || commands.contains(r"s/\^(\.\*)_count\$/^(.*)_total$/"),
+        "{commands}"
+    );
+    // The same rule under the name that is asked for.
+    let mut evidence = adapter();
+    rewritten(&mut evidence, "^(.*)_total", "^(http_.*)_total$");
+    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+}
+
+/// A rule that takes any series, of which Prometheus has none, and the pods' pages neither.
+fn any_series(evidence: &mut Evidence) {
+    rewritten(evidence, "http_requests_total{namespace!=\"\",pod!=\"\"}", "'{__name__=~\"^http_.*\",pod!=\"\"}'");
+    for replica in &mut evidence.prometheus.replicas {
+        replica.series.clear();
+    }
+    for page in &mut evidence.pages {
+        (page.first, page.second) = (Read::Seen("up 1\n".to_owned()), Read::Seen("up 1\n".to_owned()));
+    }
+    not_found(evidence);
+}
+
+#[test]
+fn a_rule_for_any_series_that_has_none_yet() {
+    let mut evidence = adapter();
+    any_series(&mut evidence);
+    let finding = crate::found(&evidence, 1);
+    assert!(finding.evidence.contains("http_requests_total"), "{finding:?}");
+    // The pages cannot be read, and nothing is scraped of pods that have just come.
+    evidence.pages.clear();
+    for replica in &mut evidence.prometheus.replicas {
+        replica.targets = Read::Seen(Vec::new());
+        replica.queries.clear();
+    }
+    ready_for(&mut evidence, 8.0);
+    for monitor in seen(&mut evidence.monitors) {
+        monitor["metadata"]["creationTimestamp"] = json!(ago(20.0));
+    }
+    assert_eq!(named(&evidence), None);
+}
+
+#[test]
+fn a_counter_of_a_like_name_is_not_the_one() {
+    let mut evidence = adapter();
+    not_found(&mut evidence);
+    rewritten(&mut evidence, "seriesQuery: http_requests_total", "seriesQuery: orders_total");
+    for (page, counters) in [("", 1), ("# TYPE http_requests counter\nhttp_requests 1\n", 2)] {
+        for read in &mut evidence.pages {
+            let text = format!("{page}{}", seen(&mut read.second).replace("_in_flight", ""));
+            let text = format!("# TYPE http_requests_in_flight_total counter\nhttp_requests_in_flight_total 1\n{text}");
+            read.second = Read::Seen(text);
+        }
+        let (number, commands) = cause(&evidence, Link::Rule);
+        assert_eq!(number, 11);
+        // Of two that may be meant, none is chosen.
+        assert_eq!(commands.contains("seriesQuery: http_requests_total"), counters == 1, "{commands}");
+        assert!(!commands.contains("in_flight"), "{commands}");
+    }
+}
+
+#[test]
+fn a_rule_that_maps_none_of_the_labels() {
+    let mut evidence = adapter();
+    not_found(&mut evidence);
+    rewritten(&mut evidence, "http_requests_total{namespace!=\"\",pod!=\"\"}", "http_requests_total");
+    for replica in &mut evidence.prometheus.replicas {
+        let (_, mut series) = replica.series.pop_first().unwrap();
+        for labels in seen(&mut series) {
+            for label in ["namespace", "pod"] {
+                let value = labels.remove(label).unwrap();
+                labels.insert(format!("kubernetes_{label}"), value);
+            }
+        }
+        replica.series.insert("http_requests_total".to_owned(), series);
+    }
+    let (number, commands) = cause(&evidence, Link::Rule);
+    let overrides = "overrides: {kubernetes_namespace: {resource: namespace}, kubernetes_pod: {resource: pod}}";
+    assert_eq!((number, commands.contains(overrides)), (10, true), "{commands}");
+}

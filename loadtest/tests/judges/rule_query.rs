@@ -1,0 +1,123 @@
+//! The query that the adapter makes of its rule, and what Prometheus answers to it.
+
+use loadtest::doctor::diagnosis::{Link, State};
+use loadtest::doctor::evidence::{Read, Unread};
+use loadtest::doctor::links::subject::Subject;
+use loadtest::doctor::questions;
+use serde_json::{Value, json};
+
+use crate::changed::{answers, argument, cause, not_found, results, rewritten, state};
+use crate::healthy::{self, TAKEN, adapter};
+use crate::{named, seen};
+
+#[test]
+fn a_query_is_what_the_adapter_makes_of_its_rule() {
+    let mut evidence = healthy::adapter();
+    let selector = serde_json::json!({"matchLabels": {"status": "200"}});
+    seen(&mut evidence.hpa)["spec"]["metrics"][0]["pods"]["metric"]["selector"] = selector;
+    let series = r#"'{__name__=~"^http_.*",pod!=""}'"#;
+    let rule = |filter: &str, window: &str| {
+        format!(
+            "- {{seriesQuery: {series}, seriesFilters: [{{{filter}}}], resources: {{template: <<.Resource>>}}, \
+             name: {{matches: ^(.*)_total$, as: '${{1}}_per_second'}}, metricsQuery: 'sum(rate(<<.Series>>\
+             {{namespace=\"<<index .LabelValuesByName \"namespace\">>\",<<.LabelMatchers>>}}[{window}])) by (<<.GroupBy>>)'}}\n"
+        )
+    };
+    // The last rule does not take the series.
+    let config = format!("rules:\n{}{}", rule("is: _total$", "3m"), rule("isNot: _total$", "9m"));
+    seen(&mut evidence.server.config)["data"]["config.yaml"] = Value::from(config);
+    let matcher = questions::series(&evidence).pop_first().unwrap();
+    for replica in &mut evidence.prometheus.replicas {
+        replica.series = replica.series.values().map(|series| (matcher.clone(), series.clone())).collect();
+    }
+    let Subject { series, query, window, .. } = Subject::of(&evidence);
+    let pods = healthy::PODS.map(|(pod, _)| pod).join("|");
+    let namespace = format!("namespace=\"{}\"", healthy::NAMESPACE);
+    let expected = format!(
+        "sum(rate(http_requests_total{{{namespace},status=\"200\",{namespace},pod=~\"{pods}\"}}[3m])) by (pod)"
+    );
+    assert_eq!((series.as_deref(), query, window), (Some("http_requests_total"), Some(expected), Some(180.0)));
+}
+
+#[test]
+fn another_rule_whose_query_fails() {
+    let mut evidence = adapter();
+    let rule = "rules:\n  - seriesQuery: 'up{'\n    resources: {template: <<.Resource>>}\n    metricsQuery: sum(up)\n";
+    rewritten(&mut evidence, "rules:\n", rule);
+    let why = "400: invalid parameter \"match[]\": 1:4: parse error: unexpected end of input".to_owned();
+    for replica in &mut evidence.prometheus.replicas {
+        let unread = Unread { what: "the series up{".to_owned(), why: why.clone(), right: None };
+        replica.series.insert("up{".to_owned(), Read::Unread(unread));
+    }
+    // As long as it was not restarted, it has its old list.
+    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+    not_found(&mut evidence);
+    let (number, commands) = cause(&evidence, Link::Rule);
+    assert_eq!(number, 12);
+    let deleted =
+        "sed '/^      - seriesQuery: '\\''up{'\\''$/,/^        metricsQuery: sum(up)$/d' | kubectl replace -f -";
+    assert!(commands.contains(deleted), "{commands}");
+    // Prometheus did not answer in time, or could not be asked: that is no rule's fault.
+    for why in ["no answer within 8 s", "503 Service Unavailable: error trying to reach service"] {
+        for replica in &mut evidence.prometheus.replicas {
+            let unread = Unread { what: "the series up{".to_owned(), why: why.to_owned(), right: None };
+            replica.series.insert("up{".to_owned(), Read::Unread(unread));
+        }
+        assert_eq!(cause(&evidence, Link::Answer).0, 11);
+    }
+}
+
+#[test]
+fn a_result_without_the_pods_label() {
+    let mut evidence = adapter();
+    answers(&mut evidence, 200, json!({"items": []}));
+    rewritten(&mut evidence, " by (<<.GroupBy>>)\nresourceRules", "\nresourceRules");
+    results(&mut evidence, &[json!({"metric": {}, "value": [TAKEN, "2"]})]);
+    let (number, commands) = cause(&evidence, Link::Rule);
+    assert_eq!(number, 13);
+    assert!(commands.contains("[2m])) by (<<.GroupBy>>)/'"), "{commands}");
+    // Values of the pods, and a pod that is not there: not this.
+    let mut evidence = adapter();
+    results(&mut evidence, &[json!({"metric": {"pod": healthy::PODS[0].0}, "value": [TAKEN, "2"]})]);
+    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+}
+
+#[test]
+fn a_relist_that_is_shorter_than_a_scrape() {
+    let mut evidence = adapter();
+    argument(&mut evidence, 2, "--metrics-relist-interval=2s");
+    let (number, command) = cause(&evidence, Link::Rule);
+    assert_eq!(number, 13);
+    assert!(
+        command.contains(r#""path":"/spec/template/spec/containers/0/args/2","value":"--metrics-relist-interval=60s""#),
+        "{command}"
+    );
+    // The list may look further back.
+    argument(&mut evidence, 4, "--metrics-max-age=1m");
+    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+}
+
+#[test]
+fn a_window_of_less_than_two_scrapes() {
+    let mut evidence = adapter();
+    rewritten(&mut evidence, "[2m]", "[5s]");
+    // It has a value all the same: Prometheus scrapes more often than we know.
+    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+    answers(&mut evidence, 200, json!({"items": []}));
+    let (number, commands) = cause(&evidence, Link::Rule);
+    assert_eq!(number, 8);
+    let expected = "kubectl -n monitoring get configmap adapter-config -o yaml | sed 's/\\[5s\\]/[20s]/' | kubectl replace -f -\n\
+                    kubectl -n monitoring rollout restart deployment prometheus-adapter";
+    assert_eq!(commands, expected);
+    // The rule is mended that is meant, and no other of the same window.
+    let other = "rules:\n  - seriesQuery: other_total\n    resources: {template: <<.Resource>>}\n    metricsQuery: sum(rate(other_total[5s]))\n";
+    rewritten(&mut evidence, "rules:\n", other);
+    let (_, commands) = cause(&evidence, Link::Rule);
+    assert!(commands.contains("<<.LabelMatchers>>}[20s]") && !commands.contains("other"), "{commands}");
+    for query in ["rate(<<.Series>>{<<.LabelMatchers>>}[10s])", "max_over_time(<<.Series>>{<<.LabelMatchers>>}[5s])"] {
+        let mut evidence = adapter();
+        rewritten(&mut evidence, "rate(<<.Series>>{<<.LabelMatchers>>}[2m])", query);
+        answers(&mut evidence, 200, json!({"items": []}));
+        assert_ne!(named(&evidence), Some(8), "{query}");
+    }
+}

@@ -1,0 +1,128 @@
+//! The traffic to the pods.
+
+use loadtest::doctor::diagnosis::{Link, State};
+use loadtest::doctor::evidence::{Evidence, Load, Read};
+use serde_json::json;
+
+use crate::changed::{cause, state};
+use crate::healthy::{NAMESPACE, adapter, ago, keda};
+use crate::seen;
+
+/// Requests at each pod between the two looks at its page.
+fn requests(evidence: &mut Evidence, counts: [u32; 2]) {
+    for (page, count) in evidence.pages.iter_mut().zip(counts) {
+        let first = page.first.seen().unwrap();
+        let (from, to) = ("status=\"200\"} 1200", format!("status=\"200\"}} {}", 1200 + count));
+        assert!(first.contains(from));
+        page.second = Read::Seen(first.replace(from, &to));
+    }
+}
+
+#[test]
+fn one_hot_pod() {
+    for mut evidence in [adapter(), keda()] {
+        requests(&mut evidence, [90, 1]);
+        let restart = "kubectl -n miztiik-automation-ns rollout restart deployment shopfront-deploy".to_owned();
+        assert_eq!(cause(&evidence, Link::Traffic), (28, restart));
+        seen(&mut evidence.services)[0]["spec"]["sessionAffinity"] = json!("ClientIP");
+        let (number, command) = cause(&evidence, Link::Traffic);
+        assert_eq!((number, command.contains(r#""sessionAffinity":"None""#)), (28, true), "{command}");
+        // Where pods are chosen by name, or differ: a canary.
+        seen(&mut evidence.services)[0]["spec"]["clusterIP"] = json!("None");
+        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+        seen(&mut evidence.services)[0]["spec"]["clusterIP"] = json!("10.96.0.9");
+        let hash = seen(&mut evidence.pods)[1]["metadata"]["labels"]["pod-template-hash"].take();
+        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+        seen(&mut evidence.pods)[1]["metadata"]["labels"]["pod-template-hash"] = hash;
+        assert_eq!(cause(&evidence, Link::Traffic).0, 28);
+        // Uneven, as chance has it; and too few to tell.
+        requests(&mut evidence, [60, 30]);
+        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+        requests(&mut evidence, [9, 0]);
+        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+        // The idle one has only just become ready.
+        requests(&mut evidence, [90, 1]);
+        for condition in seen(&mut evidence.pods)[1]["status"]["conditions"].as_array_mut().unwrap() {
+            condition["lastTransitionTime"] = json!(ago(20.0));
+        }
+        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+    }
+}
+
+#[test]
+fn a_hot_pod_where_no_service_spreads_over_all() {
+    let hot = || {
+        let mut evidence = adapter();
+        requests(&mut evidence, [90, 1]);
+        evidence
+    };
+    assert_eq!(cause(&hot(), Link::Traffic).0, 28);
+    // A shard, or whoever leads: the pods have names and parts of their own, whatever Service is before them.
+    let mut evidence = hot();
+    seen(&mut evidence.workload)["kind"] = json!("StatefulSet");
+    assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+    // It sends to pods that are near.
+    for (field, value) in
+        [("internalTrafficPolicy", "Local"), ("externalTrafficPolicy", "Local"), ("trafficDistribution", "PreferClose")]
+    {
+        let mut evidence = hot();
+        seen(&mut evidence.services)[0]["spec"][field] = json!(value);
+        assert_eq!(state(&evidence, Link::Traffic), State::Holds, "{field}");
+    }
+    let mut evidence = hot();
+    let near = json!({"service.kubernetes.io/topology-mode": "Auto"});
+    seen(&mut evidence.services)[0]["metadata"]["annotations"] = near;
+    assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+    // Besides, there is a Service of one pod, whichever it is, or one of all.
+    for pod in 0..2 {
+        let mut evidence = hot();
+        seen(&mut evidence.pods)[pod]["metadata"]["labels"]["shard"] = json!("a");
+        let mut service = evidence.services.items()[0].clone();
+        service["spec"]["selector"] = json!({"app": "shopfront", "shard": "a"});
+        seen(&mut evidence.services).push(service.clone());
+        assert_eq!(state(&evidence, Link::Traffic), State::Holds, "{pod}");
+        seen(&mut evidence.services)[1]["spec"]["selector"] = json!({"app": "shopfront"});
+        assert_eq!(cause(&evidence, Link::Traffic).0, 28, "{pod}");
+    }
+    let mut evidence = hot();
+    seen(&mut evidence.services).clear();
+    assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+}
+
+#[test]
+fn a_load_that_falls_short() {
+    for mut evidence in [adapter(), keda()] {
+        let load = |answered, dropped| {
+            Read::Seen(Load { pod: "loadtest-x, loadtest-y".to_owned(), seconds: 10.0, due: 100, answered, dropped })
+        };
+        for (answered, dropped) in [(40, 0), (100, 30)] {
+            evidence.load = load(answered, dropped);
+            let log = |pod: &str| format!("kubectl -n {NAMESPACE} logs pod/{pod} --tail=50");
+            let logs = format!("{}\n{}", log("loadtest-x"), log("loadtest-y"));
+            assert_eq!(cause(&evidence, Link::Traffic), (29, logs));
+        }
+        evidence.load = load(96, 0);
+        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+    }
+}
+
+#[test]
+fn a_load_balancer_without_an_address() {
+    for mut evidence in [adapter(), keda()] {
+        seen(&mut evidence.services)[0]["status"] = json!({"loadBalancer": {}});
+        // Requests come from within all the same.
+        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+        requests(&mut evidence, [0, 0]);
+        let forward = "kubectl -n miztiik-automation-ns port-forward service/shopfront-svc 8080:80".to_owned();
+        assert_eq!(cause(&evidence, Link::Traffic), (34, forward.clone()));
+        // A place for one is none.
+        seen(&mut evidence.services)[0]["status"] = json!({"loadBalancer": {"ingress": [{}]}});
+        assert_eq!(cause(&evidence, Link::Traffic), (34, forward));
+        // It is new; and a Service that wants none.
+        seen(&mut evidence.services)[0]["metadata"]["creationTimestamp"] = json!(ago(30.0));
+        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+        seen(&mut evidence.services)[0]["metadata"]["creationTimestamp"] = json!(ago(3600.0));
+        seen(&mut evidence.services)[0]["spec"]["type"] = json!("ClusterIP");
+        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+    }
+}
