@@ -13,7 +13,8 @@ fn commands() -> (Vec<String>, BTreeSet<String>) {
     for entry in std::fs::read_dir(root.join(".github/workflows")).expect("the workflows are there") {
         let path = entry.expect("the folder can be read").path();
         let text = std::fs::read_to_string(&path).expect("a workflow can be read");
-        let workflow: Value = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        let workflow: Value =
+            serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let jobs = workflow["jobs"].as_object().expect("it has jobs");
         let steps = jobs.values().filter_map(|job| job["steps"].as_array()).flatten();
         run.extend(steps.filter_map(|step| Some(step["run"].as_str()?.to_owned())));
