@@ -124,6 +124,26 @@ fn a_monitor_that_was_just_changed_takes_its_time() {
 }
 
 #[test]
+fn a_monitor_that_has_no_target_yet_is_no_fault_of_the_rule() {
+    let mut evidence = adapter();
+    not_found(&mut evidence);
+    // It was made while its targets were read.
+    let monitors = std::mem::take(seen(&mut evidence.monitors));
+    assert_eq!(state(&evidence, Link::Answer), State::NotJudged);
+    // Its targets are not there yet, and so no series is.
+    evidence.monitors = Read::Seen(monitors);
+    for replica in &mut evidence.prometheus.replicas {
+        seen(&mut replica.targets).clear();
+        replica.queries.values_mut().for_each(|result| *result = Read::Seen(Vec::new()));
+    }
+    for monitor in seen(&mut evidence.monitors) {
+        monitor["metadata"]["creationTimestamp"] = json!(ago(1.0));
+    }
+    assert_eq!(state(&evidence, Link::Target), State::NotJudged);
+    assert_eq!(state(&evidence, Link::Answer), State::NotJudged);
+}
+
+#[test]
 fn an_adapter_that_was_just_restarted_may_have_no_value() {
     let mut evidence = adapter();
     answers(&mut evidence, 200, json!({"items": []}));

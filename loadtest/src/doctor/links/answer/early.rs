@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use crate::doctor::evidence::Evidence;
-use crate::doctor::links::fields::{living, ready_for};
+use crate::doctor::links::fields::{living, ready_for, text};
 use crate::doctor::links::monitor::of_target;
 use crate::doctor::links::objects::{changed, titled};
 use crate::doctor::links::subject::Subject;
 use crate::doctor::links::target::RELOAD;
-use crate::doctor::links::targets::ours;
+use crate::doctor::links::targets::{arrived, elsewhere, known, ours};
 use crate::doctor::links::{pace, server};
 
 /// Seconds that Prometheus takes to discover a new pod, at the longest: see `model/predict.rs`.
@@ -28,7 +28,30 @@ pub fn too_early(evidence: &Evidence, subject: &Subject) -> Option<String> {
             "{monitor} was changed {age:.0} s ago, and Prometheus, its scrapes and a listing take their time"
         ));
     }
-    listed_soon(evidence, subject)
+    untargeted(evidence, subject).or_else(|| listed_soon(evidence, subject))
+}
+
+/// Prometheus has no target to have the series from, or one of a monitor that is not there: it was made while all this was
+/// read, or has just gone.
+fn untargeted(evidence: &Evidence, subject: &Subject) -> Option<String> {
+    let replicas = &evidence.prometheus.replicas;
+    if subject.is_resource() || subject.wanted.is_none() || replicas.iter().all(|one| one.targets.seen().is_none()) {
+        return None;
+    }
+    if !known(evidence, subject) {
+        let comes = arrived(evidence, subject).is_some() || elsewhere(evidence, subject).is_some();
+        return (!comes).then(|| "Prometheus has no target to have the series from".to_owned());
+    }
+    evidence.monitors.seen()?;
+    let gone = |target: &Value| {
+        let job = text(target, "/scrapePool");
+        let of_a_monitor = job.starts_with("serviceMonitor/") || job.starts_with("podMonitor/");
+        (of_a_monitor && of_target(evidence, target).is_none()).then(|| job.to_owned())
+    };
+    let targets = replicas.iter().flat_map(|replica| ours(evidence, subject, replica));
+    let jobs: Option<Vec<String>> = targets.map(|(_, target)| gone(target)).collect();
+    let job = jobs?.pop()?;
+    Some(format!("Prometheus has targets of {job}, which is not there: it was made or deleted just now"))
 }
 
 /// The same, where Prometheus is known to scrape.
