@@ -19,7 +19,7 @@ pub fn no_load() -> String {
 }
 
 pub fn cases() -> Vec<Case> {
-    vec![at_maximum(), within_tolerance(), pinned(), short(), no_address()]
+    vec![within_tolerance(), at_maximum(), pinned(), short(), no_address()]
 }
 
 /// Sets the HPA's target so that the value is this many hundredths of it, and more of its spec.
@@ -38,6 +38,7 @@ fn at_maximum() -> Case {
     Case::new(Cause::AtMaximum, "three pods, and load for four", target(125, ""), MANIFEST).explains().tidied()
 }
 
+/// Before [`at_maximum`], whose mending brings a pod more.
 fn within_tolerance() -> Case {
     let line = target(105, r#"\"maxReplicas\":6,"#);
     Case::new(Cause::WithinTolerance, "load a twentieth above the target", line, MANIFEST)
