@@ -37,5 +37,7 @@ ENTRYPOINT ["/loadtest"]
 FROM scratch
 COPY --from=build /shopfront /shopfront
 USER 65532:65532
-EXPOSE 9898
+# Outside a container the default is loopback. A variable, so that a Deployment can set another.
+ENV SHOPFRONT_ADDRESS=0.0.0.0:9898,[::]:9898
+EXPOSE 9898 9797
 ENTRYPOINT ["/shopfront"]

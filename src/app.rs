@@ -7,8 +7,7 @@ use std::sync::{Arc, RwLock};
 use axum::Router;
 use axum::body::Body;
 use axum::handler::Handler;
-use axum::routing::{MethodRouter, get};
-use bytes::Bytes;
+use axum::routing::{MethodRouter, any, get};
 use http::{Response, StatusCode};
 use tokio::runtime::{Handle, RuntimeMetrics};
 use tower::Layer;
@@ -23,7 +22,7 @@ use crate::lifecycle::Lifecycle;
 use crate::limits::Limited;
 use crate::metrics::{Counted, Metrics};
 use crate::routes::{activity, health, metrics, root, version};
-use crate::server;
+use crate::server::{self, Pressure};
 
 /// What is served, and under which names: the one place that the router, the metrics' labels and the tests read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -78,16 +77,27 @@ impl Endpoint {
     }
 }
 
-/// The routes.
-pub fn routes(app: Arc<App>) -> Router {
+/// What clients are served. Without `public_metrics`, scrapes are sent to the ops address.
+pub fn routes(app: Arc<App>, public_metrics: bool) -> Router {
+    let metrics = if public_metrics { only_get(metrics::show) } else { any(async || Refusal::OnOpsAddress) };
     Router::new()
         .route(Endpoint::Root.path(), only_get(root::show))
         .route(Endpoint::Activity.path(), only_get(activity::show))
-        .route(Endpoint::Metrics.path(), only_get(metrics::show))
+        .route(Endpoint::Metrics.path(), metrics)
         .route(Endpoint::Healthz.path(), only_get(health::live))
         .route(Endpoint::Readyz.path(), only_get(health::ready))
         .route(Endpoint::Version.path(), only_get(version::show))
         .fallback(async || Refusal::NotFound)
+        .with_state(app)
+}
+
+/// What the kubelet and Prometheus are served, at the ops address.
+pub fn ops_routes(app: Arc<App>) -> Router {
+    Router::new()
+        .route(Endpoint::Metrics.path(), only_get(metrics::show))
+        .route(Endpoint::Healthz.path(), only_get(health::live))
+        .route(Endpoint::Readyz.path(), only_get(health::ready))
+        .fallback(async || Refusal::NotForOps)
         .with_state(app)
 }
 
@@ -106,8 +116,13 @@ where
 /// 2. [`Documented`] gives each error below it a body in the client's format.
 /// 3. [`CatchPanicLayer`] turns a panic into such an error; the connection and the service live on.
 /// 4. [`Limited`] refuses what is too long, too big or too slow before a route sees it.
-pub fn layered(routes: Router, metrics: Arc<Metrics>, limits: Limits) -> impl server::HttpService {
-    let limited = Limited::new(limits, routes);
+pub fn layered(
+    routes: Router,
+    metrics: Arc<Metrics>,
+    limits: Limits,
+    pressure: Pressure,
+) -> impl server::HttpService {
+    let limited = Limited::new(limits, pressure, routes);
     let panics = CatchPanicLayer::custom(panicked).layer(limited);
     Counted::new(metrics, Documented::new(panics))
 }
@@ -157,9 +172,14 @@ impl App {
         *self.document.write().expect("no holder panics") = Document::new(&facts);
     }
 
+    /// The most bytes that one answer makes anew.
+    pub fn bytes_for_each_answer(&self) -> usize {
+        self.document.read().expect("no holder panics").bytes_for_each_answer()
+    }
+
     /// The document of `/`, as of now.
-    pub fn document(&self, format: Format) -> Bytes {
+    pub fn document(&self, format: Format) -> Body {
         let document = self.document.read().expect("no holder panics");
-        document.bytes(format, self.tasks.num_alive_tasks())
+        document.body(format, self.tasks.num_alive_tasks())
     }
 }

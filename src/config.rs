@@ -7,9 +7,11 @@ use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::builder::{RangedU64ValueParser, TypedValueParser};
+use clap::builder::{BoolishValueParser, RangedU64ValueParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
+
+use crate::metrics::RENDER_INTERVAL;
 
 /// What `--help` says after the settings.
 const AFTER_HELP: &str = "\
@@ -24,9 +26,26 @@ Examples:
 #[derive(Clone, Debug, Parser)]
 #[command(name = "shopfront", version, after_help = AFTER_HELP, max_term_width = 100)]
 pub struct Config {
-    /// Address and port to listen on; port 0 takes a free one and logs it
-    #[arg(long, env = "SHOPFRONT_ADDRESS", value_name = "IP:PORT", value_parser = socket_address, default_value = "0.0.0.0:9898")]
-    pub address: SocketAddr,
+    /// Addresses to listen on, separated by commas; port 0 takes a free port and logs it. Without the setting: every
+    /// address in a Kubernetes pod, loopback elsewhere
+    #[arg(
+        long,
+        env = "SHOPFRONT_ADDRESS",
+        value_name = "IP:PORT,…",
+        value_parser = socket_address,
+        value_delimiter = ',',
+        default_value = default_address()
+    )]
+    pub address: Vec<SocketAddr>,
+
+    /// Addresses that serve /metrics, /healthz and /readyz to the kubelet and Prometheus, however many clients there are
+    /// [default: the IPs of --address, port 9797]
+    #[arg(long, env = "SHOPFRONT_OPS_ADDRESS", value_name = "IP:PORT,…", value_parser = socket_address, value_delimiter = ',')]
+    pub ops_address: Vec<SocketAddr>,
+
+    /// Whether /metrics is also served at --address; choose false where --address is public
+    #[arg(long, env = "SHOPFRONT_PUBLIC_METRICS", value_name = "BOOL", value_parser = BoolishValueParser::new(), default_value = "true", hide_possible_values = true)]
+    pub public_metrics: bool,
 
     /// What `/` shows of the environment variables
     #[arg(long, env = "SHOPFRONT_ENVIRONMENT", value_enum, ignore_case = true, value_name = "MODE", default_value_t = EnvironmentMode::Redacted)]
@@ -54,6 +73,10 @@ pub struct Config {
     #[arg(long, env = "SHOPFRONT_LOG_FORMAT", value_enum, ignore_case = true, value_name = "FORMAT", default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 
+    /// How old the text of /metrics may become; a rehearsal, whose time is faster, has none that is old
+    #[arg(skip = RENDER_INTERVAL)]
+    pub render_interval: Duration,
+
     /// Time the lifecycle gives clients to leave
     #[command(flatten)]
     pub shutdown: Shutdown,
@@ -80,7 +103,8 @@ pub struct Shutdown {
 #[derive(Clone, Copy, Debug, clap::Args)]
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
-    /// Time for the whole head of a request to arrive, from its first byte (from the connect for a first request)
+    /// Time for the whole head of a request to arrive, from its first byte (from the connect for a first request); like
+    /// the next two at most 1s while nearly all connections are taken
     #[arg(long, env = "SHOPFRONT_HEADER_TIMEOUT", value_name = "DURATION", value_parser = positive_duration, default_value = "5s")]
     pub header_timeout: Duration,
 
@@ -92,7 +116,8 @@ pub struct Limits {
     #[arg(long, env = "SHOPFRONT_IDLE_TIMEOUT", value_name = "DURATION", value_parser = positive_duration, default_value = "75s")]
     pub idle_timeout: Duration,
 
-    /// Connections open at once; further ones wait in the kernel's queue
+    /// Connections open at once, or fewer where the memory limit or the limit of open files has no room for them;
+    /// further ones are answered 503
     #[arg(long, env = "SHOPFRONT_MAX_CONNECTIONS", value_name = "COUNT", value_parser = count(1, 1_000_000), default_value = "6000")]
     pub max_connections: usize,
 
@@ -173,6 +198,13 @@ fn http_endpoint(text: &str) -> Result<SocketAddr, &'static str> {
     address.ok_or("expected http://IP or http://IP:PORT")
 }
 
+/// In a pod, where the cluster's network decides who gets in: every address. Elsewhere, as on a developer's machine, whose
+/// environment is nobody else's business: this machine alone.
+fn default_address() -> &'static str {
+    let in_a_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+    if in_a_pod { "0.0.0.0:9898,[::]:9898" } else { "127.0.0.1:9898" }
+}
+
 fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "expected IP:PORT, such as 127.0.0.1:9898 or [::]:9898")
 }
@@ -199,7 +231,20 @@ fn count(least: u64, most: u64) -> impl TypedValueParser<Value = usize> {
         .map(|value| usize::try_from(value).expect("the range fits a usize"))
 }
 
+/// The port of the ops address where none is set.
+pub const OPS_PORT: u16 = 9797;
+
 impl Config {
+    /// The ops addresses: those that are set, or else the IPs of `address` with port 9797; a free port where `address` asks
+    /// for one.
+    pub fn ops_addresses(&self) -> Vec<SocketAddr> {
+        if !self.ops_address.is_empty() {
+            return self.ops_address.clone();
+        }
+        let port = |port| if port == 0 { 0 } else { OPS_PORT };
+        self.address.iter().map(|address| (address.ip(), port(address.port())).into()).collect()
+    }
+
     /// Reads flags, of which the first is the program's name, and variables.
     ///
     /// Where they cannot be used, or ask for help, prints what is to be said and returns the exit code: 2 for bad

@@ -22,6 +22,10 @@ use crate::format::{Format, HTML_HEAD, escape_html};
 pub enum Refusal {
     /// No endpoint has this path.
     NotFound,
+    /// No endpoint of the ops address has this path.
+    NotForOps,
+    /// The path is served at the ops address alone.
+    OnOpsAddress,
     /// The endpoint knows GET and HEAD alone.
     MethodNotAllowed,
     /// The body did not arrive, or the answer was not made, within the request timeout.
@@ -40,7 +44,7 @@ pub enum Refusal {
     HeadTooLarge,
     /// The head did not arrive within the header timeout.
     HeadTooSlow,
-    /// Too many answers are waiting for clients that do not read them.
+    /// There is no room for another connection.
     Overloaded,
     /// The service is starting or draining.
     NotReady,
@@ -48,8 +52,10 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every reason.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::NotFound,
+        Self::NotForOps,
+        Self::OnOpsAddress,
         Self::MethodNotAllowed,
         Self::TooSlow,
         Self::BodyTooLarge,
@@ -66,7 +72,7 @@ impl Refusal {
     /// The status that says so.
     pub fn status(self) -> StatusCode {
         match self {
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::NotFound | Self::NotForOps | Self::OnOpsAddress => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow | Self::HeadTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -81,6 +87,8 @@ impl Refusal {
     fn message(self) -> &'static str {
         match self {
             Self::NotFound => "nothing is here; try /, /metrics, /healthz, /readyz, /version or /activity",
+            Self::NotForOps => "nothing is here; this port serves /metrics, /healthz and /readyz",
+            Self::OnOpsAddress => "/metrics is served at --ops-address alone, because --public-metrics is false",
             Self::MethodNotAllowed => "this path answers GET and HEAD",
             Self::TooSlow => "the request took longer than --request-timeout allows; send it faster",
             Self::BodyTooLarge => "the body is longer than --max-body-bytes allows; no endpoint needs one",
@@ -92,7 +100,7 @@ impl Refusal {
                 "the request's head is longer than --max-header-bytes allows, or has over 100 headers"
             }
             Self::HeadTooSlow => "the request's head did not arrive within --header-timeout",
-            Self::Overloaded => "too many answers wait for clients that do not read them; try again",
+            Self::Overloaded => "every connection slot is taken; try again in a second",
             Self::NotReady => "the service is not taking new clients; another replica will",
         }
     }

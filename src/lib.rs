@@ -5,15 +5,19 @@
 //!
 //! - [`config`]: every setting. [`telemetry`]: log lines.
 //! - [`service`]: the whole of it, put together.
-//! - [`server`]: sockets and connections, with their bounds. [`lifecycle`]: Starting → Ready → Draining → Stopping.
+//! - [`server`]: sockets and connections, with their bounds. [`cgroup`]: the memory limit that the bounds come from.
+//!   [`allocator`]: memory that is given back.
+//!   [`lifecycle`]: Starting → Ready → Draining → Stopping.
 //! - [`app`]: the route table and the layers around it. [`limits`]: the bounds on a request. [`routes`]: one file an
 //!   endpoint.
 //! - [`metrics`]: every instrument. [`activity`]: the last minute's request rate, for the page.
 //! - [`facts`]: what `/` tells. [`redact`]: what it keeps to itself. [`imds`]: the machine's public address.
-//! - [`mod@format`]: YAML, JSON or HTML. [`error`]: what a client is told when it gets no document.
+//! - [`mod@format`]: YAML, JSON or HTML. [`pieces`]: a body of which the large part is shared. [`error`]: what a client is told when it gets no document.
 
 pub mod activity;
+pub mod allocator;
 pub mod app;
+pub mod cgroup;
 pub mod config;
 pub mod error;
 pub mod facts;
@@ -22,6 +26,7 @@ pub mod imds;
 pub mod lifecycle;
 pub mod limits;
 pub mod metrics;
+pub mod pieces;
 pub mod redact;
 pub mod routes;
 pub mod server;

@@ -12,26 +12,31 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use bytes::Bytes;
-use http::header::HOST;
-use http::{Request, Response};
+use http::header::{ACCEPT, HOST};
+use http::{Method, Request, Response, Uri, request};
 use http_body::Body as HttpBody;
 use http_body_util::{BodyExt, LengthLimitError};
+use tokio::time::Instant;
 use tower::Service;
 
+use crate::app::Endpoint;
 use crate::config::Limits;
 use crate::error::Refusal;
+use crate::format::Format;
+use crate::server::Pressure;
 
 /// Routes that see only requests within the limits, with their bodies read.
 #[derive(Clone)]
 pub struct Limited {
     limits: Limits,
+    pressure: Pressure,
     routes: Router,
 }
 
 impl Limited {
-    /// Puts `routes` behind `limits`.
-    pub fn new(limits: Limits, routes: Router) -> Self {
-        Self { limits, routes }
+    /// Puts `routes` behind `limits`; under `pressure` bodies are not waited for as long.
+    pub fn new(limits: Limits, pressure: Pressure, routes: Router) -> Self {
+        Self { limits, pressure, routes }
     }
 }
 
@@ -58,15 +63,33 @@ where
             let answer = self.routes.call(request.map(|_| Body::empty()));
             return Box::pin(in_time(request_timeout, answer));
         }
-        let mut routes = self.routes.clone();
-        Box::pin(in_time(request_timeout, async move {
-            let (parts, body) = request.into_parts();
-            match discard(body, max_body_bytes).await {
-                Ok(()) => routes.call(Request::from_parts(parts, Body::empty())).await,
+        let (mut routes, pressure) = (self.routes.clone(), self.pressure.clone());
+        let (parts, body) = request.into_parts();
+        let head = essence(parts);
+        Box::pin(async move {
+            let began = Instant::now();
+            let read = tokio::select! {
+                read = discard(body, max_body_bytes) => read,
+                () = pressure.runs_out(began, request_timeout) => Err(Refusal::TooSlow),
+            };
+            match read {
+                Ok(()) => in_time(request_timeout.saturating_sub(began.elapsed()), routes.call(head)).await,
                 Err(refusal) => Ok(refusal.into_response()),
             }
-        }))
+        })
     }
+}
+
+/// What the routes need of a request, without what its client may have made large: it is kept while the body is awaited,
+/// and there may be thousands of those.
+fn essence(parts: request::Parts) -> Request<Body> {
+    let mut head = Request::new(Body::empty());
+    *head.uri_mut() = Uri::from_static(Endpoint::of_path(parts.uri.path()).map_or("/-", Endpoint::path));
+    head.headers_mut().insert(ACCEPT, Format::accepted(&parts.headers).content_type());
+    // A method that HTTP does not know may be as long as a head.
+    let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS];
+    *head.method_mut() = if known.contains(&parts.method) { parts.method } else { Method::PATCH };
+    head
 }
 
 /// Lets a request's head pass, or says why not.

@@ -10,18 +10,25 @@ use crate::config::{Config, ExternalIp, Shutdown};
 use crate::facts::Facts;
 use crate::lifecycle::{Lifecycle, Signals};
 use crate::metrics::Metrics;
-use crate::{imds, server};
+use crate::server::{self, Budget, Entrance, Pressure};
+use crate::imds;
 
 /// Serves until SIGTERM or SIGINT, and drains. Fails where it cannot listen.
 pub async fn run(config: Config) -> std::io::Result<()> {
     let signals = Signals::listen()?;
     let lifecycle = Lifecycle::new();
-    let metrics = Arc::new(Metrics::new());
+    let metrics = Arc::new(Metrics::new().with_render_interval(config.render_interval));
     let activity = Arc::new(Activity::default());
     let facts = Facts::gather(config.environment, Handle::current().metrics().num_workers());
     let app = Arc::new(App::new(facts, Arc::clone(&metrics), Arc::clone(&activity), lifecycle.clone()));
-    let service = app::layered(app::routes(Arc::clone(&app)), Arc::clone(&metrics), config.limits);
-    let listener = server::bind(config.address)?;
+    let (limits, pressure) = (config.limits, Pressure::default());
+    let routes = app::routes(Arc::clone(&app), config.public_metrics);
+    let ops_routes = app::ops_routes(Arc::clone(&app));
+    let layered = |routes| app::layered(routes, Arc::clone(&metrics), limits, pressure.clone());
+    let (service, ops) = (layered(routes), layered(ops_routes));
+    let listeners = server::bind(&config.address, "--address or SHOPFRONT_ADDRESS")?;
+    let ops_listeners = server::bind(&config.ops_addresses(), "--ops-address or SHOPFRONT_OPS_ADDRESS")?;
+    let budget = Budget::of_this_process(&limits, app.bytes_for_each_answer())?;
 
     tokio::spawn(activity.record(Arc::clone(&metrics)));
     match config.external_ip {
@@ -32,5 +39,7 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     }
     let Shutdown { drain_delay, shutdown_timeout } = config.shutdown;
     tokio::spawn(lifecycle.clone().drain_on_signal(signals, drain_delay));
-    server::serve(listener, service, config.limits, shutdown_timeout, lifecycle, metrics).await
+    server::serve_ops(ops_listeners, ops, limits, lifecycle.clone(), Arc::clone(&metrics))?;
+    let entrance = Entrance { listeners, service, limits, budget, pressure };
+    server::serve(entrance, shutdown_timeout, lifecycle, metrics).await
 }

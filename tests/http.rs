@@ -228,7 +228,8 @@ async fn activity_tells_the_requests_of_each_second() {
 #[tokio::test]
 async fn a_panic_is_a_counted_500_and_the_service_lives() {
     use shopfront::app::{App, layered, routes};
-    use shopfront::{activity::Activity, config::Config, facts::Facts, lifecycle, metrics::Metrics, server};
+    use shopfront::server::{self, Budget, Entrance, Pressure};
+    use shopfront::{activity::Activity, config::Config, facts::Facts, lifecycle, metrics::Metrics};
 
     let config = <Config as clap::Parser>::parse_from(["shopfront"]);
     let lifecycle = lifecycle::Lifecycle::new();
@@ -236,14 +237,14 @@ async fn a_panic_is_a_counted_500_and_the_service_lives() {
     let facts = Facts::gather(config.environment, 1);
     let app = App::new(facts, Arc::clone(&metrics), Arc::new(Activity::default()), lifecycle.clone());
     let panicking = axum::routing::get(async || if true { panic!("on purpose") } else { "" });
-    let routes = routes(Arc::new(app)).route("/panic", panicking);
-    let listener = server::bind(([127, 0, 0, 1], 0).into()).unwrap();
-    let address = listener.local_addr().unwrap();
-    let service = layered(routes, Arc::clone(&metrics), config.limits);
+    let routes = routes(Arc::new(app), true).route("/panic", panicking);
+    let listeners = server::bind(&[([127, 0, 0, 1], 0).into()], "--address").unwrap();
+    let address = listeners[0].local_addr().unwrap();
+    let (limits, pressure) = (config.limits, Pressure::default());
+    let service = layered(routes, Arc::clone(&metrics), limits, pressure.clone());
+    let budget = Budget::of_this_process(&limits, 0).unwrap();
     let serving = tokio::spawn(server::serve(
-        listener,
-        service,
-        config.limits,
+        Entrance { listeners, service, limits, budget, pressure },
         config.shutdown.shutdown_timeout,
         lifecycle.clone(),
         Arc::clone(&metrics),
@@ -251,7 +252,7 @@ async fn a_panic_is_a_counted_500_and_the_service_lives() {
     let answer = reqwest::get(format!("http://{address}/panic")).await.unwrap();
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
     assert!(answer.text().await.unwrap().starts_with("error:\n  status: \"500\"\n"));
-    let text = String::from_utf8(metrics.render()).unwrap();
+    let text = String::from_utf8(metrics.render().to_vec()).unwrap();
     assert!(text.contains("http_requests_total{method=\"GET\",path=\"unmatched\",status=\"500\"} 1\n"), "{text}");
     assert_eq!(reqwest::get(format!("http://{address}/readyz")).await.unwrap().status(), StatusCode::OK);
 

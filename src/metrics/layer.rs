@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower::Service;
 
@@ -43,7 +43,7 @@ where
         let observation = Observation {
             metrics: Arc::clone(&self.metrics),
             endpoint: Endpoint::of_path(request.uri().path()),
-            method: request.method().clone(),
+            method: super::known(request.method()),
             status: CLIENT_CLOSED_REQUEST,
             started: Instant::now(),
         };
@@ -84,7 +84,7 @@ const CLIENT_CLOSED_REQUEST: StatusCode = match StatusCode::from_u16(499) {
 struct Observation {
     metrics: Arc<Metrics>,
     endpoint: Option<Endpoint>,
-    method: Method,
+    method: &'static str,
     status: StatusCode,
     started: Instant,
 }
@@ -92,9 +92,9 @@ struct Observation {
 impl Drop for Observation {
     fn drop(&mut self) {
         let elapsed = self.started.elapsed();
-        self.metrics.observe(self.endpoint, &self.method, self.status, elapsed);
+        self.metrics.observe(self.endpoint, self.method, self.status, elapsed);
         tracing::debug!(
-            method = %self.method,
+            method = self.method,
             path = self.endpoint.map_or(super::UNMATCHED, Endpoint::name),
             status = self.status.as_u16(),
             seconds = elapsed.as_secs_f64(),

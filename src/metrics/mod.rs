@@ -4,9 +4,10 @@ mod layer;
 mod process;
 mod tokio_runtime;
 
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::{Method, StatusCode};
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
@@ -34,8 +35,13 @@ pub const UNMATCHED: &str = "unmatched";
 /// The closed set of `method` values; every other method is the last.
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OTHER"];
 
-/// One of the methods that are not in [`METHODS`], to stand for them all.
-const OTHER: Method = Method::PATCH;
+/// The label of a method that has none of its own.
+const OTHER: &str = METHODS[METHODS.len() - 1];
+
+/// A method's label. The method itself may be as long as a head.
+fn known(method: &Method) -> &'static str {
+    METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or(OTHER)
+}
 
 /// The closed set of `status` values: what the service can answer, and nginx' code for a client that left before its
 /// answer. A status that is not here would be counted as the first, which is an error of ours.
@@ -53,6 +59,9 @@ struct Series {
     seconds: Option<prometheus::Histogram>,
 }
 
+/// How old a rendered text may become before the series are rendered again: whatever clients ask for, it costs no more.
+pub const RENDER_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The service's instruments and the registry that `/metrics` reads.
 pub struct Metrics {
     registry: Registry,
@@ -61,6 +70,9 @@ pub struct Metrics {
     connections: IntGauge,
     /// One cell a combination of labels, filled at its first request: the request itself looks nothing up by text.
     series: Vec<OnceLock<Series>>,
+    /// The latest text, and when it was rendered.
+    rendered: Mutex<Option<(Instant, Bytes)>>,
+    render_interval: Duration,
 }
 
 impl Default for Metrics {
@@ -91,6 +103,8 @@ impl Metrics {
                 IntGauge::new("http_open_connections", "The number of open client connections."),
             ),
             series: (0..PATHS * METHODS.len() * STATUSES.len()).map(|_| OnceLock::new()).collect(),
+            rendered: Mutex::new(None),
+            render_interval: RENDER_INTERVAL,
             registry,
         };
         let build = Opts::new("shopfront_build_info", "The service's version and compiler; always 1.")
@@ -109,19 +123,19 @@ impl Metrics {
     /// The series that must be there before their first request. The root's: an autoscaler that finds no series says
     /// `<unknown>`. The usual refusals': so that no random path or method adds one.
     fn create_idle_series(&self) {
-        self.series(Some(Endpoint::Root), &Method::GET, StatusCode::OK);
-        for method in [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, OTHER] {
-            self.series(None, &method, StatusCode::NOT_FOUND);
+        self.series(Some(Endpoint::Root), "GET", StatusCode::OK);
+        for method in METHODS {
+            self.series(None, method, StatusCode::NOT_FOUND);
         }
         // GET and HEAD are allowed everywhere.
-        for method in [Method::POST, Method::PUT, Method::DELETE, OTHER] {
-            self.series(None, &method, StatusCode::METHOD_NOT_ALLOWED);
+        for method in &METHODS[2..] {
+            self.series(None, method, StatusCode::METHOD_NOT_ALLOWED);
         }
     }
 
-    fn series(&self, endpoint: Option<Endpoint>, method: &Method, status: StatusCode) -> &Series {
+    fn series(&self, endpoint: Option<Endpoint>, method: &str, status: StatusCode) -> &Series {
         let path = endpoint.map_or(Endpoint::ALL.len(), |endpoint| endpoint as usize);
-        let method = METHODS.iter().position(|known| *known == method.as_str()).unwrap_or(METHODS.len() - 1);
+        let method = METHODS.iter().position(|known| *known == method).unwrap_or(METHODS.len() - 1);
         let status = STATUSES.iter().position(|known| *known == status.as_u16()).unwrap_or(0);
         let cell = &self.series[(path * METHODS.len() + method) * STATUSES.len() + status];
         cell.get_or_init(|| {
@@ -138,11 +152,11 @@ impl Metrics {
 
     /// Counts a request whose head was never whole, or no head: nobody knows what it asked for.
     pub fn observe_broken_head(&self, status: StatusCode) {
-        self.observe(None, &OTHER, status, Duration::ZERO);
+        self.observe(None, OTHER, status, Duration::ZERO);
     }
 
     /// Counts a request that has been answered, or given up.
-    fn observe(&self, endpoint: Option<Endpoint>, method: &Method, status: StatusCode, elapsed: Duration) {
+    fn observe(&self, endpoint: Option<Endpoint>, method: &str, status: StatusCode, elapsed: Duration) {
         let endpoint = endpoint.filter(|_| !status.is_client_error());
         let series = self.series(endpoint, method, status);
         if let Some(requests) = &series.requests {
@@ -164,11 +178,26 @@ impl Metrics {
         &self.connections
     }
 
-    /// All series in Prometheus' text format, version 0.0.4.
-    pub fn render(&self) -> Vec<u8> {
-        let mut text = Vec::with_capacity(16 * 1024);
-        TextEncoder::new().encode(&self.registry.gather(), &mut text).expect("a vector takes any write");
-        text
+    /// The same instruments with another [`RENDER_INTERVAL`].
+    pub fn with_render_interval(self, render_interval: Duration) -> Self {
+        Self { render_interval, ..self }
+    }
+
+    /// All series in Prometheus' text format, version 0.0.4, as of now or at most one [`RENDER_INTERVAL`] ago.
+    pub fn render(&self) -> Bytes {
+        // Whoever comes while another renders waits for that, and has the same.
+        let mut latest = self.rendered.lock().expect("no rendering panics");
+        match &*latest {
+            Some((at, text)) if at.elapsed() < self.render_interval => text.clone(),
+            _ => {
+                let at = Instant::now();
+                let mut text = Vec::with_capacity(16 * 1024);
+                TextEncoder::new().encode(&self.registry.gather(), &mut text).expect("a vector takes any write");
+                let text = Bytes::from(text);
+                *latest = Some((at, text.clone()));
+                text
+            }
+        }
     }
 }
 

@@ -63,7 +63,7 @@ impl Collector for ProcessCollector {
         if self.start_time.get() == 0.0 {
             self.start_time.set(boot_time().unwrap_or_default() as f64 + stat.start_ticks as f64 / ticks_per_second);
         }
-        self.open_fds.set(fs::read_dir("/proc/self/fd").map_or(0, Iterator::count) as f64);
+        self.open_fds.set(open_descriptors().unwrap_or_default() as f64);
         self.max_fds.set(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) as f64);
         self.collectors().into_iter().flat_map(Collector::collect).collect()
     }
@@ -96,6 +96,16 @@ impl Stat {
             virtual_bytes: field(23)?,
             resident_pages: field(24)?,
         })
+    }
+}
+
+/// The number of open descriptors. Linux has it as the folder's size since 6.2; before, that is 0, and they are counted,
+/// which takes the longer the more there are.
+fn open_descriptors() -> Option<u64> {
+    const FOLDER: &str = "/proc/self/fd";
+    match fs::metadata(FOLDER).ok()?.len() {
+        0 => Some(fs::read_dir(FOLDER).ok()?.count() as u64),
+        size => Some(size),
     }
 }
 

@@ -6,40 +6,28 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
-use axum::response::IntoResponse;
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, Version};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::HttpService;
+use super::pressure::Pressure;
 use super::pulse::Pulse;
-use super::slots::Slots;
-use crate::error::Refusal;
 use crate::lifecycle::{Lifecycle, Phase};
-
-/// Answers that HTTP/2 clients have asked for and not yet let through: on one connection a client can ask for many and
-/// take none. At a scrape's 13 KB each, some 50 MB.
-const MAX_UNREAD_ANSWERS: usize = 4096;
 
 /// What all connections' requests have in common.
 pub(super) struct House {
     pub(super) lifecycle: Lifecycle,
-    pub(super) slots: Arc<Slots>,
-    unread_answers: Arc<Semaphore>,
+    pub(super) pressure: Pressure,
 }
 
 impl House {
-    pub(super) fn new(lifecycle: Lifecycle, slots: Arc<Slots>) -> Self {
-        Self { lifecycle, slots, unread_answers: Arc::new(Semaphore::new(MAX_UNREAD_ANSWERS)) }
-    }
-
     /// Whether an HTTP/1 client is to be asked to leave after its answer.
     fn is_emptying(&self) -> bool {
-        self.lifecycle.phase() >= Phase::Draining || self.slots.are_scarce()
+        self.lifecycle.phase() >= Phase::Draining || self.pressure.is_high()
     }
 }
 
@@ -58,20 +46,18 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for Attended<S> 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let beat = Some(Beat::new(&self.pulse));
         let multiplexed = request.version() == Version::HTTP_2;
-        let permit = multiplexed.then(|| Arc::clone(&self.house.unread_answers).try_acquire_owned()).transpose();
-        let answer = permit.is_ok().then(|| self.inner.clone().call(request));
-        AttendedFuture { answer, house: Arc::clone(&self.house), beat, permit: permit.ok().flatten(), multiplexed }
+        let answer = self.inner.clone().call(request);
+        AttendedFuture { answer, house: Arc::clone(&self.house), beat, multiplexed }
     }
 }
 
 pin_project! {
-    /// The answer to come; none where it is refused.
+    /// The answer to come.
     pub(super) struct AttendedFuture<F> {
         #[pin]
-        answer: Option<F>,
+        answer: F,
         house: Arc<House>,
         beat: Option<Beat>,
-        permit: Option<OwnedSemaphorePermit>,
         multiplexed: bool,
     }
 }
@@ -84,14 +70,11 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let mut response = match this.answer.as_pin_mut() {
-            Some(answer) => std::task::ready!(answer.poll(cx))?,
-            None => Refusal::Overloaded.into_response(),
-        };
+        let mut response = std::task::ready!(this.answer.poll(cx))?;
         if *this.multiplexed {
             // HTTP/1 takes an answer as soon as it is made; here it waits until its client has room for it.
-            let (beat, permit) = (this.beat.take(), this.permit.take());
-            response = response.map(|body| Body::new(Unread { body, _beat: beat, _permit: permit }));
+            let beat = this.beat.take();
+            response = response.map(|body| Body::new(Unread { body, _beat: beat }));
         } else if this.house.is_emptying() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -119,7 +102,6 @@ impl Drop for Beat {
 struct Unread {
     body: Body,
     _beat: Option<Beat>,
-    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl http_body::Body for Unread {

@@ -6,17 +6,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use super::HttpService;
 use super::attended::{Attended, House};
+use super::farewell::Farewells;
+use super::pressure::Listener;
 use super::pulse::{Expired, Pulse};
-use super::transport::{Opening, Transport, Version};
+use super::slots::Slot;
+use super::streams::Streams;
+use super::transport::{Opening, Transport, Version, last_word};
 use crate::config::Limits;
 use crate::error::Refusal;
 use crate::lifecycle::Phase;
@@ -27,10 +30,15 @@ use crate::metrics::Metrics;
 pub(super) const LAST_WORD: Duration = Duration::from_millis(500);
 
 /// hyper's least; heads are refused by their real limit before this one counts.
-const LEAST_BUFFER_BYTES: usize = 8192;
+pub(super) const LEAST_BUFFER_BYTES: usize = 8192;
 
-/// Concurrent requests on one HTTP/2 connection: a bound on what one client can hold.
-const MAX_STREAMS: u32 = 32;
+/// Concurrent requests on one HTTP/2 connection: a bound on what one client can hold. Each may have an answer that its
+/// client does not take, and is charged for it ([`super::budget`]).
+pub(super) const MAX_STREAMS: u32 = 8;
+
+/// The longest header list on HTTP/2, names and values as sent and 32 bytes for each (RFC 9113, section 6.5.2): by
+/// reference to its tables a client makes fifty bytes of each byte that it sends.
+const MAX_HEADER_LIST_BYTES: usize = 8192;
 
 /// HTTP/2's own default. hyper's is 1 MiB a connection, which times the connections is a pod's memory many times over.
 const WINDOW_BYTES: u32 = 65_535;
@@ -47,7 +55,7 @@ pub(super) struct Connections<S> {
     metrics: Arc<Metrics>,
     long_heads: Semaphore,
     http1: http1::Builder,
-    http2: http2::Builder<TokioExecutor>,
+    http2: http2::Builder<Streams>,
 }
 
 impl<S: HttpService> Connections<S> {
@@ -60,19 +68,21 @@ impl<S: HttpService> Connections<S> {
             .half_close(true)
             .max_header_size(limits.max_header_bytes)
             .max_buf_size(limits.max_header_bytes.max(LEAST_BUFFER_BYTES));
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        // The answer is made within the request timeout; it is given the same again to be taken.
+        let mut http2 = http2::Builder::new(Streams { time: 2 * limits.request_timeout });
         http2
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
             .initial_stream_window_size(WINDOW_BYTES)
             .initial_connection_window_size(WINDOW_BYTES)
-            .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX));
+            .max_send_buf_size(WINDOW_BYTES as usize)
+            .max_header_list_size(u32::try_from(limits.max_header_bytes.min(MAX_HEADER_LIST_BYTES)).unwrap_or(u32::MAX));
         let long_heads = Semaphore::new(LONG_HEADS);
         Self { service, limits, house: Arc::new(house), metrics, long_heads, http1, http2 }
     }
 
     /// Serves one client until it leaves, runs out of time, or the service stops.
-    pub(super) async fn serve(&self, stream: TcpStream) {
+    pub(super) async fn serve(&self, stream: TcpStream, mut slot: Slot, farewells: &Farewells) {
         let _open = OpenConnection::new(&self.metrics);
         // Answers are small and whole: nothing is gained by waiting for more to send.
         let _ = stream.set_nodelay(true);
@@ -93,6 +103,7 @@ impl<S: HttpService> Connections<S> {
                     self.refuse(connection.into_parts().io.into_inner(), Refusal::HeadTooSlow).await;
                 }
             }
+            Version::Http2 if !slot.grow_to_http2() => farewells.turn_http2_away(io.into_inner().into_stream()).await,
             Version::Http2 => {
                 let mut connection = Box::pin(self.http2.serve_connection(io, service));
                 self.drive(&mut connection, &pulse).await;
@@ -104,45 +115,53 @@ impl<S: HttpService> Connections<S> {
     async fn refuse(&self, transport: Transport, refusal: Refusal) {
         self.metrics.observe_broken_head(refusal.status());
         tracing::debug!(status = refusal.status().as_u16(), ?refusal, "a connection began with no request");
-        transport.last_word(refusal.last_word().as_bytes()).await;
+        last_word(transport.into_stream(), refusal.last_word().as_bytes()).await;
     }
 
     /// Waits for the client's first head, for the header timeout. Once the service stops, whoever has not begun one by
     /// then has a moment left to do so.
     async fn first_head(&self, transport: &mut Transport) -> Opening {
-        let deadline = Instant::now() + self.limits.header_timeout;
+        let time_is_up = self.house.pressure.runs_out(Instant::now(), self.limits.header_timeout);
+        let mut time_is_up = pin!(time_is_up);
         let last_moment = async {
             self.house.lifecycle.reached(Phase::Stopping).await;
             tokio::time::sleep(LAST_WORD).await;
         };
         let opening = tokio::select! {
             biased;
-            opening = timeout_at(deadline, transport.first_head(self.limits.max_header_bytes, &self.long_heads)) => opening,
+            opening = transport.first_head(self.limits.max_header_bytes, &self.long_heads) => Some(opening),
+            () = &mut time_is_up => None,
             () = last_moment => {
                 if transport.is_silent() {
                     return Opening::Left;
                 }
-                timeout_at(deadline, transport.first_head(self.limits.max_header_bytes, &self.long_heads)).await
+                tokio::select! {
+                    opening = transport.first_head(self.limits.max_header_bytes, &self.long_heads) => Some(opening),
+                    () = time_is_up => None,
+                }
             }
         };
         match opening {
-            Ok(opening) => opening.unwrap_or(Opening::Left),
-            Err(_elapsed) if transport.is_silent() => Opening::Left,
-            Err(_elapsed) => Opening::Refused(Refusal::HeadTooSlow),
+            Some(opening) => opening.unwrap_or(Opening::Left),
+            None if transport.is_silent() => Opening::Left,
+            None => Opening::Refused(Refusal::HeadTooSlow),
         }
     }
 
     /// Polls a connection to its end. Returns why, where it ended because the client ran out of time.
     async fn drive<C: Drivable>(&self, connection: &mut C, pulse: &Pulse) -> Option<Expired> {
+        let House { lifecycle, pressure } = &*self.house;
         let mut alarm = pin!(sleep_until(Instant::now() + self.limits.header_timeout));
-        let mut leaving = pin!(self.house.lifecycle.reached(C::LEAVES_AT).fuse());
+        let mut bell = pin!(Listener::new(pressure));
         let (mut told, mut closing, mut last_word) = (false, false, None);
         poll_fn(|cx| {
             // First, so that a request which has already arrived is seen before the connection is told to leave.
             if connection.poll_serve(cx).is_ready() {
                 return Poll::Ready(None);
             }
-            told = told || leaving.as_mut().poll(cx).is_ready();
+            if bell.as_mut().rang(cx) {
+                told = lifecycle.phase() >= C::LEAVES_AT;
+            }
             if told && !closing && !pulse.is_reading_head() {
                 closing = true;
                 connection.leave();
@@ -151,18 +170,15 @@ impl<S: HttpService> Connections<S> {
                 }
             }
             loop {
-                let (at, expired) = last_word.map_or_else(
-                    || pulse.deadline(&self.limits, self.house.slots.are_scarce()),
-                    |at| (at, Expired::Answer),
-                );
+                let (at, expired) =
+                    last_word.map_or_else(|| pulse.deadline(&self.limits, pressure), |at| (at, Expired::Answer));
                 if at < alarm.deadline() {
                     alarm.as_mut().reset(at);
                 }
                 std::task::ready!(alarm.as_mut().poll(cx));
                 let now = Instant::now();
                 if at > now {
-                    // No later than this, since slots may become scarce meanwhile.
-                    alarm.as_mut().reset(at.min(now + self.limits.header_timeout));
+                    alarm.as_mut().reset(at);
                 } else if expired == Expired::Idle {
                     // Whoever is still here afterwards does not read its answers.
                     last_word = Some(now + LAST_WORD);
@@ -206,7 +222,7 @@ impl<S: HttpService> Drivable for http1::Connection<TokioIo<Transport>, Attended
     }
 }
 
-impl<S: HttpService> Drivable for Pin<Box<http2::Connection<TokioIo<Transport>, Attended<S>, TokioExecutor>>> {
+impl<S: HttpService> Drivable for Pin<Box<http2::Connection<TokioIo<Transport>, Attended<S>, Streams>>> {
     const LEAVES_AT: Phase = Phase::Draining;
 
     fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -1,31 +1,47 @@
-//! Sockets: listens, accepts within bounds, and drains so that no client notices.
+//! The server: accepts connections, serves HTTP/1 and HTTP/2 on them within the limits, and drains so that no client
+//! notices.
 
 mod attended;
+mod bind;
+mod budget;
 mod connection;
+mod farewell;
+mod frames;
+mod pressure;
 mod pulse;
+mod reclaim;
 mod slots;
+mod streams;
 mod transport;
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::Body;
 use futures_util::FutureExt;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::net::{TcpListener, TcpStream};
 use tower::Service;
 
 use crate::config::Limits;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::metrics::Metrics;
 use attended::House;
+pub use bind::bind;
+use bind::KERNEL_BUFFER_BYTES;
+pub use budget::Budget;
 use connection::Connections;
+use farewell::Farewells;
+pub use pressure::Pressure;
 use slots::Slots;
+
+/// Connections to the ops address at once: the kubelet, a few Prometheus servers, and somebody with curl.
+const OPS_CONNECTIONS: usize = 16;
 
 /// What the server needs of a service: any axum router with its layers has it.
 pub trait HttpService:
@@ -46,88 +62,131 @@ impl<S> HttpService for S where
 {
 }
 
-/// Connections that the kernel holds ready until they are accepted. The usual 128 overflow in a burst of clients, each
-/// of which then waits a second for its next try; the kernel's own limit (`net.core.somaxconn`) holds all the same.
-const BACKLOG: u32 = 4096;
-
-/// Takes an address. An error says which address it was, and what to do about it where that is known.
-pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let listen = || {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // A restart need not wait for the last run's connections to be forgotten.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)
-    };
-    listen().map_err(|error| {
-        let advice = match error.kind() {
-            ErrorKind::AddrInUse => "the port is in use",
-            ErrorKind::PermissionDenied => "ports below 1024 need a privilege",
-            ErrorKind::AddrNotAvailable => "this machine has no such address",
-            _ => "choose another address",
-        };
-        let message = format!("cannot listen on {address}: {advice} ({error}); set --address or SHOPFRONT_ADDRESS");
-        io::Error::new(error.kind(), message)
-    })
+/// Where clients come in, and what each of them is given.
+pub struct Entrance<S> {
+    /// Where they connect.
+    pub listeners: Vec<TcpListener>,
+    /// What answers them.
+    pub service: S,
+    /// The bounds on one client.
+    pub limits: Limits,
+    /// The bounds on all of them.
+    pub budget: Budget,
+    /// Told when room is scarce; the service's layers share it.
+    pub pressure: Pressure,
 }
 
 /// Serves until the lifecycle says `Stopping`, then finishes what is in flight within `shutdown_timeout`.
 ///
-/// Moves the lifecycle to `Ready` once connections are accepted. Fails only where the listener cannot be used at all.
+/// Moves the lifecycle to `Ready` once connections are accepted. Fails only where a listener cannot be used at all.
 pub async fn serve<S: HttpService>(
-    listener: TcpListener,
-    service: S,
-    limits: Limits,
+    entrance: Entrance<S>,
     shutdown_timeout: Duration,
     lifecycle: Lifecycle,
     metrics: Arc<Metrics>,
 ) -> io::Result<()> {
-    let slots = Arc::new(Slots::new(limits.max_connections));
-    let house = House::new(lifecycle.clone(), Arc::clone(&slots));
-    let connections = Arc::new(Connections::new(service, limits, house, metrics));
-    let start = |stream: TcpStream, slot: OwnedSemaphorePermit| {
-        let connections = Arc::clone(&connections);
-        tokio::spawn(async move {
-            connections.serve(stream).await;
-            drop(slot);
-        })
-    };
-
-    tracing::info!(address = %listener.local_addr()?, "serving");
+    let Entrance { listeners, service, limits, budget, pressure } = entrance;
+    for listener in &listeners {
+        tracing::info!(address = %listener.local_addr()?, "serving");
+    }
+    let doors = Arc::new(Doors::new(service, limits, budget, &pressure, lifecycle.clone(), metrics));
+    tokio::spawn(reclaim::after_crowds(Arc::clone(&doors.slots)));
     lifecycle.advance(Phase::Ready);
-    let mut stopping = std::pin::pin!(lifecycle.reached(Phase::Stopping));
-    loop {
-        let accepted = async {
-            let slot = slots.acquire().await;
-            (accept(&listener).await, slot)
-        };
-        tokio::select! {
-            (stream, slot) = accepted => drop(start(stream, slot)),
-            () = &mut stopping => break,
+    for phase in [Phase::Draining, Phase::Stopping] {
+        let mut reached = std::pin::pin!(lifecycle.reached(phase));
+        loop {
+            tokio::select! {
+                stream = accept(&listeners) => doors.let_in(stream),
+                () = &mut reached => break,
+            }
         }
+        // The connections look at the phase when the bell rings.
+        pressure.ring();
     }
     let rest = async {
         // Clients that the kernel has already connected are owed an answer; closing the listener would reset them.
         // Unconstrained, or tokio would feign an empty queue after a hundred.
-        while let Some(Ok((stream, _))) = tokio::task::unconstrained(listener.accept()).now_or_never() {
-            drop(start(stream, slots.acquire().await));
+        for listener in &listeners {
+            while let Some(Ok((stream, _))) = tokio::task::unconstrained(listener.accept()).now_or_never() {
+                doors.let_in(stream);
+            }
         }
-        drop(listener);
-        slots.all_free().await;
+        drop(listeners);
+        doors.slots.all_free().await;
     };
     if tokio::time::timeout(shutdown_timeout, rest).await.is_ok() {
         tracing::info!("stopped: every connection has ended");
     } else {
-        tracing::warn!(connections = slots.taken(), "stopped: the shutdown timeout cut connections off");
+        tracing::warn!(connections = doors.slots.taken(), "stopped: the shutdown timeout cut connections off");
     }
     Ok(())
 }
 
+/// Serves the ops address on a thread of its own, to the end of the process: probes and scrapes do not wait behind
+/// clients, neither for a slot nor for a worker thread, and are answered while the service drains.
+pub fn serve_ops<S: HttpService>(
+    listeners: Vec<TcpListener>,
+    service: S,
+    limits: Limits,
+    lifecycle: Lifecycle,
+    metrics: Arc<Metrics>,
+) -> io::Result<()> {
+    let listeners = listeners.into_iter().map(TcpListener::into_std).collect::<io::Result<Vec<_>>>()?;
+    for listener in &listeners {
+        tracing::info!(address = %listener.local_addr()?, "probes and metrics are served");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let serving = async move {
+        let listeners = listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>();
+        let listeners = listeners.expect("the listeners were tokio's before");
+        let budget = Budget::of_ops();
+        let doors = Arc::new(Doors::new(service, limits, budget, &Pressure::default(), lifecycle, metrics));
+        loop {
+            doors.let_in(accept(&listeners).await);
+        }
+    };
+    std::thread::Builder::new().name("ops".to_owned()).spawn(move || runtime.block_on(serving)).map(drop)
+}
+
+/// What every accepted connection passes.
+struct Doors<S> {
+    connections: Arc<Connections<S>>,
+    slots: Arc<Slots>,
+    farewells: Farewells,
+}
+
+impl<S: HttpService> Doors<S> {
+    fn new(
+        service: S,
+        limits: Limits,
+        budget: Budget,
+        pressure: &Pressure,
+        lifecycle: Lifecycle,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let slots = Slots::new(budget, pressure.clone());
+        let farewells = Farewells::new(budget.farewells, Arc::clone(&metrics));
+        let house = House { lifecycle, pressure: pressure.clone() };
+        Self { connections: Arc::new(Connections::new(service, limits, house, metrics)), slots, farewells }
+    }
+
+    /// Serves a client, or tells it that there is no room: those who are here already come first.
+    fn let_in(&self, stream: TcpStream) {
+        let Some(slot) = self.slots.take() else { return self.farewells.turn_away(stream) };
+        let (connections, farewells) = (Arc::clone(&self.connections), self.farewells.clone());
+        tokio::spawn(async move { connections.serve(stream, slot, &farewells).await });
+    }
+}
+
 /// Takes the next connection. An error that only concerns that client is passed over; one that concerns the process
 /// (no descriptor is free) is waited out, since closing the listener would turn a shortage into an outage.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listeners: &[TcpListener]) -> TcpStream {
     loop {
-        match listener.accept().await {
+        let accepted = poll_fn(|cx| {
+            let ready = listeners.iter().map(|listener| listener.poll_accept(cx)).find(Poll::is_ready);
+            ready.unwrap_or(Poll::Pending)
+        });
+        match accepted.await {
             Ok((stream, _)) => return stream,
             Err(error)
                 if matches!(

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::pressure::Pressure;
 use crate::config::Limits;
 
 /// Shared by a connection's transport, its requests and the task that drives it.
@@ -17,6 +18,8 @@ pub(super) struct Pulse {
     changed: AtomicU64,
     /// Whether bytes of a head have come, and no request yet.
     reading_head: AtomicBool,
+    /// Whether there has been a request.
+    asked: AtomicBool,
     /// Requests whose answers are being made, or on HTTP/2 wait to be taken.
     in_flight: AtomicU32,
 }
@@ -38,6 +41,7 @@ impl Pulse {
             opened: Instant::now(),
             changed: AtomicU64::new(0),
             reading_head: AtomicBool::new(true),
+            asked: AtomicBool::new(false),
             in_flight: AtomicU32::new(0),
         }
     }
@@ -54,10 +58,19 @@ impl Pulse {
         }
     }
 
+    /// Bytes came from an HTTP/2 client, which leave a head unfinished or not. The time for it runs from its beginning;
+    /// that for the first from the connect, whatever comes before it.
+    pub(super) fn head_is_unfinished(&self, unfinished: bool) {
+        if self.asked.load(Relaxed) && self.reading_head.swap(unfinished, Relaxed) != unfinished {
+            self.mark();
+        }
+    }
+
     /// A request's head is complete.
     pub(super) fn request_began(&self) {
         self.mark();
         self.in_flight.fetch_add(1, Relaxed);
+        self.asked.store(true, Relaxed);
         self.reading_head.store(false, Relaxed);
     }
 
@@ -76,17 +89,15 @@ impl Pulse {
     ///
     /// What comes in one piece with a request, or while it is being answered, begins no head: a client that says half
     /// of its next request in that way and no more counts as silent.
-    pub(super) fn deadline(&self, limits: &Limits, slots_are_scarce: bool) -> (Instant, Expired) {
+    pub(super) fn deadline(&self, limits: &Limits, pressure: &Pressure) -> (Instant, Expired) {
         let since = self.opened + Duration::from_millis(self.changed.load(Relaxed));
         if self.in_flight.load(Relaxed) > 0 {
             // The answer is made within the request timeout; it is given the same again to be taken.
             (since + 2 * limits.request_timeout, Expired::Answer)
         } else if self.is_reading_head() {
-            (since + limits.header_timeout, Expired::Head)
-        } else if slots_are_scarce {
-            (since + limits.header_timeout.min(limits.idle_timeout), Expired::Idle)
+            (since + pressure.patience(limits.header_timeout), Expired::Head)
         } else {
-            (since + limits.idle_timeout, Expired::Idle)
+            (since + pressure.patience(limits.idle_timeout), Expired::Idle)
         }
     }
 }

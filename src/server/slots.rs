@@ -1,62 +1,96 @@
-//! How many connections there may be, and how many there are.
+//! How many connections there may be, in number and in memory, and how many there are.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A slot for each connection that may be open.
+use super::budget::Budget;
+use super::pressure::Pressure;
+
+/// Room for the connections that may be open, counted in connections and in KiB.
 pub(super) struct Slots {
-    free: Arc<Semaphore>,
-    total: usize,
+    connections: Arc<Semaphore>,
+    kibibytes: Arc<Semaphore>,
+    budget: Budget,
+    pressure: Pressure,
+    /// The most connections that have been open at once, since somebody asked.
+    most: AtomicUsize,
 }
 
 impl Slots {
-    /// As many slots as were asked for, or as the process may have descriptors for.
-    pub(super) fn new(wanted: usize) -> Self {
-        let total = wanted.min(possible_connections(wanted));
-        Self { free: Arc::new(Semaphore::new(total)), total }
+    pub(super) fn new(budget: Budget, pressure: Pressure) -> Arc<Self> {
+        Arc::new(Self {
+            connections: Arc::new(Semaphore::new(budget.connections)),
+            kibibytes: Arc::new(Semaphore::new(budget.kibibytes)),
+            budget,
+            pressure,
+            most: AtomicUsize::new(0),
+        })
     }
 
-    /// Waits for a slot; it is free again when the permit is dropped.
-    pub(super) async fn acquire(&self) -> OwnedSemaphorePermit {
-        Arc::clone(&self.free).acquire_owned().await.expect("the semaphore stays open")
+    /// A slot for a connection that speaks HTTP/1, if there is one. It is free again when it is dropped.
+    pub(super) fn take(self: &Arc<Self>) -> Option<Slot> {
+        let connection = Arc::clone(&self.connections).try_acquire_owned().ok()?;
+        let memory = Arc::clone(&self.kibibytes).try_acquire_many_owned(self.budget.http1_kibibytes).ok()?;
+        let slot = Slot { connection: Some(connection), memory: Some(memory), slots: Arc::clone(self) };
+        self.most.fetch_max(self.taken(), Relaxed);
+        self.weigh();
+        Some(slot)
+    }
+
+    /// The most connections that have been open at once since this was last asked.
+    pub(super) fn take_most(&self) -> usize {
+        self.most.swap(0, Relaxed)
     }
 
     pub(super) fn taken(&self) -> usize {
-        self.total - self.free.available_permits()
+        self.budget.connections - self.connections.available_permits()
     }
 
-    /// Whether the last eighth of the slots is being given away. From then on clients are asked to leave after each
-    /// answer, and silent ones are sent away: probes need a slot too, and a pod that fails them is restarted.
-    pub(super) fn are_scarce(&self) -> bool {
-        self.free.available_permits() < self.total / 8
+    /// Slots are scarce while the last eighth of either kind is being given away. From then on clients are asked to
+    /// leave after each answer, and silent ones are sent away soon.
+    fn weigh(&self) {
+        let Budget { connections, kibibytes, .. } = self.budget;
+        let is_scarce = self.connections.available_permits() < connections.div_ceil(8)
+            || self.kibibytes.available_permits() < kibibytes.div_ceil(8);
+        self.pressure.set(is_scarce);
     }
 
     /// Waits until no connection is open.
     pub(super) async fn all_free(&self) {
-        let all = u32::try_from(self.total).expect("the limit is far below 2^32");
-        drop(self.free.acquire_many(all).await.expect("the semaphore stays open"));
+        let all = u32::try_from(self.budget.connections).expect("the limit is far below 2^32");
+        drop(self.connections.acquire_many(all).await.expect("the semaphore stays open"));
     }
 }
 
-/// Systems start processes with a soft limit of descriptors far below the hard one, for the sake of programs that
-/// predate poll; it is raised as far as need be.
-fn possible_connections(wanted: usize) -> usize {
-    /// Standard streams, the listener, the runtime's own, a scrape's open files.
-    const RESERVED: u64 = 32;
-    let limit = getrlimit(Resource::Nofile);
-    let needed = wanted as u64 + RESERVED;
-    let allowed = limit.maximum.map_or(needed, |hard| hard.min(needed));
-    let raised = limit.current.is_none_or(|soft| soft >= allowed)
-        || setrlimit(Resource::Nofile, Rlimit { current: Some(allowed), ..limit }).is_ok();
-    let descriptors = if raised { allowed } else { limit.current.unwrap_or(allowed) };
-    let possible = usize::try_from(descriptors.saturating_sub(RESERVED)).unwrap_or(usize::MAX).max(1);
-    if possible < wanted {
-        tracing::warn!(
-            max_connections = possible,
-            "the limit of open files is too low for --max-connections {wanted}; `ulimit -n` raises it"
-        );
+/// One connection's share.
+pub(super) struct Slot {
+    connection: Option<OwnedSemaphorePermit>,
+    memory: Option<OwnedSemaphorePermit>,
+    slots: Arc<Slots>,
+}
+
+impl Slot {
+    /// Takes what an HTTP/2 connection may hold beyond an HTTP/1 connection. Returns false where there is no room for it.
+    pub(super) fn grow_to_http2(&mut self) -> bool {
+        let Budget { http1_kibibytes, http2_kibibytes, .. } = self.slots.budget;
+        let more = http2_kibibytes.saturating_sub(http1_kibibytes);
+        let Ok(more) = Arc::clone(&self.slots.kibibytes).try_acquire_many_owned(more) else {
+            return false;
+        };
+        if let Some(memory) = &mut self.memory {
+            memory.merge(more);
+        }
+        self.slots.weigh();
+        true
     }
-    possible
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // Memory first: whoever finds a free connection finds its memory, too.
+        drop((self.memory.take(), self.connection.take()));
+        self.slots.weigh();
+    }
 }

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use super::connection::LAST_WORD;
+use super::frames::Frames;
 use super::pulse::Pulse;
 use crate::error::Refusal;
 
 /// What an HTTP/2 client with prior knowledge says first (RFC 9113, section 3.4).
-const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Room for a read before there is a parser: most heads fit into one.
 const FIRST_READ_BYTES: usize = 1024;
@@ -43,18 +44,18 @@ pub(super) enum Opening {
     Left,
 }
 
-/// A stream that gives its first bytes again, and tells the pulse when an HTTP/1 client sends more. Between an HTTP/2
-/// client's requests come frames that begin none.
+/// A stream that gives its first bytes again, and tells the pulse when a client begins a head.
 pub(super) struct Transport {
     stream: TcpStream,
     first_bytes: BytesMut,
     version: Version,
+    frames: Frames,
     pulse: Arc<Pulse>,
 }
 
 impl Transport {
     pub(super) fn new(stream: TcpStream, pulse: Arc<Pulse>) -> Self {
-        Self { stream, first_bytes: BytesMut::new(), version: Version::Http1, pulse }
+        Self { stream, first_bytes: BytesMut::new(), version: Version::Http1, frames: Frames::default(), pulse }
     }
 
     /// Reads until the client's version is known, and on HTTP/1 until its first head is whole: the parser, with its 16
@@ -77,6 +78,8 @@ impl Transport {
             }
             if self.first_bytes.starts_with(HTTP2_PREFACE) {
                 self.version = Version::Http2;
+                let unfinished = self.frames.take(&self.first_bytes[HTTP2_PREFACE.len()..]);
+                self.pulse.head_is_unfinished(unfinished);
                 return Ok(Opening::Speaks(Version::Http2));
             }
             if HTTP2_PREFACE.starts_with(&self.first_bytes) {
@@ -100,18 +103,24 @@ impl Transport {
         self.first_bytes.is_empty()
     }
 
-    /// Sends a client its last answer and closes. What the client still sends is taken for a moment: closing on unread
-    /// bytes is a reset, which can overtake the answer.
-    pub(super) async fn last_word(mut self, bytes: &[u8]) {
-        self.first_bytes = BytesMut::new();
-        let farewell = async {
-            self.stream.write_all(bytes).await?;
-            self.stream.shutdown().await?;
-            tokio::io::copy(&mut self.stream, &mut tokio::io::sink()).await
-        };
-        // The client may be gone, which is what is wanted of it.
-        let _ = tokio::time::timeout(LAST_WORD, farewell).await;
+    /// The stream itself, without the bytes that were read of it.
+    pub(super) fn into_stream(self) -> TcpStream {
+        self.stream
     }
+}
+
+/// Sends a client its last answer and closes. What the client still sends is taken for a moment: closing on unread
+/// bytes is a reset, which can overtake the answer.
+pub(super) async fn last_word(mut stream: TcpStream, bytes: &[u8]) {
+    let farewell = async {
+        stream.write_all(bytes).await?;
+        stream.shutdown().await?;
+        let mut taken = [0; 512];
+        while stream.read(&mut taken).await? > 0 {}
+        io::Result::Ok(())
+    };
+    // The client may be gone, which is what is wanted of it.
+    let _ = tokio::time::timeout(LAST_WORD, farewell).await;
 }
 
 /// What the bytes amount to; nothing yet where more could make them a head.
@@ -139,8 +148,14 @@ impl AsyncRead for Transport {
         }
         let before = buf.filled().len();
         std::task::ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        if self.version == Version::Http1 && buf.filled().len() > before {
-            self.pulse.bytes_arrived();
+        let this = &mut *self;
+        match this.version {
+            Version::Http1 if buf.filled().len() > before => this.pulse.bytes_arrived(),
+            Version::Http1 => {}
+            Version::Http2 => {
+                let unfinished = this.frames.take(&buf.filled()[before..]);
+                this.pulse.head_is_unfinished(unfinished);
+            }
         }
         Poll::Ready(Ok(()))
     }

@@ -6,12 +6,11 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, Semaphore};
 
-use crate::support::{PATIENCE, Server, read_to_end};
+use crate::support::{PATIENCE, Server, raise_descriptors, read_to_end};
 
 /// How many clients come at once.
 pub const CROWD: usize = 5000;
@@ -29,10 +28,7 @@ pub struct Member {
 /// Connects a crowd, whose members take turns in what they say, then wait for the service to hang up; one in ten also
 /// drips on meanwhile, where there is a drop to send.
 pub async fn crowd(server: &Server, words: &[&[u8]], drop: Option<&[u8]>) -> Vec<Member> {
-    let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("the soft limit may be raised");
-    let enough = limit.maximum.is_none_or(|hard| hard > CROWD as u64 + 500);
-    assert!(enough, "this test opens {CROWD} sockets; raise `ulimit -Hn`, which is {:?}", limit.maximum);
+    raise_descriptors(CROWD);
     let door = Semaphore::new(100);
     join_all((0..CROWD).map(|turn| {
         let door = &door;

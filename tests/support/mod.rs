@@ -7,7 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 pub use rustix::process::Signal;
-use rustix::process::{Pid, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process, setrlimit};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
@@ -21,6 +21,8 @@ pub struct Server {
     child: Child,
     log: Lines<BufReader<ChildStderr>>,
     pub address: SocketAddr,
+    /// Where it serves probes and scrapes.
+    pub ops_address: SocketAddr,
 }
 
 impl Server {
@@ -31,20 +33,30 @@ impl Server {
 
     /// Starts the binary with these flags and exactly these variables.
     pub async fn start_with(flags: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_shopfront"))
-            .args(["--address", "127.0.0.1:0", "--log-format", "json"])
-            .args(flags)
-            .env_clear()
-            .envs(variables.iter().copied())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("cargo has built the binary");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_shopfront"));
+        command.args(["--address", "127.0.0.1:0", "--log-format", "json"]).args(flags);
+        command.env_clear().envs(variables.iter().copied());
+        Self::run(command).await
+    }
+
+    /// Starts the binary with these flags, after what a command of sh does with its process.
+    pub async fn start_in(prelude: &str, flags: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!("{prelude}exec \"$0\" \"$@\"")).arg(env!("CARGO_BIN_EXE_shopfront"));
+        command.args(["--address", "127.0.0.1:0", "--log-format", "json"]).args(flags);
+        command.env_clear();
+        Self::run(command).await
+    }
+
+    async fn run(mut command: Command) -> Self {
+        let child = command.stderr(Stdio::piped()).kill_on_drop(true).spawn();
+        let mut child = child.expect("cargo has built the binary");
         let log = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
-        let mut server = Self { child, log, address: ([0, 0, 0, 0], 0).into() };
-        let line = server.logged("serving").await;
-        server.address =
-            line["address"].as_str().and_then(|text| text.parse().ok()).expect("the log names the address");
+        let unknown: SocketAddr = ([0, 0, 0, 0], 0).into();
+        let mut server = Self { child, log, address: unknown, ops_address: unknown };
+        let address = |line: Value| line["address"].as_str().and_then(|text| text.parse().ok());
+        server.ops_address = address(server.logged("probes and metrics are served").await).expect("a line names it");
+        server.address = address(server.logged("serving").await).expect("a line names it");
         server
     }
 
@@ -71,6 +83,11 @@ impl Server {
         reqwest::get(self.url(path)).await.expect("the service answers").text().await.expect("the body is text")
     }
 
+    /// GETs a path and returns its body; none where the service is too busy to answer with a 200.
+    pub async fn try_get(&self, path: &str) -> Option<String> {
+        reqwest::get(self.url(path)).await.ok()?.error_for_status().ok()?.text().await.ok()
+    }
+
     /// The value of one series of `/metrics`; `series` is its name with its labels, as it is written there.
     pub async fn metric(&self, series: &str) -> Option<f64> {
         let text = self.get("/metrics").await;
@@ -84,6 +101,11 @@ impl Server {
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.pid().cast_signed()).expect("a process has a number");
         kill_process(pid, signal).expect("the process is ours");
+    }
+
+    /// Whether the process has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("its status can be read").is_some()
     }
 
     /// Waits for the process to end.
@@ -122,6 +144,14 @@ impl Server {
         let _ = stream.shutdown().await;
         read_to_end(&mut stream).await
     }
+}
+
+/// Lets this process hold so many sockets.
+pub fn raise_descriptors(sockets: usize) {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("the soft limit may be raised");
+    let enough = limit.maximum.is_none_or(|hard| hard > sockets as u64 + 500);
+    assert!(enough, "this test opens {sockets} sockets; raise `ulimit -Hn`, which is {:?}", limit.maximum);
 }
 
 /// Reads until the other side closes; what came before a reset counts too.

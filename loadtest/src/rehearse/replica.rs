@@ -28,7 +28,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// What `loadtest replica` is: shopfront itself, which also ends when whoever started it is gone.
 pub fn main(flags: impl IntoIterator<Item = OsString>) -> ExitCode {
     let config = match Config::from_args(std::iter::once("shopfront".into()).chain(flags)) {
-        Ok(config) => config,
+        // Seconds of the rehearsal may be milliseconds here.
+        Ok(config) => Config { render_interval: Duration::ZERO, ..config },
         Err(code) => return code,
     };
     // One that stands still (`kill -STOP`) sees nothing end. Bound to the thread that started it, which is the tool's main

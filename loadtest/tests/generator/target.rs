@@ -10,7 +10,7 @@ use shopfront::config::{Config, EnvironmentMode};
 use shopfront::facts::Facts;
 use shopfront::lifecycle::Lifecycle;
 use shopfront::metrics::Metrics;
-use shopfront::server;
+use shopfront::server::{self, Budget, Entrance, Pressure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -114,10 +114,12 @@ pub fn shopfront() -> SocketAddr {
     let (lifecycle, metrics, activity) = (Lifecycle::new(), Arc::new(Metrics::new()), Arc::new(Activity::default()));
     let facts = Facts::gather(EnvironmentMode::None, 1);
     let app = Arc::new(App::new(facts, Arc::clone(&metrics), activity, lifecycle.clone()));
-    let service = app::layered(app::routes(app), Arc::clone(&metrics), config.limits);
-    let listener = server::bind(([127, 0, 0, 1], 0).into()).expect("a port is free");
-    let address = listener.local_addr().expect("it is bound");
-    let timeout = config.shutdown.shutdown_timeout;
-    tokio::spawn(server::serve(listener, service, config.limits, timeout, lifecycle, metrics));
+    let (limits, pressure) = (config.limits, Pressure::default());
+    let service = app::layered(app::routes(app, true), Arc::clone(&metrics), limits, pressure.clone());
+    let listeners = server::bind(&[([127, 0, 0, 1], 0).into()], "--address").expect("a port is free");
+    let address = listeners[0].local_addr().expect("it is bound");
+    let budget = Budget::of_this_process(&limits, 0).expect("there are descriptors");
+    let entrance = Entrance { listeners, service, limits, budget, pressure };
+    tokio::spawn(server::serve(entrance, config.shutdown.shutdown_timeout, lifecycle, metrics));
     address
 }

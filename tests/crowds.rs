@@ -1,0 +1,159 @@
+//! Crowds of 6,000 in the limits that a pod has: the service lives, its probes are answered, its memory comes back.
+
+#[path = "crowds/cgroup.rs"]
+mod cgroup;
+#[path = "support/garbage.rs"]
+#[allow(dead_code, reason = "the frames alone are of use here")]
+mod garbage;
+#[path = "crowds/kinds.rs"]
+mod kinds;
+mod support;
+
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+use cgroup::Cgroup;
+use kinds::{Kind, kinds};
+use support::{PATIENCE, Server, eventually, raise_descriptors};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+const MEBIBYTE: u64 = 1 << 20;
+
+/// How many come at once.
+const CROWD: usize = 6000;
+
+/// How many times the kubelet asks meanwhile.
+const PROBES: usize = 20;
+
+/// How long it waits for an answer: the default of a readiness probe.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn no_crowd_kills_the_service_within_a_pod_s_limits() {
+    let chosen = std::env::var("SHOPFRONT_TEST_CROWD").ok();
+    let chosen = kinds().into_iter().filter(|kind| chosen.as_deref().is_none_or(|name| name == kind.name));
+    for kind in chosen {
+        withstands(&kind).await;
+    }
+}
+
+/// One crowd against a service of its own.
+async fn withstands(kind: &Kind) {
+    let group = Cgroup::new(kind.name);
+    let mut server = Server::start_in(&group.entering(), &[]).await;
+    raise_descriptors(CROWD);
+    let (ops, began) = (server.ops_address, Instant::now());
+    let crowd = Crowd::gather(server.address, kind);
+    let probes = tokio::task::spawn_blocking(move || (0..PROBES).map(|_| probe(ops)).collect::<Vec<_>>());
+    let probes = probes.await.expect("a probe does not panic");
+    let tried = eventually("each member has been there", async || {
+        let tried = crowd.tried();
+        (tried >= CROWD || server.has_ended()).then_some(tried)
+    })
+    .await;
+    let lasted = began.elapsed();
+    drop(crowd);
+
+    let name = kind.name;
+    assert!(!server.has_ended(), "{name}: the service has ended after {tried} connections, {lasted:?}");
+    assert_eq!(group.oom_kills(), 0, "{name}: killed for its memory");
+    let late: Vec<_> = probes.iter().filter(|took| took.is_none_or(|took| took > PROBE_TIMEOUT)).collect();
+    let slowest = probes.iter().flatten().max().copied().unwrap_or_default();
+    let peak = server.peak_bytes() / MEBIBYTE;
+    eprintln!("{name}: {tried} connections in {lasted:.1?}, peak {peak} MiB, slowest probe {slowest:.0?}");
+    assert!(late.is_empty(), "{name}: {} of {PROBES} probes were late: {probes:?}", late.len());
+    eventually(&format!("{name}: the memory has come back"), async || {
+        // As a scrape or a probe would, it asks for something.
+        let _ = tokio::task::spawn_blocking(move || probe(ops)).await;
+        (server.resident_bytes() < 20 * 1000 * 1000).then_some(())
+    })
+    .await;
+    let asked = eventually("clients are served again", async || server.try_get("/version").await).await;
+    assert!(asked.contains("compiler: "), "{name}: {asked}");
+    server.signal(support::Signal::KILL);
+    server.ended().await;
+}
+
+/// What the kubelet does: a new connection, one request. None where it is not answered with a 200.
+fn probe(address: SocketAddr) -> Option<Duration> {
+    let asked = Instant::now();
+    let answered = || -> std::io::Result<String> {
+        let mut stream = std::net::TcpStream::connect_timeout(&address, PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    let is_ready = answered().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 "));
+    is_ready.then(|| asked.elapsed())
+}
+
+/// A crowd that stays until it is dropped.
+struct Crowd {
+    members: JoinSet<()>,
+    tried: Arc<AtomicUsize>,
+    is_over: Arc<AtomicBool>,
+}
+
+impl Crowd {
+    fn gather(address: SocketAddr, kind: &Kind) -> Self {
+        let (tried, is_over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let words: Arc<[u8]> = kind.words.clone().into();
+        let mut members = JoinSet::new();
+        for _ in 0..CROWD {
+            let (tried, is_over, words, comes_back) =
+                (Arc::clone(&tried), Arc::clone(&is_over), Arc::clone(&words), kind.comes_back);
+            members.spawn(async move {
+                let mut is_first = true;
+                while is_first || comes_back && !is_over.load(SeqCst) {
+                    stay(address, &words, || {
+                        if is_first {
+                            tried.fetch_add(1, SeqCst);
+                        }
+                    })
+                    .await;
+                    is_first = false;
+                }
+            });
+        }
+        Self { members, tried, is_over }
+    }
+
+    /// How many have connected and said what they had to say, as far as the service let them.
+    fn tried(&self) -> usize {
+        self.tried.load(SeqCst)
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        self.is_over.store(true, SeqCst);
+        self.members.abort_all();
+    }
+}
+
+/// Connects, speaks, and reads nothing: waits for the service to hang up.
+async fn stay(address: SocketAddr, words: &[u8], mut has_tried: impl FnMut()) {
+    let Ok(mut stream) = TcpStream::connect(address).await else {
+        return has_tried();
+    };
+    // What the kernel's buffers do not take is of no use to the member: it waits for the service, not the service for it.
+    let said = tokio::time::timeout(Duration::from_secs(2), stream.write_all(words)).await;
+    has_tried();
+    if said.is_ok_and(|said| said.is_ok()) || !words.is_empty() {
+        // Unread answers are a part of what it costs: only the end is waited for.
+        let mut byte = [0];
+        while stream.peek(&mut byte).await.is_ok_and(|count| count > 0) {
+            // There are answers, which nobody takes; the end comes as an error, or not before the crowd is over.
+            std::future::pending::<()>().await;
+        }
+    } else {
+        let _ = stream.read(&mut [0]).await;
+    }
+}
