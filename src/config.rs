@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::builder::{BoolishValueParser, RangedU64ValueParser, TypedValueParser};
+use clap::builder::{RangedU64ValueParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use crate::metrics::RENDER_INTERVAL;
 
@@ -34,7 +34,7 @@ pub struct Config {
         value_name = "IP:PORT,…",
         value_parser = socket_address,
         value_delimiter = ',',
-        default_value = default_address()
+        default_values = default_addresses()
     )]
     pub address: Vec<SocketAddr>,
 
@@ -44,7 +44,7 @@ pub struct Config {
     pub ops_address: Vec<SocketAddr>,
 
     /// Whether /metrics is also served at --address; choose false where --address is public
-    #[arg(long, env = "SHOPFRONT_PUBLIC_METRICS", value_name = "BOOL", value_parser = BoolishValueParser::new(), default_value = "true", hide_possible_values = true)]
+    #[arg(long, env = "SHOPFRONT_PUBLIC_METRICS", value_name = "BOOL", action = ArgAction::Set, default_value_t = true)]
     pub public_metrics: bool,
 
     /// What `/` shows of the environment variables
@@ -200,9 +200,9 @@ fn http_endpoint(text: &str) -> Result<SocketAddr, &'static str> {
 
 /// In a pod, where the cluster's network decides who gets in: every address. Elsewhere, as on a developer's machine, whose
 /// environment is nobody else's business: this machine alone.
-fn default_address() -> &'static str {
+fn default_addresses() -> &'static [&'static str] {
     let in_a_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
-    if in_a_pod { "0.0.0.0:9898,[::]:9898" } else { "127.0.0.1:9898" }
+    if in_a_pod { &["0.0.0.0:9898", "[::]:9898"] } else { &["127.0.0.1:9898"] }
 }
 
 fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {

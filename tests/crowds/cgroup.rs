@@ -3,6 +3,9 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::support::PATIENCE;
 
 /// 256 MiB, as the manifest has it.
 const MEMORY_BYTES: u64 = 256 << 20;
@@ -72,13 +75,14 @@ impl Cgroup {
 impl Drop for Cgroup {
     fn drop(&mut self) {
         for folder in &self.folders {
-            // The kernel takes a moment to forget the last process.
-            let removed = (0..1000).any(|_| {
+            // The kernel takes a moment to forget the last process, which may have been killed just now.
+            let began = Instant::now();
+            while let Err(error) = fs::remove_dir(folder) {
+                if began.elapsed() > PATIENCE {
+                    eprintln!("{} is left behind: {error}", folder.display());
+                    break;
+                }
                 std::thread::yield_now();
-                fs::remove_dir(folder).is_ok()
-            });
-            if !removed {
-                eprintln!("{} is left behind", folder.display());
             }
         }
     }

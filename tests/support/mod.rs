@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file is a crate of its own and uses its part")]
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -39,11 +40,11 @@ impl Server {
         Self::run(command).await
     }
 
-    /// Starts the binary with these flags, after what a command of sh does with its process.
-    pub async fn start_in(prelude: &str, flags: &[&str]) -> Self {
+    /// Starts another build of the binary, after what a command of sh does with its process.
+    pub async fn start_in(prelude: &str, binary: &Path) -> Self {
         let mut command = Command::new("sh");
-        command.arg("-c").arg(format!("{prelude}exec \"$0\" \"$@\"")).arg(env!("CARGO_BIN_EXE_shopfront"));
-        command.args(["--address", "127.0.0.1:0", "--log-format", "json"]).args(flags);
+        command.arg("-c").arg(format!("{prelude}exec \"$0\" \"$@\"")).arg(binary);
+        command.args(["--address", "127.0.0.1:0", "--log-format", "json"]);
         command.env_clear();
         Self::run(command).await
     }
