@@ -94,7 +94,7 @@ pub fn routes(app: Arc<App>, public_metrics: bool) -> Router {
 /// What the kubelet and Prometheus are served, at the ops address.
 pub fn ops_routes(app: Arc<App>) -> Router {
     Router::new()
-        .route(Endpoint::Metrics.path(), only_get(metrics::show))
+        .route(Endpoint::Metrics.path(), only_get(metrics::show_now))
         .route(Endpoint::Healthz.path(), only_get(health::live))
         .route(Endpoint::Readyz.path(), only_get(health::ready))
         .fallback(async || Refusal::NotForOps)

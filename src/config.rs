@@ -11,8 +11,6 @@ use clap::builder::{RangedU64ValueParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
-use crate::metrics::RENDER_INTERVAL;
-
 /// What `--help` says after the settings.
 const AFTER_HELP: &str = "\
 Durations are written like 500ms, 5s or 2m. A flag wins over its variable.
@@ -72,10 +70,6 @@ pub struct Config {
     /// How log lines are written
     #[arg(long, env = "SHOPFRONT_LOG_FORMAT", value_enum, ignore_case = true, value_name = "FORMAT", default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
-
-    /// How old the text of /metrics may become; a rehearsal, whose time is faster, has none that is old
-    #[arg(skip = RENDER_INTERVAL)]
-    pub render_interval: Duration,
 
     /// Time the lifecycle gives clients to leave
     #[command(flatten)]

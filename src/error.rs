@@ -112,9 +112,10 @@ impl Refusal {
         let body = render(status, self.message(), Format::Yaml);
         let reason = status.canonical_reason().unwrap_or("Error");
         let (code, length) = (status.as_str(), body.len());
+        let retry = if self == Self::Overloaded { "retry-after: 1\r\n" } else { "" };
         format!(
             "HTTP/1.1 {code} {reason}\r\nconnection: close\r\ncontent-type: application/yaml\r\n\
-             cache-control: no-store\r\ncontent-length: {length}\r\n\r\n{body}"
+             cache-control: no-store\r\n{retry}content-length: {length}\r\n\r\n{body}"
         )
     }
 }

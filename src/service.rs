@@ -17,7 +17,7 @@ use crate::imds;
 pub async fn run(config: Config) -> std::io::Result<()> {
     let signals = Signals::listen()?;
     let lifecycle = Lifecycle::new();
-    let metrics = Arc::new(Metrics::new().with_render_interval(config.render_interval));
+    let metrics = Arc::new(Metrics::new());
     let activity = Arc::new(Activity::default());
     let facts = Facts::gather(config.environment, Handle::current().metrics().num_workers());
     let app = Arc::new(App::new(facts, Arc::clone(&metrics), Arc::clone(&activity), lifecycle.clone()));

@@ -16,7 +16,7 @@ use garbage::{ODD, PREFACE, Random, frame, malformed};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use support::{Server, eventually, read_to_end};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 const MEBIBYTE: u64 = 1024 * 1024;
@@ -40,7 +40,7 @@ async fn answers_as_before(server: &Server) {
 /// Nobody is connected any more; returns what the service holds then.
 async fn at_rest(server: &Server) -> (usize, u64) {
     eventually("every connection is gone", async || {
-        (server.metric("http_open_connections").await? < 2.0).then_some(())
+        (server.metric("http_open_connections").await? < 1.0).then_some(())
     })
     .await;
     // The scrape that said so may still be closing: the count is read where it settles.
@@ -128,17 +128,25 @@ async fn a_crowd_of_kept_alive_connections_is_served_and_closed_when_idle() {
 }
 
 #[tokio::test]
-async fn beyond_the_connection_limit_clients_wait_for_their_turn() {
+async fn beyond_the_connection_limit_clients_are_told_to_try_again() {
     let server = Server::start(&["--max-connections", "2"]).await;
     let first = TcpStream::connect(server.address).await.unwrap();
     let second = TcpStream::connect(server.address).await.unwrap();
-    let mut third = TcpStream::connect(server.address).await.unwrap();
-    third.write_all(b"GET /version HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
-    let mut byte = [0];
-    let waiting = tokio::time::timeout(Duration::from_millis(200), third.read(&mut byte)).await;
-    assert!(waiting.is_err(), "the third is served although two are open");
+    let third = server.exchange("GET /version HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(third.starts_with("HTTP/1.1 503 ") && third.contains("\r\nretry-after: 1\r\n"), "{third}");
+    assert!(third.contains("\r\n\r\nerror:\n  status: \"503\"\n"), "{third}");
+    // On HTTP/2 it is GOAWAY with no stream handled, after which a client may ask again.
+    let mut fourth = TcpStream::connect(server.address).await.unwrap();
+    fourth.write_all(&[PREFACE, &frame(4, 0, 0, &[])].concat()).await.unwrap();
+    let mut told = Vec::new();
+    fourth.read_to_end(&mut told).await.unwrap();
+    assert_eq!(told, [frame(4, 0, 0, &[]), frame(7, 0, 0, &[0; 8])].concat());
+    let refused = r#"http_requests_total{method="OTHER",path="unmatched",status="503"}"#;
+    assert_eq!(server.metric(refused).await, Some(2.0));
+    // The ops address has connections of its own.
+    assert!(server.scrape().await.contains("http_open_connections 2\n"));
     drop((first, second));
-    assert!(read_to_end(&mut third).await.starts_with("HTTP/1.1 200 OK\r\n"));
+    eventually("there is room again", async || server.try_get("/version").await).await;
 }
 
 /// A body is read, but nobody wants it: a crowd that sends most of theirs and waits is not to be kept in memory for it.
@@ -163,7 +171,8 @@ async fn idle_connections_cannot_take_every_slot() {
         stream.write_all(b"GET /version HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         silent.push(stream);
     }
-    // The idle timeout is more than a minute, and yet a probe finds a slot within seconds.
+    // The idle timeout is more than a minute, and yet a client finds a slot within seconds.
+    eventually("there is room", async || server.try_get("/version").await).await;
     answers_as_before(&server).await;
 }
 
@@ -280,7 +289,7 @@ async fn what_is_not_http_is_refused_and_what_follows_it_is_not_answered() {
         assert!(!answers.contains("compiler: "), "what follows {lengths:?} was answered: {answers}");
     }
     answers_as_before(server).await;
-    let text = server.get("/metrics").await;
+    let text = server.scrape().await;
     assert!(!text.contains("status=\"5"), "{text}");
 }
 
@@ -370,6 +379,71 @@ async fn http2_clients_that_take_no_answer_cost_little_and_are_closed() {
     at_rest(&server).await;
 }
 
+/// A client that asks on and on while it takes none of its answers: each answer's time runs by itself.
+#[tokio::test]
+async fn http2_answers_that_are_not_taken_are_given_up_one_by_one() {
+    let server = Server::start(&["--request-timeout", "1s"]).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    // SETTINGS_INITIAL_WINDOW_SIZE (4) is 0: no answer's body may be sent.
+    let get = |id: u32| frame(1, 5, id, b"\x82\x84\x86\x41\x01x");
+    // A HEAD has no body to wait for, so that the connection is never quiet.
+    let head = |id: u32| frame(1, 5, id, b"\x02\x04HEAD\x84\x86\x41\x01x");
+    stream.write_all(&[PREFACE, &frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]), &get(1)].concat()).await.unwrap();
+    let (mut id, mut taken) = (1, Vec::new());
+    // RST_STREAM of the first stream.
+    let reset = [0, 0, 4, 3, 0, 0, 0, 0, 1];
+    eventually("the first answer is given up", async || {
+        id += 2;
+        stream.write_all(&head(id)).await.unwrap();
+        let mut bytes = [0; 4096];
+        let count = stream.read(&mut bytes).await.unwrap();
+        taken.extend_from_slice(&bytes[..count]);
+        taken.windows(reset.len()).any(|window| window == reset).then_some(())
+    })
+    .await;
+    // The connection goes on.
+    id += 2;
+    stream.write_all(&head(id)).await.unwrap();
+    assert!(stream.read(&mut [0; 64]).await.unwrap() > 0);
+}
+
+/// However many connections are stuck with answers that nobody takes, HTTP/2 works for others.
+#[tokio::test]
+async fn stuck_http2_connections_leave_http2_to_others() {
+    let server = Server::start(&[]).await;
+    let settings = frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    let requests: Vec<u8> = (0..31).flat_map(|turn| frame(1, 5, turn * 2 + 1, b"\x82\x84\x86\x41\x01x")).collect();
+    let words = [PREFACE, &settings, &requests].concat();
+    let mut stuck = Vec::new();
+    for _ in 0..300 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(&words).await.unwrap();
+        stuck.push(stream);
+    }
+    for _ in 0..17 {
+        let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+        assert_eq!(client.get(server.url("/")).send().await.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn too_few_open_files_are_no_place_to_serve_from() {
+    let run = |limit: u32| {
+        let mut command = tokio::process::Command::new("sh");
+        command.arg("-c").arg(format!("ulimit -n {limit} && exec \"$0\" --address 127.0.0.1:0"));
+        command.arg(env!("CARGO_BIN_EXE_shopfront")).env_clear().stderr(std::process::Stdio::piped()).kill_on_drop(true);
+        command
+    };
+    let output = run(63).output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("the limit of open files is 63; raise it to 64 or more"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    let mut child = run(64).spawn().unwrap();
+    let mut lines = tokio::io::BufReader::new(child.stderr.take().unwrap()).lines();
+    while !lines.next_line().await.unwrap().expect("it starts").contains(" serving ") {}
+}
+
 #[tokio::test]
 async fn an_http2_flood_disturbs_nobody() {
     let server = Server::start(&[]).await;
@@ -428,7 +502,7 @@ async fn thousands_of_pieces_of_garbage_leave_the_service_as_it_was() {
         descriptors.push(at_rest(server).await.0);
         peaks.push(server.peak_bytes());
     }
-    let text = server.get("/metrics").await;
+    let text = server.scrape().await;
     assert!(!text.contains("status=\"5"), "garbage broke a handler: {text}");
     assert_eq!(descriptors[0], descriptors[2], "descriptors leak: {descriptors:?}");
     assert!(peaks[2] < peaks[0] + 4 * MEBIBYTE, "memory grows: {peaks:?}");

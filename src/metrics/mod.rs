@@ -59,7 +59,7 @@ struct Series {
     seconds: Option<prometheus::Histogram>,
 }
 
-/// How old a rendered text may become before the series are rendered again: whatever clients ask for, it costs no more.
+/// How old a text that strangers are given may become before the series are rendered again.
 pub const RENDER_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The service's instruments and the registry that `/metrics` reads.
@@ -72,7 +72,6 @@ pub struct Metrics {
     series: Vec<OnceLock<Series>>,
     /// The latest text, and when it was rendered.
     rendered: Mutex<Option<(Instant, Bytes)>>,
-    render_interval: Duration,
 }
 
 impl Default for Metrics {
@@ -104,7 +103,6 @@ impl Metrics {
             ),
             series: (0..PATHS * METHODS.len() * STATUSES.len()).map(|_| OnceLock::new()).collect(),
             rendered: Mutex::new(None),
-            render_interval: RENDER_INTERVAL,
             registry,
         };
         let build = Opts::new("shopfront_build_info", "The service's version and compiler; always 1.")
@@ -178,22 +176,22 @@ impl Metrics {
         &self.connections
     }
 
-    /// The same instruments with another [`RENDER_INTERVAL`].
-    pub fn with_render_interval(self, render_interval: Duration) -> Self {
-        Self { render_interval, ..self }
+    /// All series in Prometheus' text format, version 0.0.4, as of now.
+    pub fn render(&self) -> Bytes {
+        let mut text = Vec::with_capacity(16 * 1024);
+        TextEncoder::new().encode(&self.registry.gather(), &mut text).expect("a vector takes any write");
+        text.into()
     }
 
-    /// All series in Prometheus' text format, version 0.0.4, as of now or at most one [`RENDER_INTERVAL`] ago.
-    pub fn render(&self) -> Bytes {
+    /// The same, as of now or at most one [`RENDER_INTERVAL`] ago: whatever strangers ask for, it costs no more than that.
+    pub fn render_at_intervals(&self) -> Bytes {
         // Whoever comes while another renders waits for that, and has the same.
         let mut latest = self.rendered.lock().expect("no rendering panics");
         match &*latest {
-            Some((at, text)) if at.elapsed() < self.render_interval => text.clone(),
+            Some((at, text)) if at.elapsed() < RENDER_INTERVAL => text.clone(),
             _ => {
                 let at = Instant::now();
-                let mut text = Vec::with_capacity(16 * 1024);
-                TextEncoder::new().encode(&self.registry.gather(), &mut text).expect("a vector takes any write");
-                let text = Bytes::from(text);
+                let text = self.render();
                 *latest = Some((at, text.clone()));
                 text
             }

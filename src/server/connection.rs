@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus::IntGauge;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
@@ -53,13 +54,15 @@ pub(super) struct Connections<S> {
     limits: Limits,
     house: Arc<House>,
     metrics: Arc<Metrics>,
+    /// How many there are.
+    open: IntGauge,
     long_heads: Semaphore,
     http1: http1::Builder,
     http2: http2::Builder<Streams>,
 }
 
 impl<S: HttpService> Connections<S> {
-    pub(super) fn new(service: S, limits: Limits, house: House, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(service: S, limits: Limits, house: House, metrics: Arc<Metrics>, open: IntGauge) -> Self {
         let mut http1 = http1::Builder::new();
         http1
             // The pulse's, instead.
@@ -78,12 +81,12 @@ impl<S: HttpService> Connections<S> {
             .max_send_buf_size(WINDOW_BYTES as usize)
             .max_header_list_size(u32::try_from(limits.max_header_bytes.min(MAX_HEADER_LIST_BYTES)).unwrap_or(u32::MAX));
         let long_heads = Semaphore::new(LONG_HEADS);
-        Self { service, limits, house: Arc::new(house), metrics, long_heads, http1, http2 }
+        Self { service, limits, house: Arc::new(house), metrics, open, long_heads, http1, http2 }
     }
 
     /// Serves one client until it leaves, runs out of time, or the service stops.
     pub(super) async fn serve(&self, stream: TcpStream, mut slot: Slot, farewells: &Farewells) {
-        let _open = OpenConnection::new(&self.metrics);
+        let _open = OpenConnection::new(&self.open);
         // Answers are small and whole: nothing is gained by waiting for more to send.
         let _ = stream.set_nodelay(true);
         let pulse = Arc::new(Pulse::new());
@@ -153,16 +156,17 @@ impl<S: HttpService> Connections<S> {
         let House { lifecycle, pressure } = &*self.house;
         let mut alarm = pin!(sleep_until(Instant::now() + self.limits.header_timeout));
         let mut bell = pin!(Listener::new(pressure));
-        let (mut told, mut closing, mut last_word) = (false, false, None);
+        let (mut leaving, mut at_once, mut closing, mut last_word) = (false, false, false, None);
         poll_fn(|cx| {
             // First, so that a request which has already arrived is seen before the connection is told to leave.
             if connection.poll_serve(cx).is_ready() {
                 return Poll::Ready(None);
             }
             if bell.as_mut().rang(cx) {
-                told = lifecycle.phase() >= C::LEAVES_AT;
+                leaving = lifecycle.phase() >= C::LEAVES_AT;
+                at_once = lifecycle.phase() >= Phase::Stopping;
             }
-            if told && !closing && !pulse.is_reading_head() {
+            if at_once && !closing && !pulse.is_reading_head() {
                 closing = true;
                 connection.leave();
                 if connection.poll_serve(cx).is_ready() {
@@ -171,7 +175,7 @@ impl<S: HttpService> Connections<S> {
             }
             loop {
                 let (at, expired) =
-                    last_word.map_or_else(|| pulse.deadline(&self.limits, pressure), |at| (at, Expired::Answer));
+                    last_word.map_or_else(|| pulse.deadline(&self.limits, pressure, leaving && !closing), |at| (at, Expired::Answer));
                 if at < alarm.deadline() {
                     alarm.as_mut().reset(at);
                 }
@@ -181,7 +185,7 @@ impl<S: HttpService> Connections<S> {
                     alarm.as_mut().reset(at);
                 } else if expired == Expired::Idle {
                     // Whoever is still here afterwards does not read its answers.
-                    last_word = Some(now + LAST_WORD);
+                    last_word = (!leaving).then_some(now + LAST_WORD);
                     closing = true;
                     connection.leave();
                     if connection.poll_serve(cx).is_ready() {
@@ -198,9 +202,9 @@ impl<S: HttpService> Connections<S> {
 
 /// What the two protocols' connections have in common.
 trait Drivable {
-    /// From which phase on a quiet connection is closed. HTTP/2 has GOAWAY, which loses nothing however early it is
-    /// sent. On HTTP/1 a client may be sending its next request just as the connection is closed, so that it is given
-    /// the drain delay to learn from a `Connection: close` that it is to leave.
+    /// From which phase on a quiet connection is closed. HTTP/2 has GOAWAY, after which a client may send what it was
+    /// sending. Not so on HTTP/1, where it is given the drain delay to learn from a `Connection: close` that it is to
+    /// leave.
     const LEAVES_AT: Phase;
 
     fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<()>;
@@ -235,17 +239,17 @@ impl<S: HttpService> Drivable for Pin<Box<http2::Connection<TokioIo<Transport>, 
 }
 
 /// One open connection, for the gauge.
-struct OpenConnection<'a>(&'a Metrics);
+struct OpenConnection<'a>(&'a IntGauge);
 
 impl<'a> OpenConnection<'a> {
-    fn new(metrics: &'a Metrics) -> Self {
-        metrics.connections().inc();
-        Self(metrics)
+    fn new(open: &'a IntGauge) -> Self {
+        open.inc();
+        Self(open)
     }
 }
 
 impl Drop for OpenConnection<'_> {
     fn drop(&mut self) {
-        self.0.connections().dec();
+        self.0.dec();
     }
 }

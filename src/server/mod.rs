@@ -25,6 +25,7 @@ use axum::body::Body;
 use futures_util::FutureExt;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use prometheus::IntGauge;
 use tokio::net::{TcpListener, TcpStream};
 use tower::Service;
 
@@ -39,6 +40,12 @@ use connection::Connections;
 use farewell::Farewells;
 pub use pressure::Pressure;
 use slots::Slots;
+
+/// The log line that names an address for clients. Whoever starts the service as a process waits for it.
+pub const SERVING: &str = "serving";
+
+/// The log line that names an ops address; it comes before [`SERVING`].
+pub const SERVING_OPS: &str = "probes and scrapes are served";
 
 /// Connections to the ops address at once: the kubelet, a few Prometheus servers, and somebody with curl.
 const OPS_CONNECTIONS: usize = 16;
@@ -87,9 +94,10 @@ pub async fn serve<S: HttpService>(
 ) -> io::Result<()> {
     let Entrance { listeners, service, limits, budget, pressure } = entrance;
     for listener in &listeners {
-        tracing::info!(address = %listener.local_addr()?, "serving");
+        tracing::info!(address = %listener.local_addr()?, "{SERVING}");
     }
-    let doors = Arc::new(Doors::new(service, limits, budget, &pressure, lifecycle.clone(), metrics));
+    let open = metrics.connections().clone();
+    let doors = Doors::new(service, limits, budget, &pressure, lifecycle.clone(), metrics, open);
     tokio::spawn(reclaim::after_crowds(Arc::clone(&doors.slots)));
     lifecycle.advance(Phase::Ready);
     for phase in [Phase::Draining, Phase::Stopping] {
@@ -133,14 +141,15 @@ pub fn serve_ops<S: HttpService>(
 ) -> io::Result<()> {
     let listeners = listeners.into_iter().map(TcpListener::into_std).collect::<io::Result<Vec<_>>>()?;
     for listener in &listeners {
-        tracing::info!(address = %listener.local_addr()?, "probes and metrics are served");
+        tracing::info!(address = %listener.local_addr()?, "{SERVING_OPS}");
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let serving = async move {
         let listeners = listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>();
         let listeners = listeners.expect("the listeners were tokio's before");
-        let budget = Budget::of_ops();
-        let doors = Arc::new(Doors::new(service, limits, budget, &Pressure::default(), lifecycle, metrics));
+        // The kubelet and Prometheus are no clients.
+        let open = IntGauge::new("open", "not shown").expect("a name is valid");
+        let doors = Doors::new(service, limits, Budget::of_ops(), &Pressure::default(), lifecycle, metrics, open);
         loop {
             doors.let_in(accept(&listeners).await);
         }
@@ -163,11 +172,12 @@ impl<S: HttpService> Doors<S> {
         pressure: &Pressure,
         lifecycle: Lifecycle,
         metrics: Arc<Metrics>,
+        open: IntGauge,
     ) -> Self {
         let slots = Slots::new(budget, pressure.clone());
         let farewells = Farewells::new(budget.farewells, Arc::clone(&metrics));
         let house = House { lifecycle, pressure: pressure.clone() };
-        Self { connections: Arc::new(Connections::new(service, limits, house, metrics)), slots, farewells }
+        Self { connections: Arc::new(Connections::new(service, limits, house, metrics, open)), slots, farewells }
     }
 
     /// Serves a client, or tells it that there is no room: those who are here already come first.

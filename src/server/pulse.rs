@@ -11,6 +11,10 @@ use tokio::time::Instant;
 use super::pressure::Pressure;
 use crate::config::Limits;
 
+/// How long a draining connection is quiet before it is closed. A client that has more requests than the connection has
+/// streams sends the rest as the first are answered, and some clients lose those when they are told to leave in between.
+const QUIET: Duration = Duration::from_millis(100);
+
 /// Shared by a connection's transport, its requests and the task that drives it.
 pub(super) struct Pulse {
     opened: Instant,
@@ -85,17 +89,20 @@ impl Pulse {
         self.reading_head.load(Relaxed)
     }
 
-    /// When the client's time is up, and for what. Silence is borne for less long where slots are scarce.
+    /// When the client's time is up, and for what. Silence is borne for less long where slots are scarce, or where the
+    /// connection is `leaving`.
     ///
     /// What comes in one piece with a request, or while it is being answered, begins no head: a client that says half
     /// of its next request in that way and no more counts as silent.
-    pub(super) fn deadline(&self, limits: &Limits, pressure: &Pressure) -> (Instant, Expired) {
+    pub(super) fn deadline(&self, limits: &Limits, pressure: &Pressure, leaving: bool) -> (Instant, Expired) {
         let since = self.opened + Duration::from_millis(self.changed.load(Relaxed));
         if self.in_flight.load(Relaxed) > 0 {
             // The answer is made within the request timeout; it is given the same again to be taken.
             (since + 2 * limits.request_timeout, Expired::Answer)
         } else if self.is_reading_head() {
             (since + pressure.patience(limits.header_timeout), Expired::Head)
+        } else if leaving {
+            (since + QUIET, Expired::Idle)
         } else {
             (since + pressure.patience(limits.idle_timeout), Expired::Idle)
         }

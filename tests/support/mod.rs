@@ -56,7 +56,7 @@ impl Server {
         let unknown: SocketAddr = ([0, 0, 0, 0], 0).into();
         let mut server = Self { child, log, address: unknown, ops_address: unknown };
         let address = |line: Value| line["address"].as_str().and_then(|text| text.parse().ok());
-        server.ops_address = address(server.logged("probes and metrics are served").await).expect("a line names it");
+        server.ops_address = address(server.logged("probes and scrapes are served").await).expect("a line names it");
         server.address = address(server.logged("serving").await).expect("a line names it");
         server
     }
@@ -89,9 +89,15 @@ impl Server {
         reqwest::get(self.url(path)).await.ok()?.error_for_status().ok()?.text().await.ok()
     }
 
-    /// The value of one series of `/metrics`; `series` is its name with its labels, as it is written there.
+    /// All series, as of now: what clients are given may be a second old.
+    pub async fn scrape(&self) -> String {
+        let url = format!("http://{}/metrics", self.ops_address);
+        reqwest::get(url).await.expect("the service answers").text().await.expect("the body is text")
+    }
+
+    /// The value of one series; `series` is its name with its labels, as it is written there.
     pub async fn metric(&self, series: &str) -> Option<f64> {
-        let text = self.get("/metrics").await;
+        let text = self.scrape().await;
         text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
     }
 

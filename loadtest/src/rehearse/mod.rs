@@ -138,7 +138,7 @@ impl World {
         }
         self.balancer.route_to(self.pods.ready());
         // The endpoints of a Service list those as well that are not ready, and Prometheus scrapes them.
-        self.metrics.discover(self.pods.running().map(|(name, address, _)| (name, address)));
+        self.metrics.discover(self.pods.running().map(|(name, replica, _)| (name, replica.ops_address)));
         Ok(())
     }
 
@@ -164,9 +164,9 @@ impl World {
     }
 
     async fn tell(&self, rates: &BTreeMap<String, f64>) {
-        let ready = self.pods.ready();
+        let ready: Vec<_> = self.pods.running().filter(|(.., ready)| *ready).map(|(_, replica, _)| replica.ops_address).collect();
         let counting = async {
-            let texts = join_all(ready.iter().map(|address| replica::scrape(*address))).await;
+            let texts = join_all(ready.iter().map(|ops_address| replica::scrape(*ops_address))).await;
             texts.iter().map(|text| Some(sum_of(text.as_ref()?, REQUESTS_TOTAL))).sum()
         };
         // A replica that hangs is not waited for any longer than its probe does: the world stands still with it.

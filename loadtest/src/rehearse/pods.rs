@@ -103,17 +103,17 @@ impl Pods {
         self.there.iter().map(|pod| pod.name.as_str())
     }
 
-    /// Name, address and readiness of each of these whose container runs.
-    pub fn running(&self) -> impl Iterator<Item = (&str, SocketAddr, bool)> {
+    /// Name, process and readiness of each of these whose container runs.
+    pub fn running(&self) -> impl Iterator<Item = (&str, &Replica, bool)> {
         self.there.iter().filter_map(|pod| match &pod.container {
-            Container::Runs(replica, readiness) => Some((pod.name.as_str(), replica.address, readiness.ready)),
+            Container::Runs(replica, readiness) => Some((pod.name.as_str(), &**replica, readiness.ready)),
             Container::Ended(_) => None,
         })
     }
 
     /// Where those are reached that take requests.
     pub fn ready(&self) -> Vec<SocketAddr> {
-        self.running().filter(|(.., ready)| *ready).map(|(_, address, _)| address).collect()
+        self.running().filter(|(.., ready)| *ready).map(|(_, replica, _)| replica.address).collect()
     }
 
     /// How many there are, those that leave included.

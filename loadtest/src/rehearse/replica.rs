@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use shopfront::app::Endpoint;
 use shopfront::config::Config;
-use shopfront::{service, telemetry};
+use shopfront::{server, service, telemetry};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin, Command};
@@ -28,8 +28,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// What `loadtest replica` is: shopfront itself, which also ends when whoever started it is gone.
 pub fn main(flags: impl IntoIterator<Item = OsString>) -> ExitCode {
     let config = match Config::from_args(std::iter::once("shopfront".into()).chain(flags)) {
-        // Seconds of the rehearsal may be milliseconds here.
-        Ok(config) => Config { render_interval: Duration::ZERO, ..config },
+        Ok(config) => config,
         Err(code) => return code,
     };
     // One that stands still (`kill -STOP`) sees nothing end. Bound to the thread that started it, which is the tool's main
@@ -56,8 +55,10 @@ pub fn main(flags: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// A running replica. Ends with its owner.
 pub struct Replica {
-    /// Where it listens.
+    /// Where it serves clients.
     pub address: SocketAddr,
+    /// Where it is scraped: what clients are given there may be a second old, which is long in a rehearsal.
+    pub ops_address: SocketAddr,
     child: Child,
     _stdin: ChildStdin,
 }
@@ -80,14 +81,16 @@ impl Replica {
             .map_err(|error| failed(&error.to_string()))?;
         let stdin = child.stdin.take().ok_or_else(|| failed("it has no stdin"))?;
         let mut lines = BufReader::new(child.stderr.take().ok_or_else(|| failed("it has no log"))?).lines();
+        let mut ops_address = None;
         while let Ok(Some(line)) = lines.next_line().await {
             let line: Value = serde_json::from_str(&line).unwrap_or(Value::String(line));
-            match line["address"].as_str().and_then(|text| text.parse().ok()) {
-                Some(address) if line["message"] == "serving" => {
+            match (line["address"].as_str().and_then(|text| text.parse().ok()), ops_address) {
+                (Some(address), Some(ops_address)) if line["message"] == server::SERVING => {
                     // The rest of its log has no reader, and must not fill the pipe.
                     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-                    return Ok(Self { address, child, _stdin: stdin });
+                    return Ok(Self { address, ops_address, child, _stdin: stdin });
                 }
+                (address, None) if line["message"] == server::SERVING_OPS => ops_address = address,
                 _ if line["level"] == "ERROR" => return Err(failed(line["message"].as_str().unwrap_or_default())),
                 _ => {}
             }
