@@ -6,24 +6,27 @@
 //! - [`config`]: every setting. [`telemetry`]: log lines.
 //! - [`service`]: the whole of it, put together.
 //! - [`server`]: sockets and connections, with their bounds. [`lifecycle`]: Starting → Ready → Draining → Stopping.
-//! - [`app`]: the route table and the layers around it. [`limits`]: the bounds on a request. [`routes`]: one file an
-//!   endpoint.
+//! - [`app`]: the route table and the layers around it. [`http_rules`]: what the RFCs ask of a request. [`limits`]: the
+//!   bounds on it. [`secured`]: the headers of every answer. [`routes`]: one file an endpoint.
 //! - [`metrics`]: every instrument. [`activity`]: the last minute's request rate, for the page.
 //! - [`facts`]: what `/` tells. [`redact`]: what it keeps to itself. [`imds`]: the machine's public address.
-//! - [`mod@format`]: YAML, JSON or HTML. [`error`]: what a client is told when it gets no document.
+//! - [`mod@format`]: YAML, JSON or HTML, as [`accept`] reads what the client wants. [`error`]: what a client is told when it gets no document.
 
+pub mod accept;
 pub mod activity;
 pub mod app;
 pub mod config;
 pub mod error;
 pub mod facts;
 pub mod format;
+pub mod http_rules;
 pub mod imds;
 pub mod lifecycle;
 pub mod limits;
 pub mod metrics;
 pub mod redact;
 pub mod routes;
+pub mod secured;
 pub mod server;
 pub mod service;
 pub mod telemetry;

@@ -8,6 +8,7 @@ use crate::activity::Activity;
 use crate::app::{self, App};
 use crate::config::{Config, ExternalIp, Shutdown};
 use crate::facts::Facts;
+use crate::http_rules::Hosts;
 use crate::lifecycle::{Lifecycle, Signals};
 use crate::metrics::Metrics;
 use crate::{imds, server};
@@ -20,7 +21,8 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     let activity = Arc::new(Activity::default());
     let facts = Facts::gather(config.environment, Handle::current().metrics().num_workers());
     let app = Arc::new(App::new(facts, Arc::clone(&metrics), Arc::clone(&activity), lifecycle.clone()));
-    let service = app::layered(app::routes(Arc::clone(&app)), Arc::clone(&metrics), config.limits);
+    let hosts = if config.address.ip().to_canonical().is_loopback() { Hosts::Local } else { Hosts::Any };
+    let service = app::layered(app::routes(Arc::clone(&app)), Arc::clone(&metrics), config.limits, hosts);
     let listener = server::bind(config.address)?;
 
     tokio::spawn(activity.record(Arc::clone(&metrics)));

@@ -55,7 +55,10 @@ async fn the_drain_delay_is_kept() {
 /// A client in the middle of its request: the service has seen the head, and has been sent half of the body, `12`.
 async fn half_a_request(server: &Server) -> TcpStream {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
-    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n").await.unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n")
+        .await
+        .unwrap();
     let mut answer = [0; 25];
     stream.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -121,7 +124,7 @@ async fn clients_in_the_kernel_s_queue_are_answered_before_the_end() {
         server.signal(Signal::STOP);
         let clients = (0..clients).map(|_| async {
             let mut stream = TcpStream::connect(server.address).await.unwrap();
-            stream.write_all(b"GET /version HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+            stream.write_all(b"GET /version HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
             stream
         });
         let clients = join_all(clients).await;

@@ -18,7 +18,7 @@ use super::attended::{Attended, House};
 use super::pulse::{Expired, Pulse};
 use super::transport::{Opening, Transport, Version};
 use crate::config::Limits;
-use crate::error::Refusal;
+use crate::error::{Reader, Refusal};
 use crate::lifecycle::Phase;
 use crate::metrics::Metrics;
 
@@ -77,10 +77,10 @@ impl<S: HttpService> Connections<S> {
         // Answers are small and whole: nothing is gained by waiting for more to send.
         let _ = stream.set_nodelay(true);
         let pulse = Arc::new(Pulse::new());
-        let mut transport = Transport::new(stream, Arc::clone(&pulse));
+        let mut transport = Transport::new(stream, self.limits.max_header_bytes, Arc::clone(&pulse));
         let version = match self.first_head(&mut transport).await {
             Opening::Speaks(version) => version,
-            Opening::Refused(refusal) => return self.refuse(transport, refusal).await,
+            Opening::Refused(refusal, reader) => return self.refuse(transport, refusal, reader).await,
             Opening::Left => return,
         };
         let io = TokioIo::new(transport);
@@ -89,8 +89,13 @@ impl<S: HttpService> Connections<S> {
         match version {
             Version::Http1 => {
                 let mut connection = self.http1.serve_connection(io, service);
-                if self.drive(&mut connection, &pulse).await == Some(Expired::Head) {
-                    self.refuse(connection.into_parts().io.into_inner(), Refusal::HeadTooSlow).await;
+                let expired = self.drive(&mut connection, &pulse).await;
+                let transport = connection.into_parts().io.into_inner();
+                match (expired, transport.refusal()) {
+                    (Some(Expired::Head), _) => self.refuse(transport, Refusal::HeadTooSlow, Reader::default()).await,
+                    (None, Some((refusal, reader))) => self.refuse(transport, refusal, reader).await,
+                    (None, None) if transport.may_be_sending() => transport.last_word(b"").await,
+                    _ => {}
                 }
             }
             Version::Http2 => {
@@ -101,10 +106,10 @@ impl<S: HttpService> Connections<S> {
     }
 
     /// Tells a client why its request's head is not taken, and counts it.
-    async fn refuse(&self, transport: Transport, refusal: Refusal) {
+    async fn refuse(&self, transport: Transport, refusal: Refusal, reader: Reader) {
         self.metrics.observe_broken_head(refusal.status());
-        tracing::debug!(status = refusal.status().as_u16(), ?refusal, "a connection began with no request");
-        transport.last_word(refusal.last_word().as_bytes()).await;
+        tracing::debug!(status = refusal.status().as_u16(), ?refusal, "a head was refused");
+        transport.last_word(refusal.last_word(reader).as_bytes()).await;
     }
 
     /// Waits for the client's first head, for the header timeout. Once the service stops, whoever has not begun one by
@@ -117,18 +122,18 @@ impl<S: HttpService> Connections<S> {
         };
         let opening = tokio::select! {
             biased;
-            opening = timeout_at(deadline, transport.first_head(self.limits.max_header_bytes, &self.long_heads)) => opening,
+            opening = timeout_at(deadline, transport.first_head(&self.long_heads)) => opening,
             () = last_moment => {
                 if transport.is_silent() {
                     return Opening::Left;
                 }
-                timeout_at(deadline, transport.first_head(self.limits.max_header_bytes, &self.long_heads)).await
+                timeout_at(deadline, transport.first_head(&self.long_heads)).await
             }
         };
         match opening {
             Ok(opening) => opening.unwrap_or(Opening::Left),
             Err(_elapsed) if transport.is_silent() => Opening::Left,
-            Err(_elapsed) => Opening::Refused(Refusal::HeadTooSlow),
+            Err(_elapsed) => Opening::Refused(Refusal::HeadTooSlow, Reader::default()),
         }
     }
 

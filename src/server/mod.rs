@@ -2,6 +2,7 @@
 
 mod attended;
 mod connection;
+mod head;
 mod pulse;
 mod slots;
 mod transport;

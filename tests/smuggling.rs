@@ -1,0 +1,249 @@
+//! Requests whose end two readers could see in different places, and rules that hold on every request of a connection.
+
+#[path = "support/garbage.rs"]
+mod garbage;
+mod support;
+
+use futures_util::future::join_all;
+use garbage::malformed;
+use http::header::{CONTENT_LENGTH, HOST};
+use http::{Request, Version};
+use http_body_util::{BodyExt, Empty, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::Value;
+use support::{Server, read_to_end};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A request whose answer is known by the word `alive`, and after which the connection is kept.
+const FIRST: &str = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+/// A request whose answer is known by the word `compiler`, and which nobody is to smuggle in.
+const FOLLOW_UP: &str = "GET /version HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+/// The statuses of all answers, in their order.
+fn statuses(answers: &str) -> Vec<&str> {
+    answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect()
+}
+
+/// Sends bytes as the first request of a connection, and as the second: there must be one answer to them, with a
+/// `Connection: close`, and nothing after it.
+async fn is_last_with(server: &Server, bytes: &[u8], allowed: &[&str]) {
+    let shown = bytes.escape_ascii().to_string();
+    for before in ["", FIRST] {
+        let answers =
+            server.exchange([before.as_bytes(), bytes, FOLLOW_UP.as_bytes(), FOLLOW_UP.as_bytes()].concat()).await;
+        let answers = answers.replace("HTTP/1.1 100 Continue\r\n\r\n", "");
+        let statuses = statuses(&answers);
+        let before = usize::from(!before.is_empty());
+        assert_eq!(statuses.len(), before + 1, "{shown} was answered {answers}");
+        assert!(allowed.contains(&statuses[before]), "{shown} was answered {answers}");
+        assert!(answers.contains("\r\nconnection: close\r\n"), "{shown} was answered {answers}");
+        assert!(!answers.contains("compiler: "), "what follows {shown} was answered: {answers}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_behind_a_body_is_answered() {
+    let server = Server::start(&["--max-body-bytes", "64"]).await;
+    let post = "POST /healthz HTTP/1.1\r\nhost: localhost\r\n";
+    let chunked = format!("{post}transfer-encoding: chunked\r\n\r\n");
+    // A trailer that ends with a bare LF made hyper take the next request for trailers.
+    for trailers in [
+        "0\r\n\r\n",
+        "0\r\nx: y\r\n\r\n",
+        "0\r\n\n",
+        "0\r\nx: y\n\r\n",
+        "0\r\nx: y\n\n",
+        "0\r\n\n\r\n",
+        "0\r\nx: y\r\n\n",
+        "0\r\nx\n\r\n",
+        "0\r\n\nx: y\r\n\r\n",
+        "0\r\n\r\n\n",
+        "0\r\n\r\n\r\n",
+        "1\r\na\r\n0\r\nx: y\n\r\n",
+        "0;x=y\r\n\n",
+        "0\n\r\n",
+        "0\n\n",
+        "0\r\r\n",
+        "0\r\n\r",
+        "0 \r\n\r\n",
+        "0\t;x\r\n\r\n",
+        "00000\r\n\r\n",
+        "1;a\nb\r\na\r\n0\r\n\r\n",
+        "1;a=\"\r\n\"\r\na\r\n0\r\n\r\n",
+        "1\r\nab\r\n0\r\n\r\n",
+        "1\r\na\n0\r\n\r\n",
+        "1\r\na0\r\n\r\n",
+        "0x0\r\n\r\n",
+        "+0\r\n\r\n",
+        "-0\r\n\r\n",
+        "10000000000000000\r\n",
+        "0\r\nhost: x\r\ncontent-length: 5\r\n\r\n",
+        "\r\n0\r\n\r\n",
+    ] {
+        is_last_with(&server, format!("{chunked}{trailers}").as_bytes(), &["400", "405", "413"]).await;
+    }
+    for length in
+        ["1\r\n\r\na", "5\r\n\r\na", "64\r\n\r\na", "65\r\n\r\n", "01\r\n\r\na", "1\r\nexpect: 100-continue\r\n\r\na"]
+    {
+        let bytes = format!("{post}content-length: {length}");
+        is_last_with(&server, bytes.as_bytes(), &["400", "405", "413"]).await;
+    }
+    // Whatever the method, and where the answer is a 200.
+    for method in ["GET", "HEAD", "OPTIONS", "BREW"] {
+        let bytes = format!("{method} /healthz HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\n\r\na");
+        is_last_with(&server, bytes.as_bytes(), &["200", "405"]).await;
+    }
+    is_last_with(&server, b"CONNECT localhost:80 HTTP/1.1\r\nhost: localhost\r\n\r\n", &["405"]).await;
+    // Without a body the connection is kept.
+    let empty = format!("{post}content-length: 0\r\n\r\n{FOLLOW_UP}");
+    let answers = server.exchange(empty).await;
+    assert_eq!(statuses(&answers), ["405", "200"], "{answers}");
+}
+
+/// A client that waits for the end of the connection need not wait for long.
+#[tokio::test]
+async fn after_a_body_the_connection_is_closed() {
+    let server = Server::start(&[]).await;
+    for body in ["content-length: 2\r\n\r\nab", "transfer-encoding: chunked\r\n\r\n0\r\n\r\n"] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let request = format!("{FIRST}GET /version HTTP/1.1\r\nhost: localhost\r\n{body}");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let answers = read_to_end(&mut stream).await;
+        assert_eq!(statuses(&answers), ["200", "200"], "{answers}");
+    }
+}
+
+#[tokio::test]
+async fn lengths_and_codings_have_their_statuses() {
+    let server = Server::start(&["--max-body-bytes", "64"]).await;
+    for (line, status) in [
+        ("transfer-encoding: chunked, chunked", "400"),
+        ("transfer-encoding: chunked\r\ntransfer-encoding: chunked", "400"),
+        ("transfer-encoding: gzip", "400"),
+        ("transfer-encoding: identity", "400"),
+        ("transfer-encoding: chunked, gzip", "400"),
+        ("transfer-encoding: chunked\r\ncontent-length: 5", "400"),
+        ("content-length: 5\r\ntransfer-encoding: chunked", "400"),
+        ("transfer-encoding: gzip, chunked", "501"),
+        ("transfer-encoding: gzip\r\ntransfer-encoding: chunked", "501"),
+        ("transfer-encoding: deflate;level=9, chunked", "501"),
+        ("content-length: 65", "413"),
+        ("content-length: 18446744073709551613", "413"),
+        ("content-length: 18446744073709551614", "413"),
+        ("content-length: 18446744073709551615", "413"),
+        ("content-length: 18446744073709551616", "413"),
+        ("content-length: 99999999999999999999999999999999999999999999", "413"),
+        ("content-length: 5, 5", "400"),
+        ("content-length: 5\r\ncontent-length: 6", "400"),
+        ("content-length: five", "400"),
+    ] {
+        let bytes = format!("POST / HTTP/1.1\r\nhost: localhost\r\n{line}\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+        is_last_with(&server, bytes.as_bytes(), &[status]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_later_head_is_refused_as_the_first_is() {
+    let server = Server::start(&["--header-timeout", "1s", "--request-timeout", "1s"]).await;
+    let server = &server;
+    join_all(malformed().into_iter().map(|request| async move {
+        let shown = request.escape_ascii().to_string();
+        let answers = server.exchange([FIRST.as_bytes(), &request, FOLLOW_UP.as_bytes()].concat()).await;
+        let statuses = statuses(&answers);
+        assert_eq!(statuses.first(), Some(&"200"), "the request before {shown}: {answers}");
+        assert!(statuses.len() == 1 || statuses.len() == 2 && statuses[1].starts_with('4'), "{shown}: {answers}");
+        assert!(!answers.contains("compiler: "), "what follows {shown} was answered");
+        if let [_, status] = statuses[..] {
+            assert!(answers.contains(&format!("\r\n\r\nerror:\n  status: \"{status}\"\n")), "{shown}: {answers}");
+        }
+    }))
+    .await;
+    let count = async || {
+        let refused = r#"http_requests_total{method="OTHER",path="unmatched",status="400"}"#;
+        server.metric(refused).await.unwrap_or_default()
+    };
+    let before = count().await;
+    let broken = format!("{FIRST}GET /# HTTP/1.1\r\nhost: localhost\r\naccept: application/json\r\n\r\n");
+    let answers = server.exchange(broken).await;
+    let (_, document) = answers.rsplit_once("\r\n\r\n").unwrap();
+    let document: Value = serde_json::from_str(document).unwrap();
+    assert_eq!(document["error"]["status"], "400", "{answers}");
+    assert_eq!(count().await, before + 1.0, "a refusal is counted once");
+}
+
+/// However a client's bytes are cut, the answers are the same.
+#[tokio::test]
+async fn where_the_bytes_are_cut_does_not_matter() {
+    let server = Server::start(&[]).await;
+    let conversation = format!(
+        "{FIRST}\r\n{FIRST}GET / HTTP/1.1\nhost: localhost\naccept: application/json\n\n{FOLLOW_UP}\
+         POST /healthz HTTP/1.1\r\nhost: localhost\r\ncontent-length: 3\r\n\r\nabc{FOLLOW_UP}"
+    );
+    let whole = server.exchange(&conversation).await;
+    assert_eq!(statuses(&whole), ["200", "200", "200", "200", "405"], "{whole}");
+    for piece in [1, 2, 3, 7, 50] {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (mut reading, mut writing) = stream.split();
+        let mut answers = String::new();
+        let sending = async {
+            for piece in conversation.as_bytes().chunks(piece) {
+                // What comes behind the last answer is not taken.
+                let _ = writing.write_all(piece).await;
+                tokio::task::yield_now().await;
+            }
+            let _ = writing.shutdown().await;
+        };
+        let (_, read) = tokio::join!(sending, reading.read_to_string(&mut answers));
+        read.unwrap();
+        assert_eq!(statuses(&answers), statuses(&whole), "in pieces of {piece}: {answers}");
+    }
+}
+
+/// Sends a request over HTTP/2 as it is, and returns its status, or nothing where its stream was reset.
+async fn http2(server: &Server, request: Request<Full<bytes::Bytes>>) -> Option<u16> {
+    let stream = TcpStream::connect(server.address).await.unwrap();
+    let connecting = hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream));
+    let (mut sender, connection) = connecting.await.unwrap();
+    let driving = tokio::spawn(connection);
+    let answer = sender.send_request(request).await.ok();
+    let status = answer.map(|answer| {
+        assert_eq!(answer.version(), Version::HTTP_2);
+        answer.status().as_u16()
+    });
+    driving.abort();
+    status
+}
+
+#[tokio::test]
+async fn the_rules_hold_over_http2() {
+    let server = Server::start(&["--max-body-bytes", "8"]).await;
+    let get = |uri: &str| Request::get(uri).version(Version::HTTP_2);
+    let empty = || Full::default();
+    for (request, status) in [
+        (get("http://localhost/"), Some(200)),
+        (get("https://localhost/"), Some(200)),
+        (get("http://localhost/").header(HOST, "LOCALHOST:80"), Some(200)),
+        (get("http://localhost/").header(HOST, "localhost:81"), Some(400)),
+        (get("http://localhost/").header(HOST, "127.0.0.1"), Some(400)),
+        (get("http://localhost/").header(HOST, "localhost").header(HOST, "localhost"), Some(400)),
+        (get("http://localhost/").header(HOST, "a b"), Some(400)),
+        (get("http://u:p@localhost/"), Some(400)),
+        (get("http://localhost:x/"), Some(400)),
+        (get("ftp://localhost/"), Some(400)),
+        (get("http://localhost/%zz"), Some(400)),
+        (get("http://localhost/{x}"), Some(400)),
+        (get("http://evil.example/"), Some(421)),
+        (Request::connect("localhost:80").version(Version::HTTP_2), Some(405)),
+        // What RFC 9113, section 8.2.2, keeps out of HTTP/2 is the protocol's error: the stream is reset.
+        (get("http://localhost/").header("transfer-encoding", "chunked"), None),
+        (get("http://localhost/").header("connection", "x-token"), None),
+        (get("http://localhost/").header(CONTENT_LENGTH, "5"), None),
+    ] {
+        let request = request.body(empty()).unwrap();
+        let shown = format!("{request:?}");
+        assert_eq!(http2(&server, request).await, status, "{shown}");
+    }
+}
