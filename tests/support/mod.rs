@@ -29,10 +29,12 @@ impl Server {
         Self::start_with(flags, &[("HOME", "/home/shop"), ("REPLICA_SET", "7")]).await
     }
 
-    /// Starts the binary with these flags and exactly these variables.
+    /// Starts the binary with these flags and exactly these variables; on the loopback, unless a flag says otherwise.
     pub async fn start_with(flags: &[&str], variables: &[(&str, &str)]) -> Self {
+        let address: &[&str] = if flags.contains(&"--address") { &[] } else { &["--address", "127.0.0.1:0"] };
         let mut child = Command::new(env!("CARGO_BIN_EXE_shopfront"))
-            .args(["--address", "127.0.0.1:0", "--log-format", "json"])
+            .args(["--log-format", "json"])
+            .args(address)
             .args(flags)
             .env_clear()
             .envs(variables.iter().copied())
