@@ -33,7 +33,7 @@ pub enum Hosts {
     Local,
 }
 
-/// A layer that refuses what breaks the rules, and closes an HTTP/1 connection where the end of a request is in doubt.
+/// A layer that refuses what breaks the rules, and closes an HTTP/1 connection after that, and after a request with a body.
 #[derive(Clone)]
 pub struct Lawful<S> {
     inner: S,
@@ -65,8 +65,8 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let is_multiplexed = request.version() == Version::HTTP_2;
         // No endpoint wants a body, so that a request with one is the connection's last: whatever its end may be, here
-        // or to a proxy, nothing behind it is taken for a request. What follows CONNECT may be meant for a tunnel.
-        let is_last = !request.body().is_end_stream() || request.method() == Method::CONNECT;
+        // or to a proxy, nothing behind it is taken for a request.
+        let is_last = !request.body().is_end_stream();
         match admit(&request, self.hosts) {
             Ok(()) => {
                 let outcome = Outcome::Admitted { answer: self.inner.call(request) };
