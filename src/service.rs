@@ -21,7 +21,7 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     let activity = Arc::new(Activity::default());
     let facts = Facts::gather(config.environment, Handle::current().metrics().num_workers());
     let app = Arc::new(App::new(facts, Arc::clone(&metrics), Arc::clone(&activity), lifecycle.clone()));
-    let hosts = if config.address.ip().to_canonical().is_loopback() { Hosts::Local } else { Hosts::Any };
+    let hosts = Hosts::of(&[config.address]);
     let service = app::layered(app::routes(Arc::clone(&app)), Arc::clone(&metrics), config.limits, hosts);
     let listener = server::bind(config.address)?;
 

@@ -8,6 +8,7 @@ pub mod host;
 pub mod target;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -31,6 +32,14 @@ pub enum Hosts {
     /// This machine alone, as is right for a loopback address: a web page can have its own name lead there (DNS
     /// rebinding), and would read the answers as its own.
     Local,
+}
+
+impl Hosts {
+    /// What is right for a service at these addresses.
+    pub fn of(addresses: &[SocketAddr]) -> Self {
+        let is_local = addresses.iter().all(|address| address.ip().to_canonical().is_loopback());
+        if is_local { Self::Local } else { Self::Any }
+    }
 }
 
 /// A layer that refuses what breaks the rules, and closes an HTTP/1 connection after that, and after a request with a body.
