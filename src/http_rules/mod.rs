@@ -126,10 +126,6 @@ where
 
 /// Lets a request pass, or says why not.
 fn admit<B>(request: &Request<B>, hosts: Hosts) -> Result<(), Refusal> {
-    // The server has decided already, and leaves the words to the layers.
-    if let Some(refusal) = request.extensions().get::<Refusal>() {
-        return Err(*refusal);
-    }
     let (version, uri) = (request.version(), request.uri());
     let targeted = target::check(request.method(), uri)?;
     // An absolute URL may leave its path out; `:path` may not (RFC 9113, section 8.3.1).

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
+use axum::response::IntoResponse;
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, Version};
@@ -54,24 +55,20 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for Attended<S> 
     type Error = S::Error;
     type Future = AttendedFuture<S::Future>;
 
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
         let beat = Some(Beat::new(&self.pulse));
         let multiplexed = request.version() == Version::HTTP_2;
         let permit = multiplexed.then(|| Arc::clone(&self.house.unread_answers).try_acquire_owned()).transpose();
-        if permit.is_err() {
-            // The layers say it in the client's format, and count it.
-            request.extensions_mut().insert(Refusal::Overloaded);
-        }
-        let answer = self.inner.clone().call(request);
+        let answer = permit.is_ok().then(|| self.inner.clone().call(request));
         AttendedFuture { answer, house: Arc::clone(&self.house), beat, permit: permit.ok().flatten(), multiplexed }
     }
 }
 
 pin_project! {
-    /// The answer to come.
+    /// The answer to come; none where it is refused.
     pub(super) struct AttendedFuture<F> {
         #[pin]
-        answer: F,
+        answer: Option<F>,
         house: Arc<House>,
         beat: Option<Beat>,
         permit: Option<OwnedSemaphorePermit>,
@@ -87,7 +84,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let mut response = std::task::ready!(this.answer.poll(cx))?;
+        let mut response = match this.answer.as_pin_mut() {
+            Some(answer) => std::task::ready!(answer.poll(cx))?,
+            None => Refusal::Overloaded.into_response(),
+        };
         if *this.multiplexed {
             // HTTP/1 takes an answer as soon as it is made; here it waits until its client has room for it.
             let (beat, permit) = (this.beat.take(), this.permit.take());
