@@ -212,7 +212,7 @@ async fn where_the_bytes_are_cut_does_not_matter() {
             }
             let _ = writing.shutdown().await;
         };
-        let (_, read) = tokio::join!(sending, reading.read_to_string(&mut answers));
+        let ((), read) = tokio::join!(sending, reading.read_to_string(&mut answers));
         read.unwrap();
         assert_eq!(statuses(&answers), statuses(&whole), "in pieces of {piece}: {answers}");
     }
