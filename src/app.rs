@@ -18,10 +18,12 @@ use crate::config::Limits;
 use crate::error::{Documented, Refusal};
 use crate::facts::{Document, Facts};
 use crate::format::Format;
+use crate::http_rules::{Hosts, Lawful};
 use crate::lifecycle::Lifecycle;
 use crate::limits::Limited;
 use crate::metrics::{Counted, Metrics};
 use crate::routes::{activity, health, metrics, root, version};
+use crate::secured::Secured;
 use crate::server::{self, Pressure};
 
 /// What is served, and under which names: the one place that the router, the metrics' labels and the tests read.
@@ -113,18 +115,21 @@ where
 /// The layers around the routes, from the outside in:
 ///
 /// 1. [`Counted`] sees everything that follows, panics, timeouts and clients that leave included.
-/// 2. [`Documented`] gives each error below it a body in the client's format.
-/// 3. [`CatchPanicLayer`] turns a panic into such an error; the connection and the service live on.
-/// 4. [`Limited`] refuses what is too long, too big or too slow before a route sees it.
+/// 2. [`Secured`] tells browsers and caches what they may do with an answer.
+/// 3. [`Documented`] gives each error below it a body in the client's format.
+/// 4. [`Lawful`] refuses what breaks HTTP's rules or is for other hosts, and closes after a request with a body.
+/// 5. [`CatchPanicLayer`] turns a panic into an error; the connection and the service live on.
+/// 6. [`Limited`] refuses what is too long, too big or too slow before a route sees it.
 pub fn layered(
     routes: Router,
     metrics: Arc<Metrics>,
     limits: Limits,
     pressure: Pressure,
+    hosts: Hosts,
 ) -> impl server::HttpService {
     let limited = Limited::new(limits, pressure, routes);
     let panics = CatchPanicLayer::custom(panicked).layer(limited);
-    Counted::new(metrics, Documented::new(panics))
+    Counted::new(metrics, Secured::new(Documented::new(Lawful::new(hosts, panics))))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "CatchPanicLayer hands the panic over")]

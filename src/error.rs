@@ -6,9 +6,7 @@ use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::response::IntoResponse;
-use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS,
-};
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use serde::Serialize;
@@ -16,6 +14,7 @@ use tower::Service;
 
 use crate::facts::{to_json, to_yaml};
 use crate::format::{Format, HTML_HEAD, escape_html};
+use crate::secured;
 
 /// Why a request gets no document.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -36,8 +35,18 @@ pub enum Refusal {
     UriTooLong,
     /// The body broke off, or its framing is wrong.
     BrokenBody,
+    /// The head does not say where the body ends, or says it twice (RFC 9112, section 6).
+    BadFraming,
+    /// The body has a transfer coding that the service does not decode (RFC 9112, section 6.1).
+    UnknownCoding,
+    /// The target is not one, or not one for its method (RFC 9112, section 3.2).
+    BadTarget,
     /// An HTTP/1.1 request without a `Host` (RFC 9112, section 3.2).
     NoHost,
+    /// `Host` is there twice, is no host, or is another one than the target's (RFC 9113, section 8.3.1).
+    BadHost,
+    /// On a loopback address: the request is for another host than this machine (RFC 9110, section 15.5.20).
+    NotLocal,
     /// What came is not HTTP.
     BrokenHead,
     /// The head is longer, or has more lines, than the limit.
@@ -52,7 +61,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every reason.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 19] = [
         Self::NotFound,
         Self::NotForOps,
         Self::OnOpsAddress,
@@ -61,7 +70,12 @@ impl Refusal {
         Self::BodyTooLarge,
         Self::UriTooLong,
         Self::BrokenBody,
+        Self::BadFraming,
+        Self::UnknownCoding,
+        Self::BadTarget,
         Self::NoHost,
+        Self::BadHost,
+        Self::NotLocal,
         Self::BrokenHead,
         Self::HeadTooLarge,
         Self::HeadTooSlow,
@@ -78,7 +92,11 @@ impl Refusal {
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
-            Self::BrokenBody | Self::NoHost | Self::BrokenHead => StatusCode::BAD_REQUEST,
+            Self::BrokenBody | Self::BadFraming | Self::BadTarget | Self::NoHost | Self::BadHost | Self::BrokenHead => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::UnknownCoding => StatusCode::NOT_IMPLEMENTED,
+            Self::NotLocal => StatusCode::MISDIRECTED_REQUEST,
             Self::Overloaded | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -94,29 +112,73 @@ impl Refusal {
             Self::BodyTooLarge => "the body is longer than --max-body-bytes allows; no endpoint needs one",
             Self::UriTooLong => "the request's target is longer than --max-uri-bytes allows",
             Self::BrokenBody => "the body broke off or is not framed as HTTP says",
+            Self::BadFraming => {
+                "the body's end is in doubt; send one Content-Length, a number, or Transfer-Encoding: chunked, not both"
+            }
+            Self::UnknownCoding => "the only transfer coding that this service decodes is chunked",
+            Self::BadTarget => "the target must be a path, or an http:// URL without a user or a fragment",
             Self::NoHost => "an HTTP/1.1 request names its host; add a Host header",
+            Self::BadHost => {
+                "send one Host header: a name or an address, and a port if need be; the target's, if it has one"
+            }
+            Self::NotLocal => {
+                "this address answers requests for localhost only; a proxy in front of it must send Host: localhost"
+            }
             Self::BrokenHead => "this is not HTTP; the port speaks http://, not https://",
             Self::HeadTooLarge => {
                 "the request's head is longer than --max-header-bytes allows, or has over 100 headers"
             }
             Self::HeadTooSlow => "the request's head did not arrive within --header-timeout",
-            Self::Overloaded => "every connection slot is taken; try again in a second",
+            Self::Overloaded => "the service has as many clients as it can hold; try again in a second",
             Self::NotReady => "the service is not taking new clients; another replica will",
         }
     }
 
-    /// The whole answer, as bytes for an HTTP/1 connection that is closed after it. In YAML: what the client would
-    /// rather have is part of what it has not said.
-    pub fn last_word(self) -> String {
+    /// The whole answer, as bytes for an HTTP/1 connection that is closed after it.
+    pub fn last_word(self, reader: Reader) -> String {
         let status = self.status();
-        let body = render(status, self.message(), Format::Yaml);
+        let body = render(status, self.message(), reader.format);
         let reason = status.canonical_reason().unwrap_or("Error");
-        let (code, length) = (status.as_str(), body.len());
-        let retry = if self == Self::Overloaded { "retry-after: 1\r\n" } else { "" };
-        format!(
-            "HTTP/1.1 {code} {reason}\r\nconnection: close\r\ncontent-type: application/yaml\r\n\
-             cache-control: no-store\r\n{retry}content-length: {length}\r\n\r\n{body}"
-        )
+        let mut answer = format!("HTTP/1.1 {} {reason}\r\nconnection: close\r\n", status.as_str());
+        let mut line = |name: &HeaderName, value: &HeaderValue| {
+            let value = value.to_str().expect("the value is ours");
+            answer.extend([name.as_str(), ": ", value, "\r\n"]);
+        };
+        line(&CONTENT_TYPE, &reader.format.content_type());
+        line(&CONTENT_LENGTH, &body.len().into());
+        if let Some((name, value)) = self.own_header() {
+            line(&name, &value);
+        }
+        for (name, value) in &secured::HEADERS {
+            line(name, value);
+        }
+        answer += "\r\n";
+        if reader.wants_body { answer + &body } else { answer }
+    }
+
+    /// The header that tells a program what the message tells a person.
+    fn own_header(self) -> Option<(HeaderName, HeaderValue)> {
+        match self {
+            Self::MethodNotAllowed => Some((ALLOW, HeaderValue::from_static("GET, HEAD"))),
+            Self::Overloaded => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
+            _ => None,
+        }
+    }
+}
+
+/// How whoever is refused would read the answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Reader {
+    /// The form that it asked for.
+    pub format: Format,
+    /// False where it sent HEAD.
+    pub wants_body: bool,
+}
+
+impl Default for Reader {
+    /// What is right for a client that has not said what it would rather have.
+    fn default() -> Self {
+        Self { format: Format::Yaml, wants_body: true }
     }
 }
 
@@ -125,9 +187,7 @@ impl IntoResponse for Refusal {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = self.status();
         response.extensions_mut().insert(self);
-        if self == Self::MethodNotAllowed {
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        }
+        response.headers_mut().extend(self.own_header());
         response
     }
 }
@@ -219,9 +279,6 @@ where
         let (mut parts, _) = response.into_parts();
         parts.headers.remove(CONTENT_LENGTH);
         parts.headers.insert(CONTENT_TYPE, this.format.content_type());
-        parts.headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        parts.headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        parts.headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'"));
         Poll::Ready(Ok(Response::from_parts(parts, Body::from(render(status, message, *this.format)))))
     }
 }

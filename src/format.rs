@@ -1,6 +1,8 @@
-//! The three forms that every document comes in, and which one a client asked for.
+//! The three forms that every document comes in.
 
 use http::header::{ACCEPT, HeaderMap, HeaderValue};
+
+use crate::accept;
 
 /// A form of a document.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -14,9 +16,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// The form that the `Accept` header prefers: the highest `q`, the first named among equals. YAML where there is
-    /// no header, where it accepts anything, or where it accepts nothing that there is: an answer in another form
-    /// helps a person more than a 406 (RFC 9110, section 12.5.1, leaves both open).
+    /// The form that the `Accept` header prefers.
     pub fn accepted(headers: &HeaderMap) -> Self {
         let mut values = headers.get_all(ACCEPT).iter();
         if let (first, None) = (values.next(), values.next())
@@ -24,37 +24,12 @@ impl Format {
         {
             return Self::Yaml;
         }
-        let mut best = (0.0, Self::Yaml);
-        for value in headers.get_all(ACCEPT) {
-            for range in value.to_str().unwrap_or_default().split(',') {
-                let mut parts = range.split(';').map(str::trim);
-                let Some(format) = parts.next().and_then(Self::of_media_type) else {
-                    continue;
-                };
-                let quality = parts
-                    .find_map(|parameter| parameter.strip_prefix("q="))
-                    .map_or(1.0, |quality| quality.parse().unwrap_or(0.0));
-                if quality > best.0 {
-                    best = (quality, format);
-                }
-            }
-        }
-        best.1
+        Self::of_values(headers.get_all(ACCEPT).iter().map(HeaderValue::as_bytes))
     }
 
-    fn of_media_type(name: &str) -> Option<Self> {
-        const NAMES: [(&str, Format); 9] = [
-            ("application/json", Format::Json),
-            ("text/html", Format::Html),
-            ("application/xhtml+xml", Format::Html),
-            ("application/yaml", Format::Yaml),
-            ("application/x-yaml", Format::Yaml),
-            ("text/yaml", Format::Yaml),
-            ("text/plain", Format::Yaml),
-            ("text/*", Format::Yaml),
-            ("*/*", Format::Yaml),
-        ];
-        NAMES.into_iter().find_map(|(known, format)| known.eq_ignore_ascii_case(name).then_some(format))
+    /// The form that the values of all `Accept` lines prefer.
+    pub fn of_values<'a>(values: impl Iterator<Item = &'a [u8]>) -> Self {
+        accept::preferred(values)
     }
 
     /// The value of `Content-Type` (YAML's is registered by RFC 9512).
@@ -99,35 +74,6 @@ pub fn escape_html(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn accepted(accept: &str) -> Format {
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, accept.parse().unwrap());
-        Format::accepted(&headers)
-    }
-
-    #[test]
-    fn whoever_says_nothing_gets_yaml() {
-        assert_eq!(Format::accepted(&HeaderMap::new()), Format::Yaml);
-        assert_eq!(accepted("*/*"), Format::Yaml);
-        assert_eq!(accepted("image/png"), Format::Yaml);
-        assert_eq!(accepted("application/json;q=nonsense"), Format::Yaml);
-    }
-
-    #[test]
-    fn the_highest_quality_wins_and_the_first_among_equals() {
-        assert_eq!(accepted("application/json"), Format::Json);
-        assert_eq!(accepted("application/yaml;q=0.3, application/json;q=0.4"), Format::Json);
-        assert_eq!(accepted("text/yaml, text/html"), Format::Yaml);
-        assert_eq!(accepted("application/json;q=0, */*;q=0.1"), Format::Yaml);
-        assert_eq!(accepted("APPLICATION/JSON; charset=utf-8 ; q=0.9, */*;q=0.8"), Format::Json);
-    }
-
-    #[test]
-    fn a_browser_gets_the_page() {
-        let chromium = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
-        assert_eq!(accepted(chromium), Format::Html);
-    }
 
     #[test]
     fn html_is_escaped() {

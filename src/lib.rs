@@ -6,14 +6,15 @@
 //! - [`config`]: every setting. [`telemetry`]: log lines.
 //! - [`service`]: the whole of it, put together.
 //! - [`server`]: sockets and connections, with their bounds. [`cgroup`]: the memory limit that the bounds come from.
-//!   [`allocator`]: memory that is given back.
-//!   [`lifecycle`]: Starting → Ready → Draining → Stopping.
-//! - [`app`]: the route table and the layers around it. [`limits`]: the bounds on a request. [`routes`]: one file an
-//!   endpoint.
+//!   [`allocator`]: memory that is given back. [`lifecycle`]: Starting → Ready → Draining → Stopping.
+//! - [`app`]: the route table and the layers around it. [`http_rules`]: what the RFCs ask of a request. [`limits`]: the
+//!   bounds on it. [`secured`]: the headers of every answer. [`routes`]: one file an endpoint.
 //! - [`metrics`]: every instrument. [`activity`]: the last minute's request rate, for the page.
 //! - [`facts`]: what `/` tells. [`redact`]: what it keeps to itself. [`imds`]: the machine's public address.
-//! - [`mod@format`]: YAML, JSON or HTML. [`pieces`]: a body of which the large part is shared. [`error`]: what a client is told when it gets no document.
+//! - [`mod@format`]: YAML, JSON or HTML, as [`accept`] reads what the client wants. [`pieces`]: a body of which the large
+//!   part is shared. [`error`]: what a client is told when it gets no document.
 
+pub mod accept;
 pub mod activity;
 pub mod allocator;
 pub mod app;
@@ -22,6 +23,7 @@ pub mod config;
 pub mod error;
 pub mod facts;
 pub mod format;
+pub mod http_rules;
 pub mod imds;
 pub mod lifecycle;
 pub mod limits;
@@ -29,6 +31,7 @@ pub mod metrics;
 pub mod pieces;
 pub mod redact;
 pub mod routes;
+pub mod secured;
 pub mod server;
 pub mod service;
 pub mod telemetry;

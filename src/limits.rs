@@ -12,7 +12,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use bytes::Bytes;
-use http::header::{ACCEPT, HOST};
+use http::header::ACCEPT;
 use http::{Method, Request, Response, Uri, request};
 use http_body::Body as HttpBody;
 use http_body_util::{BodyExt, LengthLimitError};
@@ -94,9 +94,6 @@ fn essence(parts: request::Parts) -> Request<Body> {
 
 /// Lets a request's head pass, or says why not.
 fn admit<B: HttpBody>(request: &Request<B>, limits: Limits) -> Result<(), Refusal> {
-    if request.version() == http::Version::HTTP_11 && !request.headers().contains_key(HOST) {
-        return Err(Refusal::NoHost);
-    }
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target > limits.max_uri_bytes {
         return Err(Refusal::UriTooLong);

@@ -1,5 +1,6 @@
 //! The service as one piece: its socket, its routes, its lifecycle, until a signal ends it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -8,6 +9,7 @@ use crate::activity::Activity;
 use crate::app::{self, App};
 use crate::config::{Config, ExternalIp, Shutdown};
 use crate::facts::Facts;
+use crate::http_rules::Hosts;
 use crate::lifecycle::{Lifecycle, Signals};
 use crate::metrics::Metrics;
 use crate::server::{self, Budget, Entrance, Pressure};
@@ -24,10 +26,13 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     let (limits, pressure) = (config.limits, Pressure::default());
     let routes = app::routes(Arc::clone(&app), config.public_metrics);
     let ops_routes = app::ops_routes(Arc::clone(&app));
-    let layered = |routes| app::layered(routes, Arc::clone(&metrics), limits, pressure.clone());
-    let (service, ops) = (layered(routes), layered(ops_routes));
+    let ops_addresses = config.ops_addresses();
+    let layered = |routes, addresses: &[SocketAddr]| {
+        app::layered(routes, Arc::clone(&metrics), limits, pressure.clone(), Hosts::of(addresses))
+    };
+    let (service, ops) = (layered(routes, &config.address), layered(ops_routes, &ops_addresses));
     let listeners = server::bind(&config.address, "--address or SHOPFRONT_ADDRESS")?;
-    let ops_listeners = server::bind(&config.ops_addresses(), "--ops-address or SHOPFRONT_OPS_ADDRESS")?;
+    let ops_listeners = server::bind(&ops_addresses, "--ops-address or SHOPFRONT_OPS_ADDRESS")?;
     let budget = Budget::of_this_process(&limits, app.bytes_for_each_answer())?;
 
     tokio::spawn(activity.record(Arc::clone(&metrics)));

@@ -170,11 +170,10 @@ async fn every_error_is_a_document_in_the_client_s_format() {
 #[tokio::test]
 async fn a_small_body_is_read_and_forgotten() {
     let server = Server::start(&["--max-body-bytes", "8"]).await;
-    let request =
-        "GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\n\r\n12345678GET /version HTTP/1.1\r\nhost: x\r\n\r\n";
-    let answers = server.exchange(request).await;
-    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2, "{answers}");
-    let chunked = "GET / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n9\r\n123456789\r\n0\r\n\r\n";
+    let request = "GET / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 8\r\n\r\n12345678";
+    let answer = server.exchange(request).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    let chunked = "GET / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n9\r\n123456789\r\n0\r\n\r\n";
     assert!(server.exchange(chunked).await.starts_with("HTTP/1.1 413 "));
 }
 
@@ -182,7 +181,7 @@ async fn a_small_body_is_read_and_forgotten() {
 async fn a_body_that_does_not_come_is_a_timeout() {
     let server = Server::start(&["--request-timeout", "200ms"]).await;
     let mut stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
-    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\n\r\n1").await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 8\r\n\r\n1").await.unwrap();
     let answer = support::read_to_end(&mut stream).await;
     assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("--request-timeout"), "{answer}");
 }
@@ -224,10 +223,91 @@ async fn activity_tells_the_requests_of_each_second() {
     assert_eq!(activity["requests_total"], 3);
 }
 
+#[tokio::test]
+async fn every_answer_has_the_security_headers() {
+    let server = Server::start(&["--max-uri-bytes", "64"]).await;
+    let long = format!("/{}", "x".repeat(64));
+    let targets =
+        ["/", "/activity", "/metrics", "/healthz", "/readyz", "/version", "/nowhere", &long, "*", "/#", "no path"];
+    for accept in ["*/*", "application/json", "text/html"] {
+        for target in targets {
+            // The last three are refused in front of the layers, by the parsed request or before there is one.
+            let head =
+                format!("GET {target} HTTP/1.1\r\nhost: localhost\r\naccept: {accept}\r\nconnection: close\r\n\r\n");
+            let answer = server.exchange(head).await;
+            let (headers, body) = answer.split_once("\r\n\r\n").expect("the answer has a head");
+            let value = |name: &str| {
+                let lines = headers.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+                let [value] = lines.collect::<Vec<_>>()[..] else { panic!("{target}: one {name} in {headers}") };
+                value
+            };
+            assert_eq!(value("x-content-type-options"), "nosniff");
+            assert_eq!(value("cache-control"), "no-store");
+            assert_eq!(value("referrer-policy"), "no-referrer");
+            assert_eq!(value("cross-origin-resource-policy"), "same-origin");
+            let policy = value("content-security-policy");
+            for directive in ["default-src 'none'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"] {
+                assert!(policy.split("; ").any(|part| part == directive), "{target}: {policy}");
+            }
+            let has_script = body.contains("<script") || body.contains("<style");
+            assert_eq!(policy.contains("sha256-"), has_script, "{target}: {policy}");
+            assert_eq!(value("content-length"), body.len().to_string(), "{target}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_weight_that_is_none_does_not_win() {
+    let server = Server::start(&[]).await;
+    for weight in ["inf", "2", "1.001", "NaN", "-1", ".9", "0.0001", "1e1"] {
+        let accept = format!("text/html;q={weight}, application/json;q=0.1");
+        let answer = get_as(&server, "/", &accept).await;
+        assert_eq!(answer.headers()[CONTENT_TYPE], "application/json", "{accept}");
+    }
+    let answer = get_as(&server, "/", "application/yaml;q=0, text/html;q=0.3, */*;q=0.2").await;
+    assert_eq!(answer.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
+}
+
+/// A web page whose own name has come to lead to the loopback address reads nothing there.
+#[tokio::test]
+async fn on_loopback_only_local_hosts_are_answered() {
+    let server = Server::start(&[]).await;
+    let port = server.address.port();
+    let asked = async |target: &str, host: &str| {
+        server.exchange(format!("GET {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")).await
+    };
+    for host in ["localhost", "LOCALHOST", "shop.localhost:1", "127.0.0.1", "127.1.2.3:80", "[::1]", ""] {
+        assert!(asked("/", host).await.starts_with("HTTP/1.1 200 "), "{host}");
+    }
+    assert!(asked("http://127.0.0.1/", "evil.example").await.starts_with("HTTP/1.1 200 "), "the target's host counts");
+    assert!(server.exchange("GET / HTTP/1.0\r\n\r\n").await.starts_with("HTTP/1.0 200 "), "no web page is so old");
+    for host in
+        ["evil.example", &format!("evil.example:{port}"), "localhost.evil.example", "10.0.0.1", "0.0.0.0", "[::]"]
+    {
+        for (target, host) in [("/", host), (&*format!("http://{host}/"), "localhost")] {
+            let refused = asked(target, host).await;
+            assert!(refused.starts_with("HTTP/1.1 421 ") && refused.contains("Host: localhost"), "{host}: {refused}");
+            assert!(!refused.contains("runtime:"), "{refused}");
+        }
+    }
+    let client = reqwest::Client::builder().http2_prior_knowledge().resolve("evil.example", server.address);
+    let evil = client.build().unwrap().get(format!("http://evil.example:{port}/"));
+    assert_eq!(evil.send().await.unwrap().status(), StatusCode::MISDIRECTED_REQUEST);
+}
+
+#[tokio::test]
+async fn on_every_address_every_host_is_answered() {
+    let mut server = Server::start(&["--address", "0.0.0.0:0"]).await;
+    server.address.set_ip([127, 0, 0, 1].into());
+    let answer = server.exchange("GET / HTTP/1.1\r\nhost: shop.example\r\nconnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+}
+
 /// The same routes and layers with one more, behind a socket of their own: the binary has no route that panics.
 #[tokio::test]
 async fn a_panic_is_a_counted_500_and_the_service_lives() {
     use shopfront::app::{App, layered, routes};
+    use shopfront::http_rules::Hosts;
     use shopfront::server::{self, Budget, Entrance, Pressure};
     use shopfront::{activity::Activity, config::Config, facts::Facts, lifecycle, metrics::Metrics};
 
@@ -241,7 +321,7 @@ async fn a_panic_is_a_counted_500_and_the_service_lives() {
     let listeners = server::bind(&[([127, 0, 0, 1], 0).into()], "--address").unwrap();
     let address = listeners[0].local_addr().unwrap();
     let (limits, pressure) = (config.limits, Pressure::default());
-    let service = layered(routes, Arc::clone(&metrics), limits, pressure.clone());
+    let service = layered(routes, Arc::clone(&metrics), limits, pressure.clone(), Hosts::Local);
     let budget = Budget::of_this_process(&limits, 0).unwrap();
     let serving = tokio::spawn(server::serve(
         Entrance { listeners, service, limits, budget, pressure },

@@ -55,7 +55,10 @@ async fn the_drain_delay_is_kept() {
 /// A client in the middle of its request: the service has seen the head, and has been sent half of the body, `12`.
 async fn half_a_request(server: &Server) -> TcpStream {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
-    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n").await.unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n")
+        .await
+        .unwrap();
     let mut answer = [0; 25];
     stream.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -88,7 +91,7 @@ async fn a_head_that_has_begun_may_be_finished() {
     // Whoever has said nothing is given half a second; this one has.
     let waits = tokio::time::timeout(Duration::from_secs(1), stream.read_u8()).await;
     assert!(waits.is_err(), "the client was cut off");
-    stream.write_all(b"st: x\r\n\r\n").await.unwrap();
+    stream.write_all(b"st: localhost\r\n\r\n").await.unwrap();
     assert!(read_to_end(&mut stream).await.starts_with("HTTP/1.1 200 OK\r\n"));
     assert!(server.ended().await.success());
 }
@@ -121,7 +124,7 @@ async fn clients_in_the_kernel_s_queue_are_answered_before_the_end() {
         server.signal(Signal::STOP);
         let clients = (0..clients).map(|_| async {
             let mut stream = TcpStream::connect(server.address).await.unwrap();
-            stream.write_all(b"GET /version HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+            stream.write_all(b"GET /version HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
             stream
         });
         let clients = join_all(clients).await;
@@ -166,7 +169,7 @@ impl KeepAlive {
     /// Whether the connection may be used again.
     async fn ask(&mut self) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
         self.0.ready().await?;
-        let request = Request::get("/").header(HOST, "shop").body(Empty::new())?;
+        let request = Request::get("/").header(HOST, "shop.localhost").body(Empty::new())?;
         let response = self.0.send_request(request).await?;
         let stays = response.headers().get(CONNECTION).is_none_or(|value| value != "close");
         if response.status() != StatusCode::OK {

@@ -179,7 +179,7 @@ async fn a_client_that_leaves_is_counted() {
     let server = Server::start(&[]).await;
     let mut stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
     // After the whole head, so that the request is under way, and its body never ends.
-    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\n\r\n1").await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 8\r\n\r\n1").await.unwrap();
     eventually("the request is under way", async || {
         (server.metric("http_open_connections").await? > 0.0).then_some(())
     })

@@ -45,7 +45,7 @@ fn known(method: &Method) -> &'static str {
 
 /// The closed set of `status` values: what the service can answer, and nginx' code for a client that left before its
 /// answer. A status that is not here would be counted as the first, which is an error of ours.
-const STATUSES: [u16; 11] = [500, 200, 400, 404, 405, 408, 413, 414, 431, 499, 503];
+const STATUSES: [u16; 13] = [500, 200, 400, 404, 405, 408, 413, 414, 421, 431, 499, 501, 503];
 
 /// `path` values: one an endpoint, and one for what no route answered.
 const PATHS: usize = Endpoint::ALL.len() + 1;

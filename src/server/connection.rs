@@ -22,7 +22,7 @@ use super::slots::Slot;
 use super::streams::Streams;
 use super::transport::{Opening, Transport, Version, last_word};
 use crate::config::Limits;
-use crate::error::Refusal;
+use crate::error::{Reader, Refusal};
 use crate::lifecycle::Phase;
 use crate::metrics::Metrics;
 
@@ -90,10 +90,10 @@ impl<S: HttpService> Connections<S> {
         // Answers are small and whole: nothing is gained by waiting for more to send.
         let _ = stream.set_nodelay(true);
         let pulse = Arc::new(Pulse::new());
-        let mut transport = Transport::new(stream, Arc::clone(&pulse));
+        let mut transport = Transport::new(stream, self.limits.max_header_bytes, Arc::clone(&pulse));
         let version = match self.first_head(&mut transport).await {
             Opening::Speaks(version) => version,
-            Opening::Refused(refusal) => return self.refuse(transport, refusal).await,
+            Opening::Refused(refusal, reader) => return self.refuse(transport, refusal, reader).await,
             Opening::Left => return,
         };
         let io = TokioIo::new(transport);
@@ -102,8 +102,13 @@ impl<S: HttpService> Connections<S> {
         match version {
             Version::Http1 => {
                 let mut connection = self.http1.serve_connection(io, service);
-                if self.drive(&mut connection, &pulse).await == Some(Expired::Head) {
-                    self.refuse(connection.into_parts().io.into_inner(), Refusal::HeadTooSlow).await;
+                let expired = self.drive(&mut connection, &pulse).await;
+                let transport = connection.into_parts().io.into_inner();
+                match (expired, transport.refusal()) {
+                    (Some(Expired::Head), _) => self.refuse(transport, Refusal::HeadTooSlow, Reader::default()).await,
+                    (None, Some((refusal, reader))) => self.refuse(transport, refusal, reader).await,
+                    (None, None) if transport.may_be_sending() => last_word(transport.into_stream(), b"").await,
+                    _ => {}
                 }
             }
             Version::Http2 if !slot.grow_to_http2() => farewells.turn_http2_away(io.into_inner().into_stream()).await,
@@ -115,10 +120,10 @@ impl<S: HttpService> Connections<S> {
     }
 
     /// Tells a client why its request's head is not taken, and counts it.
-    async fn refuse(&self, transport: Transport, refusal: Refusal) {
+    async fn refuse(&self, transport: Transport, refusal: Refusal, reader: Reader) {
         self.metrics.observe_broken_head(refusal.status());
-        tracing::debug!(status = refusal.status().as_u16(), ?refusal, "a connection began with no request");
-        last_word(transport.into_stream(), refusal.last_word().as_bytes()).await;
+        tracing::debug!(status = refusal.status().as_u16(), ?refusal, "a head was refused");
+        last_word(transport.into_stream(), refusal.last_word(reader).as_bytes()).await;
     }
 
     /// Waits for the client's first head, for the header timeout. Once the service stops, whoever has not begun one by
@@ -132,14 +137,14 @@ impl<S: HttpService> Connections<S> {
         };
         let opening = tokio::select! {
             biased;
-            opening = transport.first_head(self.limits.max_header_bytes, &self.long_heads) => Some(opening),
+            opening = transport.first_head(&self.long_heads) => Some(opening),
             () = &mut time_is_up => None,
             () = last_moment => {
                 if transport.is_silent() {
                     return Opening::Left;
                 }
                 tokio::select! {
-                    opening = transport.first_head(self.limits.max_header_bytes, &self.long_heads) => Some(opening),
+                    opening = transport.first_head(&self.long_heads) => Some(opening),
                     () = time_is_up => None,
                 }
             }
@@ -147,7 +152,7 @@ impl<S: HttpService> Connections<S> {
         match opening {
             Some(opening) => opening.unwrap_or(Opening::Left),
             None if transport.is_silent() => Opening::Left,
-            None => Opening::Refused(Refusal::HeadTooSlow),
+            None => Opening::Refused(Refusal::HeadTooSlow, Reader::default()),
         }
     }
 

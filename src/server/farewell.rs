@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::connection::LAST_WORD;
 use super::transport::{HTTP2_PREFACE, last_word};
-use crate::error::Refusal;
+use crate::error::{Reader, Refusal};
 use crate::metrics::Metrics;
 
 /// How long to wait for a client's first bytes, which tell HTTP/2 from HTTP/1.
@@ -33,7 +33,7 @@ pub(super) struct Farewells {
 
 impl Farewells {
     pub(super) fn new(places: usize, metrics: Arc<Metrics>) -> Self {
-        let http1 = Refusal::Overloaded.last_word().into_bytes().into();
+        let http1 = Refusal::Overloaded.last_word(Reader::default()).into_bytes().into();
         Self { places: Arc::new(Semaphore::new(places)), metrics, http1 }
     }
 

@@ -7,6 +7,7 @@ mod budget;
 mod connection;
 mod farewell;
 mod frames;
+mod head;
 mod pressure;
 mod pulse;
 mod reclaim;

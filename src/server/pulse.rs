@@ -91,9 +91,6 @@ impl Pulse {
 
     /// When the client's time is up, and for what. Silence is borne for less long where slots are scarce, or where the
     /// connection is `leaving`.
-    ///
-    /// What comes in one piece with a request, or while it is being answered, begins no head: a client that says half
-    /// of its next request in that way and no more counts as silent.
     pub(super) fn deadline(&self, limits: &Limits, pressure: &Pressure, leaving: bool) -> (Instant, Expired) {
         let since = self.opened + Duration::from_millis(self.changed.load(Relaxed));
         if self.in_flight.load(Relaxed) > 0 {

@@ -14,6 +14,8 @@ pub(super) struct Slots {
     kibibytes: Arc<Semaphore>,
     budget: Budget,
     pressure: Pressure,
+    /// Connections that are open. The semaphore does not tell while somebody waits for all of its permits.
+    open: AtomicUsize,
     /// The most connections that have been open at once, since somebody asked.
     most: AtomicUsize,
 }
@@ -25,6 +27,7 @@ impl Slots {
             kibibytes: Arc::new(Semaphore::new(budget.kibibytes)),
             budget,
             pressure,
+            open: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
         })
     }
@@ -34,7 +37,7 @@ impl Slots {
         let connection = Arc::clone(&self.connections).try_acquire_owned().ok()?;
         let memory = Arc::clone(&self.kibibytes).try_acquire_many_owned(self.budget.http1_kibibytes).ok()?;
         let slot = Slot { connection: Some(connection), memory: Some(memory), slots: Arc::clone(self) };
-        self.most.fetch_max(self.taken(), Relaxed);
+        self.most.fetch_max(self.open.fetch_add(1, Relaxed) + 1, Relaxed);
         self.weigh();
         Some(slot)
     }
@@ -45,14 +48,14 @@ impl Slots {
     }
 
     pub(super) fn taken(&self) -> usize {
-        self.budget.connections - self.connections.available_permits()
+        self.open.load(Relaxed)
     }
 
     /// Slots are scarce while the last eighth of either kind is being given away. From then on clients are asked to
     /// leave after each answer, and silent ones are sent away soon.
     fn weigh(&self) {
         let Budget { connections, kibibytes, .. } = self.budget;
-        let is_scarce = self.connections.available_permits() < connections.div_ceil(8)
+        let is_scarce = connections.saturating_sub(self.taken()) < connections.div_ceil(8)
             || self.kibibytes.available_permits() < kibibytes.div_ceil(8);
         self.pressure.set(is_scarce);
     }
@@ -91,6 +94,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         // Memory first: whoever finds a free connection finds its memory, too.
         drop((self.memory.take(), self.connection.take()));
+        self.slots.open.fetch_sub(1, Relaxed);
         self.slots.weigh();
     }
 }

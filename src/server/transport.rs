@@ -1,4 +1,5 @@
-//! A client's TCP stream, whose first bytes have been looked at to tell HTTP/1 from HTTP/2.
+//! A client's TCP stream. Its first bytes tell HTTP/1 from HTTP/2, and of HTTP/1 hyper is given heads that have been
+//! judged, and nothing else, until a body begins.
 
 use std::io;
 use std::pin::Pin;
@@ -12,8 +13,9 @@ use tokio::sync::Semaphore;
 
 use super::connection::LAST_WORD;
 use super::frames::Frames;
+use super::head::{Head, Then, judge, judge_all};
 use super::pulse::Pulse;
-use crate::error::Refusal;
+use crate::error::{Reader, Refusal};
 
 /// What an HTTP/2 client with prior knowledge says first (RFC 9113, section 3.4).
 pub(super) const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -24,8 +26,8 @@ const FIRST_READ_BYTES: usize = 1024;
 /// A head that is longer than this, and not yet whole, needs a permit to be read on.
 const SHORT_HEAD_BYTES: usize = 2048;
 
-/// hyper's own limit.
-const MAX_HEADERS: usize = 100;
+/// What is read of a client that has been told to leave, so that its answer reaches it.
+const FAREWELL_BYTES: u64 = 256 * 1024;
 
 /// Which HTTP a client speaks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,125 +41,213 @@ pub(super) enum Opening {
     /// With a request, or an HTTP/2 preface.
     Speaks(Version),
     /// With something that is no request.
-    Refused(Refusal),
+    Refused(Refusal, Reader),
     /// With the client's leaving.
     Left,
+}
+
+/// What a client's next bytes are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Next {
+    /// An HTTP/1 head, to be judged.
+    Head,
+    /// An HTTP/1 body, after which nothing is answered.
+    Body,
+    /// HTTP/2 frames.
+    Frames,
+    /// A head that is refused: hyper is told that the client has left.
+    Refused(Refusal, Reader),
 }
 
 /// A stream that gives its first bytes again, and tells the pulse when a client begins a head.
 pub(super) struct Transport {
     stream: TcpStream,
-    first_bytes: BytesMut,
-    version: Version,
+    /// What the client has sent and hyper has not been given.
+    held: BytesMut,
+    /// How many of those are heads that have passed.
+    judged: usize,
+    /// Whether those behind are new since the last judgement.
+    is_unjudged: bool,
+    next: Next,
     frames: Frames,
+    max_head_bytes: usize,
     pulse: Arc<Pulse>,
 }
 
 impl Transport {
-    pub(super) fn new(stream: TcpStream, pulse: Arc<Pulse>) -> Self {
-        Self { stream, first_bytes: BytesMut::new(), version: Version::Http1, frames: Frames::default(), pulse }
+    pub(super) fn new(stream: TcpStream, max_head_bytes: usize, pulse: Arc<Pulse>) -> Self {
+        let (held, frames) = (BytesMut::new(), Frames::default());
+        Self { stream, held, judged: 0, is_unjudged: false, next: Next::Head, frames, max_head_bytes, pulse }
     }
 
     /// Reads until the client's version is known, and on HTTP/1 until its first head is whole: the parser, with its 16
     /// KiB of buffers, is for clients that have something to ask. Can be called again after it has been given up.
-    pub(super) async fn first_head(&mut self, max_bytes: usize, long_heads: &Semaphore) -> io::Result<Opening> {
+    pub(super) async fn first_head(&mut self, long_heads: &Semaphore) -> io::Result<Opening> {
         let mut long_head = None;
-        let mut is_first_read = true;
         loop {
             self.stream.readable().await?;
-            let known = self.first_bytes.len();
+            let known = self.held.len();
             if known >= SHORT_HEAD_BYTES && long_head.is_none() {
                 long_head = Some(long_heads.acquire().await.expect("the semaphore stays open"));
             }
-            self.first_bytes.reserve(FIRST_READ_BYTES);
-            match self.stream.try_read_buf(&mut self.first_bytes) {
+            self.held.reserve(FIRST_READ_BYTES);
+            match self.stream.try_read_buf(&mut self.held) {
                 Ok(0) => return Ok(Opening::Left),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(error) => return Err(error),
             }
-            if self.first_bytes.starts_with(HTTP2_PREFACE) {
-                self.version = Version::Http2;
-                let unfinished = self.frames.take(&self.first_bytes[HTTP2_PREFACE.len()..]);
+            if self.held.starts_with(HTTP2_PREFACE) {
+                self.next = Next::Frames;
+                let unfinished = self.frames.take(&self.held[HTTP2_PREFACE.len()..]);
                 self.pulse.head_is_unfinished(unfinished);
                 return Ok(Opening::Speaks(Version::Http2));
             }
-            if HTTP2_PREFACE.starts_with(&self.first_bytes) {
+            if HTTP2_PREFACE.starts_with(&self.held) {
                 continue;
             }
-            // A head ends with a line, so that bytes without an end of a line leave it as unfinished as it was.
-            if is_first_read || self.first_bytes[known..].contains(&b'\n') {
-                is_first_read = false;
-                if let Some(opening) = judge(&self.first_bytes, max_bytes) {
-                    return Ok(opening);
-                }
+            if !self.may_be_decided(known) {
+                continue;
             }
-            if self.first_bytes.len() > max_bytes {
-                return Ok(Opening::Refused(Refusal::HeadTooLarge));
+            match judge(&self.held, self.max_head_bytes) {
+                Head::Partial => {}
+                Head::Whole { .. } => {
+                    self.is_unjudged = true;
+                    return Ok(Opening::Speaks(Version::Http1));
+                }
+                Head::Refused(refusal, reader) => return Ok(Opening::Refused(refusal, reader)),
             }
         }
     }
 
+    /// Whether a judgement could be another one than on the first `known` bytes: a head ends with a line, so that bytes
+    /// without an end of a line leave it as unfinished as it was. Else a client that sends its head byte by byte would
+    /// have all of it looked at for each.
+    fn may_be_decided(&self, known: usize) -> bool {
+        known == 0 || self.held.len() >= self.max_head_bytes || self.held[known..].contains(&b'\n')
+    }
+
     /// Whether the client has not said a word yet.
     pub(super) fn is_silent(&self) -> bool {
-        self.first_bytes.is_empty()
+        self.held.is_empty()
+    }
+
+    /// Why the client's latest head is not taken, if so.
+    pub(super) fn refusal(&self) -> Option<(Refusal, Reader)> {
+        if let Next::Refused(refusal, reader) = self.next { Some((refusal, reader)) } else { None }
+    }
+
+    /// Whether the client may still be sending when its last answer has been sent.
+    pub(super) fn may_be_sending(&self) -> bool {
+        self.next == Next::Body
     }
 
     /// The stream itself, without the bytes that were read of it.
     pub(super) fn into_stream(self) -> TcpStream {
         self.stream
     }
+
+    /// Judges what is held.
+    fn judge_held(&mut self) {
+        let heads = judge_all(&self.held, self.max_head_bytes);
+        self.judged = heads.bytes;
+        // A refusal behind other heads is found anew when its turn comes.
+        self.is_unjudged = heads.bytes > 0;
+        match heads.then {
+            Then::Head => {}
+            Then::Body => self.next = Next::Body,
+            Then::Refusal(refusal, reader) => {
+                self.next = Next::Refused(refusal, reader);
+                self.held = BytesMut::new();
+            }
+        }
+    }
+
+    /// Gives hyper what it may have; nothing where that is nothing.
+    fn give(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        let allowed = if self.next == Next::Head { self.judged } else { self.held.len() };
+        let count = allowed.min(buf.remaining());
+        buf.put_slice(&self.held[..count]);
+        self.held.advance(count);
+        self.judged = self.judged.saturating_sub(count);
+        if self.held.is_empty() {
+            self.held = BytesMut::new();
+        }
+        count > 0
+    }
+
+    /// Takes new bytes of heads. In the usual case they are one whole head, and stay where they are.
+    fn take(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
+        let arrived = &buf.filled()[before..];
+        if self.held.is_empty() {
+            let heads = judge_all(arrived, self.max_head_bytes);
+            if heads.bytes == arrived.len() {
+                if heads.then == Then::Body {
+                    self.next = Next::Body;
+                }
+                return;
+            }
+        }
+        let known = self.held.len();
+        self.held.extend_from_slice(arrived);
+        buf.set_filled(before);
+        self.is_unjudged = self.may_be_decided(known);
+    }
 }
 
-/// Sends a client its last answer and closes. What the client still sends is taken for a moment: closing on unread
-/// bytes is a reset, which can overtake the answer.
+/// Sends a client its last answer, if it has not been sent, and closes. What the client still sends is taken for a
+/// moment: closing on unread bytes is a reset, which can overtake the answer (RFC 9112, section 9.6).
 pub(super) async fn last_word(mut stream: TcpStream, bytes: &[u8]) {
     let farewell = async {
         stream.write_all(bytes).await?;
         stream.shutdown().await?;
         let mut taken = [0; 512];
-        while stream.read(&mut taken).await? > 0 {}
+        let mut left = FAREWELL_BYTES;
+        while left > 0 {
+            match stream.read(&mut taken).await? {
+                0 => break,
+                count => left = left.saturating_sub(count as u64),
+            }
+        }
         io::Result::Ok(())
     };
     // The client may be gone, which is what is wanted of it.
     let _ = tokio::time::timeout(LAST_WORD, farewell).await;
 }
 
-/// What the bytes amount to; nothing yet where more could make them a head.
-fn judge(bytes: &[u8], max_bytes: usize) -> Option<Opening> {
-    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-    match httparse::Request::new(&mut headers).parse(bytes) {
-        Ok(httparse::Status::Complete(length)) if length > max_bytes => Some(Opening::Refused(Refusal::HeadTooLarge)),
-        Ok(httparse::Status::Complete(_)) => Some(Opening::Speaks(Version::Http1)),
-        Ok(httparse::Status::Partial) => None,
-        Err(httparse::Error::TooManyHeaders) => Some(Opening::Refused(Refusal::HeadTooLarge)),
-        Err(_) => Some(Opening::Refused(Refusal::BrokenHead)),
-    }
-}
-
 impl AsyncRead for Transport {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.first_bytes.has_remaining() {
-            let count = self.first_bytes.len().min(buf.remaining());
-            buf.put_slice(&self.first_bytes[..count]);
-            self.first_bytes.advance(count);
-            if self.first_bytes.is_empty() {
-                self.first_bytes = BytesMut::new();
-            }
-            return Poll::Ready(Ok(()));
-        }
-        let before = buf.filled().len();
-        std::task::ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
         let this = &mut *self;
-        match this.version {
-            Version::Http1 if buf.filled().len() > before => this.pulse.bytes_arrived(),
-            Version::Http1 => {}
-            Version::Http2 => {
-                let unfinished = this.frames.take(&buf.filled()[before..]);
+        let before = buf.filled().len();
+        loop {
+            if this.next == Next::Head && this.judged == 0 && this.is_unjudged {
+                this.judge_held();
+            }
+            if this.give(buf) || matches!(this.next, Next::Refused(..)) {
+                return Poll::Ready(Ok(()));
+            }
+            if !this.held.is_empty() {
+                // Part of a head came with the request before it.
+                this.pulse.bytes_arrived();
+            }
+            std::task::ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+            let arrived = &buf.filled()[before..];
+            if this.next == Next::Frames {
+                let unfinished = this.frames.take(arrived);
                 this.pulse.head_is_unfinished(unfinished);
+                return Poll::Ready(Ok(()));
+            }
+            let has_more = !arrived.is_empty();
+            if has_more {
+                this.pulse.bytes_arrived();
+            }
+            if has_more && this.next == Next::Head {
+                this.take(buf, before);
+            }
+            if !has_more || buf.filled().len() > before {
+                return Poll::Ready(Ok(()));
             }
         }
-        Poll::Ready(Ok(()))
     }
 }
 
@@ -183,6 +273,10 @@ impl AsyncWrite for Transport {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.refusal().is_some() {
+            // The last word is still to be sent.
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

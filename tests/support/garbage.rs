@@ -1,28 +1,64 @@
 //! Requests that are none: a list of known mistakes, and noise without end.
 
+#![allow(dead_code, unused_imports, reason = "each test file is a crate of its own and uses its part")]
+
+mod random;
+
+pub use random::Random;
+
 /// What an HTTP/2 client says first.
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// One request for each way to get HTTP/1.1 wrong.
 pub fn malformed() -> Vec<Vec<u8>> {
-    const BEGINNINGS: [&[u8]; 15] = [
-        b"G\x01T / HTTP/1.1\r\nhost: x\r\n\r\n",
-        b"G(T / HTTP/1.1\r\nhost: x\r\n\r\n",
-        b" GET / HTTP/1.1\r\nhost: x\r\n\r\n",
-        b"GET  / HTTP/1.1\r\nhost: x\r\n\r\n",
-        b"GET / HTTP/9.9\r\nhost: x\r\n\r\n",
-        b"GET / HTTP/2.0\r\nhost: x\r\n\r\n",
-        b"GET / HTTP/1.1 \r\nhost: x\r\n\r\n",
+    const BEGINNINGS: [&[u8]; 45] = [
+        b"G\x01T / HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"G(T / HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b" GET / HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET  / HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET / HTTP/9.9\r\nhost: localhost\r\n\r\n",
+        b"GET / HTTP/2.0\r\nhost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1 \r\nhost: localhost\r\n\r\n",
         b"GET /\r\n\r\n",
-        b"GET /\xff\xfe HTTP/1.1\r\nhost: x\r\n\r\n",
-        b"GET /\0 HTTP/1.1\r\nhost: x\r\n\r\n",
-        b"GET http:// HTTP/1.1\r\nhost: x\r\n\r\n",
-        b"GET / HTTP/1.1\r\n host: x\r\n\r\n",
+        b"GET /\xff\xfe HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET /\0 HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET http:// HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\n host: localhost\r\n\r\n",
         b"GET / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: localhost\r\nhost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: a b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: localhost, localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: u@localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: localhost/x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: localhost:x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: localhost:80:80\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: localhost:65536\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: :80\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: ::1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: [::1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: caf\xc3\xa9\r\n\r\n",
+        b"GET ftp://localhost/ HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET http://u:p@localhost/ HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET http://localhost:x/ HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET http:///healthz HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET http://localhost/#frag HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET http://localhost/ HTTP/1.1\r\n\r\n",
+        b"GET http://localhost/ HTTP/1.1\r\nhost: a b\r\n\r\n",
+        b"GET /healthz#frag HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET /%zz HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET /caf\xc3\xa9 HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET /<script> HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET healthz HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET localhost:80 HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"GET * HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"CONNECT / HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"CONNECT http://localhost/ HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"CONNECT localhost: HTTP/1.1\r\nhost: localhost\r\n\r\n",
         b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03",
         b"\x80\x2e\x01\0\x02\0\x15\0\0\0\x10",
     ];
-    const HEADER_LINES: [&[u8]; 20] = [
+    const HEADER_LINES: [&[u8]; 36] = [
         b"no colon\r\n\r\n",
         b": no name\r\n\r\n",
         b"x\0y: z\r\n\r\n",
@@ -43,6 +79,22 @@ pub fn malformed() -> Vec<Vec<u8>> {
         b"transfer-encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
         b"content-length: 0\r\ntransfer-encoding: xchunked\r\n\r\n",
         b"content-length: 18446744073709551615\r\n\r\n",
+        b"content-length: 18446744073709551614\r\n\r\n",
+        b"content-length: 1, 1\r\n\r\na",
+        b"content-length: 1\r\ncontent-length: \r\n\r\na",
+        b"content-length: 0\r\ncontent-length: 1\r\n\r\na",
+        b"content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"transfer-encoding: chunked\r\ncontent-length: 4\r\n\r\n0\r\n\r\n",
+        b"transfer-encoding: chunked\r\ncontent-length: x\r\n\r\n0\r\n\r\n",
+        b"transfer-encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+        b"transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"transfer-encoding: chunked\r\ntransfer-encoding: identity\r\n\r\n0\r\n\r\n",
+        b"transfer-encoding: ,chunked\r\n\r\n0\r\n\r\n",
+        b"transfer-encoding: chunked,\r\n\r\n0\r\n\r\n",
+        b"transfer-encoding: chunked;x=y\r\n\r\n0\r\n\r\n",
+        b"transfer-encoding: \"chunked\"\r\n\r\n0\r\n\r\n",
+        b"transfer-encoding: gzip chunked\r\n\r\n0\r\n\r\n",
+        b"transfer-encoding\xa0: chunked\r\n\r\n0\r\n\r\n",
     ];
     const BODIES: [&[u8]; 8] = [
         b"zz\r\n",
@@ -54,31 +106,34 @@ pub fn malformed() -> Vec<Vec<u8>> {
         b"1;x\ny\r\na\r\n0\r\n\r\n",
         b"0\r\nno colon\r\n\r\n",
     ];
-    let get: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n";
+    let get: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\n";
     let chunked = [get, b"transfer-encoding: chunked\r\n\r\n"].concat();
     let wrong = BEGINNINGS.into_iter().map(<[u8]>::to_vec);
     let wrong = wrong.chain(HEADER_LINES.into_iter().map(|lines| [get, lines].concat()));
     wrong.chain(BODIES.into_iter().map(|body| [&chunked, body].concat())).collect()
 }
 
-/// Requests that are wrong by the letter, or merely rare, but have one meaning only.
-pub const ODD: [&str; 15] = [
-    // Nothing here is chosen by its host.
-    "GET / HTTP/1.1\r\n\r\n",
-    "GET / HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n",
-    "GET / HTTP/1.1\nhost: x\n\n",
-    "\r\n\r\nGET / HTTP/1.1\r\nhost: x\r\n\r\n",
-    "GET http://elsewhere/nowhere HTTP/1.1\r\nhost: x\r\n\r\n",
-    "GET /../../etc/passwd HTTP/1.1\r\nhost: x\r\n\r\n",
-    "GET /%00%ff%zz HTTP/1.1\r\nhost: x\r\n\r\n",
-    "GET /caf\u{e9} HTTP/1.1\r\nhost: x\r\n\r\n",
-    "OPTIONS * HTTP/1.1\r\nhost: x\r\n\r\n",
-    "CONNECT elsewhere:80 HTTP/1.1\r\nhost: x\r\n\r\n",
-    "BREW / HTTP/1.1\r\nhost: x\r\n\r\n",
-    "GET / HTTP/1.1\r\nhost: x\r\naccept: \u{ff}\u{fe}\r\n\r\n",
-    "GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 1\r\n\r\na",
-    "GET / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n1;x=y\r\na\r\n0\r\nx: y\r\n\r\n",
-    "GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
+/// Requests that are merely rare, but have one meaning only.
+pub const ODD: [&str; 18] = [
+    "GET / HTTP/1.1\nhost: localhost\n\n",
+    "\r\n\r\nGET / HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    "GET http://localhost/nowhere HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    // The target's host counts, whatever `Host` says.
+    "GET http://localhost/ HTTP/1.1\r\nhost: elsewhere\r\n\r\n",
+    "GET http://localhost?x HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    "GET https://localhost:443/ HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    "GET / HTTP/1.1\r\nhost: localhost:\r\n\r\n",
+    "GET / HTTP/1.1\r\nhost:\r\n\r\n",
+    "GET /../../etc/passwd HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    "GET // HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    "GET /?a[]={b|c}&100% HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    "OPTIONS * HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    "CONNECT localhost:80 HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    "BREW / HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    "GET / HTTP/1.1\r\nhost: localhost\r\naccept: \u{ff}\u{fe}\r\n\r\n",
+    "GET / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 1\r\n\r\na",
+    "GET / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n1;x=y\r\na\r\n0\r\nx: y\r\n\r\n",
+    "GET / HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n",
 ];
 
 /// An HTTP/2 frame.
@@ -90,32 +145,14 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// `SplitMix64`, by Steele, Lea and Flood: the same cases on every run.
-pub struct Random(pub u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).unwrap()
-    }
-
-    fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| self.next().to_be_bytes()[0]).collect()
-    }
-
     /// Noise, or a valid exchange with something wrong in it.
     pub fn garbage(&mut self) -> Vec<u8> {
         const SEEDS: [&[u8]; 5] = [
-            b"GET / HTTP/1.1\r\nhost: x\r\naccept: application/json\r\n\r\n",
-            b"POST /nowhere HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+            b"GET / HTTP/1.1\r\nhost: localhost\r\naccept: application/json\r\n\r\n",
+            b"POST /nowhere HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
             b"GET /metrics HTTP/1.0\r\ncontent-length: 5\r\n\r\nhelloGET / HTTP/1.1\r\n\r\n",
-            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x06\x01\x05\0\0\0\x01\x82\x84\x86\x41\x01x",
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x0e\x01\x05\0\0\0\x01\x82\x84\x86\x41\x09localhost",
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0\0\0\x08\x06\0\0\0\0\0abcdefgh",
         ];
         if self.below(3) == 0 {

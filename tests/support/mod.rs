@@ -32,10 +32,11 @@ impl Server {
         Self::start_with(flags, &[("HOME", "/home/shop"), ("REPLICA_SET", "7")]).await
     }
 
-    /// Starts the binary with these flags and exactly these variables.
+    /// Starts the binary with these flags and exactly these variables; on the loopback, unless a flag says otherwise.
     pub async fn start_with(flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_shopfront"));
-        command.args(["--address", "127.0.0.1:0", "--log-format", "json"]).args(flags);
+        let address: &[&str] = if flags.contains(&"--address") { &[] } else { &["--address", "127.0.0.1:0"] };
+        command.args(["--log-format", "json"]).args(address).args(flags);
         command.env_clear().envs(variables.iter().copied());
         Self::run(command).await
     }

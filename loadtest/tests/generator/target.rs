@@ -8,6 +8,7 @@ use shopfront::activity::Activity;
 use shopfront::app::{self, App};
 use shopfront::config::{Config, EnvironmentMode};
 use shopfront::facts::Facts;
+use shopfront::http_rules::Hosts;
 use shopfront::lifecycle::Lifecycle;
 use shopfront::metrics::Metrics;
 use shopfront::server::{self, Budget, Entrance, Pressure};
@@ -115,7 +116,7 @@ pub fn shopfront() -> SocketAddr {
     let facts = Facts::gather(EnvironmentMode::None, 1);
     let app = Arc::new(App::new(facts, Arc::clone(&metrics), activity, lifecycle.clone()));
     let (limits, pressure) = (config.limits, Pressure::default());
-    let service = app::layered(app::routes(app, true), Arc::clone(&metrics), limits, pressure.clone());
+    let service = app::layered(app::routes(app, true), Arc::clone(&metrics), limits, pressure.clone(), Hosts::Local);
     let listeners = server::bind(&[([127, 0, 0, 1], 0).into()], "--address").expect("a port is free");
     let address = listeners[0].local_addr().expect("it is bound");
     let budget = Budget::of_this_process(&limits, 0).expect("there are descriptors");

@@ -1,0 +1,213 @@
+//! The host that a request is for: its `Host` field, or the authority of its target (RFC 9110, sections 4.2 and 7.2).
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use super::target::{is_unreserved_or_sub_delimiter, take_escape};
+
+/// `uri-host [ ":" port ]`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Host<'a> {
+    /// A registered name, an IPv4 address, or an IPv6 address in brackets.
+    name: &'a str,
+    port: Option<u16>,
+}
+
+impl<'a> Host<'a> {
+    /// Reads a host by the grammar of RFC 3986, sections 3.2.2 and 3.2.3, with three decisions:
+    ///
+    /// - The empty value is a host: RFC 9112, section 3.2, tells a client to send it where its target has no authority.
+    ///   An empty name with a port is none (RFC 9110, section 4.2.1).
+    /// - A port may be empty, as the grammar has it, but is not above 65535: no origin has such a port.
+    /// - An address in brackets is version 6 without a zone; the grammar's room for later versions was never used.
+    pub fn parse(value: &'a str) -> Option<Self> {
+        let end = if value.starts_with('[') { value.find(']')? + 1 } else { value.find(':').unwrap_or(value.len()) };
+        let (name, rest) = value.split_at(end);
+        let port = match rest.strip_prefix(':') {
+            Some("") => None,
+            Some(digits) => Some(parse_port(digits)?),
+            None if rest.is_empty() => None,
+            None => return None,
+        };
+        let is_named = if name.starts_with('[') { ipv6(name).is_some() } else { is_registered_name(name) };
+        let is_empty_with_port = name.is_empty() && !rest.is_empty();
+        (is_named && !is_empty_with_port).then_some(Self { name, port })
+    }
+
+    /// Whether there is a name at all.
+    pub fn is_empty(self) -> bool {
+        self.name.is_empty()
+    }
+
+    /// Whether it has a port.
+    pub fn has_port(self) -> bool {
+        self.port.is_some()
+    }
+
+    /// Whether both name the same origin of `scheme` (RFC 3986, section 6.2: case and the scheme's own port do not count).
+    pub fn is_same(self, other: Self, scheme: Option<&str>) -> bool {
+        let default_port = if scheme == Some("https") { 443 } else { 80 };
+        self.name.eq_ignore_ascii_case(other.name)
+            && self.port.unwrap_or(default_port) == other.port.unwrap_or(default_port)
+    }
+
+    /// Whether only this machine can be meant: a loopback address, `localhost`, or a name below it (RFC 6761, section
+    /// 6.3). No DNS server decides where these lead, so that no web page can have them lead elsewhere.
+    pub fn is_local(self) -> bool {
+        if let Some(address) = self.address() {
+            return address.to_canonical().is_loopback();
+        }
+        let name = self.name.strip_suffix('.').unwrap_or(self.name).as_bytes();
+        let Some(parent) = name.len().checked_sub(LOCALHOST.len()) else {
+            return false;
+        };
+        let (below, last) = name.split_at(parent);
+        last.eq_ignore_ascii_case(LOCALHOST) && below.last().is_none_or(|byte| *byte == b'.')
+    }
+
+    fn address(self) -> Option<IpAddr> {
+        if self.name.starts_with('[') { ipv6(self.name).map(IpAddr::V6) } else { self.name.parse().ok() }
+    }
+}
+
+const LOCALHOST: &[u8] = b"localhost";
+
+fn ipv6(name: &str) -> Option<Ipv6Addr> {
+    name.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
+}
+
+fn parse_port(digits: &str) -> Option<u16> {
+    // `parse` alone would take a sign.
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+}
+
+/// `reg-name`, of which an IPv4 address is a case.
+fn is_registered_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    while let Some(byte) = bytes.next() {
+        let is_allowed = if byte == b'%' { take_escape(&mut bytes) } else { is_unreserved_or_sub_delimiter(byte) };
+        if !is_allowed {
+            return false;
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_follow_the_grammar() {
+        let valid = [
+            "",
+            "x",
+            "X.example",
+            "x:",
+            "x:0",
+            "x:80",
+            "x:00080",
+            "x:65535",
+            "127.0.0.1",
+            "127.0.0.1:9898",
+            "[::1]",
+            "[::1]:",
+            "[::1]:80",
+            "[2001:db8::192.0.2.1]",
+            "a_b",
+            "a,b",
+            "%41%7a",
+            "1.2.3.4.5",
+            "localhost.",
+        ];
+        for value in valid {
+            assert!(Host::parse(value).is_some(), "{value:?} is a host");
+        }
+        let invalid = [
+            "a b",
+            "a@b",
+            "a/b",
+            "a:b",
+            "a:80:80",
+            "a:+1",
+            "a:65536",
+            "a: 1",
+            "a?b",
+            "a#b",
+            "a\\b",
+            "a\"b",
+            "a<b",
+            "::1",
+            "[::1",
+            "::1]",
+            "[]",
+            "[::1]x",
+            "[::1]:x",
+            "[::g]",
+            "[::1%25lo]",
+            "[v1.x]",
+            "[127.0.0.1]",
+            ":",
+            ":80",
+            "%4",
+            "%zz",
+            "%",
+            "caf\u{e9}",
+            "a\tb",
+            "x, y",
+            "http://x",
+            "{x}",
+            "x|y",
+            "[[::1]]",
+        ];
+        for value in invalid {
+            assert_eq!(Host::parse(value), None, "{value:?} is no host");
+        }
+    }
+
+    #[test]
+    fn local_is_what_no_dns_server_decides() {
+        let local = [
+            "localhost",
+            "LOCALHOST:9898",
+            "localhost.",
+            "shop.localhost",
+            "a.b.localhost:1",
+            "127.0.0.1",
+            "127.9.9.9:80",
+            "[::1]",
+            "[0:0::1]:9898",
+            "[::ffff:127.0.0.1]",
+        ];
+        for value in local {
+            assert!(Host::parse(value).unwrap().is_local(), "{value:?} is local");
+        }
+        let elsewhere = [
+            "x",
+            "evil.example",
+            "notlocalhost",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "10.0.0.1",
+            "0.0.0.0",
+            "[::]",
+            "[2001:db8::1]",
+            "128.0.0.1",
+            "2130706433",
+            "0x7f.1",
+            "127.1",
+            "",
+        ];
+        for value in elsewhere {
+            assert!(!Host::parse(value).unwrap().is_local(), "{value:?} is not local");
+        }
+    }
+
+    #[test]
+    fn the_same_origin_may_be_written_in_several_ways() {
+        let same = |one, other, scheme| Host::parse(one).unwrap().is_same(Host::parse(other).unwrap(), scheme);
+        assert!(same("Shop.example", "shop.EXAMPLE:80", Some("http")));
+        assert!(same("shop.example:", "shop.example:443", Some("https")));
+        assert!(!same("shop.example", "shop.example:443", Some("http")));
+        assert!(!same("shop.example", "shop.example.evil", Some("http")));
+    }
+}

@@ -1,0 +1,143 @@
+//! The target of a request: its bytes, and the form that its method asks for (RFC 9112, section 3.2).
+
+use http::uri::Scheme;
+use http::{Method, Uri};
+
+use super::host::Host;
+use crate::error::Refusal;
+
+/// Whether hyper would take these bytes of an HTTP/1 request line for a target, and whether it would see all of them:
+/// a fragment, which no target has, is cut off in silence.
+pub fn is_well_formed(target: &[u8]) -> bool {
+    if target.starts_with(b"/") {
+        return is_path_and_query(target);
+    }
+    !target.contains(&b'#') && Uri::try_from(target).is_ok()
+}
+
+/// Checks a target against its method, and returns the host that it names, if any.
+pub fn check<'a>(method: &Method, uri: &'a Uri) -> Result<Option<Host<'a>>, Refusal> {
+    let host = match uri.authority() {
+        // A user name in a target serves to deceive (RFC 9110, section 4.2.4): `@` is in no host.
+        Some(authority) => Some(Host::parse(authority.as_str()).ok_or(Refusal::BadTarget)?),
+        None => None,
+    };
+    let is_allowed = match (uri.scheme(), host, uri.path_and_query()) {
+        // The authority-form is for CONNECT, and CONNECT has no other (RFC 9112, section 3.2.3).
+        (None, Some(host), _) => method == Method::CONNECT && !host.is_empty() && host.has_port(),
+        _ if method == Method::CONNECT => false,
+        (_, _, Some(target)) if target == "*" => method == Method::OPTIONS,
+        (None, None, Some(target)) => is_path_and_query(target.as_str().as_bytes()),
+        // `https` too: what terminates TLS in front of the service may pass the scheme on (RFC 9110, section 7.4).
+        (Some(scheme), Some(host), Some(target)) => {
+            (*scheme == Scheme::HTTP || *scheme == Scheme::HTTPS)
+                && !host.is_empty()
+                && is_path_and_query(target.as_str().as_bytes())
+        }
+        _ => false,
+    };
+    if is_allowed { Ok(host) } else { Err(Refusal::BadTarget) }
+}
+
+/// A path as RFC 3986, section 3.3, has it, and a query as browsers send it: they leave `|`, `[` and others as they are,
+/// and a stray `%` as well, though the grammar does not (URL Standard, query percent-encode set). Nothing here reads a
+/// query, so that all of them mean the same.
+fn is_path_and_query(target: &[u8]) -> bool {
+    let mut bytes = target.iter().copied();
+    while let Some(byte) = bytes.next() {
+        let is_allowed = match byte {
+            b'/' | b':' | b'@' => true,
+            b'%' => take_escape(&mut bytes),
+            b'?' => return bytes.all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'#' | b'<' | b'>')),
+            other => is_unreserved_or_sub_delimiter(other),
+        };
+        if !is_allowed {
+            return false;
+        }
+    }
+    true
+}
+
+/// Takes what follows the `%` of `pct-encoded`.
+pub(super) fn take_escape(bytes: &mut impl Iterator<Item = u8>) -> bool {
+    [bytes.next(), bytes.next()].iter().all(|digit| digit.is_some_and(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// `unreserved` and `sub-delims` of RFC 3986, section 2.
+pub(super) fn is_unreserved_or_sub_delimiter(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'-' | b'.' | b'_' | b'~')
+        || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_accepted(method: &Method, target: &str) -> bool {
+        is_well_formed(target.as_bytes()) && check(method, &target.parse().unwrap()).is_ok()
+    }
+
+    #[test]
+    fn each_form_has_its_methods() {
+        for target in ["/", "//", "/a/../b", "/%00%fF", "/?", "/a:b@c;d=e", "/?a[]=1&b={c|d}^e`f&100%"] {
+            assert!(is_accepted(&Method::GET, target), "{target:?}");
+        }
+        for target in ["http://else", "http://else/", "HTTP://else:80/x", "https://[::1]:443/", "http://else?x=y"] {
+            assert!(is_accepted(&Method::GET, target), "{target:?}");
+        }
+        assert!(is_accepted(&Method::OPTIONS, "*"));
+        assert!(is_accepted(&Method::CONNECT, "else:443"));
+    }
+
+    #[test]
+    fn what_is_no_target_is_refused() {
+        for target in [
+            "",
+            "*",
+            "healthz",
+            "else:80",
+            "ftp://else/",
+            "http://",
+            "http:///",
+            "http://:80/",
+            "http://u:p@else/",
+            "http://u@else/",
+            "http://else:x/",
+            "http://else:65536/",
+            "http://[::1/",
+            "http:/else",
+            "mailto:a@else",
+            "?x",
+            "/healthz#frag",
+            "/#",
+            "http://else/#frag",
+            "http://else#frag",
+            "/a b",
+            "/\u{7f}",
+            "/\t",
+            "/caf\u{e9}",
+            "/%",
+            "/%4",
+            "/%zz",
+            "/a\"b",
+            "/<",
+            "/a\\b",
+            "/{a}",
+            "/a|b",
+            "/a^b",
+            "/`",
+            "/[a]",
+            "/?\"",
+            "/?<",
+            "/?\u{e9}",
+            "http://else/{a}",
+        ] {
+            assert!(!is_accepted(&Method::GET, target), "{target:?}");
+        }
+        for target in ["/", "http://else/", "else", "else:", ":80", "*", "u@else:443"] {
+            assert!(!is_accepted(&Method::CONNECT, target), "CONNECT {target:?}");
+        }
+        assert!(!is_accepted(&Method::OPTIONS, "else:80"));
+    }
+}
