@@ -61,8 +61,8 @@ fn services(objects: &[Value]) -> Vec<Service> {
 }
 
 /// The container's port that a Service's port leads to.
-fn target(port: &Option<IntOrString>) -> i32 {
-    match port.as_ref().unwrap() {
+fn target(port: Option<&IntOrString>) -> i32 {
+    match port.unwrap() {
         IntOrString::Int(number) => *number,
         IntOrString::String(name) => container_port(name),
     }
@@ -83,7 +83,7 @@ fn scraped(objects: &[Value]) -> Vec<(i32, String)> {
             for port in service.spec.unwrap().ports.unwrap() {
                 let endpoints = monitor.spec.endpoints.iter();
                 let here = endpoints.filter(|endpoint| Some(&endpoint.port) == port.name.as_ref());
-                scraped.extend(here.map(|endpoint| (target(&port.target_port), endpoint.path.clone())));
+                scraped.extend(here.map(|endpoint| (target(port.target_port.as_ref()), endpoint.path.clone())));
             }
         }
     }
@@ -118,7 +118,8 @@ fn no_service_with_an_address_leads_to_the_port_ops() {
         for service in services(&objects) {
             let name = service.metadata.name.unwrap();
             let spec = service.spec.unwrap();
-            let leads = spec.ports.unwrap().iter().any(|port| port.port == OPS || target(&port.target_port) == OPS);
+            let leads =
+                spec.ports.unwrap().iter().any(|port| port.port == OPS || target(port.target_port.as_ref()) == OPS);
             let is_headless = spec.type_.is_none() && spec.cluster_ip.as_deref() == Some("None");
             assert_eq!(leads, is_headless, "{name}");
         }
