@@ -2,8 +2,12 @@
 # named: the image is built on, and for, whatever platform is asked for.
 # An SBOM of one static file would be empty: the crates are in the context's Cargo.lock.
 ARG BUILDKIT_SBOM_SCAN_CONTEXT=true
+# By digest, so that a push to the tag changes no build: the index of the tag's platforms. It was taken on 27 November 2026
+# from several public repositories that pin the tag, since no registry could be asked. What a registry says of the tag today:
+#   docker buildx imagetools inspect docker.io/library/rust:1.95-slim-bookworm --format '{{.Manifest.Digest}}'
+ARG RUST_IMAGE=docker.io/library/rust:1.95-slim-bookworm@sha256:d7482085ff5b415f84dba5647ae71606650bdef00db7aeb69f4b3d170c3e4082
 
-FROM docker.io/library/rust:1.95-slim-bookworm AS sources
+FROM ${RUST_IMAGE} AS sources
 WORKDIR /build
 # The C library is linked in. A target must be given for that, so that build scripts and procedural macros, which run
 # here, stay dynamic.
@@ -37,5 +41,5 @@ ENTRYPOINT ["/loadtest"]
 FROM scratch
 COPY --from=build /shopfront /shopfront
 USER 65532:65532
-EXPOSE 9898
+EXPOSE 9898 9797
 ENTRYPOINT ["/shopfront"]
