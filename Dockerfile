@@ -2,8 +2,10 @@
 # named: the image is built on, and for, whatever platform is asked for.
 # An SBOM of one static file would be empty: the crates are in the context's Cargo.lock.
 ARG BUILDKIT_SBOM_SCAN_CONTEXT=true
+# By tag, so that it builds where no registry can be asked. A release builds from the digest in .github/base-image.
+ARG RUST_IMAGE=docker.io/library/rust:1.95-slim-bookworm
 
-FROM docker.io/library/rust:1.95-slim-bookworm AS sources
+FROM ${RUST_IMAGE} AS sources
 WORKDIR /build
 # The C library is linked in. A target must be given for that, so that build scripts and procedural macros, which run
 # here, stay dynamic.

@@ -9,10 +9,12 @@ import re
 import sys
 
 from moto import server
+from moto.cloudformation import parsing
 from moto.cloudformation.models import CloudFormationBackend
 from moto.core.common_models import CloudFormationModel
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.elastic_ip_addresses import ElasticAddress
+from moto.ec2.models.flow_logs import FlowLogs
 from moto.ec2.models.internet_gateways import InternetGateway
 from moto.ec2.models.nat_gateways import NatGateway
 from moto.ec2.models.route_tables import RouteTable
@@ -257,16 +259,24 @@ def associate(self, route_table_id, subnet_id, create=SubnetBackend.create_subne
     return create(self, route_table_id, subnet_id)
 
 
+def update_resource(logical_id, resource_json, resources_map, update=parsing.parse_and_update_resource, **whose):
+    # moto also updates what a condition left out.
+    there = resources_map[logical_id]
+    return there and update(logical_id, resource_json, resources_map, **whose)
+
+
 # What moto's deletion of a stack would leave behind.
 DELETIONS = {
     NatGateway: delete_nat_gateway,
     RouteTable: delete_route_table,
     InternetGateway: delete_gateway,
     Role: delete_role,
+    FlowLogs: lambda log: log.ec2_backend.delete_flow_logs([log.id]),
     ElasticAddress: lambda address: address.ec2_backend.release_address(allocation_id=address.allocation_id),
 }
 for model, deletion in DELETIONS.items():
     model.delete = lambda self, account_id, region_name, deletion=deletion: deletion(self)
+parsing.parse_and_update_resource = update_resource
 LogGroup.update_from_cloudformation_json = staticmethod(update_log_group)
 Role.create_from_cloudformation_json = staticmethod(create_role)
 SubnetBackend.create_subnet_association = associate

@@ -96,6 +96,8 @@ class Node:
         pod = objects["DaemonSet"]["spec"]["template"]["spec"]
         pod["nodeSelector"]["kubernetes.io/hostname"] = self.name
         pod["initContainers"][0]["image"] = IMAGE
+        # By its name alone: a node that reaches no registry may have it by that.
+        pod["containers"][0]["image"] = pod["containers"][0]["image"].partition("@")[0]
         (host,) = [it for it in pod["volumes"] if it["name"] == "host"]
         assert host["hostPath"] == {"path": "/"}
         host["hostPath"] = {"path": self.host, "type": "Directory"}

@@ -1,5 +1,7 @@
 """The three stacks, made, looked at, changed and removed with the AWS CLI, in moto's AWS on a free port."""
 
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -21,11 +23,13 @@ What moto does not model, so that nothing here proves it:
 - that CloudFormation refuses a parameter: only the patterns are tried, as this machine's Python reads them.
 - of the cluster: accessConfig, upgradePolicy, bootstrapSelfManagedAddons; that EKS takes the version, the zones and
   a private network in PublicAccessCidr; that it takes two changes of one in the same update.
-- of the VPC: DNS names, a change of a resource.
+- of the VPC: DNS names, a change of a resource; that its default group admits its own members (test_default_group_…
+  adds the rule, to see it taken away).
+- the key of a log group.
 - of the node group: updateConfig; it answers with a made-up SSH key, disk size and release of its own.
 - change sets with exports: tests/moto_server.py does them. Route tables of subnets, a role's managed policies, a log
-  group's new retention, and the deletion of roles, the NAT gateway, its address, route tables and the internet gateway,
-  too.
+  group's new retention, and the deletion of roles, flow logs, the NAT gateway, its address, route tables and the internet
+  gateway, too.
 - the order in which AWS makes and deletes, and that an export in use keeps its stack: test_order.py reads the order from
   the templates. A failure's rollback.
 - EKS' own: nodes that join, add-ons that become ACTIVE, IAM's answers to a role, traffic through a security group,
@@ -115,7 +119,10 @@ def test_contract_stacks(aws, stacks):
     assert got == dict.fromkeys(STACKS, "CREATE_COMPLETE")
     for name in STACKS:
         found = aws("cloudformation", "describe-stack-resources", "--stack-name", name)["StackResources"]
-        assert {it["LogicalResourceId"] for it in found} == set(resources(name))
+        # What costs is made where a parameter asks for it, and no parameter does here.
+        always = {it for it, one in resources(name).items() if one.get("Condition", "MakeAdminRole") == "MakeAdminRole"}
+        # moto lists what a condition leaves out as well, without a name.
+        assert {it["LogicalResourceId"] for it in found if "LogicalResourceId" in it} == always
         assert not any(it["Type"] == "AWS::CloudFormation::Stack" for it in resources(name).values())
 
 
@@ -265,6 +272,32 @@ def test_control_plane_reaches_the_adapter(aws, stacks):
     ways = {(it.get("FromPort"), pair["GroupId"]) for it in found["IpPermissions"] for pair in it["UserIdGroupPairs"]}
     assert ways == {(None, group), *((port, api) for port in (6443, 9090, 9443, 9898, 10250, 10251))}
     assert {it["Key"]: it["Value"] for it in found["Tags"]}["kubernetes.io/cluster/shopfront"] == "owned"
+
+
+def test_default_group_closes_by_the_readme(aws, moto, stacks):
+    """README.md's commands, as they stand: CloudFormation has no resource that takes a rule away."""
+    text = (INFRA / "README.md").read_text()
+    (commands,) = re.findall(r"((?:^    .*\n)*^    aws ec2 revoke-security-group-egress.*\n(?:^    .*\n)*)", text, re.M)
+    group = outputs(aws, VPC)["DefaultSecurityGroupId"]
+    words = ["--group-id", group, "--protocol", "all", "--source-group", group]
+    aws("ec2", "authorize-security-group-ingress", *words)  # as AWS makes the group, and moto does not
+    subprocess.run(["bash", "-euc", commands], env=moto, check=True, capture_output=True)
+    (found,) = aws("ec2", "describe-security-groups", "--group-ids", group)["SecurityGroups"]
+    assert (found["GroupName"], found["IpPermissions"], found["IpPermissionsEgress"]) == ("default", [], [])
+
+
+def test_parameters_that_cost(aws, stacks, tmp_path):
+    """Off in the stacks above; here on, in a network of its own, which goes again."""
+    key = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000"
+    assert not aws("ec2", "describe-flow-logs")["FlowLogs"]
+    deploy(aws, "second", "FlowLogs=REJECT", f"LogsKeyArn={key}", "VpcPrefix=10.11", template=INFRA / f"{VPC}.yaml")
+    (log,) = aws("ec2", "describe-flow-logs")["FlowLogs"]
+    assert (log["ResourceId"], log["TrafficType"]) == (outputs(aws, "second")["VpcId"], "REJECT")
+    (group,) = (it for it in aws("logs", "describe-log-groups")["logGroups"] if it["logGroupName"] == "/aws/vpc/second")
+    assert group["retentionInDays"] == 7
+    aws("cloudformation", "delete-stack", "--stack-name", "second")
+    aws("cloudformation", "wait", "stack-delete-complete", "--stack-name", "second")
+    assert not aws("ec2", "describe-flow-logs")["FlowLogs"]
 
 
 def test_update(aws, stacks, tmp_path):

@@ -1,5 +1,6 @@
 """The security claims of infra/README.md, one test a row, over the templates as parsed."""
 
+import json
 import re
 from pathlib import Path
 
@@ -91,6 +92,47 @@ def test_admin_role_minimal():
 def test_secrets_key():
     choice = properties("Cluster")["EncryptionConfig"]["Fn::If"]
     assert choice[0] == "OwnSecretsKey" and choice[1][0]["Resources"] == ["secrets"]
+
+
+def off(parameter, template):
+    """Whether a parameter costs nothing by default, and says what it costs otherwise."""
+    rules = template["Parameters"][parameter]
+    return rules["Default"] in ("", "NONE", "optional") and re.search(r"\$\d|nothing", rules["Description"])
+
+
+def test_logs_key():
+    for group, template in (("ControlPlaneLogs", CLUSTER), ("FlowLogGroup", VPC)):
+        assert properties(group, template)["KmsKeyId"]["Fn::If"][:2] == ["OwnLogsKey", {"Ref": "LogsKeyArn"}]
+        assert template["Conditions"]["OwnLogsKey"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "LogsKeyArn"}, ""]}]}
+        assert off("LogsKeyArn", template)
+    assert off("SecretsKeyArn", CLUSTER)
+
+
+def test_flow_logs():
+    log = properties("FlowLog", VPC)
+    assert (log["ResourceType"], log["ResourceId"], log["TrafficType"]) == ("VPC", {"Ref": "Vpc"}, {"Ref": "FlowLogs"})
+    made = {name: it.get("Condition") for name, it in VPC["Resources"].items() if name.startswith("FlowLog")}
+    assert made == dict.fromkeys(("FlowLog", "FlowLogGroup", "FlowLogRole"), "MakeFlowLogs") and off("FlowLogs", VPC)
+    ((statement,),) = [it["PolicyDocument"]["Statement"] for it in properties("FlowLogRole", VPC)["Policies"]]
+    assert statement["Resource"] == {"Fn::GetAtt": ["FlowLogGroup", "Arn"]}
+    (trust,) = properties("FlowLogRole", VPC)["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+def test_default_group_unused():
+    used = [name for it in (VPC, CLUSTER, AGENT) for name, one in it["Resources"].items() if "DefaultSecurityGroup" in str(one)]
+    assert used == []
+
+
+def test_admin_mfa():
+    (trust,) = properties("AdminRole")["AssumeRolePolicyDocument"]["Statement"]
+    choice, needed, otherwise = trust["Condition"]["Fn::If"]
+    assert CLUSTER["Conditions"][choice] == {"Fn::Equals": [{"Ref": "AdminMfa"}, "required"]} and off("AdminMfa", CLUSTER)
+    assert needed == {"Bool": {"aws:MultiFactorAuthPresent": "true"}} and otherwise == {"Ref": "AWS::NoValue"}
+
+
+def test_network_policies_obeyed():
+    assert json.loads(properties("NetworkAddon")["ConfigurationValues"]) == {"enableNetworkPolicy": "true"}
 
 
 def test_no_stale_version():
@@ -206,6 +248,9 @@ def test_installer_privileged_once():
 
 def test_installer_pinned():
     objects = {it["kind"]: it for it in yaml.safe_load_all((INFRA / "ssm-agent-installer.yaml").read_text())}
+    pod = objects["DaemonSet"]["spec"]["template"]["spec"]
+    images = [it["image"] for it in pod["initContainers"] + pod["containers"]]
+    assert all(re.fullmatch(r".+:[\d.]+@sha256:[0-9a-f]{64}", it) for it in images), images
     script = objects["ConfigMap"]["data"]["install.sh"]
     assert script.index("exit 0") < script.index('[ -z "$SHA256" ]') < script.index("sha256sum -c") < script.index("rpm")
 

@@ -125,6 +125,56 @@ async fn a_page_is_found_where_the_monitor_does_not_look() {
     }
 }
 
+/// As `k8s/ops` has it: a headless Service for scrapes, which is listed first, and no metrics on the public port.
+#[tokio::test]
+async fn a_page_is_read_where_a_headless_service_has_prometheus_read_it() {
+    let mut api = chain();
+    for (known, document) in &mut api.documents {
+        match *known {
+            "/api/v1/namespaces/shop/pods" => {
+                let ports = json!([{"name": "web", "containerPort": 8080}, {"name": "ops", "containerPort": 9797}]);
+                document["items"][0]["spec"]["containers"][0]["ports"] = ports;
+            }
+            "/api/v1/namespaces/shop/services" => {
+                let ports = json!([{"name": "ops", "port": 9797, "targetPort": "ops"}]);
+                let service = json!({
+                    "metadata": {"name": "till-ops", "namespace": "shop", "labels": {"app": "till-ops"}},
+                    "spec": {"clusterIP": "None", "selector": {"app": "till"}, "ports": ports},
+                });
+                document["items"].as_array_mut().unwrap().insert(0, service);
+            }
+            "/apis/monitoring.coreos.com/v1/servicemonitors" => {
+                let spec = &mut document["items"][0]["spec"];
+                spec["selector"] = json!({"matchLabels": {"app": "till-ops"}});
+                spec["endpoints"] = json!([{"port": "ops", "path": "/counts"}]);
+            }
+            "/api/v1/namespaces/shop/pods/till:8080/proxy/counts" => {
+                *known = "/api/v1/namespaces/shop/pods/till:9797/proxy/counts";
+            }
+            _ => {}
+        }
+    }
+    let (ran, evidence, api) = examined(api, "shop/hpa").await;
+    let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+    let page = &evidence.pages[0];
+    assert_eq!((page.port, page.path.as_str()), (9797, "/counts"));
+    assert_eq!(page.second.seen().map(String::as_str), Some("hits_total 7\n"));
+    assert!(!api.asked.lock().unwrap().iter().any(|asked| asked.contains("/till:8080/")), "nowhere else");
+}
+
+/// A network policy drops what the API server's proxy sends, and no port-forward.
+#[tokio::test]
+async fn a_page_that_the_proxy_waits_for_is_asked_for_by_a_port_forward() {
+    let mut api = chain();
+    api.silent = vec!["/pods/till:8080/proxy/"];
+    let (ran, evidence, api) = examined(api, "shop/hpa").await;
+    let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+    let asked = api.asked.lock().unwrap();
+    assert!(asked.iter().any(|asked| asked.contains("/pods/till/portforward")), "{asked:?}");
+    // This server has none.
+    assert_eq!(evidence.pages[0].first.unread().map(|unread| unread.why.as_str()), Some("no answer within 8 s"));
+}
+
 #[tokio::test]
 async fn a_page_without_the_counter_is_not_the_one_that_was_meant() {
     let mut api = chain();

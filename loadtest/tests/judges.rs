@@ -12,6 +12,8 @@ mod condition;
 mod healthy;
 #[path = "judges/holding.rs"]
 mod holding;
+#[path = "judges/ops.rs"]
+mod ops;
 #[path = "judges/pod.rs"]
 mod pod;
 #[path = "judges/prometheus_url.rs"]

@@ -178,6 +178,28 @@ fn the_repository_s_own_manifests_are_read() {
     assert_eq!((keda.autoscaler, keda.workload), (expected, read.workload));
 }
 
+/// `k8s/ops` has Prometheus scrape the pods through a Service of its own, which no client is sent to.
+#[test]
+fn a_headless_service_for_scrapes_beside_the_clients_own_is_where_the_interval_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    for (from, to) in [
+        ("shopfront.yml", "shopfront.yml"),
+        ("custom-metrics-config.yaml", "rules.yaml"),
+        ("ops/service.yaml", "ops.yaml"),
+    ] {
+        std::fs::copy(manifests().join(from), folder.path().join(to)).unwrap();
+    }
+    let file = folder.path().join("shopfront.yml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (before, monitor) = text.rsplit_once("---\n").unwrap();
+    let monitor = monitor.replace("- port: web", "- port: ops").replace("interval: 5s", "interval: 7s");
+    let monitor = monitor.replace("matchLabels:\n      app: shopfront", "matchLabels:\n      app: shopfront-ops");
+    std::fs::write(&file, format!("{before}---\n{monitor}")).unwrap();
+    let read = manifests::read(folder.path()).unwrap();
+    let Workload { service, port, .. } = read.workload;
+    assert_eq!((service.as_str(), port, read.autoscaler.pipeline.scrape), ("shopfront-svc", 80, 7.0));
+}
+
 /// What reading the manifests comes to after an edit of one file.
 fn edited(file: &str, from: &str, to: &str) -> Result<Manifests, String> {
     let folder = tempfile::tempdir().unwrap();
@@ -210,8 +232,8 @@ fn what_a_user_edits_is_what_is_read() {
     assert_eq!((read.written, read.down.stabilization_seconds), (true, 60.0));
     let silent = edited("shopfront.yml", "interval: 5s", "scheme: http").map(|read| read.autoscaler.pipeline.scrape);
     assert_eq!(silent, Ok(30.0));
-    let patient = "readinessProbe:\n            failureThreshold: 5\n            timeoutSeconds: 4";
-    let read = edited("shopfront.yml", "readinessProbe:", patient).unwrap().workload.readiness.unwrap();
+    let patient = "timeoutSeconds: 4\n            failureThreshold: 5";
+    let read = edited("shopfront.yml", "timeoutSeconds: 1", patient).unwrap().workload.readiness.unwrap();
     assert_eq!((read.failures, read.timeout), (5, 4.0));
     let window = edited("custom-metrics-config.yaml", "[2m]", "[1m30s]").map(|read| read.autoscaler.pipeline.window);
     assert_eq!(window, Ok(90.0));

@@ -33,6 +33,11 @@ impl Workload {
             let text = std::fs::read_to_string(&manifest).expect("the manifest is there");
             std::fs::write(&manifest, with_image(&text, image)).expect("the copy can be written");
         }
+        // README.md adds the component to k8s/ itself, which the other steps here use as it is.
+        let overlay = folder.path().join("with-ops");
+        std::fs::create_dir(&overlay).expect("a folder can be made");
+        std::fs::write(overlay.join("kustomization.yaml"), "resources: [../k8s]\ncomponents: [../k8s/ops]\n")
+            .expect("the overlay can be written");
         let kubectl = Kubectl::new(&settings.kubeconfig, folder.path(), transcript.clone());
         let api = kubectl.api().await;
         let workload = Self { kubectl, api, transcript, scaler: settings.scaler, folder };
@@ -57,7 +62,7 @@ impl Workload {
     /// Every manifest, as the API server would take it.
     pub async fn dry_run(&self) {
         let mut files: Vec<_> =
-            ["-f k8s/loadtest.yml", "-k k8s", "-k k8s/observability", "-f k8s/keda/networkpolicy.yaml"]
+            ["-f k8s/loadtest.yml", "-k k8s", "-k with-ops", "-k k8s/observability", "-f k8s/keda/networkpolicy.yaml"]
                 .map(str::to_owned)
                 .into();
         files.extend(self.manifests().into_iter().map(|file| format!("-f k8s/{file}")));

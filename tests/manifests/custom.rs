@@ -32,6 +32,15 @@ pub struct ScrapedEndpoint {
     pub port: String,
     pub path: String,
     pub interval: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relabelings: Vec<Relabeling>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Relabeling {
+    pub target_label: String,
+    pub replacement: String,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -117,4 +126,27 @@ pub struct Kustomization {
     pub api_version: String,
     pub kind: String,
     pub resources: Vec<String>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Component {
+    pub api_version: String,
+    pub kind: String,
+    pub resources: Vec<String>,
+    pub patches: Vec<Patch>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Patch {
+    pub path: String,
+    pub target: Patched,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Patched {
+    pub kind: String,
+    pub name: String,
 }

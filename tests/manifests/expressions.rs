@@ -75,7 +75,7 @@ fn series_of(expression: &str) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn expressions_read_only_series_that_exist() {
-    let rendered = String::from_utf8(Metrics::new().render()).unwrap();
+    let rendered = String::from_utf8(Metrics::new().render().to_vec()).unwrap();
     let own: BTreeSet<_> = rendered
         .lines()
         .filter(|line| !line.starts_with('#'))

@@ -93,21 +93,30 @@ fn of(all: &Folder) -> Result<Manifests, String> {
     let deployment = all.the("Deployment", &format!("named {}", scaler.deployment), |deployment| {
         deployment.name() == scaler.deployment
     })?;
-    let labels = "spec.template.metadata.labels";
-    let service =
-        all.the("Service", &format!("that selects the pods of Deployment {}", deployment.name()), |service| {
-            service.get("spec.selector").is_some() && deployment.has_labels(labels, service.get("spec.selector"))
-        })?;
-    let monitor = all.the("ServiceMonitor", &format!("that selects Service {}", service.name()), |monitor| {
+    let services = all.services(deployment);
+    // One without an address, beside one that has one, is not for clients.
+    let is_for_clients = |service: &Document| service.text("spec.clusterIP") != Some("None");
+    let all_headless = !services.iter().any(|service| is_for_clients(service));
+    let service = all.only(
+        "Service",
+        &format!("that selects the pods of Deployment {}", deployment.name()),
+        services.iter().copied().filter(|service| all_headless || is_for_clients(service)),
+    )?;
+    let selects = |monitor: &Document, service: &Document| {
         service.has_labels("metadata.labels", monitor.get("spec.selector.matchLabels"))
+    };
+    let monitor = all.the("ServiceMonitor", &format!("that selects Service {}", service.name()), |monitor| {
+        services.iter().any(|service| selects(monitor, service))
     })?;
+    // The clients' Service, or another one of the same pods.
+    let scraped = [service].into_iter().chain(services).find(|service| selects(monitor, service)).unwrap_or(service);
     let (window, series) = match scaler.query {
         Some(query) => query,
         None => scalers::adapter_query(&all.every("ConfigMap"), &scaler.metric)?,
     };
     let workload = workload(deployment, service)?;
     let pipeline = Pipeline {
-        scrape: interval(monitor, service)?,
+        scrape: interval(monitor, scraped)?,
         window,
         relist: if scaler.source == Source::Pods { RELIST } else { 0.0 },
         sync: SYNC,
@@ -158,9 +167,26 @@ impl Folder {
         documents.iter().filter(|document| document.kind() == kind).collect()
     }
 
+    /// The Services that lead to a Deployment's pods.
+    fn services(&self, deployment: &Document) -> Vec<&Document> {
+        let labels = "spec.template.metadata.labels";
+        let leads = |service: &&Document| {
+            service.get("spec.selector").is_some() && deployment.has_labels(labels, service.get("spec.selector"))
+        };
+        self.every("Service").into_iter().filter(leads).collect()
+    }
+
     fn the(&self, kind: &str, which: &str, is_it: impl Fn(&Document) -> bool) -> Result<&Document, String> {
-        let found: Vec<_> = self.every(kind).into_iter().filter(|document| is_it(document)).collect();
-        match found[..] {
+        self.only(kind, which, self.every(kind).into_iter().filter(|document| is_it(document)))
+    }
+
+    fn only<'a>(
+        &self,
+        kind: &str,
+        which: &str,
+        found: impl Iterator<Item = &'a Document>,
+    ) -> Result<&'a Document, String> {
+        match found.collect::<Vec<_>>()[..] {
             [one] => Ok(one),
             [] => Err(format!("{}: no {kind} {which}: add it, or name another folder with --manifests", self.name)),
             [_, second, ..] => {

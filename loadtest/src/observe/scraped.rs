@@ -108,6 +108,19 @@ mod tests {
         }
     }
 
+    /// As `k8s/ops` has it, whose Service is listed before the clients' own.
+    #[test]
+    fn a_headless_service_for_scrapes_says_where_the_counters_are() {
+        let mut all = objects(&json!({"port": "ops"}));
+        all[2]["spec"]["selector"] = json!({"matchLabels": {"app": "shop-ops"}});
+        let spec = json!({"clusterIP": "None", "selector": {"app": "shop"},
+                          "ports": [{"name": "ops", "port": 9797, "targetPort": 9797}]});
+        let service =
+            json!({"kind": "Service", "metadata": {"name": "ops", "labels": {"app": "shop-ops"}}, "spec": spec});
+        all.insert(0, service);
+        assert_eq!(path(&all).as_deref(), Some("/api/v1/namespaces/shops/pods/shop-1:9797/proxy/metrics"));
+    }
+
     #[test]
     fn without_a_monitor_the_first_declared_port_is_taken() {
         assert_eq!(path(&[]).as_deref(), Some("/api/v1/namespaces/shops/pods/shop-1:15000/proxy/metrics"));

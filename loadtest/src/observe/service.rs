@@ -44,8 +44,13 @@ fn chosen<'a>(services: &'a [Service], watched: &Watched) -> Result<&'a Service,
     let outside =
         |service: &&&Service| service.spec.as_ref().is_some_and(|spec| spec.type_.as_deref() == Some("LoadBalancer"));
     let balanced: Vec<_> = found.iter().filter(outside).copied().collect();
+    // One without an address, beside one that has one, is for scrapes, or for clients that choose their pods.
+    let headless =
+        |service: &&&Service| service.spec.as_ref().is_some_and(|spec| spec.cluster_ip.as_deref() == Some("None"));
+    let addressed: Vec<_> = found.iter().filter(|service| !headless(service)).copied().collect();
+    let meant = [balanced, addressed, found].into_iter().find(|services| !services.is_empty()).unwrap_or_default();
     let Watched { namespace, scaled, .. } = watched;
-    match if balanced.is_empty() { found } else { balanced }[..] {
+    match meant[..] {
         [one] => Ok(one),
         [] => Err(Fault::Use(format!("no Service in namespace {namespace} selects the pods of {scaled}: give --url"))),
         ref several => {
@@ -120,6 +125,11 @@ mod tests {
         assert_eq!(choice(&[&[inner.clone()][..], &others].concat()).unwrap(), "inner");
         let error = choice(&[inner, headless]).unwrap_err();
         assert!(error.contains("inner, headless") && error.contains("--url"), "{error}");
+        let mut scraped = service("scraped", "ClusterIP", &ours);
+        scraped.spec.as_mut().unwrap().cluster_ip = Some("None".to_owned());
+        let only = service("only", "ClusterIP", &ours);
+        assert_eq!(choice(&[scraped.clone(), only]).unwrap(), "only");
+        assert_eq!(choice(&[scraped]).unwrap(), "scraped", "where there is no other");
         let second = service("second", "LoadBalancer", &ours);
         let error = choice(&[balanced, second]).unwrap_err();
         assert!(error.contains("balanced, second"), "{error}");

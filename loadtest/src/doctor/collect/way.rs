@@ -35,10 +35,13 @@ impl Place {
         format!("/api/v1/namespaces/{namespace}/pods/{scheme}{pod}:{port}/proxy{path}")
     }
 
-    /// Through the proxy, where it lets us and reaches the pod; else by a port-forward.
+    /// Through the proxy, where it lets us and reaches the pod; else by a port-forward. A network policy has the proxy
+    /// wait rather than fail.
     pub async fn read(&self, reader: &Reader, path: &str, what: &str) -> Read<String> {
         let proxied = reader.text(&self.proxy(path), what).await;
-        let closed = proxied.unread().is_some_and(|unread| unread.right.is_some() || unread.why.contains(UNREACHED));
+        let closed = proxied
+            .unread()
+            .is_some_and(|Unread { right, why, .. }| right.is_some() || why.contains(UNREACHED) || *why == late());
         if !closed || self.tls {
             return proxied;
         }

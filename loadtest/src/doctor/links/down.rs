@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::monitor::{endpoints, of_target};
-use super::objects::{name, patch_item};
+use super::objects::{name, patch_item, selects};
 use super::ports;
 use super::selection::Workload;
 use super::subject::Subject;
@@ -125,7 +125,9 @@ fn to_port(evidence: &Evidence, target: &Value, page: &Page, refused: bool) -> O
     if endpoint["port"].is_null() {
         return set("targetPort", &json!(page.port));
     }
-    for service in &workload.services {
+    // Another Service's port is none that this monitor finds.
+    let selector = &monitor["spec"]["selector"];
+    for service in workload.services.iter().filter(|service| selects(selector, &service["metadata"]["labels"])) {
         let ports: Vec<&Value> = service["spec"]["ports"].as_array().into_iter().flatten().collect();
         let leading =
             ports.iter().find(|port| ports::of_service(pod, port) == Some(page.port) && port["name"].is_string());

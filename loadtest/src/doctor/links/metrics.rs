@@ -101,6 +101,9 @@ fn absent(evidence: &Evidence, series: &str, lacking: &[&Page]) -> Finding {
 /// The port where a Service sends clients, as the pod numbers it.
 fn serving(evidence: &Evidence, pod: &str) -> Option<u16> {
     let pod = evidence.pods.items().iter().find(|one| name(one) == pod)?;
-    let service = evidence.services.items().iter().find(|service| leads_to(service, &pod["metadata"]["labels"]))?;
-    super::ports::of_service(pod, &service["spec"]["ports"][0])
+    let mut services: Vec<_> =
+        evidence.services.items().iter().filter(|service| leads_to(service, &pod["metadata"]["labels"])).collect();
+    // One without an address may be for scrapes alone.
+    services.sort_by_key(|service| service["spec"]["clusterIP"] == "None");
+    super::ports::of_service(pod, &services.first()?["spec"]["ports"][0])
 }

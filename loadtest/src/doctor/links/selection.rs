@@ -243,7 +243,7 @@ fn of_labels(workload: &Workload, monitor: &Value) -> Fault {
     let (told, commands) = if monitor["kind"] == "PodMonitor" {
         let labels = workload.selector.get("matchLabels").map(replaced);
         (format!("its selector {selector} selects no pod of the workload"), labels)
-    } else if let Some(service) = workload.services.first() {
+    } else if let Some(service) = meant(workload, monitor) {
         let told = format!("its selector {selector} does not select {}", titled(service));
         let commands = match workload.telling_labels(service) {
             Some(labels) => Some(replaced(&labels)),
@@ -259,6 +259,16 @@ fn of_labels(workload: &Workload, monitor: &Value) -> Fault {
         advice: "Have the selector and the labels agree.".to_owned(),
         commands: commands.into_iter().collect(),
     }
+}
+
+/// The Service of the pods that has a port which the monitor names; else the first.
+fn meant<'a>(workload: &'a Workload, monitor: &Value) -> Option<&'a Value> {
+    let endpoints = monitor["spec"]["endpoints"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let has = |service: &&&Value| {
+        let mut ports = service["spec"]["ports"].as_array().into_iter().flatten();
+        ports.any(|port| port["name"].is_string() && endpoints.iter().any(|endpoint| endpoint["port"] == port["name"]))
+    };
+    workload.services.iter().find(has).or(workload.services.first()).copied()
 }
 
 /// Whether one of the monitor's endpoints names a port that there is; else the one that leads to the page is meant.

@@ -1,9 +1,12 @@
 //! Whether clients reach the pods, all of them alike, and as many as were asked for.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::fields::{list, ready, ready_for, text};
 use super::objects::{age, in_namespace, leads_to, merge, name, namespace, titled, word};
+use super::ports;
 use super::server;
 use super::subject::Subject;
 use crate::doctor::catalogue::Cause;
@@ -94,10 +97,26 @@ fn are_alike(evidence: &Evidence, subject: &Subject) -> bool {
 /// pod that they ask: by a headless Service's names, or a Service of one pod or of some.
 fn are_spread(evidence: &Evidence, counted: &[(&Value, f64)]) -> bool {
     let leads = |service: &Value, (pod, _): &(&Value, f64)| leads_to(service, &pod["metadata"]["labels"]);
-    let services = evidence.services.items().iter();
+    let services = evidence.services.items().iter().filter(|service| !is_for_scrapes(evidence, service));
     let mut services = services.filter(|service| counted.iter().any(|pod| leads(service, pod))).peekable();
     services.peek().is_some()
         && services.all(|service| !is_partial(service) && counted.iter().all(|pod| leads(service, pod)))
+}
+
+/// Whether a headless Service leads to the pods' pages alone, and clients have another one, for another port.
+fn is_for_scrapes(evidence: &Evidence, service: &Value) -> bool {
+    let Some(pod) = evidence.pods.items().first().filter(|_| is_headless(service)) else { return false };
+    let led_to = |service: &Value| -> BTreeSet<u16> {
+        list(service, "/spec/ports").iter().filter_map(|port| ports::of_service(pod, port)).collect()
+    };
+    let pages: BTreeSet<u16> = evidence.pages.iter().map(|page| page.port).collect();
+    let own = led_to(service);
+    let mut others = services(evidence).filter(|other| !is_headless(other)).map(led_to).peekable();
+    own.is_subset(&pages) && others.peek().is_some() && others.all(|other| other.is_disjoint(&own))
+}
+
+fn is_headless(service: &Value) -> bool {
+    service["spec"]["clusterIP"] == "None"
 }
 
 /// Whether a Service is headless, or sends to pods that are near rather than to all.
@@ -105,7 +124,7 @@ fn is_partial(service: &Value) -> bool {
     let spec = &service["spec"];
     let local = ["internalTrafficPolicy", "externalTrafficPolicy"].iter().any(|policy| spec[*policy] == "Local");
     let mode = &service["metadata"]["annotations"]["service.kubernetes.io/topology-mode"];
-    spec["clusterIP"] == "None" || local || !spec["trafficDistribution"].is_null() || !mode.is_null()
+    is_headless(service) || local || !spec["trafficDistribution"].is_null() || !mode.is_null()
 }
 
 fn short(evidence: &Evidence) -> Option<Finding> {
