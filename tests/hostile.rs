@@ -132,7 +132,7 @@ async fn beyond_the_connection_limit_clients_are_told_to_try_again() {
     let server = Server::start(&["--max-connections", "2"]).await;
     let first = TcpStream::connect(server.address).await.unwrap();
     let second = TcpStream::connect(server.address).await.unwrap();
-    let third = server.exchange("GET /version HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let third = server.exchange("GET /version HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     assert!(third.starts_with("HTTP/1.1 503 ") && third.contains("\r\nretry-after: 1\r\n"), "{third}");
     assert!(third.contains("\r\n\r\nerror:\n  status: \"503\"\n"), "{third}");
     // On HTTP/2 it is GOAWAY with no stream handled, after which a client may ask again.
@@ -377,9 +377,9 @@ async fn http2_answers_that_are_not_taken_are_given_up_one_by_one() {
     let server = Server::start(&["--request-timeout", "1s"]).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     // SETTINGS_INITIAL_WINDOW_SIZE (4) is 0: no answer's body may be sent.
-    let get = |id: u32| frame(1, 5, id, b"\x82\x84\x86\x41\x01x");
+    let get = |id: u32| frame(1, 5, id, b"\x82\x84\x86\x41\x09localhost");
     // A HEAD has no body to wait for, so that the connection is never quiet.
-    let head = |id: u32| frame(1, 5, id, b"\x02\x04HEAD\x84\x86\x41\x01x");
+    let head = |id: u32| frame(1, 5, id, b"\x02\x04HEAD\x84\x86\x41\x09localhost");
     stream.write_all(&[PREFACE, &frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]), &get(1)].concat()).await.unwrap();
     let (mut id, mut taken) = (1, Vec::new());
     // RST_STREAM of the first stream.
@@ -404,7 +404,7 @@ async fn http2_answers_that_are_not_taken_are_given_up_one_by_one() {
 async fn stuck_http2_connections_leave_http2_to_others() {
     let server = Server::start(&[]).await;
     let settings = frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]);
-    let requests: Vec<u8> = (0..31).flat_map(|turn| frame(1, 5, turn * 2 + 1, b"\x82\x84\x86\x41\x01x")).collect();
+    let requests: Vec<u8> = (0..31).flat_map(|turn| frame(1, 5, turn * 2 + 1, b"\x82\x84\x86\x41\x09localhost")).collect();
     let words = [PREFACE, &settings, &requests].concat();
     let mut stuck = Vec::new();
     for _ in 0..300 {

@@ -18,8 +18,8 @@ const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 /// `GET /` with a `:authority`, by HPACK's static table.
-const GET: &[u8] = b"\x82\x84\x86\x41\x01x";
-const POST: &[u8] = b"\x83\x84\x86\x41\x01x";
+const GET: &[u8] = b"\x82\x84\x86\x41\x09localhost";
+const POST: &[u8] = b"\x83\x84\x86\x41\x09localhost";
 
 /// SETTINGS_INITIAL_WINDOW_SIZE is 0: no answer's body may be sent.
 const NO_WINDOW: &[u8] = &[0, 4, 0, 0, 0, 0];
@@ -40,7 +40,7 @@ fn by_reference() -> Vec<Vec<u8>> {
         (0..110).flat_map(|turn| [0x40, 2, b'a' + turn / 26, b'a' + turn % 26, 0]).collect();
     let references = |count: u8| (0..u16::from(count) * 2).map(|turn| 0x80 | (62 + u8::try_from(turn % 60).unwrap()));
     let first: Vec<u8> = POST.iter().copied().chain(names).chain(references(175)).collect();
-    let next: Vec<u8> = b"\x83\x84\x86\x01\x01x".iter().copied().chain(references(230)).collect();
+    let next: Vec<u8> = b"\x83\x84\x86\x01\x09localhost".iter().copied().chain(references(230)).collect();
     let rest = (1..32).map(|turn| frame(HEADERS, END_HEADERS, 2 * turn + 1, &next));
     std::iter::once(frame(HEADERS, END_HEADERS, 1, &first)).chain(rest).collect()
 }
@@ -54,7 +54,7 @@ fn endless_block() -> Vec<Vec<u8>> {
 }
 
 fn http1(method: &str, lines: &str, body: usize) -> Vec<u8> {
-    format!("{method} / HTTP/1.1\r\nHost: x\r\n{lines}\r\n{}", "x".repeat(body)).into_bytes()
+    format!("{method} / HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n{}", "x".repeat(body)).into_bytes()
 }
 
 /// Every kind.
@@ -72,13 +72,13 @@ pub fn kinds() -> Vec<Kind> {
         kind("kept-alive", http1("GET", &long_line, 0)),
         kind("half-second-head", [&*get, &http1("GET", &lines, 0)[..13_000]].concat()),
         kind("long-half-head", http1("GET", &format!("x: {}", "a".repeat(15_900)), 0)),
-        kind("metrics", b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(300)),
+        kind("metrics", b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(300)),
         kind("zero-window", http2(NO_WINDOW, streams(END_STREAM | END_HEADERS, GET))),
-        kind("zero-window-html", http2(NO_WINDOW, streams(END_STREAM | END_HEADERS, b"\x82\x84\x86\x41\x01x\x53\x09text/html"))),
+        kind("zero-window-html", http2(NO_WINDOW, streams(END_STREAM | END_HEADERS, b"\x82\x84\x86\x41\x09localhost\x53\x09text/html"))),
         kind("half-bodies", http2(&[], streams(END_HEADERS, POST))),
         kind("many-headers", http2(&[], by_reference())),
         kind("endless-block", http2(&[], endless_block())),
-        Kind { name: "half-head", words: b"GET / HTTP/1.1\r\nHost: x\r\nX: ".to_vec(), comes_back: true },
+        Kind { name: "half-head", words: b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ".to_vec(), comes_back: true },
         Kind { name: "half-post", words: http1("POST", "Content-Length: 60000\r\n", 1), comes_back: true },
     ]
 }
