@@ -1,13 +1,15 @@
 //! The service as one piece: its socket, its routes, its lifecycle, until a signal ends it.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
 use crate::activity::Activity;
 use crate::app::{self, App};
-use crate::config::{Config, ExternalIp, Shutdown};
+use crate::config::{Config, ExternalIp, OPS_PORT, Shutdown};
 use crate::facts::Facts;
 use crate::http_rules::Hosts;
 use crate::lifecycle::{Lifecycle, Signals};
@@ -32,7 +34,7 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     };
     let (service, ops) = (layered(routes, &config.address), layered(ops_routes, &ops_addresses));
     let listeners = server::bind(&config.address, "--address or SHOPFRONT_ADDRESS")?;
-    let ops_listeners = server::bind(&ops_addresses, "--ops-address or SHOPFRONT_OPS_ADDRESS")?;
+    let ops_listeners = bind_ops(&config, &ops_addresses)?;
     let budget = Budget::of_this_process(&limits, app.bytes_for_each_answer())?;
 
     tokio::spawn(activity.record(Arc::clone(&metrics)));
@@ -47,4 +49,19 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     server::serve_ops(ops_listeners, ops, limits, lifecycle.clone(), Arc::clone(&metrics))?;
     let entrance = Entrance { listeners, service, limits, budget, pressure };
     server::serve(entrance, shutdown_timeout, lifecycle, metrics).await
+}
+
+/// Takes the ops addresses. A second service on a developer's machine has another `--address`, and gets by without thinking
+/// of this one: where nobody chose the port and only this machine is served, a free one does as well.
+fn bind_ops(config: &Config, addresses: &[SocketAddr]) -> std::io::Result<Vec<TcpListener>> {
+    let bound = server::bind(addresses, "--ops-address or SHOPFRONT_OPS_ADDRESS");
+    let is_by_default = config.ops_address.is_empty() && addresses.iter().all(|address| address.ip().is_loopback());
+    match bound {
+        Err(error) if is_by_default && error.kind() == ErrorKind::AddrInUse => {
+            tracing::info!("port {OPS_PORT} is in use: probes and scrapes are served on a free one");
+            let free: Vec<_> = addresses.iter().map(|address| (address.ip(), 0).into()).collect();
+            server::bind(&free, "--ops-address or SHOPFRONT_OPS_ADDRESS")
+        }
+        bound => bound,
+    }
 }

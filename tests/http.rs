@@ -394,3 +394,39 @@ fn a_port_in_use_is_said_so() {
     assert_eq!(code, Some(1));
     assert!(message.contains(&address) && message.contains("in use") && message.contains("--address"), "{message}");
 }
+
+#[test]
+fn outside_a_pod_only_this_machine_is_served_by_default() {
+    let shown = |variables: &[(&str, &str)]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_shopfront"));
+        let output = command.arg("--help").env_clear().envs(variables.iter().copied()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(shown(&[]).contains("[default: 127.0.0.1:9898]"));
+    assert!(shown(&[("KUBERNETES_SERVICE_HOST", "172.20.0.1")]).contains("[default: 0.0.0.0:9898 [::]:9898]"));
+}
+
+#[tokio::test]
+async fn each_of_several_addresses_is_served() {
+    let mut server = Server::start(&["--address", "127.0.0.1:0,127.0.0.2:0"]).await;
+    let line = server.logged("serving").await;
+    let second = line["address"].as_str().unwrap();
+    assert!(second.starts_with("127.0.0.2:"), "{second}");
+    for url in [server.url("/version"), format!("http://{second}/version")] {
+        assert_eq!(reqwest::get(&url).await.unwrap().status(), StatusCode::OK, "{url}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_service_on_this_machine_takes_a_free_ops_port() {
+    // One of the two finds the default taken, or both do by another program.
+    let free = |_| std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut servers = Vec::new();
+    for address in [(), ()].map(free) {
+        servers.push(Server::start(&["--address", &address]).await);
+    }
+    assert_ne!(servers[0].ops_address, servers[1].ops_address);
+    for server in servers {
+        assert!(server.scrape().await.contains("http_open_connections 0\n"));
+    }
+}

@@ -85,9 +85,9 @@ impl Workload {
         Load { start, seconds, pod, api: self.api.clone() }
     }
 
-    /// A pod's own `/metrics`, through the API server.
+    /// A pod's own `/metrics` as of now, through the API server.
     pub async fn metrics_of(&self, pod: &str) -> Option<String> {
-        self.api.text(&format!("/api/v1/namespaces/{NAMESPACE}/pods/{pod}:9898/proxy/metrics")).await
+        self.api.text(&format!("/api/v1/namespaces/{NAMESPACE}/pods/{pod}:9797/proxy/metrics")).await
     }
 
     /// Client requests that each of these pods has counted; None where one of them does not say.
