@@ -11,6 +11,8 @@ use clap::builder::{RangedU64ValueParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 
+use crate::redact::environment::Shown;
+
 /// What `--help` says after the settings.
 const AFTER_HELP: &str = "\
 Durations are written like 500ms, 5s or 2m. A flag wins over its variable.
@@ -31,6 +33,11 @@ pub struct Config {
     /// What `/` shows of the environment variables
     #[arg(long, env = "SHOPFRONT_ENVIRONMENT", value_enum, ignore_case = true, value_name = "MODE", default_value_t = EnvironmentMode::Redacted)]
     pub environment: EnvironmentMode,
+
+    /// Further variables whose values `redacted` shows, such as COLOR,FEATURE_*: a name is shown as it is, a name that
+    /// ends in `*` is a prefix, and what begins so is shown unless it looks like a secret
+    #[arg(long, env = "SHOPFRONT_ENVIRONMENT_SHOW", value_name = "NAME,PREFIX*", value_delimiter = ',')]
+    pub environment_show: Vec<Shown>,
 
     /// This machine's public address for `/`, or `imds` to ask the EC2 metadata service once
     #[arg(long, env = "SHOPFRONT_EXTERNAL_IP", value_name = "IP|imds")]
@@ -112,7 +119,8 @@ pub struct Limits {
 /// What `/` shows of the environment variables.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum EnvironmentMode {
-    /// Every variable, with the values that look secret replaced
+    /// The names of all, and the values of those known to be harmless: HOME, HOSTNAME, LANG, PATH, TZ, SHOPFRONT_*,
+    /// Kubernetes' links to Services, and what --environment-show adds
     Redacted,
     /// Every variable as it is: whoever reaches the port reads the secrets
     All,

@@ -9,7 +9,7 @@
 //! - [`app`]: the route table and the layers around it. [`limits`]: the bounds on a request. [`routes`]: one file an
 //!   endpoint.
 //! - [`metrics`]: every instrument. [`activity`]: the last minute's request rate, for the page.
-//! - [`facts`]: what `/` tells. [`redact`]: what it keeps to itself. [`imds`]: the machine's public address.
+//! - [`facts`]: what `/` tells. [`redact`]: what it, and the load tool's bundle, keep back. [`imds`]: the machine's public address.
 //! - [`mod@format`]: YAML, JSON or HTML. [`error`]: what a client is told when it gets no document.
 
 pub mod activity;

@@ -35,10 +35,20 @@ mod traffic;
 #[path = "judges/trigger.rs"]
 mod trigger;
 
-use loadtest::doctor::diagnose;
-use loadtest::doctor::diagnosis::Finding;
+use loadtest::doctor::diagnosis::{Diagnosis, Finding};
 use loadtest::doctor::evidence::{Evidence, Read};
+use loadtest::doctor::redact::redacted;
 use serde_json::Value;
+
+/// The diagnosis of a case; and the same of what is kept of it. So each case here tells that a bundle has all that its
+/// judges read.
+fn diagnose(evidence: &Evidence) -> Diagnosis {
+    let diagnosis = loadtest::doctor::diagnose(evidence);
+    let kept = redacted(evidence);
+    assert_eq!(loadtest::doctor::diagnose(&kept), diagnosis, "of what is kept");
+    assert_eq!(redacted(&kept), kept, "what is kept once is kept");
+    diagnosis
+}
 
 /// The number of the cause that is named; none where no link is broken.
 fn named(evidence: &Evidence) -> Option<u8> {

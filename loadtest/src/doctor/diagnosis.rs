@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::catalogue::Cause;
 use super::evidence::Unread;
+use super::redact::LEFT_OUT;
 
 /// The links between a request and a replica, the one nearest to the pod first.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -109,8 +110,11 @@ pub struct Fix {
 }
 
 impl Finding {
-    /// A finding with its commands.
+    /// A finding with its commands. They count on one another: where one would write what was left out of the evidence,
+    /// there is none.
     pub fn new(cause: Cause, evidence: impl Into<String>, advice: impl Into<String>, commands: Vec<String>) -> Self {
+        let is_whole = !commands.iter().any(|command| command.contains(LEFT_OUT));
+        let commands = if is_whole { commands } else { Vec::new() };
         Self { cause, evidence: evidence.into(), fix: Fix { advice: advice.into(), commands } }
     }
 

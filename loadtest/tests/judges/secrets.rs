@@ -1,7 +1,7 @@
 //! What is kept of a chain: nothing that may be secret, and all that it is judged by.
 
+use super::diagnose;
 use loadtest::doctor::bundle;
-use loadtest::doctor::diagnose;
 use loadtest::doctor::evidence::{Evidence, Read};
 use loadtest::doctor::redact::redacted;
 use serde_json::{Value, json};

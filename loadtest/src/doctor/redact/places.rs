@@ -1,0 +1,121 @@
+//! What is kept where the name of a field does not tell: arguments, events, pages, the log, answers by their paths.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use shopfront::redact::text;
+
+use super::table::kept;
+use super::{LEFT_OUT, told};
+use crate::doctor::evidence::{Answer, Evidence};
+use crate::doctor::links::objects::APPLIED;
+use crate::doctor::links::server::{FLAGS, is_read_of_log};
+use crate::doctor::questions;
+
+/// An object that may carry what kubectl applied, of which the replicas are read.
+pub fn kept_of(kind: &str, object: &Value) -> Value {
+    let mut kept = kept(kind, object);
+    if let Some(applied) = kept.pointer_mut("/metadata/annotations").and_then(|all| all.get_mut(APPLIED)) {
+        let whole = object["metadata"]["annotations"][APPLIED].as_str().unwrap_or_default();
+        let whole: Value = serde_json::from_str(whole).unwrap_or_default();
+        let replicas = whole.pointer("/spec/replicas").and_then(Value::as_i64);
+        let read = replicas.map_or_else(|| json!({}), |replicas| json!({"spec": {"replicas": replicas}}));
+        *applied = read.to_string().into();
+    }
+    kept
+}
+
+/// With the whole of a trigger where it asks Prometheus.
+pub fn scaled_object(object: &Value) -> Value {
+    let mut kept_object = kept_of("ScaledObject", object);
+    let triggers = object["spec"]["triggers"].as_array().into_iter().flatten();
+    let triggers =
+        triggers.map(|trigger| kept(if trigger["type"] == "prometheus" { "Trigger" } else { "OtherTrigger" }, trigger));
+    if let Some(place) = kept_object.pointer_mut("/spec/triggers") {
+        *place = triggers.collect();
+    }
+    kept_object
+}
+
+/// With its message where a judge reads it.
+pub fn event(event: &Value) -> Value {
+    let mut kept = kept("Event", event);
+    let reason = event["reason"].as_str().unwrap_or_default();
+    let is_read = matches!(reason, "SuccessfulRescale" | "Unhealthy") || reason.starts_with("Failed");
+    if let Some(event) = kept.as_object_mut().filter(|_| !is_read) {
+        event.remove("message");
+    }
+    kept
+}
+
+/// With the arguments that are asked for; the others keep their places, by which a command names them.
+pub fn server(deployment: &Value) -> Value {
+    let mut kept = kept_of("Server", deployment);
+    let containers = kept.pointer_mut("/spec/template/spec/containers").and_then(Value::as_array_mut);
+    for container in containers.into_iter().flatten() {
+        let mut is_value = false;
+        for field in ["command", "args"] {
+            for word in container.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten() {
+                let text = word.as_str().unwrap_or_default();
+                let name = text.split('=').next().unwrap_or_default();
+                let is_asked = FLAGS.iter().any(|flag| name == *flag || flag.strip_prefix('-') == Some(name));
+                let is_kept = is_asked || is_value;
+                is_value = is_asked && name == text;
+                if !is_kept {
+                    *word = LEFT_OUT.into();
+                }
+            }
+        }
+    }
+    kept
+}
+
+/// The one document of its data that has the rules.
+pub fn config(config: &Value) -> Value {
+    let rules = questions::document(config);
+    let mut kept = kept("ConfigMap", config);
+    if let Some(data) = kept["data"].as_object_mut() {
+        data.retain(|name, _| rules.is_some() && config["data"][name].as_str() == rules);
+        // However long it is: each of the rules may be the one that is asked for.
+        data.values_mut().for_each(|document| *document = rules.map(|rules| text(rules, LEFT_OUT)).into());
+    }
+    kept
+}
+
+/// Lines that a judge looks for.
+pub fn log(log: &str) -> String {
+    log.lines().filter(|line| is_read_of_log(line)).map(|line| told(line) + "\n").collect()
+}
+
+/// The counter's series, and what other counters there are: their names alone.
+pub fn page(page: &str, series: Option<&str>) -> String {
+    let is_counter = |line: &str| line.starts_with("# TYPE ") && line.ends_with(" counter");
+    let is_series = |line: &str| {
+        let rest = series.and_then(|series| line.strip_prefix(series));
+        rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
+    };
+    let lines = page.split_inclusive('\n').filter(|line| is_counter(line.trim_end()) || is_series(line));
+    lines.map(told).collect()
+}
+
+/// A series' labels.
+pub fn labels(labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    serde_json::from_value(kept("Sample", &json!({"metric": labels}))["metric"].take()).unwrap_or_default()
+}
+
+/// The answers that a judge asks for, each at the path that he makes of what is kept.
+pub fn answers(evidence: &Evidence, redacted: &Evidence) -> BTreeMap<String, Answer> {
+    let paths = |evidence: &Evidence| -> Vec<Option<String>> {
+        let metrics = evidence.hpa.seen().and_then(|hpa| hpa["spec"]["metrics"].as_array()).into_iter().flatten();
+        let metrics = metrics.map(|metric| questions::metric(evidence, metric));
+        let groups = ["custom.metrics.k8s.io", "external.metrics.k8s.io", "metrics.k8s.io"];
+        metrics.chain(groups.map(|group| Some(questions::listing(evidence, group)))).collect()
+    };
+    let pairs = paths(evidence).into_iter().zip(paths(redacted));
+    pairs
+        .filter_map(|(asked, path)| {
+            let Answer { status, body } = evidence.answers.get(&asked?)?;
+            Some((path?, Answer { status: *status, body: kept("Answer", body) }))
+        })
+        .collect()
+}

@@ -1,0 +1,50 @@
+//! Keys as they are written to files.
+
+/// What a key begins with, and what ends it. Where the end is missing, it goes to the end of the text.
+const BLOCKS: [(&str, &str); 3] =
+    [("-----BEGIN ", "-----END "), ("---- BEGIN ", "---- END "), ("PuTTY-User-Key-File-", "Private-MAC: ")];
+
+/// The text with `mark` in the place of each block of key material.
+pub fn without(text: &str, mark: &str) -> String {
+    let mut rest = text;
+    let mut kept = String::with_capacity(text.len());
+    while let Some((at, head, tail)) = first(rest) {
+        kept.push_str(&rest[..at]);
+        kept.push_str(mark);
+        rest = after(&rest[at + head.len()..], tail);
+    }
+    kept.push_str(rest);
+    kept
+}
+
+fn first(text: &str) -> Option<(usize, &'static str, &'static str)> {
+    let found = BLOCKS.iter().filter_map(|(head, tail)| Some((text.find(head)?, *head, *tail)));
+    found.min_by_key(|(at, ..)| *at)
+}
+
+/// What follows a block: its last line may end in dashes, or in a line break that is written as `\n`.
+fn after<'a>(text: &'a str, tail: &str) -> &'a str {
+    let Some(at) = text.find(tail) else { return "" };
+    let last = &text[at + tail.len()..];
+    let end = last.find(['\n', '\\', '"', '\'']).unwrap_or(last.len());
+    let dashes = last.find("----").map(|at| at + last[at..].find(|c| c != '-').unwrap_or(last.len() - at));
+    &last[dashes.filter(|dashes| *dashes <= end).unwrap_or(end)..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without;
+
+    #[test]
+    fn a_block_goes_as_a_whole_and_what_is_around_it_stays() {
+        for (text, expected) in [
+            ("a -----BEGIN RSA PRIVATE KEY-----\nx\ny\n-----END RSA PRIVATE KEY----- b", "a # b"),
+            (r#""-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n", b"#, r##""#\n", b"##),
+            ("cut short: -----BEGIN PRIVATE KEY-----\nx", "cut short: #"),
+            ("PuTTY-User-Key-File-2: ssh-rsa\nx\nPrivate-MAC: y\nb", "#\nb"),
+            ("nothing here", "nothing here"),
+        ] {
+            assert_eq!(without(text, "#"), expected);
+        }
+    }
+}

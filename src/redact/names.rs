@@ -1,0 +1,232 @@
+//! Which names are names of secrets: of a variable, a field, a flag, a header.
+
+/// How much a name tells.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Secret {
+    /// Nothing else is called so.
+    Surely,
+    /// Labels of metrics and plain sentences have the word too.
+    Maybe,
+}
+
+/// Parts of a name, without what separates its words, that leave no doubt.
+const SURE: [&str; 21] = [
+    "accesskey",
+    "accountkey",
+    "apikey",
+    "appkey",
+    "authorization",
+    "clientkey",
+    "connectionstring",
+    "credential",
+    "encryptionkey",
+    "licensekey",
+    "masterkey",
+    "mnemonic",
+    "passphrase",
+    "passwd",
+    "password",
+    "privatekey",
+    "pswd",
+    "secret",
+    "sharedkey",
+    "signingkey",
+    "token",
+];
+
+/// Whole words of a name that say the same less surely.
+const WORDS: [&str; 46] = [
+    "auth",
+    "auths",
+    "bearer",
+    "conn",
+    "connection",
+    "connections",
+    "connectionstrings",
+    "cookie",
+    "cookies",
+    "cred",
+    "creds",
+    "csrf",
+    "dockerconfigjson",
+    "dsn",
+    "headers",
+    "hmac",
+    "jwt",
+    "key",
+    "keys",
+    "kubeconfig",
+    "licence",
+    "license",
+    "mfa",
+    "netrc",
+    "otp",
+    "pass",
+    "passcode",
+    "pat",
+    "pepper",
+    "pin",
+    "private",
+    "psw",
+    "pw",
+    "pwd",
+    "refresh",
+    "salt",
+    "sas",
+    "seed",
+    "session",
+    "sid",
+    "sig",
+    "signature",
+    "totp",
+    "webhook",
+    "webhooks",
+    "xsrf",
+];
+
+/// Ends of words in which two were written as one: `dbpass`, `PHPSESSID`, `basicauth`.
+const ENDS: [&str; 9] = ["auth", "creds", "jwt", "pass", "pwd", "sessid", "sessionid", "sshkey", "webhook"];
+
+/// Words that end so, and are no secret's.
+const HARMLESS: [&str; 3] = ["bypass", "compass", "trespass"];
+
+/// Words before `key`, where the two were written as one: `querykey`, but not `monkey`.
+const KEYS: [&str; 16] = [
+    "account", "admin", "auth", "crypt", "db", "deploy", "encrypt", "gpg", "query", "root", "rsa", "service",
+    "session", "sign", "storage", "user",
+];
+
+/// Last words of names that hold something about a secret: where it is, how long it lives, how many there are.
+const ABOUT: [&str; 41] = [
+    "algorithm",
+    "bucket",
+    "bytes",
+    "class",
+    "count",
+    "dir",
+    "enabled",
+    "expires",
+    "expiry",
+    "file",
+    "host",
+    "interval",
+    "length",
+    "limit",
+    "max",
+    "min",
+    "minute",
+    "mode",
+    "name",
+    "namespace",
+    "path",
+    "policy",
+    "port",
+    "rate",
+    "ratio",
+    "reason",
+    "ref",
+    "second",
+    "seconds",
+    "selector",
+    "size",
+    "sock",
+    "state",
+    "status",
+    "sum",
+    "timeout",
+    "total",
+    "ttl",
+    "type",
+    "version",
+    "window",
+];
+
+/// Whether a name is one that secrets have, surely or not.
+pub fn is_secret_name(name: &str) -> bool {
+    secret(name).is_some()
+}
+
+/// Whether a name is one that secrets have, and how surely.
+pub fn secret(name: &str) -> Option<Secret> {
+    let words = words(name);
+    if words.last().is_none_or(|last| ABOUT.contains(&last.as_str())) {
+        return None;
+    }
+    let joined = words.concat();
+    if SURE.iter().any(|part| joined.contains(part)) {
+        return Some(Secret::Surely);
+    }
+    words.iter().any(|word| is_secret_word(word)).then_some(Secret::Maybe)
+}
+
+fn is_secret_word(word: &str) -> bool {
+    let ends = || ENDS.iter().any(|end| word.ends_with(end)) && !HARMLESS.contains(&word);
+    let is_key = || word.strip_suffix("key").is_some_and(|before| KEYS.contains(&before));
+    WORDS.contains(&word) || ends() || is_key()
+}
+
+/// The words of a name in lower case, without the digits at their ends: `API_KEY2`, `apiKey` and `x-api-key` have two
+/// or three.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let chars: Vec<char> = name.chars().collect();
+    for (at, one) in chars.iter().enumerate() {
+        let before = at.checked_sub(1).map_or('_', |before| chars[before]);
+        let next_is_lower = chars.get(at + 1).is_some_and(char::is_ascii_lowercase);
+        let begins = one.is_ascii_uppercase() && (!before.is_ascii_uppercase() || next_is_lower);
+        if begins || !one.is_alphanumeric() {
+            words.push(String::new());
+        }
+        if one.is_alphanumeric() {
+            words.last_mut().expect("there is one at least").extend(one.to_lowercase());
+        }
+    }
+    let trimmed = words.iter().map(|word| word.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned());
+    trimmed.filter(|word| !word.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Secret, secret, words};
+
+    #[test]
+    fn words_are_told_apart_by_signs_and_by_capitals() {
+        for (name, expected) in [
+            ("API_KEY2", vec!["api", "key"]),
+            ("apiKey", vec!["api", "key"]),
+            ("X-Amz-Signature", vec!["x", "amz", "signature"]),
+            ("HTTPAuthToken", vec!["http", "auth", "token"]),
+            ("connect.sid", vec!["connect", "sid"]),
+            ("--", vec![]),
+        ] {
+            assert_eq!(words(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_of_secrets_are_known_by_whole_words() {
+        for name in ["DB_PASSWORD", "apiKey", "GITHUB_TOKEN", "PGPASSWORD", "appkey", "ConnectionStrings__Default"] {
+            assert!(secret(name).is_some(), "{name}");
+        }
+        assert_eq!(secret("client_secret"), Some(Secret::Surely));
+        for name in ["DB_PW", "USER_PIN", "dbpass", "PHPSESSID", "queryKey", "BASIC_AUTH", "SLACK_WEBHOOK_URL", "SEED"]
+        {
+            assert_eq!(secret(name), Some(Secret::Maybe), "{name}");
+        }
+        for name in [
+            "AUTHOR",
+            "KEYBOARD",
+            "MONKEY",
+            "turkey",
+            "COMPASS_URL",
+            "BYPASS_CACHE",
+            "tls_private_key_file",
+            "secretName",
+            "session_requests_total",
+            "PASSENGER_MAX_POOL_SIZE",
+            "",
+        ] {
+            assert_eq!(secret(name), None, "{name}");
+        }
+    }
+}

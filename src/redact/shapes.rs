@@ -1,0 +1,122 @@
+//! Words that are secrets by what they look like, whatever stands before them.
+
+use super::issuers::{self, is_part};
+
+/// Starts of key material in base64: a PEM block, PKCS#8 and PKCS#1 without one, an `OpenSSH` key.
+const KEYS: [&str; 6] = ["LS0tLS1CRUdJTi", "LS0tLSBCRUdJTi", "MIIE", "MIIC", "MC4CAQAwBQYDK2V", "b3BlbnNzaC1rZXktdj"];
+
+/// Random letters and digits of at least this length are no name.
+const RANDOM: usize = 20;
+
+/// What is longer is told by its start.
+const LONGEST: usize = 512;
+
+/// As many hexadecimal digits are a key as well: 128 bits.
+const HEXADECIMAL: usize = 32;
+
+/// The text with `mark` in the place of each such word.
+pub fn without_tokens(text: &str, mark: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(one) = text[at..].chars().next() {
+        if let Some(length) = token(text, at) {
+            kept.push_str(mark);
+            // The end of a sentence is none of it.
+            at += text[at..at + length].trim_end_matches('.').len();
+        } else {
+            kept.push(one);
+            at += one.len_utf8();
+        }
+    }
+    kept
+}
+
+/// How long the secret is that begins here; none where none does.
+fn token(text: &str, at: usize) -> Option<usize> {
+    issuers::credential(text, at).or_else(|| of_a_bot(text, at)).or_else(|| random(text, at))
+}
+
+/// Telegram's `123456789:AAE…`: the number of a bot, and its token.
+fn of_a_bot(text: &str, at: usize) -> Option<usize> {
+    let rest = &text[at..];
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|digits| *digits >= 6)?;
+    let token = rest[digits..].strip_prefix(':')?;
+    let length = token.find(|c: char| !c.is_ascii_alphanumeric() && !"_-".contains(c)).unwrap_or(token.len());
+    (length >= 20 && token[..length].contains(|c: char| c.is_ascii_alphabetic())).then_some(digits + 1 + length)
+}
+
+/// A word of random letters and digits, with or without what base64 has besides. Names are written in words, and digests
+/// say what they are.
+fn random(text: &str, at: usize) -> Option<usize> {
+    let before = &text[..at];
+    if before.ends_with(is_part) && !before.ends_with(['=', '/', '.', '-', '_']) || before.ends_with("sha256:") {
+        return None;
+    }
+    let rest = &text[at..];
+    let start = &rest[..rest.floor_char_boundary(LONGEST)];
+    let word = part(start, |c| c.is_ascii_alphanumeric());
+    let is_wide = |c: char| c.is_ascii_alphanumeric() || "_-+/=".contains(c);
+    let wide = part(start, is_wide);
+    let is_key = KEYS.iter().any(|key| wide.starts_with(key)) && wide.len() >= 2 * RANDOM;
+    if is_key || !wide.starts_with('/') && is_random(wide) {
+        return Some(part(rest, is_wide).len());
+    }
+    (is_random(word) || is_hexadecimal(word)).then(|| part(rest, |c| c.is_ascii_alphanumeric()).len())
+}
+
+/// The start of a text whose characters all fit.
+fn part(text: &str, fits: impl Fn(char) -> bool) -> &str {
+    &text[..text.find(|c| !fits(c)).unwrap_or(text.len())]
+}
+
+/// Whether capitals, small letters and digits change places as often as they do by chance.
+fn is_random(word: &str) -> bool {
+    let class = |c: char| match c {
+        'A'..='Z' => 0,
+        'a'..='z' => 1,
+        '0'..='9' => 2,
+        _ => 3,
+    };
+    let mut counts = [0_usize; 4];
+    let mut changes = 0;
+    let mut last = None;
+    for class in word.chars().map(class) {
+        counts[class] += 1;
+        changes += usize::from(last.is_some_and(|last| last != class));
+        last = Some(class);
+    }
+    word.len() >= RANDOM && counts[..3].iter().all(|count| *count >= 2) && changes * 5 >= word.len() * 2
+}
+
+fn is_hexadecimal(word: &str) -> bool {
+    let digits = word.chars().filter(char::is_ascii_digit).count();
+    word.len() >= HEXADECIMAL && word.chars().all(|c| c.is_ascii_hexdigit()) && (1..word.len()).contains(&digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_tokens;
+
+    #[test]
+    fn random_words_go_and_names_stay() {
+        for text in [
+            "wJalrXUtnFEMIk7MDENGbPxRfiCYzz0k",
+            "q7/Kx9+Lm2Pz4Rt6Vw8Yb1Nd3Gh5Jk0=",
+            "0123456789abcdef0123456789abcdef",
+            "123456789:AAEhBP0av28bVd1hLkPzX",
+        ] {
+            assert_eq!(without_tokens(&format!("x {text}, y"), "#"), "x #, y");
+        }
+        for text in [
+            "shopfront-deploy-7d94b56f44-fblvd",
+            "system:serviceaccount:kube-system:horizontal-pod-autoscaler",
+            "registry.example:5000/shop@sha256:0123456789abcdef0123456789abcdef",
+            "8f0a2b3c-1d4e-4f5a-9b8c-7d6e5f4a3b2c",
+            "/apis/custom.metrics.k8s.io/v1beta1/namespaces/shop/pods/*/http_requests_per_second",
+            "FailedGetPodsMetric HorizontalPodAutoscalerV2Beta2 2026-11-27T04:49:41Z",
+            "E1125 07:26:11.123456       1 provider.go:230] unable to update list",
+        ] {
+            assert_eq!(without_tokens(text, "#"), text);
+        }
+    }
+}

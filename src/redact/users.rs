@@ -1,0 +1,69 @@
+//! `user:password@host` without a scheme before it, as the Go driver of `MySQL` has it, and Oracle's `user/password@host`.
+
+/// The text without each user and password before a host.
+pub fn without_passwords(text: &str, mark: &str) -> String {
+    let ends = |c: char| c.is_whitespace() || "\"'=,(".contains(c);
+    text.split_inclusive(ends).map(|word| without_password(word, mark)).collect()
+}
+
+fn without_password(word: &str, mark: &str) -> String {
+    // A password that is written as it is may hold an `@`.
+    let host = word.rmatch_indices('@').find(|(at, _)| !word[at + 1..].starts_with("sha256:"));
+    let Some((at, _)) = host else { return word.to_owned() };
+    let (user_info, host) = (&word[..at], &word[at + 1..]);
+    match cut(user_info, host) {
+        Cut::Nothing => word.to_owned(),
+        Cut::User => host.to_owned(),
+        Cut::Password(user) => format!("{}{mark}@{host}", &user_info[..user]),
+    }
+}
+
+/// What is to go.
+enum Cut {
+    Nothing,
+    /// All that is before the host.
+    User,
+    /// What comes after so many bytes of it.
+    Password(usize),
+}
+
+fn cut(user_info: &str, host: &str) -> Cut {
+    // An image's digest is no host, and what has a scheme is a URL, which has no user any more.
+    let is_host = host.starts_with(|c: char| c.is_alphanumeric() || c == '[');
+    if !is_host || user_info.contains("://") {
+        return Cut::Nothing;
+    }
+    match user_info.split_once([':', '/']) {
+        Some(("" | "mailto", _) | (_, "")) | None => Cut::Nothing,
+        Some((user, _)) if user_info[user.len()..].starts_with(':') => Cut::User,
+        // A path of more parts is a file, and a version no host.
+        Some((user, password)) if !password.contains('/') && !host.starts_with(|c: char| c.is_ascii_digit()) => {
+            Cut::Password(user.len() + 1)
+        }
+        Some(_) => Cut::Nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_passwords;
+
+    #[test]
+    fn a_user_before_a_host_goes_with_its_password() {
+        for (text, expected) in [
+            ("--db=shop:hidden@tcp(db:3306)/shop", "--db=tcp(db:3306)/shop"),
+            ("shop:hid/hidden@db", "db"),
+            ("shop:hidden@db, till:hidden@db2", "db, db2"),
+            ("shop:hid@hidden@db", "db"),
+            ("scott/hidden@db", "scott/(left out)@db"),
+            ("shop/app:1.2@sha256:0123", "shop/app:1.2@sha256:0123"),
+            ("shop@example.com", "shop@example.com"),
+            ("mailto:shop@example.com", "mailto:shop@example.com"),
+            ("node_modules/left-pad@1.2", "node_modules/left-pad@1.2"),
+        ] {
+            let once = without_passwords(text, "(left out)");
+            assert_eq!(once, expected);
+            assert_eq!(without_passwords(&once, "(left out)"), once);
+        }
+    }
+}
