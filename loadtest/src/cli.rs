@@ -169,7 +169,7 @@ pub struct Doctor {
     #[arg(long)]
     pub json: bool,
 
-    /// Keep everything that was read in a new file, without what may be secret
+    /// Keep what the diagnosis is made of in a new file, and print what that is: read the file before you post it
     #[arg(long, value_name = "FILE")]
     pub bundle: Option<PathBuf>,
 

@@ -1,10 +1,9 @@
 //! What follows a secret's name: `name=value`, `name: value`, `"name":"value"`, `--flag value`, a header, a prose word.
 
-use super::names::{Secret, secret};
-
 mod value;
 
-use value::Value;
+use super::names::{Secret, is_password, secret};
+use value::{Sign, Until, Value};
 
 /// Words before a credential in a header: `Authorization: Bearer …`.
 const SCHEMES: [&str; 8] = ["apikey", "basic", "bearer", "digest", "negotiate", "ntlm", "splunk", "token"];
@@ -43,26 +42,65 @@ struct Before<'a> {
 pub fn without_values(text: &str, mark: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let (mut from, mut at) = (0, 0);
+    // In a list of variables the name is a value itself: `name: API_KEY`, and what follows `value:` is its.
+    let mut is_named = false;
     while let Some(start) = text[at..].find(is_of_name).map(|found| at + found) {
         let end = text[start..].find(|c| !is_of_name(c)).map_or(text.len(), |found| start + found);
-        let found = value_after(text, start, end).or_else(|| credential_after(text, start, end));
-        match found.filter(|value| !text[value.start..].starts_with(mark)) {
-            Some(value) if value.end > value.start => {
-                kept.push_str(&text[from..value.start]);
-                kept.push_str(mark);
-                (from, at) = (value.end, value.end);
-            }
-            _ => at = end,
+        if is_named && text[start..end].eq_ignore_ascii_case("value") {
+            is_named = false;
+            at = hide(
+                text,
+                mark,
+                &mut kept,
+                &mut from,
+                Value::after(text, end, false, &Until::Sign).as_ref().map(Place::of),
+                end,
+            );
+            continue;
         }
+        if is_value_of_name(text, start) {
+            is_named = secret(&text[start..end]).is_some();
+            if is_named && has_value(text, end) {
+                at = end;
+                continue;
+            }
+        }
+        let found = value_after(text, start, end).or_else(|| credential_after(text, start, end));
+        at = hide(text, mark, &mut kept, &mut from, found, end);
     }
     kept.push_str(&text[from..]);
     kept
 }
 
+/// Puts the mark where a value was found, and tells where to look on.
+fn hide(text: &str, mark: &str, kept: &mut String, from: &mut usize, found: Option<Place>, end: usize) -> usize {
+    let Some(value) = found.filter(|value| value.end > value.start && !text[value.start..].starts_with(mark)) else {
+        return end;
+    };
+    kept.push_str(&text[*from..value.start]);
+    kept.push_str(mark);
+    *from = value.end;
+    value.end
+}
+
+/// Whether what begins here is the value of a field `name` or `key`.
+fn is_value_of_name(text: &str, start: usize) -> bool {
+    let before = near(text, start).trim_end_matches(['"', '\'', '\\', ' ']);
+    let field = before.strip_suffix(['=', ':']).map(|field| field.trim_end_matches(['"', '\'', '\\', ' ']));
+    let word = field.map(|field| field.rsplit(|c| !is_of_name(c)).next().unwrap_or_default());
+    word.is_some_and(|word| word.eq_ignore_ascii_case("name") || word.eq_ignore_ascii_case("key"))
+}
+
 /// Where a value is in the text.
-pub struct Place {
+struct Place {
     start: usize,
     end: usize,
+}
+
+impl Place {
+    fn of(value: &Value) -> Self {
+        Self { start: value.start, end: value.end }
+    }
 }
 
 /// What stands right before a place.
@@ -80,15 +118,28 @@ fn value_after(text: &str, start: usize, end: usize) -> Option<Place> {
     let name = word.trim_matches('.').trim_end_matches('-');
     let Some(sure) = secret(name) else { return of_client(text, start, end) };
     let before = Before { text: near(text, start), name, sure };
-    let value = Value::after(text, end, word.starts_with('-'), before.is_header())?;
-    before.takes(&value).then_some(Place { start: value.start, end: value.end })
+    let value = Value::after(text, end, word.starts_with('-'), &before.until())?;
+    // `key="ApiKey" value="…"`
+    let is_a_name = name.eq_ignore_ascii_case("key") && secret(value.text).is_some() && has_value(text, value.end);
+    (before.takes(&value) && !is_a_name).then_some(Place::of(&value))
+}
+
+/// Whether a field `value` follows soon.
+fn has_value(text: &str, end: usize) -> bool {
+    text[end..text.floor_char_boundary(end + NEAR)].to_ascii_lowercase().contains("value")
 }
 
 impl Before<'_> {
-    /// Whether what follows the colon goes to the end of the line.
-    fn is_header(&self) -> bool {
-        let header = |name: &&&str| self.name.eq_ignore_ascii_case(name);
-        ["authorization", "proxy-authorization", "cookie", "set-cookie"].iter().any(|name| header(&name))
+    /// What ends the value: a header's and a phrase's has spaces in it.
+    fn until(&self) -> Until {
+        let is_header = self.is_header();
+        let lower = self.name.to_ascii_lowercase();
+        let is_phrase = ["phrase", "mnemonic"].iter().any(|word| lower.ends_with(word)) && !lower.starts_with('-');
+        match self.text.chars().next_back() {
+            Some(quote @ ('"' | '\'')) if is_header => Until::Quote(quote),
+            _ if is_header || is_phrase => Until::Line,
+            _ => Until::Sign,
+        }
     }
 
     /// Whether a value is one, and no sentence that goes on.
@@ -96,15 +147,30 @@ impl Before<'_> {
         if value.is_harmless() || self.counts_objects(value) {
             return false;
         }
+        let is_password = is_password(self.name);
         match value.sign {
-            "=" | "=>" | ":=" | "==" | "=~" => self.sure == Secret::Surely || !self.is_matcher(value),
-            ":" if value.named => true,
-            ":" => self.follows_colon(value),
-            // A flag, an element of XML.
-            "-" | ">" => true,
-            // "password hunter2", "the password is hunter2".
-            _ => self.sure == Secret::Surely && self.is_password() && value.looks_random(),
+            Sign::Equals => self.sure == Secret::Surely || !self.is_matcher(value),
+            Sign::Colon => self.is_quoted(value) || is_password || self.follows_colon(value),
+            Sign::Flag => true,
+            Sign::Opens => self.text.ends_with('<') || self.sure == Secret::Surely && value.quoted,
+            Sign::Is => self.sure == Secret::Surely && value.looks_random(),
+            // "password hunter2"; `machine a login b password c`.
+            Sign::Space => {
+                let is_one = value.quoted || value.looks_random() || self.text.contains("login ");
+                is_password && is_one || self.is_header() && value.quoted
+            }
         }
+    }
+
+    /// Whether it is a header whose value is more than a word.
+    fn is_header(&self) -> bool {
+        let is = |name: &&str| self.name.eq_ignore_ascii_case(name);
+        ["authorization", "proxy-authorization", "cookie", "set-cookie"].iter().any(is)
+    }
+
+    /// `"name":` as JSON has it, and no path that ends so.
+    fn is_quoted(&self, value: &Value) -> bool {
+        value.named && self.text.ends_with(['"', '\'', '`'])
     }
 
     /// In a quota: `requested: secrets=1`.
@@ -115,56 +181,53 @@ impl Before<'_> {
     /// A label of a query: `http_requests_total{session="a"}`.
     fn is_matcher(&self, value: &Value) -> bool {
         let Some((head, labels)) = self.text.rsplit_once('{') else { return false };
-        let is_series = head.ends_with(|c: char| c.is_ascii_alphanumeric() || "_:>".contains(c)) || head.ends_with(' ');
+        let is_series = head.ends_with(|c: char| c.is_ascii_alphanumeric() || "_:> ".contains(c));
         value.quoted && is_series && !labels.contains('}') && self.text.ends_with(['{', ',', ' '])
     }
 
-    /// "the password: hidden", "token: 7hidden", and not "anonymous token: unexpected status".
+    /// "token: 7hidden" and `{token:hidden}`, and not "anonymous token: unexpected status".
     fn follows_colon(&self, value: &Value) -> bool {
-        let is_identifier = self.name.contains(['_', '-']) || self.name.chars().all(|c| c.is_ascii_uppercase());
-        if self.is_password() || is_identifier && !value.is_word() {
-            return true;
-        }
         let line = self.text.rsplit('\n').next().unwrap_or_default().trim_end_matches([' ', '\t']);
-        let alone = line.is_empty() || line.ends_with([',', ';', '(', '{', '[', '"', '\'', '-']);
-        match (value.spaced, is_identifier) {
-            (true, true) => alone || !value.is_word(),
-            (true, false) => alone && !self.text.ends_with(['.', ']']) || !value.is_word(),
-            // What an image's tag follows has no space after its colon.
-            (false, _) => !self.text.ends_with('/') && !value.is_version() && (is_identifier || !value.is_word()),
+        let is_alone = line.is_empty() || line.ends_with([',', ';', '(', '{', '[', '"', '\'', '-', '=']);
+        let is_inside = line.rfind(['{', '[']) > line.rfind(['}', ']']);
+        let is_identifier = self.name.contains(['_', '-']) || self.name.chars().all(|c| c.is_ascii_uppercase());
+        if value.spaced {
+            return is_alone || !value.is_word();
         }
-    }
-
-    fn is_password(&self) -> bool {
-        let name = self.name.to_ascii_lowercase();
-        ["password", "passwd", "passphrase", "pwd", "apikey", "api-key", "api_key"]
-            .iter()
-            .any(|word| name.contains(word))
+        // What an image's tag follows has no space after its colon.
+        let is_tag = self.text.ends_with('/') || value.is_version();
+        !is_tag && (is_inside || is_identifier || !value.is_word())
     }
 }
 
-/// `mysql -phidden`, `redis-cli -a hidden`, `curl -u user:hidden`: of the programs that take it so; `-u a:b` of any.
+/// `mysql -phidden`, `redis-cli -a hidden`: of the programs that take it so. `-u user:hidden` of any.
 fn of_client(text: &str, start: usize, end: usize) -> Option<Place> {
     let word = &text[start..end];
-    let flag = ["-p", "-a", "-w", "-u", "-U"].into_iter().find(|flag| word.starts_with(flag))?;
-    let command = near(text, start).rsplit(['|', ';', '&', '\n']).next().unwrap_or_default();
-    let mut words = command.split(|c: char| c.is_whitespace() || "\"'[],/".contains(c));
-    let known = words.any(|word| CLIENTS.contains(&word));
-    let value = if word.len() > flag.len() {
+    if matches!(word, "-u" | "-U" | "--user" | "--proxy-user") {
+        let value = Value::after(text, end, true, &Until::Sign)?;
+        return is_pair(value.text).then_some(Place::of(&value));
+    }
+    let flag = ["-p", "-a", "-w", "-u"].into_iter().find(|flag| word.starts_with(flag))?;
+    if word.len() > flag.len() {
         let begin = start + flag.len();
         let rest = &text[begin..];
         let length = rest.find(|c: char| c.is_whitespace() || "\"'|;".contains(c)).unwrap_or(rest.len());
-        Place { start: begin, end: begin + length }
-    } else {
-        let value = Value::after(text, end, true, false)?;
-        Place { start: value.start, end: value.end }
-    };
-    let user = &text[value.start..value.end];
-    let is_pair = user.split_once(':').is_some_and(|(_, password)| password.contains(|c: char| !c.is_ascii_digit()));
-    match flag {
-        "-u" | "-U" => (is_pair && word.len() == flag.len()).then_some(value),
-        _ => known.then_some(value),
+        let is_one = if flag == "-u" { is_pair(&rest[..length]) } else { is_of_known(text, start) };
+        return is_one.then_some(Place { start: begin, end: begin + length });
     }
+    let value = Value::after(text, end, true, &Until::Sign)?;
+    is_of_known(text, start).then_some(Place::of(&value))
+}
+
+/// A user and a password, and not the numbers of a user and a group.
+fn is_pair(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(_, password)| password.contains(|c: char| !c.is_ascii_digit()))
+}
+
+/// Whether the command whose flag begins here is one of [`CLIENTS`].
+fn is_of_known(text: &str, start: usize) -> bool {
+    let command = near(text, start).rsplit(['|', ';', '&', '\n']).next().unwrap_or_default();
+    command.split(|c: char| c.is_whitespace() || "\"'[],/=".contains(c)).any(|word| CLIENTS.contains(&word))
 }
 
 /// What follows the word `Bearer` and its like, where it is no sentence that goes on.

@@ -44,7 +44,7 @@ const LONG: &[(&str, usize)] = &[
     ("mfa.", 20), ("nfp_", 8), ("npm_", 8), ("ntn_", 8), ("oy2", 20), ("pat", 14), ("phc_", 8), ("phx_", 8),
     ("pnb_", 8), ("pnu_", 8), ("pplx-", 6), ("pul-", 12), ("pypi-", 6), ("r8_", 6), ("rk_", 8), ("s.", 20),
     ("secret_", 16), ("sgp_", 8), ("sk-", 12), ("sk_", 8), ("sl.", 20), ("sonar_", 12), ("sqa_", 12), ("sqp_", 12),
-    ("squ_", 12), ("st.", 24), ("tfp_", 8), ("tvly-", 8), ("v1.0-", 20), ("vcp_", 8), ("xai-", 6),
+    ("squ_", 12), ("st.", 24), ("tfp_", 8), ("tok_", 8), ("tvly-", 8), ("v1.0-", 20), ("vcp_", 8), ("xai-", 6),
 ];
 
 /// Fewer characters after a prefix are a word of its own, or the prefix itself in a sentence.
@@ -53,7 +53,8 @@ const LEAST: usize = 4;
 /// How long the credential is that begins at this place of a text; none where none does.
 pub fn credential(text: &str, at: usize) -> Option<usize> {
     let before = text[..at].chars().next_back();
-    if before.is_some_and(char::is_alphanumeric) {
+    let begins = text[at..].starts_with(|c: char| c.is_ascii_alphanumeric());
+    if !begins || before.is_some_and(char::is_alphanumeric) {
         return None;
     }
     let whole = |prefix: &str| {
@@ -72,13 +73,13 @@ fn long(text: &str) -> Option<(usize, usize)> {
         let rest = text.strip_prefix(prefix)?;
         let word = &rest[..rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len())];
         let is_none = word.contains(|c: char| c.is_ascii_digit() || c.is_ascii_uppercase());
-        let whole = rest.find(|c: char| !is_part(c)).unwrap_or(rest.len());
-        (is_none && word.len() >= *least).then_some((prefix.len(), whole))
+        let whole = || rest.find(|c: char| !is_part(c)).unwrap_or(rest.len());
+        (is_none && word.len() >= *least).then(|| (prefix.len(), whole()))
     })
 }
 
 /// Whether a credential may have this character in it.
-pub fn is_part(one: char) -> bool {
+fn is_part(one: char) -> bool {
     one.is_ascii_alphanumeric() || "_-.+/=~|$%".contains(one)
 }
 

@@ -6,20 +6,15 @@ const BLOCKS: [(&str, &str); 3] =
 
 /// The text with `mark` in the place of each block of key material.
 pub fn without(text: &str, mark: &str) -> String {
-    let mut rest = text;
-    let mut kept = String::with_capacity(text.len());
-    while let Some((at, head, tail)) = first(rest) {
-        kept.push_str(&rest[..at]);
-        kept.push_str(mark);
-        rest = after(&rest[at + head.len()..], tail);
-    }
-    kept.push_str(rest);
-    kept
-}
-
-fn first(text: &str) -> Option<(usize, &'static str, &'static str)> {
-    let found = BLOCKS.iter().filter_map(|(head, tail)| Some((text.find(head)?, *head, *tail)));
-    found.min_by_key(|(at, ..)| *at)
+    BLOCKS.iter().fold(text.to_owned(), |text, (head, tail)| {
+        let mut parts = text.split(head);
+        let mut kept = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            kept.push_str(mark);
+            kept.push_str(after(part, tail));
+        }
+        kept
+    })
 }
 
 /// What follows a block: its last line may end in dashes, or in a line break that is written as `\n`.

@@ -18,11 +18,27 @@ pub use names::is_secret_name;
 /// What `/` shows in the place of a hidden value.
 pub const REDACTED: &str = "[redacted]";
 
+/// The most times that a text is looked through.
+const ROUNDS: usize = 8;
+
 /// The text with `mark` in the place of each secret that can be told: by the name before it, by its issuer's prefix, or by
 /// its shape. URLs lose their user and their query. A text that went through it once stays as it is.
 ///
 /// What nothing tells, a password in the middle of a sentence, stays.
 pub fn text(text: &str, mark: &str) -> String {
+    let mut text = text.to_owned();
+    // Where a value goes, what stood around it may come to look like another: rarely, and never for long.
+    for _ in 0..ROUNDS {
+        let next = without_secrets(&text, mark);
+        if next == text {
+            break;
+        }
+        text = next;
+    }
+    text
+}
+
+fn without_secrets(text: &str, mark: &str) -> String {
     // Key material first: it holds line breaks and signs that would end the values of what follows.
     let text = material::without(text, mark);
     let text = urls::without_secrets(&text, mark);

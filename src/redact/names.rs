@@ -10,7 +10,7 @@ pub enum Secret {
 }
 
 /// Parts of a name, without what separates its words, that leave no doubt.
-const SURE: [&str; 21] = [
+const SURE: [&str; 30] = [
     "accesskey",
     "accountkey",
     "apikey",
@@ -32,10 +32,21 @@ const SURE: [&str; 21] = [
     "sharedkey",
     "signingkey",
     "token",
+    // The word for it in other languages that programs speak.
+    "contraseña",
+    "kennwort",
+    "passwort",
+    "wachtwoord",
+    "пароль",
+    "密码",
+    "密碼",
+    "パスワード",
+    "비밀번호",
 ];
 
 /// Whole words of a name that say the same less surely.
-const WORDS: [&str; 46] = [
+const WORDS: [&str; 52] = [
+    "assertion",
     "auth",
     "auths",
     "bearer",
@@ -58,13 +69,16 @@ const WORDS: [&str; 46] = [
     "kubeconfig",
     "licence",
     "license",
+    "literal",
     "mfa",
     "netrc",
     "otp",
     "pass",
     "passcode",
+    "passe",
     "pat",
     "pepper",
+    "phrase",
     "pin",
     "private",
     "psw",
@@ -74,11 +88,13 @@ const WORDS: [&str; 46] = [
     "salt",
     "sas",
     "seed",
+    "senha",
     "session",
     "sid",
     "sig",
     "signature",
     "totp",
+    "verifier",
     "webhook",
     "webhooks",
     "xsrf",
@@ -144,6 +160,13 @@ const ABOUT: [&str; 41] = [
 /// Whether a name is one that secrets have, surely or not.
 pub fn is_secret_name(name: &str) -> bool {
     secret(name).is_some()
+}
+
+/// Whether a name is one of a word that people type, and of no other secret.
+pub fn is_password(name: &str) -> bool {
+    let joined = words(name).concat();
+    let known = SURE.iter().rev().take(9).chain(&["apikey", "passphrase", "passwd", "password", "pwd"]);
+    known.into_iter().any(|word| joined.contains(word))
 }
 
 /// Whether a name is one that secrets have, and how surely.

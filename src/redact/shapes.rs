@@ -1,6 +1,6 @@
 //! Words that are secrets by what they look like, whatever stands before them.
 
-use super::issuers::{self, is_part};
+use super::issuers;
 
 /// Starts of key material in base64: a PEM block, PKCS#8 and PKCS#1 without one, an `OpenSSH` key.
 const KEYS: [&str; 6] = ["LS0tLS1CRUdJTi", "LS0tLSBCRUdJTi", "MIIE", "MIIC", "MC4CAQAwBQYDK2V", "b3BlbnNzaC1rZXktdj"];
@@ -48,20 +48,27 @@ fn of_a_bot(text: &str, at: usize) -> Option<usize> {
 /// A word of random letters and digits, with or without what base64 has besides. Names are written in words, and digests
 /// say what they are.
 fn random(text: &str, at: usize) -> Option<usize> {
-    let before = &text[..at];
-    if before.ends_with(is_part) && !before.ends_with(['=', '/', '.', '-', '_']) || before.ends_with("sha256:") {
+    let before = text[..at].chars().next_back();
+    if before.is_some_and(|c| c.is_ascii_alphanumeric()) || text[..at].ends_with("sha256:") {
         return None;
     }
     let rest = &text[at..];
     let start = &rest[..rest.floor_char_boundary(LONGEST)];
-    let word = part(start, |c| c.is_ascii_alphanumeric());
-    let is_wide = |c: char| c.is_ascii_alphanumeric() || "_-+/=".contains(c);
-    let wide = part(start, is_wide);
-    let is_key = KEYS.iter().any(|key| wide.starts_with(key)) && wide.len() >= 2 * RANDOM;
-    if is_key || !wide.starts_with('/') && is_random(wide) {
-        return Some(part(rest, is_wide).len());
+    if !before.is_some_and(is_of_base64) && !start.starts_with('/') {
+        let word = part(start, is_of_base64);
+        let is_key = KEYS.iter().any(|key| word.starts_with(key)) && word.len() >= 2 * RANDOM;
+        if is_key || is_random(word) {
+            let length = part(rest, is_of_base64).len();
+            return Some(length + part(&rest[length..], |c| c == '=').len());
+        }
     }
-    (is_random(word) || is_hexadecimal(word)).then(|| part(rest, |c| c.is_ascii_alphanumeric()).len())
+    let is_letter = |c: char| c.is_ascii_alphanumeric();
+    let word = part(start, is_letter);
+    (is_random(word) || is_hexadecimal(word)).then(|| part(rest, is_letter).len())
+}
+
+fn is_of_base64(one: char) -> bool {
+    one.is_ascii_alphanumeric() || "_-+/".contains(one)
 }
 
 /// The start of a text whose characters all fit.
@@ -89,6 +96,7 @@ fn is_random(word: &str) -> bool {
 }
 
 fn is_hexadecimal(word: &str) -> bool {
+    let word = word.strip_prefix("0x").unwrap_or(word);
     let digits = word.chars().filter(char::is_ascii_digit).count();
     word.len() >= HEXADECIMAL && word.chars().all(|c| c.is_ascii_hexdigit()) && (1..word.len()).contains(&digits)
 }

@@ -29,7 +29,8 @@ enum Cut {
 
 fn cut(user_info: &str, host: &str) -> Cut {
     // An image's digest is no host, and what has a scheme is a URL, which has no user any more.
-    let is_host = host.starts_with(|c: char| c.is_alphanumeric() || c == '[');
+    // Oracle's may begin with two strokes.
+    let is_host = host.trim_start_matches("//").starts_with(|c: char| c.is_alphanumeric() || c == '[');
     if !is_host || user_info.contains("://") {
         return Cut::Nothing;
     }
@@ -56,6 +57,7 @@ mod tests {
             ("shop:hidden@db, till:hidden@db2", "db, db2"),
             ("shop:hid@hidden@db", "db"),
             ("scott/hidden@db", "scott/(left out)@db"),
+            ("scott/hidden@//db:1521/x", "scott/(left out)@//db:1521/x"),
             ("shop/app:1.2@sha256:0123", "shop/app:1.2@sha256:0123"),
             ("shop@example.com", "shop@example.com"),
             ("mailto:shop@example.com", "mailto:shop@example.com"),

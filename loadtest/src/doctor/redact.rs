@@ -15,7 +15,7 @@ use table::kept;
 /// What stands in a secret's place.
 pub const LEFT_OUT: &str = "(left out)";
 
-/// What is kept of a text that may hold anything, in bytes: a message or a line of a log is shorter.
+/// The longest text that is kept, in bytes; of a longer one half as much is. Messages and lines of logs are shorter.
 const LONGEST: usize = 16 << 10;
 
 /// What a judge reads of the evidence, field by field: one that is new is not kept until it is named here.
@@ -54,8 +54,10 @@ pub fn redacted(evidence: &Evidence) -> Evidence {
 
 /// A text without its secrets, and no longer than what anybody reads.
 fn told(text: &str) -> String {
-    let text = shopfront::redact::text(text, LEFT_OUT);
-    if text.len() <= LONGEST { text } else { format!("{}{LEFT_OUT}", &text[..text.floor_char_boundary(LONGEST)]) }
+    if text.len() <= LONGEST {
+        return shopfront::redact::text(text, LEFT_OUT);
+    }
+    shopfront::redact::text(&text[..text.floor_char_boundary(LONGEST / 2)], LEFT_OUT) + LEFT_OUT
 }
 
 fn one<T, U>(read: &Read<T>, kept: impl FnOnce(&T) -> U) -> Read<U> {

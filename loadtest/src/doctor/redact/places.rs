@@ -51,19 +51,28 @@ pub fn event(event: &Value) -> Value {
 /// With the arguments that are asked for; the others keep their places, by which a command names them.
 pub fn server(deployment: &Value) -> Value {
     let mut kept = kept_of("Server", deployment);
-    let containers = kept.pointer_mut("/spec/template/spec/containers").and_then(Value::as_array_mut);
-    for container in containers.into_iter().flatten() {
+    let containers = |object: &'_ Value| object.pointer("/spec/template/spec/containers").cloned().unwrap_or_default();
+    let written = containers(deployment);
+    let Some(all) = kept.pointer_mut("/spec/template/spec/containers").and_then(Value::as_array_mut) else {
+        return kept;
+    };
+    for (number, container) in all.iter_mut().enumerate() {
         let mut is_value = false;
         for field in ["command", "args"] {
-            for word in container.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten() {
-                let text = word.as_str().unwrap_or_default();
+            for (place, word) in
+                container.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten().enumerate()
+            {
+                let text = written[number][field][place].as_str().unwrap_or_default();
                 let name = text.split('=').next().unwrap_or_default();
                 let is_asked = FLAGS.iter().any(|flag| name == *flag || flag.strip_prefix('-') == Some(name));
-                let is_kept = is_asked || is_value;
+                // A part of a value would be no value to put another in the place of.
+                let is_whole = word.as_str() == Some(text);
+                *word = match (is_asked || is_value, is_whole) {
+                    (true, true) => text.into(),
+                    (true, false) if is_asked => format!("{name}={LEFT_OUT}").into(),
+                    _ => LEFT_OUT.into(),
+                };
                 is_value = is_asked && name == text;
-                if !is_kept {
-                    *word = LEFT_OUT.into();
-                }
             }
         }
     }
