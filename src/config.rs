@@ -30,12 +30,12 @@ pub struct Config {
     #[arg(long, env = "SHOPFRONT_ADDRESS", value_name = "IP:PORT", value_parser = socket_address, default_value = "0.0.0.0:9898")]
     pub address: SocketAddr,
 
-    /// What `/` shows of the environment variables
+    /// Which environment variables `/` shows, and which of their values
     #[arg(long, env = "SHOPFRONT_ENVIRONMENT", value_enum, ignore_case = true, value_name = "MODE", default_value_t = EnvironmentMode::Redacted)]
     pub environment: EnvironmentMode,
 
-    /// Further variables whose values `redacted` shows, such as COLOR,FEATURE_*: a name is shown as it is, a name that
-    /// ends in `*` is a prefix, and what begins so is shown unless it looks like a secret
+    /// Also show the values of these variables, such as COLOR,FEATURE_*. A name is shown as it is; PREFIX* shows each
+    /// variable whose name starts with PREFIX, unless it looks like a secret
     #[arg(long, env = "SHOPFRONT_ENVIRONMENT_SHOW", value_name = "NAME,PREFIX*", value_delimiter = ',')]
     pub environment_show: Vec<Shown>,
 
@@ -119,10 +119,10 @@ pub struct Limits {
 /// What `/` shows of the environment variables.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum EnvironmentMode {
-    /// The names of all, and the values of those known to be harmless: HOME, HOSTNAME, LANG, PATH, TZ, SHOPFRONT_*,
-    /// Kubernetes' links to Services, and what --environment-show adds
+    /// Every name. Values of HOME, HOSTNAME, LANG, PATH, TZ, SHOPFRONT_*, Kubernetes' Service links, and of what
+    /// --environment-show adds; other values read `[redacted]`
     Redacted,
-    /// Every variable as it is: whoever reaches the port reads the secrets
+    /// Every name and value: anyone who can reach the port can read the secrets
     All,
     /// No variable
     None,

@@ -169,7 +169,7 @@ pub struct Doctor {
     #[arg(long)]
     pub json: bool,
 
-    /// Keep what the diagnosis is made of in a new file, and print what that is: read the file before you post it
+    /// Write the evidence to a new file, without secrets that can be recognised, and list what it contains
     #[arg(long, value_name = "FILE")]
     pub bundle: Option<PathBuf>,
 

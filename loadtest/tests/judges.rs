@@ -40,14 +40,14 @@ use loadtest::doctor::evidence::{Evidence, Read};
 use loadtest::doctor::redact::{LEFT_OUT, redacted};
 use serde_json::Value;
 
-/// The diagnosis of a case; and the same of what is kept of it, but for the secrets that the case itself has. So each case
-/// here tells that a bundle has all that its judges read.
+/// The diagnosis of a case. Each case also proves that a bundle keeps everything its judges read: the redacted evidence has
+/// the same diagnosis, except for secrets in the case itself.
 fn diagnose(evidence: &Evidence) -> Diagnosis {
     let diagnosis = loadtest::doctor::diagnose(evidence);
     let kept = redacted(evidence);
     let of_kept = loadtest::doctor::diagnose(&kept);
-    assert_eq!(without_secrets(of_kept), without_secrets(diagnosis.clone()), "of what is kept");
-    assert_eq!(redacted(&kept), kept, "what is kept once is kept");
+    assert_eq!(without_secrets(of_kept), without_secrets(diagnosis.clone()), "of the redacted evidence");
+    assert_eq!(redacted(&kept), kept, "redacting twice changes nothing more");
     diagnosis
 }
 

@@ -167,7 +167,7 @@ fn with_secrets() -> Evidence {
 }
 
 #[test]
-fn nothing_secret_is_kept_and_nothing_that_is_read_is_lost() {
+fn no_secret_is_kept_and_no_field_that_is_read_is_lost() {
     let text = serde_json::to_string(&redacted(&with_secrets())).unwrap();
     assert!(!text.contains("hidden"), "{text}");
     for number in 1..=13 {

@@ -1,14 +1,14 @@
-//! What follows a secret's name: `name=value`, `name: value`, `"name":"value"`, `--flag value`, a header, a prose word.
+//! Values that follow a secret's name: `name=value`, `name: value`, `"name":"value"`, `--flag value`, headers, prose.
 
 mod value;
 
 use super::names::{Secret, is_password, secret};
 use value::{Sign, Until, Value};
 
-/// Words before a credential in a header: `Authorization: Bearer …`.
+/// Authentication schemes, which precede a credential: `Authorization: Bearer …`.
 const SCHEMES: [&str; 8] = ["apikey", "basic", "bearer", "digest", "negotiate", "ntlm", "splunk", "token"];
 
-/// Programs that take a password as `-p…`, `-a …` or `-w …`, where others have a port or a path.
+/// Programs whose flags `-p`, `-a` or `-w` take a password; with others they take a port or a path.
 const CLIENTS: [&str; 13] = [
     "keydb-cli",
     "ldapsearch",
@@ -25,24 +25,24 @@ const CLIENTS: [&str; 13] = [
     "valkey-cli",
 ];
 
-/// As far back, in bytes, as is looked for what a name belongs to.
+/// How many bytes before or after a name are looked at, which bounds the time.
 const NEAR: usize = 1000;
 
-/// What stands before a value.
+/// The context of a value.
 struct Before<'a> {
     /// The text right before the name.
     text: &'a str,
     /// The name.
     name: &'a str,
-    /// How surely it is a secret's.
+    /// How certain it is that the name belongs to a secret.
     sure: Secret,
 }
 
-/// The text with `mark` in the place of each value of a secret's name.
+/// Replaces each value that follows a secret's name with `mark`.
 pub fn without_values(text: &str, mark: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let (mut from, mut at) = (0, 0);
-    // In a list of variables the name is a value itself: `name: API_KEY`, and what follows `value:` is its.
+    // In a list of variables the name is a field's value: `name: API_KEY`, followed by `value: …`.
     let mut is_named = false;
     while let Some(start) = text[at..].find(is_of_name).map(|found| at + found) {
         let end = text[start..].find(|c| !is_of_name(c)).map_or(text.len(), |found| start + found);
@@ -72,7 +72,7 @@ pub fn without_values(text: &str, mark: &str) -> String {
     kept
 }
 
-/// Puts the mark where a value was found, and tells where to look on.
+/// Replaces a value that was found, and returns where to continue.
 fn hide(text: &str, mark: &str, kept: &mut String, from: &mut usize, found: Option<Place>, end: usize) -> usize {
     let Some(value) = found.filter(|value| value.end > value.start && !text[value.start..].starts_with(mark)) else {
         return end;
@@ -83,7 +83,7 @@ fn hide(text: &str, mark: &str, kept: &mut String, from: &mut usize, found: Opti
     value.end
 }
 
-/// Whether what begins here is the value of a field `name` or `key`.
+/// Whether the value of a field `name` or `key` starts here.
 fn is_value_of_name(text: &str, start: usize) -> bool {
     let before = near(text, start).trim_end_matches(['"', '\'', '\\', ' ']);
     let field = before.strip_suffix(['=', ':']).map(|field| field.trim_end_matches(['"', '\'', '\\', ' ']));
@@ -103,7 +103,7 @@ impl Place {
     }
 }
 
-/// What stands right before a place.
+/// The text right before a position.
 fn near(text: &str, end: usize) -> &str {
     &text[text.floor_char_boundary(end.saturating_sub(NEAR))..end]
 }
@@ -112,7 +112,7 @@ fn is_of_name(one: char) -> bool {
     one.is_alphanumeric() || "_-.".contains(one)
 }
 
-/// The value of a secret's name; none where the word is no such name, or where no value follows it.
+/// The value that follows the word, if the word is a secret's name.
 fn value_after(text: &str, start: usize, end: usize) -> Option<Place> {
     let word = &text[start..end];
     let name = word.trim_matches('.').trim_end_matches('-');
@@ -124,13 +124,13 @@ fn value_after(text: &str, start: usize, end: usize) -> Option<Place> {
     (before.takes(&value) && !is_a_name).then_some(Place::of(&value))
 }
 
-/// Whether a field `value` follows soon.
+/// Whether a field `value` follows.
 fn has_value(text: &str, end: usize) -> bool {
     text[end..text.floor_char_boundary(end + NEAR)].to_ascii_lowercase().contains("value")
 }
 
 impl Before<'_> {
-    /// What ends the value: a header's and a phrase's has spaces in it.
+    /// What ends the value: those of headers and phrases contain spaces.
     fn until(&self) -> Until {
         let is_header = self.is_header();
         let lower = self.name.to_ascii_lowercase();
@@ -142,7 +142,7 @@ impl Before<'_> {
         }
     }
 
-    /// Whether a value is one, and no sentence that goes on.
+    /// Whether this is a value rather than a sentence that continues.
     fn takes(&self, value: &Value) -> bool {
         if value.is_harmless() || self.counts_objects(value) {
             return false;
@@ -162,30 +162,31 @@ impl Before<'_> {
         }
     }
 
-    /// Whether it is a header whose value is more than a word.
+    /// Whether the name is a header whose value has several words.
     fn is_header(&self) -> bool {
         let is = |name: &&str| self.name.eq_ignore_ascii_case(name);
         ["authorization", "proxy-authorization", "cookie", "set-cookie"].iter().any(is)
     }
 
-    /// `"name":` as JSON has it, and no path that ends so.
+    /// Whether the name is in quotes as in JSON, rather than the end of a quoted path.
     fn is_quoted(&self, value: &Value) -> bool {
         value.named && self.text.ends_with(['"', '\'', '`'])
     }
 
-    /// In a quota: `requested: secrets=1`.
+    /// Whether this is a quota's count of Secrets: `requested: secrets=1`.
     fn counts_objects(&self, value: &Value) -> bool {
         self.name == "secrets" && value.text.chars().all(|c| c.is_ascii_digit())
     }
 
-    /// A label of a query: `http_requests_total{session="a"}`.
+    /// Whether this is a label in a query: `http_requests_total{session="a"}`.
     fn is_matcher(&self, value: &Value) -> bool {
         let Some((head, labels)) = self.text.rsplit_once('{') else { return false };
         let is_series = head.ends_with(|c: char| c.is_ascii_alphanumeric() || "_:> ".contains(c));
         value.quoted && is_series && !labels.contains('}') && self.text.ends_with(['{', ',', ' '])
     }
 
-    /// "token: 7hidden" and `{token:hidden}`, and not "anonymous token: unexpected status".
+    /// Whether the value after a colon is one: in "token: 7hidden" and `{token:hidden}`, not in "anonymous token: unexpected
+    /// status".
     fn follows_colon(&self, value: &Value) -> bool {
         let line = self.text.rsplit('\n').next().unwrap_or_default().trim_end_matches([' ', '\t']);
         let is_alone = line.is_empty() || line.ends_with([',', ';', '(', '{', '[', '"', '\'', '-', '=']);
@@ -194,13 +195,13 @@ impl Before<'_> {
         if value.spaced {
             return is_alone || !value.is_word();
         }
-        // What an image's tag follows has no space after its colon.
+        // An image's tag follows its colon without a space.
         let is_tag = self.text.ends_with('/') || value.is_version();
         !is_tag && (is_inside || is_identifier || !value.is_word())
     }
 }
 
-/// `mysql -phidden`, `redis-cli -a hidden`: of the programs that take it so. `-u user:hidden` of any.
+/// Passwords in short flags: `mysql -phidden`, `redis-cli -a hidden`, and `-u user:hidden` of any program.
 fn of_client(text: &str, start: usize, end: usize) -> Option<Place> {
     let word = &text[start..end];
     if matches!(word, "-u" | "-U" | "--user" | "--proxy-user") {
@@ -219,18 +220,18 @@ fn of_client(text: &str, start: usize, end: usize) -> Option<Place> {
     is_of_known(text, start).then_some(Place::of(&value))
 }
 
-/// A user and a password, and not the numbers of a user and a group.
+/// Whether this is a user and a password rather than the numeric ids of a user and a group.
 fn is_pair(text: &str) -> bool {
     text.split_once(':').is_some_and(|(_, password)| password.contains(|c: char| !c.is_ascii_digit()))
 }
 
-/// Whether the command whose flag begins here is one of [`CLIENTS`].
+/// Whether the command whose flag starts here is one of [`CLIENTS`].
 fn is_of_known(text: &str, start: usize) -> bool {
     let command = near(text, start).rsplit(['|', ';', '&', '\n']).next().unwrap_or_default();
     command.split(|c: char| c.is_whitespace() || "\"'[],/=".contains(c)).any(|word| CLIENTS.contains(&word))
 }
 
-/// What follows the word `Bearer` and its like, where it is no sentence that goes on.
+/// The credential that follows a word such as `Bearer`, unless a sentence continues there.
 fn credential_after(text: &str, start: usize, end: usize) -> Option<Place> {
     let word = text[start..end].to_ascii_lowercase();
     if !SCHEMES.contains(&word.as_str()) {

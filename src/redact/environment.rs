@@ -1,25 +1,25 @@
-//! Which variables `/` shows with their values: a few that are known to be harmless, and those that the operator names.
+//! Which variables `/` shows with their values: a few that are known to be harmless, and those the operator names.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use super::{REDACTED, is_clean, is_secret_name};
 
-/// Variables that any process has, and that say where it runs.
+/// Variables that every process has, and that say where it runs.
 const KNOWN: [&str; 5] = ["HOME", "HOSTNAME", "LANG", "PATH", "TZ"];
 
-/// What the service's own settings begin with.
+/// The prefix of the service's own settings.
 const OWN: &str = "SHOPFRONT_";
 
 /// The protocols of a Service's port.
 const PROTOCOLS: [&str; 3] = ["tcp", "udp", "sctp"];
 
-/// A variable that the operator shows: `COLOR`, or with `FEATURE_*` all that begin so.
+/// A variable, or a prefix of variables, that the operator wants shown: `COLOR`, `FEATURE_*`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Shown {
-    /// By its whole name: it is shown as it is.
+    /// A whole name: the value is shown as it is.
     Name(String),
-    /// By the start of its name: it is shown unless it looks like a secret.
+    /// A prefix of names: values are shown unless they look like secrets.
     Prefix(String),
 }
 
@@ -31,10 +31,10 @@ impl FromStr for Shown {
         let (name, is_prefix) = text.strip_suffix('*').map_or((text, false), |name| (name, true));
         let is_name = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
         match name {
-            "" if is_prefix => Err("`*` alone is `--environment all`; write a name, or the start of one and `*`"),
-            "" => Err("a name is missing; write names with commas between them, such as COLOR,FEATURE_*"),
+            "" if is_prefix => Err("`*` alone would show everything: use --environment all"),
+            "" => Err("a name is missing: separate names with single commas, such as COLOR,FEATURE_*"),
             name if !name.chars().all(is_name) => {
-                Err("expected the name of a variable, or the start of one and `*`, such as COLOR or FEATURE_*")
+                Err("expected a variable's name, or a prefix with a `*` at its end, such as COLOR or FEATURE_*")
             }
             name if is_prefix => Ok(Self::Prefix(name.to_owned())),
             name => Ok(Self::Name(name.to_owned())),
@@ -42,8 +42,8 @@ impl FromStr for Shown {
     }
 }
 
-/// A variable's value as `/` shows it: itself, where it is known to be harmless or the operator shows it, else
-/// [`REDACTED`].
+/// A variable's value as `/` shows it: the value itself if it is known to be harmless or the operator wants it shown,
+/// else [`REDACTED`].
 pub fn shown(name: &str, value: String, by_operator: &[Shown]) -> String {
     let is_named = |shown: &Shown| matches!(shown, Shown::Name(known) if known == name);
     let begins = |shown: &Shown| matches!(shown, Shown::Prefix(start) if name.starts_with(start.as_str()));
@@ -54,8 +54,8 @@ pub fn shown(name: &str, value: String, by_operator: &[Shown]) -> String {
     if is_shown { value } else { REDACTED.to_owned() }
 }
 
-/// Whether this is one of the variables in which Kubernetes names a namespace's Services to its pods. Programs have
-/// variables of such names too: the value has to be what the name says, an address, a port, a protocol, or all of them.
+/// Whether this is one of the variables that Kubernetes sets in each pod for each Service of its namespace. Programs use
+/// such names too, so the value must be what the name promises: an address, a port, a protocol, or a URL of all three.
 fn is_service_link(name: &str, value: &str) -> bool {
     if !name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_') {
         return false;
@@ -96,7 +96,7 @@ fn of_a_port(name: &str) -> Option<(&'static str, u16, &'static str)> {
 fn of_url(value: &str) -> Option<(&str, u16)> {
     let (protocol, address) = value.split_once("://").filter(|(protocol, _)| PROTOCOLS.contains(protocol))?;
     let (_, number) = address.rsplit_once(':')?;
-    // As a port is written, without zeros before it.
+    // Kubernetes writes no leading zeros.
     address.parse::<SocketAddr>().ok().and(port_of(number)).map(|port| (protocol, port))
 }
 
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_to_a_service_is_shown_where_its_value_is_one() {
+    fn a_service_link_is_shown_only_if_its_value_has_the_form_of_one() {
         for (name, value) in [
             ("KUBERNETES_SERVICE_HOST", "172.20.0.1"),
             ("AUTH_TOKEN_SERVICE_HOST", "fd00::1"),
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_allowed_is_shown_unless_there_is_a_secret_in_it() {
+    fn an_allowed_variable_is_shown_unless_its_value_holds_a_secret() {
         for (name, value) in [
             ("HOME", "/root"),
             ("PATH", "/usr/local/bin:/usr/bin"),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_operator_shows_a_variable_by_its_name_or_by_its_start() {
+    fn the_operator_shows_variables_by_name_or_by_prefix() {
         let by_operator: Vec<Shown> = ["COLOR", "API_KEY", "FEATURE_*"].map(|one| one.parse().unwrap()).into();
         for (name, value) in [("COLOR", "blue"), ("API_KEY", "as it is"), ("FEATURE_CART", "on"), ("FEATURE_", "x")] {
             assert!(is_shown(name, value, &by_operator), "{name}={value}");

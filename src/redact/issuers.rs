@@ -1,6 +1,6 @@
-//! Prefixes by which issuers make their credentials known.
+//! Prefixes with which issuers mark their credentials.
 
-/// Nothing else begins so.
+/// Prefixes that only credentials have.
 #[rustfmt::skip]
 const SURE: &[&str] = &[
     // Clouds: Alibaba, AWS, Azure's Entra ID, Databricks, DigitalOcean, Fly.io, Google, Heroku, IBM, Scaleway, Vercel.
@@ -33,7 +33,7 @@ const SURE: &[&str] = &[
     "eyJ",
 ];
 
-/// Words begin so, too: where so many letters and digits follow, with a digit or a capital among them, it is none.
+/// Prefixes that ordinary words have too, and the minimum length of what follows. It must contain a digit or a capital.
 #[rustfmt::skip]
 const LONG: &[(&str, usize)] = &[
     ("1//0", 20), ("A3T", 16), ("ABIA", 12), ("ABSK", 12), ("AC", 32), ("ACCA", 12), ("AGPA", 12), ("AIDA", 12),
@@ -47,10 +47,10 @@ const LONG: &[(&str, usize)] = &[
     ("squ_", 12), ("st.", 24), ("tfp_", 8), ("tok_", 8), ("tvly-", 8), ("v1.0-", 20), ("vcp_", 8), ("xai-", 6),
 ];
 
-/// Fewer characters after a prefix are a word of its own, or the prefix itself in a sentence.
+/// The minimum number of characters after a certain prefix: less is the prefix itself, named in a sentence.
 const LEAST: usize = 4;
 
-/// How long the credential is that begins at this place of a text; none where none does.
+/// The length of the credential that starts at this position, if one does.
 pub fn credential(text: &str, at: usize) -> Option<usize> {
     let before = text[..at].chars().next_back();
     let begins = text[at..].starts_with(|c: char| c.is_ascii_alphanumeric());
@@ -62,7 +62,7 @@ pub fn credential(text: &str, at: usize) -> Option<usize> {
         Some((prefix.len(), rest.find(|c: char| !is_part(c)).unwrap_or(rest.len())))
     };
     let sure = || SURE.iter().filter_map(|prefix| whole(prefix)).find(|(_, rest)| *rest >= LEAST);
-    // A part of a longer name is none of these.
+    // Not inside a longer name.
     let long = || if before.is_some_and(|c| "_-.".contains(c)) { None } else { long(&text[at..]) };
     let (prefix, rest) = sure().or_else(long)?;
     Some(prefix + rest)
@@ -78,7 +78,7 @@ fn long(text: &str) -> Option<(usize, usize)> {
     })
 }
 
-/// Whether a credential may have this character in it.
+/// Whether a credential may contain this character.
 fn is_part(one: char) -> bool {
     one.is_ascii_alphanumeric() || "_-.+/=~|$%".contains(one)
 }
@@ -88,7 +88,7 @@ mod tests {
     use super::credential;
 
     #[test]
-    fn a_prefix_counts_at_the_start_of_a_word() {
+    fn a_prefix_counts_only_at_the_start_of_a_word() {
         for text in
             ["ghp_hidden", "AKIAHIDDEN0", "eyJhbGci.e30.x", "sk-0123456789abcdef", "key-0123456789ab", "xoxb-1-2-a"]
         {

@@ -1,10 +1,10 @@
-//! Keys as they are written to files.
+//! Key material as files hold it.
 
-/// What a key begins with, and what ends it. Where the end is missing, it goes to the end of the text.
+/// The start and the end of a block. A block without an end extends to the end of the text.
 const BLOCKS: [(&str, &str); 3] =
     [("-----BEGIN ", "-----END "), ("---- BEGIN ", "---- END "), ("PuTTY-User-Key-File-", "Private-MAC: ")];
 
-/// The text with `mark` in the place of each block of key material.
+/// Replaces each block of key material with `mark`.
 pub fn without(text: &str, mark: &str) -> String {
     BLOCKS.iter().fold(text.to_owned(), |text, (head, tail)| {
         let mut parts = text.split(head);
@@ -17,7 +17,7 @@ pub fn without(text: &str, mark: &str) -> String {
     })
 }
 
-/// What follows a block: its last line may end in dashes, or in a line break that is written as `\n`.
+/// What follows a block. Its last line may end in dashes, or in a line break written as `\n`.
 fn after<'a>(text: &'a str, tail: &str) -> &'a str {
     let Some(at) = text.find(tail) else { return "" };
     let last = &text[at + tail.len()..];
@@ -31,7 +31,7 @@ mod tests {
     use super::without;
 
     #[test]
-    fn a_block_goes_as_a_whole_and_what_is_around_it_stays() {
+    fn a_block_is_replaced_as_a_whole() {
         for (text, expected) in [
             ("a -----BEGIN RSA PRIVATE KEY-----\nx\ny\n-----END RSA PRIVATE KEY----- b", "a # b"),
             (r#""-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n", b"#, r##""#\n", b"##),

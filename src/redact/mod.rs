@@ -1,8 +1,8 @@
-//! What is kept back: the variables that `/` hides, and secrets in any text.
+//! Redaction: the variables that `/` hides, and secrets in any text.
 //!
-//! A list of what is secret never ends, so nothing is shown because it looks harmless. `/` shows the values of an allowed
-//! set of variables ([`environment`]), and the load tool's bundle keeps an allowed set of fields. What is allowed and is
-//! free text (a message, a line of a log, a setting with a URL in it) goes through [`text()`], the one redactor of both.
+//! No list of secrets is ever complete, so nothing is shown because it looks harmless. `/` shows the values of an allowed
+//! set of variables ([`environment`]); the load tool's bundle keeps an allowed set of fields. Free text that is allowed (a
+//! message, a log line, a setting that holds a URL) goes through [`text()`], the one redactor that both use.
 
 mod assigned;
 pub mod environment;
@@ -18,16 +18,16 @@ pub use names::is_secret_name;
 /// What `/` shows in the place of a hidden value.
 pub const REDACTED: &str = "[redacted]";
 
-/// The most times that a text is looked through.
+/// The maximum number of passes over a text.
 const ROUNDS: usize = 8;
 
-/// The text with `mark` in the place of each secret that can be told: by the name before it, by its issuer's prefix, or by
-/// its shape. URLs lose their user and their query. A text that went through it once stays as it is.
+/// Replaces each secret that can be recognised with `mark`: by the name before it, by its issuer's prefix, or by its shape.
+/// Removes users and queries from URLs. Redacting a redacted text changes nothing.
 ///
-/// What nothing tells, a password in the middle of a sentence, stays.
+/// It cannot recognise a secret that nothing marks as one, such as a password in the middle of a sentence.
 pub fn text(text: &str, mark: &str) -> String {
     let mut text = text.to_owned();
-    // Where a value goes, what stood around it may come to look like another: rarely, and never for long.
+    // Once a value is replaced, the text around it may look like another one. This is rare.
     for _ in 0..ROUNDS {
         let next = without_secrets(&text, mark);
         if next == text {
@@ -39,7 +39,7 @@ pub fn text(text: &str, mark: &str) -> String {
 }
 
 fn without_secrets(text: &str, mark: &str) -> String {
-    // Key material first: it holds line breaks and signs that would end the values of what follows.
+    // Key material first: its line breaks and signs would end a value early.
     let text = material::without(text, mark);
     let text = urls::without_secrets(&text, mark);
     let text = users::without_passwords(&text, mark);
@@ -47,7 +47,10 @@ fn without_secrets(text: &str, mark: &str) -> String {
     shapes::without_tokens(&text, mark)
 }
 
-/// Whether [`text()`] finds nothing to hide.
+/// Whether [`text()`] leaves a value unchanged.
 pub fn is_clean(value: &str) -> bool {
     text(value, REDACTED) == value
 }
+
+#[cfg(test)]
+mod tests;

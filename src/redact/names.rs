@@ -1,15 +1,15 @@
-//! Which names are names of secrets: of a variable, a field, a flag, a header.
+//! Which names of variables, fields, flags and headers belong to secrets.
 
-/// How much a name tells.
+/// How certain a name is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Secret {
-    /// Nothing else is called so.
+    /// Only secrets have such a name.
     Surely,
-    /// Labels of metrics and plain sentences have the word too.
+    /// Metric labels and plain sentences use the word too.
     Maybe,
 }
 
-/// Parts of a name, without what separates its words, that leave no doubt.
+/// Parts of a name, with the separators between its words removed, that leave no doubt.
 const SURE: [&str; 30] = [
     "accesskey",
     "accountkey",
@@ -32,7 +32,7 @@ const SURE: [&str; 30] = [
     "sharedkey",
     "signingkey",
     "token",
-    // The word for it in other languages that programs speak.
+    // "Password" in other languages.
     "contraseña",
     "kennwort",
     "passwort",
@@ -44,7 +44,7 @@ const SURE: [&str; 30] = [
     "비밀번호",
 ];
 
-/// Whole words of a name that say the same less surely.
+/// Whole words of a name that are less certain.
 const WORDS: [&str; 52] = [
     "assertion",
     "auth",
@@ -100,19 +100,19 @@ const WORDS: [&str; 52] = [
     "xsrf",
 ];
 
-/// Ends of words in which two were written as one: `dbpass`, `PHPSESSID`, `basicauth`.
+/// Endings of compound words: `dbpass`, `PHPSESSID`, `basicauth`.
 const ENDS: [&str; 9] = ["auth", "creds", "jwt", "pass", "pwd", "sessid", "sessionid", "sshkey", "webhook"];
 
-/// Words that end so, and are no secret's.
+/// Words with such an ending that do not name a secret.
 const HARMLESS: [&str; 3] = ["bypass", "compass", "trespass"];
 
-/// Words before `key`, where the two were written as one: `querykey`, but not `monkey`.
+/// First parts of compound words that end in `key`: `querykey`, but not `monkey`.
 const KEYS: [&str; 16] = [
     "account", "admin", "auth", "crypt", "db", "deploy", "encrypt", "gpg", "query", "root", "rsa", "service",
     "session", "sign", "storage", "user",
 ];
 
-/// Last words of names that hold something about a secret: where it is, how long it lives, how many there are.
+/// Last words of names that describe a secret rather than hold it: its file, its lifetime, its count.
 const ABOUT: [&str; 41] = [
     "algorithm",
     "bucket",
@@ -157,19 +157,19 @@ const ABOUT: [&str; 41] = [
     "window",
 ];
 
-/// Whether a name is one that secrets have, surely or not.
+/// Whether a name may belong to a secret.
 pub fn is_secret_name(name: &str) -> bool {
     secret(name).is_some()
 }
 
-/// Whether a name is one of a word that people type, and of no other secret.
+/// Whether a name belongs to a password or an API key, for which prose has no other use.
 pub fn is_password(name: &str) -> bool {
     let joined = words(name).concat();
     let known = SURE.iter().rev().take(9).chain(&["apikey", "passphrase", "passwd", "password", "pwd"]);
     known.into_iter().any(|word| joined.contains(word))
 }
 
-/// Whether a name is one that secrets have, and how surely.
+/// Whether a name belongs to a secret, and how certain that is.
 pub fn secret(name: &str) -> Option<Secret> {
     let words = words(name);
     if words.last().is_none_or(|last| ABOUT.contains(&last.as_str())) {
@@ -188,8 +188,7 @@ fn is_secret_word(word: &str) -> bool {
     WORDS.contains(&word) || ends() || is_key()
 }
 
-/// The words of a name in lower case, without the digits at their ends: `API_KEY2`, `apiKey` and `x-api-key` have two
-/// or three.
+/// The words of a name in lower case, without trailing digits: `API_KEY2` and `apiKey` are both `api`, `key`.
 fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let chars: Vec<char> = name.chars().collect();
@@ -213,7 +212,7 @@ mod tests {
     use super::{Secret, secret, words};
 
     #[test]
-    fn words_are_told_apart_by_signs_and_by_capitals() {
+    fn words_end_at_separators_and_at_capitals() {
         for (name, expected) in [
             ("API_KEY2", vec!["api", "key"]),
             ("apiKey", vec!["api", "key"]),
@@ -227,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_secrets_are_known_by_whole_words() {
+    fn whole_words_decide_whether_a_name_belongs_to_a_secret() {
         for name in ["DB_PASSWORD", "apiKey", "GITHUB_TOKEN", "PGPASSWORD", "appkey", "ConnectionStrings__Default"] {
             assert!(secret(name).is_some(), "{name}");
         }

@@ -1,27 +1,27 @@
-//! Words that are secrets by what they look like, whatever stands before them.
+//! Words that look like secrets, whatever stands before them.
 
 use super::issuers;
 
-/// Starts of key material in base64: a PEM block, PKCS#8 and PKCS#1 without one, an `OpenSSH` key.
+/// How key material starts in base64: a PEM block, bare PKCS#8 and PKCS#1, an `OpenSSH` key.
 const KEYS: [&str; 6] = ["LS0tLS1CRUdJTi", "LS0tLSBCRUdJTi", "MIIE", "MIIC", "MC4CAQAwBQYDK2V", "b3BlbnNzaC1rZXktdj"];
 
-/// Random letters and digits of at least this length are no name.
+/// Names do not have this many random letters and digits.
 const RANDOM: usize = 20;
 
-/// What is longer is told by its start.
+/// Only the start of a longer word is looked at, which bounds the time.
 const LONGEST: usize = 512;
 
-/// As many hexadecimal digits are a key as well: 128 bits.
+/// This many hexadecimal digits, 128 bits, are a key too.
 const HEXADECIMAL: usize = 32;
 
-/// The text with `mark` in the place of each such word.
+/// Replaces each such word with `mark`.
 pub fn without_tokens(text: &str, mark: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut at = 0;
     while let Some(one) = text[at..].chars().next() {
         if let Some(length) = token(text, at) {
             kept.push_str(mark);
-            // The end of a sentence is none of it.
+            // The full stop of a sentence is not part of it.
             at += text[at..at + length].trim_end_matches('.').len();
         } else {
             kept.push(one);
@@ -31,12 +31,12 @@ pub fn without_tokens(text: &str, mark: &str) -> String {
     kept
 }
 
-/// How long the secret is that begins here; none where none does.
+/// The length of the secret that starts at this position, if one does.
 fn token(text: &str, at: usize) -> Option<usize> {
     issuers::credential(text, at).or_else(|| of_a_bot(text, at)).or_else(|| random(text, at))
 }
 
-/// Telegram's `123456789:AAE…`: the number of a bot, and its token.
+/// Telegram's `123456789:AAE…`: a bot's number and its token.
 fn of_a_bot(text: &str, at: usize) -> Option<usize> {
     let rest = &text[at..];
     let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|digits| *digits >= 6)?;
@@ -45,8 +45,7 @@ fn of_a_bot(text: &str, at: usize) -> Option<usize> {
     (length >= 20 && token[..length].contains(|c: char| c.is_ascii_alphabetic())).then_some(digits + 1 + length)
 }
 
-/// A word of random letters and digits, with or without what base64 has besides. Names are written in words, and digests
-/// say what they are.
+/// A random word of letters and digits, or of base64. Names consist of words, and digests say what they are.
 fn random(text: &str, at: usize) -> Option<usize> {
     let before = text[..at].chars().next_back();
     if before.is_some_and(|c| c.is_ascii_alphanumeric()) || text[..at].ends_with("sha256:") {
@@ -71,12 +70,12 @@ fn is_of_base64(one: char) -> bool {
     one.is_ascii_alphanumeric() || "_-+/".contains(one)
 }
 
-/// The start of a text whose characters all fit.
+/// The longest prefix of a text whose characters all fit.
 fn part(text: &str, fits: impl Fn(char) -> bool) -> &str {
     &text[..text.find(|c| !fits(c)).unwrap_or(text.len())]
 }
 
-/// Whether capitals, small letters and digits change places as often as they do by chance.
+/// Whether capitals, small letters and digits alternate as often as in random text.
 fn is_random(word: &str) -> bool {
     let class = |c: char| match c {
         'A'..='Z' => 0,
@@ -106,7 +105,7 @@ mod tests {
     use super::without_tokens;
 
     #[test]
-    fn random_words_go_and_names_stay() {
+    fn random_words_are_replaced_and_names_are_not() {
         for text in [
             "wJalrXUtnFEMIk7MDENGbPxRfiCYzz0k",
             "q7/Kx9+Lm2Pz4Rt6Vw8Yb1Nd3Gh5Jk0=",

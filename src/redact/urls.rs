@@ -1,6 +1,6 @@
-//! URLs without their users, their queries, and the secrets in their paths.
+//! Removes users, queries and secrets in paths from URLs.
 
-/// Hosts whose paths are the permission to write there, and what the secret of the path follows.
+/// Hosts whose URLs grant access by their path, and the part of the path before the secret.
 const HOOKS: [(&str, &str); 12] = [
     ("hooks.slack.com", "/"),
     ("hooks.zapier.com", "/"),
@@ -16,10 +16,10 @@ const HOOKS: [(&str, &str); 12] = [
     ("logs.logdna.com", "/"),
 ];
 
-/// Parts of a path after which the permission comes, at any host.
+/// Parts of a path that precede a secret on any host.
 const PARTS: [&str; 9] = ["webhook", "webhooks", "hook", "hooks", "key", "apikey", "api-key", "token", "secret"];
 
-/// The text with each URL cut down to what may be told.
+/// Reduces each URL in a text to what may be shown.
 pub fn without_secrets(text: &str, mark: &str) -> String {
     let ends = |one: char| one.is_whitespace() || "\"`<>\\".contains(one);
     let mut parts = text.split("://");
@@ -54,7 +54,7 @@ fn without_user(url: &str, mark: &str) -> String {
     url[start..].split_once('?').map_or(&url[start..], |(kept, _)| kept).to_owned()
 }
 
-/// The same without what permits to write to a hook.
+/// Replaces the secret part of a webhook's path.
 fn without_hook(url: &str, mark: &str) -> String {
     let (host, path) = url.split_at(url.find('/').unwrap_or(url.len()));
     let host = host.rsplit_once(':').map_or(host, |(host, _port)| host);
@@ -68,7 +68,7 @@ fn without_hook(url: &str, mark: &str) -> String {
             PARTS.contains(&part.to_ascii_lowercase().as_str()).then_some(at)
         })
     });
-    // What stands there is the mark already, or its first word.
+    // The mark, or its first word, may be there already.
     match from.filter(|from| path.len() > *from && !mark.starts_with(&path[*from..])) {
         Some(from) => format!("{}{}{mark}", &url[..url.len() - path.len()], &path[..from]),
         None => url.to_owned(),
@@ -80,7 +80,7 @@ mod tests {
     use super::without_secrets;
 
     #[test]
-    fn the_path_of_a_hook_is_the_permission_to_use_it() {
+    fn the_secret_part_of_a_webhook_s_path_is_replaced() {
         for (url, expected) in [
             ("https://hooks.slack.com/services/T0/B0/hidden", "https://hooks.slack.com/(left out)"),
             ("https://discord.com/api/webhooks/1/hidden", "https://discord.com/api/webhooks/(left out)"),

@@ -1,13 +1,13 @@
-//! `user:password@host` without a scheme before it, as the Go driver of `MySQL` has it, and Oracle's `user/password@host`.
+//! `user:password@host` without a scheme, as the Go driver for `MySQL` writes it, and Oracle's `user/password@host`.
 
-/// The text without each user and password before a host.
+/// Removes users with passwords from before host names.
 pub fn without_passwords(text: &str, mark: &str) -> String {
     let ends = |c: char| c.is_whitespace() || "\"'=,(".contains(c);
     text.split_inclusive(ends).map(|word| without_password(word, mark)).collect()
 }
 
 fn without_password(word: &str, mark: &str) -> String {
-    // A password that is written as it is may hold an `@`.
+    // An unescaped password may contain an `@`.
     let host = word.rmatch_indices('@').find(|(at, _)| !word[at + 1..].starts_with("sha256:"));
     let Some((at, _)) = host else { return word.to_owned() };
     let (user_info, host) = (&word[..at], &word[at + 1..]);
@@ -18,18 +18,18 @@ fn without_password(word: &str, mark: &str) -> String {
     }
 }
 
-/// What is to go.
+/// What to remove.
 enum Cut {
     Nothing,
-    /// All that is before the host.
+    /// Everything before the host.
     User,
-    /// What comes after so many bytes of it.
+    /// Everything after this many bytes.
     Password(usize),
 }
 
 fn cut(user_info: &str, host: &str) -> Cut {
-    // An image's digest is no host, and what has a scheme is a URL, which has no user any more.
-    // Oracle's may begin with two strokes.
+    // An image's digest is no host. A URL, which has a scheme, has lost its user already.
+    // Oracle's host may start with two slashes.
     let is_host = host.trim_start_matches("//").starts_with(|c: char| c.is_alphanumeric() || c == '[');
     if !is_host || user_info.contains("://") {
         return Cut::Nothing;
@@ -37,7 +37,7 @@ fn cut(user_info: &str, host: &str) -> Cut {
     match user_info.split_once([':', '/']) {
         Some(("" | "mailto", _) | (_, "")) | None => Cut::Nothing,
         Some((user, _)) if user_info[user.len()..].starts_with(':') => Cut::User,
-        // A path of more parts is a file, and a version no host.
+        // A longer path is a file, and `left-pad@1.2` a version.
         Some((user, password)) if !password.contains('/') && !host.starts_with(|c: char| c.is_ascii_digit()) => {
             Cut::Password(user.len() + 1)
         }
@@ -50,7 +50,7 @@ mod tests {
     use super::without_passwords;
 
     #[test]
-    fn a_user_before_a_host_goes_with_its_password() {
+    fn a_user_with_a_password_is_removed_before_a_host() {
         for (text, expected) in [
             ("--db=shop:hidden@tcp(db:3306)/shop", "--db=tcp(db:3306)/shop"),
             ("shop:hid/hidden@db", "db"),

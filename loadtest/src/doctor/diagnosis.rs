@@ -110,8 +110,7 @@ pub struct Fix {
 }
 
 impl Finding {
-    /// A finding with its commands. They count on one another: where one would write what was left out of the evidence,
-    /// there is none.
+    /// A finding with its commands. Commands depend on one another, so if one contains a redacted value there are none.
     pub fn new(cause: Cause, evidence: impl Into<String>, advice: impl Into<String>, commands: Vec<String>) -> Self {
         let is_whole = !commands.iter().any(|command| command.contains(LEFT_OUT));
         let commands = if is_whole { commands } else { Vec::new() };

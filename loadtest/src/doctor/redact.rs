@@ -1,5 +1,5 @@
-//! Keeps of what was read what a judge reads, before anything is judged or kept: fields by name (`redact/kept.txt`), and
-//! of each text what is no secret ([`shopfront::redact`]).
+//! Reduces the evidence to what a judge reads, before it is judged or written: fields by name (`redact/kept.txt`), and texts
+//! without their secrets ([`shopfront::redact`]).
 
 mod places;
 mod table;
@@ -12,13 +12,13 @@ use super::evidence::{Evidence, Page, Prometheus, Read, Replica, Server, Unread}
 use super::links::subject::Subject;
 use table::kept;
 
-/// What stands in a secret's place.
+/// Replaces a secret.
 pub const LEFT_OUT: &str = "(left out)";
 
-/// The longest text that is kept, in bytes; of a longer one half as much is. Messages and lines of logs are shorter.
+/// The maximum length of a text in bytes. A longer text is cut to half of it; messages and log lines are shorter.
 const LONGEST: usize = 16 << 10;
 
-/// What a judge reads of the evidence, field by field: one that is new is not kept until it is named here.
+/// The part of the evidence that judges read. A new field is not kept until it is named here.
 pub fn redacted(evidence: &Evidence) -> Evidence {
     let series = Subject::of(evidence).series;
     let of = |kind: &'static str| move |object: &Value| places::kept_of(kind, object);
@@ -52,7 +52,7 @@ pub fn redacted(evidence: &Evidence) -> Evidence {
     redacted
 }
 
-/// A text without its secrets, and no longer than what anybody reads.
+/// A text without its secrets, of a bounded length.
 fn told(text: &str) -> String {
     if text.len() <= LONGEST {
         return shopfront::redact::text(text, LEFT_OUT);
@@ -95,7 +95,7 @@ fn prometheus(prometheus: &Prometheus) -> Prometheus {
     }
 }
 
-/// The queries are known by their texts, which a judge makes of the objects again: both are redacted alike.
+/// A judge finds a query's answer by the query's text, which it derives from redacted objects. So keys are redacted too.
 fn replica(replica: &Replica) -> Replica {
     let Replica { pod, ready, targets, queries, series } = replica;
     let samples = |read| all(read, |sample| kept("Sample", sample));

@@ -1,10 +1,10 @@
-//! Secrets in all the places that the doctor reads, on an API server of the test's own.
+//! A fake API server with a secret in every place that the doctor reads.
 
 use serde_json::{Value, json};
 
 use crate::chain::{Api, chain, list};
 
-/// The corpus: each place and its value, in which a number tells one from another.
+/// The corpus: places and values. A number in each value identifies it.
 pub fn corpus() -> Vec<(String, String)> {
     let path = format!("{}/tests/corpora/bundle.txt", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).expect("the corpus is there");
@@ -17,7 +17,7 @@ pub fn corpus() -> Vec<(String, String)> {
         .collect()
 }
 
-/// The chain, with the corpus in it.
+/// The chain with the corpus planted in it.
 pub fn planted(corpus: &[(String, String)]) -> Api {
     let of = |wanted: &str| -> Vec<&str> {
         corpus.iter().filter(|(place, _)| place == wanted).map(|(_, value)| &**value).collect()

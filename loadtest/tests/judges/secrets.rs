@@ -14,7 +14,7 @@ fn kept(evidence: &Evidence) -> String {
     serde_json::to_string(&redacted(evidence)).unwrap()
 }
 
-/// A healthy chain with these arguments of its pods and of its adapter.
+/// A healthy chain whose pods and adapter have these arguments.
 fn started_with(arguments: &Value) -> Evidence {
     let mut evidence = healthy::adapter();
     seen(&mut evidence.pods)[0]["spec"]["containers"][0]["args"] = arguments.clone();
@@ -52,9 +52,8 @@ fn arguments_hold_no_secret_however_they_are_written() {
 }
 
 #[test]
-fn the_arguments_that_are_asked_for_keep_their_places() {
-    let arguments =
-        json!(["--v=hidden", "-prometheus-url", "http://shop:hidden@kept/base", "hidden", "--secure-port=1"]);
+fn known_arguments_are_kept_at_their_index() {
+    let arguments = json!(["--v=hidden", "-prometheus-url", "http://kept/base", "hidden", "--secure-port=1"]);
     let evidence = redacted(&started_with(&arguments));
     let of = |object: &Value| object.pointer("/spec/template/spec/containers/0/args").cloned();
     let expected = json!(["(left out)", "-prometheus-url", "http://kept/base", "(left out)", "--secure-port=1"]);
@@ -86,7 +85,7 @@ fn a_password_is_cut_whole_though_it_is_not_escaped() {
         assert_eq!(redacted(&once), once);
         let arguments = json!([format!("--prometheus-url={url}"), "--prometheus-url", url]);
         let text = serde_json::to_string(&redacted(&started_with(&arguments)).server.deployment).unwrap();
-        // Whole, or not at all: a command would put another in its place.
+        // A URL that lost its user is left out as a whole, since a command would replace it.
         let count = if expected == url { 2 } else { 0 };
         assert!(!text.contains("hidden") && text.matches(url).count() == count, "{url} is kept: {text}");
     }
@@ -156,7 +155,7 @@ fn what_is_said_of_a_container_or_in_an_event_holds_no_secret() {
 }
 
 #[test]
-fn of_annotations_those_that_are_read_are_kept() {
+fn only_the_annotations_that_judges_read_are_kept() {
     let mut evidence = healthy::adapter();
     let whole = format!("{{\"spec\":\"{}\"}}", "hidden".repeat(50));
     let annotations =
@@ -170,7 +169,7 @@ fn of_annotations_those_that_are_read_are_kept() {
 }
 
 #[test]
-fn a_query_and_the_labels_that_it_asks_for_are_left_out_alike() {
+fn a_query_and_its_labels_are_redacted_alike() {
     let mut evidence = healthy::keda();
     let query = "sum(rate(http_requests_total{token=\"hidden\"}[2m]))";
     seen(&mut evidence.scaled_object)["spec"]["triggers"][0]["metadata"]["query"] = json!(query);
@@ -188,7 +187,7 @@ fn a_query_and_the_labels_that_it_asks_for_are_left_out_alike() {
 }
 
 #[test]
-fn no_command_writes_what_was_left_out() {
+fn no_command_contains_a_redacted_value() {
     let mut evidence = healthy::keda();
     evidence.workload = Read::Absent;
     (evidence.scale, evidence.pods) = (Read::Absent, Read::NotAsked);

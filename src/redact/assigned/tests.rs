@@ -1,7 +1,7 @@
 use super::without_values;
 
 #[test]
-fn the_value_of_a_secret_s_name_goes_however_it_is_written() {
+fn the_value_after_a_secret_s_name_is_replaced_in_every_notation() {
     for text in [
         "API_KEY=hidden",
         "STRIPE_KEY=hidden",
@@ -71,7 +71,7 @@ fn the_value_of_a_secret_s_name_goes_however_it_is_written() {
 }
 
 #[test]
-fn what_is_no_secret_stays() {
+fn ordinary_text_is_unchanged() {
     for text in [
         "MountVolume.SetUp failed for volume \"x\" : secret \"x\" not found",
         "failed to authorize: failed to fetch anonymous token: unexpected status: 401 Unauthorized",

@@ -1,13 +1,13 @@
-//! A value after a name: the sign between the two, where the value begins, and where it ends.
+//! The value after a name: the sign that joins the two, and where the value starts and ends.
 
 /// What joins a name and its value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Sign {
-    /// `=`, `=>`, `:=`, or the operator of a label.
+    /// `=`, `=>`, `:=`, or a label's operator.
     Equals,
     /// `:`.
     Colon,
-    /// The end of an element of XML, or the bracket of a constructor.
+    /// The `>` of an XML tag, or the `(` of a constructor.
     Opens,
     /// The space after a flag.
     Flag,
@@ -19,7 +19,7 @@ pub enum Sign {
 
 /// What follows a name.
 pub struct Value<'a> {
-    /// Where it begins in the text.
+    /// Where it starts in the text.
     pub start: usize,
     /// Where it ends.
     pub end: usize,
@@ -49,21 +49,21 @@ const SIGNS: [(&str, Sign); 10] = [
     ("was ", Sign::Is),
 ];
 
-/// Signs that introduce a block of YAML.
+/// Indicators of a YAML block.
 const BLOCKS: [&str; 6] = ["|", ">", "|-", ">-", "|+", ">+"];
 
 /// What a value ends at.
 pub enum Until {
-    /// The next sign that is none of it.
+    /// The first character that does not belong to it.
     Sign,
     /// The end of the line.
     Line,
-    /// This quote, which stands before the name.
+    /// This quote, which is open before the name.
     Quote(char),
 }
 
 impl<'a> Value<'a> {
-    /// The value behind the name that ends at `end`.
+    /// The value after the name that ends at `end`.
     pub fn after(text: &'a str, end: usize, is_flag: bool, until: &Until) -> Option<Self> {
         let closed = quote(&text[end..]).map_or(0, str::len);
         let (sign, mut at) = sign(text, end, closed).unwrap_or_else(|| {
@@ -76,7 +76,7 @@ impl<'a> Value<'a> {
             }
         });
         let mut spaced = spaces(text, at);
-        // Between the words of a list: `"--password", "hidden"`.
+        // In a list: `"--password", "hidden"`.
         if sign == Sign::Flag && text[at..].starts_with(',') {
             spaced = 1 + spaces(text, at + 1);
         }
@@ -106,7 +106,7 @@ impl<'a> Value<'a> {
         })
     }
 
-    /// Words that say that there is no secret, or that its own fields follow.
+    /// Whether there is no secret: a word that says so, or a structure with fields of its own.
     pub fn is_harmless(&self) -> bool {
         const WORDS: [&str; 12] =
             ["true", "false", "null", "nil", "none", "undefined", "yes", "no", "on", "off", "<nil>", "<none>"];
@@ -115,20 +115,20 @@ impl<'a> Value<'a> {
         WORDS.contains(&lower.as_str()) || !self.quoted && self.text.starts_with(['{', '[']) && has_fields()
     }
 
-    /// A word, as sentences go on with, or another name in capitals.
+    /// Whether it is a word of a sentence, or another name in capitals.
     pub fn is_word(&self) -> bool {
         let word = self.text.trim_end_matches([':', '.', ',']);
         let is_name = |word: &str| word.chars().all(|c| c.is_ascii_uppercase() || c == '_');
         !self.quoted && (word.chars().all(char::is_alphabetic) || is_name(word))
     }
 
-    /// A version, as an image's tag is one, or a port.
+    /// Whether it is a version, such as an image's tag, or a port.
     pub fn is_version(&self) -> bool {
         let number = self.text.strip_prefix('v').unwrap_or(self.text);
         number.chars().all(|c| c.is_ascii_digit() || c == '.')
     }
 
-    /// Whether letters and digits are mixed: no word of a sentence.
+    /// Whether it mixes letters and digits, as words do not.
     pub fn looks_random(&self) -> bool {
         let has = |fits: fn(&char) -> bool| self.text.chars().any(|c| fits(&c));
         let mixed = has(char::is_ascii_digit) && has(char::is_ascii_alphabetic);
@@ -136,12 +136,12 @@ impl<'a> Value<'a> {
     }
 }
 
-/// The sign behind a name and its closing quote, and where it ends.
+/// The sign after a name and its closing quote, and where the sign ends.
 fn sign(text: &str, end: usize, closed: usize) -> Option<(Sign, usize)> {
     let gap = spaces(text, end + closed);
     let at = end + closed + gap;
     let (written, sign) = SIGNS.iter().find(|(written, _)| text[at..].starts_with(written))?;
-    // A word is no sign where the name goes on with it.
+    // A word is a sign only if a space precedes it.
     let is_word = written.starts_with(char::is_alphabetic);
     (!is_word || gap > 0).then_some((*sign, at + written.len()))
 }
@@ -150,14 +150,14 @@ fn spaces(text: &str, at: usize) -> usize {
     text[at..].find(|c: char| c != ' ' && c != '\t').unwrap_or(text.len() - at)
 }
 
-/// The quote that stands here, with what escapes it.
+/// The quote at the start of a text, with its escapes.
 fn quote(text: &str) -> Option<&str> {
     let escapes = text.find(|c| c != '\\')?;
     let sign = text[escapes..].chars().next().filter(|c| "\"'`".contains(*c))?;
     Some(&text[..escapes + sign.len_utf8()])
 }
 
-/// A block of YAML that a name at the start of its line has for its value: lines that are indented deeper.
+/// The YAML block that is the value of a name: the following lines, which are indented deeper.
 fn block(text: &str, name: usize, at: usize) -> Option<(usize, usize)> {
     let soon = &text[at..text.floor_char_boundary(at + 8)];
     let line = &soon[..soon.find('\n')?];
@@ -172,17 +172,17 @@ fn block(text: &str, name: usize, at: usize) -> Option<(usize, usize)> {
     let length = deeper.map(str::len).sum::<usize>();
     let lines = text[start..start + length].trim_end();
     let first = lines.len() - lines.trim_start().len();
-    // Fields of its own are looked at one by one.
+    // A mapping's fields are examined one by one.
     let has_fields = !is_block && lines.contains(": ");
     (!has_fields && first < lines.len()).then_some((start + first, lines.len() - first))
 }
 
-/// How long the value is that begins here.
+/// The length of the value at the start of a text.
 fn length(text: &str, quote: &str, sign: Sign, until: &Until) -> usize {
     let line = || text.find(['\n', '\r']).unwrap_or(text.len());
     if !quote.is_empty() {
         let mut from = 0;
-        // One that is escaped once more than the first is the value's own.
+        // A quote with one more escape belongs to the value.
         while let Some(found) = text[from..].find(quote).map(|found| from + found) {
             if !text[..found].ends_with('\\') {
                 return found;
@@ -202,16 +202,20 @@ fn length(text: &str, quote: &str, sign: Sign, until: &Until) -> usize {
     if let Some(closing) = [('[', ']'), ('{', '}'), ('<', '>')].iter().find(|(opening, _)| text.starts_with(*opening)) {
         return text[..line()].find(closing.1).map_or_else(line, |at| at + 1);
     }
+    let first = word(text);
+    let is_scheme = super::SCHEMES.iter().any(|scheme| text[..first].eq_ignore_ascii_case(scheme));
+    let next = first + spaces(text, first);
+    if is_scheme && next > first { next + word(&text[next..]) } else { first }
+}
+
+/// The length of the word at the start of a text, without the brackets that close what surrounds it.
+fn word(text: &str) -> usize {
     let end = text.find(|c: char| c.is_whitespace() || "\"'`;&<".contains(c)).unwrap_or(text.len());
     let word = &text[..end];
-    let is_scheme = super::SCHEMES.iter().any(|scheme| word.eq_ignore_ascii_case(scheme));
-    if let (true, Some(next)) = (is_scheme, text[end..].find(|c: char| c != ' ').filter(|spaces| *spaces > 0)) {
-        return end + next + length(&text[end + next..], "", sign, until);
-    }
     unclosed(word, fields(word))
 }
 
-/// Where a comma ends a word, because another field follows; else it may be a part of it.
+/// Where a comma ends a word: before another field. Other commas may belong to the value.
 fn fields(word: &str) -> usize {
     let is_field = |at: &usize| {
         let rest = word[at + 1..].trim_start_matches(['"', '\'']);
@@ -221,7 +225,7 @@ fn fields(word: &str) -> usize {
     word.match_indices(',').map(|(at, _)| at).find(is_field).unwrap_or(word.len())
 }
 
-/// The word without the brackets at its end that were opened before it.
+/// The length without trailing brackets that were opened before the word.
 fn unclosed(word: &str, mut length: usize) -> usize {
     let is_foreign = |word: &str| {
         let pairs = [(')', '('), ('}', '{'), (']', '[')];

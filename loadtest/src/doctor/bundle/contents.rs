@@ -1,4 +1,4 @@
-//! What a bundle keeps, in a few lines: for whoever is about to post it.
+//! A summary of a bundle for whoever is about to post it.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -6,10 +6,10 @@ use std::path::Path;
 use crate::doctor::evidence::{Evidence, Prometheus, Read, Server};
 use crate::doctor::redact::LEFT_OUT;
 
-/// What is kept in a file, what is not, and what is to be done with it first.
+/// What the file contains, what was left out, and what to do before posting it.
 pub fn contents(file: &Path, evidence: &Evidence) -> String {
     let Evidence { prometheus, server, .. } = evidence;
-    let mut text = format!("Kept in {} of HPA {}/{}:\n", file.display(), evidence.namespace, evidence.name);
+    let mut text = format!("Wrote {}, the evidence of HPA {}/{}:\n", file.display(), evidence.namespace, evidence.name);
     for (what, parts) in [
         ("objects", objects(evidence, prometheus, server)),
         ("texts", texts(evidence, server)),
@@ -22,15 +22,15 @@ pub fn contents(file: &Path, evidence: &Evidence) -> String {
     let left_out = serde_json::to_string(evidence).unwrap_or_default().matches(LEFT_OUT).count();
     let _ = write!(
         text,
-        "Never kept: Secrets, values of variables, volumes, commands of probes, and arguments other than the metrics \
-         server's four. {left_out} values in the file read {LEFT_OUT}.\n\
-         Read the file before you post it. It has the names, labels and addresses of these objects, and a message may \
-         hold a secret that nothing marks as one."
+        "Left out: Secrets, environment variables, volumes, probe commands, and all arguments except four of the metrics \
+         server. {left_out} values in the file read {LEFT_OUT}.\n\
+         Read the file before you post it. It contains the names, labels and addresses of these objects, and a message \
+         may contain a secret that nothing marks as one."
     );
     text
 }
 
-/// How many, and what one and several of them are called.
+/// A count, and the noun in singular and plural.
 type Part = (usize, &'static str, &'static str);
 
 fn counted((count, one, several): Part) -> String {
@@ -62,9 +62,9 @@ fn texts(evidence: &Evidence, server: &Server) -> Vec<Part> {
     let rules = server.config.seen().and_then(|config| config["data"].as_object()).map_or(0, serde_json::Map::len);
     let lines = server.log.seen().map_or(0, |log| log.lines().count());
     vec![
-        (messages, "event's message", "events' messages"),
-        (rules, "document of the adapter's rules", "documents of the adapter's rules"),
-        (lines, "line of the metrics server's log", "lines of the metrics server's log"),
+        (messages, "event message", "event messages"),
+        (rules, "document of adapter rules", "documents of adapter rules"),
+        (lines, "log line of the metrics server", "log lines of the metrics server"),
     ]
 }
 
@@ -74,9 +74,9 @@ fn metrics(evidence: &Evidence, prometheus: &Prometheus) -> Vec<Part> {
     let targets = replicas.clone().map(|replica| replica.targets.items().len()).sum();
     let answers = replicas.flat_map(|replica| replica.queries.values().map(Read::items)).map(<[_]>::len).sum();
     vec![
-        (pages, "pod's counters", "pods' counters"),
-        (targets, "target of Prometheus", "targets of Prometheus"),
-        (answers, "series of Prometheus", "series of Prometheus"),
+        (pages, "pod's counter", "pods' counters"),
+        (targets, "Prometheus target", "Prometheus targets"),
+        (answers, "Prometheus series", "Prometheus series"),
         (evidence.answers.len(), "answer of the metrics API", "answers of the metrics API"),
     ]
 }

@@ -55,13 +55,13 @@ pub fn is_another(deployment: &Value, source: Source) -> bool {
 /// The adapter's argument for Prometheus' address.
 pub const URL: &str = "--prometheus-url";
 
-/// The arguments that are read of a server, by the names that they are asked for: all that is kept of its arguments.
+/// The arguments of a server that are read: the only ones that a bundle keeps.
 pub const FLAGS: [&str; 4] = [URL, "--metrics-relist-interval", "--metrics-max-age", "--secure-port"];
 
-/// What the server's log says where it makes its own certificate.
+/// What the server logs when it generates its own certificate.
 pub const SELF_SIGNED: &str = "Generated self-signed cert";
 
-/// Words of errors of the network, as Go writes them.
+/// Go's words for network errors.
 const NETWORK: [&str; 8] = [
     "no such host",
     "connection refused",
@@ -73,13 +73,13 @@ const NETWORK: [&str; 8] = [
     "connection reset",
 ];
 
-/// Whether a line of the adapter's log says that Prometheus was out of its reach.
+/// Whether a log line says that the adapter could not reach Prometheus.
 pub fn is_failure(line: &str) -> bool {
     let failed = line.contains("unable to update list") || line.contains("unable to fetch metrics");
     failed && NETWORK.iter().any(|word| line.contains(word))
 }
 
-/// Whether a line of a server's log is read at all: the others are not kept.
+/// Whether a judge reads this log line. A bundle keeps no others.
 pub fn is_read_of_log(line: &str) -> bool {
     is_failure(line) || line.contains(SELF_SIGNED)
 }

@@ -1,4 +1,4 @@
-//! What is kept where the name of a field does not tell: arguments, events, pages, the log, answers by their paths.
+//! What is kept where a field's name does not decide: arguments, events, pages, the log, answers.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::doctor::links::objects::APPLIED;
 use crate::doctor::links::server::{FLAGS, is_read_of_log};
 use crate::doctor::questions;
 
-/// An object that may carry what kubectl applied, of which the replicas are read.
+/// An object of this kind. Of the manifest that kubectl applied last, the replicas are kept.
 pub fn kept_of(kind: &str, object: &Value) -> Value {
     let mut kept = kept(kind, object);
     if let Some(applied) = kept.pointer_mut("/metadata/annotations").and_then(|all| all.get_mut(APPLIED)) {
@@ -25,7 +25,7 @@ pub fn kept_of(kind: &str, object: &Value) -> Value {
     kept
 }
 
-/// With the whole of a trigger where it asks Prometheus.
+/// A `ScaledObject`: its Prometheus triggers, and the types of other triggers.
 pub fn scaled_object(object: &Value) -> Value {
     let mut kept_object = kept_of("ScaledObject", object);
     let triggers = object["spec"]["triggers"].as_array().into_iter().flatten();
@@ -37,7 +37,7 @@ pub fn scaled_object(object: &Value) -> Value {
     kept_object
 }
 
-/// With its message where a judge reads it.
+/// An event, with its message if a judge reads it.
 pub fn event(event: &Value) -> Value {
     let mut kept = kept("Event", event);
     let reason = event["reason"].as_str().unwrap_or_default();
@@ -48,15 +48,13 @@ pub fn event(event: &Value) -> Value {
     kept
 }
 
-/// With the arguments that are asked for; the others keep their places, by which a command names them.
+/// The metrics server's Deployment with its known arguments. Commands address arguments by index, so the others are replaced
+/// rather than removed.
 pub fn server(deployment: &Value) -> Value {
     let mut kept = kept_of("Server", deployment);
-    let containers = |object: &'_ Value| object.pointer("/spec/template/spec/containers").cloned().unwrap_or_default();
-    let written = containers(deployment);
-    let Some(all) = kept.pointer_mut("/spec/template/spec/containers").and_then(Value::as_array_mut) else {
-        return kept;
-    };
-    for (number, container) in all.iter_mut().enumerate() {
+    let written = &deployment["spec"]["template"]["spec"]["containers"];
+    let all = kept.pointer_mut("/spec/template/spec/containers").and_then(Value::as_array_mut);
+    for (number, container) in all.into_iter().flatten().enumerate() {
         let mut is_value = false;
         for field in ["command", "args"] {
             for (place, word) in
@@ -65,7 +63,7 @@ pub fn server(deployment: &Value) -> Value {
                 let text = written[number][field][place].as_str().unwrap_or_default();
                 let name = text.split('=').next().unwrap_or_default();
                 let is_asked = FLAGS.iter().any(|flag| name == *flag || flag.strip_prefix('-') == Some(name));
-                // A part of a value would be no value to put another in the place of.
+                // A command replaces the whole value, so a part of it is of no use.
                 let is_whole = word.as_str() == Some(text);
                 *word = match (is_asked || is_value, is_whole) {
                     (true, true) => text.into(),
@@ -79,24 +77,24 @@ pub fn server(deployment: &Value) -> Value {
     kept
 }
 
-/// The one document of its data that has the rules.
+/// The `ConfigMap` with the one document that has the rules.
 pub fn config(config: &Value) -> Value {
     let rules = questions::document(config);
     let mut kept = kept("ConfigMap", config);
     if let Some(data) = kept["data"].as_object_mut() {
         data.retain(|name, _| rules.is_some() && config["data"][name].as_str() == rules);
-        // However long it is: each of the rules may be the one that is asked for.
+        // At any length: each rule may be the one in question.
         data.values_mut().for_each(|document| *document = rules.map(|rules| text(rules, LEFT_OUT)).into());
     }
     kept
 }
 
-/// Lines that a judge looks for.
+/// The log lines that a judge looks for.
 pub fn log(log: &str) -> String {
     log.lines().filter(|line| is_read_of_log(line)).map(|line| told(line) + "\n").collect()
 }
 
-/// The counter's series, and what other counters there are: their names alone.
+/// The counter's series, and the names of the page's other counters.
 pub fn page(page: &str, series: Option<&str>) -> String {
     let is_counter = |line: &str| line.starts_with("# TYPE ") && line.ends_with(" counter");
     let is_series = |line: &str| {
@@ -112,7 +110,7 @@ pub fn labels(labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     serde_json::from_value(kept("Sample", &json!({"metric": labels}))["metric"].take()).unwrap_or_default()
 }
 
-/// The answers that a judge asks for, each at the path that he makes of what is kept.
+/// The answers that judges read, each under the path that a judge derives from the redacted evidence.
 pub fn answers(evidence: &Evidence, redacted: &Evidence) -> BTreeMap<String, Answer> {
     let paths = |evidence: &Evidence| -> Vec<Option<String>> {
         let metrics = evidence.hpa.seen().and_then(|hpa| hpa["spec"]["metrics"].as_array()).into_iter().flatten();

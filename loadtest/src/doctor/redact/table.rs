@@ -1,4 +1,4 @@
-//! `kept.txt`, read: which fields of which objects are kept, and an object without the others.
+//! Parses `kept.txt`, and prunes objects to the fields it names.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -8,13 +8,13 @@ use shopfront::redact::is_secret_name;
 
 use super::{LEFT_OUT, told};
 
-/// The table as it is written.
-pub const WRITTEN: &str = include_str!("kept.txt");
+/// The table's text.
+const WRITTEN: &str = include_str!("kept.txt");
 
 /// What is kept of a value.
 #[derive(Clone, Debug, Default)]
 struct Kept {
-    /// A text, a number, or whether there is anything.
+    /// A text or a number; of an object, its presence.
     itself: bool,
     /// Fields of any name.
     any: bool,
@@ -28,12 +28,12 @@ struct Kept {
 
 static TABLE: LazyLock<BTreeMap<&'static str, Kept>> = LazyLock::new(|| read(WRITTEN));
 
-/// What is kept of an object of this kind, one of the table's.
+/// What is kept of an object of this kind, which the table must define.
 pub fn kept(kind: &str, object: &Value) -> Value {
     TABLE[kind].of("", object).unwrap_or_default()
 }
 
-/// The kinds of the table, each where the others that it names can be found.
+/// Parses the table's kinds, and resolves the references between them.
 fn read(written: &'static str) -> BTreeMap<&'static str, Kept> {
     let lines = written.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let mut sections: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
@@ -72,7 +72,7 @@ fn section(sections: &BTreeMap<&str, Vec<(&str, &str)>>, kind: &str) -> Kept {
 }
 
 impl Kept {
-    /// What is kept at a field, or with `[]` at each item of the list there.
+    /// The entry for a field, or with `[]` for the items of the list there.
     fn at(&mut self, part: &str) -> &mut Self {
         match part.strip_suffix("[]") {
             Some(list) => self.fields.entry(list.to_owned()).or_default().items.get_or_insert_default(),
@@ -92,7 +92,7 @@ impl Kept {
         }
     }
 
-    /// What is kept of the value of a field of this name; none where it is dropped.
+    /// What is kept of a field's value, if anything is.
     fn of(&self, name: &str, value: &Value) -> Option<Value> {
         match value {
             Value::Object(fields) if self.any => Some(Value::Object(chosen_names(fields))),
@@ -101,7 +101,7 @@ impl Kept {
             }
             Value::Array(items) => {
                 let kept = self.items.as_deref()?;
-                // A place counts: what is dropped keeps it.
+                // Commands address items by index, so none is removed.
                 Some(items.iter().map(|item| kept.of(name, item).unwrap_or_default()).collect())
             }
             Value::String(text) => self.itself.then(|| self::text(name, text).into()),
@@ -116,7 +116,7 @@ impl Kept {
             None => self.others.then(|| (name.clone(), LEFT_OUT.into())),
         });
         let mut kept: Map<String, Value> = kept.collect();
-        // A selector's expression says of a label what `matchLabels` would.
+        // Values in a selector's expression are redacted as those in `matchLabels` are.
         if kept.get("key").and_then(Value::as_str).is_some_and(is_secret_name)
             && let Some(Value::Array(values)) = kept.get_mut("values")
         {
@@ -126,7 +126,7 @@ impl Kept {
     }
 }
 
-/// Fields whose names people choose: values of a secret's name are left out.
+/// A map whose keys people choose: the values of secrets' names are left out.
 fn chosen_names(fields: &Map<String, Value>) -> Map<String, Value> {
     let of = |name: &str, value: &str| if is_secret_name(name) { LEFT_OUT.into() } else { told(value).into() };
     let texts = fields.iter().filter_map(|(name, value)| Some((told(name), of(name, value.as_str()?))));
@@ -136,7 +136,7 @@ fn chosen_names(fields: &Map<String, Value>) -> Map<String, Value> {
 fn text(name: &str, text: &str) -> String {
     let is_name = |text: &str| text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c));
     match name {
-        // As the API server lets an object be called.
+        // A name that the API server accepts.
         "name" | "namespace" if text.len() <= 253 && is_name(text) => text.to_owned(),
         "path" => told(text.split('?').next().unwrap_or_default()),
         _ => told(text),
@@ -149,7 +149,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_the_table_names_is_kept_and_nothing_else() {
+    fn only_fields_in_the_table_are_kept() {
         let pod = json!({
             "kind": "Pod", "metadata": {"name": "a", "labels": {"app": "a"}, "annotations": {"b": "x"}, "uid": "x"},
             "spec": {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn other_fields_are_named_where_the_table_says_so() {
+    fn the_names_of_other_fields_are_kept_where_the_table_says_so() {
         let trigger = json!({"type": "prometheus", "metadata": {"query": "a", "customHeaders": "x"}});
         let expected = json!({"type": "prometheus", "metadata": {"query": "a", "customHeaders": LEFT_OUT}});
         assert_eq!(kept("Trigger", &trigger), expected);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_selector_and_the_labels_that_it_selects_are_left_out_alike() {
+    fn selectors_and_labels_are_redacted_alike() {
         let labels = json!({"matchLabels": {"api-key": "x", "app": "a"}, "matchExpressions": []});
         let expressions = json!({"matchExpressions": [{"key": "api-key", "operator": "In", "values": ["x"]}]});
         assert_eq!(kept("Selector", &labels)["matchLabels"], json!({"api-key": LEFT_OUT, "app": "a"}));
