@@ -265,10 +265,22 @@ impl fmt::Display for BadValue<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::redact::is_secret_name;
 
     #[test]
     fn the_command_line_is_sound() {
         Config::command().debug_assert();
+    }
+
+    #[test]
+    fn no_setting_has_the_name_of_a_secret() {
+        let command = Config::command();
+        let names: Vec<_> =
+            command.get_arguments().filter_map(clap::Arg::get_env).map(|name| name.to_string_lossy()).collect();
+        assert!(names.len() > 10, "{names:?}");
+        // `/` would hide its value.
+        let hidden: Vec<_> = names.iter().filter(|name| is_secret_name(name)).collect();
+        assert!(hidden.is_empty(), "{hidden:?}");
     }
 
     #[test]

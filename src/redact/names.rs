@@ -45,15 +45,13 @@ const SURE: [&str; 30] = [
 ];
 
 /// Whole words of a name that are less certain.
-const WORDS: [&str; 52] = [
+const WORDS: [&str; 50] = [
     "assertion",
     "auth",
     "auths",
     "bearer",
     "conn",
     "connection",
-    "connections",
-    "connectionstrings",
     "cookie",
     "cookies",
     "cred",

@@ -60,6 +60,18 @@ fn told(text: &str) -> String {
     shopfront::redact::text(&text[..text.floor_char_boundary(LONGEST / 2)], LEFT_OUT) + LEFT_OUT
 }
 
+/// The address of Prometheus. Outside of the cluster its path may be what grants access, and no judge reads it there.
+fn address(url: &str) -> String {
+    let url = told(url);
+    let Some((scheme, rest)) = url.split_once("://") else { return url };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _port)| host);
+    let is_address = host.starts_with('[') || host.parse::<std::net::IpAddr>().is_ok();
+    let is_of_cluster = is_address || host.split('.').nth(2).is_none_or(|label| label == "svc");
+    let is_kept = is_of_cluster || path.trim_matches('/').is_empty();
+    if is_kept { url } else { format!("{scheme}://{authority}/{LEFT_OUT}") }
+}
+
 fn one<T, U>(read: &Read<T>, kept: impl FnOnce(&T) -> U) -> Read<U> {
     match read {
         Read::Seen(seen) => Read::Seen(kept(seen)),
@@ -86,7 +98,7 @@ fn page_of(page: &Page, series: Option<&str>) -> Page {
 fn prometheus(prometheus: &Prometheus) -> Prometheus {
     let Prometheus { url, service, pods, replicas, policies, services } = prometheus;
     Prometheus {
-        url: one(url, |url| told(url)),
+        url: one(url, |url| address(url)),
         service: one(service, |service| kept("Service", service)),
         pods: all(pods, |pod| kept("Pod", pod)),
         replicas: replicas.iter().map(replica).collect(),

@@ -155,6 +155,20 @@ fn what_is_said_of_a_container_or_in_an_event_holds_no_secret() {
 }
 
 #[test]
+fn the_path_of_an_address_outside_the_cluster_is_left_out() {
+    let mut evidence = healthy::keda();
+    let url = "https://metrics.example.com/hidden/push";
+    evidence.prometheus.url = Read::Seen(url.to_owned());
+    seen(&mut evidence.scaled_object)["spec"]["triggers"][0]["metadata"]["serverAddress"] = json!(url);
+    let arguments = json!([format!("--prometheus-url={url}")]);
+    seen(&mut evidence.server.deployment)["spec"]["template"]["spec"]["containers"][0]["args"] = arguments;
+    let once = redacted(&evidence);
+    assert!(!kept(&evidence).contains("hidden"), "{}", kept(&evidence));
+    assert_eq!(once.prometheus.url, Read::Seen("https://metrics.example.com/(left out)".to_owned()));
+    assert_eq!(redacted(&once), once);
+}
+
+#[test]
 fn only_the_annotations_that_judges_read_are_kept() {
     let mut evidence = healthy::adapter();
     let whole = format!("{{\"spec\":\"{}\"}}", "hidden".repeat(50));

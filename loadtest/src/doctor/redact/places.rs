@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use shopfront::redact::text;
 
 use super::table::kept;
-use super::{LEFT_OUT, told};
+use super::{LEFT_OUT, address, told};
 use crate::doctor::evidence::{Answer, Evidence};
 use crate::doctor::links::objects::APPLIED;
 use crate::doctor::links::server::{FLAGS, is_read_of_log};
@@ -64,7 +64,8 @@ pub fn server(deployment: &Value) -> Value {
                 let name = text.split('=').next().unwrap_or_default();
                 let is_asked = FLAGS.iter().any(|flag| name == *flag || flag.strip_prefix('-') == Some(name));
                 // A command replaces the whole value, so a part of it is of no use.
-                let is_whole = word.as_str() == Some(text);
+                let value = if is_value { text } else { text.split_once('=').map_or("", |(_, value)| value) };
+                let is_whole = word.as_str() == Some(text) && address(value) == value;
                 *word = match (is_asked || is_value, is_whole) {
                     (true, true) => text.into(),
                     (true, false) if is_asked => format!("{name}={LEFT_OUT}").into(),

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 use shopfront::redact::is_secret_name;
 
-use super::{LEFT_OUT, told};
+use super::{LEFT_OUT, address, told};
 
 /// The table's text.
 const WRITTEN: &str = include_str!("kept.txt");
@@ -138,6 +138,7 @@ fn text(name: &str, text: &str) -> String {
     match name {
         // A name that the API server accepts.
         "name" | "namespace" if text.len() <= 253 && is_name(text) => text.to_owned(),
+        "serverAddress" => address(text),
         "path" => told(text.split('?').next().unwrap_or_default()),
         _ => told(text),
     }
