@@ -192,8 +192,9 @@ impl Before<'_> {
         let is_alone = line.is_empty() || line.ends_with([',', ';', '(', '{', '[', '"', '\'', '-', '=']);
         let is_inside = line.rfind(['{', '[']) > line.rfind(['}', ']']);
         let is_identifier = self.name.contains(['_', '-']) || self.name.chars().all(|c| c.is_ascii_uppercase());
+        let is_certain = self.sure == Secret::Surely && self.name.contains(['_', '-']);
         if value.spaced {
-            return is_alone || !value.is_word();
+            return is_alone || is_certain || !value.is_word();
         }
         // An image's tag follows its colon without a space.
         let is_tag = self.text.ends_with('/') || value.is_version();

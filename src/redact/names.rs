@@ -10,11 +10,12 @@ pub enum Secret {
 }
 
 /// Parts of a name, with the separators between its words removed, that leave no doubt.
-const SURE: [&str; 30] = [
+const SURE: [&str; 32] = [
     "accesskey",
     "accountkey",
     "apikey",
     "appkey",
+    "backupcode",
     "authorization",
     "clientkey",
     "connectionstring",
@@ -28,6 +29,7 @@ const SURE: [&str; 30] = [
     "password",
     "privatekey",
     "pswd",
+    "recoverycode",
     "secret",
     "sharedkey",
     "signingkey",
@@ -45,7 +47,7 @@ const SURE: [&str; 30] = [
 ];
 
 /// Whole words of a name that are less certain.
-const WORDS: [&str; 50] = [
+const WORDS: [&str; 51] = [
     "assertion",
     "auth",
     "auths",
@@ -79,6 +81,7 @@ const WORDS: [&str; 50] = [
     "phrase",
     "pin",
     "private",
+    "psk",
     "psw",
     "pw",
     "pwd",
@@ -105,9 +108,9 @@ const ENDS: [&str; 9] = ["auth", "creds", "jwt", "pass", "pwd", "sessid", "sessi
 const HARMLESS: [&str; 3] = ["bypass", "compass", "trespass"];
 
 /// First parts of compound words that end in `key`: `querykey`, but not `monkey`.
-const KEYS: [&str; 16] = [
-    "account", "admin", "auth", "crypt", "db", "deploy", "encrypt", "gpg", "query", "root", "rsa", "service",
-    "session", "sign", "storage", "user",
+const KEYS: [&str; 18] = [
+    "account", "admin", "auth", "crypt", "db", "deploy", "encrypt", "gpg", "query", "read", "root", "rsa", "service",
+    "session", "sign", "storage", "user", "write",
 ];
 
 /// Last words of names that describe a secret rather than hold it: its file, its lifetime, its count.

@@ -8,6 +8,9 @@ const KEYS: [&str; 6] = ["LS0tLS1CRUdJTi", "LS0tLSBCRUdJTi", "MIIE", "MIIC", "MC
 /// Names do not have this many random letters and digits.
 const RANDOM: usize = 20;
 
+/// The minimum length of a password's hash and its parameters.
+const HASH: usize = 12;
+
 /// Only the start of a longer word is looked at, which bounds the time.
 const LONGEST: usize = 512;
 
@@ -33,7 +36,22 @@ pub fn without_tokens(text: &str, mark: &str) -> String {
 
 /// The length of the secret that starts at this position, if one does.
 fn token(text: &str, at: usize) -> Option<usize> {
-    issuers::credential(text, at).or_else(|| of_a_bot(text, at)).or_else(|| random(text, at))
+    let hash = || hash(text, at).or_else(|| of_a_bot(text, at));
+    issuers::credential(text, at).or_else(hash).or_else(|| random(text, at))
+}
+
+/// A password's hash as `crypt` writes it, `$2b$12$…`, or as LDAP does, `{SSHA}…`.
+fn hash(text: &str, at: usize) -> Option<usize> {
+    let rest = &text[at..];
+    let (scheme, closing) = match rest.chars().next()? {
+        '$' => (part(&rest[1..], |c| c.is_ascii_alphanumeric() || c == '-'), '$'),
+        '{' => (part(&rest[1..], |c| c.is_ascii_uppercase() || c.is_ascii_digit()), '}'),
+        _ => return None,
+    };
+    let value = rest[1 + scheme.len()..].strip_prefix(closing).filter(|_| !scheme.is_empty())?;
+    let value = part(value, |c| c.is_ascii_alphanumeric() || "./$=,+-".contains(c));
+    let value = value.trim_end_matches([',', '.']);
+    (value.len() >= HASH).then_some(2 + scheme.len() + value.len())
 }
 
 /// Telegram's `123456789:AAE…`: a bot's number and its token.
@@ -111,6 +129,8 @@ mod tests {
             "q7/Kx9+Lm2Pz4Rt6Vw8Yb1Nd3Gh5Jk0=",
             "0123456789abcdef0123456789abcdef",
             "123456789:AAEhBP0av28bVd1hLkPzX",
+            "$2b$12$abcdefghijklmnopqrstuu",
+            "{SSHA}abcdefghijkl==",
         ] {
             assert_eq!(without_tokens(&format!("x {text}, y"), "#"), "x #, y");
         }
@@ -121,6 +141,7 @@ mod tests {
             "8f0a2b3c-1d4e-4f5a-9b8c-7d6e5f4a3b2c",
             "/apis/custom.metrics.k8s.io/v1beta1/namespaces/shop/pods/*/http_requests_per_second",
             "FailedGetPodsMetric HorizontalPodAutoscalerV2Beta2 2026-11-27T04:49:41Z",
+            "^(.*)_total$ as $1_per_second, ${1}_sum",
             "E1125 07:26:11.123456       1 provider.go:230] unable to update list",
         ] {
             assert_eq!(without_tokens(text, "#"), text);
