@@ -1,5 +1,8 @@
 //! Prefixes with which issuers mark their credentials.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 /// Prefixes that only credentials have.
 #[rustfmt::skip]
 const SURE: &[&str] = &[
@@ -50,6 +53,15 @@ const LONG: &[(&str, usize)] = &[
 /// The minimum number of characters after a certain prefix: less is the prefix itself, named in a sentence.
 const LEAST: usize = 4;
 
+/// The certain prefixes by their first byte: every word of a text is compared with them.
+static BY_FIRST: LazyLock<BTreeMap<u8, Vec<&str>>> = LazyLock::new(|| {
+    let mut by_first: BTreeMap<u8, Vec<&str>> = BTreeMap::new();
+    for prefix in SURE {
+        by_first.entry(prefix.as_bytes()[0]).or_default().push(prefix);
+    }
+    by_first
+});
+
 /// The length of the credential that starts at this position, if one does.
 pub fn credential(text: &str, at: usize) -> Option<usize> {
     let before = text[..at].chars().next_back();
@@ -61,7 +73,11 @@ pub fn credential(text: &str, at: usize) -> Option<usize> {
         let rest = text[at..].strip_prefix(prefix)?;
         Some((prefix.len(), rest.find(|c: char| !is_part(c)).unwrap_or(rest.len())))
     };
-    let sure = || SURE.iter().filter_map(|prefix| whole(prefix)).find(|(_, rest)| *rest >= LEAST);
+    let first = text.as_bytes()[at];
+    let sure = || {
+        let prefixes = BY_FIRST.get(&first).into_iter().flatten();
+        prefixes.filter_map(|prefix| whole(prefix)).find(|(_, rest)| *rest >= LEAST)
+    };
     // Not inside a longer name.
     let long = || if before.is_some_and(|c| "_-.".contains(c)) { None } else { long(&text[at..]) };
     let (prefix, rest) = sure().or_else(long)?;
@@ -69,7 +85,8 @@ pub fn credential(text: &str, at: usize) -> Option<usize> {
 }
 
 fn long(text: &str) -> Option<(usize, usize)> {
-    LONG.iter().find_map(|(prefix, least)| {
+    let mut alike = LONG.iter().filter(|(prefix, _)| prefix.as_bytes()[0] == text.as_bytes()[0]);
+    alike.find_map(|(prefix, least)| {
         let rest = text.strip_prefix(prefix)?;
         let word = &rest[..rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len())];
         let is_none = word.contains(|c: char| c.is_ascii_digit() || c.is_ascii_uppercase());
