@@ -48,7 +48,7 @@ fn without_secrets(text: &str, mark: &str) -> String {
 }
 
 /// Whether [`text()`] leaves a value unchanged.
-pub fn is_clean(value: &str) -> bool {
+fn is_clean(value: &str) -> bool {
     text(value, REDACTED) == value
 }
 

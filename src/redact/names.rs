@@ -9,11 +9,29 @@ pub enum Secret {
     Maybe,
 }
 
-/// Parts of a name, with the separators between its words removed, that leave no doubt.
-const SURE: [&str; 32] = [
+/// Parts of a name, with the separators between its words removed, that mean nothing else even in a sentence. The last ones
+/// are "password" in other languages.
+const PASSWORDS: [&str; 14] = [
+    "apikey",
+    "passphrase",
+    "passwd",
+    "password",
+    "pswd",
+    "contraseña",
+    "kennwort",
+    "passwort",
+    "wachtwoord",
+    "пароль",
+    "密码",
+    "密碼",
+    "パスワード",
+    "비밀번호",
+];
+
+/// Parts of a name that leave no doubt, except for "token" and "secret" in a sentence.
+const SURE: [&str; 18] = [
     "accesskey",
     "accountkey",
-    "apikey",
     "appkey",
     "backupcode",
     "authorization",
@@ -24,26 +42,12 @@ const SURE: [&str; 32] = [
     "licensekey",
     "masterkey",
     "mnemonic",
-    "passphrase",
-    "passwd",
-    "password",
     "privatekey",
-    "pswd",
     "recoverycode",
     "secret",
     "sharedkey",
     "signingkey",
     "token",
-    // "Password" in other languages.
-    "contraseña",
-    "kennwort",
-    "passwort",
-    "wachtwoord",
-    "пароль",
-    "密码",
-    "密碼",
-    "パスワード",
-    "비밀번호",
 ];
 
 /// Whole words of a name that are less certain.
@@ -166,8 +170,7 @@ pub fn is_secret_name(name: &str) -> bool {
 /// Whether a name belongs to a password or an API key, for which prose has no other use.
 pub fn is_password(name: &str) -> bool {
     let joined = words(name).concat();
-    let known = SURE.iter().rev().take(9).chain(&["apikey", "passphrase", "passwd", "password", "pwd"]);
-    known.into_iter().any(|word| joined.contains(word))
+    joined.ends_with("pwd") || PASSWORDS.iter().any(|part| joined.contains(part))
 }
 
 /// Whether a name belongs to a secret, and how certain that is.
@@ -177,7 +180,7 @@ pub fn secret(name: &str) -> Option<Secret> {
         return None;
     }
     let joined = words.concat();
-    if SURE.iter().any(|part| joined.contains(part)) {
+    if PASSWORDS.iter().chain(&SURE).any(|part| joined.contains(part)) {
         return Some(Secret::Surely);
     }
     words.iter().any(|word| is_secret_word(word)).then_some(Secret::Maybe)
