@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::config::EnvironmentMode;
 use crate::format::Format;
+use crate::redact::REDACTED;
 use crate::redact::environment::{Shown, shown};
 use crate::routes::page;
 
@@ -47,7 +48,7 @@ pub struct Runtime {
 
 impl Facts {
     /// Reads what does not change while the process lives: all but the external IP.
-    pub fn gather(mode: EnvironmentMode, by_operator: &[Shown], workers: usize) -> Self {
+    pub fn gather(mode: EnvironmentMode, workers: usize) -> Self {
         let processors = sysinfo::RefreshKind::nothing().with_cpu(sysinfo::CpuRefreshKind::nothing());
         let num_cpu = sysinfo::System::new_with_specifics(processors).map_or(workers, |system| system.cpus().len());
         Self {
@@ -63,11 +64,21 @@ impl Facts {
             },
             environment: environment(
                 mode,
-                by_operator,
                 std::env::vars_os()
                     .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())),
             ),
         }
+    }
+
+    /// The same facts with the values that the operator wants shown.
+    #[must_use]
+    pub fn showing(mut self, by_operator: &[Shown]) -> Self {
+        for (name, value) in self.environment.iter_mut().filter(|(_, value)| *value == REDACTED) {
+            if let Some(hidden) = std::env::var_os(name) {
+                *value = shown(name, hidden.to_string_lossy().into_owned(), by_operator);
+            }
+        }
+        self
     }
 }
 
@@ -84,17 +95,13 @@ fn go_os(rust: &str) -> &str {
     if rust == "macos" { "darwin" } else { rust }
 }
 
-fn environment(
-    mode: EnvironmentMode,
-    by_operator: &[Shown],
-    variables: impl Iterator<Item = (String, String)>,
-) -> BTreeMap<String, String> {
+fn environment(mode: EnvironmentMode, variables: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
     match mode {
         EnvironmentMode::None => BTreeMap::new(),
         EnvironmentMode::All => variables.collect(),
         EnvironmentMode::Redacted => variables
             .map(|(name, value)| {
-                let value = shown(&name, value, by_operator);
+                let value = shown(&name, value, &[]);
                 (name, value)
             })
             .collect(),
@@ -169,7 +176,6 @@ pub fn to_yaml(document: &impl Serialize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::redact::REDACTED;
 
     fn reference() -> Facts {
         let variables = [
@@ -192,7 +198,6 @@ mod tests {
             },
             environment: environment(
                 EnvironmentMode::Redacted,
-                &[],
                 variables.into_iter().map(|(name, value)| (name.into(), value.into())),
             ),
         }
@@ -273,11 +278,11 @@ environment:
     fn the_modes_show_all_some_or_nothing() {
         let variables =
             || [("API_KEY", "hunter2"), ("HOME", "/root")].into_iter().map(|(n, v)| (n.to_owned(), v.to_owned()));
-        let all = environment(EnvironmentMode::All, &[], variables());
+        let all = environment(EnvironmentMode::All, variables());
         assert_eq!(all["API_KEY"], "hunter2");
-        let redacted = environment(EnvironmentMode::Redacted, &[], variables());
+        let redacted = environment(EnvironmentMode::Redacted, variables());
         assert_eq!((redacted["API_KEY"].as_str(), redacted["HOME"].as_str()), (REDACTED, "/root"));
-        assert!(environment(EnvironmentMode::None, &[], variables()).is_empty());
+        assert!(environment(EnvironmentMode::None, variables()).is_empty());
     }
 
     #[test]

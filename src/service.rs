@@ -18,8 +18,8 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     let lifecycle = Lifecycle::new();
     let metrics = Arc::new(Metrics::new());
     let activity = Arc::new(Activity::default());
-    let workers = Handle::current().metrics().num_workers();
-    let facts = Facts::gather(config.environment, &config.environment_show, workers);
+    let facts = Facts::gather(config.environment, Handle::current().metrics().num_workers());
+    let facts = facts.showing(&config.environment_show);
     let app = Arc::new(App::new(facts, Arc::clone(&metrics), Arc::clone(&activity), lifecycle.clone()));
     let service = app::layered(app::routes(Arc::clone(&app)), Arc::clone(&metrics), config.limits);
     let listener = server::bind(config.address)?;

@@ -233,7 +233,7 @@ async fn a_panic_is_a_counted_500_and_the_service_lives() {
     let config = <Config as clap::Parser>::parse_from(["shopfront"]);
     let lifecycle = lifecycle::Lifecycle::new();
     let metrics = Arc::new(Metrics::new());
-    let facts = Facts::gather(config.environment, &config.environment_show, 1);
+    let facts = Facts::gather(config.environment, 1);
     let app = App::new(facts, Arc::clone(&metrics), Arc::new(Activity::default()), lifecycle.clone());
     let panicking = axum::routing::get(async || if true { panic!("on purpose") } else { "" });
     let routes = routes(Arc::new(app)).route("/panic", panicking);

@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn facts_are_text_whatever_they_hold() {
-        let mut facts = Facts::gather(EnvironmentMode::None, &[], 1);
+        let mut facts = Facts::gather(EnvironmentMode::None, 1);
         facts.runtime.hostname = "{{runtime}}<b>".to_owned();
         assert!(render(&facts).contains("not to be shown"));
         facts.environment.insert("<i>".to_owned(), "{{environment}}\"".to_owned());
