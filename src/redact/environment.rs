@@ -50,8 +50,15 @@ pub fn shown(name: &str, value: String, by_operator: &[Shown]) -> String {
     let is_allowed = || KNOWN.contains(&name) || name.starts_with(OWN) || by_operator.iter().any(begins);
     let is_shown = by_operator.iter().any(is_named)
         || is_service_link(name, &value)
+        || is_pod_name(name, &value)
         || is_allowed() && !is_secret_name(name) && is_clean(&value);
     if is_shown { value } else { REDACTED.to_owned() }
+}
+
+/// Whether this is the pod's name, which may start like a credential and which the load tool reads.
+fn is_pod_name(name: &str, value: &str) -> bool {
+    let is_of_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+    name == "HOSTNAME" && value.len() <= 253 && value.chars().all(is_of_name)
 }
 
 /// Whether this is one of the variables that Kubernetes sets in each pod for each Service of its namespace. Programs use
@@ -162,6 +169,7 @@ mod tests {
             ("HOME", "/root"),
             ("PATH", "/usr/local/bin:/usr/bin"),
             ("TZ", "Europe/Berlin"),
+            ("HOSTNAME", "xapp-7d94b56f44-fblvd"),
             ("SHOPFRONT_DRAIN_DELAY", "5s"),
             ("SHOPFRONT_IMDS_ENDPOINT", "http://169.254.169.254"),
         ] {

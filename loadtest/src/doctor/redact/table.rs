@@ -128,7 +128,7 @@ impl Kept {
 
 /// A map whose keys people choose: the values of secrets' names are left out.
 fn chosen_names(fields: &Map<String, Value>) -> Map<String, Value> {
-    let of = |name: &str, value: &str| if is_secret_name(name) { LEFT_OUT.into() } else { told(value).into() };
+    let of = |name: &str, value: &str| if is_secret_name(name) { LEFT_OUT.into() } else { text(name, value).into() };
     let texts = fields.iter().filter_map(|(name, value)| Some((told(name), of(name, value.as_str()?))));
     texts.collect()
 }
@@ -137,7 +137,9 @@ fn text(name: &str, text: &str) -> String {
     let is_name = |text: &str| text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c));
     match name {
         // A name that the API server accepts.
-        "name" | "namespace" if text.len() <= 253 && is_name(text) => text.to_owned(),
+        "name" | "namespace" | "pod" | "__meta_kubernetes_pod_name" if text.len() <= 253 && is_name(text) => {
+            text.to_owned()
+        }
         "serverAddress" => address(text),
         "path" => told(text.split('?').next().unwrap_or_default()),
         _ => told(text),
