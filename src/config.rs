@@ -11,6 +11,8 @@ use clap::builder::{RangedU64ValueParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
+use crate::redact::environment::Shown;
+
 /// What `--help` says after the settings.
 const AFTER_HELP: &str = "\
 Durations are written like 500ms, 5s or 2m. A flag wins over its variable.
@@ -45,9 +47,14 @@ pub struct Config {
     #[arg(long, env = "SHOPFRONT_PUBLIC_METRICS", value_name = "BOOL", action = ArgAction::Set, default_value_t = true)]
     pub public_metrics: bool,
 
-    /// What `/` shows of the environment variables
+    /// Which environment variables `/` shows, and which of their values
     #[arg(long, env = "SHOPFRONT_ENVIRONMENT", value_enum, ignore_case = true, value_name = "MODE", default_value_t = EnvironmentMode::Redacted)]
     pub environment: EnvironmentMode,
+
+    /// Also show the values of these variables, such as COLOR,FEATURE_*. A name is shown as it is; PREFIX* shows each
+    /// variable whose name starts with PREFIX, unless it looks like a secret
+    #[arg(long, env = "SHOPFRONT_ENVIRONMENT_SHOW", value_name = "NAME,PREFIX*", value_delimiter = ',')]
+    pub environment_show: Vec<Shown>,
 
     /// This machine's public address for `/`, or `imds` to ask the EC2 metadata service once
     #[arg(long, env = "SHOPFRONT_EXTERNAL_IP", value_name = "IP|imds")]
@@ -131,9 +138,10 @@ pub struct Limits {
 /// What `/` shows of the environment variables.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum EnvironmentMode {
-    /// Every variable, with the values that look secret replaced
+    /// Every name. Values of HOME, HOSTNAME, LANG, PATH, TZ, SHOPFRONT_*, Kubernetes' Service links, and of what
+    /// --environment-show adds; other values read `[redacted]`
     Redacted,
-    /// Every variable as it is: whoever reaches the port reads the secrets
+    /// Every name and value: anyone who can reach the port can read the secrets
     All,
     /// No variable
     None,
@@ -296,10 +304,22 @@ impl fmt::Display for BadValue<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::redact::is_secret_name;
 
     #[test]
     fn the_command_line_is_sound() {
         Config::command().debug_assert();
+    }
+
+    #[test]
+    fn no_setting_has_the_name_of_a_secret() {
+        let command = Config::command();
+        let names: Vec<_> =
+            command.get_arguments().filter_map(clap::Arg::get_env).map(|name| name.to_string_lossy()).collect();
+        assert!(names.len() > 10, "{names:?}");
+        // `/` would hide its value.
+        let hidden: Vec<_> = names.iter().filter(|name| is_secret_name(name)).collect();
+        assert!(hidden.is_empty(), "{hidden:?}");
     }
 
     #[test]

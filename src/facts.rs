@@ -10,7 +10,8 @@ use serde::Serialize;
 use crate::config::EnvironmentMode;
 use crate::format::Format;
 use crate::pieces::Pieces;
-use crate::redact::{self, REDACTED};
+use crate::redact::REDACTED;
+use crate::redact::environment::{Shown, shown};
 use crate::routes::page;
 
 /// The compiler that built the service, such as `rustc 1.95.0`.
@@ -70,6 +71,17 @@ impl Facts {
             ),
         }
     }
+
+    /// The same facts with the values that the operator wants shown.
+    #[must_use]
+    pub fn showing(mut self, by_operator: &[Shown]) -> Self {
+        for (name, value) in self.environment.iter_mut().filter(|(_, value)| *value == REDACTED) {
+            if let Some(hidden) = std::env::var_os(name) {
+                *value = shown(name, hidden.to_string_lossy().into_owned(), by_operator);
+            }
+        }
+        self
+    }
 }
 
 fn go_arch(rust: &str) -> &str {
@@ -91,7 +103,7 @@ fn environment(mode: EnvironmentMode, variables: impl Iterator<Item = (String, S
         EnvironmentMode::All => variables.collect(),
         EnvironmentMode::Redacted => variables
             .map(|(name, value)| {
-                let value = if redact::is_secret(&name, &value) { REDACTED.to_owned() } else { value };
+                let value = shown(&name, value, &[]);
                 (name, value)
             })
             .collect(),

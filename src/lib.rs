@@ -10,7 +10,8 @@
 //! - [`app`]: the route table and the layers around it. [`http_rules`]: what the RFCs ask of a request. [`limits`]: the
 //!   bounds on it. [`secured`]: the headers of every answer. [`routes`]: one file an endpoint.
 //! - [`metrics`]: every instrument. [`activity`]: the last minute's request rate, for the page.
-//! - [`facts`]: what `/` tells. [`redact`]: what it keeps to itself. [`imds`]: the machine's public address.
+//! - [`facts`]: what `/` tells. [`redact`]: what it, and the load tool's bundle, keep back. [`imds`]: the machine's public
+//!   address.
 //! - [`mod@format`]: YAML, JSON or HTML, as [`accept`] reads what the client wants. [`pieces`]: a body of which the large
 //!   part is shared. [`error`]: what a client is told when it gets no document.
 

@@ -24,6 +24,7 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     let metrics = Arc::new(Metrics::new());
     let activity = Arc::new(Activity::default());
     let facts = Facts::gather(config.environment, Handle::current().metrics().num_workers());
+    let facts = facts.showing(&config.environment_show);
     let app = Arc::new(App::new(facts, Arc::clone(&metrics), Arc::clone(&activity), lifecycle.clone()));
     let (limits, pressure) = (config.limits, Pressure::default());
     let routes = app::routes(Arc::clone(&app), config.public_metrics);

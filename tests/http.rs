@@ -19,7 +19,7 @@ async fn get_as(server: &Server, path: &str, accept: &str) -> reqwest::Response 
 
 #[tokio::test]
 async fn root_is_yaml_for_curl() {
-    let server = Server::start(&[]).await;
+    let server = Server::start(&["--environment-show", "REPLICA_SET"]).await;
     let response = reqwest::get(server.url("/")).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()[CONTENT_TYPE], "application/yaml");
@@ -46,7 +46,7 @@ async fn root_is_yaml_for_curl() {
 
 #[tokio::test]
 async fn root_is_json_for_programs_and_a_page_for_browsers() {
-    let server = Server::start(&[]).await;
+    let server = Server::start(&["--environment-show", "REPLICA_SET"]).await;
     let json: Value = get_as(&server, "/", "application/json").await.json().await.unwrap();
     assert_eq!(json["environment"]["REPLICA_SET"], "7");
     assert!(json["runtime"]["num_tasks"].as_str().unwrap().parse::<u32>().unwrap() > 0);
@@ -64,7 +64,7 @@ async fn the_environment_hides_its_secrets_unless_told_otherwise() {
     let variables =
         [("API_KEY", "hunter2"), ("DATABASE_URL", "postgres://app:hunter2@db/shop"), ("PLAIN", "<b>&shown")];
     for accept in ["*/*", "application/json", "text/html"] {
-        let redacted = Server::start_with(&[], &variables).await;
+        let redacted = Server::start_with(&["--environment-show", "PLAIN"], &variables).await;
         let text = get_as(&redacted, "/", accept).await.text().await.unwrap();
         assert!(!text.contains("hunter2") && text.contains("shown") && text.contains("API_KEY"), "{text}");
         assert!(!text.contains("<b>&") || accept != "text/html", "a value is not markup: {text}");
@@ -360,6 +360,9 @@ fn a_bad_setting_is_named_by_flag_and_variable() {
         ("--idle-timeout", "SHOPFRONT_IDLE_TIMEOUT", "0s"),
         ("--log-level", "SHOPFRONT_LOG_LEVEL", "loud"),
         ("--environment", "SHOPFRONT_ENVIRONMENT", "some"),
+        ("--environment-show", "SHOPFRONT_ENVIRONMENT_SHOW", "COLOR,A B"),
+        ("--environment-show", "SHOPFRONT_ENVIRONMENT_SHOW", "COLOR,*"),
+        ("--environment-show", "SHOPFRONT_ENVIRONMENT_SHOW", "COLOR,,FEATURE_*"),
         ("--external-ip", "SHOPFRONT_EXTERNAL_IP", "here"),
         ("--max-connections", "SHOPFRONT_MAX_CONNECTIONS", "0"),
         ("--drain-delay", "SHOPFRONT_DRAIN_DELAY", "10000y"),

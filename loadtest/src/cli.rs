@@ -169,7 +169,7 @@ pub struct Doctor {
     #[arg(long)]
     pub json: bool,
 
-    /// Keep everything that was read in a new file, without what may be secret
+    /// Write the evidence to a new file, without secrets that can be recognised, and list what it contains
     #[arg(long, value_name = "FILE")]
     pub bundle: Option<PathBuf>,
 

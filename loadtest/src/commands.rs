@@ -106,6 +106,7 @@ pub async fn doctor(options: &Doctor) -> Result<ExitCode, Fault> {
             let evidence = collect::collect(&cluster, options.hpa.as_deref()).await?;
             if let Some(file) = kept {
                 bundle::write(file, &evidence)?;
+                say(bundle::contents(file, &evidence) + "\n");
             }
             evidence
         }

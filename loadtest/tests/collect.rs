@@ -2,6 +2,8 @@
 
 #[path = "collect/chain.rs"]
 mod chain;
+#[path = "collect/planted.rs"]
+mod planted;
 #[path = "api/server.rs"]
 mod server;
 
@@ -366,4 +368,29 @@ async fn a_load_of_an_hpa_that_is_not_there_is_refused_in_one_line() {
     let (code, out, said, sent) = loaded(chain(), "till/typo", &[]).await;
     assert_eq!((code, out.as_str(), sent), (Some(2), "", false), "{said}");
     assert!(said.contains("no HPA typo in namespace till") && said.lines().count() == 1, "{said}");
+}
+
+#[tokio::test]
+async fn no_planted_secret_reaches_the_bundle_or_the_screen() {
+    let corpus = planted::corpus();
+    assert_eq!(corpus.len(), 162);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bundle.json");
+    let (text, _) = ran(planted::planted(&corpus), &["doctor", "shop/hpa", "--bundle", file.to_str().unwrap()]).await;
+    let (json, _) = ran(planted::planted(&corpus), &["doctor", "shop/hpa", "--json"]).await;
+    let bundle = std::fs::read_to_string(&file).unwrap();
+    let told = [&text.stdout, &text.stderr, &json.stdout, &json.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    for shown in [bundle.as_str()].into_iter().chain(told.iter().map(AsRef::as_ref)) {
+        let found = |number: &usize| shown.contains(&format!("hidden{number:03}x"));
+        let leaks: Vec<_> = (0..corpus.len()).filter(found).map(|number| &corpus[number]).collect();
+        assert!(leaks.is_empty(), "{} of {}: {leaks:#?}", leaks.len(), corpus.len());
+    }
+    // The objects around them were read and kept.
+    for kept in ["new-relic", "CrashLoopBackOff", "Unhealthy", "no such host", "probed", "EOF", "queryParameters"] {
+        assert!(bundle.contains(kept), "{kept}: {bundle}");
+    }
+    let said = String::from_utf8_lossy(&text.stderr);
+    for expected in ["bundle.json, the evidence of HPA shop/hpa", "2 workloads", "Read the file before you post it"] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
 }

@@ -37,10 +37,30 @@ mod traffic;
 #[path = "judges/trigger.rs"]
 mod trigger;
 
-use loadtest::doctor::diagnose;
-use loadtest::doctor::diagnosis::Finding;
+use loadtest::doctor::diagnosis::{Diagnosis, Finding};
 use loadtest::doctor::evidence::{Evidence, Read};
+use loadtest::doctor::redact::{LEFT_OUT, redacted};
 use serde_json::Value;
+
+/// The diagnosis of a case. Each case also proves that a bundle keeps everything its judges read: the redacted evidence has
+/// the same diagnosis, except for secrets in the case itself.
+fn diagnose(evidence: &Evidence) -> Diagnosis {
+    let diagnosis = loadtest::doctor::diagnose(evidence);
+    let kept = redacted(evidence);
+    let of_kept = loadtest::doctor::diagnose(&kept);
+    assert_eq!(without_secrets(of_kept), without_secrets(diagnosis.clone()), "of the redacted evidence");
+    assert_eq!(redacted(&kept), kept, "redacting twice changes nothing more");
+    diagnosis
+}
+
+fn without_secrets(mut diagnosis: Diagnosis) -> Diagnosis {
+    let findings = [&mut diagnosis.broken, &mut diagnosis.explains].into_iter().flatten();
+    let texts = findings.map(|finding| &mut finding.evidence);
+    for text in texts.chain(diagnosis.rungs.iter_mut().map(|rung| &mut rung.evidence)) {
+        *text = shopfront::redact::text(text, LEFT_OUT);
+    }
+    diagnosis
+}
 
 /// The number of the cause that is named; none where no link is broken.
 fn named(evidence: &Evidence) -> Option<u8> {

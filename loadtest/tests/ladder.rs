@@ -117,24 +117,37 @@ fn with_secrets() -> Evidence {
     let applied = format!("{{\"spec\":{{\"replicas\":30007,\"template\":\"{}\"}}}}", "hidden".repeat(100));
     let pod = json!({
         "kind": "Pod",
-        "metadata": {"name": "kept-1", "annotations": {
+        "metadata": {"name": "kept-1", "labels": {"app": "kept-2", "api-key": "hidden"}, "annotations": {
             "kubectl.kubernetes.io/last-applied-configuration": applied,
             "vault/api-key": "hidden",
-            "prometheus.io/path": "/kept-2",
+            "prometheus.io/scrape": "kept-3",
         }},
-        "spec": {"containers": [{
-            "env": [{"name": "kept-3", "value": "hidden"}, {"name": "kept-4", "valueFrom": {"secretKeyRef": {"name": "kept-5"}}}],
-            "args": ["--prometheus-url=https://hidden:hidden@kept-6:9090/kept-7", "--bearer-token", "hidden", "--auth-secret=hidden", "--tls-private-key-file=/kept-8"],
-            "livenessProbe": {"httpGet": {"httpHeaders": [{"name": "Authorization", "value": "hidden"}]}},
-        }]},
+        "spec": {
+            "volumes": [{"name": "hidden"}],
+            "containers": [{
+                "name": "kept-4",
+                "env": [{"name": "hidden", "value": "hidden"}],
+                "args": ["hidden"],
+                "ports": [{"name": "kept-5"}],
+                "livenessProbe": {"httpGet": {"path": "/kept-6?a=hidden", "httpHeaders": [{"name": "a", "value": "hidden"}]}},
+            }],
+        },
     });
-    let scaled =
-        json!({"spec": {"triggers": [{"metadata": {"query": "kept-9", "customHeaders": "Authorization=hidden"}}]}});
-    let target = json!({"discoveredLabels": {
-        "__meta_kubernetes_service_annotation_kubectl_kubernetes_io_last_applied_configuration": "hidden",
-        "__meta_kubernetes_pod_annotation_my_password": "hidden",
-        "__meta_kubernetes_pod_name": "kept-10",
-    }});
+    let server = json!({"spec": {"template": {"spec": {"containers": [{
+        "args": ["--prometheus-url=https://kept-7:9090/kept-8", "--bearer-token", "hidden", "--auth=hidden"],
+    }]}}}});
+    let scaled = json!({"spec": {"triggers": [
+        {"type": "prometheus", "metadata": {"query": "kept-9", "customHeaders": "Authorization=hidden"}},
+        {"type": "kept-13", "metadata": {"queryKey": "hidden"}},
+    ]}});
+    let target = json!({
+        "discoveredLabels": {
+            "__meta_kubernetes_service_annotation_kubectl_kubernetes_io_last_applied_configuration": "hidden",
+            "__meta_kubernetes_pod_annotation_my_password": "hidden",
+            "__meta_kubernetes_pod_name": "kept-10",
+        },
+        "globalUrl": "hidden",
+    });
     let mut evidence = Evidence {
         version: "1".to_owned(),
         name: "hpa".to_owned(),
@@ -144,6 +157,7 @@ fn with_secrets() -> Evidence {
         pages: vec![Page { first: Read::Seen("hidden 1\n# TYPE kept-11 counter\n".to_owned()), ..Page::default() }],
         ..Evidence::default()
     };
+    evidence.server.deployment = Read::Seen(server);
     evidence.prometheus.url = Read::Seen("http://hidden:hidden@kept-12.monitoring.svc:9090".to_owned());
     evidence
         .prometheus
@@ -153,10 +167,10 @@ fn with_secrets() -> Evidence {
 }
 
 #[test]
-fn nothing_secret_is_kept_and_nothing_else_is_lost() {
+fn no_secret_is_kept_and_no_field_that_is_read_is_lost() {
     let text = serde_json::to_string(&redacted(&with_secrets())).unwrap();
     assert!(!text.contains("hidden"), "{text}");
-    for number in 1..=12 {
+    for number in 1..=13 {
         assert!(text.contains(&format!("kept-{number}")), "kept-{number}: {text}");
     }
     assert!(text.contains("30007"), "{text}");

@@ -43,8 +43,8 @@ fn environment(facts: &Facts) -> String {
     let rows: String = facts.environment.iter().map(|(name, value)| row(name, value)).collect();
     let note = match facts.environment.values().filter(|value| *value == REDACTED).count() {
         0 => String::new(),
-        1 => "<p class=\"soft\">1 value looks like a secret and is redacted.</p>".to_owned(),
-        count => format!("<p class=\"soft\">{count} values look like secrets and are redacted.</p>"),
+        1 => "<p class=\"soft\">1 value is redacted: it is not known to be harmless.</p>".to_owned(),
+        count => format!("<p class=\"soft\">{count} values are redacted: they are not known to be harmless.</p>"),
     };
     format!("<table>{rows}</table>{note}")
 }
@@ -85,7 +85,10 @@ mod tests {
         let page = render(&facts);
         assert!(page.contains("<h1 id=\"hostname\">{{runtime}}&lt;b&gt;</h1>"), "{page}");
         assert!(page.contains("&lt;i&gt;</th><td>{{environment}}&quot;</td>"), "{page}");
-        assert!(page.contains("<td class=\"redacted\">[redacted]</td>") && page.contains("1 value looks"), "{page}");
+        assert!(
+            page.contains("<td class=\"redacted\">[redacted]</td>") && page.contains("1 value is redacted"),
+            "{page}"
+        );
         assert_eq!(page.matches(facts.runtime.num_tasks.as_str()).count(), 1);
     }
 }

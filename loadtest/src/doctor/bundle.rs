@@ -1,5 +1,7 @@
 //! The evidence in a file: for a support thread, and to judge it again without the cluster.
 
+mod contents;
+
 use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
@@ -8,6 +10,8 @@ use serde_json::Value;
 
 use super::evidence::Evidence;
 use crate::fault::Fault;
+
+pub use contents::contents;
 
 /// Whether a file of that name may be made: asked before anything is read for it.
 pub fn is_new(file: &Path) -> Result<(), Fault> {

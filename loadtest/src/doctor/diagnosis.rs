@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::catalogue::Cause;
 use super::evidence::Unread;
+use super::redact::LEFT_OUT;
 
 /// The links between a request and a replica, the one nearest to the pod first.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -109,8 +110,10 @@ pub struct Fix {
 }
 
 impl Finding {
-    /// A finding with its commands.
+    /// A finding with its commands. Commands depend on one another, so if one contains a redacted value there are none.
     pub fn new(cause: Cause, evidence: impl Into<String>, advice: impl Into<String>, commands: Vec<String>) -> Self {
+        let is_whole = !commands.iter().any(|command| command.contains(LEFT_OUT));
+        let commands = if is_whole { commands } else { Vec::new() };
         Self { cause, evidence: evidence.into(), fix: Fix { advice: advice.into(), commands } }
     }
 

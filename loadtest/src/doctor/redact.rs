@@ -1,137 +1,134 @@
-//! Takes out of the evidence what may be secret, and what nobody judges, before anything is kept of it.
+//! Reduces the evidence to what a judge reads, before it is judged or written: fields by name (`redact/kept.txt`), and texts
+//! without their secrets ([`shopfront::redact`]).
 
-mod text;
+mod places;
+mod table;
 
-use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
-use super::evidence::{Evidence, Page, Read};
-use super::links::objects::APPLIED;
+use serde_json::Value;
+
+use super::evidence::{Evidence, Page, Prometheus, Read, Replica, Server, Unread};
 use super::links::subject::Subject;
-use super::questions;
-use text::{arguments, is_secret, without_passwords, without_users};
+use table::kept;
 
-/// What stands in a secret's place.
+/// Replaces a secret.
 pub const LEFT_OUT: &str = "(left out)";
 
-/// An annotation, as objects have it and as Prometheus' discovered labels do: a copy of the whole object.
-const COPIES: [&str; 2] = ["last-applied-configuration", "last_applied_configuration"];
+/// The maximum length of a text in bytes. A longer text is cut to half of it; messages and log lines are shorter.
+const LONGEST: usize = 16 << 10;
 
-/// Annotations that are longer than this hold whole objects, whoever writes them (kapp, Fleet, Helm's kin).
-const LONGEST: usize = 256;
-
-/// Maps whose keys people choose.
-const MAPS: [&str; 5] = ["annotations", "discoveredLabels", "data", "metadata", "labels"];
-
-/// The evidence without values of variables, copies of whole objects, passwords in URLs, and whatever has a secret's
-/// name; of pages and of the adapter's `ConfigMap` only what the links are judged by.
+/// The part of the evidence that judges read. A new field is not kept until it is named here.
 pub fn redacted(evidence: &Evidence) -> Evidence {
-    let subject = Subject::of(evidence);
-    let mut evidence = evidence.clone();
-    for page in &mut evidence.pages {
-        judged_of_page(page, subject.series.as_deref());
-    }
-    if let Read::Seen(config) = &mut evidence.server.config {
-        judged_of_config(config);
-    }
-    if let Read::Seen(log) = &mut evidence.server.log {
-        *log = without_passwords(log);
-    }
-    let mut value = serde_json::to_value(evidence).expect("evidence is made of what JSON has");
-    redact(&mut value);
-    serde_json::from_value(value).expect("it has the same fields as before")
+    let series = Subject::of(evidence).series;
+    let of = |kind: &'static str| move |object: &Value| places::kept_of(kind, object);
+    let mut redacted = Evidence {
+        version: evidence.version.clone(),
+        taken: evidence.taken,
+        namespace: evidence.namespace.clone(),
+        name: evidence.name.clone(),
+        autoscaling: one(&evidence.autoscaling, Clone::clone),
+        resources: one(&evidence.resources, Clone::clone),
+        hpa: one(&evidence.hpa, of("HorizontalPodAutoscaler")),
+        hpas: all(&evidence.hpas, of("HorizontalPodAutoscaler")),
+        scaled_object: one(&evidence.scaled_object, places::scaled_object),
+        workload: one(&evidence.workload, of("Workload")),
+        elsewhere: evidence.elsewhere.clone(),
+        scale: one(&evidence.scale, of("Scale")),
+        pods: all(&evidence.pods, of("Pod")),
+        services: all(&evidence.services, of("Service")),
+        events: all(&evidence.events, places::event),
+        own_namespace: one(&evidence.own_namespace, of("Namespace")),
+        monitors: all(&evidence.monitors, of("Monitor")),
+        prometheuses: all(&evidence.prometheuses, of("Prometheus")),
+        pages: evidence.pages.iter().map(|page| page_of(page, series.as_deref())).collect(),
+        prometheus: prometheus(&evidence.prometheus),
+        server: server(&evidence.server),
+        answers: BTreeMap::new(),
+        access: evidence.access.iter().map(|(question, read)| (question.clone(), one(read, |is| *is))).collect(),
+        load: one(&evidence.load, Clone::clone),
+    };
+    redacted.answers = places::answers(evidence, &redacted);
+    redacted
 }
 
-/// The counter's series, and what other counters there are: their names alone.
-fn judged_of_page(page: &mut Page, series: Option<&str>) {
-    for text in [&mut page.first, &mut page.second] {
-        let Read::Seen(text) = text else { continue };
-        let is_counter = |line: &str| line.starts_with("# TYPE ") && line.ends_with(" counter");
-        let is_series = |line: &str| {
-            let rest = series.and_then(|series| line.strip_prefix(series));
-            rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
-        };
-        *text = text.split_inclusive('\n').filter(|line| is_counter(line.trim_end()) || is_series(line)).collect();
+/// A text without its secrets, of a bounded length.
+fn told(text: &str) -> String {
+    if text.len() <= LONGEST {
+        return shopfront::redact::text(text, LEFT_OUT);
     }
+    shopfront::redact::text(&text[..text.floor_char_boundary(LONGEST / 2)], LEFT_OUT) + LEFT_OUT
 }
 
-/// The document with the rules.
-fn judged_of_config(config: &mut Value) {
-    let rules = questions::document(config).map(str::to_owned);
-    if let Some(data) = config["data"].as_object_mut() {
-        data.retain(|_, document| document.as_str() == rules.as_deref());
-    }
-    if let Some(config) = config.as_object_mut() {
-        config.remove("binaryData");
-    }
+/// The address of Prometheus. Outside of the cluster its path may be what grants access, and no judge reads it there.
+fn address(url: &str) -> String {
+    let url = told(url);
+    let Some((scheme, rest)) = url.split_once("://") else { return url };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _port)| host);
+    let is_address = host.starts_with('[') || host.parse::<std::net::IpAddr>().is_ok();
+    let is_of_cluster = is_address || host.split('.').nth(2).is_none_or(|label| label == "svc");
+    let is_kept = is_of_cluster || path.trim_matches('/').is_empty();
+    if is_kept { url } else { format!("{scheme}://{authority}/{LEFT_OUT}") }
 }
 
-/// Of what kubectl applied, the replicas alone.
-fn judged_of_applied(applied: &mut Value) {
-    let whole: Value = applied.as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let replicas = whole.pointer("/spec/replicas").and_then(Value::as_i64);
-    *applied =
-        replicas.map_or_else(|| json!({}), |replicas| json!({"spec": {"replicas": replicas}})).to_string().into();
-}
-
-fn redact(value: &mut Value) {
-    match value {
-        Value::Object(fields) => object(fields),
-        Value::Array(items) => items.iter_mut().for_each(redact),
-        Value::String(text) => *text = without_users(text),
-        _ => {}
-    }
-}
-
-fn object(fields: &mut Map<String, Value>) {
-    fields.retain(|name, _| name == APPLIED || !COPIES.iter().any(|copy| name.contains(copy)));
-    // A variable, or a header of a probe.
-    if fields.get("name").and_then(Value::as_str).is_some_and(is_secret) {
-        fields.entry("value").and_modify(|value| *value = LEFT_OUT.into());
-    }
-    for (name, value) in fields.iter_mut() {
-        match (name.as_str(), &mut *value) {
-            ("env", Value::Array(variables)) => variables.iter_mut().for_each(variable),
-            ("args" | "command", Value::Array(arguments)) => self::arguments(arguments),
-            ("annotations" | "discoveredLabels", Value::Object(map)) => {
-                map.entry(APPLIED).and_modify(judged_of_applied);
-                map.retain(|_, value| value.as_str().is_none_or(|value| value.len() <= LONGEST));
-                map.values_mut().filter(|value| value.is_string()).for_each(passwords);
-                secrets(map);
-            }
-            (name, Value::Object(map)) if MAPS.contains(&name) => secrets(map),
-            // Their names are those of a request's, which say nothing of what they hold.
-            ("headers" | "endpointParams" | "params", Value::Object(map)) => {
-                map.values_mut().for_each(|value| *value = LEFT_OUT.into());
-            }
-            (name, value) if is_held(value) && is_secret(name) => *value = LEFT_OUT.into(),
-            ("message", Value::String(_)) => passwords(value),
-            _ => {}
+fn one<T, U>(read: &Read<T>, kept: impl FnOnce(&T) -> U) -> Read<U> {
+    match read {
+        Read::Seen(seen) => Read::Seen(kept(seen)),
+        Read::Absent => Read::Absent,
+        Read::NotAsked => Read::NotAsked,
+        Read::Unread(Unread { what, why, right }) => {
+            Read::Unread(Unread { what: told(what), why: told(why), right: right.clone() })
         }
-        redact(value);
     }
 }
 
-/// Those of a map's values whose names are a secret's.
-fn secrets(map: &mut Map<String, Value>) {
-    // Of a URL's query, as of any.
-    let secret = |name: &str| is_secret(name) || name.starts_with("__param_");
-    let held = map.iter_mut().filter(|(name, value)| is_held(value) && secret(name));
-    held.for_each(|(_, value)| *value = LEFT_OUT.into());
+fn all<T, U>(read: &Read<Vec<T>>, kept: impl FnMut(&T) -> U) -> Read<Vec<U>> {
+    one(read, |all| all.iter().map(kept).collect())
 }
 
-/// Whether a value is one that may be a secret itself; `Read` says of a query of whatever name that it is not there.
-fn is_held(value: &Value) -> bool {
-    value.is_array() || value.as_str().is_some_and(|text| !matches!(text, "absent" | "notAsked"))
+fn page_of(page: &Page, series: Option<&str>) -> Page {
+    let Page { pod, port, path, first, second, apart } = page;
+    let judged = |text: &String| places::page(text, series);
+    let path = path.split('?').next().unwrap_or_default();
+    let (first, second) = (one(first, judged), one(second, judged));
+    Page { pod: pod.clone(), port: *port, path: told(path), first, second, apart: *apart }
 }
 
-fn variable(variable: &mut Value) {
-    if let Some(value) = variable.get_mut("value") {
-        *value = LEFT_OUT.into();
+fn prometheus(prometheus: &Prometheus) -> Prometheus {
+    let Prometheus { url, service, pods, replicas, policies, services } = prometheus;
+    Prometheus {
+        url: one(url, |url| address(url)),
+        service: one(service, |service| kept("Service", service)),
+        pods: all(pods, |pod| kept("Pod", pod)),
+        replicas: replicas.iter().map(replica).collect(),
+        policies: all(policies, |policy| kept("NetworkPolicy", policy)),
+        services: all(services, |service| kept("Service", service)),
     }
 }
 
-fn passwords(value: &mut Value) {
-    if let Some(text) = value.as_str() {
-        *value = without_passwords(text).into();
+/// A judge finds a query's answer by the query's text, which it derives from redacted objects. So keys are redacted too.
+fn replica(replica: &Replica) -> Replica {
+    let Replica { pod, ready, targets, queries, series } = replica;
+    let samples = |read| all(read, |sample| kept("Sample", sample));
+    Replica {
+        pod: pod.clone(),
+        ready: one(ready, |ready| *ready),
+        targets: all(targets, |target| kept("ScrapeTarget", target)),
+        queries: queries.iter().map(|(query, read)| (told(query), samples(read))).collect(),
+        series: series.iter().map(|(matcher, read)| (told(matcher), all(read, places::labels))).collect(),
+    }
+}
+
+fn server(server: &Server) -> Server {
+    let Server { api_service, service, deployment, pods, config, log, candidates } = server;
+    Server {
+        api_service: one(api_service, |api| kept("APIService", api)),
+        service: one(service, |service| kept("Service", service)),
+        deployment: one(deployment, places::server),
+        pods: all(pods, |pod| kept("Pod", pod)),
+        config: one(config, places::config),
+        log: one(log, |log| places::log(log)),
+        candidates: all(candidates, |service| kept("Service", service)),
     }
 }

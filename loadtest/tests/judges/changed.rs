@@ -3,11 +3,11 @@
 use loadtest::doctor::diagnosis::{Diagnosis, Finding, Link, State};
 use loadtest::doctor::evidence::{Answer, Evidence, Read};
 use loadtest::doctor::links::subject::Subject;
-use loadtest::doctor::{diagnose, questions};
+use loadtest::doctor::questions;
 use serde_json::{Value, json};
 
 use crate::healthy::ago;
-use crate::seen;
+use crate::{diagnose, seen};
 
 /// Where the adapter's list is.
 pub const LIST: &str = "/apis/custom.metrics.k8s.io/v1beta1";

@@ -1,6 +1,6 @@
 //! What the HPA says of itself.
 
-use loadtest::doctor::diagnose;
+use super::diagnose;
 use loadtest::doctor::diagnosis::{Finding, Link, Outcome, State};
 use loadtest::doctor::evidence::{Answer, Evidence, Read};
 use serde_json::{Value, json};

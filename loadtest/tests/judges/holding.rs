@@ -1,6 +1,6 @@
 //! Chains that hold: nothing is broken, each link is judged, and the figures are there.
 
-use loadtest::doctor::diagnose;
+use super::diagnose;
 use loadtest::doctor::diagnosis::{Link, State};
 use loadtest::doctor::evidence::Read;
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! The first link: the workload, and a pod of it that runs.
 
-use loadtest::doctor::diagnose;
+use super::diagnose;
 use loadtest::doctor::evidence::{Evidence, Read, Unread};
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! The pods that are to become ready.
 
-use loadtest::doctor::diagnose;
+use super::diagnose;
 use loadtest::doctor::diagnosis::{Link, State};
 use loadtest::doctor::evidence::{Evidence, Read, Unread};
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! How many replicas there are, and why there are no more.
 
-use loadtest::doctor::diagnose;
+use super::diagnose;
 use loadtest::doctor::diagnosis::{Finding, Link, Outcome, State};
 use loadtest::doctor::evidence::{Evidence, Read};
 use serde_json::json;

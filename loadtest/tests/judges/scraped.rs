@@ -1,6 +1,6 @@
 //! What the pods show: their pages, and what Prometheus has of them.
 
-use loadtest::doctor::diagnose;
+use super::diagnose;
 use loadtest::doctor::diagnosis::{Link, Rung, State};
 use loadtest::doctor::evidence::{Evidence, Read, Unread};
 use loadtest::doctor::links::subject::Subject;

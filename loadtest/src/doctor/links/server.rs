@@ -55,6 +55,35 @@ pub fn is_another(deployment: &Value, source: Source) -> bool {
 /// The adapter's argument for Prometheus' address.
 pub const URL: &str = "--prometheus-url";
 
+/// The arguments of a server that are read: the only ones that a bundle keeps.
+pub const FLAGS: [&str; 4] = [URL, "--metrics-relist-interval", "--metrics-max-age", "--secure-port"];
+
+/// What the server logs when it generates its own certificate.
+pub const SELF_SIGNED: &str = "Generated self-signed cert";
+
+/// Go's words for network errors.
+const NETWORK: [&str; 8] = [
+    "no such host",
+    "connection refused",
+    "i/o timeout",
+    "deadline exceeded",
+    "no route to host",
+    "x509:",
+    "server gave HTTP response",
+    "connection reset",
+];
+
+/// Whether a log line says that the adapter could not reach Prometheus.
+pub fn is_failure(line: &str) -> bool {
+    let failed = line.contains("unable to update list") || line.contains("unable to fetch metrics");
+    failed && NETWORK.iter().any(|word| line.contains(word))
+}
+
+/// Whether a judge reads this log line. A bundle keeps no others.
+pub fn is_read_of_log(line: &str) -> bool {
+    is_failure(line) || line.contains(SELF_SIGNED)
+}
+
 /// An argument of a Deployment's containers.
 pub struct Argument<'a> {
     /// The JSON pointer to what holds the value.

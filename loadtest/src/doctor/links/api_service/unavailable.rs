@@ -19,7 +19,7 @@ pub fn finding(evidence: &Evidence, source: Source, api: &Value, version: &str, 
     let message = condition(api, "Available").map(|available| text(available, "/message")).unwrap_or_default();
     if message.contains("x509") || message.contains("certificate") {
         // Its own word for it, as it starts.
-        if evidence.server.log.seen().is_some_and(|log| log.contains("Generated self-signed cert")) {
+        if evidence.server.log.seen().is_some_and(|log| log.contains(server::SELF_SIGNED)) {
             let advice = "The server makes its own certificate each time it starts, so that no spec.caBundle fits it for \
                           long. Give it one to keep (--tls-cert-file, --tls-private-key-file) with its CA in \
                           spec.caBundle; or do without, as the command does and kube-prometheus' own manifests do.";

@@ -10,17 +10,6 @@ use crate::doctor::links::objects::{leads_to, name, namespace, patch, titled};
 use crate::doctor::links::{ports, server};
 use crate::doctor::questions;
 
-/// Words of errors of the network, as Go writes them.
-const NETWORK: [&str; 8] = [
-    "no such host",
-    "connection refused",
-    "i/o timeout",
-    "deadline exceeded",
-    "no route to host",
-    "x509:",
-    "server gave HTTP response",
-    "connection reset",
-];
 /// Lines of the log that are older, in seconds, may be over: the adapter writes nothing when a listing succeeds.
 const LATELY: f64 = 150.0;
 
@@ -122,10 +111,7 @@ fn with_address<'a>(evidence: &'a Evidence, of: &str) -> Option<(&'a str, u64)> 
 
 /// The last line of the adapter's log that says that Prometheus was out of reach, where it is recent.
 fn last_failure(evidence: &Evidence) -> Option<&str> {
-    let lines = evidence.server.log.seen()?.lines().rev();
-    let mut failures = lines.filter(|line| NETWORK.iter().any(|word| line.contains(word)));
-    let line =
-        failures.find(|line| line.contains("unable to update list") || line.contains("unable to fetch metrics"))?;
+    let line = evidence.server.log.seen()?.lines().rev().find(|line| server::is_failure(line))?;
     age(line, evidence.taken).is_none_or(|age| age < LATELY).then_some(line)
 }
 

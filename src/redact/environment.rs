@@ -1,0 +1,203 @@
+//! Which variables `/` shows with their values: a few that are known to be harmless, and those the operator names.
+
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use super::{REDACTED, is_clean, is_secret_name};
+
+/// Variables that every process has, and that say where it runs.
+const KNOWN: [&str; 5] = ["HOME", "HOSTNAME", "LANG", "PATH", "TZ"];
+
+/// The prefix of the service's own settings.
+const OWN: &str = "SHOPFRONT_";
+
+/// The protocols of a Service's port.
+const PROTOCOLS: [&str; 3] = ["tcp", "udp", "sctp"];
+
+/// A variable, or a prefix of variables, that the operator wants shown: `COLOR`, `FEATURE_*`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Shown {
+    /// A whole name: the value is shown as it is.
+    Name(String),
+    /// A prefix of names: values are shown unless they look like secrets.
+    Prefix(String),
+}
+
+impl FromStr for Shown {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim();
+        let (name, is_prefix) = text.strip_suffix('*').map_or((text, false), |name| (name, true));
+        let is_name = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+        match name {
+            "" if is_prefix => Err("`*` alone would show everything: use --environment all"),
+            "" => Err("a name is missing: separate names with single commas, such as COLOR,FEATURE_*"),
+            name if !name.chars().all(is_name) => {
+                Err("expected a variable's name, or a prefix with a `*` at its end, such as COLOR or FEATURE_*")
+            }
+            name if is_prefix => Ok(Self::Prefix(name.to_owned())),
+            name => Ok(Self::Name(name.to_owned())),
+        }
+    }
+}
+
+/// A variable's value as `/` shows it: the value itself if it is known to be harmless or the operator wants it shown,
+/// else [`REDACTED`].
+pub fn shown(name: &str, value: String, by_operator: &[Shown]) -> String {
+    let is_named = |shown: &Shown| matches!(shown, Shown::Name(known) if known == name);
+    let begins = |shown: &Shown| matches!(shown, Shown::Prefix(start) if name.starts_with(start.as_str()));
+    let is_allowed = || KNOWN.contains(&name) || name.starts_with(OWN) || by_operator.iter().any(begins);
+    let is_shown = by_operator.iter().any(is_named)
+        || is_service_link(name, &value)
+        || is_pod_name(name, &value)
+        || is_allowed() && !is_secret_name(name) && is_clean(&value);
+    if is_shown { value } else { REDACTED.to_owned() }
+}
+
+/// Whether this is the pod's name, which may start like a credential and which the load tool reads.
+fn is_pod_name(name: &str, value: &str) -> bool {
+    let is_of_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+    name == "HOSTNAME" && value.len() <= 253 && value.chars().all(is_of_name)
+}
+
+/// Whether this is one of the variables that Kubernetes sets in each pod for each Service of its namespace. Programs use
+/// such names too, so the value must be what the name promises: an address, a port, a protocol, or a URL of all three.
+fn is_service_link(name: &str, value: &str) -> bool {
+    if !name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_') {
+        return false;
+    }
+    let of_a_service = |end: &str| name.strip_suffix(end).is_some_and(|service| !service.is_empty());
+    if of_a_service("_SERVICE_HOST") {
+        return is_address(value);
+    }
+    if let Some((service, port)) = name.split_once("_SERVICE_PORT")
+        && !service.is_empty()
+        && (port.is_empty() || port.len() > 1 && port.starts_with('_'))
+    {
+        return port_of(value).is_some();
+    }
+    if let Some((protocol, port, part)) = of_a_port(name) {
+        return match part {
+            "" => of_url(value).is_some_and(|(told, number)| told == protocol && number == port),
+            "_PROTO" => value == protocol,
+            "_PORT" => port_of(value) == Some(port),
+            _ => is_address(value),
+        };
+    }
+    of_a_service("_PORT") && (of_url(value).is_some() || port_of(value).is_some())
+}
+
+/// Protocol, number and part of a name such as `SHOP_PORT_443_TCP_ADDR`.
+fn of_a_port(name: &str) -> Option<(&'static str, u16, &'static str)> {
+    PROTOCOLS.into_iter().find_map(|protocol| {
+        ["_PROTO", "_PORT", "_ADDR", ""].into_iter().find_map(|part| {
+            let rest = name.strip_suffix(part)?.strip_suffix(&protocol.to_ascii_uppercase())?.strip_suffix('_')?;
+            let (service, number) = rest.rsplit_once("_PORT_")?;
+            Some((protocol, port_of(number).filter(|_| !service.is_empty())?, part))
+        })
+    })
+}
+
+/// Protocol and port of `tcp://172.20.0.1:443`.
+fn of_url(value: &str) -> Option<(&str, u16)> {
+    let (protocol, address) = value.split_once("://").filter(|(protocol, _)| PROTOCOLS.contains(protocol))?;
+    let (_, number) = address.rsplit_once(':')?;
+    // Kubernetes writes no leading zeros.
+    address.parse::<SocketAddr>().ok().and(port_of(number)).map(|port| (protocol, port))
+}
+
+fn is_address(value: &str) -> bool {
+    value.parse::<IpAddr>().is_ok()
+}
+
+fn port_of(value: &str) -> Option<u16> {
+    let port: u16 = value.parse().ok()?;
+    (port > 0 && value == port.to_string()).then_some(port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{REDACTED, Shown, shown};
+
+    fn is_shown(name: &str, value: &str, by_operator: &[Shown]) -> bool {
+        shown(name, value.to_owned(), by_operator) != REDACTED
+    }
+
+    #[test]
+    fn a_service_link_is_shown_only_if_its_value_has_the_form_of_one() {
+        for (name, value) in [
+            ("KUBERNETES_SERVICE_HOST", "172.20.0.1"),
+            ("AUTH_TOKEN_SERVICE_HOST", "fd00::1"),
+            ("KEYCLOAK_SERVICE_PORT", "443"),
+            ("KEYCLOAK_SERVICE_PORT_HTTPS_METRICS", "8443"),
+            ("MONKEY_PORT", "tcp://172.20.0.1:443"),
+            ("MONKEY_PORT", "8080"),
+            ("TURKEY_PORT_53_UDP", "udp://[fd00::1]:53"),
+            ("TURKEY_PORT_53_UDP_PROTO", "udp"),
+            ("TURKEY_PORT_53_UDP_PORT", "53"),
+            ("TURKEY_PORT_9_SCTP_ADDR", "10.0.0.1"),
+        ] {
+            assert!(is_shown(name, value, &[]), "{name}={value}");
+        }
+        for (name, value) in [
+            ("FOO_PORT", "hunter2"),
+            ("FOO_PORT", "99999"),
+            ("FOO_PORT", "0042"),
+            ("FOO_PORT", "tcp://u:hunter2@10.0.0.1:443"),
+            ("FOO_PORT", "tcp://10.0.0.1:443/hunter2"),
+            ("FOO_PORT", "http://10.0.0.1:443"),
+            ("FOO_SERVICE_HOST", "hunter2.example"),
+            ("FOO_SERVICE_PORT_PIN", "hunter2"),
+            ("FOO_SERVICE_PORTAL", "443"),
+            ("FOO_PORT_53_UDP", "tcp://10.0.0.1:53"),
+            ("FOO_PORT_53_UDP", "udp://10.0.0.1:54"),
+            ("FOO_PORT_53_UDP_PORT", "54"),
+            ("FOO_PORT_53_UDP_PROTO", "tcp"),
+            ("FOO_PORT_443_TCP_ADDR", "hunter2"),
+            ("_SERVICE_HOST", "10.0.0.1"),
+            ("foo_service_host", "10.0.0.1"),
+            ("KUBERNETES_PASSWORD", "10"),
+        ] {
+            assert!(!is_shown(name, value, &[]), "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn an_allowed_variable_is_shown_unless_its_value_holds_a_secret() {
+        for (name, value) in [
+            ("HOME", "/root"),
+            ("PATH", "/usr/local/bin:/usr/bin"),
+            ("TZ", "Europe/Berlin"),
+            ("HOSTNAME", "xapp-7d94b56f44-fblvd"),
+            ("SHOPFRONT_DRAIN_DELAY", "5s"),
+            ("SHOPFRONT_IMDS_ENDPOINT", "http://169.254.169.254"),
+        ] {
+            assert!(is_shown(name, value, &[]), "{name}={value}");
+        }
+        for (name, value) in [
+            ("HOME", "ghp_hunter2hunter2"),
+            ("SHOPFRONT_IMDS_ENDPOINT", "http://u:hunter2@169.254.169.254"),
+            ("SHOPFRONT_DB_PW", "hunter2"),
+            ("SHOPFRONT_NOTE", "password=hunter2"),
+            ("COLOR", "blue"),
+            ("home", "/root"),
+        ] {
+            assert!(!is_shown(name, value, &[]), "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn the_operator_shows_variables_by_name_or_by_prefix() {
+        let by_operator: Vec<Shown> = ["COLOR", "API_KEY", "FEATURE_*"].map(|one| one.parse().unwrap()).into();
+        for (name, value) in [("COLOR", "blue"), ("API_KEY", "as it is"), ("FEATURE_CART", "on"), ("FEATURE_", "x")] {
+            assert!(is_shown(name, value, &by_operator), "{name}={value}");
+        }
+        for (name, value) in [("COLORS", "blue"), ("FEATURE_API_KEY", "hunter2"), ("FEATURE_URL", "http://u:p@h/")] {
+            assert!(!is_shown(name, value, &by_operator), "{name}={value}");
+        }
+        for text in ["*", "", "A*B", "A B", "A=b", "**"] {
+            assert!(text.parse::<Shown>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+use super::text;
+
+/// Fragments that a redactor may stumble over, alone and combined.
+const PARTS: [&str; 60] = [
+    "password",
+    "token",
+    "key",
+    "api_key",
+    "-p",
+    "mysql ",
+    "--auth",
+    "=",
+    ":",
+    " ",
+    "\"",
+    "'",
+    "\\\"",
+    "{",
+    "}",
+    "[",
+    "]",
+    "(",
+    ")",
+    ",",
+    ";",
+    "&",
+    "?",
+    "@",
+    "/",
+    "://",
+    "http://",
+    "u:p@h",
+    "name",
+    "value",
+    "é",
+    "密码",
+    "：",
+    "\n",
+    "\n  ",
+    "|",
+    "<",
+    ">",
+    "=>",
+    "is ",
+    "is:",
+    "Bearer ",
+    "Authorization",
+    "eyJabc.def",
+    "ghp_abcd",
+    "-----BEGIN ",
+    "-----END ",
+    "PuTTY-User-Key-File-",
+    "x",
+    "7",
+    "123456789:",
+    "0123456789abcdef0123456789abcdef",
+    "aB3dE5gH7jK9mN1pQ3sT",
+    "(left out)",
+    "hooks.slack.com/",
+    "webhook/",
+    "-",
+    "sha256:",
+    "login ",
+    "\u{a0}",
+];
+
+fn corpus(text: &str) -> impl Iterator<Item = String> {
+    text.lines().filter(|line| !line.starts_with('#')).map(|line| line.replace("\\n", "\n"))
+}
+
+#[test]
+fn no_secret_of_the_corpus_remains() {
+    let lines: Vec<String> = corpus(include_str!("../../tests/corpora/text-secrets.txt")).collect();
+    assert!(lines.len() > 100, "{}", lines.len());
+    for line in lines {
+        let once = text(&line, "(left out)");
+        assert!(!once.contains("hidden"), "{line}: {once}");
+        assert_eq!(text(&once, "(left out)"), once, "{line}");
+    }
+}
+
+#[test]
+fn harmless_texts_are_unchanged() {
+    for line in corpus(include_str!("../../tests/corpora/text-harmless.txt")) {
+        assert_eq!(text(&line, "(left out)"), line);
+    }
+}
+
+/// No combination panics, and redacting twice changes nothing more.
+#[test]
+fn redaction_is_idempotent() {
+    let mut state: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mut random = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % 1000).expect("it is below 1000") * below / 1000
+    };
+    for _ in 0..3_000 {
+        let parts = 1 + random(14);
+        let whole: String = (0..parts).map(|_| PARTS[random(PARTS.len())]).collect();
+        let once = text(&whole, "(left out)");
+        assert_eq!(text(&once, "(left out)"), once, "{whole:?}");
+    }
+}
