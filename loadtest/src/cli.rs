@@ -93,6 +93,11 @@ pub struct Run {
     #[arg(long)]
     pub skip_doctor: bool,
 
+    /// Ask a Prometheus that a `ScaledObject` names in the HPA's own namespace as well. Without it one is asked where it
+    /// has another namespace, as any pod of a tenant's may pass for Prometheus in his own
+    #[arg(long)]
+    pub trust_prometheus: bool,
+
     /// What a run and a rehearsal have in common
     #[command(flatten)]
     pub common: Common,
@@ -164,6 +169,11 @@ pub struct Doctor {
     /// The kubeconfig's context
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
+
+    /// Ask a Prometheus that a `ScaledObject` names in the HPA's own namespace as well. Without it one is asked where it
+    /// has another namespace, as any pod of a tenant's may pass for Prometheus in his own
+    #[arg(long, conflicts_with = "from")]
+    pub trust_prometheus: bool,
 
     /// Print the diagnosis as JSON (loadtest/doctor.schema.json)
     #[arg(long)]

@@ -1,13 +1,25 @@
 //! The evidence in a file: for a support thread, and to judge it again without the cluster.
 
+use std::cell::Cell;
 use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 
 use serde_json::Value;
 
 use super::evidence::Evidence;
 use crate::fault::Fault;
+use crate::kube::value::tree;
+
+/// The most bytes of a bundle that is read.
+const MOST: u64 = 64_000_000;
+
+/// The most that its tree takes of memory, in its own lengths: with the text, and what is made of both, ten of them. One
+/// that [`write()`] has written takes three.
+const TIMES: usize = 8;
+
+/// Any may take so much: one whose spaces somebody took out is small, and its tree is not.
+const ANY: usize = 24 << 20;
 
 /// Whether a file of that name may be made: asked before anything is read for it.
 pub fn is_new(file: &Path) -> Result<(), Fault> {
@@ -41,33 +53,68 @@ pub fn write(file: &Path, evidence: &Evidence) -> Result<(), Fault> {
     };
     written().map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => exists(file),
-        _ => Fault::Use(format!("{} cannot be written: {error}", file.display())),
+        // Another place may do.
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotFound => {
+            Fault::Use(format!("{} cannot be written: {error}", file.display()))
+        }
+        // A disk that is full, or fails, is no bad use.
+        _ => Fault::World(format!("{} cannot be written: {error}", file.display())),
     })
 }
 
-/// Reads what [`write()`] wrote.
+/// Reads what [`write()`] wrote. Others' bundles are read too: what is too long, or too large in memory for its length, is
+/// refused.
 pub fn read(file: &Path) -> Result<Evidence, Fault> {
-    let text =
-        std::fs::read(file).map_err(|error| Fault::Use(format!("{} cannot be read: {error}", file.display())))?;
-    let evidence: Result<Evidence, _> = serde_json::from_slice(&text);
-    if let Some(name) = serde_json::from_slice::<Value>(&text)
-        .ok()
-        .and_then(|bundle| named(&bundle, "name").or_else(|| named(&bundle, "namespace")).or_else(|| strange(&bundle)))
-    {
-        return Err(Fault::Use(format!("{}: {name:?} is no name that an object may have", file.display())));
-    }
-    let why = match evidence {
-        // Any object could be evidence of which nothing was read: it names at least the HPA.
-        Ok(evidence) if !evidence.version.is_empty() && !evidence.name.is_empty() => return Ok(evidence),
-        Err(_) if text.trim_ascii().is_empty() => "it is empty",
+    let text = bytes(file)?;
+    let left = Cell::new(ANY.max(TIMES * text.len()));
+    let bundle = tree(&text, &left, &[]);
+    let is_empty = text.trim_ascii().is_empty();
+    // Neither is needed beside the other.
+    drop(text);
+    let why = match bundle {
+        Ok(bundle) => match evidence(file, bundle)? {
+            Some(evidence) => return Ok(evidence),
+            None => "its JSON is something else's",
+        },
+        Err(_) if is_empty => "it is empty",
+        Err(_) if left.get() == 0 => "it takes too much memory for its length",
         Err(error) if error.is_eof() => "it is cut short",
-        Err(error) if error.is_syntax() => "it is not JSON",
-        _ => "its JSON is something else's",
+        Err(_) => "it is not JSON",
     };
     Err(Fault::Use(format!("{} is no bundle ({why}): loadtest doctor --bundle FILE writes one", file.display())))
 }
 
-/// The first name that no object of a cluster has. Others' bundles are judged too, and names stand in commands to copy.
+/// The bytes of a regular file that is not too long. What else can be opened may have no end, or never begin.
+fn bytes(file: &Path) -> Result<Vec<u8>, Fault> {
+    let fault = |error: io::Error| Fault::Use(format!("{} cannot be read: {error}", file.display()));
+    let about = std::fs::metadata(file).map_err(fault)?;
+    if !about.is_file() {
+        return Err(Fault::Use(format!("{} is no regular file: write the bundle to one", file.display())));
+    }
+    let long = || {
+        Fault::Use(format!("{} is longer than {} MB, and no bundle: none is so long", file.display(), MOST / 1_000_000))
+    };
+    if about.len() > MOST {
+        return Err(long());
+    }
+    let mut text = Vec::with_capacity(usize::try_from(about.len()).unwrap_or_default());
+    // It may grow meanwhile.
+    File::open(file).and_then(|file| file.take(MOST + 1).read_to_end(&mut text)).map_err(fault)?;
+    if text.len() as u64 > MOST { Err(long()) } else { Ok(text) }
+}
+
+/// The evidence in a bundle; none where it is something else. Names stand in commands to copy, so that a name that no
+/// object may have is a fault.
+fn evidence(file: &Path, bundle: Value) -> Result<Option<Evidence>, Fault> {
+    if let Some(name) = named(&bundle, "name").or_else(|| named(&bundle, "namespace")).or_else(|| strange(&bundle)) {
+        return Err(Fault::Use(format!("{}: {name:?} is no name that an object may have", file.display())));
+    }
+    let evidence: Option<Evidence> = serde_json::from_value(bundle).ok();
+    // Any object could be evidence of which nothing was read: it names at least the HPA.
+    Ok(evidence.filter(|evidence| !evidence.version.is_empty() && !evidence.name.is_empty()))
+}
+
+/// The first name that no object of a cluster has.
 fn strange(value: &Value) -> Option<String> {
     match value {
         Value::Object(fields) => fields.iter().find_map(|(key, value)| match (key.as_str(), value) {

@@ -8,7 +8,8 @@ use super::evidence::{Evidence, Page, Read};
 use super::links::objects::APPLIED;
 use super::links::subject::Subject;
 use super::questions;
-use text::{arguments, is_secret, without_passwords, without_users};
+pub(crate) use text::without_passwords;
+use text::{arguments, is_secret, without_users};
 
 /// What stands in a secret's place.
 pub const LEFT_OUT: &str = "(left out)";
