@@ -93,8 +93,8 @@ pub struct Run {
     #[arg(long)]
     pub skip_doctor: bool,
 
-    /// Ask a Prometheus that a `ScaledObject` names in the HPA's own namespace as well. Without it one is asked where it
-    /// has another namespace, as any pod of a tenant's may pass for Prometheus in his own
+    /// Also ask a Prometheus that a `ScaledObject` names in the HPA's own namespace. By default it is not asked, because any
+    /// pod in that namespace could answer as Prometheus
     #[arg(long)]
     pub trust_prometheus: bool,
 
@@ -170,8 +170,8 @@ pub struct Doctor {
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
 
-    /// Ask a Prometheus that a `ScaledObject` names in the HPA's own namespace as well. Without it one is asked where it
-    /// has another namespace, as any pod of a tenant's may pass for Prometheus in his own
+    /// Also ask a Prometheus that a `ScaledObject` names in the HPA's own namespace. By default it is not asked, because any
+    /// pod in that namespace could answer as Prometheus
     #[arg(long, conflicts_with = "from")]
     pub trust_prometheus: bool,
 

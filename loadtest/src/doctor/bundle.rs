@@ -1,11 +1,12 @@
 //! The evidence in a file: for a support thread, and to judge it again without the cluster.
 
 use std::cell::Cell;
+use std::fmt;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{BufReader, ErrorKind, Read, Write};
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Deserializer, Value};
 
 use super::evidence::Evidence;
 use crate::fault::Fault;
@@ -14,12 +15,12 @@ use crate::kube::value::tree;
 /// The most bytes of a bundle that is read.
 const MOST: u64 = 64_000_000;
 
-/// The most that its tree takes of memory, in its own lengths: with the text, and what is made of both, ten of them. One
-/// that [`write()`] has written takes three.
-const TIMES: usize = 8;
+/// The most that its tree takes of memory, in fifths of its length: with all that the tool takes besides, ten lengths are
+/// enough. One that [`write()`] has written takes some thirty.
+const FIFTHS: u64 = 42;
 
 /// Any may take so much: one whose spaces somebody took out is small, and its tree is not.
-const ANY: usize = 24 << 20;
+const ANY: u64 = 32 << 20;
 
 /// Whether a file of that name may be made: asked before anything is read for it.
 pub fn is_new(file: &Path) -> Result<(), Fault> {
@@ -65,42 +66,38 @@ pub fn write(file: &Path, evidence: &Evidence) -> Result<(), Fault> {
 /// Reads what [`write()`] wrote. Others' bundles are read too: what is too long, or too large in memory for its length, is
 /// refused.
 pub fn read(file: &Path) -> Result<Evidence, Fault> {
-    let text = bytes(file)?;
-    let left = Cell::new(ANY.max(TIMES * text.len()));
-    let bundle = tree(&text, &left, &[]);
-    let is_empty = text.trim_ascii().is_empty();
-    // Neither is needed beside the other.
-    drop(text);
-    let why = match bundle {
+    let fault = |error: &dyn fmt::Display| Fault::Use(format!("{} cannot be read: {error}", file.display()));
+    let about = std::fs::metadata(file).map_err(|error| fault(&error))?;
+    // What else can be opened may have no end, or never begin.
+    if !about.is_file() {
+        return Err(Fault::Use(format!("{} is no regular file: write the bundle to one", file.display())));
+    }
+    if about.len() > MOST {
+        let most = MOST / 1_000_000;
+        return Err(Fault::Use(format!("{} is longer than {most} MB, and no bundle is", file.display())));
+    }
+    let left = Cell::new(usize::try_from(ANY.max(about.len() * FIFTHS / 5)).unwrap_or(usize::MAX));
+    // It may grow meanwhile; and its text is not needed beside its tree.
+    let text = File::open(file).map_err(|error| fault(&error))?.take(MOST);
+    let why = match tree(Deserializer::from_reader(BufReader::new(text)), &left, &[]) {
         Ok(bundle) => match evidence(file, bundle)? {
             Some(evidence) => return Ok(evidence),
             None => "its JSON is something else's",
         },
-        Err(_) if is_empty => "it is empty",
         Err(_) if left.get() == 0 => "it takes too much memory for its length",
+        Err(error) if error.is_io() => return Err(fault(&error)),
+        Err(error) if error.is_eof() && is_blank(file) => "it is empty",
         Err(error) if error.is_eof() => "it is cut short",
         Err(_) => "it is not JSON",
     };
     Err(Fault::Use(format!("{} is no bundle ({why}): loadtest doctor --bundle FILE writes one", file.display())))
 }
 
-/// The bytes of a regular file that is not too long. What else can be opened may have no end, or never begin.
-fn bytes(file: &Path) -> Result<Vec<u8>, Fault> {
-    let fault = |error: io::Error| Fault::Use(format!("{} cannot be read: {error}", file.display()));
-    let about = std::fs::metadata(file).map_err(fault)?;
-    if !about.is_file() {
-        return Err(Fault::Use(format!("{} is no regular file: write the bundle to one", file.display())));
-    }
-    let long = || {
-        Fault::Use(format!("{} is longer than {} MB, and no bundle: none is so long", file.display(), MOST / 1_000_000))
-    };
-    if about.len() > MOST {
-        return Err(long());
-    }
-    let mut text = Vec::with_capacity(usize::try_from(about.len()).unwrap_or_default());
-    // It may grow meanwhile.
-    File::open(file).and_then(|file| file.take(MOST + 1).read_to_end(&mut text)).map_err(fault)?;
-    if text.len() as u64 > MOST { Err(long()) } else { Ok(text) }
+/// Whether there is nothing in a file but spaces, as far as it is looked at.
+fn is_blank(file: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(4096).read_to_end(&mut start));
+    read.is_ok() && start.trim_ascii().is_empty()
 }
 
 /// The evidence in a bundle; none where it is something else. Names stand in commands to copy, so that a name that no

@@ -42,13 +42,13 @@ pub async fn reach(context: Option<&str>) -> Result<Reached, Fault> {
     config.default_retry = false;
     let variables = Variables { get: &|name| std::env::var(name).ok() };
     let proxy = variables.proxy(proxy_url.as_deref(), &config.cluster_url).map_err(Fault::Use)?;
-    let plugin = plugin(&mut config.auth_info, proxy_url, plugin::PATIENCE).await.map_err(unusable)?;
+    let plugin = plugin(&mut config.auth_info, proxy_url, plugin::PATIENCE).await.map_err(|why| unusable(&why))?;
     let address = without_user(&config.cluster_url);
-    let client = client(&config, proxy, plugin).map_err(|error| unusable(one_line(&error)))?;
+    let client = client(&config, proxy, plugin).map_err(|error| unusable(&one_line(&error)))?;
     Ok(Reached { client, inside, address })
 }
 
-fn unusable(why: String) -> Fault {
+fn unusable(why: &str) -> Fault {
     Fault::Use(format!("the kubeconfig cannot be used: {why}"))
 }
 

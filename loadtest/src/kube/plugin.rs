@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     const SHORT: Duration = Duration::from_millis(300);
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     fn plugin(script: &str) -> ExecConfig {
         let exec = json!({"apiVersion": "client.authentication.k8s.io/v1", "command": "/bin/sh", "interactiveMode": "Never",

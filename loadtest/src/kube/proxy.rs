@@ -44,6 +44,10 @@ impl Proxy {
             None => (None, authority),
         };
         let host: http::uri::Authority = host.parse().map_err(|_| "its host is none")?;
+        let has_port = host.as_str().len() > host.host().len() + ":".len();
+        if has_port && host.port_u16().is_none() {
+            return Err("its port is none");
+        }
         let place = format!("{scheme}://{}:{}", host.host(), host.port_u16().unwrap_or(port));
         let user = user.map(|user| {
             let (name, password) = user.split_once(':').unwrap_or((user, ""));
@@ -156,16 +160,9 @@ fn decoded(text: &str) -> String {
     while let Some((&byte, after)) = rest.split_first() {
         let escaped = (byte == b'%').then(|| after.get(..2)).flatten();
         let digits = escaped.filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-        match digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()) {
-            Some(meant) => {
-                bytes.push(meant);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(byte);
-                rest = after;
-            }
-        }
+        let meant = digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
+        bytes.push(meant.unwrap_or(byte));
+        rest = if meant.is_some() { &after[2..] } else { after };
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }

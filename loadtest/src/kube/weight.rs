@@ -101,7 +101,8 @@ mod tests {
         for (text, what) in [
             (many("{\"a\":{}},", 60_000), "objects"),
             (many("1,", 500_000), "values"),
-            (many("[],", 500_000), "values"),
+            (many("[],", 500_000), "items in its list"),
+            (format!("{{\"a\": {{\"b\": {}}}}}", many("[],", 500_000)), "values"),
             (format!("{{\"items\": {}}}", many("{},", 20_000)), "items in its list"),
         ] {
             assert!(weighed(&text).is_err_and(|why| why.contains(what)), "{what}");

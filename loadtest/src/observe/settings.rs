@@ -88,7 +88,9 @@ async fn objects(
     let all = async |path: String, kind: &str| {
         let read = reader.all(&path, kind).await;
         let mut items = known(read, || format!("the API server knows no {kind}"))?;
-        items.iter_mut().for_each(|item| item["kind"] = json!(kind));
+        for item in &mut items {
+            item["kind"] = json!(kind);
+        }
         Ok::<_, String>(items)
     };
     let (mut found, mut unread) = (vec![scaled(&watched.object)], Vec::new());

@@ -28,11 +28,16 @@ const OF_LIST: Duration = Duration::from_secs(30);
 /// What all that is read may take in memory: 5,000 ordinary pods are half of it.
 const MEMORY: usize = 160 << 20;
 
+/// What one document takes of that, other than a page of a list: etcd keeps no object of more than one and a half million
+/// bytes, and the metrics API's values of 5,000 pods are as much.
+const OF_ONE: usize = 16 << 20;
+
 /// How an answer is told that nothing can ask for: a query may name thousands of pods.
 pub const UNASKABLE: &str = "is to a question that no URL can hold";
 
-/// What lists leave out: pods are many, and of each of these fields nothing is judged. Of other kinds it is.
-const OF_PODS: [&str; 15] = [
+/// What lists of pods and events leave out: both are many, and of each of these fields nothing is judged. Of other kinds it
+/// is.
+const OF_MANY: [&str; 15] = [
     "managedFields",
     "env",
     "envFrom",
@@ -72,7 +77,7 @@ impl Reader {
     /// One object.
     pub async fn one(&self, path: &str, what: &str) -> Read<Value> {
         match self.whole(path).await {
-            Ok((StatusCode::OK, text)) => self.parsed(&text, what, &[]),
+            Ok((StatusCode::OK, text)) => self.parsed(&text, what, OF_ONE, &[]),
             // So it says of a group that it does not know.
             Ok((StatusCode::NOT_FOUND, text)) if text.trim() == "404 page not found" => Read::Absent,
             other => refused(other, "get", path, what),
@@ -88,7 +93,7 @@ impl Reader {
     }
 
     async fn pages(&self, path: &str, what: &str) -> Read<Vec<Value>> {
-        let without: &[&str] = if is_of_pods(path) { &OF_PODS } else { &[] };
+        let without: &[&str] = if is_of_many(path) { &OF_MANY } else { &[] };
         let mark = if path.contains('?') { '&' } else { '?' };
         let (mut items, mut limit, mut after) = (Vec::new(), PAGE, String::new());
         loop {
@@ -105,7 +110,7 @@ impl Reader {
                 Ok((StatusCode::NOT_FOUND, text)) if text.trim() == "404 page not found" => return Read::Absent,
                 other => return refused(other, "get", path, what),
             };
-            let mut page = match self.parsed(&text, what, without) {
+            let mut page = match self.parsed(&text, what, MEMORY, without) {
                 Read::Seen(page) => page,
                 other => return other.map(|_| Vec::new()),
             };
@@ -134,7 +139,7 @@ impl Reader {
     /// What is answered, whatever it is: for a metrics API, whose refusals are what there is to see.
     pub async fn answer(&self, path: &str) -> Answer {
         match self.whole(path).await {
-            Ok((status, text)) => match self.tree(&text, &[]) {
+            Ok((status, text)) => match self.tree(&text, OF_ONE, &[]) {
                 Ok(body) => Answer { status: status.as_u16(), body },
                 Err(Failure::Other(_)) => Answer { status: status.as_u16(), body: Value::String(first_line(&text)) },
                 Err(failure) => Answer { status: 0, body: Value::String(failure.to_string()) },
@@ -146,7 +151,7 @@ impl Reader {
     /// What the API server makes of an object that it only judges, and does not keep.
     pub async fn review(&self, path: &str, review: &Value, what: &str) -> Read<Value> {
         match self.ask(Method::POST, path, review.to_string().into_bytes()).await {
-            Ok((StatusCode::OK | StatusCode::CREATED, text)) => self.parsed(&text, what, &[]),
+            Ok((StatusCode::OK | StatusCode::CREATED, text)) => self.parsed(&text, what, OF_ONE, &[]),
             other => refused(other, "create", path, what),
         }
     }
@@ -172,20 +177,21 @@ impl Reader {
         timeout_at(Instant::now() + PATIENCE, asked).await.map_err(|_| Failure::Late(PATIENCE))?
     }
 
-    fn parsed(&self, text: &str, what: &str, without: &[&str]) -> Read<Value> {
-        self.tree(text, without).map_or_else(|failure| unread(what, &failure), Read::Seen)
+    fn parsed(&self, text: &str, what: &str, most: usize, without: &[&str]) -> Read<Value> {
+        self.tree(text, most, without).map_or_else(|failure| unread(what, &failure), Read::Seen)
     }
 
-    /// A document as a tree, in what memory there is left.
-    fn tree(&self, text: &str, without: &[&str]) -> Result<Value, Failure> {
-        let left = MEMORY.saturating_sub(self.taken.load(Ordering::Relaxed));
+    /// A document as a tree, in what memory it may take of that which is left.
+    fn tree(&self, text: &str, most: usize, without: &[&str]) -> Result<Value, Failure> {
+        let left = MEMORY.saturating_sub(self.taken.load(Ordering::Relaxed)).min(most);
         let rest = Cell::new(left);
-        let parsed = tree(text.as_bytes(), &rest, without);
+        let parsed = tree(serde_json::Deserializer::from_str(text), &rest, without);
         if parsed.is_ok() {
             self.taken.fetch_add(left - rest.get(), Ordering::Relaxed);
         }
         parsed.map_err(|error| match rest.get() {
-            0 => Failure::Excess(format!("and what was read before take more than {} MiB", MEMORY >> 20)),
+            0 if left == most => Failure::Excess(format!("takes more than {} MiB of memory", most >> 20)),
+            0 => Failure::Excess(format!("and what was read before it take more than {} MiB of memory", MEMORY >> 20)),
             _ => Failure::Other(one_line(&error)),
         })
     }
@@ -196,8 +202,8 @@ pub fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
-fn is_of_pods(path: &str) -> bool {
-    path.split('?').next().is_some_and(|path| path.ends_with("/pods"))
+fn is_of_many(path: &str) -> bool {
+    path.split('?').next().is_some_and(|path| path.ends_with("/pods") || path.ends_with("/events"))
 }
 
 /// What asks for the page after this one; none after the last, and where a page would come again.
