@@ -20,8 +20,8 @@ use measured::{MIB, Measured, run};
 use serde_json::json;
 use server::{Hurt, Server};
 
-/// What the tool may take, whoever answers: some 160 MiB of evidence and its copies would be honest.
-const MOST: u64 = 256 * MIB;
+/// What the tool may take where nothing of what it is answered can be used.
+const MOST: u64 = 128 * MIB;
 
 /// What it may take in the Job of k8s/loadtest.yml.
 const OF_JOB: u64 = 128 * MIB;
@@ -143,7 +143,8 @@ async fn a_prometheus_or_a_pod_that_hurts_breaks_no_link() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_without_end_are_read_to_an_end() {
     let ran = examined(Hurt::Pages, REST).await;
-    assert!(ran.peak < 3 * MOST, "{} MiB", ran.peak / MIB);
+    // What can be used is kept, up to its bound, and copied where secrets are taken out.
+    assert!(ran.peak < 6 * MOST, "{} MiB", ran.peak / MIB);
     assert_eq!(ran.code, Some(3), "{}{}", ran.out, ran.said);
 }
 

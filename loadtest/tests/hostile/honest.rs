@@ -29,6 +29,8 @@ fn pod(number: usize) -> Value {
     let managed = json!([{"manager": "kubelet", "fieldsV1": {"f:status": {"f:conditions": {".": {}, "k:{\"type\":\"Ready\"}": {}}}}}]);
     let since = "2026-01-01T00:00:00Z";
     let condition = |kind: &str| json!({"type": kind, "status": "True", "lastProbeTime": null, "lastTransitionTime": since, "observedGeneration": 1});
+    let conditions =
+        ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"].map(condition);
     let status = |name: &str| {
         json!({"name": name, "ready": true, "started": true, "restartCount": 0, "state": {"running": {"startedAt": since}},
                "image": format!("registry.example/team/{name}:1.2.3"), "lastState": {},
@@ -42,7 +44,7 @@ fn pod(number: usize) -> Value {
         "spec": {"serviceAccountName": "till", "nodeName": format!("ip-10-1-2-{}.example.internal", number % 250),
                  "containers": [container("main", 8080), container("proxy", 15000)]},
         "status": {"phase": "Running", "podIP": format!("10.1.{}.{}", number / 250, number % 250), "startTime": since,
-                   "conditions": ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"].map(condition),
+                   "conditions": conditions,
                    "containerStatuses": [status("main"), status("proxy")]},
     })
 }
@@ -78,8 +80,8 @@ async fn five_thousand_pods_are_read_in_pages() {
     println!("{} MiB, {} pages", ran.peak / MIB, pages.load(Ordering::Relaxed));
     assert!(matches!(ran.code, Some(0 | 1 | 3)), "{}{}", ran.out, ran.said);
     assert!(ran.out.contains("5000"), "{}", ran.out);
-    // 25 MB of text: what redaction copies is counted, too.
-    assert!(ran.peak < 600 * MIB, "{} MiB", ran.peak / MIB);
+    // 36 MB of text, and what redaction copies of it.
+    assert!(ran.peak < 700 * MIB, "{} MiB", ran.peak / MIB);
     let evidence = bundle::read(&file).unwrap_or_else(|fault| panic!("{fault}"));
     assert_eq!(evidence.pods.items().len(), PODS);
     assert!(evidence.pods.items().iter().all(|pod| pod["kind"] == "Pod" && pod["metadata"]["managedFields"].is_null()));

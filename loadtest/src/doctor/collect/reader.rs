@@ -25,8 +25,8 @@ pub const PATIENCE: Duration = Duration::from_secs(8);
 /// How long a list may take, all its pages together.
 const OF_LIST: Duration = Duration::from_secs(30);
 
-/// What all that is read may take in memory: 5,000 ordinary pods are half of it.
-const MEMORY: usize = 160 << 20;
+/// What all that is read may take in memory: 5,000 ordinary pods with a sidecar each are two thirds of it.
+const MEMORY: usize = 256 << 20;
 
 /// What one document takes of that, other than a page of a list: etcd keeps no object of more than one and a half million
 /// bytes, and the metrics API's values of 5,000 pods are as much.
