@@ -99,7 +99,7 @@ const REST: &[&str] = &[
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_answer_of_the_api_server_takes_more_memory_or_time_than_it_may() {
-    several(ALL.map(|hurt| async move {
+    several(ALL.into_iter().map(|hurt| async move {
         let ran = examined(hurt, REST).await;
         assert!(ran.peak < MOST, "{hurt:?}: {} MiB", ran.peak / MIB);
         // What could not be read breaks no link.

@@ -155,7 +155,7 @@ async fn no_credential_of_a_kubeconfig_or_a_variable_is_printed() {
         }
     }
     api.with(|config| {
-        config["clusters"][0]["cluster"]["server"] = json!("http://bob:hunter2@127.0.0.1:1/x?token=hunter2")
+        config["clusters"][0]["cluster"]["server"] = json!("http://bob:hunter2@127.0.0.1:1/x?token=hunter2");
     });
     let (code, said) = doctor(&api.server.kubeconfig, &[]).await;
     assert!(code == Some(3) && said.contains("http://127.0.0.1:1/x") && !said.contains("hunter2"), "{said}");
