@@ -93,6 +93,11 @@ pub struct Run {
     #[arg(long)]
     pub skip_doctor: bool,
 
+    /// Also ask a Prometheus that a `ScaledObject` names in the HPA's own namespace. By default it is not asked, because any
+    /// pod in that namespace could answer as Prometheus
+    #[arg(long)]
+    pub trust_prometheus: bool,
+
     /// What a run and a rehearsal have in common
     #[command(flatten)]
     pub common: Common,
@@ -164,6 +169,11 @@ pub struct Doctor {
     /// The kubeconfig's context
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
+
+    /// Also ask a Prometheus that a `ScaledObject` names in the HPA's own namespace. By default it is not asked, because any
+    /// pod in that namespace could answer as Prometheus
+    #[arg(long, conflicts_with = "from")]
+    pub trust_prometheus: bool,
 
     /// Print the diagnosis as JSON (loadtest/doctor.schema.json)
     #[arg(long)]

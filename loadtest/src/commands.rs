@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::cli::{Doctor, Merge, Predict, Rehearse, Run};
+use crate::doctor::collect::trust::Trust;
 use crate::doctor::diagnosis::Outcome;
 use crate::doctor::{bundle, collect, diagnose, ladder};
 use crate::fault::Fault;
@@ -57,7 +58,8 @@ pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
     }
     let cluster = Cluster::connect(options.context.as_deref()).await?;
     let watched = cluster.find(options.hpa.as_deref()).await?;
-    let (autoscaler, chain, assumed) = observe::settings(&cluster, &watched).await?;
+    let trust = Trust::of_flag(options.trust_prometheus);
+    let (autoscaler, chain, assumed) = observe::settings(&cluster, &watched, trust).await?;
     let profile = session::profile(&options.common.load, Some(&autoscaler))?;
     let (url, _forward) = match &options.url {
         Some(url) => (url.clone(), None),
@@ -65,7 +67,7 @@ pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
     };
     // Last: a load that could not be sent anyway is refused for that, and at once.
     if !options.skip_doctor {
-        refuse_what_cannot_scale(&cluster, &autoscaler.name).await?;
+        refuse_what_cannot_scale(&cluster, &autoscaler.name, trust).await?;
     }
     let (first, clock) = session::clock(LEAD, 1.0);
     for message in assumed {
@@ -81,8 +83,8 @@ pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
 }
 
 /// A load on a chain that is broken would decide nothing. What could not be looked at is no obstacle.
-async fn refuse_what_cannot_scale(cluster: &Cluster, hpa: &str) -> Result<(), Fault> {
-    let diagnosis = diagnose(&collect::collect(cluster, Some(hpa)).await?);
+async fn refuse_what_cannot_scale(cluster: &Cluster, hpa: &str, trust: Trust) -> Result<(), Fault> {
+    let diagnosis = diagnose(&collect::collect(cluster, Some(hpa), trust).await?);
     if diagnosis.outcome != Outcome::Broken {
         return Ok(());
     }
@@ -103,7 +105,8 @@ pub async fn doctor(options: &Doctor) -> Result<ExitCode, Fault> {
                 bundle::is_new(file)?;
             }
             let cluster = Cluster::connect(options.context.as_deref()).await?;
-            let evidence = collect::collect(&cluster, options.hpa.as_deref()).await?;
+            let trust = Trust::of_flag(options.trust_prometheus);
+            let evidence = collect::collect(&cluster, options.hpa.as_deref(), trust).await?;
             if let Some(file) = kept {
                 bundle::write(file, &evidence)?;
                 say(bundle::contents(file, &evidence) + "\n");

@@ -5,6 +5,7 @@
 //!
 //! - [`profile`]: what load is asked for. [`schedule`]: when each request is due. [`generator`]: sends each when it is
 //!   due, whatever the target does. [`stats`]: what came of them, second by second.
+//! - [`kube`]: the one way to a cluster, and the bounds on what is read of it.
 //! - [`observe`]: the autoscaler and its pods, in a cluster. [`rehearse`]: the whole loop on this machine instead.
 //! - [`model`]: Prometheus' `rate()`, the HPA's algorithm, and the two together as a prediction.
 //! - [`doctor`]: why an HPA does not scale: the first broken link between a request and a replica.
@@ -23,6 +24,7 @@ pub mod exposition;
 pub mod fault;
 pub mod generator;
 pub mod journal;
+pub mod kube;
 pub mod live;
 pub mod loopback;
 pub mod merge;

@@ -394,3 +394,60 @@ async fn no_planted_secret_reaches_the_bundle_or_the_screen() {
         assert!(said.contains(expected), "{expected}: {said}");
     }
 }
+
+/// The chain of a tenant whose `ScaledObject` names a Service of his own namespace for Prometheus.
+fn tenant(address: &str) -> Api {
+    let mut api = chain();
+    let metric = json!({"metric": {"name": "s0-prometheus", "selector": {"matchLabels": {"scaledobject.keda.sh/name": "web"}}},
+                        "target": {"type": "AverageValue", "averageValue": "2"}});
+    for (path, document) in &mut api.documents {
+        let hpa = match *path {
+            "/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/hpa" => document,
+            "/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers" => &mut document["items"][0],
+            _ => continue,
+        };
+        hpa["metadata"]["ownerReferences"] = json!([{"kind": "ScaledObject", "name": "web"}]);
+        hpa["spec"]["metrics"] = json!([{"type": "External", "external": metric}]);
+    }
+    let trigger =
+        json!({"type": "prometheus", "metadata": {"serverAddress": address, "query": "sum(rate(hits_total[2m]))"}});
+    let object = json!({"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": "web", "namespace": "shop"},
+                        "spec": {"scaleTargetRef": {"kind": "StatefulSet", "name": "till"}, "triggers": [trigger]}});
+    api.documents.push(("/apis/keda.sh/v1alpha1/namespaces/shop/scaledobjects/web", object));
+    let service = json!({"metadata": {"name": "till", "namespace": "shop"},
+                         "spec": {"selector": {"app": "till"}, "ports": [{"name": "http", "port": 80, "targetPort": "web"}]}});
+    api.documents.push(("/api/v1/namespaces/shop/services/till", service));
+    api
+}
+
+/// What was printed, wherever its lines end.
+fn words(ran: &Output) -> String {
+    String::from_utf8_lossy(&ran.stdout).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a pod of the HPA's namespace was asked as Prometheus is.
+fn asked_of(api: &Api, pod: &str) -> bool {
+    let asked = api.asked.lock().unwrap();
+    let api = asked.iter().any(|asked| asked.contains(&format!("/pods/{pod}")) && asked.contains("/proxy/api/v1/"));
+    api || asked.iter().any(|asked| asked.contains(&format!("/pods/{pod}/portforward")))
+}
+
+#[tokio::test]
+async fn a_tenants_own_prometheus_is_asked_where_the_user_says_so() {
+    for address in ["http://till.shop.svc:80", "http://till.shop:80", "http://till.shop.svc.cluster.local"] {
+        let (ran, api) = self::ran(tenant(address), &["doctor", "shop/hpa"]).await;
+        let told = words(&ran);
+        assert!(!asked_of(&api, "till"), "{address}: {:?}", api.asked.lock().unwrap());
+        assert!(told.contains("any pod may pass for") && told.contains("--trust-prometheus"), "{told}");
+        // What the chain lacks besides, KEDA's metrics server, is another link's.
+        assert!(told.contains("? target Prometheus shop/till: not asked") && !told.contains("✗ series"), "{told}");
+    }
+    let (ran, api) = self::ran(tenant("http://till.shop.svc:80"), &["doctor", "shop/hpa", "--trust-prometheus"]).await;
+    assert!(asked_of(&api, "till"), "{}", String::from_utf8_lossy(&ran.stderr));
+
+    let (ran, api) = self::ran(tenant("http://prom.watch.svc:80/base"), &["doctor", "shop/hpa"]).await;
+    let told = words(&ran);
+    let asked = api.asked.lock().unwrap();
+    assert!(asked.iter().any(|asked| asked.contains("/pods/prom:9090/proxy/base/api/v1/query")), "{asked:?}");
+    assert!(!told.contains("--trust-prometheus"), "{told}");
+}

@@ -2,14 +2,27 @@
 
 mod contents;
 
+use std::cell::Cell;
+use std::fmt;
 use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::{BufReader, ErrorKind, Read, Write};
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Deserializer, Value};
 
 use super::evidence::Evidence;
 use crate::fault::Fault;
+use crate::kube::value::tree;
+
+/// The most bytes of a bundle that is read.
+const MOST: u64 = 64_000_000;
+
+/// The most that its tree takes of memory, in fifths of its length: with all that the tool takes besides, ten lengths are
+/// enough. One that [`write()`] has written takes some thirty.
+const FIFTHS: u64 = 42;
+
+/// Any may take so much: one whose spaces somebody took out is small, and its tree is not.
+const ANY: u64 = 32 << 20;
 
 pub use contents::contents;
 
@@ -45,33 +58,64 @@ pub fn write(file: &Path, evidence: &Evidence) -> Result<(), Fault> {
     };
     written().map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => exists(file),
-        _ => Fault::Use(format!("{} cannot be written: {error}", file.display())),
+        // Another place may do.
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotFound => {
+            Fault::Use(format!("{} cannot be written: {error}", file.display()))
+        }
+        // A disk that is full, or fails, is no bad use.
+        _ => Fault::World(format!("{} cannot be written: {error}", file.display())),
     })
 }
 
-/// Reads what [`write()`] wrote.
+/// Reads what [`write()`] wrote. Others' bundles are read too: what is too long, or too large in memory for its length, is
+/// refused.
 pub fn read(file: &Path) -> Result<Evidence, Fault> {
-    let text =
-        std::fs::read(file).map_err(|error| Fault::Use(format!("{} cannot be read: {error}", file.display())))?;
-    let evidence: Result<Evidence, _> = serde_json::from_slice(&text);
-    if let Some(name) = serde_json::from_slice::<Value>(&text)
-        .ok()
-        .and_then(|bundle| named(&bundle, "name").or_else(|| named(&bundle, "namespace")).or_else(|| strange(&bundle)))
-    {
-        return Err(Fault::Use(format!("{}: {name:?} is no name that an object may have", file.display())));
+    let fault = |error: &dyn fmt::Display| Fault::Use(format!("{} cannot be read: {error}", file.display()));
+    let about = std::fs::metadata(file).map_err(|error| fault(&error))?;
+    // What else can be opened may have no end, or never begin.
+    if !about.is_file() {
+        return Err(Fault::Use(format!("{} is no regular file: write the bundle to one", file.display())));
     }
-    let why = match evidence {
-        // Any object could be evidence of which nothing was read: it names at least the HPA.
-        Ok(evidence) if !evidence.version.is_empty() && !evidence.name.is_empty() => return Ok(evidence),
-        Err(_) if text.trim_ascii().is_empty() => "it is empty",
+    if about.len() > MOST {
+        let most = MOST / 1_000_000;
+        return Err(Fault::Use(format!("{} is longer than {most} MB, and no bundle is", file.display())));
+    }
+    let left = Cell::new(usize::try_from(ANY.max(about.len() * FIFTHS / 5)).unwrap_or(usize::MAX));
+    // It may grow meanwhile; and its text is not needed beside its tree.
+    let text = File::open(file).map_err(|error| fault(&error))?.take(MOST);
+    let why = match tree(Deserializer::from_reader(BufReader::new(text)), &left, &[]) {
+        Ok(bundle) => match evidence(file, bundle)? {
+            Some(evidence) => return Ok(evidence),
+            None => "its JSON is something else's",
+        },
+        Err(_) if left.get() == 0 => "it takes too much memory for its length",
+        Err(error) if error.is_io() => return Err(fault(&error)),
+        Err(error) if error.is_eof() && is_blank(file) => "it is empty",
         Err(error) if error.is_eof() => "it is cut short",
-        Err(error) if error.is_syntax() => "it is not JSON",
-        _ => "its JSON is something else's",
+        Err(_) => "it is not JSON",
     };
     Err(Fault::Use(format!("{} is no bundle ({why}): loadtest doctor --bundle FILE writes one", file.display())))
 }
 
-/// The first name that no object of a cluster has. Others' bundles are judged too, and names stand in commands to copy.
+/// Whether there is nothing in a file but spaces, as far as it is looked at.
+fn is_blank(file: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(4096).read_to_end(&mut start));
+    read.is_ok() && start.trim_ascii().is_empty()
+}
+
+/// The evidence in a bundle; none where it is something else. Names stand in commands to copy, so that a name that no
+/// object may have is a fault.
+fn evidence(file: &Path, bundle: Value) -> Result<Option<Evidence>, Fault> {
+    if let Some(name) = named(&bundle, "name").or_else(|| named(&bundle, "namespace")).or_else(|| strange(&bundle)) {
+        return Err(Fault::Use(format!("{}: {name:?} is no name that an object may have", file.display())));
+    }
+    let evidence: Option<Evidence> = serde_json::from_value(bundle).ok();
+    // Any object could be evidence of which nothing was read: it names at least the HPA.
+    Ok(evidence.filter(|evidence| !evidence.version.is_empty() && !evidence.name.is_empty()))
+}
+
+/// The first name that no object of a cluster has.
 fn strange(value: &Value) -> Option<String> {
     match value {
         Value::Object(fields) => fields.iter().find_map(|(key, value)| match (key.as_str(), value) {

@@ -48,6 +48,18 @@ impl<T> Read<T> {
     }
 }
 
+impl<T> Read<T> {
+    /// The same of what is made of it.
+    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Read<U> {
+        match self {
+            Self::Seen(seen) => Read::Seen(make(seen)),
+            Self::Unread(unread) => Read::Unread(unread),
+            Self::Absent => Read::Absent,
+            Self::NotAsked => Read::NotAsked,
+        }
+    }
+}
+
 impl<T> Read<Vec<T>> {
     /// What is there; nothing where it could not be read.
     pub fn items(&self) -> &[T] {

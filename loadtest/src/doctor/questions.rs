@@ -33,8 +33,13 @@ pub fn selector(selector: &Value) -> String {
 
 /// The selector of the HPA's pods: that of the scale, else the workload's own.
 pub fn pods(evidence: &Evidence) -> Option<String> {
-    let scale = evidence.scale.seen().and_then(|scale| scale["status"]["selector"].as_str());
-    let workload = evidence.workload.seen().map(|workload| selector(&workload["spec"]["selector"]));
+    pods_of(&evidence.scale, &evidence.workload)
+}
+
+/// The same, of a workload and its scale.
+pub fn pods_of(scale: &Read<Value>, workload: &Read<Value>) -> Option<String> {
+    let scale = scale.seen().and_then(|scale| scale["status"]["selector"].as_str());
+    let workload = workload.seen().map(|workload| selector(&workload["spec"]["selector"]));
     scale.map(str::to_owned).or(workload).filter(|selector| !selector.is_empty())
 }
 

@@ -24,7 +24,7 @@ pub struct Adapter {
 impl Adapter {
     /// The one that serves the custom metrics API.
     pub async fn find(cluster: &Cluster) -> Self {
-        let reader = Reader { client: cluster.client.clone() };
+        let reader = Reader::new(cluster.client.clone());
         let (namespace, config, url) = match behind_the_api(&reader).await {
             Ok((namespace, deployment)) => {
                 let url = questions::flag(&deployment, "prometheus-url").map(str::to_owned);
@@ -63,7 +63,7 @@ async fn behind_the_api(reader: &Reader) -> Result<(String, Value), String> {
 }
 
 /// What was read, or why it was not.
-fn known<T>(read: Read<T>, absent: impl FnOnce() -> String) -> Result<T, String> {
+pub fn known<T>(read: Read<T>, absent: impl FnOnce() -> String) -> Result<T, String> {
     match read {
         Read::Seen(seen) => Ok(seen),
         Read::Unread(Unread { right: Some(right), .. }) => Err(format!("the right to {right} is missing")),

@@ -6,19 +6,23 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use http::header::HOST;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::Empty;
 use hyper::client::conn::http1::SendRequest;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::{Api, ListParams};
 use kube::core::Selector;
 use kube::{Client, ResourceExt};
-use serde_json::Value;
+use serde::Deserialize;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, timeout};
 
+use crate::doctor::collect::reader::text;
+use crate::kube::bounded::read;
+use crate::kube::prometheus::{Unlike, sum};
+use crate::kube::{Failure, list, one_line};
 use crate::model::predict::Source;
 use crate::model::quantity;
-use crate::observe::cluster::{Cluster, Watched, one_line, percent_encoded, why};
+use crate::observe::cluster::{Cluster, Watched, percent_encoded, why};
 use crate::observe::forward::{connect, is_ready, port_of};
 use crate::observe::metric::Metric;
 use crate::observe::scraped::{Scraped, counters_path};
@@ -101,8 +105,8 @@ impl Endpoint {
         let selector = service.spec.as_ref().and_then(|spec| spec.selector.clone()).unwrap_or_default();
         let selector: Selector = selector.into_iter().collect();
         let pods = Api::<Pod>::namespaced(client.clone(), namespace);
-        let pods = pods.list(&ListParams::default().labels_from(&selector)).await;
-        let pods = pods.map_err(|error| why(&error, &right("list pods")))?.items;
+        let pods = list::all(&pods, &ListParams::default().labels_from(&selector)).await;
+        let pods = pods.map_err(|error| why(&error, &right("list pods")))?;
         let pod = pods.iter().find(|pod| is_ready(pod)).ok_or_else(|| format!("Service {name} has no ready pod"))?;
         let port = self.port_on(&service, pod).ok_or_else(|| format!("Service {name} has no port {}", self.port))?;
         Ok((pod.name_any(), port))
@@ -147,10 +151,10 @@ impl Chain {
         let Watched { namespace, selector, .. } = &self.watched;
         let client = &self.cluster.client;
         let pods = Api::<Pod>::namespaced(client.clone(), namespace);
-        let pods = pods.list(&ListParams::default().labels(selector)).await;
+        let pods = list::all(&pods, &ListParams::default().labels(selector)).await;
         let pods = pods.map_err(|error| why(&error, &format!("list pods in namespace {namespace}")))?;
         let mut sum = 0.0;
-        for pod in pods.items.iter().filter(|pod| is_ready(pod)) {
+        for pod in pods.iter().filter(|pod| is_ready(pod)) {
             let path = counters_path(pod, self.scraped.as_ref());
             let path = path.ok_or_else(|| format!("no port of pod {} is known", pod.name_any()))?;
             let request = Request::get(path).body(Vec::new()).map_err(|error| one_line(&error))?;
@@ -176,14 +180,17 @@ impl Chain {
         let request = request.body(Empty::new()).map_err(|error| one_line(&error))?;
         let answer = connection.send_request(request).await.map_err(|error| one_line(&error))?;
         let status = answer.status();
-        let body = answer.into_body().collect().await.map_err(|error| one_line(&error))?.to_bytes();
+        let body = read(answer.into_body()).await.map_err(|failure| failure.to_string())?;
         *kept = Some(connection);
-        let body: Option<Value> = serde_json::from_slice(&body).ok();
-        body.as_ref().and_then(sum).ok_or_else(|| format!("it answered {status} without a result"))
+        match sum(&text(body.into())) {
+            Ok(Some(sum)) => Ok(sum),
+            Err(Unlike::Excess(how)) => Err(Failure::Excess(how).to_string()),
+            Ok(None) | Err(Unlike::Other) => Err(format!("it answered {status} without a result")),
+        }
     }
 
     async fn served(&self) -> Result<f64, String> {
-        let list = self.cluster.raw(&self.api).await.map_err(|error| {
+        let list: Values = self.cluster.raw(&self.api).await.map_err(|error| {
             let (group, resource) = match self.metric.source {
                 Source::Pods => ("custom", "pods/"),
                 Source::External => ("external", ""),
@@ -193,16 +200,21 @@ impl Chain {
                 format!("get {resource}{} of {group}.metrics.k8s.io in namespace {namespace}", self.metric.name);
             why(&error, &right)
         })?;
-        let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let values = items.iter().map(|item| quantity::value(item["value"].as_str()?));
+        let values = list.items.iter().map(|item| quantity::value(item.value.as_deref()?));
         values.sum::<Option<f64>>().ok_or_else(|| "a value is no quantity".to_owned())
     }
 }
 
-/// The sum of the values in an answer of Prometheus.
-fn sum(answer: &Value) -> Option<f64> {
-    let values = answer["data"]["result"].as_array()?.iter();
-    values.map(|one| one["value"][1].as_str()?.parse::<f64>().ok()).sum()
+/// What the metrics API answers; how many there are of it is bounded where it is read.
+#[derive(Deserialize)]
+struct Values {
+    #[serde(default)]
+    items: Vec<Amount>,
+}
+
+#[derive(Deserialize)]
+struct Amount {
+    value: Option<String>,
 }
 
 /// A link that is left alone for a while after it failed.

@@ -1,17 +1,18 @@
 //! The cluster: how it is reached, and which HPA is meant.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 
 use http::{Request, StatusCode};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::api::{Api, ListParams};
 use kube::client::UpgradeConnectionError;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config, ResourceExt};
+use kube::{Client, ResourceExt};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::fault::Fault;
+use crate::kube::kubeconfig::{Reached, reach};
+use crate::kube::one_line;
 use crate::observe::scaled::Scaled;
 
 /// A cluster that answers.
@@ -41,33 +42,9 @@ pub struct Watched {
 }
 
 impl Cluster {
-    /// The cluster of the kubeconfig (`KUBECONFIG`, `~/.kube/config`), or the one that this process runs in. A context is
-    /// one of a kubeconfig, in a pod as well.
+    /// The cluster of the kubeconfig, or the one that this process runs in.
     pub async fn connect(context: Option<&str>) -> Result<Self, Fault> {
-        let has = |variable: &str| std::env::var_os(variable).is_some();
-        let inside = context.is_none() && has("KUBERNETES_SERVICE_HOST") && !has("KUBECONFIG");
-        let mut config = if inside {
-            Config::incluster().map_err(|error| Fault::Use(format!("in this pod: {}", one_line(&error))))?
-        } else {
-            let advice =
-                "set KUBECONFIG or --context (run --url URL --hpa none and doctor --from FILE need no cluster)";
-            let kubeconfig = Kubeconfig::read()
-                .map_err(|error| Fault::Use(format!("no kubeconfig: {}; {advice}", one_line(&error))))?;
-            if let Some(context) = context.filter(|context| kubeconfig.contexts.iter().all(|one| one.name != *context))
-            {
-                let none = format!("the kubeconfig has no context {context}; kubectl config get-contexts lists all");
-                return Err(Fault::Use(none));
-            }
-            let options = KubeConfigOptions { context: context.map(str::to_owned), ..Default::default() };
-            Config::from_custom_kubeconfig(kubeconfig, &options)
-                .await
-                .map_err(|error| Fault::Use(format!("the kubeconfig cannot be used: {}; {advice}", one_line(&error))))?
-        };
-        // An API server that is busy or going is to be told, not waited for out of sight.
-        config.default_retry = false;
-        let address = config.cluster_url.to_string();
-        let client = Client::try_from(config)
-            .map_err(|error| Fault::Use(format!("the kubeconfig cannot be used: {}", one_line(&error))))?;
+        let Reached { client, inside, address } = reach(context).await?;
         client.apiserver_version().await.map_err(|error| {
             let why = one_line(&error);
             Fault::World(format!("the cluster at {address} does not answer: {why}; --context NAME asks another"))
@@ -94,7 +71,7 @@ impl Cluster {
         match hpas.get_opt(name).await {
             Ok(Some(hpa)) => Ok(hpa),
             Ok(None) => {
-                let there = hpas.list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default();
+                let there = hpas.list(&few()).await.map(|list| list.items).unwrap_or_default();
                 let there: Vec<_> = there.iter().map(ResourceExt::name_any).collect();
                 let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
                 Err(Fault::Use(format!(
@@ -109,9 +86,9 @@ impl Cluster {
     pub async fn only(&self) -> Result<HorizontalPodAutoscaler, Fault> {
         let here = self.client.default_namespace();
         let own = Api::<HorizontalPodAutoscaler>::namespaced(self.client.clone(), here);
-        let mut hpas = own.list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default();
+        let mut hpas = own.list(&few()).await.map(|list| list.items).unwrap_or_default();
         if hpas.is_empty() {
-            let all = Api::<HorizontalPodAutoscaler>::all(self.client.clone()).list(&ListParams::default()).await;
+            let all = Api::<HorizontalPodAutoscaler>::all(self.client.clone()).list(&few()).await;
             let all = all.map_err(|error| {
                 Fault::World(format!("the HPAs cannot be listed: {}; name one as NAMESPACE/NAME", one_line(&error)))
             })?;
@@ -131,11 +108,16 @@ impl Cluster {
         })
     }
 
-    /// What the API answers at a path, for the groups that have no types here.
-    pub async fn raw(&self, path: &str) -> Result<Value, kube::Error> {
+    /// What the API answers at a path, for the groups that have no types in a library.
+    pub async fn raw<T: DeserializeOwned>(&self, path: &str) -> Result<T, kube::Error> {
         let request = Request::get(path).body(Vec::new()).map_err(kube::Error::HttpError)?;
         self.client.request(request).await
     }
+}
+
+/// As many of a list as anybody would read of it.
+fn few() -> ListParams {
+    ListParams::default().limit(100)
 }
 
 /// A text as it may stand in a URL's query, whatever is in it: all but RFC 3986's unreserved characters is encoded.
@@ -154,26 +136,6 @@ pub fn why(error: &kube::Error, right: &str) -> String {
         kube::Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(StatusCode::FORBIDDEN)) => missing,
         error => one_line(error),
     }
-}
-
-/// An error with its causes, on one line.
-pub fn one_line(error: &(impl std::error::Error + ?Sized)) -> String {
-    let mut text = first_line(error);
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = first_line(cause);
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
-}
-
-fn first_line(error: &(impl Display + ?Sized)) -> String {
-    let text = error.to_string();
-    // kube shows an answer of the API server a second time, as the type that it has in Rust.
-    text.lines().next().and_then(|line| line.split(" (Status {").next()).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

@@ -11,8 +11,9 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use crate::fault::Fault;
+use crate::kube::{list, one_line};
 use crate::loopback;
-use crate::observe::cluster::{Watched, one_line, why};
+use crate::observe::cluster::{Watched, why};
 
 /// A listener on the loopback that gives each connection to the next ready pod: unlike kubectl's, which gives all of
 /// them to one.
@@ -54,7 +55,7 @@ async fn carry(
     port: IntOrString,
     turn: usize,
 ) -> Option<()> {
-    let all = pods.list(&selector).await.ok()?.items;
+    let all = list::all(&pods, &selector).await.ok()?;
     let ready: Vec<_> = all.iter().filter(|pod| is_ready(pod)).collect();
     let pod = ready.get(turn % ready.len().max(1))?;
     let port = port_of(pod, &port)?;

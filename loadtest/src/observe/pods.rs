@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::runtime::watcher::Event as Change;
 
+use crate::kube::list::MOST;
 use crate::observe::forward::is_ready;
 
 /// Something that happened, seen or inferred.
@@ -59,7 +60,11 @@ impl Pods {
                 return happened;
             }
             Change::Apply(pod) => {
-                let before = self.known.get_or_insert_default().insert(pod.name_any(), pod.clone());
+                let known = self.known.get_or_insert_default();
+                if known.len() >= MOST && !known.contains_key(&pod.name_any()) {
+                    return Vec::new();
+                }
+                let before = known.insert(pod.name_any(), pod.clone());
                 return became(before.as_ref(), &pod).collect();
             }
             Change::Delete(pod) => {

@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 
 use crate::fault::Fault;
+use crate::kube::list;
 use crate::observe::cluster::{Cluster, Watched, why};
 use crate::observe::forward::Forward;
 
@@ -17,12 +18,13 @@ impl Cluster {
     /// port-forward that gives each connection to the next ready pod.
     pub async fn target(&self, watched: &Watched) -> Result<(String, Option<Forward>), Fault> {
         let Watched { namespace, .. } = watched;
-        let services = Api::<Service>::namespaced(self.client.clone(), namespace).list(&ListParams::default()).await;
+        let services = Api::<Service>::namespaced(self.client.clone(), namespace);
+        let services = list::all(&services, &ListParams::default()).await;
         let services = services.map_err(|error| {
             let why = why(&error, &format!("list services in namespace {namespace}"));
             Fault::World(format!("the Services of namespace {namespace} cannot be listed: {why}; give --url"))
         })?;
-        let service = chosen(&services.items, watched)?;
+        let service = chosen(&services, watched)?;
         let Some(port) = ports(service).first() else {
             return Err(Fault::Use(format!("the Service {} has no port: give --url", service.name_any())));
         };

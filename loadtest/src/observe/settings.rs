@@ -4,15 +4,18 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
+use crate::doctor::collect::reader::Reader;
+use crate::doctor::collect::trust::{Trust, unasked};
 use crate::doctor::links::objects::looks_in;
 use crate::fault::Fault;
 use crate::journal::Autoscaler;
+use crate::kube::words::public;
 use crate::model::hpa::Behavior;
 use crate::model::manifests::{self, RELIST, SCRAPE, START, SYNC};
 use crate::model::predict::{Pipeline, Source};
-use crate::observe::adapter::Adapter;
+use crate::observe::adapter::{Adapter, known};
 use crate::observe::chain::{Chain, Endpoint};
-use crate::observe::cluster::{Cluster, Watched, percent_encoded, why};
+use crate::observe::cluster::{Cluster, Watched, percent_encoded};
 use crate::observe::metric::Metric;
 use crate::observe::scraped::Scraped;
 
@@ -21,7 +24,11 @@ const WINDOW: f64 = 120.0;
 
 /// The autoscaler as it is in the cluster, the links of its chain, and what had to be assumed because it may not be
 /// read, or is more than the model knows.
-pub async fn settings(cluster: &Cluster, watched: &Watched) -> Result<(Autoscaler, Chain, Vec<String>), Fault> {
+pub async fn settings(
+    cluster: &Cluster,
+    watched: &Watched,
+    trust: Trust,
+) -> Result<(Autoscaler, Chain, Vec<String>), Fault> {
     let (metric, others) = Metric::of(&watched.hpa).map_err(Fault::Use)?;
     let mut assumed = Vec::new();
     if !others.is_empty() {
@@ -33,7 +40,7 @@ pub async fn settings(cluster: &Cluster, watched: &Watched) -> Result<(Autoscale
     }
     let adapter = Adapter::find(cluster).await;
     let (objects, unread) = objects(cluster, watched, &metric, &adapter).await;
-    let prometheus = prometheus(&objects, &adapter);
+    let prometheus = prometheus(&objects, &adapter, &watched.namespace, trust);
     let scraped = Scraped::of(&objects, watched);
     let (mut autoscaler, series) = match manifests::from_objects(objects) {
         Ok(manifests) => {
@@ -77,13 +84,14 @@ async fn objects(
     adapter: &Adapter,
 ) -> (Vec<Value>, Vec<String>) {
     let Watched { namespace, .. } = watched;
-    let one = async |path: String, right: String| match cluster.raw(&path).await {
-        Ok(object) => Ok(vec![object]),
-        Err(error) => Err(why(&error, &right)),
-    };
-    let all = async |path: String, kind: &str, right: String| match cluster.raw(&path).await {
-        Ok(list) => Ok(items(&list, kind)),
-        Err(error) => Err(why(&error, &right)),
+    let reader = Reader::new(cluster.client.clone());
+    let all = async |path: String, kind: &str| {
+        let read = reader.all(&path, kind).await;
+        let mut items = known(read, || format!("the API server knows no {kind}"))?;
+        for item in &mut items {
+            item["kind"] = json!(kind);
+        }
+        Ok::<_, String>(items)
     };
     let (mut found, mut unread) = (vec![scaled(&watched.object)], Vec::new());
     let mut take = |read: Result<Vec<Value>, String>| match read {
@@ -91,41 +99,31 @@ async fn objects(
         Err(why) => unread.push(why),
     };
     let owner = watched.hpa.owner_references().iter().find(|owner| owner.kind == "ScaledObject");
-    let right = |what: &str, namespace: &str| format!("{what} in namespace {namespace}");
     take(match owner {
         Some(owner) => {
             let path = format!("/apis/keda.sh/v1alpha1/namespaces/{namespace}/scaledobjects/{}", owner.name);
-            let read = one(path, right("get scaledobjects.keda.sh", namespace)).await;
-            read.map(|objects| objects.into_iter().map(of_a_deployment).collect())
+            let read = reader.one(&path, &owner.name).await;
+            let read = known(read, || format!("there is no ScaledObject {} in namespace {namespace}", owner.name));
+            read.map(|object| vec![of_a_deployment(object)])
         }
         None => Ok(vec![of_a_deployment(by_one_metric(&watched.hpa, metric))]),
     });
     let services = format!("/api/v1/namespaces/{namespace}/services");
-    take(all(services, "Service", right("list services", namespace)).await);
+    take(all(services, "Service").await);
     if owner.is_none() {
         take(adapter.config.clone().map(|config| vec![config]));
     }
-    let monitors = async |place: &str, right| {
+    let monitors = async |place: &str| {
         let path = format!("/apis/monitoring.coreos.com/v1{place}/servicemonitors");
-        let monitors = all(path, "ServiceMonitor", right).await?.into_iter();
+        let monitors = all(path, "ServiceMonitor").await?.into_iter();
         Ok(monitors.filter(|monitor| looks_in(monitor, namespace)).collect())
     };
-    let what = "list servicemonitors.monitoring.coreos.com";
-    let mut everywhere = monitors("", what.to_owned()).await;
+    let mut everywhere = monitors("").await;
     if everywhere.is_err() {
-        everywhere = monitors(&format!("/namespaces/{}", adapter.namespace), right(what, &adapter.namespace)).await;
+        everywhere = monitors(&format!("/namespaces/{}", adapter.namespace)).await;
     }
     take(everywhere);
     (found, unread)
-}
-
-/// The items of a list, which do not say themselves what they are.
-fn items(list: &Value, kind: &str) -> Vec<Value> {
-    let mut items = list["items"].as_array().cloned().unwrap_or_default();
-    for item in &mut items {
-        item["kind"] = json!(kind);
-    }
-    items
 }
 
 /// What is scaled, as the model reads it: whatever has a pod's template is like a Deployment there.
@@ -148,8 +146,9 @@ fn by_one_metric(hpa: &HorizontalPodAutoscaler, metric: &Metric) -> Value {
     hpa
 }
 
-/// The Service of the Prometheus that is asked, as its URL within the cluster names it; or why it is not known.
-fn prometheus(objects: &[Value], adapter: &Adapter) -> Result<Endpoint, String> {
+/// The Service of the Prometheus that is asked, as its URL within the cluster names it; or why it is not known, or not
+/// asked.
+fn prometheus(objects: &[Value], adapter: &Adapter, of: &str, trust: Trust) -> Result<Endpoint, String> {
     let keda = objects.iter().find(|object| object["kind"] == "ScaledObject");
     let triggers = keda.map(|object| object["spec"]["triggers"].as_array().map(Vec::as_slice).unwrap_or_default());
     let address = |trigger: &Value| trigger["metadata"]["serverAddress"].as_str().map(str::to_owned);
@@ -157,7 +156,10 @@ fn prometheus(objects: &[Value], adapter: &Adapter) -> Result<Endpoint, String> 
         Some(triggers) => triggers.iter().find_map(address).ok_or("the ScaledObject has no serverAddress"),
         None => Ok(adapter.url.clone().map_err(|why| format!("its address is not known: {why}"))?),
     }?;
-    Endpoint::of(&url, &adapter.namespace).ok_or_else(|| format!("{url} is not the http address of a Service"))
+    let endpoint = Endpoint::of(&url, &adapter.namespace);
+    let endpoint = endpoint.ok_or_else(|| format!("{} is not the http address of a Service", public(&url)))?;
+    let allowed = keda.is_none() || trust.allows(&endpoint.namespace, of);
+    if allowed { Ok(endpoint) } else { Err(unasked(&endpoint.namespace)) }
 }
 
 fn from_hpa_alone(watched: &Watched, metric: &Metric) -> Result<Autoscaler, String> {
@@ -207,11 +209,17 @@ mod tests {
     #[test]
     fn prometheus_is_where_the_trigger_that_asks_it_says() {
         let adapter = Adapter { namespace: "watch".to_owned(), config: Err(String::new()), url: Err(String::new()) };
-        let of =
-            |triggers: Value| prometheus(&[json!({"kind": "ScaledObject", "spec": {"triggers": triggers}})], &adapter);
+        let asked = |triggers: Value, of: &str, trust: Trust| {
+            let object = json!({"kind": "ScaledObject", "spec": {"triggers": triggers}});
+            prometheus(&[object], &adapter, of, trust)
+        };
+        let of = |triggers: Value| asked(triggers, "shop", Trust::OfTheCluster);
         let cron = json!({"type": "cron", "metadata": {"start": "0 6 * * *"}});
         let asks = json!({"type": "prometheus", "metadata": {"serverAddress": "http://prom.watch.svc:9090"}});
         assert_eq!(of(json!([cron, asks])).unwrap().service, "prom");
+        let why = asked(json!([asks]), "watch", Trust::OfTheCluster).unwrap_err();
+        assert!(why.contains("--trust-prometheus"), "{why}");
+        assert!(asked(json!([asks]), "watch", Trust::Anywhere).is_ok());
         assert_eq!(of(json!([cron])).unwrap_err(), "the ScaledObject has no serverAddress");
     }
 

@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::Event;
 use kube::ResourceExt;
 use kube::runtime::watcher::Event as Change;
 
+use crate::kube::list::MOST;
 use crate::observe::cluster::Watched;
 use crate::observe::pods::Happening;
 
@@ -32,6 +33,10 @@ impl Told {
             Change::Init | Change::Delete(_) => return None,
         };
         let object = object(&event, watched)?;
+        if self.counts.len() >= MOST {
+            // More than there are where nobody makes them up: what was told before may be told again.
+            self.counts.clear();
+        }
         let count = event.series.as_ref().and_then(|series| series.count).or(event.count);
         let before = self.counts.insert(event.uid().unwrap_or_default(), count);
         if !self.begun || before == Some(count) {

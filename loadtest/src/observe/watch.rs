@@ -15,8 +15,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::clock::Clock;
 use crate::journal::{Entry, Event, Scaling};
+use crate::kube::list::MOST;
+use crate::kube::{Failure, one_line};
 use crate::observe::chain::{Chain, Readings};
-use crate::observe::cluster::{Cluster, Watched, one_line};
+use crate::observe::cluster::{Cluster, Watched};
 use crate::observe::metric::Metric;
 use crate::observe::pods::{Happening, Pods};
 use crate::observe::told::Told;
@@ -26,6 +28,13 @@ const HEARTBEAT: f64 = 5.0;
 
 /// How long the API server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(4);
+
+/// The items of a page: five of them are a page of the least pods.
+const PAGE: u32 = 100;
+
+/// The most happenings that are told of a run, and the most characters of each: an API server may tell anything.
+const HAPPENINGS: usize = 10_000;
+const MESSAGE: usize = 1024;
 
 /// Between two tries to watch again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -66,7 +75,8 @@ struct Watches {
 impl Watches {
     fn begin(client: &Client, watched: &Watched) -> Self {
         let namespace = watched.namespace.as_str();
-        let (all, name) = (watcher::Config::default, format!("metadata.name={}", watched.hpa.name_any()));
+        let name = format!("metadata.name={}", watched.hpa.name_any());
+        let all = || watcher::Config::default().page_size(PAGE);
         Self {
             hpas: changes(client, namespace, all().fields(&name)),
             pods: changes(client, namespace, all().labels(&watched.selector)),
@@ -110,16 +120,24 @@ where
     let api = Api::<K>::namespaced(client.clone(), namespace);
     let begin = move || watcher(api.clone(), config.clone()).boxed();
     let first = Some(begin());
-    stream::unfold((first, begin), |(current, begin)| async move {
+    stream::unfold((first, begin, 0), |(current, begin, listed)| async move {
         let mut current = if let Some(current) = current {
             current
         } else {
             tokio::time::sleep(RETRY).await;
             begin()
         };
-        let change = current.next().await?;
+        let mut change = current.next().await?;
+        let listed = match change {
+            Ok(Change::InitApply(_)) => listed + 1,
+            _ => 0,
+        };
+        if listed > MOST {
+            let excess = Failure::Excess(format!("has more than {MOST} items"));
+            change = Err(watcher::Error::InitialListFailed(kube::Error::Service(excess.into())));
+        }
         let current = change.is_ok().then_some(current);
-        Some((change, (current, begin)))
+        Some((change, (current, begin, listed)))
     })
     .boxed()
 }
@@ -150,6 +168,8 @@ struct View {
     /// Whether it has been told that they may not be read.
     events_refused: bool,
     readings: Readings,
+    /// How many happenings have been told.
+    happenings: usize,
     told: Option<Scaling>,
     /// Watches that are interrupted, by what they watch.
     broken: BTreeSet<&'static str>,
@@ -169,6 +189,7 @@ impl View {
             events: Told::default(),
             events_refused: false,
             readings: Readings::default(),
+            happenings: 0,
             told: None,
             broken: BTreeSet::new(),
             listing: [HPA, PODS, EVENTS].into(),
@@ -201,7 +222,11 @@ impl View {
     }
 
     fn pod(&mut self, change: watcher::Result<Change<Pod>>) {
-        let Some(change) = self.whole(PODS, change) else { return };
+        let Some(mut change) = self.whole(PODS, change) else { return };
+        if let Change::Apply(pod) | Change::InitApply(pod) = &mut change {
+            // There may be thousands, and they are kept.
+            (pod.spec, pod.metadata.managed_fields, pod.metadata.annotations) = (None, None, None);
+        }
         self.pods.take(change).into_iter().for_each(|happening| self.happened(happening));
     }
 
@@ -265,15 +290,26 @@ impl View {
         false
     }
 
-    fn of_watch(&self, reason: &str, message: String, warning: bool) {
+    fn of_watch(&mut self, reason: &str, message: String, warning: bool) {
         self.happened(Happening { object: "watch".to_owned(), reason: reason.to_owned(), message, warning });
     }
 
-    fn happened(&self, happening: Happening) {
-        let Happening { object, reason, message, warning } = happening;
+    fn happened(&mut self, happening: Happening) {
+        let Happening { object, reason, mut message, warning } = happening;
+        self.happenings += 1;
+        if self.happenings > HAPPENINGS {
+            return;
+        }
+        if let Some((end, _)) = message.char_indices().nth(MESSAGE) {
+            message.truncate(end);
+        }
         let event = Event { at: self.clock.now(), object, reason, message, warning };
         // The receiver may be gone: the run has ended.
         let _ = self.entries.send(Entry::Event(event));
+        if self.happenings == HAPPENINGS - 1 {
+            let message = format!("{HAPPENINGS} happenings have been told: no more are");
+            self.of_watch("Truncated", message, true);
+        }
     }
 
     /// Tells the state where it changed, or where it has not been told for a while. While a watch is broken, or lists

@@ -10,6 +10,7 @@ pub(crate) mod reader;
 mod replica;
 mod rights;
 pub(crate) mod server;
+pub mod trust;
 mod way;
 mod workload;
 
@@ -25,15 +26,19 @@ use crate::fault::Fault;
 use crate::observe::Cluster;
 use access::Question;
 use reader::Reader;
+use trust::Trust;
+use workload::Scaled;
 
-/// Reads everything of one HPA: the one that is named, or the only one there is.
-pub async fn collect(cluster: &Cluster, hpa: Option<&str>) -> Result<Evidence, Fault> {
+/// Reads everything of one HPA: the one that is named, or the only one there is. Whether a Prometheus that may be the
+/// tenant's own is asked is the user's to say.
+pub async fn collect(cluster: &Cluster, hpa: Option<&str>, trust: Trust) -> Result<Evidence, Fault> {
     // All that is asked at once makes a large future.
-    Box::pin(whole(cluster, hpa)).await
+    Box::pin(whole(cluster, hpa, trust)).await
 }
 
-async fn whole(cluster: &Cluster, hpa: Option<&str>) -> Result<Evidence, Fault> {
-    let reader = Reader { client: cluster.client.clone() };
+/// All is read into the one evidence, of which no part is copied: a cluster may be large.
+async fn whole(cluster: &Cluster, hpa: Option<&str>, trust: Trust) -> Result<Evidence, Fault> {
+    let reader = Reader::new(cluster.client.clone());
     let (namespace, name) = which(cluster, hpa).await?;
     let taken = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -42,25 +47,23 @@ async fn whole(cluster: &Cluster, hpa: Option<&str>) -> Result<Evidence, Fault> 
     evidence.scaled_object = workload::scaled_object(&reader, &evidence).await;
     is_meant(&reader, &evidence).await?;
     // The server is found from the HPA alone, while the workload is read.
-    let mut scaled = evidence.clone();
-    let (server, ()) = tokio::join!(server::server(&reader, &evidence), workload::workload(&reader, &mut scaled));
-    evidence = Evidence { server, ..scaled };
+    let (server, scaled) = tokio::join!(server::server(&reader, &evidence), workload::workload(&reader, &evidence));
+    evidence.server = server;
+    Scaled { workload: evidence.workload, scale: evidence.scale, elsewhere: evidence.elsewhere, pods: evidence.pods } =
+        scaled;
+    evidence.prometheus = prometheus::found(&reader, &evidence).await;
     // The pages take their time, and hold nothing else up.
-    let rest = async {
-        let mut rest = evidence.clone();
-        rest.prometheus = prometheus::found(&reader, &rest).await;
-        let known = rest.clone();
-        let ((), answers, access) = tokio::join!(
-            prometheus::ask(&reader, &mut rest),
-            answers(&reader, &known),
-            access::reviews(&reader, &known.namespace, rights(&known))
-        );
-        rest.answers = answers.into_iter().collect();
-        rest.access = access.into_iter().collect();
-        rest
-    };
-    let (pages, rest) = tokio::join!(pages::pages(&reader, &evidence), rest);
-    Ok(redact::redacted(&Evidence { pages, ..rest }))
+    let (pages, asked, answers, access) = tokio::join!(
+        pages::pages(&reader, &evidence),
+        prometheus::ask(&reader, &evidence, trust),
+        answers(&reader, &evidence),
+        access::reviews(&reader, &evidence.namespace, rights(&evidence))
+    );
+    evidence.pages = pages;
+    evidence.answers = answers.into_iter().collect();
+    evidence.access = access.into_iter().collect();
+    asked.queries(&mut evidence).await;
+    Ok(redact::redacted(&evidence))
 }
 
 /// Namespace and name of the HPA.

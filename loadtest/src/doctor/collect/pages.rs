@@ -8,11 +8,13 @@ use tokio::time::Instant;
 
 use super::reader::Reader;
 use super::way::{Place, UNREACHED};
-use crate::doctor::evidence::{Evidence, Page, Read, Unread};
+use crate::doctor::evidence::{Evidence, Page, Read, Server, Unread};
 use crate::doctor::links::objects::{is_ready, leads_to, looks_in, name, selects};
 use crate::doctor::links::ports;
 use crate::doctor::links::subject::Subject;
-use crate::exposition::series_of;
+use crate::exposition::{few_of_each, series_of};
+use crate::kube::Failure;
+use crate::kube::prometheus::MOST;
 
 /// The most pods that are read.
 const PODS: usize = 5;
@@ -43,7 +45,8 @@ async fn page(reader: &Reader, evidence: &Evidence, pod: &Value, told: At) -> Pa
     let read = async |(port, path, tls): &At| {
         let place = Place { namespace: evidence.namespace.clone(), pod: name(pod).to_owned(), port: *port, tls: *tls };
         let begun = Instant::now();
-        (place.read(reader, path, &format!("{path} of pod {}, port {port}", place.pod)).await, begun)
+        let what = format!("{path} of pod {}, port {port}", place.pod);
+        (few(evidence, place.read(reader, path, &what).await, &what), begun)
     };
     let (mut first, mut begun) = read(&told).await;
     let mut at = told;
@@ -66,12 +69,39 @@ async fn page(reader: &Reader, evidence: &Evidence, pod: &Value, told: At) -> Pa
     page
 }
 
+/// A page without what nobody judges; one with more series of the counter than are read is not read.
+fn few(evidence: &Evidence, read: Read<String>, what: &str) -> Read<String> {
+    let Read::Seen(whole) = read else { return read };
+    let page = few_of_each(&whole, MOST);
+    match counter(evidence, &page) {
+        Some(counter) if series_of(&page, &counter).nth(MOST).is_some() => {
+            let excess = Failure::Excess(format!("has more than {MOST} series of {counter}"));
+            Read::Unread(Unread { what: what.to_owned(), why: excess.to_string(), right: None })
+        }
+        _ => Read::Seen(page),
+    }
+}
+
 /// Whether a page has what the metric is made of; a rule may take any series of a page.
 fn has_counter(evidence: &Evidence, read: &Read<String>) -> bool {
     let Some(text) = read.seen() else { return false };
-    let pages = vec![Page { first: read.clone(), ..Page::default() }];
-    let counter = Subject::of(&Evidence { pages, ..evidence.clone() }).series;
-    counter.is_some_and(|counter| series_of(text, &counter).next().is_some())
+    counter(evidence, text).is_some_and(|counter| series_of(text, &counter).next().is_some())
+}
+
+/// The counter that the metric is made of, if this is a page of its pods.
+fn counter(evidence: &Evidence, text: &str) -> Option<String> {
+    let pages = vec![Page { first: Read::Seen(text.to_owned()), ..Page::default() }];
+    // What tells the counter, and no more: pods may be many.
+    let of_page = Evidence {
+        namespace: evidence.namespace.clone(),
+        hpa: evidence.hpa.clone(),
+        scaled_object: evidence.scaled_object.clone(),
+        resources: evidence.resources.clone(),
+        server: Server { config: evidence.server.config.clone(), ..Server::default() },
+        pages,
+        ..Evidence::default()
+    };
+    Subject::of(&of_page).series
 }
 
 /// Whether the pod has answered that there is no page here, or nobody listens.

@@ -8,10 +8,11 @@ use serde_json::Value;
 
 use super::reader::Reader;
 use super::replica::{Asked, queries, replica};
+use super::trust::Trust;
 use super::way::{Place, Way};
 use super::workload::{behind, pods};
-use crate::doctor::evidence::{Evidence, Prometheus, Read};
-use crate::doctor::links::objects::name;
+use crate::doctor::evidence::{Evidence, Prometheus, Read, Replica, Unread};
+use crate::doctor::links::objects::{looks_in, name, namespace};
 use crate::doctor::links::ports;
 use crate::doctor::questions;
 
@@ -20,6 +21,9 @@ const PORT: u16 = 9090;
 
 /// How far back series are looked for where the adapter does not say how far it does.
 const LOOKBACK: Duration = Duration::from_mins(5);
+
+/// The most jobs that are asked for one by one.
+const POOLS: usize = 20;
 
 /// What is known of Prometheus before it is asked anything.
 pub async fn found(reader: &Reader, evidence: &Evidence) -> Prometheus {
@@ -46,12 +50,20 @@ pub async fn found(reader: &Reader, evidence: &Evidence) -> Prometheus {
     prometheus
 }
 
-/// Asks each replica: first what there is, and then the queries that follow from that.
-pub async fn ask(reader: &Reader, evidence: &mut Evidence) {
+/// Replicas that have been asked all but the queries.
+pub struct Replicas {
+    all: Vec<(Option<Way>, Replica)>,
+    prefix: String,
+    unasked: Option<Unread>,
+}
+
+/// Asks each replica what there is. One that is not to be trusted is not asked, and says so.
+pub async fn ask(reader: &Reader, evidence: &Evidence, trust: Trust) -> Replicas {
     let endpoint = evidence.prometheus.url.seen().and_then(|url| Endpoint::of(url, evidence));
     let asked = Asked {
         namespace: evidence.namespace.clone(),
         prefix: prefix(evidence, endpoint.as_ref()),
+        pools: pools(evidence),
         series: questions::series(evidence),
         lookback: questions::lookback(evidence)
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
@@ -59,20 +71,65 @@ pub async fn ask(reader: &Reader, evidence: &mut Evidence) {
     };
     let running = evidence.prometheus.pods.items().iter().filter(|pod| pod["status"]["phase"] == "Running");
     let service = evidence.prometheus.service.seen();
-    let places: Vec<Place> = running.map(|pod| place(pod, service, endpoint.as_ref())).collect();
-    let asked = &asked;
-    let mut answered = join_all(places.into_iter().map(|place| async move {
-        let pod = place.pod.clone();
-        let mut way = Way::open(reader, place).await;
-        let replica = replica(&mut way, &pod, asked).await;
-        (way, replica)
+    let (asked, endpoint) = (&asked, endpoint.as_ref());
+    let all = join_all(running.map(|pod| async move {
+        if let Some(unread) = trust.refuses(evidence, pod) {
+            return (None, unasked(pod, asked, &unread));
+        }
+        let mut way = Way::open(reader, place(pod, service, endpoint)).await;
+        let replica = replica(&mut way, name(pod), asked).await;
+        (Some(way), replica)
     }))
     .await;
-    evidence.prometheus.replicas = answered.iter().map(|(_, replica)| replica.clone()).collect();
-    let wanted = questions::queries(evidence);
-    let wanted = &wanted;
-    join_all(answered.iter_mut().map(|(way, replica)| queries(way, replica, &asked.prefix, wanted))).await;
-    evidence.prometheus.replicas = answered.into_iter().map(|(_, replica)| replica).collect();
+    let mut pods = evidence.prometheus.pods.items().iter();
+    let unasked = pods.find_map(|pod| trust.refuses(evidence, pod));
+    Replicas { all, prefix: asked.prefix.clone(), unasked }
+}
+
+impl Replicas {
+    /// Asks each the queries, which follow from the series that there are, and takes all into the evidence.
+    pub async fn queries(mut self, evidence: &mut Evidence) {
+        evidence.prometheus.replicas = self.all.iter().map(|(_, replica)| replica.clone()).collect();
+        let wanted = questions::queries(evidence);
+        let (wanted, prefix) = (&wanted, self.prefix.as_str());
+        join_all(self.all.iter_mut().map(|(way, replica)| async move {
+            if let Some(way) = way {
+                queries(way, replica, prefix, wanted).await;
+            }
+        }))
+        .await;
+        for (_, replica) in self.all.iter_mut().filter(|(way, _)| way.is_none()) {
+            let unread = self.unasked.clone().unwrap_or_default();
+            replica.queries = wanted.iter().map(|query| (query.clone(), Read::Unread(unread.clone()))).collect();
+        }
+        evidence.prometheus.replicas = self.all.into_iter().map(|(_, replica)| replica).collect();
+    }
+}
+
+/// One of which everything is unread.
+fn unasked(pod: &Value, asked: &Asked, unread: &Unread) -> Replica {
+    let series = asked.series.iter().map(|matcher| (matcher.clone(), Read::Unread(unread.clone())));
+    Replica {
+        pod: name(pod).to_owned(),
+        ready: Read::Unread(unread.clone()),
+        targets: Read::Unread(unread.clone()),
+        series: series.collect(),
+        ..Replica::default()
+    }
+}
+
+/// The jobs that the operator makes of the monitors of a namespace's pods.
+fn pools(evidence: &Evidence) -> Vec<String> {
+    let monitors = evidence.monitors.items().iter().filter(|monitor| looks_in(monitor, &evidence.namespace));
+    let pools = monitors.flat_map(|monitor| {
+        let (kind, endpoints) = match monitor["kind"].as_str() {
+            Some("PodMonitor") => ("podMonitor", "podMetricsEndpoints"),
+            _ => ("serviceMonitor", "endpoints"),
+        };
+        let count = monitor["spec"][endpoints].as_array().map_or(0, Vec::len);
+        (0..count).map(move |number| format!("{kind}/{}/{}/{number}", namespace(monitor), name(monitor)))
+    });
+    pools.take(POOLS).collect()
 }
 
 /// What stands before each path: as the operator has Prometheus started, else as the URL has it, which may lead through

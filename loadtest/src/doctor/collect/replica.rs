@@ -9,6 +9,8 @@ use serde_json::Value;
 use super::reader::told;
 use super::way::Way;
 use crate::doctor::evidence::{Read, Replica, Unread};
+use crate::kube::Failure;
+use crate::kube::prometheus::{self, Unlike};
 use crate::observe::cluster::percent_encoded;
 
 /// The most series of a rule that are kept.
@@ -20,6 +22,8 @@ pub struct Asked {
     pub namespace: String,
     /// What stands before each path.
     pub prefix: String,
+    /// Prometheus' jobs that may scrape something there.
+    pub pools: Vec<String>,
     /// Matchers of `/api/v1/series`.
     pub series: BTreeSet<String>,
     /// How far back series are looked for.
@@ -28,7 +32,7 @@ pub struct Asked {
 
 /// Asks one replica all but the queries, some of which follow from the series that there are.
 pub async fn replica(way: &mut Way, pod: &str, asked: &Asked) -> Replica {
-    let Asked { namespace, prefix, series, lookback } = asked;
+    let Asked { namespace, prefix, pools, series, lookback } = asked;
     let mut replica = Replica { pod: pod.to_owned(), ..Replica::default() };
     replica.ready = match way.get(&format!("{prefix}/-/ready"), &format!("/-/ready of {pod}")).await {
         Ok((StatusCode::OK, _)) => Read::Seen(true),
@@ -37,23 +41,24 @@ pub async fn replica(way: &mut Way, pod: &str, asked: &Asked) -> Replica {
         Ok((status, text)) => {
             Read::Unread(Unread { what: format!("/-/ready of {pod}"), why: told(status, &text), right: None })
         }
-        Err(unread) => Read::Unread(unread),
+        Err((_, unread)) => Read::Unread(unread),
     };
-    let ours = |target: &Value| {
-        target["labels"]["namespace"] == namespace.as_str()
-            || target["discoveredLabels"]["__meta_kubernetes_namespace"] == namespace.as_str()
-    };
-    let path = format!("{prefix}/api/v1/targets?state=active");
-    let targets = data(way, &path, &format!("the active targets of {pod}")).await;
-    replica.targets =
-        mapped(targets, |mut data| array(data["activeTargets"].take()).into_iter().filter(ours).collect());
+    replica.targets = targets(way, pod, prefix, namespace, pools).await;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     for matcher in series {
         let (start, end) = (now.saturating_sub(*lookback).as_secs(), now.as_secs());
-        let path = format!("{prefix}/api/v1/series?match[]={}&start={start}&end={end}", percent_encoded(matcher));
-        let found = data(way, &path, &format!("the series {matcher} in {pod}")).await;
-        let found = mapped(found, |data| {
-            let all: Vec<Labels> = serde_json::from_value(data).unwrap_or_default();
+        let what = format!("the series {matcher} in {pod}");
+        let path = |matcher: &str| {
+            format!("{prefix}/api/v1/series?match[]={}&start={start}&end={end}", percent_encoded(matcher))
+        };
+        let mut found = data(way, &path(matcher), &what, prometheus::series).await;
+        // Rules take the series of a whole cluster; those of the namespace are fewer.
+        if matches!(found, Err(Missed::Excess(_)))
+            && let Some(narrowed) = narrowed(matcher, namespace)
+        {
+            found = data(way, &path(&narrowed), &what, prometheus::series).await;
+        }
+        let found = read(found).map(|all| {
             let (ours, others): (Vec<_>, Vec<_>) =
                 all.into_iter().partition(|labels| labels.values().any(|value| value == namespace));
             several(ours.into_iter().chain(others))
@@ -61,6 +66,41 @@ pub async fn replica(way: &mut Way, pod: &str, asked: &Asked) -> Replica {
         replica.series.insert(matcher.clone(), found);
     }
     replica
+}
+
+/// The active targets of a namespace. Where all that Prometheus has are too many, job by job.
+async fn targets(way: &mut Way, pod: &str, prefix: &str, namespace: &str, pools: &[String]) -> Read<Vec<Value>> {
+    let what = format!("the active targets of {pod}");
+    let path = format!("{prefix}/api/v1/targets?state=active");
+    let ours = |text: &str| prometheus::targets(text, namespace);
+    let whole = data(way, &path, &what, ours).await;
+    if !matches!(whole, Err(Missed::Excess(_))) || pools.is_empty() {
+        return read(whole);
+    }
+    let mut all = Vec::new();
+    for pool in pools {
+        match data(way, &format!("{path}&scrapePool={}", percent_encoded(pool)), &what, ours).await {
+            Ok(found) => all.extend(found),
+            // A job that another Prometheus has.
+            Err(Missed::Refused(_)) => {}
+            // Before 2.43 it knows no such parameter.
+            Err(_) => return read(whole),
+        }
+    }
+    Read::Seen(all)
+}
+
+/// A matcher of series that takes those of a namespace alone.
+fn narrowed(matcher: &str, namespace: &str) -> Option<String> {
+    let label = format!("namespace={namespace:?}");
+    match matcher.strip_suffix('}') {
+        Some(before) => {
+            let before = before.trim_end().trim_end_matches(',');
+            let comma = if before.ends_with('{') { "" } else { "," };
+            Some(format!("{before}{comma}{label}}}"))
+        }
+        None => (!matcher.contains('{')).then(|| format!("{matcher}{{{label}}}")),
+    }
 }
 
 /// As many series as are kept: of each name one before another of any.
@@ -80,44 +120,62 @@ fn several(all: impl Iterator<Item = Labels>) -> Vec<Labels> {
 pub async fn queries(way: &mut Way, replica: &mut Replica, prefix: &str, queries: &BTreeSet<String>) {
     for query in queries {
         let path = format!("{prefix}/api/v1/query?query={}", percent_encoded(query));
-        let result = data(way, &path, &format!("the query {query} in {}", replica.pod)).await;
-        replica.queries.insert(query.clone(), mapped(result, vector));
+        let result = data(way, &path, &format!("the query {query} in {}", replica.pod), prometheus::vector).await;
+        replica.queries.insert(query.clone(), read(result));
     }
 }
 
 /// A series, as `/api/v1/series` answers it.
 type Labels = BTreeMap<String, String>;
 
-/// The `data` of an answer of Prometheus' API.
-async fn data(way: &mut Way, path: &str, what: &str) -> Read<Value> {
-    match way.get(path, what).await {
-        Ok((status, text)) => match serde_json::from_str::<Value>(&text) {
-            Ok(mut answer) if answer["status"] == "success" => Read::Seen(answer["data"].take()),
-            _ => Read::Unread(Unread { what: what.to_owned(), why: told(status, &text), right: None }),
+/// Why there is nothing of an answer.
+enum Missed {
+    /// It holds more than is read.
+    Excess(Unread),
+    /// Prometheus itself refuses.
+    Refused(Unread),
+    /// It was not to be had.
+    Unasked(Unread),
+}
+
+fn read<T>(answer: Result<T, Missed>) -> Read<T> {
+    answer.map_or_else(
+        |missed| {
+            let (Missed::Excess(unread) | Missed::Refused(unread) | Missed::Unasked(unread)) = missed;
+            Read::Unread(unread)
         },
-        Err(unread) => Read::Unread(unread),
-    }
+        Read::Seen,
+    )
 }
 
-fn mapped<T>(read: Read<Value>, with: impl FnOnce(Value) -> Vec<T>) -> Read<Vec<T>> {
-    match read {
-        Read::Seen(seen) => Read::Seen(with(seen)),
-        Read::Unread(unread) => Read::Unread(unread),
-        Read::Absent => Read::Absent,
-        Read::NotAsked => Read::NotAsked,
-    }
+/// What an answer of Prometheus' API holds, as it is read out of it.
+async fn data<T>(way: &mut Way, path: &str, what: &str, read: impl Fn(&str) -> Result<T, Unlike>) -> Result<T, Missed> {
+    let (status, text) = match way.get(path, what).await {
+        Ok(answer) => answer,
+        Err((Failure::Excess(_), unread)) => return Err(Missed::Excess(unread)),
+        Err((_, unread)) => return Err(Missed::Unasked(unread)),
+    };
+    let unread = |why: String| Unread { what: what.to_owned(), why, right: None };
+    read(&text).map_err(|unlike| match unlike {
+        Unlike::Excess(how) => Missed::Excess(unread(Failure::Excess(how).to_string())),
+        Unlike::Other => Missed::Refused(unread(told(status, &text))),
+    })
 }
 
-fn array(value: Value) -> Vec<Value> {
-    if let Value::Array(items) = value { items } else { Vec::new() }
-}
+#[cfg(test)]
+mod tests {
+    use super::narrowed;
 
-/// A result as a vector: a scalar is one element without labels.
-fn vector(mut data: Value) -> Vec<Value> {
-    let result = data["result"].take();
-    if data["resultType"] == "scalar" {
-        vec![serde_json::json!({"metric": {}, "value": result})]
-    } else {
-        array(result)
+    #[test]
+    fn a_matcher_is_narrowed_wherever_it_may_end() {
+        for (matcher, expected) in [
+            ("hits_total", Some("hits_total{namespace=\"shop\"}")),
+            ("hits_total{}", Some("hits_total{namespace=\"shop\"}")),
+            ("hits_total{pod!=\"\", }", Some("hits_total{pod!=\"\",namespace=\"shop\"}")),
+            ("{__name__=~\"^h.*\"}", Some("{__name__=~\"^h.*\",namespace=\"shop\"}")),
+            ("{a=\"b\"} offset 5m", None),
+        ] {
+            assert_eq!(narrowed(matcher, "shop").as_deref(), expected, "{matcher}");
+        }
     }
 }

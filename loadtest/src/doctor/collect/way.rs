@@ -3,13 +3,14 @@
 use bytes::Bytes;
 use http::header::HOST;
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::Empty;
 use hyper::client::conn::http1::SendRequest;
 
-use super::reader::{MOST, PATIENCE, Reader, late};
+use super::reader::{PATIENCE, Reader, UNASKABLE, is_of_the_api, text, told};
 use super::rights::right;
 use crate::doctor::evidence::{Read, Unread};
-use crate::observe::cluster::one_line;
+use crate::kube::bounded::read;
+use crate::kube::{Failure, one_line};
 use crate::observe::forward::connect;
 
 /// What the API server's proxy says where it got no answer of the pod.
@@ -41,14 +42,16 @@ impl Place {
         let proxied = reader.text(&self.proxy(path), what).await;
         let closed = proxied
             .unread()
-            .is_some_and(|Unread { right, why, .. }| right.is_some() || why.contains(UNREACHED) || *why == late());
+            .is_some_and(|Unread { right, why, .. }| right.is_some() || why.contains(UNREACHED) || *why == Failure::Late(PATIENCE).to_string());
         if !closed || self.tls {
             return proxied;
         }
         match Forward::open(reader, self).await {
             Ok(mut forward) => match forward.get(path).await {
                 Ok((StatusCode::OK, text)) => Read::Seen(text),
-                Ok((status, text)) => unread(what, &super::reader::told(status, &text)),
+                Ok((status, text)) => unread(what, &told(status, &text)),
+                // There is a page, and it is too long whichever way it comes.
+                Err(failure) if failure.is_excess() => unread(what, &failure.to_string()),
                 Err(_) => proxied,
             },
             Err(_) => proxied,
@@ -65,25 +68,23 @@ pub struct Forward(SendRequest<Empty<Bytes>>);
 
 impl Forward {
     /// Connects.
-    pub async fn open(reader: &Reader, place: &Place) -> Result<Self, String> {
+    pub async fn open(reader: &Reader, place: &Place) -> Result<Self, Failure> {
         let opened = connect(reader.client.clone(), &place.namespace, &place.pod, place.port);
-        let opened = tokio::time::timeout(PATIENCE, opened).await.map_err(|_| late())??;
-        Ok(Self(opened))
+        let opened = tokio::time::timeout(PATIENCE, opened).await.map_err(|_| Failure::Late(PATIENCE))?;
+        opened.map(Self).map_err(Failure::Other)
     }
 
     /// What is answered at a path.
-    pub async fn get(&mut self, path: &str) -> Result<(StatusCode, String), String> {
+    pub async fn get(&mut self, path: &str) -> Result<(StatusCode, String), Failure> {
+        let other = |error: &dyn std::error::Error| Failure::Other(one_line(error));
         let request = Request::get(path).header(HOST, "localhost").body(Empty::new());
-        let request = request.map_err(|error| one_line(&error))?;
+        let request = request.map_err(|_| Failure::Excess(UNASKABLE.to_owned()))?;
         let asked = async {
-            self.0.ready().await.map_err(|error| one_line(&error))?;
-            let answer = self.0.send_request(request).await.map_err(|error| one_line(&error))?;
-            let status = answer.status();
-            let body = Limited::new(answer.into_body(), MOST).collect().await;
-            let body = body.map_err(|error| one_line(&*error))?.to_bytes();
-            Ok((status, String::from_utf8_lossy(&body).into_owned()))
+            self.0.ready().await.map_err(|error| other(&error))?;
+            let answer = self.0.send_request(request).await.map_err(|error| other(&error))?;
+            Ok((answer.status(), text(read(answer.into_body()).await?.into())))
         };
-        tokio::time::timeout(PATIENCE, asked).await.map_err(|_| late())?
+        tokio::time::timeout(PATIENCE, asked).await.map_err(|_| Failure::Late(PATIENCE))?
     }
 }
 
@@ -91,9 +92,9 @@ impl Forward {
 pub struct Way {
     reader: Reader,
     place: Place,
-    forward: Result<Forward, String>,
+    forward: Result<Forward, Failure>,
     /// Why neither way leads to the pod: it is not tried again, as each try may take its time.
-    closed: Option<Unread>,
+    closed: Option<(Failure, Unread)>,
     /// Answers one after another that did not come in time.
     late: u8,
 }
@@ -101,18 +102,23 @@ pub struct Way {
 /// So many answers that do not come in time are enough.
 const LATE: u8 = 3;
 
-/// Why the way is not tried again, after what came of the last try: a single answer that is late tells nothing of it.
-fn closed(lately: &mut u8, failed: Option<&Unread>) -> Option<Unread> {
-    let was_late = failed.is_some_and(|unread| unread.why == late());
+/// Whether the way is not tried again after this failure: a single answer that is late tells nothing of it, and one that is
+/// too long came all the way.
+fn closes(lately: &mut u8, failed: Option<&Failure>) -> bool {
+    let was_late = matches!(failed, Some(Failure::Late(_)));
     *lately = if was_late { *lately + 1 } else { 0 };
-    failed.filter(|_| !was_late || *lately >= LATE).cloned()
+    match failed {
+        None | Some(Failure::Excess(_)) => false,
+        Some(Failure::Late(_)) => *lately >= LATE,
+        Some(Failure::Other(_)) => true,
+    }
 }
 
 impl Way {
     /// Opens the port-forward.
     pub async fn open(reader: &Reader, place: Place) -> Self {
         let forward = if place.tls {
-            Err("a port-forward speaks no TLS".to_owned())
+            Err(Failure::Other("a port-forward speaks no TLS".to_owned()))
         } else {
             Forward::open(reader, &place).await
         };
@@ -120,37 +126,49 @@ impl Way {
     }
 
     /// What is answered at a path, with any status that the pod itself gives.
-    pub async fn get(&mut self, path: &str, what: &str) -> Result<(StatusCode, String), Unread> {
-        if let Some(closed) = &self.closed {
-            return Err(Unread { what: what.to_owned(), ..closed.clone() });
+    pub async fn get(&mut self, path: &str, what: &str) -> Result<(StatusCode, String), (Failure, Unread)> {
+        if let Some((failure, closed)) = &self.closed {
+            return Err((failure.clone(), Unread { what: what.to_owned(), ..closed.clone() }));
         }
-        let answer = self.ask(path, what).await;
-        self.closed = closed(&mut self.late, answer.as_ref().err());
-        answer
+        let answer = self.ask(path).await;
+        let failed = answer.as_ref().err().map(|(failure, _)| failure);
+        let closes = closes(&mut self.late, failed);
+        answer.map_err(|(failure, right)| {
+            let unread = Unread { what: what.to_owned(), why: failure.to_string(), right };
+            if closes {
+                self.closed = Some((failure.clone(), unread.clone()));
+            }
+            (failure, unread)
+        })
     }
 
-    async fn ask(&mut self, path: &str, what: &str) -> Result<(StatusCode, String), Unread> {
+    /// The answer, or why there is none and the right that is missing.
+    async fn ask(&mut self, path: &str) -> Result<(StatusCode, String), (Failure, Option<String>)> {
         if let Ok(forward) = &mut self.forward {
             match forward.get(path).await {
                 Ok(answer) => return Ok(answer),
-                // The rest is asked through the proxy.
-                Err(why) => self.forward = Err(why),
+                Err(failure) => {
+                    let is_excess = failure.is_excess();
+                    // What is left of the answer stands in the way of the next. The rest is asked through the proxy.
+                    self.forward = Err(failure.clone());
+                    if is_excess {
+                        return Err((failure, None));
+                    }
+                }
             }
         }
-        let proxied = self.reader.whole(&self.place.proxy(path)).await;
-        let refused = |why: String, right| Unread { what: what.to_owned(), why, right };
-        let forward = self.forward.as_ref().err().cloned().unwrap_or_default();
-        match proxied {
-            Ok((status, text)) if super::reader::is_of_the_api(&text) => {
-                let forbidden = status == StatusCode::FORBIDDEN;
-                let place = format!("/api/v1/namespaces/{}/pods/{}/portforward", self.place.namespace, self.place.pod);
-                let told = super::reader::told(status, &text);
-                let why = if forward.is_empty() { told } else { format!("{told}; port-forward: {forward}") };
-                Err(refused(why, forbidden.then(|| right("create", &place))))
-            }
-            Ok(answer) => Ok(answer),
-            Err(why) => Err(refused(why, None)),
+        let (status, text) = self.reader.whole(&self.place.proxy(path)).await.map_err(|failure| (failure, None))?;
+        if !is_of_the_api(&text) {
+            return Ok((status, text));
         }
+        let forbidden = status == StatusCode::FORBIDDEN;
+        let place = format!("/api/v1/namespaces/{}/pods/{}/portforward", self.place.namespace, self.place.pod);
+        let told = told(status, &text);
+        let why = match &self.forward {
+            Err(failure) => format!("{told}; port-forward: {failure}"),
+            Ok(_) => told,
+        };
+        Err((Failure::Other(why), forbidden.then(|| right("create", &place))))
     }
 }
 
@@ -160,13 +178,13 @@ mod tests {
 
     #[test]
     fn answers_that_are_late_one_after_another_close_the_way() {
-        let told = |why: String| Unread { what: "it".to_owned(), why, right: None };
-        let (slow, gone) = (told(late()), told("502: connection refused".to_owned()));
+        let (slow, gone) = (Failure::Late(PATIENCE), Failure::Other("502: connection refused".to_owned()));
+        let long = Failure::Excess("is longer than 4 MiB".to_owned());
         let mut count = 0;
-        let tries = [Some(&slow), Some(&slow), None, Some(&slow), Some(&slow), Some(&slow)];
-        let closed_by = tries.map(|failed| closed(&mut count, failed));
-        assert_eq!(closed_by.each_ref().map(Option::is_some), [false, false, false, false, false, true]);
-        // What is no matter of time closes it at once.
-        assert_eq!(closed(&mut 0, Some(&gone)), Some(gone.clone()));
+        let tries = [Some(&slow), Some(&slow), None, Some(&slow), Some(&slow), Some(&long), Some(&slow), Some(&slow)];
+        let closed = tries.map(|failed| closes(&mut count, failed));
+        assert_eq!(closed, [false; 8]);
+        assert!(closes(&mut count, Some(&slow)), "the third in a row");
+        assert!(closes(&mut 0, Some(&gone)), "what is no matter of time closes it at once");
     }
 }

@@ -94,23 +94,38 @@ fn target(evidence: &Evidence) -> Option<Target> {
     })
 }
 
+/// What is read of the workload.
+#[derive(Default)]
+pub struct Scaled {
+    /// The workload.
+    pub workload: Read<Value>,
+    /// Its scale subresource.
+    pub scale: Read<Value>,
+    /// Other namespaces that have one of its name.
+    pub elsewhere: Vec<String>,
+    /// Its pods.
+    pub pods: Read<Vec<Value>>,
+}
+
 /// Reads the workload, its scale and its pods.
-pub async fn workload(reader: &Reader, evidence: &mut Evidence) {
-    let Some(Target { root, plural, kind, name }) = target(evidence) else { return };
+pub async fn workload(reader: &Reader, evidence: &Evidence) -> Scaled {
+    let mut read = Scaled::default();
+    let Some(Target { root, plural, kind, name }) = target(evidence) else { return read };
     let what = format!("{kind}/{name}");
     let path = format!("{root}/namespaces/{}/{plural}/{name}", evidence.namespace);
     let scale = format!("{path}/scale");
     let of_scale = format!("the scale of {what}");
-    (evidence.workload, evidence.scale) = tokio::join!(reader.one(&path, &what), reader.one(&scale, &of_scale));
-    if evidence.workload == Read::Absent {
+    (read.workload, read.scale) = tokio::join!(reader.one(&path, &what), reader.one(&scale, &of_scale));
+    if read.workload == Read::Absent {
         let everywhere = format!("{root}/{plural}?fieldSelector=metadata.name%3D{name}");
         let found = reader.all(&everywhere, &what).await;
         let namespaces = found.items().iter().filter_map(|object| object["metadata"]["namespace"].as_str());
-        evidence.elsewhere = namespaces.map(str::to_owned).collect();
+        read.elsewhere = namespaces.map(str::to_owned).collect();
     }
-    if let Some(selector) = questions::pods(evidence) {
-        evidence.pods = pods(reader, &evidence.namespace, &selector).await;
+    if let Some(selector) = questions::pods_of(&read.scale, &read.workload) {
+        read.pods = pods(reader, &evidence.namespace, &selector).await;
     }
+    read
 }
 
 /// The pods that a selector selects.

@@ -35,7 +35,7 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     };
     let message = text(&answer.body, "/message");
     match answer.status {
-        0 => unread(path, "no answer", None),
+        0 => unread(path, answer.body.as_str().unwrap_or("no answer"), None),
         401 | 403 => unread(path, message, Some(rights::right(evidence, metric))),
         200 => values(evidence, subject, metric, path, answer),
         // The API server's own word: it has nobody to hand the question to, which is the APIService's affair.

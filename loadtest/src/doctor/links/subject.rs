@@ -112,6 +112,9 @@ impl Subject {
     }
 }
 
+/// The most pods that are named by their addresses.
+const ADDRESSES: usize = 500;
+
 /// Not by its name alone: a large Prometheus has thousands of others.
 fn of_pods(evidence: &Evidence, series: &str, pods: &[&Value]) -> String {
     let with = |label: &str, operator: &str, value: String| {
@@ -121,7 +124,8 @@ fn of_pods(evidence: &Evidence, series: &str, pods: &[&Value]) -> String {
     let addresses = pods.iter().filter_map(|pod| pod["status"]["podIP"].as_str());
     let addresses: Vec<_> = addresses.map(|ip| format!(r"\[?{}\]?(:\d+)?", regex::escape(ip))).collect();
     let of_namespace = with("namespace", "=", evidence.namespace.clone());
-    if addresses.is_empty() {
+    // A URL that names them all has to be one that can be sent.
+    if addresses.is_empty() || addresses.len() > ADDRESSES {
         return of_namespace;
     }
     format!("{} or {of_namespace}", with("instance", "=~", addresses.join("|")))

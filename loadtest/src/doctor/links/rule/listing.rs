@@ -4,7 +4,7 @@ use super::config::Config;
 use super::reach::exchanged;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
-use crate::doctor::evidence::{Evidence, Read};
+use crate::doctor::evidence::{Evidence, Read, Unread};
 use crate::doctor::links::objects::titled;
 use crate::doctor::links::subject::{Metric, Source, Subject};
 use crate::doctor::links::targets::telling;
@@ -45,6 +45,10 @@ pub fn judge(
     }
     if !external && let Some(finding) = misnamed(evidence, metric, config, rules.custom()) {
         return Some(Judgement::Broken(finding));
+    }
+    // What was not read may be what one of them makes it of.
+    if let Some(unread) = all.iter().find_map(|rule| unheard(evidence, rule)) {
+        return Some(Judgement::Unread(unread.clone()));
     }
     let seen = format!("{}: none of its {} rules makes {}", titled(config.object), all.len(), metric.name);
     let advice = format!("Add a rule that makes {}; the adapter reads it when it starts.", metric.name);
@@ -89,6 +93,14 @@ fn fails(evidence: &Evidence, config: &Config<'_>, rules: &[Rule], external: boo
     let advice = "One seriesQuery that fails ends the adapter's whole listing: mend that rule, or remove it.";
     let commands = if external { Vec::new() } else { config.removed(number) };
     Some(Finding::new(Cause::AnotherRuleFails, seen, advice, commands))
+}
+
+/// Why no replica's answer to a rule's `seriesQuery` was read, where there are replicas that were asked.
+fn unheard<'a>(evidence: &'a Evidence, rule: &Rule) -> Option<&'a Unread> {
+    let mut answers =
+        evidence.prometheus.replicas.iter().filter_map(|replica| replica.series.get(rule.series_matcher()));
+    let first = answers.clone().find_map(Read::unread)?;
+    (!answers.any(|answer| answer.seen().is_some())).then_some(first)
 }
 
 /// The series that Prometheus answered to a rule's `seriesQuery`.

@@ -1,0 +1,163 @@
+//! Reads each answer of the API server within bounds of time and size, whoever asked.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, TryStreamExt};
+use http::{Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Body, Frame};
+use kube::client::Body as Asked;
+use tokio::time::{Instant, timeout_at};
+use tower::{BoxError, Service};
+
+use super::Failure;
+use super::weight::Weight;
+
+/// The most bytes of one answer. A page of 500 ordinary pods has three million; lists are asked for in smaller pages where
+/// one is longer.
+pub const MOST: usize = 4 << 20;
+
+/// The most bytes of one line of a watch: etcd keeps no object of more than one and a half million.
+pub const LINE: usize = 2 << 20;
+
+/// How long one answer of the API server may take as a whole; those who ask are mostly less patient.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A client whose answers are bounded.
+#[derive(Clone, Debug)]
+pub struct Bounded<S> {
+    /// Who gets the answers.
+    pub inner: S,
+}
+
+impl<S, B> Service<Request<Asked>> for Bounded<S>
+where
+    S: Service<Request<Asked>, Response = Response<B>>,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<UnsyncBoxBody<Bytes, BoxError>>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<Asked>) -> Self::Future {
+        let watches = is_watch(request.uri().query().unwrap_or_default());
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let until = Instant::now() + PATIENCE;
+            let late = |_| Failure::Late(PATIENCE);
+            let answer = timeout_at(until, answer).await.map_err(late)?.map_err(Into::into)?;
+            let (head, body) = answer.into_parts();
+            let body = match head.status {
+                // What follows is no answer but the other protocol's.
+                StatusCode::SWITCHING_PROTOCOLS => body.map_err(Into::into).boxed_unsync(),
+                StatusCode::OK if watches => lines(body),
+                _ => {
+                    let whole = timeout_at(until, read(body)).await.map_err(late)??;
+                    Full::new(whole).map_err(|never| match never {}).boxed_unsync()
+                }
+            };
+            Ok(Response::from_parts(head, body))
+        })
+    }
+}
+
+fn is_watch(query: &str) -> bool {
+    query.split('&').any(|part| matches!(part, "watch=true" | "watch=1"))
+}
+
+/// The whole of a body that is neither too long nor too heavy. The time is the caller's to bound.
+pub async fn read<B>(mut body: B) -> Result<Bytes, Failure>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    let mut weight = Weight::default();
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Failure::of(&*error.into()))?;
+        let Ok(piece) = frame.into_data() else { continue };
+        if whole.len() + piece.len() > MOST {
+            return Err(Failure::Excess(format!("is longer than {} MiB", MOST >> 20)));
+        }
+        weight.add(&piece)?;
+        whole.extend_from_slice(&piece);
+    }
+    Ok(whole.freeze())
+}
+
+/// A watch goes on for as long as it likes; each of its lines is bounded.
+fn lines<B>(body: B) -> UnsyncBoxBody<Bytes, BoxError>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let mut line = Line::default();
+    let pieces = body.into_data_stream().map_err(Into::into).map(move |piece| {
+        let piece = piece?;
+        line.add(&piece)?;
+        Ok(Frame::data(piece))
+    });
+    // A stream that has failed is not asked again.
+    StreamBody::new(pieces).boxed_unsync()
+}
+
+/// The line of a watch that is not whole yet.
+#[derive(Default)]
+struct Line {
+    length: usize,
+    weight: Weight,
+}
+
+impl Line {
+    fn add(&mut self, piece: &[u8]) -> Result<(), Failure> {
+        for part in piece.split_inclusive(|byte| *byte == b'\n') {
+            self.length += part.len();
+            if self.length > LINE {
+                return Err(Failure::Excess(format!("has a line of more than {} MiB", LINE >> 20)));
+            }
+            self.weight.add(part)?;
+            if part.ends_with(b"\n") {
+                *self = Self::default();
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watch_may_be_long_and_its_lines_may_not() {
+        let mut line = Line::default();
+        let event = [&[b'x'; 1000][..], b"\n"].concat();
+        for _ in 0..10_000 {
+            line.add(&event).unwrap();
+        }
+        let endless = [b'x'; 4096];
+        let failure = (0..1000).find_map(|_| line.add(&endless).err()).expect("it is refused");
+        assert_eq!(failure.to_string(), "the answer has a line of more than 2 MiB; it was not read");
+        assert!(is_watch("limit=1&watch=true") && !is_watch("unwatch=true"));
+    }
+
+    #[tokio::test]
+    async fn four_mebibytes_are_read_and_a_byte_more_is_not() {
+        let whole = read(Full::new(Bytes::from(vec![b'x'; MOST]))).await.unwrap();
+        assert_eq!(whole.len(), MOST);
+        let failure = read(Full::new(Bytes::from(vec![b'x'; MOST + 1]))).await.unwrap_err();
+        assert_eq!(failure.to_string(), "the answer is longer than 4 MiB; it was not read");
+    }
+}
