@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::catalogue::Cause;
 use super::evidence::Unread;
+use super::fixes::Command;
 
 /// The links between a request and a replica, the one nearest to the pod first.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -109,9 +110,10 @@ pub struct Fix {
 }
 
 impl Finding {
-    /// A finding with its commands.
-    pub fn new(cause: Cause, evidence: impl Into<String>, advice: impl Into<String>, commands: Vec<String>) -> Self {
-        Self { cause, evidence: evidence.into(), fix: Fix { advice: advice.into(), commands } }
+    /// A finding with its commands; with none of them where one of them was refused.
+    pub fn new(cause: Cause, evidence: impl Into<String>, advice: impl Into<String>, commands: Vec<Command>) -> Self {
+        let fix = Fix { advice: advice.into(), commands: Command::all(commands) };
+        Self { cause, evidence: evidence.into(), fix }
     }
 
     /// The same, with what was seen before in front.
