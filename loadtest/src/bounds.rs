@@ -31,7 +31,7 @@ pub const SPEED: RangeInclusive<f64> = 1.0..=60.0;
 pub const PERIOD: RangeInclusive<f64> = 0.1..=DAY;
 
 /// A metric's target: the controller calculates in thousandths.
-pub const TARGET: RangeInclusive<f64> = 0.001..=1e12;
+pub const TARGET: RangeInclusive<f64> = 0.001..=1e15;
 
 /// A number within a range, or what is wrong with it.
 pub fn within<T: PartialOrd + std::fmt::Display>(

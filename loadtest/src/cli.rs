@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
@@ -307,16 +308,18 @@ impl Cli {
 
 /// Prints what clap has to say, which repeats arguments, and returns the exit code.
 fn told(mut error: clap::Error) -> ExitCode {
-    let repeated: Vec<(ContextKind, ContextValue)> = error
-        .context()
-        .filter_map(|(kind, value)| match value {
-            ContextValue::String(text) => Some((kind, ContextValue::String(visible(text).into_owned()))),
-            ContextValue::Strings(texts) => {
-                Some((kind, ContextValue::Strings(texts.iter().map(|text| visible(text).into_owned()).collect())))
-            }
-            _ => None,
-        })
-        .collect();
+    let seen = |text: &String| visible(text).into_owned();
+    let styled = |text: &StyledStr| StyledStr::from(visible(&text.to_string()).into_owned());
+    let repeated = error.context().filter_map(|(kind, value)| {
+        let value = match value {
+            ContextValue::String(text) => ContextValue::String(seen(text)),
+            ContextValue::Strings(texts) => ContextValue::Strings(texts.iter().map(seen).collect()),
+            ContextValue::StyledStrs(texts) => ContextValue::StyledStrs(texts.iter().map(styled).collect()),
+            _ => return None,
+        };
+        Some((kind, value))
+    });
+    let repeated: Vec<(ContextKind, ContextValue)> = repeated.collect();
     for (kind, value) in repeated {
         error.insert(kind, value);
     }

@@ -15,8 +15,11 @@ const NAME: usize = 1024;
 /// The longest text, in bytes.
 const TEXT: usize = 16 * 1024;
 
-/// The most items of a list in one entry.
-const ITEMS: usize = 10_000;
+/// The most names in one entry.
+const NAMES: usize = 10_000;
+
+/// The most buckets of a histogram: three digits of each time up to twenty minutes.
+const BUCKETS: usize = 30_000;
 
 /// The most conditions of an HPA, policies of a behavior, and bounds of a latency.
 const FEW: usize = 100;
@@ -32,7 +35,7 @@ const MOMENT: RangeInclusive<f64> = -DAY..=2.0 * (LOAD + DAY);
 const DATE: RangeInclusive<f64> = 0.0..=253_402_300_799.0;
 
 /// A value of a metric.
-const VALUE: RangeInclusive<f64> = -1e15..=1e15;
+const VALUE: RangeInclusive<f64> = -1e18..=1e18;
 
 impl Entry {
     /// Whether all of its fields are within their bounds; an error names the field.
@@ -159,7 +162,7 @@ impl Second {
         self.failures.keys().try_for_each(|name| text("a name in failures", name, NAME))?;
         self.pods.keys().try_for_each(|name| text("a name in pods", name, NAME))?;
         for (name, buckets) in [("latency", &self.latency), ("lateness", &self.lateness)] {
-            within(&format!("the number of {name}"), buckets.len(), &(0..=ITEMS))?;
+            within(&format!("the number of {name}"), buckets.len(), &(0..=BUCKETS))?;
             buckets.iter().try_for_each(|(_, count)| within(&format!("a count of {name}"), *count, &COUNT))?;
         }
         Ok(())
@@ -183,7 +186,7 @@ impl Scaling {
 }
 
 fn counts<K>(name: &str, counts: &BTreeMap<K, u64>) -> Result<(), String> {
-    within(&format!("the number of {name}"), counts.len(), &(0..=ITEMS))?;
+    within(&format!("the number of {name}"), counts.len(), &(0..=NAMES))?;
     counts.values().try_for_each(|count| within(&format!("a count of {name}"), *count, &COUNT))
 }
 

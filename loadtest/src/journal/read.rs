@@ -9,7 +9,7 @@ use crate::fault::Fault;
 use crate::input;
 
 /// The longest line, in bytes: a second in which a thousand pods answer has some 300 KB.
-const LINE: u64 = 1 << 20;
+const LINE: u64 = 2 << 20;
 
 /// The longest journal, in bytes: a day at a high rate has some 800 MB.
 const FILE: u64 = 1 << 30;
@@ -43,13 +43,19 @@ impl Reader {
     /// container's log holds what was said to people as well. An object that is no entry, or one that no run writes, is a
     /// fault, which names the line.
     pub fn read(&mut self, path: &Path) -> Result<Vec<Entry>, Fault> {
-        let fault = |error: std::io::Error| Fault::Use(format!("{}: {error}", path.display()));
-        let mut file = BufReader::new(input::open(path).map_err(fault)?);
+        let name = path.display().to_string();
+        let file = input::open(path).map_err(|error| Fault::Use(format!("{name}: {error}")))?;
+        self.read_from(&mut BufReader::new(file), &name)
+    }
+
+    /// The same of what is not a file, or is open already.
+    pub fn read_from(&mut self, journal: &mut impl BufRead, name: &str) -> Result<Vec<Entry>, Fault> {
         let (mut entries, mut line, mut size) = (Vec::new(), Vec::new(), Size::default());
         for number in 1_u64.. {
-            let wrong = |why: &str| Fault::Use(format!("{}, line {number}: {why}", path.display()));
+            let wrong = |why: &str| Fault::Use(format!("{name}, line {number}: {why}"));
             line.clear();
-            (&mut file).take(LINE + 1).read_until(b'\n', &mut line).map_err(fault)?;
+            let read = journal.take(LINE + 1).read_until(b'\n', &mut line);
+            read.map_err(|error| Fault::Use(format!("{name}: {error}")))?;
             if line.len() as u64 > LINE {
                 return Err(wrong(&format!("it is longer than {LINE} bytes")));
             }

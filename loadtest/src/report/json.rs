@@ -16,15 +16,15 @@ pub fn render(report: &Report) -> String {
     json_pretty(report)
 }
 
-/// Puts a text into a new file of that folder. Whoever looks, and whatever happens meanwhile, finds nothing or all of
-/// it; what has the name already is left as it is.
+/// Puts a text into a file of that folder. Whoever looks, and whatever happens meanwhile, finds what was there before
+/// or all of the new.
 pub(crate) fn write(folder: &Path, name: &str, text: &str) -> io::Result<()> {
     // A temporary file is its owner's alone; a report is for whoever may read the folder.
     let readable = Permissions::from_mode(0o644);
     let mut file = tempfile::Builder::new().prefix(name).permissions(readable).tempfile_in(folder)?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
-    file.persist_noclobber(folder.join(name)).map_err(|error| error.error)?;
+    file.persist(folder.join(name))?;
     // The name is in the folder, and it too may be lost.
     File::open(folder)?.sync_all()
 }

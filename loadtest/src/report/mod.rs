@@ -39,7 +39,7 @@ pub use verdict::Outcome;
 pub const FILES: [&str; 2] = ["report.json", "report.html"];
 
 impl Report {
-    /// Writes [`FILES`] into this folder, which is made where it is missing. A file that is there stays what it is.
+    /// Writes [`FILES`] into this folder, which is made where it is missing.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         let [figures, page] = FILES;
         std::fs::create_dir_all(folder)?;

@@ -121,7 +121,7 @@ fn positive(document: &Document, path: &str) -> Result<f64, String> {
     };
     let value = value.filter(|value| *value > 0.0);
     let value = value.ok_or_else(|| document.change(path, r#"a quantity above 0, such as "2" or "500m""#))?;
-    if TARGET.contains(&value) { Ok(value) } else { Err(document.change(path, r#""1m" to "1T""#)) }
+    if TARGET.contains(&value) { Ok(value) } else { Err(document.change(path, r#""1m" to "1P""#)) }
 }
 
 /// The window, in seconds, of the adapter's rule that makes this metric, and the series that it is made of.
