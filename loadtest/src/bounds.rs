@@ -34,7 +34,7 @@ pub const PERIOD: RangeInclusive<f64> = 0.1..=DAY;
 pub const TARGET: RangeInclusive<f64> = 0.001..=1e15;
 
 /// A number within a range, or what is wrong with it.
-pub fn within<T: PartialOrd + std::fmt::Display>(
+pub fn within<T: Copy + PartialOrd + std::fmt::Display>(
     name: &str,
     value: T,
     range: &RangeInclusive<T>,

@@ -113,17 +113,19 @@ fn no_text_of_a_chain_is_a_command() {
     for (number, (name, evidence)) in chains::all().into_iter().enumerate() {
         let whole = serde_json::to_value(&evidence).expect("evidence is JSON");
         let printed = printed(&evidence);
-        // What most chains have in common is looked at in one of them.
-        let step = if every() { 1 } else { 5 };
+        // What most chains have in common is looked at in few of them.
+        let step = if every() { 1 } else { 20 };
         for pointer in chains::places(&whole).into_iter().skip(number % step).step_by(step) {
             // A word that is good for everything comes wherever any text comes.
             if changed(&whole, &pointer, PROBE).is_none_or(|evidence| self::printed(&evidence) == printed) {
                 continue;
             }
             places += 1;
-            for payload in PAYLOADS {
+            for payload in
+                PAYLOADS.iter().skip(if every() { 0 } else { places % 4 }).step_by(if every() { 1 } else { 4 })
+            {
                 let text = whole.pointer(&pointer).and_then(Value::as_str).unwrap_or_default();
-                for text in [payload.to_owned(), format!("{text}{payload}")] {
+                for text in [(*payload).to_owned(), format!("{text}{payload}")] {
                     let evidence = changed(&whole, &pointer, &text);
                     let reached = evidence.map(|evidence| self::printed(&evidence)).unwrap_or_default();
                     let reached = reached.into_iter().filter(|command| !printed.contains(command));
@@ -133,9 +135,9 @@ fn no_text_of_a_chain_is_a_command() {
         }
     }
     println!("{places} places, {} commands that a payload changes", commands.len());
-    assert!(places >= 20, "{places} places reach a command");
+    assert!(places >= 5, "{places} places reach a command");
     // As many are run as the time allows.
-    let step = if every() { 1 } else { commands.len().div_ceil(60).max(1) };
+    let step = if every() { 1 } else { commands.len().div_ceil(40).max(1) };
     for (command, place) in commands.iter().step_by(step) {
         world.agrees(command, place);
     }

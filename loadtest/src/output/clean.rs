@@ -10,7 +10,7 @@
 //! same strings for a parser: there the characters become `\u` escapes.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::ops::Deref;
 use std::sync::LazyLock;
 
@@ -69,7 +69,8 @@ fn escaped(json: &str) -> String {
         if character == '\n' {
             return found[0].to_owned();
         }
-        character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+        let units = character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<Vec<_>>();
+        units.concat()
     };
     HIDDEN.replace_all(json, escape).into_owned()
 }
@@ -92,7 +93,10 @@ impl Clean {
 
     /// Adds a mark in a colour, as the number that a terminal has for it.
     pub fn push_painted(&mut self, mark: char, colour: u8) {
-        self.0.push_str(&format!("\x1b[{colour}m{}\x1b[0m", visible(mark.encode_utf8(&mut [0; 4]))));
+        let mut buffer = [0; 4];
+        let mark = visible(mark.encode_utf8(&mut buffer));
+        // A String takes any write.
+        let _ = write!(self.0, "\x1b[{colour}m{mark}\x1b[0m");
     }
 
     /// Lines that are drawn over those before them, of which there were so many.

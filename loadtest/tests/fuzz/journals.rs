@@ -41,7 +41,8 @@ fn any_journal_is_refused_or_makes_a_report() {
             let (from, to) = (mutation.0.usize(..lines.len()), mutation.0.usize(..lines.len()));
             lines.swap(from, to);
         }
-        let mut text: Vec<u8> = lines.iter().map(|line| format!("{line}\n")).collect::<String>().into_bytes();
+        let lines: Vec<String> = lines.iter().map(|line| format!("{line}\n")).collect();
+        let mut text = lines.concat().into_bytes();
         if mutation.0.u8(..4) == 0 {
             text = mutation.bytes(&String::from_utf8_lossy(&text));
         }

@@ -35,7 +35,7 @@ impl Shell {
             Self::Bash => command.args(["--norc", "-c", script]),
             Self::BashWithHistory => {
                 let script = format!("set -o history -o histexpand\n{script}\n");
-                return with_input(command, &["--norc"], script);
+                return with_input(command, &["--norc"], &script);
             }
             Self::Zsh => command.args(["-f", "-c", script]),
             Self::Dash => command.args(["-c", script]),
@@ -46,7 +46,7 @@ impl Shell {
 }
 
 /// History is expanded where lines are read, and not in an argument.
-fn with_input(mut command: Command, arguments: &[&str], script: String) -> Command {
+fn with_input(mut command: Command, arguments: &[&str], script: &str) -> Command {
     let mut input = tempfile::tempfile().expect("a file");
     std::io::Write::write_all(&mut input, script.as_bytes()).expect("it can be written");
     std::io::Seek::rewind(&mut input).expect("it can be read");
@@ -103,7 +103,9 @@ impl World {
     pub fn run(&self, shell: Shell, script: &str) -> Vec<Call> {
         let place = tempfile::tempdir_in(self.folder.path()).expect("a folder");
         let (calls, work) = (place.path().join("calls"), place.path().join("work"));
-        [&calls, &work].iter().for_each(|folder| std::fs::create_dir(folder).expect("a folder"));
+        for folder in [&calls, &work] {
+            std::fs::create_dir(folder).expect("a folder");
+        }
         let mut command = shell.command(script);
         command.current_dir(&work).env_clear().env("PATH", self.folder.path().join("bin"));
         command
