@@ -65,7 +65,7 @@ fn lines() -> [Value; 5] {
 }
 
 fn text(lines: &[Value]) -> String {
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.iter().map(|line| format!("{line}\n")).collect::<Vec<_>>().concat()
 }
 
 /// A field of a line, a value that no run writes there, and the name that is told.

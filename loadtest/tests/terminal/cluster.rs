@@ -1,7 +1,6 @@
 //! A cluster in which every text is hostile: what an API server answers, what it refuses, and the kubeconfig.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
@@ -11,20 +10,21 @@ use serde_json::{Value, json};
 use super::server::Server;
 use super::{HOSTILE, poison, prints_clean};
 
+/// Which fields are hostile.
+type IsHostile = fn(&str) -> bool;
+
 /// What stays as it is, so that one thing leads to the next.
 const KEPT: [&str; 4] = ["name", "namespace", "uid", "apiVersion"];
 
 /// An API server with one HPA, whose objects and refusals are hostile wherever `is_hostile` says so of a field.
-async fn server(folder: &std::path::Path, is_hostile: impl Fn(&str) -> bool + Send + Sync + 'static) -> Server {
-    let is_hostile = Arc::new(is_hostile);
-    Server::start(folder, move |request: Request<Incoming>| {
-        let is_hostile = Arc::clone(&is_hostile);
-        async move { Ok::<_, Infallible>(answer(request.uri().path(), &*is_hostile)) }
+async fn server(folder: &std::path::Path, is_hostile: IsHostile) -> Server {
+    Server::start(folder, move |request: Request<Incoming>| async move {
+        Ok::<_, Infallible>(answer(request.uri().path(), is_hostile))
     })
     .await
 }
 
-fn answer(path: &str, is_hostile: &dyn Fn(&str) -> bool) -> Response<Full<Bytes>> {
+fn answer(path: &str, is_hostile: IsHostile) -> Response<Full<Bytes>> {
     let (status, mut body) = match object(path) {
         Some(body) => (StatusCode::OK, body),
         None => (
@@ -80,14 +80,13 @@ fn object(path: &str) -> Option<Value> {
 async fn what_a_cluster_answers_is_shown_without_what_a_terminal_obeys() {
     let load = ["--url", "http://127.0.0.1:1/", "--stage", "1rps:1s"];
     // Everything; then one kind of field at a time, so that the tool comes further.
-    let all = |name: &str| !KEPT.contains(&name);
-    let fields: [(&str, Box<dyn Fn(&str) -> bool + Send + Sync>); 6] = [
-        ("everything", Box::new(all)),
-        ("names", Box::new(|name| name == "name")),
-        ("kinds", Box::new(|name| name == "kind")),
-        ("messages", Box::new(|name| matches!(name, "message" | "reason"))),
-        ("values", Box::new(|name| matches!(name, "averageValue" | "selector" | "type" | "status"))),
-        ("versions", Box::new(|name| matches!(name, "apiVersion" | "major" | "minor"))),
+    let fields: [(&str, IsHostile); 6] = [
+        ("everything", |name| !KEPT.contains(&name)),
+        ("names", |name| name == "name"),
+        ("kinds", |name| name == "kind"),
+        ("messages", |name| matches!(name, "message" | "reason")),
+        ("values", |name| matches!(name, "averageValue" | "selector" | "type" | "status")),
+        ("versions", |name| matches!(name, "apiVersion" | "major" | "minor")),
     ];
     for (what, is_hostile) in fields {
         let folder = tempfile::tempdir().expect("a folder can be made");

@@ -130,8 +130,8 @@ async fn manifests_are_read_and_told_of_without_what_a_terminal_obeys() {
     let good = std::fs::read_to_string(manifests().join("shopfront.yml")).expect("it is there");
     let rules = std::fs::read_to_string(manifests().join("custom-metrics-config.yaml")).expect("it is there");
     // YAML takes these characters as escapes alone.
-    let escapes: String = HOSTILE.chars().map(|one| format!("\\U{:08X}", u32::from(one))).collect();
-    let hostile = format!("\"{escapes}\"");
+    let escapes: Vec<String> = HOSTILE.chars().map(|one| format!("\\U{:08X}", u32::from(one))).collect();
+    let hostile = format!("\"{}\"", escapes.concat());
     let file = folder.path().join(format!("m{HOSTILE}.yml"));
     std::fs::write(folder.path().join("rules.yaml"), rules).expect("it can be written");
     for (from, to) in [
