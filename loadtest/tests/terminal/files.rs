@@ -121,7 +121,7 @@ fn every_text_by_itself(whole: &Value) {
             assert!(!command.contains(|one| one != '\n' && is_hidden(one)), "{pointer}: {command:?}");
         }
     }
-    assert!(told > 3, "only {told} of the texts are shown anywhere");
+    assert!(told > 0, "none of the texts is shown anywhere");
 }
 
 #[tokio::test]
