@@ -1,12 +1,17 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::bounds::{DAY, GENERATORS, IN_FLIGHT, REPLICAS, SPEED};
 use crate::journal::Expectations;
+use crate::output::{Clean, print, say, visible};
 use crate::profile::{Profile, Spacing, Stage};
 use crate::schedule::Share;
 
@@ -235,7 +240,7 @@ pub struct Sending {
     pub http2: bool,
 
     /// Requests in flight at most; what is due beyond that is dropped, and reported so
-    #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = clap::value_parser!(u64).range(1..=50_000))]
+    #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = clap::value_parser!(u64).range(1..=IN_FLIGHT))]
     pub max_in_flight: u64,
 
     /// How long an answer may take before it counts as failed
@@ -243,7 +248,7 @@ pub struct Sending {
     pub timeout: Duration,
 
     /// How many generators share the load, each with its own requests of the one schedule
-    #[arg(long, value_name = "COUNT", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "COUNT", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=i64::from(GENERATORS)))]
     pub generators: u32,
 
     /// Which of them this is, counted from 0; an Indexed Job says so by itself
@@ -256,7 +261,7 @@ pub struct Sending {
 #[command(next_help_heading = "Expectations")]
 pub struct Expected {
     /// Ready replicas that have to be reached
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(..=i64::from(REPLICAS)))]
     expect_replicas: Option<u32>,
 
     /// The replicas have to come back to the least
@@ -298,15 +303,43 @@ pub struct Output {
 }
 
 impl Cli {
-    /// Reads the command line, and variables. What cannot be used, and what asks for help, ends the process with what is
-    /// to be said.
-    pub fn read() -> Self {
+    /// Reads the command line, and variables. What cannot be used, and what asks for help, is told here; the process is
+    /// to end with the code that comes back.
+    pub fn read() -> Result<Self, ExitCode> {
         // A variable that is set to nothing, as templates leave behind, is a variable that is not set.
         let is_blank = |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
         let command = Self::command().mut_subcommands(|command| {
             command.mut_args(|arg| if is_blank(&arg) { arg.env(None::<&str>) } else { arg })
         });
-        Self::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+        let read = command.try_get_matches().and_then(|matches| Self::from_arg_matches(&matches));
+        read.map_err(told)
+    }
+}
+
+/// Prints what clap has to say, which repeats arguments, and returns the exit code.
+fn told(mut error: clap::Error) -> ExitCode {
+    let seen = |text: &String| visible(text).into_owned();
+    let styled = |text: &StyledStr| StyledStr::from(visible(&text.to_string()).into_owned());
+    let repeated = error.context().filter_map(|(kind, value)| {
+        let value = match value {
+            ContextValue::String(text) => ContextValue::String(seen(text)),
+            ContextValue::Strings(texts) => ContextValue::Strings(texts.iter().map(seen).collect()),
+            ContextValue::StyledStrs(texts) => ContextValue::StyledStrs(texts.iter().map(styled).collect()),
+            _ => return None,
+        };
+        Some((kind, value))
+    });
+    let repeated: Vec<(ContextKind, ContextValue)> = repeated.collect();
+    for (kind, value) in repeated {
+        error.insert(kind, value);
+    }
+    let text = Clean::of(&error.render().to_string());
+    if error.use_stderr() {
+        say(text);
+        ExitCode::from(2)
+    } else {
+        // A reader of the help that has gone away is no fault.
+        print(&text).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
     }
 }
 
@@ -351,12 +384,12 @@ fn hpa(text: &str) -> Result<String, String> {
 
 fn duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(duration) if !duration.is_zero() && duration <= Duration::from_hours(24) => Ok(duration),
+        Ok(duration) if !duration.is_zero() && duration.as_secs_f64() <= DAY => Ok(duration),
         _ => Err("expected a duration longer than 0 and a day at most, such as 50ms, 10s or 2m".to_owned()),
     }
 }
 
 fn speed(text: &str) -> Result<f64, String> {
-    let speed = text.trim_end_matches('x').parse::<f64>().ok().filter(|speed| (1.0..=60.0).contains(speed));
+    let speed = text.trim_end_matches('x').parse::<f64>().ok().filter(|speed| SPEED.contains(speed));
     speed.ok_or_else(|| "expected a factor from 1 to 60".to_owned())
 }

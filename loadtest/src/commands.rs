@@ -1,7 +1,6 @@
 //! What each command does, as a story.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal, stderr, stdout};
 use std::process::ExitCode;
 
 use tokio::sync::mpsc::unbounded_channel;
@@ -11,19 +10,18 @@ use crate::doctor::collect::trust::Trust;
 use crate::doctor::diagnosis::Outcome;
 use crate::doctor::{bundle, collect, diagnose, ladder};
 use crate::fault::Fault;
-use crate::journal::{Autoscaler, Entry, Event, Kind};
+use crate::journal::{Autoscaler, Entry, Event, Kind, Reader};
 use crate::merge::joined;
 use crate::model::manifests::Manifests;
 use crate::model::predict::Predicted;
 use crate::model::{manifests, predict};
 use crate::observe::{self, Cluster};
-use crate::printer::{print, say};
+use crate::output::{Clean, Stream, json, print, say, visible};
 use crate::profile::Profile;
 use crate::recorder;
 use crate::rehearse::{Rehearsal, WARM_UP};
 use crate::report::terminal;
 use crate::session::{self, LEAD, Plan};
-use crate::show::columns;
 
 /// Runs a command that waits for the world.
 pub fn block_on(command: impl Future<Output = Result<ExitCode, Fault>>) -> Result<ExitCode, Fault> {
@@ -60,6 +58,7 @@ pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
     let watched = cluster.find(options.hpa.as_deref()).await?;
     let trust = Trust::of_flag(options.trust_prometheus);
     let (autoscaler, chain, assumed) = observe::settings(&cluster, &watched, trust).await?;
+    autoscaler.check().map_err(|why| Fault::Use(format!("HPA {}: {why}", autoscaler.name)))?;
     let profile = session::profile(&options.common.load, Some(&autoscaler))?;
     let (url, _forward) = match &options.url {
         Some(url) => (url.clone(), None),
@@ -88,8 +87,7 @@ async fn refuse_what_cannot_scale(cluster: &Cluster, hpa: &str, trust: Trust) ->
     if diagnosis.outcome != Outcome::Broken {
         return Ok(());
     }
-    let terminal = stderr().is_terminal();
-    say(ladder::broken(&diagnosis, columns(&stderr()), terminal));
+    say(ladder::broken(&diagnosis, Stream::Err.columns(), Stream::Err.is_terminal()));
     Err(Fault::World(format!(
         "{} cannot scale, so a load would decide nothing; --skip-doctor sends it all the same",
         diagnosis.hpa
@@ -109,16 +107,16 @@ pub async fn doctor(options: &Doctor) -> Result<ExitCode, Fault> {
             let evidence = collect::collect(&cluster, options.hpa.as_deref(), trust).await?;
             if let Some(file) = kept {
                 bundle::write(file, &evidence)?;
-                say(bundle::contents(file, &evidence) + "\n");
+                say(Clean::of(&(bundle::contents(file, &evidence) + "\n")));
             }
             evidence
         }
     };
     let diagnosis = diagnose(&evidence);
     let text = if options.json {
-        ladder::json(&diagnosis)
+        Clean::of(&ladder::json(&diagnosis))
     } else {
-        ladder::render(&diagnosis, columns(&stdout()), stdout().is_terminal())
+        ladder::render(&diagnosis, Stream::Out.columns(), Stream::Out.is_terminal())
     };
     print(&text)?;
     Ok(ExitCode::from(diagnosis.outcome.exit_code()))
@@ -146,13 +144,15 @@ pub async fn rehearse(options: &Rehearse) -> Result<ExitCode, Fault> {
 pub fn predict(options: &Predict) -> Result<ExitCode, Fault> {
     let autoscaler = manifests::read(&options.manifests).map_err(Fault::Use)?.autoscaler;
     let profile = session::profile(&options.load, Some(&autoscaler))?;
-    let predicted = predict::predict(&profile, &autoscaler, autoscaler.min, profile.seconds());
+    let (stages, seconds) = (profile.stages.len(), profile.seconds());
+    predict::is_feasible(stages, &autoscaler, autoscaler.min, seconds, predict::STEPS).map_err(Fault::Use)?;
+    let predicted = predict::predict(&profile, &autoscaler, autoscaler.min, seconds);
     let text = if options.json {
-        predicted.iter().map(recorder::line).collect()
+        predicted.iter().map(|look| json(look) + "\n").collect()
     } else {
         table(&profile, &autoscaler, &predicted)
     };
-    print(&text)?;
+    print(&Clean::of(&text))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -160,7 +160,11 @@ pub fn predict(options: &Predict) -> Result<ExitCode, Fault> {
 fn table(profile: &Profile, autoscaler: &Autoscaler, predicted: &[Predicted]) -> String {
     let mut text = format!(
         "{}, {} to {} replicas, target {} a pod, window {} s\n\n   time    offered  value/target  wanted  ready\n",
-        autoscaler.name, autoscaler.min, autoscaler.max, autoscaler.target, autoscaler.pipeline.window
+        visible(&autoscaler.name),
+        autoscaler.min,
+        autoscaler.max,
+        autoscaler.target,
+        autoscaler.pipeline.window
     );
     let mut last = None;
     for look in predicted {
@@ -179,12 +183,13 @@ fn table(profile: &Profile, autoscaler: &Autoscaler, predicted: &[Predicted]) ->
 
 /// `loadtest merge`: one report of several journals.
 pub fn merge(options: &Merge) -> Result<ExitCode, Fault> {
-    let journals = options.journals.iter().map(|path| recorder::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let mut reader = Reader::default();
+    let journals = options.journals.iter().map(|path| reader.read(path)).collect::<Result<Vec<_>, _>>()?;
     let entries = joined(journals)?;
     recorder::write(&options.out, &entries)?;
     let report = session::judged(&entries);
     let place = session::write(&report, &options.out)?;
-    print(&terminal::summary(&report, columns(&stdout())))?;
+    print(&terminal::summary(&report, Stream::Out.columns()))?;
     say(place);
     Ok(ExitCode::from(report.verdict.outcome.exit_code()))
 }

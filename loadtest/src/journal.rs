@@ -3,12 +3,17 @@
 //!
 //! Times are seconds since the load's start. In a rehearsal that compresses time they are the rehearsed seconds.
 
+mod check;
+mod read;
+
 use std::collections::BTreeMap;
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::profile::{Spacing, Stage};
+
+pub use read::Reader;
 
 /// One line of a journal.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

@@ -10,12 +10,14 @@
 //! - [`model`]: Prometheus' `rate()`, the HPA's algorithm, and the two together as a prediction.
 //! - [`doctor`]: why an HPA does not scale: the first broken link between a request and a replica.
 //! - [`journal`]: all of it, written down as it comes. [`report`]: the journal folded into figures, a page and a
-//!   verdict. [`live`]: the same while it goes on. [`recorder`]: takes it down. [`show`]: has it printed. [`printer`]:
-//!   prints, and holds nothing up. [`merge`]: joins several.
+//!   verdict. [`live`]: the same while it goes on. [`recorder`]: takes it down. [`output`]: the one way to a terminal.
+//!   [`merge`]: joins several.
 //! - [`cli`]: the command line. [`commands`]: what each command does. [`session`]: from the first request to the verdict.
 //!   [`signals`]: what ends it before that. [`clock`]: the time that all parts share. [`fault`]: why the tool cannot go
-//!   on. [`exposition`]: Prometheus' text format. [`loopback`]: a listener on this machine alone.
+//!   on. [`exposition`]: Prometheus' text format. [`loopback`]: a listener on this machine alone. [`input`]: others' files.
+//!   [`bounds`]: what a load and an autoscaler can be.
 
+pub mod bounds;
 pub mod cli;
 pub mod clock;
 pub mod commands;
@@ -23,6 +25,7 @@ pub mod doctor;
 pub mod exposition;
 pub mod fault;
 pub mod generator;
+pub mod input;
 pub mod journal;
 pub mod kube;
 pub mod live;
@@ -30,13 +33,12 @@ pub mod loopback;
 pub mod merge;
 pub mod model;
 pub mod observe;
-pub mod printer;
+pub mod output;
 pub mod profile;
 pub mod recorder;
 pub mod rehearse;
 pub mod report;
 pub mod schedule;
 pub mod session;
-pub mod show;
 pub mod signals;
 pub mod stats;

@@ -92,13 +92,6 @@ impl Live {
         lines.iter().map(|line| fit(line, width) + "\n").collect()
     }
 
-    /// What draws `frame` over the one before it, which had this many lines.
-    pub fn redraw(frame: &str, lines_before: usize) -> String {
-        let up = if lines_before == 0 { String::new() } else { format!("\x1b[{lines_before}F") };
-        // The rest of each line goes only once its new text is there: nothing flickers.
-        format!("{up}{}\x1b[J", frame.replace('\n', "\x1b[K\n"))
-    }
-
     fn title(&self) -> String {
         let Some(start) = &self.start else {
             return "loadtest".to_owned();

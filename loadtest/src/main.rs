@@ -1,21 +1,26 @@
 //! The story: the command line, one of its commands, the exit code.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
 use loadtest::cli::{Cli, Command};
 use loadtest::commands;
-use loadtest::printer::say;
+use loadtest::output::{Clean, print, say};
 use loadtest::rehearse::replica;
 
 fn main() -> ExitCode {
-    let done = match Cli::read().command {
+    // What a panic says may be about data of others.
+    std::panic::set_hook(Box::new(|panic| say(Clean::of(&format!("loadtest: {panic}\n")))));
+    let command = match Cli::read() {
+        Ok(cli) => cli.command,
+        Err(code) => return code,
+    };
+    let done = match command {
         Command::Replica { flags } => return replica::main(flags),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "loadtest", &mut script);
-            return if std::io::stdout().write_all(&script).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+            print(&Clean::of(&String::from_utf8_lossy(&script))).map(|()| ExitCode::SUCCESS)
         }
         Command::Run(options) => commands::block_on(commands::run(&options)),
         Command::Rehearse(options) => commands::block_on(commands::rehearse(&options)),
@@ -24,7 +29,7 @@ fn main() -> ExitCode {
         Command::Merge(options) => commands::merge(&options),
     };
     done.unwrap_or_else(|fault| {
-        say(format!("loadtest: {fault}\n"));
+        say(Clean::of(&format!("loadtest: {fault}\n")));
         fault.exit_code()
     })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::bounds::LOAD;
 use crate::fault::Fault;
 use crate::journal::{End, Entry, Event, Second, Start};
 use crate::stats::join_seconds;
@@ -30,6 +31,13 @@ pub fn joined(journals: Vec<Vec<Entry>>) -> Result<Vec<Entry>, Fault> {
     let mut ends: Vec<Option<End>> = Vec::new();
     for (index, part) in parts.into_iter().enumerate() {
         let shift = (part.start.started - started) * start.speed;
+        if shift > LOAD {
+            let text = format!(
+                "generator {} began {shift:.0} s after the first: that is no part of the same load",
+                part.start.generator
+            );
+            return Err(Fault::Use(text));
+        }
         if shift > TOGETHER {
             all.push((shift, Entry::Event(late(&part.start, shift))));
         }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use crate::bounds::{DAY, LOAD, RATE, STAGES};
+
 /// One part of a profile. Written `15rps:3m`, or `2rps..15rps:1m` where the rate changes.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -50,14 +52,14 @@ impl FromStr for Stage {
             let number = text.strip_suffix("rps").or(text.strip_suffix("/s")).unwrap_or(text);
             let rate = number.parse::<f64>();
             rate.ok()
-                .filter(|rate| (0.0..=1e6).contains(rate))
+                .filter(|rate| RATE.contains(rate))
                 // Not -0, which would be written as it is.
                 .map(f64::abs)
                 .ok_or_else(|| format!("{text:?} is not a rate between 0 and 1000000 requests per second: {example}"))
         };
         let seconds = humantime::parse_duration(duration)
             .map_err(|error| format!("{duration:?} is not a duration ({error}): {example}"))?;
-        if seconds.is_zero() || seconds > Duration::from_hours(24) {
+        if seconds.is_zero() || seconds.as_secs_f64() > DAY {
             return Err(format!("{duration:?}: a stage lasts longer than nothing, and a day at most: {example}"));
         }
         Ok(Self { from: number(from)?, to: number(to)?, seconds: seconds.as_secs_f64() })
@@ -102,6 +104,14 @@ impl Profile {
         } else {
             Err("no request is ever due: at least one stage needs a rate above 0, such as 15rps:3m".to_owned())
         }
+    }
+
+    /// Whether it is short enough; an error says what is.
+    pub fn is_bounded(&self) -> Result<(), String> {
+        if self.stages.len() > STAGES || self.seconds() > LOAD {
+            return Err(format!("the load is too long: it may have {STAGES} stages, and last {} days", LOAD / DAY));
+        }
+        Ok(())
     }
 
     /// Seconds from its start to its end.

@@ -11,13 +11,13 @@ use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::generator::{Generator, Settings};
 use crate::journal::{Autoscaler, Entry, Kind, Start, Target};
-use crate::model::derive::hpa_profile;
+use crate::model::derive::{LONGEST, STAGES, STEPS, hpa_profile};
 use crate::model::predict::{self, Band, Predicted};
-use crate::printer::say;
-use crate::profile::Profile;
+use crate::output::show::Show;
+use crate::output::{Clean, Stream, say, visible};
+use crate::profile::{Profile, Stage};
 use crate::recorder::Recorder;
 use crate::report::{Report, terminal};
-use crate::show::{Show, columns};
 use crate::signals::Signals;
 
 /// From the command to the first request: enough for the view to be there, and for connections to be opened in time.
@@ -41,10 +41,19 @@ pub struct Plan<'a> {
 
 /// The stages that were given, or those that the HPA calls for.
 pub fn profile(load: &Load, autoscaler: Option<&Autoscaler>) -> Result<Profile, Fault> {
-    let stages = load.stages().or_else(|| autoscaler.map(hpa_profile));
-    stages.ok_or_else(|| {
+    if let Some(profile) = load.stages() {
+        profile.is_bounded().map_err(Fault::Use)?;
+        return Ok(profile);
+    }
+    let autoscaler = autoscaler.ok_or_else(|| {
         Fault::Use("no load: without an HPA to make a profile from, give --stage RATE:DURATION".to_owned())
-    })
+    })?;
+    let of_hpa =
+        |why: String| Fault::Use(format!("no profile can be made from {}: {why}; give --stage", autoscaler.name));
+    predict::is_feasible(STAGES, autoscaler, autoscaler.min, LONGEST, STEPS).map_err(of_hpa)?;
+    let profile = hpa_profile(autoscaler);
+    profile.stages.iter().try_for_each(Stage::check).and_then(|()| profile.is_bounded()).map_err(of_hpa)?;
+    Ok(profile)
 }
 
 impl Plan<'_> {
@@ -96,7 +105,7 @@ impl Plan<'_> {
         let report = judged(&entries);
         let written = output.out.as_deref().map(|folder| write(&report, folder)).transpose();
         let unread =
-            show.finish(terminal::summary(&report, columns(&std::io::stdout())), asked_to_stop, signals.next()).await;
+            show.finish(terminal::summary(&report, Stream::Out.columns()), asked_to_stop, signals.next()).await;
         if let Some(place) = written? {
             say(place);
         }
@@ -136,10 +145,11 @@ impl Plan<'_> {
 }
 
 /// Writes the report into a folder, and returns what there is to say of it.
-pub fn write(report: &Report, folder: &Path) -> Result<String, Fault> {
+pub fn write(report: &Report, folder: &Path) -> Result<Clean, Fault> {
     let fault = |error| Fault::World(format!("{}: the report cannot be written: {error}", folder.display()));
     report.write(folder).map_err(fault)?;
-    Ok(format!("{}\n", folder.join("report.html").display()))
+    let place = folder.join("report.html").display().to_string();
+    Ok(Clean::of(&format!("{}\n", visible(&place))))
 }
 
 /// The report of a journal, with what the model makes of the same load.
@@ -158,6 +168,10 @@ fn predicted(entries: &[Entry]) -> (Vec<Predicted>, Vec<Band>) {
         entries.iter().find_map(|entry| if let Entry::Scaling(scaling) = entry { Some(scaling.ready) } else { None });
     let profile = Profile { stages: start.profile.clone() };
     let (replicas, seconds) = (replicas.unwrap_or(autoscaler.min), profile.seconds());
+    // The figures that were measured need no model.
+    if predict::is_feasible(profile.stages.len(), autoscaler, replicas, seconds, predict::STEPS).is_err() {
+        return (Vec::new(), Vec::new());
+    }
     let predicted = predict::predict(&profile, autoscaler, replicas, seconds);
     (predicted, predict::band(&profile, autoscaler, replicas, seconds))
 }

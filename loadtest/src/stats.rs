@@ -129,12 +129,15 @@ impl Total {
 
 /// One second of several generators as one: the first's `at`, and everything else added up.
 pub fn join_seconds<'a>(seconds: impl IntoIterator<Item = &'a Second>) -> Second {
+    let mut seconds = seconds.into_iter().peekable();
+    let Some(first) = seconds.next() else { return Second::default() };
+    // As it mostly is; histograms cost much more.
+    if seconds.peek().is_none() {
+        return first.clone();
+    }
     let mut total = Total::default();
-    let mut joined = Second::default();
-    for (i, second) in seconds.into_iter().enumerate() {
-        if i == 0 {
-            joined.at = second.at;
-        }
+    let mut joined = Second { at: first.at, ..Second::default() };
+    for second in std::iter::once(first).chain(seconds) {
         joined.in_flight += second.in_flight;
         total.add(second);
     }

@@ -71,7 +71,7 @@ fn named(evidence: &Evidence) -> Option<u8> {
 fn found(evidence: &Evidence, cause: u8) -> Finding {
     let finding = diagnose(evidence).broken.unwrap_or_else(|| panic!("cause {cause} is not named"));
     assert_eq!(finding.cause.number(), cause, "{finding:?}");
-    finding
+    changed::readable(finding)
 }
 
 /// What is to be changed of the evidence.

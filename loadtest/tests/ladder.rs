@@ -11,12 +11,13 @@ use loadtest::cli::Cli;
 use loadtest::doctor::catalogue::{CATALOGUE, Cause, SYMPTOMS, troubleshooting};
 use loadtest::doctor::diagnosis::{Diagnosis, Figures, Finding, Judgement, Link, Outcome, diagnosis};
 use loadtest::doctor::evidence::{Evidence, Page, Read, Unread};
+use loadtest::doctor::fixes::Line;
 use loadtest::doctor::redact::redacted;
 use loadtest::doctor::{bundle, ladder};
 use serde_json::json;
 
 const COMMAND: &str =
-    "kubectl apply -f - <<'EOF'\nkind: ServiceMonitor\n  a: line that is wider than the terminal\nEOF";
+    "printf '%s\\n' 'kind: ServiceMonitor\n  a: line that is wider than the terminal' | kubectl apply -f -";
 
 fn made(judge: impl Fn(Link) -> Judgement) -> Diagnosis {
     let figures = Figures { idle: Some(0.0), value: Some(1.2), target: 2.0, scrape: 5.0, ..Figures::default() };
@@ -42,7 +43,7 @@ fn broken() -> Diagnosis {
             Cause::AnnotationsOnly,
             "no monitor",
             "Apply one.",
-            vec![COMMAND.to_owned()],
+            vec![Line::new(COMMAND).end()],
         )),
         link if link > Link::Monitor => Judgement::NotJudged("not judged".to_owned()),
         _ => Judgement::Holds("it is there, and this line is longer than the terminal is wide".to_owned()),

@@ -13,8 +13,7 @@ mod page;
 #[path = "report/terminal.rs"]
 mod terminals;
 
-use loadtest::journal::Entry;
-use loadtest::recorder;
+use loadtest::journal::{Entry, Reader};
 use loadtest::report::figures::LinkName;
 use loadtest::report::warnings::About;
 use loadtest::report::{Outcome, Report, html, json, terminal};
@@ -229,7 +228,7 @@ fn a_journal_that_a_crash_cut_short_makes_a_report() {
     assert!(!torn.ends_with('\n'), "the last line is torn");
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), torn).unwrap();
-    let entries = recorder::read(file.path()).unwrap();
+    let entries = Reader::default().read(file.path()).unwrap();
     assert_eq!(entries.len(), torn.lines().count() - 1);
     let report = Report::from_entries(&entries, Vec::new());
     assert_eq!(report.end, None);

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::catalogue::Cause;
 use super::evidence::Unread;
+use super::fixes::Command;
 use super::redact::LEFT_OUT;
 
 /// The links between a request and a replica, the one nearest to the pod first.
@@ -110,10 +111,13 @@ pub struct Fix {
 }
 
 impl Finding {
-    /// A finding with its commands. Commands depend on one another, so if one contains a redacted value there are none.
-    pub fn new(cause: Cause, evidence: impl Into<String>, advice: impl Into<String>, commands: Vec<String>) -> Self {
-        let is_whole = !commands.iter().any(|command| command.contains(LEFT_OUT));
-        let commands = if is_whole { commands } else { Vec::new() };
+    /// A finding with its commands. They depend on one another: there are none where one of them was refused, or contains a
+    /// redacted value.
+    pub fn new(cause: Cause, evidence: impl Into<String>, advice: impl Into<String>, commands: Vec<Command>) -> Self {
+        let mut commands = Command::all(commands);
+        if commands.iter().any(|command| command.contains(LEFT_OUT)) {
+            commands.clear();
+        }
         Self { cause, evidence: evidence.into(), fix: Fix { advice: advice.into(), commands } }
     }
 

@@ -1,6 +1,7 @@
 //! The diagnosis as people read it, and as programs do.
 
 use super::diagnosis::{Diagnosis, Figures, Finding, Link, Outcome, Rung, State};
+use crate::output::{Clean, json_pretty};
 use crate::report::text::{date, fit, rounded, seconds, wrap};
 
 /// The schema that `loadtest doctor --json` keeps to.
@@ -11,45 +12,50 @@ const INDENT: usize = 7;
 
 /// The diagnosis as JSON.
 pub fn json(diagnosis: &Diagnosis) -> String {
-    serde_json::to_string_pretty(diagnosis).expect("a diagnosis is made of what JSON has") + "\n"
+    json_pretty(diagnosis)
 }
 
 /// The whole of it, in lines no wider than this; but a command is never cut.
-pub fn render(diagnosis: &Diagnosis, width: usize, colour: bool) -> String {
-    let mut text = fit(&format!("{}, {}", diagnosis.hpa, date(diagnosis.taken)), width) + "\n\n";
-    text.extend(diagnosis.rungs.iter().map(|rung| line(rung, width, colour)));
-    text.push('\n');
-    match diagnosis.outcome {
-        Outcome::Broken => text.push_str(&fault(diagnosis, width)),
-        Outcome::Healthy => text.push_str(&health(diagnosis, width)),
-        Outcome::CouldNotLook => text.push_str(&undecided(diagnosis, width)),
-    }
-    text.push_str(&rights(diagnosis, width));
+pub fn render(diagnosis: &Diagnosis, width: usize, colour: bool) -> Clean {
+    let mut text = Clean::of(&(fit(&format!("{}, {}", diagnosis.hpa, date(diagnosis.taken)), width) + "\n\n"));
+    diagnosis.rungs.iter().for_each(|rung| line(&mut text, rung, width, colour));
+    text.push("\n");
+    text.push(&match diagnosis.outcome {
+        Outcome::Broken => fault(diagnosis, width),
+        Outcome::Healthy => health(diagnosis, width),
+        Outcome::CouldNotLook => undecided(diagnosis, width),
+    });
+    text.push(&rights(diagnosis, width));
     text
 }
 
 /// The ladder down to the first broken link, and what is said of that.
-pub fn broken(diagnosis: &Diagnosis, width: usize, colour: bool) -> String {
+pub fn broken(diagnosis: &Diagnosis, width: usize, colour: bool) -> Clean {
     let upto = diagnosis.rungs.iter().position(|rung| rung.state == State::Broken).map_or(0, |index| index + 1);
-    let mut text: String = diagnosis.rungs[..upto].iter().map(|rung| line(rung, width, colour)).collect();
-    text.push('\n');
-    text.push_str(&fault(diagnosis, width));
-    text.push('\n');
+    let mut text = Clean::default();
+    diagnosis.rungs[..upto].iter().for_each(|rung| line(&mut text, rung, width, colour));
+    text.push("\n");
+    text.push(&fault(diagnosis, width));
+    text.push("\n");
     text
 }
 
-fn line(rung: &Rung, width: usize, colour: bool) -> String {
+fn line(text: &mut Clean, rung: &Rung, width: usize, colour: bool) {
     let (mark, paint) = match rung.state {
-        State::Holds => ('✓', "32"),
-        State::Broken => ('✗', "31"),
-        State::Unknown => ('?', "33"),
-        State::NotJudged => ('·', "2"),
+        State::Holds => ('✓', 32),
+        State::Broken => ('✗', 31),
+        State::Unknown => ('?', 33),
+        State::NotJudged => ('·', 2),
     };
     let line = fit(&format!("{mark} {:<11} {}", rung.link.label(), rung.evidence), width);
     match line.strip_prefix(mark).filter(|_| colour) {
-        Some(rest) => format!("\x1b[{paint}m{mark}\x1b[0m{rest}\n"),
-        None => line + "\n",
+        Some(rest) => {
+            text.push_painted(mark, paint);
+            text.push(rest);
+        }
+        None => text.push(&line),
     }
+    text.push("\n");
 }
 
 /// The first link that keeps the chain undecided, why it does, and what is to be done about that. Where the series is
@@ -93,7 +99,7 @@ fn told(at: &str, finding: &Finding, width: usize) -> String {
         text.push('\n');
     }
     for command in &finding.fix.commands {
-        text.extend(command.trim_end().chars().filter(|one| *one == '\n' || !one.is_control()));
+        text.push_str(command.trim_end());
         text.push('\n');
     }
     text

@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod collect;
 pub mod diagnosis;
 pub mod evidence;
+pub mod fixes;
 pub mod ladder;
 pub mod links;
 pub mod questions;

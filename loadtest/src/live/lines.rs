@@ -2,6 +2,7 @@
 
 use crate::journal::{Entry, Scaling, Second, Start};
 use crate::model::predict::Source;
+use crate::output::visible;
 use crate::report::text::{rate, seconds};
 use crate::report::timeline::failed;
 use crate::stats::Times;
@@ -67,7 +68,7 @@ impl Lines {
             Entry::Event(event) => {
                 // kubectl has no line for it; a comment keeps the columns what they are.
                 let text = format!("{} {}: {}", event.object, event.reason, event.message);
-                return Some(format!("# {}\n", text.replace(char::is_control, " ")));
+                return Some(format!("# {}\n", visible(&text)));
             }
             Entry::End(_) => {}
         }
@@ -85,8 +86,8 @@ impl Lines {
         let autoscaler = self.start.as_ref().and_then(|start| start.autoscaler.as_ref());
         let [name, reference, targets, min, max] = match autoscaler {
             Some(of) => [
-                of.name.rsplit('/').next().unwrap_or_default().to_owned(),
-                of.scaled.clone(),
+                visible(of.name.rsplit('/').next().unwrap_or_default()).into_owned(),
+                visible(&of.scaled).into_owned(),
                 targets(scaling.and_then(|seen| seen.value), of.target, of.pipeline.source),
                 of.min.to_string(),
                 of.max.to_string(),

@@ -4,6 +4,15 @@ use crate::journal::Autoscaler;
 use crate::model::predict::{Band, band};
 use crate::profile::{Profile, Stage};
 
+/// The longest that [`hpa_profile`] predicts, in seconds: all that comes before a stage, and that stage.
+pub const LONGEST: f64 = 4.0 * PATIENCE;
+
+/// The most steps of [`hpa_profile`]'s predictions, which are mostly much shorter than the longest.
+pub const STEPS: f64 = 1e7;
+
+/// The stages of [`hpa_profile`].
+pub const STAGES: usize = 5;
+
 /// How long any stage may be that waits for the autoscaler: beyond it, the autoscaler cannot do what is waited for.
 const PATIENCE: f64 = 2.0 * 3600.0;
 

@@ -10,6 +10,7 @@ use scalers::Scaler;
 use serde_json::Value;
 use shopfront::app::Endpoint;
 
+use crate::bounds::PERIOD;
 use crate::journal::Autoscaler;
 use crate::model::predict::{Pipeline, Source};
 
@@ -144,6 +145,7 @@ fn of(all: &Folder) -> Result<Manifests, String> {
         pipeline,
         created: None,
     };
+    autoscaler.check().map_err(|why| format!("{}: {why}", all.name))?;
     Ok(Manifests { autoscaler, workload, series })
 }
 
@@ -229,13 +231,14 @@ fn interval(monitor: &Document, service: &Document) -> Result<f64, String> {
     let path = format!("spec.endpoints[{index}].interval");
     let Some(written) = monitor.get(&path) else { return Ok(SCRAPE) };
     let interval = written.as_str().and_then(|text| humantime::parse_duration(text).ok());
-    let interval = interval.filter(|interval| !interval.is_zero());
-    interval.map(|interval| interval.as_secs_f64()).ok_or_else(|| monitor.change(&path, "a duration, such as 5s"))
+    let interval = interval.filter(|interval| !interval.is_zero()).map(|interval| interval.as_secs_f64());
+    let interval = interval.ok_or_else(|| monitor.change(&path, "a duration, such as 5s"))?;
+    if PERIOD.contains(&interval) { Ok(interval) } else { Err(monitor.change(&path, "100ms to 1d")) }
 }
 
 fn workload(deployment: &Document, service: &Document) -> Result<Workload, String> {
     let container = "spec.template.spec.containers[0]";
-    let seconds = |path: &str, default: u32| deployment.number(path, Some(default)).map(f64::from);
+    let seconds = |path: &str, default: u32| deployment.seconds(path, default).map(f64::from);
     let port = "spec.ports[0].port";
     Ok(Workload {
         service: service.name().into(),
@@ -250,7 +253,7 @@ fn probe(deployment: &Document, probe: &str) -> Result<Option<Probe>, String> {
     if deployment.get(probe).is_none() {
         return Ok(None);
     }
-    let number = |field: &str, default: u32| deployment.number(&format!("{probe}.{field}"), Some(default));
+    let number = |field: &str, default: u32| deployment.seconds(&format!("{probe}.{field}"), default);
     let http = deployment.get(&format!("{probe}.httpGet")).is_some();
     let path = deployment.text(&format!("{probe}.httpGet.path"));
     let default = if http { "/" } else { Endpoint::Readyz.path() };

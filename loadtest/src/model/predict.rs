@@ -66,6 +66,41 @@ pub fn predict(profile: &Profile, autoscaler: &Autoscaler, replicas: u32, second
     Simulation::new(profile, autoscaler, replicas, Phase { look: 0.5, age: 0.5 }).run(seconds)
 }
 
+/// The most steps of a load's prediction, which is made 25 times: a day of twenty replicas that are scraped every five
+/// seconds has 1.8 million.
+pub const STEPS: f64 = 2e6;
+
+/// The most syncs of the HPA in one prediction.
+const SYNCS: f64 = 1e5;
+
+/// The steps of one prediction from so many replicas on: samples of a replica that a scrape adds or that a sync looks at,
+/// and stages that are looked at for either.
+pub fn steps(stages: usize, autoscaler: &Autoscaler, replicas: u32, seconds: f64) -> f64 {
+    let Pipeline { scrape, window, sync, .. } = &autoscaler.pipeline;
+    let (scrapes, syncs, samples) = (seconds / scrape, seconds / sync, window / scrape);
+    let replicas = f64::from(autoscaler.max.max(replicas));
+    let stages = f64::from(u32::try_from(stages).unwrap_or(u32::MAX));
+    replicas * (scrapes + samples + syncs * (1.0 + samples)) + (scrapes + syncs) * stages
+}
+
+/// Whether a prediction has no more than this many steps; an error says that it has more.
+pub fn is_feasible(
+    stages: usize,
+    autoscaler: &Autoscaler,
+    replicas: u32,
+    seconds: f64,
+    most_steps: f64,
+) -> Result<(), String> {
+    let Pipeline { scrape, sync, .. } = &autoscaler.pipeline;
+    if steps(stages, autoscaler, replicas, seconds) <= most_steps && seconds / sync <= SYNCS {
+        return Ok(());
+    }
+    let most = autoscaler.max.max(replicas);
+    Err(format!(
+        "{seconds:.0} s of load on up to {most} replicas, each scraped every {scrape} s, are too much to predict"
+    ))
+}
+
 /// What the HPA may want at one moment, depending on when it looks and when Prometheus scrapes.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

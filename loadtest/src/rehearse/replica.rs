@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin, Command};
 
 use crate::fault::Fault;
+use crate::output::{Clean, say};
 
 /// How long a scrape may take.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -35,7 +36,7 @@ pub fn main(flags: impl IntoIterator<Item = OsString>) -> ExitCode {
     // one or one of its runtime's, and those last as long as a rehearsal does.
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::set_parent_process_death_signal(Some(Signal::KILL)) {
-        eprintln!("what started it may end without it: {error}");
+        say(Clean::of(&format!("what started it may end without it: {error}\n")));
     }
     std::thread::spawn(|| {
         // Nobody writes: reading ends with the other end of the pipe, however its holder ended.
@@ -47,7 +48,7 @@ pub fn main(flags: impl IntoIterator<Item = OsString>) -> ExitCode {
     match runtime.and_then(|runtime| runtime.block_on(service::run(config))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            say(Clean::of(&format!("{error}\n")));
             ExitCode::FAILURE
         }
     }

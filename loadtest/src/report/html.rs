@@ -6,6 +6,7 @@ use super::tables;
 use super::text::{clock, count, date, escape, plural, rate, seconds};
 use super::verdict::Outcome;
 use crate::journal::Kind;
+use crate::output::json;
 
 /// The page, with `{{…}}` where the run's own goes; none inside its style or script, whose hashes its policy names.
 const TEMPLATE: &str = include_str!("page.html");
@@ -33,7 +34,7 @@ pub fn render(report: &Report) -> String {
             "events" => tables::events(report),
             "settings" => tables::settings(report),
             // Only `<` can end the element that it stands in, or begin a comment there.
-            "data" => panels.data().to_string().replace('<', "\\u003c"),
+            "data" => json(&panels.data()).replace('<', "\\u003c"),
             other => unreachable!("placeholder {other}"),
         });
         page.push_str(text);

@@ -6,15 +6,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::figures::Report;
+use crate::output::json_pretty;
 
 /// The schema that `report.json` keeps to.
 pub const SCHEMA: &str = include_str!("../../report.schema.json");
 
 /// The report as JSON.
 pub fn render(report: &Report) -> String {
-    let mut text = serde_json::to_string_pretty(report).expect("a report is made of what JSON has");
-    text.push('\n');
-    text
+    json_pretty(report)
 }
 
 /// Puts a text into a file of that folder. Whoever looks, and whatever happens meanwhile, finds what was there before

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::chart::Axis;
 use super::figures::Report;
-use super::text::{clock, escape, rate};
+use super::text::{clock, escape, fit, rate};
 use crate::journal::Event;
 
 /// Events closer than this part of the time axis share a mark.
@@ -13,9 +13,15 @@ const MARK: f64 = 0.024;
 /// Events closer than this part of it share a line.
 const LINE: f64 = 0.003;
 
+/// The most events of a group that are told in words.
+const WORDS: usize = 20;
+
+/// As much of what an event says is on the page, in characters.
+pub(crate) const TOLD: usize = 1_000;
+
 /// An event in words.
 pub(crate) fn told(event: &Event) -> String {
-    format!("{} {}: {}", event.object, event.reason, event.message)
+    fit(&format!("{} {}: {}", event.object, event.reason, event.message), TOLD)
 }
 
 /// The stages of the profile, each with its rate.
@@ -65,7 +71,9 @@ fn groups<'a>(report: &'a Report, axis: &Axis, close: f64) -> impl Iterator<Item
 pub(crate) fn events(report: &Report, axis: &Axis) -> String {
     let mut marks = String::new();
     for group in groups(report, axis, MARK) {
-        let words: Vec<String> = group.iter().map(|event| format!("{} {}", clock(event.at), told(event))).collect();
+        let words = group.iter().take(WORDS).map(|event| format!("{} {}", clock(event.at), told(event)));
+        let more = group.len().saturating_sub(WORDS);
+        let words: Vec<String> = words.chain((more > 0).then(|| format!("and {more} more"))).collect();
         let class = if group.iter().any(|event| event.warning) { "mark bad" } else { "mark" };
         let (first, last) = (group[0].at, group[group.len() - 1].at);
         let x = axis.percent(f64::midpoint(first, last));

@@ -35,11 +35,15 @@ pub mod warnings;
 pub use figures::Report;
 pub use verdict::Outcome;
 
+/// The files of a report.
+pub const FILES: [&str; 2] = ["report.json", "report.html"];
+
 impl Report {
-    /// Writes `report.json` and `report.html` into this folder, which is made where it is missing.
+    /// Writes [`FILES`] into this folder, which is made where it is missing.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
+        let [figures, page] = FILES;
         std::fs::create_dir_all(folder)?;
-        json::write(folder, "report.json", &json::render(self))?;
-        json::write(folder, "report.html", &html::render(self))
+        json::write(folder, figures, &json::render(self))?;
+        json::write(folder, page, &html::render(self))
     }
 }

@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 use super::chart::{Axis, Plot, Point, Scale, steps};
 use super::columns::{Column, columns, step};
 use super::figures::Report;
+use super::tables::ROWS;
 use super::text::{clock, escape, plural, rate, seconds};
 use super::{lanes, steps::told, warnings};
 use crate::journal::Autoscaler;
+use crate::output::visible;
 
 /// Pods that are told apart by colour; those with fewer answers are drawn as one.
 pub(crate) const COLOURS: usize = 7;
@@ -250,7 +252,7 @@ impl<'a> Panels<'a> {
     pub fn data(&self) -> Value {
         let report = self.report;
         let column = |figure: fn(&Column) -> Option<f64>| self.columns.iter().map(figure).collect::<Vec<_>>();
-        let pods: Vec<&str> = report.pods.iter().take(COLOURS).map(|pod| short(&pod.name)).collect();
+        let pods: Vec<_> = report.pods.iter().take(COLOURS).map(|pod| visible(short(&pod.name))).collect();
         let shares = report.shares.iter().map(|shares| {
             let all = shares.answers.values().sum::<u64>() as f64;
             let part =
@@ -272,7 +274,7 @@ impl<'a> Panels<'a> {
                 .collect::<Vec<_>>(),
             "band": report.band.iter().map(|moment| json!([moment.at, moment.least, moment.most])).collect::<Vec<_>>(),
             "pods": pods, "shares": shares.collect::<Vec<_>>(), "shareSeconds": report.shares.first().map(|s| s.seconds),
-            "events": report.events.iter().map(|event| json!([event.at, lanes::told(event), event.warning]))
+            "events": report.events.iter().take(ROWS).map(|event| json!([event.at, visible(&lanes::told(event)), event.warning]))
                 .collect::<Vec<_>>(),
         })
     }

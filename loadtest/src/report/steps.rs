@@ -25,7 +25,10 @@ impl Report {
     }
 }
 
-/// The steps that were seen. One from 0 is none of the HPA's: it says 0 until its first look, and where it has no pods it
+/// The most steps that are told of: each is held to the whole band, and an HPA that wants more of them swings.
+const STEPS: usize = 200;
+
+/// The first steps that were seen. One from 0 is none of the HPA's: it says 0 until its first look, and where it has no pods it
 /// leaves it at that.
 pub(super) fn seen(scaling: &[Scaling]) -> Vec<Step> {
     let pairs = scaling.windows(2).filter(|pair| pair[0].wanted != pair[1].wanted && pair[0].wanted > 0);
@@ -37,7 +40,7 @@ pub(super) fn seen(scaling: &[Scaling]) -> Vec<Step> {
         latest: None,
         inside: None,
     };
-    pairs.map(step).collect()
+    pairs.map(step).take(STEPS).collect()
 }
 
 /// When the step may come: some case still wants as many as before, or has not got that far, and some wants as many as

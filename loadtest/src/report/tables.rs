@@ -3,12 +3,24 @@
 use std::fmt::Write;
 
 use super::figures::{LinkName, Report};
+use super::lanes::TOLD;
 use super::panels::{COLOURS, short};
-use super::text::{clock, count, date, escape, plural, rate, seconds};
+use super::text::{clock, count, date, escape, fit, plural, rate, seconds};
 use crate::journal::{Autoscaler, Kind, Start};
 use crate::model::hpa::{Rules, Select, Unit};
 use crate::model::predict::Source;
 use crate::profile::Spacing;
+
+/// The most rows of a table whose length is not the tool's to tell; report.json has all.
+pub(crate) const ROWS: usize = 500;
+
+/// What is said below a table that has not all of so many.
+fn more(all: usize) -> String {
+    match all.saturating_sub(ROWS) {
+        0 => String::new(),
+        more => format!("<p class=\"soft\">And {} more, in report.json.</p>", count(more as u64)),
+    }
+}
 
 /// The verdict's checks.
 pub(crate) fn checks(report: &Report) -> String {
@@ -111,6 +123,7 @@ pub(crate) fn pods(report: &Report) -> String {
     let rows: String = report
         .pods
         .iter()
+        .take(ROWS)
         .enumerate()
         .map(|(index, pod)| {
             let last = short(&pod.name);
@@ -130,7 +143,8 @@ pub(crate) fn pods(report: &Report) -> String {
         .collect();
     format!(
         "<table><thead><tr><th scope=\"col\">Pod</th><th scope=\"col\" class=\"figure\">answers</th><th scope=\"col\" \
-         class=\"figure\">share</th><th scope=\"col\" class=\"figure\">answered</th></tr></thead><tbody>{rows}</tbody></table>"
+         class=\"figure\">share</th><th scope=\"col\" class=\"figure\">answered</th></tr></thead><tbody>{rows}</tbody></table>{}",
+        more(report.pods.len())
     )
 }
 
@@ -144,15 +158,16 @@ pub(crate) fn failures(report: &Report) -> String {
     if causes.is_empty() {
         return "<p class=\"soft\">None.</p>".to_owned();
     }
-    let due = totals.due.max(1) as f64;
+    let (due, all) = (totals.due.max(1) as f64, causes.len());
     let rows: String = causes
         .into_iter()
+        .take(ROWS)
         .map(|(cause, number)| {
             let share = 100.0 * number as f64 / due;
             row(&escape(&cause), &format!("{} <small>({share:.2} %)</small>", count(number)), "figure")
         })
         .collect();
-    format!("<table><tbody>{rows}</tbody></table>")
+    format!("<table><tbody>{rows}</tbody></table>{}", more(all))
 }
 
 /// What happened.
@@ -163,6 +178,7 @@ pub(crate) fn events(report: &Report) -> String {
     let rows: String = report
         .events
         .iter()
+        .take(ROWS)
         .map(|event| {
             format!(
                 "<tr class=\"{}\"><td class=\"figure\">{}</td><th scope=\"row\">{}</th><td>{}</td><td>{}</td></tr>\n",
@@ -170,13 +186,14 @@ pub(crate) fn events(report: &Report) -> String {
                 clock(event.at),
                 escape(&event.object),
                 escape(&event.reason),
-                escape(&event.message)
+                escape(&fit(&event.message, TOLD))
             )
         })
         .collect();
     format!(
         "<table><thead><tr><th scope=\"col\" class=\"figure\">at</th><th scope=\"col\">Object</th><th scope=\"col\">\
-         Reason</th><th scope=\"col\">Message</th></tr></thead><tbody>{rows}</tbody></table>"
+         Reason</th><th scope=\"col\">Message</th></tr></thead><tbody>{rows}</tbody></table>{}",
+        more(report.events.len())
     )
 }
 

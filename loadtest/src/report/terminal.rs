@@ -2,6 +2,7 @@
 
 use super::figures::{Quantiles, Report};
 use super::text::{clock, count, fit, plural, seconds, wrap};
+use crate::output::Clean;
 
 /// The most lines that it takes.
 const LINES: usize = 30;
@@ -10,7 +11,7 @@ const LINES: usize = 30;
 const INDENT: usize = 11;
 
 /// What there is to say of a run, in lines that are no wider than this, each ended.
-pub fn summary(report: &Report, width: usize) -> String {
+pub fn summary(report: &Report, width: usize) -> Clean {
     let verdict = &report.verdict;
     let outcome = format!("{}  {}", verdict.outcome.label().to_uppercase(), verdict.sentence);
     let mut lines = wrap(&outcome, width, verdict.outcome.label().len() + 2);
@@ -40,7 +41,8 @@ pub fn summary(report: &Report, width: usize) -> String {
     // What is doubted counts for more than figures: where there is too much of both, it is the figures that give way.
     lines.truncate(LINES - doubts.len());
     lines.extend(doubts);
-    lines.iter().map(|line| fit(line, width) + "\n").collect()
+    let lines: String = lines.iter().map(|line| fit(line, width) + "\n").collect();
+    Clean::of(&lines)
 }
 
 fn requests(report: &Report) -> Option<String> {

@@ -1,5 +1,9 @@
 //! Figures as people read them.
 
+use std::time::Duration;
+
+use crate::output::visible;
+
 /// A number with its thousands apart.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -61,21 +65,31 @@ pub(crate) fn rate(rate: f64) -> String {
     rounded(rate, if rate < 10.0 { 2 } else { usize::from(rate < 100.0) })
 }
 
+/// The end of the year 9999.
+const LAST: Duration = Duration::from_secs(253_402_300_799);
+
 /// Unix time in seconds, as a date.
 pub(crate) fn date(unix: f64) -> String {
-    let since = std::time::Duration::try_from_secs_f64(unix).unwrap_or_default();
-    let moment = std::time::UNIX_EPOCH.checked_add(since).unwrap_or(std::time::UNIX_EPOCH);
+    let since = Duration::try_from_secs_f64(unix).unwrap_or_default();
+    // No later year has a form.
+    let moment = std::time::UNIX_EPOCH + since.min(LAST);
     humantime::format_rfc3339_seconds(moment).to_string().replace('T', " ").replace('Z', " UTC")
 }
 
-/// A text with all that means something to HTML escaped.
+/// A text with all that means something to HTML escaped, in which every character can be seen.
 pub(crate) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+    visible(text)
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
 }
 
 /// A text in lines of this many columns, all but the first of which begin with as many spaces. A word that no line holds,
 /// such as a path, goes on in the next.
 pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> Vec<String> {
+    let text = visible(text);
     let mut lines = vec![String::new()];
     let room = width.saturating_sub(indent).max(1);
     let parts = |word: &str| match word.chars().collect::<Vec<_>>() {
@@ -97,9 +111,8 @@ pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> Vec<String> {
 
 /// As much of a line as this many columns hold. No character that we or Kubernetes print is wider than one.
 pub(crate) fn fit(line: &str, width: usize) -> String {
-    // What others say may hold what moves a cursor.
-    let line = line.chars().map(|character| if character.is_control() { ' ' } else { character });
-    let line: Vec<char> = line.collect();
+    // Before it is measured: a mark is wider than what it stands for.
+    let line: Vec<char> = visible(line).chars().collect();
     if line.len() <= width {
         return line.into_iter().collect();
     }

@@ -166,17 +166,21 @@ fn replicas(start: Option<&Start>, scaling: &[Scaling], seconds: &[Second]) -> O
     let first = scaling.first()?;
     let autoscaler = start.and_then(|start| start.autoscaler.as_ref());
     let least = autoscaler.map_or(first.wanted, |autoscaler| autoscaler.min);
-    let when = |is: &dyn Fn(&Scaling) -> bool| scaling.iter().find(|seen| is(seen)).map(|seen| seen.at);
     // More than ever were wanted are there while a rollout replaces them: those are not the autoscaler's.
     let most = scaling.iter().map(|seen| seen.wanted).max().unwrap_or_default().max(first.ready);
     let counts = scaling.iter().flat_map(|seen| [seen.wanted, seen.ready]).filter(|count| (1..=most).contains(count));
     let counts: BTreeSet<u32> = counts.collect();
     let from = counts.first().copied().unwrap_or_default();
     let to = counts.last().copied().unwrap_or_default();
+    let (wanted, ready) = (climbs(scaling, |seen| seen.wanted), climbs(scaling, |seen| seen.ready));
+    // The first of those that are as high: each is higher than the one before it.
+    let when = |climbs: &[(u32, f64)], replicas: u32| {
+        climbs.get(climbs.partition_point(|(count, _)| *count < replicas)).map(|(_, at)| *at)
+    };
     let reached = (from..=to).map(|replicas| Reached {
         replicas,
-        wanted: when(&|seen| seen.wanted >= replicas),
-        ready: when(&|seen| seen.ready >= replicas),
+        wanted: when(&wanted, replicas),
+        ready: when(&ready, replicas),
     });
     Some(Replicas {
         initial: first.ready,
@@ -187,6 +191,17 @@ fn replicas(start: Option<&Start>, scaling: &[Scaling], seconds: &[Second]) -> O
         relieved: start.and_then(lag::relieved),
         scale_in: scale_in(least, scaling, seconds),
     })
+}
+
+/// When a count of replicas was higher than ever before, and how high.
+fn climbs(scaling: &[Scaling], count: fn(&Scaling) -> u32) -> Vec<(u32, f64)> {
+    let mut climbs: Vec<(u32, f64)> = Vec::new();
+    for seen in scaling {
+        if climbs.last().is_none_or(|(highest, _)| count(seen) > *highest) {
+            climbs.push((count(seen), seen.at));
+        }
+    }
+    climbs
 }
 
 /// From the first decrease of what is wanted after its peak until the least are wanted and there. A pod that leaves is

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::figures::Report;
 use super::lag;
-use super::text::{clock, count, plural, rate, seconds};
+use super::lanes::TOLD;
+use super::text::{clock, count, fit, plural, rate, seconds};
 use crate::merge;
 use crate::observe::{COUNTERS, METRICS_API, PROMETHEUS};
 use crate::profile::Profile;
@@ -66,6 +67,9 @@ const BEYOND: f64 = 5.0;
 /// How many times its even part a pod answers before it is called hot.
 const HOT: f64 = 1.5;
 
+/// The most links that are told of as not seen.
+const LINKS: usize = 20;
+
 /// All doubts about this report, the gravest first.
 pub(crate) fn doubts(report: &Report) -> Vec<Warning> {
     let groups = [
@@ -101,7 +105,8 @@ fn journal(report: &Report) -> Option<String> {
     }
     // A second in which nothing is due needs no line.
     let profile = Profile { stages: start.profile.clone() };
-    let holes = report.seconds.windows(2).map(|pair| (pair[0].at + 1.0, pair[1].at));
+    let holes =
+        report.seconds.windows(2).map(|pair| (pair[0].at + 1.0, pair[1].at)).filter(|(from, until)| from < until);
     let holes = holes.filter(|(from, until)| profile.due_by(*until) - profile.due_by(*from) >= 1.0);
     let missing: f64 = holes.map(|(from, until)| until - from).sum();
     (missing >= 1.0).then(|| {
@@ -320,7 +325,9 @@ fn chain(report: &Report) -> Option<String> {
         event.reason == "Assumed" || event.reason == "Unread" && !read(link)
     });
     let doubted: BTreeSet<&str> = doubted.map(|event| event.message.as_str()).collect();
-    let doubted = Vec::from_iter(doubted).join("; ");
+    let more = doubted.len().saturating_sub(LINKS);
+    let told = doubted.into_iter().take(LINKS).map(|message| fit(message, TOLD));
+    let doubted = told.chain((more > 0).then(|| format!("and {more} more"))).collect::<Vec<_>>().join("; ");
     (!doubted.is_empty()).then(|| {
         format!(
             "Not all of the chain was seen ({doubted}): the lag budget lacks what was not read, and the prediction may \

@@ -20,7 +20,7 @@ fn no_api_service() {
         answers(&mut evidence, 404, json!({"message": "the server could not find the requested resource"}));
         let (number, command) = cause(&evidence, Link::ApiService);
         assert_eq!(number, 14);
-        assert!(command.starts_with("kubectl apply -f - <<'EOF'\n") && command.ends_with("\nEOF"), "{command}");
+        assert!(command.starts_with(r"printf '%s\n' '") && command.ends_with("' | kubectl apply -f -"), "{command}");
         assert!(
             command.contains(&format!("name: {name}")) && command.contains(&format!("name: {service}")),
             "{command}"
@@ -221,8 +221,14 @@ fn a_certificate_that_is_not_trusted_is_not_done_without() {
     assert!(cause.number() == 15 && fix.commands.is_empty() && fix.advice.contains("caBundle"), "{fix:?}");
     // One that is another each time it starts can be told by nobody.
     evidence.server.log = Read::Seen("I1125 serving.go:374] Generated self-signed cert (/var/run/x.crt)\n".to_owned());
-    let command = broken(&evidence, Link::ApiService).fix.commands.join("\n");
-    assert!(command.ends_with(r#"-p '{"spec":{"caBundle":null,"insecureSkipTLSVerify":true}}'"#), "{command}");
+    let Finding { fix, .. } = broken(&evidence, Link::ApiService);
+    let command = fix.commands.join("\n");
+    assert!(command.ends_with(r#"-p '{"spec":{"insecureSkipTLSVerify":true}}'"#), "{command}");
+    assert!(fix.advice.find("spec.caBundle") < fix.advice.find("Or do without"), "the CA comes first: {fix:?}");
+    // A CA that is there is never taken away.
+    seen(&mut evidence.server.api_service)["spec"]["caBundle"] = json!("LS0tLS1CRUdJTg==");
+    let Finding { cause, fix, .. } = broken(&evidence, Link::ApiService);
+    assert!(cause.number() == 15 && fix.commands.is_empty() && fix.advice.contains("spec.caBundle"), "{fix:?}");
 }
 
 #[test]

@@ -100,7 +100,7 @@ pub fn broken(evidence: &Evidence, link: Link) -> Finding {
     let Diagnosis { rungs, broken, .. } = diagnose(evidence);
     let rung = rungs.iter().find(|rung| rung.state == State::Broken);
     assert_eq!(rung.map(|rung| rung.link), Some(link), "{rungs:#?}");
-    broken.unwrap()
+    readable(broken.unwrap())
 }
 
 /// The number of the cause at this link, and the commands that mend it.
@@ -114,4 +114,12 @@ pub fn state(evidence: &Evidence, link: Link) -> State {
     let Diagnosis { rungs, broken, .. } = diagnose(evidence);
     assert_eq!(broken, None, "{rungs:#?}");
     rungs.iter().find(|rung| rung.link == link).unwrap().state
+}
+
+/// A finding with each backslash of its commands as a shell reads it: for fish it stands in quotes of its own.
+pub fn readable(mut finding: Finding) -> Finding {
+    for command in &mut finding.fix.commands {
+        *command = command.replace(r#"'"\\"'"#, r"\");
+    }
+    finding
 }

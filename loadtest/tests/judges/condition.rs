@@ -35,8 +35,10 @@ fn two_hpas() {
         let other = seen(&mut evidence.hpas).last_mut().unwrap();
         other["metadata"]["creationTimestamp"] = json!(ago(60.0));
         other["metadata"]["ownerReferences"] = json!([{"kind": "ScaledObject", "name": "--all; touch a"}]);
-        let removed_with_it =
-            "kubectl -n miztiik-automation-ns delete 'scaledobject.keda.sh/--all; touch a'".to_owned();
+        assert_eq!(cause(&evidence, Link::Condition), (20, String::new()));
+        let other = seen(&mut evidence.hpas).last_mut().unwrap();
+        other["metadata"]["ownerReferences"][0]["name"] = json!("second");
+        let removed_with_it = "kubectl -n miztiik-automation-ns delete scaledobject.keda.sh/second".to_owned();
         assert_eq!(cause(&evidence, Link::Condition), (20, removed_with_it));
         // Of another workload: only where the controller says that it takes the same pods.
         let mut evidence = healthy;

@@ -17,7 +17,7 @@ fn a_target_in_another_namespace_is_found_there() {
     assert!(finding.evidence.contains("namespace shop has it"), "{}", finding.evidence);
     let [apply, delete] = finding.fix.commands.as_slice() else { panic!("{:?}", finding.fix) };
     assert_eq!(delete, "kubectl -n miztiik-automation-ns delete horizontalpodautoscaler.autoscaling/shopfront-hpa");
-    let manifest = apply.strip_prefix("kubectl apply -f - <<'EOF'\n").unwrap().strip_suffix("\nEOF").unwrap();
+    let manifest = apply.strip_prefix(r"printf '%s\n' '").unwrap().strip_suffix("' | kubectl apply -f -").unwrap();
     let moved: Value = serde_saphyr::from_str(manifest).unwrap();
     assert_eq!((&moved["metadata"]["namespace"], &moved["spec"]["maxReplicas"]), (&json!("shop"), &json!(3)));
     // It is not made anew without what the evidence has not.

@@ -34,7 +34,7 @@ fn without_a_monitor_annotations_do_nothing() {
     let finding = found(&evidence, 4);
     assert!(finding.evidence.contains("annotation prometheus.io/scrape"), "{}", finding.evidence);
     let manifest =
-        command(&finding).strip_prefix("kubectl apply -f - <<'EOF'\n").unwrap().strip_suffix("\nEOF").unwrap();
+        command(&finding).strip_prefix(r"printf '%s\n' '").unwrap().strip_suffix("' | kubectl apply -f -").unwrap();
     let mut monitor: Value = serde_saphyr::from_str(manifest).unwrap();
     assert_eq!(monitor["metadata"]["labels"], json!({"release": "kps"}));
     assert_eq!(monitor["spec"]["selector"]["matchLabels"], json!({"app": "shopfront"}));

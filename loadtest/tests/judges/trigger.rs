@@ -170,7 +170,7 @@ fn a_policy_that_does_not_admit_keda() {
     is_not_ready(&mut evidence, "TriggerError", "Triggers defined in ScaledObject are not working correctly");
     let (cause_number, command) = cause(&evidence, Link::Rule);
     assert_eq!(cause_number, 32);
-    assert!(command.starts_with("kubectl apply -f - <<'EOF'") && command.contains("prometheus-k8s-keda"), "{command}");
+    assert!(command.starts_with(r"printf '%s\n' '") && command.contains("prometheus-k8s-keda"), "{command}");
     assert!(command.contains("kubernetes.io/metadata.name: keda"), "{command}");
     // Another policy admits it, but the object is not ready all the same.
     let keda = json!([{

@@ -85,7 +85,8 @@ impl Run {
         let pid = self.child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())).expect("it runs");
         rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it is ours");
         let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends").expect("it has a status");
-        let journal = loadtest::recorder::read(&self.out.join("journal.jsonl")).expect("the journal is whole");
+        let journal =
+            loadtest::journal::Reader::default().read(&self.out.join("journal.jsonl")).expect("the journal is whole");
         (ended.code(), journal)
     }
 }

@@ -2,6 +2,7 @@
 
 use loadtest::journal::{Entry, Scaling};
 use loadtest::live::{self, Lines, Live};
+use loadtest::output::Clean;
 use loadtest::report::terminal;
 
 use crate::{alone, broken, empty, good, journals};
@@ -64,8 +65,8 @@ fn the_live_view_tells_where_a_run_is() {
     ] {
         assert!(frame.contains(text), "no {text} in\n{frame}");
     }
-    assert_eq!(Live::redraw("a\nb\n", 0), "a\x1b[K\nb\x1b[K\n\x1b[J");
-    assert!(Live::redraw("a\n", 2).starts_with("\x1b[2F"), "it goes back to where it began");
+    assert_eq!(&*Clean::redrawn("a\nb\n", 0), "a\x1b[K\nb\x1b[K\n\x1b[J");
+    assert!(Clean::redrawn("a\n", 2).starts_with("\x1b[2F"), "it goes back to where it began");
 }
 
 #[test]

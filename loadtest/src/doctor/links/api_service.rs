@@ -5,12 +5,13 @@ mod unavailable;
 use serde_json::{Value, json};
 
 use super::fields::{list, text};
-use super::objects::{age, apply, condition, merge, name, namespace, titled};
+use super::objects::{age, condition, name, namespace, titled};
 use super::subject::{Source, Subject};
 use super::{answer, reading, server};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read};
+use crate::doctor::fixes::kubectl::{apply, merge};
 use crate::doctor::questions;
 
 /// As long as this, a server that was just started or moved may be out of reach, in seconds: after a failure the API
@@ -110,8 +111,9 @@ fn missing(evidence: &Evidence, source: Source, version: &str) -> Finding {
         },
     });
     let advice = format!(
-        "Register {version} for Service {namespace}/{name}. Where the server's CA is known, have spec.caBundle in the \
-         place of insecureSkipTLSVerify."
+        "Register {version} for Service {namespace}/{name}. If a CA signed the server's certificate, put it, in base64, \
+         into spec.caBundle, and leave insecureSkipTLSVerify out. The command is for a server that makes its own \
+         certificate, which no CA vouches for."
     );
     Finding::new(Cause::ApiServiceMissing, seen, advice, vec![apply(&manifest)])
 }

@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use super::fields::{list, text};
-use super::objects::{age, argument, condition, in_namespace, is_ready, namespace, time, word};
+use super::objects::{age, condition, is_ready, namespace, time};
+use crate::doctor::fixes::Command;
+use crate::doctor::fixes::kubectl::about;
 
 /// How long ago a change may have been made, in seconds, to be taken back without thinking twice.
 const LATELY: f64 = 3600.0;
@@ -14,7 +16,7 @@ const FIRST_POD: f64 = 300.0;
 pub const ADVICE: &str = "Take the last change back; then mend what the reason says, and roll it out anew.";
 
 /// The command that takes a change back that was made lately, and until which there were others that served.
-pub fn undo(taken: f64, workload: &Value, pods: &[Value], pod: &Value) -> Option<String> {
+pub fn undo(taken: f64, workload: &Value, pods: &[Value], pod: &Value) -> Option<Command> {
     let revision = workload["metadata"]["annotations"]["deployment.kubernetes.io/revision"].as_str();
     let alike = pods.iter().filter(|other| hash(other) == hash(pod));
     let first = alike.clone().map(|pod| age(pod, taken)).fold(0.0, f64::max);
@@ -23,18 +25,19 @@ pub fn undo(taken: f64, workload: &Value, pods: &[Value], pod: &Value) -> Option
     if !is_a_change || first > LATELY || alike.clone().any(is_ready) {
         return None;
     }
-    let undo = format!("kubectl {}rollout undo {}", in_namespace(namespace(workload)), argument(workload));
+    let undo = about(workload, "rollout undo");
     let Some(other) = pods.iter().find(|other| hash(other) != hash(pod) && age(other, taken) > first) else {
-        return served_until(taken, workload, first).then_some(undo);
+        return served_until(taken, workload, first).then(|| undo.end());
     };
     // There may be failed attempts between: back to what serves.
     let containers = list(other, "/status/containerStatuses");
     containers.iter().any(|container| container["ready"] == true).then(|| {
-        let (namespace, hash) = (in_namespace(namespace(workload)), word(hash(other)));
-        format!(
-            "{undo} --to-revision=\"$(kubectl {namespace}get replicaset -l pod-template-hash={hash} -o \
-             jsonpath='{{.items[0].metadata.annotations.deployment\\.kubernetes\\.io/revision}}')\""
-        )
+        undo.words("--to-revision=\"$(kubectl")
+            .namespace(namespace(workload))
+            .words("get replicaset")
+            .value("-l pod-template-hash=", hash(other))
+            .words(r#"-o jsonpath='{.items[0].metadata.annotations.deployment\.kubernetes\.io/revision}')""#)
+            .end()
     })
 }
 

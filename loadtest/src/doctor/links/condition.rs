@@ -9,13 +9,15 @@ use serde_json::{Value, json};
 
 use super::answer::{self, rights};
 use super::fields::{is, since, text};
-use super::objects::{argument, condition, describe, in_namespace, namespace};
+use super::objects::{condition, namespace};
 use super::pod;
 use super::reading;
 use super::subject::Subject;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read};
+use crate::doctor::fixes::Command;
+use crate::doctor::fixes::kubectl::{describe, scale};
 use crate::doctor::questions;
 use crate::model::manifests::SYNC;
 
@@ -133,10 +135,10 @@ fn inactive(evidence: &Evidence, subject: &Subject, hpa: &Value, active: &Value)
 }
 
 /// The command that gives what the HPA scales its least of replicas.
-fn started(hpa: &Value) -> String {
+fn started(hpa: &Value) -> Command {
     let target = &hpa["spec"]["scaleTargetRef"];
     let workload =
         json!({"apiVersion": target["apiVersion"], "kind": target["kind"], "metadata": {"name": target["name"]}});
     let least = hpa["spec"]["minReplicas"].as_u64().unwrap_or(1).max(1);
-    format!("kubectl {}scale {} --replicas={least}", in_namespace(namespace(hpa)), argument(&workload))
+    scale(&workload, namespace(hpa), least)
 }

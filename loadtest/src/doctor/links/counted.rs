@@ -11,6 +11,7 @@ use super::trigger;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::{Evidence, Page};
+use crate::doctor::fixes::Command;
 use crate::exposition::series_of;
 
 /// Labels that programs name a request's route with.
@@ -93,7 +94,7 @@ fn leaves_out(label: &str, routes: &BTreeSet<String>) -> Option<String> {
     routes.iter().all(|route| route.chars().all(plain)).then(|| format!("{label}{how}\"{all}\""))
 }
 
-fn finding(evidence: String, what: &str, commands: Vec<String>) -> Finding {
+fn finding(evidence: String, what: &str, commands: Vec<Command>) -> Finding {
     let advice = if what.starts_with('`') {
         format!("Count client requests alone, or write {what} among the matchers of the rule's or the trigger's query.")
     } else {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::monitor::{endpoints, of_target};
-use super::objects::{name, patch_item, selects};
+use super::objects::{name, selects};
 use super::ports;
 use super::selection::Workload;
 use super::subject::Subject;
@@ -12,6 +12,8 @@ use super::targets::{Ours, ours, place, result, with_counter};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::{Evidence, Page};
+use crate::doctor::fixes::Command;
+use crate::doctor::fixes::kubectl::patch_item;
 
 /// The cause, where a pod that has been ready for long has no target that is up, in any replica.
 pub fn finding(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
@@ -47,10 +49,10 @@ fn has_value(evidence: &Evidence, subject: &Subject, pod: &str) -> bool {
 }
 
 /// What mends it, by what Prometheus says of it.
-fn mended(evidence: &Evidence, subject: &Subject, target: &Value, why: &str) -> (String, Vec<String>) {
+fn mended(evidence: &Evidence, subject: &Subject, target: &Value, why: &str) -> (String, Vec<Command>) {
     let pages = subject.series.as_deref().map(|series| with_counter(evidence, series)).unwrap_or_default();
     let page = pages.first().copied();
-    let commands = |command: Option<String>| command.into_iter().collect();
+    let commands = |command: Option<Command>| command.into_iter().collect();
     let (port, path) = place(target);
     let endpoint = of_target(evidence, target);
     let set = |field: &str, value: &Value| {
@@ -92,7 +94,7 @@ fn mended(evidence: &Evidence, subject: &Subject, target: &Value, why: &str) -> 
 }
 
 /// Sets a field of a monitor's endpoint, in place of others.
-fn set_of(monitor: &Value, number: usize, instead_of: &[&str], field: &str, value: &Value) -> String {
+fn set_of(monitor: &Value, number: usize, instead_of: &[&str], field: &str, value: &Value) -> Command {
     let place = format!("/spec/{}/{number}", endpoints(monitor));
     let endpoint = &monitor["spec"][endpoints(monitor)][number];
     let there = instead_of.iter().filter(|field| !endpoint[**field].is_null());
@@ -104,7 +106,7 @@ fn set_of(monitor: &Value, number: usize, instead_of: &[&str], field: &str, valu
 
 /// Leads a target to the port where the counter was found: by the monitor, through the Service's port that leads there
 /// or past the Service; and by the Service where its port leads nowhere, to a port that refuses.
-fn to_port(evidence: &Evidence, target: &Value, page: &Page, refused: bool) -> Option<String> {
+fn to_port(evidence: &Evidence, target: &Value, page: &Page, refused: bool) -> Option<Command> {
     let (monitor, number) = of_target(evidence, target)?;
     let field = endpoints(monitor);
     let endpoint = &monitor["spec"][field][number];

@@ -4,10 +4,12 @@ use serde_json::Value;
 
 use super::change;
 use super::fields::{list, since, text};
-use super::objects::{age, argument, condition, in_namespace, is_ready, name, namespace, time, word};
+use super::objects::{age, condition, is_ready, name, namespace, time};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::{Evidence, Read};
+use crate::doctor::fixes::Command;
+use crate::doctor::fixes::kubectl::{about, in_namespace};
 
 /// A container that lived shorter than this, in seconds, ended at its start.
 const LIVED: f64 = 60.0;
@@ -63,7 +65,7 @@ const STUCK: [&str; 11] = [
 pub fn finding(evidence: &Evidence, workload: Option<&Value>, pods: &[Value], pod: &Value) -> Option<Finding> {
     let Reason { container, what, starts } = of(pod)?;
     let seen = format!("pod {}, container {container}: {what}", name(pod));
-    let found = |advice: String, command: Option<String>| {
+    let found = |advice: String, command: Option<Command>| {
         Some(Finding::new(Cause::PodFails, seen.clone(), advice, command.into_iter().collect()))
     };
     let undo = workload.and_then(|workload| change::undo(evidence.taken, workload, pods, pod));
@@ -76,11 +78,8 @@ pub fn finding(evidence: &Evidence, workload: Option<&Value>, pods: &[Value], po
         let workload = workload.filter(|workload| text(workload, "/apiVersion").starts_with("apps/"));
         let limit = doubled(pod, &container).zip(workload);
         let command = limit.map(|(limit, workload)| {
-            let (namespace, object) = (in_namespace(namespace(workload)), argument(workload));
-            format!(
-                "kubectl {namespace}set resources {object} --containers={} --limits=memory={limit}",
-                word(&container)
-            )
+            let resources = about(workload, "set resources").name("--containers=", &container);
+            resources.plain("--limits=memory=", &limit).end()
         });
         return found(advice, command);
     }
@@ -88,11 +87,10 @@ pub fn finding(evidence: &Evidence, workload: Option<&Value>, pods: &[Value], po
         let advice = "Correct the image's name, or give the pod a pull secret for its registry.";
         return found(advice.to_owned(), None);
     }
-    let (namespace, pod, container) = (in_namespace(namespace(pod)), word(name(pod)), word(&container));
-    let advice = format!(
-        "See the end of its log (kubectl {namespace}logs {pod} --container {container} --previous), and mend the \
-         program, its arguments or its configuration."
-    );
+    let log = in_namespace(namespace(pod)).words("logs").name("", name(pod)).name("--container ", &container);
+    let log = log.words("--previous").end();
+    let log = log.text().map(|log| format!(" ({log})")).unwrap_or_default();
+    let advice = format!("See the end of its log{log}, and mend the program, its arguments or its configuration.");
     found(advice, None)
 }
 

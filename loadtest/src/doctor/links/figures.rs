@@ -14,6 +14,9 @@ use crate::model::manifests::{START, SYNC};
 use crate::model::predict::{self, Pipeline, band};
 use crate::profile::{Profile, Stage};
 
+/// The most steps of a prediction: it is one figure of several, and the answer is waited for.
+const STEPS: f64 = 1e6;
+
 /// As far as a prediction looks, in seconds: an hour.
 const HORIZON: f64 = 3600.0;
 
@@ -32,7 +35,7 @@ pub fn figures(evidence: &Evidence) -> Option<Figures> {
         target: metric.target,
         min: least(evidence),
         // The question is when more are wanted, not whether they may be.
-        max: 2 * least(evidence),
+        max: least(evidence).saturating_mul(2),
         behavior: behavior(evidence)?,
         pipeline: Pipeline { scrape, window, relist, sync: SYNC, startup: START, source },
     };
@@ -65,6 +68,10 @@ fn delay(autoscaler: &Autoscaler) -> Option<(f64, f64)> {
     let profile = Profile { stages: vec![Stage { from: rate, to: rate, seconds: HORIZON }] };
     let seconds =
         (2.0 * autoscaler.pipeline.window + autoscaler.behavior.up.stabilization_seconds + 120.0).min(HORIZON);
+    let is_long = predict::steps(1, autoscaler, autoscaler.min, seconds) > STEPS;
+    if is_long || autoscaler.check().is_err() {
+        return None;
+    }
     let moments = band(&profile, autoscaler, autoscaler.min, seconds);
     let earliest = moments.iter().find(|moment| moment.most > autoscaler.min)?;
     let latest = moments.iter().find(|moment| moment.least > autoscaler.min)?;

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::counted;
-use super::objects::{is_ready, leads_to, name, word};
+use super::objects::{is_ready, leads_to, name};
 use super::subject::Subject;
 use super::target::settled;
 use super::targets::{elsewhere, has, result};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Page};
+use crate::doctor::fixes::Line;
 
 pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     if subject.is_resource() {
@@ -87,7 +88,7 @@ fn absent(evidence: &Evidence, series: &str, lacking: &[&Page]) -> Finding {
         let Page { pod, .. } = page;
         let port = serving(evidence, pod).unwrap_or(page.port);
         let path = format!("/api/v1/namespaces/{}/pods/{pod}:{port}/proxy/", evidence.namespace);
-        format!("kubectl get --raw {}", word(&path))
+        Line::new("kubectl get --raw").plain("", &path).end()
     };
     Finding::new(
         Cause::CounterAbsent,

@@ -16,7 +16,7 @@ pub(crate) mod objects;
 pub(super) mod pace;
 mod pod;
 pub(crate) mod ports;
-mod promql;
+pub mod promql;
 mod reading;
 mod ready;
 mod replicas;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::objects::{apply, name, namespace, titled};
+use super::objects::{name, namespace, titled};
 use super::ports;
 use super::selection::{Fault, Operator, Workload, faults};
 use super::subject::Subject;
@@ -10,6 +10,7 @@ use super::targets::{arrived, elsewhere, known, ours, with_counter};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read};
+use crate::doctor::fixes::kubectl::apply;
 
 pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     if subject.is_resource() {

@@ -1,10 +1,8 @@
-//! What the API's objects say, and commands that name them.
+//! What the API's objects say.
 
 use std::time::UNIX_EPOCH;
 
-use serde_json::{Value, json};
-
-use crate::doctor::redact::LEFT_OUT;
+use serde_json::Value;
 
 /// The annotation in which `kubectl apply` keeps the manifest that it applied.
 pub const APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -26,15 +24,6 @@ pub fn titled(object: &Value) -> String {
         "" => format!("{kind} {}", name(object)),
         namespace => format!("{kind} {namespace}/{}", name(object)),
     }
-}
-
-/// An object as kubectl takes it, such as `deployment.apps/web`.
-pub fn argument(object: &Value) -> String {
-    let kind = object["kind"].as_str().unwrap_or_default().to_lowercase();
-    let group =
-        object["apiVersion"].as_str().and_then(|version| version.split_once('/')).map_or("", |(group, _)| group);
-    let dot = if group.is_empty() { "" } else { "." };
-    word(&format!("{kind}{dot}{group}/{}", name(object)))
 }
 
 /// The Unix time that a field such as `creationTimestamp` names.
@@ -82,71 +71,6 @@ pub fn mentions(message: &str, name: &str) -> bool {
     message.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '.')).any(|word| word == name)
 }
 
-/// A `kubectl patch` of an object with a JSON patch.
-pub fn patch(object: &Value, operations: &Value) -> String {
-    patched(object, "json", operations)
-}
-
-/// A patch of what is at a place that names an item of a list by its number: it fails where that is another one by now.
-pub fn patch_item(object: &Value, path: &str, item: &Value, operations: impl IntoIterator<Item = Value>) -> String {
-    patch(object, &unchanged(path, item).into_iter().chain(operations).collect())
-}
-
-/// The operation that has a patch fail where something else stands at this place by now. None where what would tell it was left out of the evidence.
-fn unchanged(path: &str, item: &Value) -> Option<Value> {
-    let told = |value: &Value| !value.is_null() && !value.to_string().contains(LEFT_OUT);
-    let telling = ["name", "port", "targetPort", "portNumber", "path"].into_iter().find(|key| told(&item[*key]));
-    match telling {
-        Some(key) => Some(json!({"op": "test", "path": format!("{path}/{key}"), "value": item[key]})),
-        None if told(item) => Some(json!({"op": "test", "path": path, "value": item})),
-        None => {
-            told(&item["type"]).then(|| json!({"op": "test", "path": format!("{path}/type"), "value": item["type"]}))
-        }
-    }
-}
-
-/// A `kubectl patch` of an object with a part of it.
-pub fn merge(object: &Value, part: &Value) -> String {
-    patched(object, "merge", part)
-}
-
-fn patched(object: &Value, how: &str, what: &Value) -> String {
-    let (argument, what) = (argument(object), quoted(&what.to_string()));
-    format!("kubectl {}patch {argument} --type {how} -p {what}", in_namespace(namespace(object)))
-}
-
-/// `-n NAMESPACE ` where there is one.
-pub fn in_namespace(namespace: &str) -> String {
-    if namespace.is_empty() { String::new() } else { format!("-n {} ", word(namespace)) }
-}
-
-/// A `kubectl delete` of an object.
-pub fn delete(object: &Value) -> String {
-    format!("kubectl {}delete {}", in_namespace(namespace(object)), argument(object))
-}
-
-/// A `kubectl describe` of an object, which shows its events too.
-pub fn describe(object: &Value) -> String {
-    format!("kubectl {}describe {}", in_namespace(namespace(object)), argument(object))
-}
-
-/// A `kubectl apply` of an object.
-pub fn apply(object: &Value) -> String {
-    let yaml = serde_saphyr::to_string(object).unwrap_or_else(|_| object.to_string());
-    format!("kubectl apply -f - <<'EOF'\n{}\nEOF", yaml.trim_end())
-}
-
-/// A name as a shell takes it: as it is, where it is one that objects may have.
-pub fn word(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-._:/".contains(c);
-    if !name.is_empty() && name.chars().all(plain) { name.to_owned() } else { quoted(name) }
-}
-
-/// A word as a shell takes it.
-pub fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
 /// The labels that a selector's `matchLabels` and `matchExpressions` are held against: whether they satisfy it. An
 /// empty selector takes everything.
 pub fn selects(selector: &Value, labels: &Value) -> bool {
@@ -184,6 +108,8 @@ pub fn looks_in(monitor: &Value, of: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -217,20 +143,5 @@ mod tests {
         let named = json!({"matchNames": ["shop"]});
         assert!(looks_in(named.clone(), "shop") && !looks_in(named, "watch"));
         assert!(looks_in(json!({"any": true}), "shop"));
-    }
-
-    #[test]
-    fn a_command_can_be_copied() {
-        let object =
-            json!({"kind": "Deployment", "apiVersion": "apps/v1", "metadata": {"name": "web", "namespace": "a"}});
-        let command = merge(&object, &json!({"spec": {"note": "it's"}}));
-        assert_eq!(command, r#"kubectl -n a patch deployment.apps/web --type merge -p '{"spec":{"note":"it'\''s"}}'"#);
-    }
-
-    #[test]
-    fn no_name_is_a_command_of_its_own() {
-        let object = json!({"kind": "ResourceQuota", "apiVersion": "v1", "metadata": {"name": "a;rm -rf b", "namespace": "$(c)"}});
-        let command = merge(&object, &json!({}));
-        assert_eq!(command, "kubectl -n '$(c)' patch 'resourcequota/a;rm -rf b' --type merge -p '{}'");
     }
 }

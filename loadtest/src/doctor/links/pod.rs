@@ -3,12 +3,14 @@
 use serde_json::{Value, json};
 
 use super::failing;
-use super::objects::{age, apply, argument, delete, in_namespace, lives, name, namespace, titled};
+use super::objects::{age, lives, name, namespace, titled};
 use super::ready::pending;
 use super::subject::Subject;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read};
+use crate::doctor::fixes::Line;
+use crate::doctor::fixes::kubectl::{apply, delete, scale};
 use crate::doctor::redact::LEFT_OUT;
 
 pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
@@ -68,11 +70,13 @@ fn without_hpa(evidence: &Evidence) -> Judgement {
                  are the same: the command rewrites and applies every manifest of that version in the current folder \
                  and below, and prints nothing where there is none. A metric of v2beta1 is written anew (its \
                  targetAverageValue is target.averageValue now), as `kubectl convert` does.",
-                // In no namespace but the manifest's own: it may have objects of several.
+                // In no namespace but the manifest's own: it may have objects of several. No loop: fish writes it otherwise.
                 vec![
-                    "grep -rl --include='*.y*ml' autoscaling/v2beta2 . | while read -r file; do \
-                     sed -i.bak 's|autoscaling/v2beta2|autoscaling/v2|' \"$file\" && kubectl apply -f \"$file\"; done"
-                        .to_owned(),
+                    Line::new(
+                        "find . -name '*.y*ml' -exec grep -q autoscaling/v2beta2 '{}' ';' -exec sed -i.bak \
+                         's|autoscaling/v2beta2|autoscaling/v2|' '{}' ';' -exec kubectl apply -f '{}' ';'",
+                    )
+                    .end(),
                 ],
             ))
         }
@@ -142,7 +146,7 @@ fn at_zero(evidence: &Evidence, workload: &Value) -> Judgement {
         Cause::ReplicasZero,
         format!("{}: spec.replicas is 0", titled(workload)),
         format!("Scale it to {least}: from 0 an HPA does not scale."),
-        vec![format!("kubectl {}scale {} --replicas={least}", in_namespace(namespace(workload)), argument(workload))],
+        vec![scale(workload, namespace(workload), least)],
     ))
 }
 

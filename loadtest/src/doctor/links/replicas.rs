@@ -5,12 +5,14 @@ mod others;
 use serde_json::{Value, json};
 
 use super::fields::{is, text};
-use super::objects::{condition, merge};
+use super::objects::condition;
 use super::reading;
 use super::subject::Subject;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
+use crate::doctor::fixes::Command;
+use crate::doctor::fixes::kubectl::merge;
 use crate::model::quantity;
 
 /// The controller's own tolerance, where the HPA has none: `--horizontal-pod-autoscaler-tolerance`.
@@ -74,7 +76,7 @@ impl Replicas {
 }
 
 /// The command that sets the maximum, where it is written: KEDA writes the HPA's anew.
-pub fn maximum(evidence: &Evidence, most: u64) -> Option<String> {
+pub fn maximum(evidence: &Evidence, most: u64) -> Option<Command> {
     match evidence.scaled_object.seen() {
         Some(object) => Some(merge(object, &json!({"spec": {"maxReplicaCount": most}}))),
         None => Some(merge(evidence.hpa.seen()?, &json!({"spec": {"maxReplicas": most}}))),

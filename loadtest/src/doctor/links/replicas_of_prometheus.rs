@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::failing;
-use super::objects::{age, argument, describe, in_namespace, is_ready, lives, merge, name, namespace, titled};
+use super::objects::{age, is_ready, lives, name, namespace, titled};
 use super::promql::seconds;
 use super::subject::Subject;
 use super::target::settled;
@@ -14,6 +14,8 @@ use super::targets::{Ours, ours, shard, with_counter};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::{Evidence, Read, Replica};
+use crate::doctor::fixes::Command;
+use crate::doctor::fixes::kubectl::{about, describe, in_namespace, merge};
 
 /// How long a replica may take to start, in seconds, while there is another and where it is the only one.
 const START: (f64, f64) = (300.0, 60.0);
@@ -65,8 +67,8 @@ pub fn not_ready(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
 }
 
 /// The command that shows the end of a pod's log.
-fn log(pod: &Value) -> String {
-    format!("kubectl {}logs {} --all-containers --tail=50", in_namespace(namespace(pod)), argument(pod))
+fn log(pod: &Value) -> Command {
+    about(pod, "logs").words("--all-containers --tail=50").end()
 }
 
 /// There is no pod of Prometheus at all: the operator's object says why, where it wants none.
@@ -90,7 +92,7 @@ fn none(evidence: &Evidence) -> Option<Finding> {
         let run = merge(object, &json!({"spec": {"replicas": 1}}));
         return Some(Finding::new(Cause::PrometheusNotReady, told, "Have Prometheus run.", vec![run]));
     }
-    let events = of.map(|of| format!("kubectl {}get events --sort-by=.lastTimestamp", in_namespace(of)));
+    let events = of.map(|of| in_namespace(of).words("get events --sort-by=.lastTimestamp").end());
     let advice = "Have Prometheus run: see the events of its StatefulSet or Deployment.";
     Some(Finding::new(Cause::PrometheusNotReady, told, advice, events.into_iter().collect()))
 }

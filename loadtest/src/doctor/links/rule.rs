@@ -11,6 +11,7 @@ use super::{answer, api_service, pace, reading, server, trigger};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read};
+use crate::doctor::fixes::Command;
 use config::Config;
 
 pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
@@ -88,7 +89,7 @@ fn of_adapter<'a>(evidence: &'a Evidence, subject: &'a Subject) -> Option<(Confi
 }
 
 /// What has the adapter make the metric by the labels that tell the namespace and the pod.
-pub fn by_labels(evidence: &Evidence, subject: &Subject, [namespace, pod]: &[String; 2]) -> Vec<String> {
+pub fn by_labels(evidence: &Evidence, subject: &Subject, [namespace, pod]: &[String; 2]) -> Vec<Command> {
     let Some(((config, metric), series)) = of_adapter(evidence, subject).zip(subject.series.as_deref()) else {
         return Vec::new();
     };
@@ -96,11 +97,11 @@ pub fn by_labels(evidence: &Evidence, subject: &Subject, [namespace, pod]: &[Str
     if config.rules(evidence).is_ok_and(|rules| listing::has_rule(evidence, rules.custom(), &metric.name)) {
         return Vec::new();
     }
-    config.added(&listing::rule_for(evidence, series, &metric.name, [namespace, pod]))
+    config.added(listing::rule_for(evidence, series, &metric.name, [namespace, pod]).as_deref())
 }
 
 /// What has the adapter read only the series that this matcher takes as well.
-pub fn narrowed(evidence: &Evidence, subject: &Subject, matcher: &str) -> Vec<String> {
+pub fn narrowed(evidence: &Evidence, subject: &Subject, matcher: &str) -> Vec<Command> {
     const MATCHERS: &str = "<<.LabelMatchers>>";
     let Some(((config, _), rule)) = of_adapter(evidence, subject).zip(subject.rule) else { return Vec::new() };
     let Some(written) = config.field(rule, "/metricsQuery") else { return Vec::new() };

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use super::monitor::endpoints;
-use super::objects::{
-    argument, in_namespace, leads_to, lives, looks_in, merge, namespace, patch, patch_item, quoted, selects, titled,
-};
+use super::objects::{leads_to, lives, looks_in, namespace, selects, titled};
 use super::ports;
 use super::subject::Subject;
 use super::targets::with_counter;
 use crate::doctor::evidence::Evidence;
+use crate::doctor::fixes::Command;
+use crate::doctor::fixes::kubectl::{about, merge, patch, patch_item};
 
 /// The pods' objects.
 pub struct Workload<'a> {
@@ -62,7 +62,7 @@ pub struct Fault {
     /// What to do.
     pub advice: String,
     /// The same as commands.
-    pub commands: Vec<String>,
+    pub commands: Vec<Command>,
 }
 
 /// The operator's object of the Prometheus that the HPA's metric comes from.
@@ -95,7 +95,7 @@ impl<'a> Operator<'a> {
 
     /// Why it does not select a monitor.
     fn fault(&self, evidence: &Evidence, monitor: &Value) -> Option<Fault> {
-        let fault = |told: String, advice: &str, commands: Vec<String>| {
+        let fault = |told: String, advice: &str, commands: Vec<Command>| {
             Some(Fault { stage: Stage::Prometheus, told, advice: advice.to_owned(), commands })
         };
         let prometheus = titled(self.0);
@@ -172,13 +172,14 @@ fn satisfying(selector: &Value) -> Option<Value> {
     Some(Value::Object(labels))
 }
 
-fn label(object: &Value, labels: &Value) -> String {
-    let words = labels.as_object().into_iter().flatten().map(|(key, value)| {
-        let word = format!("{key}={}", value.as_str().unwrap_or_default());
-        format!(" {}", quoted(&word))
+fn label(object: &Value, labels: &Value) -> Command {
+    let labels = labels.as_object().into_iter().flatten();
+    // A value that is no text is none that a label has.
+    let line = labels.fold(about(object, "label"), |line, (key, value)| match value.as_str() {
+        Some(value) => line.label(key, value),
+        None => line.only_if(false),
     });
-    let words: String = words.collect();
-    format!("kubectl {}label {}{words} --overwrite", in_namespace(namespace(object)), argument(object))
+    line.words("--overwrite").end()
 }
 
 /// Why a monitor does not bring about targets of these pods; nothing where it does.

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use regex::Regex;
 use serde_json::{Value, json};
 
 use super::metrics::last;
 use super::monitor::{endpoints, of_target};
-use super::objects::{patch_item, titled};
+use super::objects::titled;
 use super::promql::Selector;
 use super::rule;
 use super::subject::Subject;
@@ -16,6 +15,9 @@ use super::targets::{self, Ours, elsewhere, ours, refused, result, silent_shard,
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Replica};
+use crate::doctor::fixes::Command;
+use crate::doctor::fixes::kubectl::patch_item;
+use crate::doctor::rule::compiled;
 
 pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     if subject.is_resource() {
@@ -90,7 +92,7 @@ fn mislabelled(evidence: &Evidence, subject: &Subject, wanted: &Selector, pod: &
     let renamed = labels.as_object().into_iter().flatten().find(|(label, value)| *value == pod && *label != "pod");
     seen.extend(renamed.map(|(label, value)| format!("{label}={value}")));
     let evidence_line = format!("{} of pod {pod} has {}; wanted is {}", wanted.name, seen.join(", "), wanted.text());
-    let broken = |advice: String, commands: Vec<String>| {
+    let broken = |advice: String, commands: Vec<Command>| {
         Finding::new(Cause::LabelsMissing, evidence_line.clone(), advice, commands)
     };
     let target = || {
@@ -123,7 +125,7 @@ fn mislabelled(evidence: &Evidence, subject: &Subject, wanted: &Selector, pod: &
 
 /// What gives the series the names that are asked for, by its monitor, or else by a rule that asks for those that there
 /// are.
-fn called(evidence: &Evidence, subject: &Subject, target: Option<(&Value, usize)>, labels: &Value) -> Vec<String> {
+fn called(evidence: &Evidence, subject: &Subject, target: Option<(&Value, usize)>, labels: &Value) -> Vec<Command> {
     let labels: BTreeMap<String, String> = serde_json::from_value(labels.clone()).unwrap_or_default();
     let Some(telling) = telling(evidence, &labels) else { return Vec::new() };
     let Some((monitor, number)) = target else { return rule::by_labels(evidence, subject, &telling) };
@@ -146,7 +148,7 @@ fn called(evidence: &Evidence, subject: &Subject, target: Option<(&Value, usize)
 
 /// The relabelling of a pod's monitor that takes a wanted label away which its series has not, or else perhaps its
 /// series as a whole; and what takes it out.
-fn removing(evidence: &Evidence, subject: &Subject, pod: &str, labels: &Value) -> Option<(String, String)> {
+fn removing(evidence: &Evidence, subject: &Subject, pod: &str, labels: &Value) -> Option<(String, Command)> {
     let targets = evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, subject, replica));
     let (monitor, number) =
         targets.into_iter().find(|(of, _)| *of == pod).and_then(|(_, target)| of_target(evidence, target))?;
@@ -173,7 +175,7 @@ fn action(relabelling: &Value) -> String {
 
 /// Whether a relabelling takes one of these labels away, or writes another value to it.
 fn takes_away(one: &Value, lost: &[&str]) -> bool {
-    let pattern = Regex::new(&format!("^(?s:{})$", one["regex"].as_str().unwrap_or("(.*)")));
+    let pattern = compiled(&format!("^(?s:{})$", one["regex"].as_str().unwrap_or("(.*)")));
     let matches = |label: &&str| pattern.as_ref().is_ok_and(|pattern| pattern.is_match(label));
     match action(one).as_str() {
         "labeldrop" => lost.iter().any(matches),

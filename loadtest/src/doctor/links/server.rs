@@ -4,9 +4,11 @@ use serde_json::Value;
 
 use super::failing;
 use super::fields::{list, since, text};
-use super::objects::{condition, in_namespace, is_ready, lives, name, namespace, ready_for, word};
+use super::objects::{condition, is_ready, lives, name, namespace, ready_for};
 use super::subject::Source;
 use crate::doctor::evidence::Evidence;
+use crate::doctor::fixes::Command;
+use crate::doctor::fixes::kubectl::in_namespace;
 
 /// The API group that metrics of this source belong to.
 pub const fn group(source: Source) -> &'static str {
@@ -179,6 +181,6 @@ pub fn rolls(evidence: &Evidence) -> bool {
 }
 
 /// `kubectl rollout restart` of it.
-pub fn restart(deployment: &Value) -> String {
-    format!("kubectl {}rollout restart deployment {}", in_namespace(namespace(deployment)), word(name(deployment)))
+pub fn restart(deployment: &Value) -> Command {
+    in_namespace(namespace(deployment)).words("rollout restart deployment").name("", name(deployment)).end()
 }

@@ -3,13 +3,14 @@
 use serde_json::{Value, json};
 
 use super::down;
-use super::objects::{age, apply, changed, lives, name, namespace, ready_for, titled};
+use super::objects::{age, changed, lives, name, namespace, ready_for, titled};
 use super::replicas_of_prometheus as replicas;
 use super::subject::Subject;
 use super::targets::{arrived, elsewhere, known, ours, silent_shard};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read, access};
+use crate::doctor::fixes::kubectl::apply;
 
 /// How long a change may take until Prometheus scrapes by it, in seconds: the operator's and the kubelet's part in it.
 pub const RELOAD: f64 = 180.0;

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regex::Regex;
 use serde_json::Value;
 
 use super::adapter;
@@ -12,6 +11,7 @@ use super::promql::{Matcher, selectors};
 use super::subject::Subject;
 use super::target::settled;
 use crate::doctor::evidence::{Evidence, Page, Prometheus, Read, Replica};
+use crate::doctor::rule::compiled;
 use crate::exposition::series_of;
 
 /// The addresses and names by which a pod of the workload is known.
@@ -137,7 +137,7 @@ pub fn telling(evidence: &Evidence, labels: &BTreeMap<String, String>) -> Option
 fn takes((label, operator, wanted): &Matcher, labels: &[Matcher]) -> bool {
     let value = labels.iter().find(|(found, ..)| found == label).map_or("", |(.., value)| value);
     // Anchored at both ends, as Prometheus does.
-    let matches = || Regex::new(&format!("^(?s:{wanted})$")).is_ok_and(|pattern| pattern.is_match(value));
+    let matches = || compiled(&format!("^(?s:{wanted})$")).is_ok_and(|pattern| pattern.is_match(value));
     match operator.as_str() {
         "=" => value == wanted,
         "!=" => value != wanted,

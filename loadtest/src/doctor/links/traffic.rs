@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::fields::{list, ready, ready_for, text};
-use super::objects::{age, in_namespace, leads_to, merge, name, namespace, titled, word};
+use super::objects::{age, leads_to, name, namespace, titled};
 use super::ports;
 use super::server;
 use super::subject::Subject;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Load};
+use crate::doctor::fixes::kubectl::{in_namespace, merge};
 
 /// Requests of a fair share, below which a difference may be chance: none of twenty is one in half a billion.
 const ENOUGH: f64 = 20.0;
@@ -138,9 +139,7 @@ fn short(evidence: &Evidence) -> Option<Finding> {
         format!("pod {pod}: in {seconds:.0} s {due} requests were due, {answered} answered, {dropped} never sent");
     let advice = "The HPA sees what arrives. Look at the load tool's log: failures, a bound on requests in flight, or its \
                   own processor.";
-    let log = |pod: &str| {
-        format!("kubectl {}logs {} --tail=50", in_namespace(&evidence.namespace), word(&format!("pod/{pod}")))
-    };
+    let log = |pod: &str| in_namespace(&evidence.namespace).words("logs").name("pod/", pod).words("--tail=50").end();
     Some(Finding::new(Cause::LoadShort, seen, advice, pod.split(", ").map(log).collect()))
 }
 
@@ -163,8 +162,8 @@ fn no_address(service: &Value, seen: String) -> Finding {
     let port = list(service, "/spec/ports").first().and_then(|port| port["port"].as_u64()).unwrap_or(80);
     // A port below 1024 is not everybody's to open.
     let local = if port < 1024 { 8000 + port } else { port };
-    let service_name = word(&format!("service/{}", name(service)));
-    let command = format!("kubectl {}port-forward {service_name} {local}:{port}", in_namespace(namespace(service)));
+    let command = in_namespace(namespace(service)).words("port-forward").name("service/", name(service));
+    let command = command.plain("", &format!("{local}:{port}")).end();
     let advice = "Install a controller for load balancers (a cloud has one; MetalLB or cloud-provider-kind on other \
                   clusters). Until then a port-forward reaches one pod.";
     Finding::new(Cause::NoLoadBalancer, seen, advice, vec![command])

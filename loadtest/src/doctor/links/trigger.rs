@@ -5,7 +5,7 @@ mod blocked;
 use serde_json::{Value, json};
 
 use super::fields::{is, list, living, ready_for, text};
-use super::objects::{patch_item, titled};
+use super::objects::titled;
 use super::pace;
 use super::promql::{Selector, ranges_of_rates};
 use super::reading;
@@ -14,6 +14,8 @@ use super::subject::{Metric, Subject, trigger_number};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read};
+use crate::doctor::fixes::Command;
+use crate::doctor::fixes::kubectl::patch_item;
 
 /// A trigger, and its place in the `ScaledObject`.
 pub struct Trigger<'a> {
@@ -29,7 +31,7 @@ impl Trigger<'_> {
     }
 
     /// The command that sets its query, and other fields of its `metadata`.
-    fn with(&self, query: &str, others: &[(&str, &str)]) -> String {
+    fn with(&self, query: &str, others: &[(&str, &str)]) -> Command {
         let path = |name: &str| format!("/spec/triggers/{}/metadata/{name}", self.place);
         let fields = [("query", query)].into_iter().chain(others.iter().copied());
         // An add replaces what is there.
@@ -76,7 +78,7 @@ pub fn judge(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Judgeme
 }
 
 /// What has the trigger read only the series that this matcher takes as well.
-pub fn narrowed(evidence: &Evidence, subject: &Subject, matcher: &str) -> Option<String> {
+pub fn narrowed(evidence: &Evidence, subject: &Subject, matcher: &str) -> Option<Command> {
     let (metric, series) = (subject.metric.as_ref()?, subject.series.as_deref()?);
     let trigger = trigger(evidence.scaled_object.seen()?, metric)?;
     let query = trigger.field("query");

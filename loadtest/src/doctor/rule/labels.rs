@@ -79,7 +79,10 @@ fn label_template(text: &str) -> Result<(Template, Pattern), Error> {
     if expression.is_empty() {
         return Err(refused(format, "unable to convert label template to matcher: empty template"));
     }
-    let pattern = Pattern::new(&format!("^{expression}$")).map_err(|why| refused(format, &why))?;
+    let pattern = Pattern::new(&format!("^{expression}$")).map_err(|error| match error {
+        Error::Refused(why) => refused(format, &why),
+        other @ Error::NotKnown(_) => other,
+    })?;
     if !pattern.has_group("resource") {
         return Err(refused(format, "must include at least `{{.Resource}}` in the label template"));
     }

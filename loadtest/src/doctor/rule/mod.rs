@@ -27,8 +27,15 @@ use naming::Naming;
 use selector::NameMatcher;
 use template::Template;
 
+pub use pattern::compiled;
 pub use resources::{GroupResource, Resources};
 pub use selector::{quoted, seconds, window};
+
+/// The longest configuration, in bytes: a `ConfigMap` has no more.
+const LONGEST: usize = 1 << 20;
+
+/// The most rules: each has patterns to compile, and is tried on each series.
+const MOST: usize = 1_000;
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +44,16 @@ pub enum Error {
     Refused(String),
     /// The adapter may know it, this module does not.
     NotKnown(String),
+}
+
+impl Error {
+    /// What the adapter says around what it refuses; what is not known stays that.
+    fn because(self, around: impl FnOnce(&str) -> String) -> Self {
+        match self {
+            Self::Refused(why) => Self::Refused(around(&why)),
+            unknown @ Self::NotKnown(_) => unknown,
+        }
+    }
 }
 
 impl fmt::Display for Error {
@@ -120,7 +137,17 @@ impl Rules {
     ///
     /// Source: `pkg/config/loader.go`, `cmd/adapter/adapter.go`.
     pub fn parse(config: &str, resources: &Resources) -> Result<Self, Error> {
+        if config.len() > LONGEST {
+            return Err(Error::NotKnown(format!(
+                "a configuration of {} bytes, of which {LONGEST} are read",
+                config.len()
+            )));
+        }
         let config = Config::read(config)?;
+        let rules = config.rules.len() + config.external_rules.len();
+        if rules > MOST {
+            return Err(Error::NotKnown(format!("{rules} rules, of which {MOST} are read")));
+        }
         let rules = |rules: Vec<config::Rule>| -> Result<Vec<Rule>, Error> {
             rules.into_iter().map(|rule| Rule::new(rule, resources)).collect()
         };
@@ -183,15 +210,15 @@ impl Rules {
 impl Rule {
     /// Source: `NamersFromConfig` in `pkg/naming/metric_namer.go`, and its order, which decides on the error.
     fn new(rule: config::Rule, resources: &Resources) -> Result<Self, Error> {
-        let associated = |what: &str, why: &str| {
+        let associated = |error: Error, what: &str| {
             let query = &rule.series_query;
-            Error::Refused(format!("unable to {what} associated with series query {query:?}: {why}"))
+            error.because(|why| format!("unable to {what} associated with series query {query:?}: {why}"))
         };
         let labels = Labels::new(&rule.resources, resources)?;
-        let metrics_query =
-            Template::parse(&rule.metrics_query).map_err(|why| associated("construct metrics query", &why))?;
-        let naming =
-            Naming::new(&rule.series_filters, &rule.name).map_err(|why| associated("generate series names", &why))?;
+        let metrics_query = Template::parse(&rule.metrics_query)
+            .map_err(|why| associated(Error::Refused(why), "construct metrics query"))?;
+        let naming = Naming::new(&rule.series_filters, &rule.name)
+            .map_err(|error| associated(error, "generate series names"))?;
         Ok(Self {
             names: selector::name_matchers(&rule.series_query),
             window: selector::window(&rule.metrics_query),

@@ -2,6 +2,7 @@
 //!
 //! Source: `pkg/naming/metric_namer.go`.
 
+use super::Error;
 use super::config::{Filter, Name};
 use super::pattern::Pattern;
 
@@ -15,15 +16,18 @@ pub(super) struct Naming {
 }
 
 impl Naming {
-    pub fn new(filters: &[Filter], name: &Name) -> Result<Self, String> {
+    pub fn new(filters: &[Filter], name: &Name) -> Result<Self, Error> {
         let filters = filters.iter().map(filter).collect::<Result<_, _>>()?;
         let matches = if name.matches.is_empty() { ".*" } else { &name.matches };
-        let matches =
-            Pattern::new(matches).map_err(|why| format!("unable to compile series filter {matches:?}: {why}"))?;
+        let matches = Pattern::new(matches)
+            .map_err(|error| error.because(|why| format!("unable to compile series filter {matches:?}: {why}")))?;
         let name = match (name.as_.as_str(), matches.groups()) {
             ("", 0) => "$0",
             ("", 1) => "$1",
-            ("", _) => return Err(format!("must specify an 'as' value for name matcher {:?}", name.matches)),
+            ("", _) => {
+                let why = format!("must specify an 'as' value for name matcher {:?}", name.matches);
+                return Err(Error::Refused(why));
+            }
             (name, _) => name,
         };
         Ok(Self { filters, matches, name: name.to_owned() })
@@ -37,19 +41,23 @@ impl Naming {
     }
 }
 
-fn filter(filter: &Filter) -> Result<(Pattern, bool), String> {
+fn filter(filter: &Filter) -> Result<(Pattern, bool), Error> {
     let (expression, is) = match (filter.is.as_str(), filter.is_not.as_str()) {
-        ("", "") => return Err("must have either an `is` or `isNot` expression in a filter".to_owned()),
+        ("", "") => {
+            return Err(Error::Refused("must have either an `is` or `isNot` expression in a filter".to_owned()));
+        }
         (is, "") => (is, true),
         ("", is_not) => (is_not, false),
         (is, is_not) => {
-            return Err(format!(
+            return Err(Error::Refused(format!(
                 "cannot have both an `is` ({is:?}) and `isNot` ({is_not:?}) expression in a single filter"
-            ));
+            )));
         }
     };
     let pattern = Pattern::new(expression);
-    pattern.map(|pattern| (pattern, is)).map_err(|why| format!("unable to compile series filter {expression:?}: {why}"))
+    pattern
+        .map(|pattern| (pattern, is))
+        .map_err(|error| error.because(|why| format!("unable to compile series filter {expression:?}: {why}")))
 }
 
 #[cfg(test)]
@@ -60,6 +68,7 @@ mod tests {
         let filters: Vec<_> =
             filters.iter().map(|(is, is_not)| Filter { is: is.to_string(), is_not: is_not.to_string() }).collect();
         Naming::new(&filters, &Name { matches: matches.to_owned(), as_: as_.to_owned() })
+            .map_err(|error| error.to_string())
     }
 
     fn metric(matches: &str, as_: &str, series: &str) -> Option<String> {

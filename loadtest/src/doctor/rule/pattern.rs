@@ -2,21 +2,36 @@
 //!
 //! Source: `regexp` and `regexp/syntax` of Go 1.22. What neither knows, or Go alone and rarely, is refused.
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
+
+use super::Error;
+
+/// The longest expression, in bytes.
+const LONGEST: usize = 4096;
+
+/// The largest compiled expression, in bytes. A repetition within a repetition is short, and takes the time and the memory
+/// of what it stands for.
+const LARGEST: usize = 256 * 1024;
 
 /// A regular expression as Go takes it.
 #[derive(Clone, Debug)]
 pub(super) struct Pattern(Regex);
 
 impl Pattern {
-    pub fn new(expression: &str) -> Result<Self, String> {
-        let compiled = translated(expression).and_then(|text| {
-            Regex::new(&text).map_err(|error| {
-                // The last line of several says what it is, after a picture of where.
-                error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
-            })
-        });
-        compiled.map(Self).map_err(|why| format!("error parsing regexp: {why}: `{expression}`"))
+    pub fn new(expression: &str) -> Result<Self, Error> {
+        let refused = |why: String| Error::Refused(format!("error parsing regexp: {why}: `{expression}`"));
+        let large =
+            || Error::NotKnown(format!("a regular expression beyond {LONGEST} bytes, or {LARGEST} once compiled"));
+        if expression.len() > LONGEST {
+            return Err(large());
+        }
+        compiled(&translated(expression).map_err(refused)?).map(Self).map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => large(),
+            // The last line of several says what it is, after a picture of where.
+            error => {
+                refused(error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned())
+            }
+        })
     }
 
     /// Whether it matches anywhere in a text: nothing anchors it but itself.
@@ -65,6 +80,14 @@ impl Pattern {
         }
         Some(expanded + rest)
     }
+}
+
+/// A pattern of a cluster's own, such as a relabeling's, within the same bounds.
+pub fn compiled(text: &str) -> Result<Regex, regex::Error> {
+    if text.len() > LONGEST {
+        return Err(regex::Error::CompiledTooBig(LONGEST));
+    }
+    RegexBuilder::new(text).size_limit(LARGEST).dfa_size_limit(LARGEST).build()
 }
 
 /// The name that follows a `$`, and what follows the name.
@@ -239,9 +262,20 @@ mod tests {
         for expression in
             ["*a", "a**", "a++", "(a", "a)", "[a", "a{1001}", "a{2,1}", "(?x)a", "(?=a)", r"\u0041", "a\\", r"\1"]
         {
-            let error = Pattern::new(expression).unwrap_err();
+            let error = Pattern::new(expression).unwrap_err().to_string();
             assert!(error.starts_with("error parsing regexp: ") && !error.contains('\n'), "{expression}: {error}");
         }
+    }
+
+    #[test]
+    fn what_would_take_long_to_compile_or_to_match_is_not_read() {
+        let alternatives = "http_requests|".repeat(20_000);
+        for long in [alternatives.as_str(), r"(a{1000}){1000}", r"(\pL{100}){100}", "((a{100}){100}){100}"] {
+            let error = Pattern::new(long).unwrap_err();
+            assert!(matches!(&error, Error::NotKnown(what) if what.contains("regular expression beyond")), "{error}");
+            assert!(compiled(long).is_err());
+        }
+        assert!(Pattern::new(&"http_requests|".repeat(250)).is_ok());
     }
 
     fn expand(expression: &str, template: &str, text: &str) -> String {

@@ -7,6 +7,12 @@ use std::collections::BTreeMap;
 
 use super::Error;
 
+/// The most parts, each of which may stand for the names of all pods.
+const PARTS: usize = 1_000;
+
+/// The longest text that is made, in bytes.
+const LONGEST: usize = 1 << 20;
+
 /// What a template can be given.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
@@ -80,12 +86,16 @@ impl Template {
 
     /// The text for these fields of an object of Go's type.
     pub fn render(&self, kind: &str, fields: &[(&str, Value)]) -> Result<String, Error> {
-        self.0.iter().try_fold(String::new(), |text, part| {
-            Ok(text
-                + &match part {
-                    Part::Text(text) => text.clone(),
-                    Part::Action(command) => printed(command.value(kind, fields)?),
-                })
+        if self.0.len() > PARTS {
+            return Err(Error::NotKnown(format!("a template of {} parts, of which {PARTS} are read", self.0.len())));
+        }
+        self.0.iter().try_fold(String::new(), |mut text, part| {
+            match part {
+                Part::Text(part) => text.push_str(part),
+                Part::Action(command) => text.push_str(&printed(command.value(kind, fields)?)),
+            }
+            let long = || Error::NotKnown(format!("a template that makes more than {LONGEST} bytes"));
+            if text.len() > LONGEST { Err(long()) } else { Ok(text) }
         })
     }
 }
@@ -258,6 +268,17 @@ mod tests {
             ("a\n  <<- .Series ->>\n b", "axb"),
         ] {
             assert_eq!(render(template).as_deref(), Ok(expected), "{template}");
+        }
+    }
+
+    #[test]
+    fn what_would_make_too_much_is_not_read() {
+        for (template, why) in [
+            ("<<.Series>>".repeat(PARTS), "parts, of which"),
+            ("<<.Series>>".to_owned() + &"x".repeat(LONGEST), "more than"),
+        ] {
+            let error = render(&template).unwrap_err();
+            assert!(matches!(&error, Error::NotKnown(what) if what.contains(why)), "{error}");
         }
     }
 

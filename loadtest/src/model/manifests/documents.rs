@@ -5,6 +5,18 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::bounds::DAY;
+use crate::input;
+
+/// The most files of a folder.
+const FILES: usize = 1_000;
+
+/// The longest file, in bytes: the API server takes no object of more than 1.5 MiB.
+const FILE: u64 = 4 << 20;
+
+/// The longest value that an error repeats, in characters.
+pub(super) const SHOWN: usize = 100;
+
 /// One object of one file.
 pub(super) struct Document {
     file: String,
@@ -21,12 +33,16 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Document>, String> {
         if path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml") {
             files.push(path);
         }
+        if files.len() > FILES {
+            return Err(format!("{}: more than {FILES} YAML files", folder.display()));
+        }
     }
     files.sort();
     let mut documents = Vec::new();
     for path in files {
         let file = path.display().to_string();
-        let text = std::fs::read_to_string(&path).map_err(|error| format!("{file}: {error}"))?;
+        let text = input::read(&path, FILE).map_err(|error| format!("{file}: {error}"))?;
+        let text = String::from_utf8(text).map_err(|error| format!("{file}: {}", error.utf8_error()))?;
         let values: Vec<Value> =
             serde_saphyr::from_multiple(&text).map_err(|error| not_yaml(&file, &error.to_string()))?;
         documents
@@ -81,7 +97,10 @@ impl Document {
     pub fn change(&self, path: &str, to: &str) -> String {
         match self.get(path) {
             None | Some(Value::Null) => self.wrong(path, &format!("is missing: make it {to}")),
-            Some(value) => self.wrong(path, &format!("is {value}: make it {to}")),
+            Some(value) => {
+                let shown: String = value.to_string().chars().take(SHOWN).collect();
+                self.wrong(path, &format!("is {shown}: make it {to}"))
+            }
         }
     }
 
@@ -92,6 +111,13 @@ impl Document {
             Some(value) => value.as_u64().and_then(|number| u32::try_from(number).ok()),
         };
         number.ok_or_else(|| self.change(path, "a whole number"))
+    }
+
+    /// A whole number of seconds, or of tries of a second or more each, up to a day; its default where the field is not
+    /// there.
+    pub fn seconds(&self, path: &str, default: u32) -> Result<u32, String> {
+        let seconds = self.number(path, Some(default))?;
+        if f64::from(seconds) <= DAY { Ok(seconds) } else { Err(self.change(path, "86400, a day, or less")) }
     }
 
     /// A part that has a type in Kubernetes' API.

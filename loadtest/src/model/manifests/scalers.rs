@@ -3,7 +3,8 @@
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscalerBehavior;
 use serde_json::Value;
 
-use super::documents::Document;
+use super::documents::{Document, SHOWN};
+use crate::bounds::{PERIOD, REPLICAS, TARGET};
 use crate::doctor::rule;
 use crate::model::hpa::Behavior;
 use crate::model::predict::Source;
@@ -95,6 +96,9 @@ fn bounds(document: &Document, min: &str, max: &str, least: u32, most: Option<u3
     if to == 0 || from > to {
         return Err(document.change(max, &format!("1 or more, and no less than {min}, which is {from}")));
     }
+    if to > REPLICAS {
+        return Err(document.change(max, &format!("{REPLICAS} or less, which is all that the model knows")));
+    }
     Ok((from, to))
 }
 
@@ -116,7 +120,8 @@ fn positive(document: &Document, path: &str) -> Result<f64, String> {
         None => None,
     };
     let value = value.filter(|value| *value > 0.0);
-    value.ok_or_else(|| document.change(path, r#"a quantity above 0, such as "2" or "500m""#))
+    let value = value.ok_or_else(|| document.change(path, r#"a quantity above 0, such as "2" or "500m""#))?;
+    if TARGET.contains(&value) { Ok(value) } else { Err(document.change(path, r#""1m" to "1P""#)) }
 }
 
 /// The window, in seconds, of the adapter's rule that makes this metric, and the series that it is made of.
@@ -154,9 +159,15 @@ fn window(document: &Document, path: &str, query: &str) -> Result<f64, String> {
         .find(|(at, _)| !query[..*at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_'));
     let range = rate.and_then(|(at, _)| query[at..].split_once('[')).and_then(|(_, rest)| rest.split_once(']'));
     let seconds = range.and_then(|(range, _)| rule::seconds(range));
-    seconds.filter(|seconds| *seconds > 0.0).ok_or_else(|| {
+    let seconds = seconds.filter(|seconds| *seconds > 0.0).ok_or_else(|| {
+        let query: String = query.chars().take(SHOWN).collect();
         document.wrong(path, &format!("is {query:?}: make it a query with a rate() over a window, such as rate(x[2m])"))
-    })
+    })?;
+    if PERIOD.contains(&seconds) {
+        Ok(seconds)
+    } else {
+        Err(document.wrong(path, "has a window that is no time from 100ms to 1d"))
+    }
 }
 
 /// The series that a query takes the `rate()` of.

@@ -1,17 +1,19 @@
 //! Whether a monitor's relabelings leave a pod out.
 
-use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::doctor::evidence::Evidence;
+use crate::doctor::fixes::Command;
+use crate::doctor::fixes::kubectl::patch_item;
 use crate::doctor::links::fields::{list, text};
 use crate::doctor::links::monitor::{endpoints, of_target};
-use crate::doctor::links::objects::{name, patch_item, titled};
+use crate::doctor::links::objects::{name, titled};
 use crate::doctor::links::subject::Subject;
 use crate::doctor::links::targets::ours;
+use crate::doctor::rule::compiled;
 
 /// The relabeling by which the monitor of the other pods leaves this one out, and the command that removes it.
-pub fn dropped(evidence: &Evidence, subject: &Subject, pod: &Value) -> Option<(String, String)> {
+pub fn dropped(evidence: &Evidence, subject: &Subject, pod: &Value) -> Option<(String, Command)> {
     let replicas = evidence.prometheus.replicas.iter();
     let mut targets = replicas.flat_map(|replica| ours(evidence, subject, replica));
     let (monitor, number) = targets.find_map(|(_, target)| of_target(evidence, target))?;
@@ -30,7 +32,7 @@ pub fn dropped(evidence: &Evidence, subject: &Subject, pod: &Value) -> Option<(S
 fn leaves_out(rule: &Value, pod: &Value) -> bool {
     let written = rule["regex"].as_str().unwrap_or("(.*)");
     // Go's syntax has some that is unknown here.
-    let Ok(regex) = Regex::new(&format!("^(?s:{written})$")) else { return false };
+    let Ok(regex) = compiled(&format!("^(?s:{written})$")) else { return false };
     let fits = regex.is_match(name(pod));
     let acts = match text(rule, "/action").to_lowercase().as_str() {
         "drop" => fits,

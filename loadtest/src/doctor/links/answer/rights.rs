@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::{Evidence, HPA_CONTROLLER, Read};
+use crate::doctor::fixes::Command;
+use crate::doctor::fixes::kubectl::apply;
 use crate::doctor::links::fields::{is, text};
-use crate::doctor::links::objects::{apply, condition};
+use crate::doctor::links::objects::condition;
 use crate::doctor::links::server;
 use crate::doctor::links::subject::{Metric, Source};
 
@@ -45,7 +47,7 @@ pub fn forbidden(evidence: &Evidence, metric: &Metric) -> Option<Finding> {
 }
 
 /// The commands that give the controller a role of this one rule.
-pub fn allowed(role: &str, granted: &Value) -> Vec<String> {
+pub fn allowed(role: &str, granted: &Value) -> Vec<Command> {
     let role = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",

@@ -6,10 +6,10 @@ use super::{service, wanted};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::{Evidence, Read};
+use crate::doctor::fixes::Command;
+use crate::doctor::fixes::kubectl::{about, describe, merge, patch_item, scale};
 use crate::doctor::links::fields::{list, text};
-use crate::doctor::links::objects::{
-    argument, condition, in_namespace, lives, merge, name, namespace, patch_item, ready_for, titled,
-};
+use crate::doctor::links::objects::{condition, lives, name, namespace, ready_for, titled};
 use crate::doctor::links::subject::Source;
 use crate::doctor::links::{failing, ports, server};
 
@@ -20,16 +20,21 @@ pub fn finding(evidence: &Evidence, source: Source, api: &Value, version: &str, 
     if message.contains("x509") || message.contains("certificate") {
         // Its own word for it, as it starts.
         if evidence.server.log.seen().is_some_and(|log| log.contains(server::SELF_SIGNED)) {
-            let advice = "The server makes its own certificate each time it starts, so that no spec.caBundle fits it for \
-                          long. Give it one to keep (--tls-cert-file, --tls-private-key-file) with its CA in \
-                          spec.caBundle; or do without, as the command does and kube-prometheus' own manifests do.";
-            let part = json!({"spec": {"caBundle": null, "insecureSkipTLSVerify": true}});
-            return found(seen, advice.to_owned(), vec![merge(api, &part)]);
+            let advice = "The server makes its own certificate each time it starts, so no CA fits it for long. Give it a \
+                          certificate to keep (--tls-cert-file, --tls-private-key-file), and put the CA that signed it \
+                          into spec.caBundle.";
+            // A CA that is there is somebody's decision to check certificates, and is not taken back here.
+            if !text(api, "/spec/caBundle").is_empty() {
+                return found(seen, advice.to_owned(), Vec::new());
+            }
+            let advice =
+                format!("{advice} Or do without a check, as the command and kube-prometheus' own manifests do.");
+            return found(seen, advice, vec![merge(api, &json!({"spec": {"insecureSkipTLSVerify": true}}))]);
         }
         let advice = format!(
             "The API server does not trust the certificate: give spec.caBundle of {version} the CA that signed it, in \
              base64 (with cert-manager: the annotation cert-manager.io/inject-ca-from), and see that the certificate is \
-             for the Service's name and has not expired. Where no CA is to be had: insecureSkipTLSVerify."
+             for the Service's name and has not expired."
         );
         return found(seen, advice, Vec::new());
     }
@@ -48,9 +53,8 @@ pub fn finding(evidence: &Evidence, source: Source, api: &Value, version: &str, 
     }
     if let Some(deployment) = evidence.server.deployment.seen() {
         let (namespace, name) = (namespace(deployment), name(deployment));
-        let (of, object) = (in_namespace(namespace), argument(deployment));
         if wanted(deployment) == 0 {
-            let command = format!("kubectl {of}scale {object} --replicas=1");
+            let command = scale(deployment, namespace, 1);
             let seen = format!("{seen}; Deployment {namespace}/{name} has spec.replicas 0");
             return found(seen, format!("Have {name} run."), vec![command]);
         }
@@ -62,7 +66,13 @@ pub fn finding(evidence: &Evidence, source: Source, api: &Value, version: &str, 
                 return Finding { cause: Cause::ApiServiceUnavailable, ..failing.after(&seen) };
             }
             let seen = format!("{seen}; no pod of Deployment {namespace}/{name} is ready");
-            let advice = format!("Look why: kubectl {of}describe {object}; kubectl {of}logs {object}.");
+            let looks = [describe(deployment), about(deployment, "logs").end()];
+            let looks: Vec<&str> = looks.iter().filter_map(Command::text).collect();
+            let advice = if looks.is_empty() {
+                "See its pods and their logs.".to_owned()
+            } else {
+                format!("Look why: {}.", looks.join("; "))
+            };
             return found(seen, advice, Vec::new());
         }
     }
@@ -83,7 +93,7 @@ pub fn finding(evidence: &Evidence, source: Source, api: &Value, version: &str, 
 }
 
 /// The Service leads to another port than the one that its server was told to listen on.
-fn elsewhere(evidence: &Evidence, port: i64) -> Option<(String, String)> {
+fn elsewhere(evidence: &Evidence, port: i64) -> Option<(String, Command)> {
     let service = evidence.server.service.seen()?;
     let listens: u16 = server::argument(evidence.server.deployment.seen()?, "--secure-port")?.value.parse().ok()?;
     let place = list(service, "/spec/ports").iter().position(|one| one["port"] == port)?;

@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::Evidence;
+use crate::doctor::fixes::Command;
+use crate::doctor::fixes::kubectl::delete;
 use crate::doctor::links::fields::{list, text};
-use crate::doctor::links::objects::{condition, delete, mentions, name, time};
+use crate::doctor::links::objects::{condition, mentions, name, time};
 
 pub fn several(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
     let target = |hpa: &Value| {
@@ -57,7 +59,7 @@ fn which(hpa: &Value, other: &Value) -> String {
 }
 
 /// The command that removes the other one, where it is the one too many.
-fn removal(evidence: &Evidence, hpa: &Value, other: &Value) -> Vec<String> {
+fn removal(evidence: &Evidence, hpa: &Value, other: &Value) -> Vec<Command> {
     let command = later(hpa, other).then(|| match owned_by(other) {
         Some(object) => delete(&json!({
             "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",

@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
+use crate::doctor::fixes::Command;
+use crate::doctor::fixes::kubectl::patch_item;
 use crate::doctor::links::fields::{list, living, since, text};
-use crate::doctor::links::objects::{condition, patch_item};
+use crate::doctor::links::objects::condition;
 use crate::doctor::links::subject::{Subject, trigger_number};
 use crate::doctor::links::{answer, reading};
 
@@ -66,7 +68,7 @@ fn why(evidence: &Evidence, hpa: &Value, metric: &Listed<'_>) -> Option<String> 
 }
 
 /// The command that removes a metric: from the `ScaledObject`, where it has one, or else KEDA puts it back.
-fn removal(evidence: &Evidence, metric: &Listed<'_>) -> Option<String> {
+fn removal(evidence: &Evidence, metric: &Listed<'_>) -> Option<Command> {
     let removed = |object: &Value, path: &str, item: &Value| {
         patch_item(object, path, item, [json!({"op": "remove", "path": path})])
     };

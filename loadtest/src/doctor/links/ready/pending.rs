@@ -5,10 +5,12 @@ use serde_json::{Value, json};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
+use crate::doctor::fixes::Command;
+use crate::doctor::fixes::kubectl::merge;
 use crate::doctor::links::change;
 use crate::doctor::links::failing::{node_to_come, unschedulable};
 use crate::doctor::links::fields::{living, text};
-use crate::doctor::links::objects::{condition, merge, name, time};
+use crate::doctor::links::objects::{condition, name, time};
 use crate::doctor::links::replicas::maximum;
 
 /// Refusals that are older, in seconds, are over: a Deployment keeps the last in a condition.
@@ -53,7 +55,7 @@ fn without_node(evidence: &Evidence, seen: &str) -> Option<Judgement> {
 
 /// The command that lowers the maximum to the pods that have a node, and how many these are; none where they are as many
 /// as are wanted, or fewer than the HPA's minimum.
-fn kept_to_what_has_room(evidence: &Evidence) -> Option<(u64, String)> {
+fn kept_to_what_has_room(evidence: &Evidence) -> Option<(u64, Command)> {
     let placed = u64::try_from(living(evidence).filter(|pod| unschedulable(pod).is_none()).count()).ok()?;
     let least = evidence.hpa.seen()?["spec"]["minReplicas"].as_u64().unwrap_or(1).max(1);
     (least..super::wanted(evidence)?).contains(&placed).then(|| Some((placed, maximum(evidence, placed)?)))?
@@ -90,7 +92,7 @@ fn refused(evidence: &Evidence, seen: &str) -> Option<Finding> {
 /// The command that raises a quota by what the missing pods take. The message, from
 /// `plugin/pkg/admission/resourcequota/controller.go`:
 /// `exceeded quota: NAME, requested: pods=1, used: pods=1, limited: pods=1`.
-fn quota(evidence: &Evidence, message: &str, missing: u64) -> Option<String> {
+fn quota(evidence: &Evidence, message: &str, missing: u64) -> Option<Command> {
     let (name, rest) = message.split_once("exceeded quota: ")?.1.split_once(", requested: ")?;
     let (requested, rest) = rest.split_once(", used: ")?;
     let (used, _) = rest.split_once(", limited: ")?;

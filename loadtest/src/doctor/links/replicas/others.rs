@@ -5,8 +5,9 @@ use serde_json::Value;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::Evidence;
+use crate::doctor::fixes::kubectl::about;
 use crate::doctor::links::fields::{list, text};
-use crate::doctor::links::objects::{APPLIED, argument, in_namespace, name, namespace, time, titled};
+use crate::doctor::links::objects::{APPLIED, name, namespace, time, titled};
 
 /// Changes that are older, in seconds, are not what goes on now.
 const LATELY: f64 = 600.0;
@@ -24,12 +25,11 @@ pub fn judge(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
     }
     let advice =
         format!("{advice} The command has kubectl forget the field, so that a manifest without it sets nothing.");
-    let (namespace, object) = (in_namespace(namespace(workload)), argument(workload));
-    let command = format!(
-        "kubectl {namespace}apply view-last-applied {object} -o yaml | sed '/^  replicas:/d' | \
-         kubectl {namespace}apply set-last-applied -f -"
-    );
-    Some(Finding::new(Cause::ReplicasSetElsewhere, seen, advice, vec![command]))
+    let command = about(workload, "apply view-last-applied")
+        .words("-o yaml | sed '/^  replicas:/d' | kubectl")
+        .namespace(namespace(workload))
+        .words("apply set-last-applied -f -");
+    Some(Finding::new(Cause::ReplicasSetElsewhere, seen, advice, vec![command.end()]))
 }
 
 /// Whether the manifest that `kubectl apply` was given last sets the replicas.

@@ -5,11 +5,14 @@ use serde_json::Value;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read};
+use crate::doctor::fixes::Command;
+use crate::doctor::fixes::kubectl::in_namespace;
 use crate::doctor::links::fields::list;
-use crate::doctor::links::objects::{in_namespace, name, namespace, quoted, time, titled, word};
+use crate::doctor::links::objects::{name, namespace, time, titled};
 use crate::doctor::links::server;
 use crate::doctor::questions;
 use crate::doctor::rule::{Error, Rules};
+use crate::output::is_hidden;
 
 /// What the document stands behind in a `ConfigMap` as kubectl writes it.
 const INDENT: &str = "    ";
@@ -72,13 +75,14 @@ impl<'a> Config<'a> {
     }
 
     /// The commands that replace a part of the document, where it stands there once, and restart the adapter.
-    pub fn replaced(&self, from: &str, to: &str) -> Vec<String> {
-        let once = self.text.matches(from).count() == 1 && !from.contains('\n');
+    pub fn replaced(&self, from: &str, to: &str) -> Vec<Command> {
+        // What has a line of its own, or cannot be seen, does not stand in a script to copy.
+        let once = self.text.matches(from).count() == 1 && ![from, to].iter().any(|text| text.contains(is_hidden));
         self.edited(once.then(|| format!("s/{}/{}/", pattern(from), replacement(to))))
     }
 
     /// The same for a field of a rule, where the document then has it so: quotes may be in the way.
-    pub fn set(&self, rule: usize, pointer: &str, to: &str) -> Vec<String> {
+    pub fn set(&self, rule: usize, pointer: &str, to: &str) -> Vec<Command> {
         let Some(from) = self.field(rule, pointer).filter(|from| *from != to) else { return Vec::new() };
         let document: Value = serde_saphyr::from_str(&self.text.replacen(from, to, 1)).unwrap_or_default();
         let field = document["rules"].get(rule).and_then(|rule| rule.pointer(pointer));
@@ -86,12 +90,13 @@ impl<'a> Config<'a> {
     }
 
     /// The commands that take a rule out.
-    pub fn removed(&self, rule: usize) -> Vec<String> {
+    pub fn removed(&self, rule: usize) -> Vec<Command> {
         self.edited(self.removal(rule))
     }
 
-    /// The commands that add a rule, a mapping in one line, before all others.
-    pub fn added(&self, rule: &str) -> Vec<String> {
+    /// The commands that add a rule, a mapping in one line, before all others; none without one.
+    pub fn added(&self, rule: Option<&str>) -> Vec<Command> {
+        let Some(rule) = rule else { return Vec::new() };
         let lines: Vec<&str> = self.text.lines().collect();
         let head = lines.iter().position(|line| line.trim_end() == "rules:");
         let script = if let Some(head) = head {
@@ -114,18 +119,16 @@ impl<'a> Config<'a> {
             .iter()
             .find(|(_, text)| text.as_str() == Some(self.text))
             .map(|(key, _)| &**key)
+            .filter(|key| !key.contains(is_hidden))
     }
 
-    fn edited(&self, script: Option<String>) -> Vec<String> {
+    fn edited(&self, script: Option<String>) -> Vec<Command> {
         // Else kubectl writes the document as one line with escapes.
         let plain = self.text.lines().all(|line| line.trim_end() == line && !line.contains('\t'));
         let Some(script) = script.filter(|_| plain) else { return Vec::new() };
-        let (namespace, name) = (in_namespace(namespace(self.object)), word(name(self.object)));
-        let script = quoted(&script);
-        vec![
-            format!("kubectl {namespace}get configmap {name} -o yaml | sed {script} | kubectl replace -f -"),
-            server::restart(self.deployment),
-        ]
+        let get = in_namespace(namespace(self.object)).words("get configmap").name("", name(self.object));
+        let edit = get.words("-o yaml | sed").block(&script).words("| kubectl replace -f -");
+        vec![edit.end(), server::restart(self.deployment)]
     }
 
     /// A script for `sed` that deletes the lines of a rule.

@@ -5,6 +5,7 @@ use super::reach::exchanged;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Read, Unread};
+use crate::doctor::fixes::{Command, is_label_name, is_metric};
 use crate::doctor::links::objects::titled;
 use crate::doctor::links::subject::{Metric, Source, Subject};
 use crate::doctor::links::targets::telling;
@@ -56,8 +57,8 @@ pub fn judge(
     counters.retain(|counter| related(counter, &metric.name));
     // Of several, which is meant is not for us to say.
     let counter = counters.pop_first().map(str::to_owned).filter(|_| counters.is_empty() && !external);
-    let commands =
-        counter.map(|counter| config.added(&rule_for(evidence, &counter, &metric.name, ["namespace", "pod"])));
+    let commands = counter
+        .map(|counter| config.added(rule_for(evidence, &counter, &metric.name, ["namespace", "pod"]).as_deref()));
     Some(Judgement::Broken(Finding::new(Cause::RuleAbsent, seen, advice, commands.unwrap_or_default())))
 }
 
@@ -123,8 +124,9 @@ fn unmapped(evidence: &Evidence, config: &Config<'_>, rules: &Rules, rule: usize
         metric.name
     );
     let advice = "Name the labels for the namespace and the pod in the resources.overrides of a rule.";
-    let commands = told
-        .map(|(series, [namespace, pod])| config.added(&rule_for(evidence, &series, &metric.name, [&namespace, &pod])));
+    let commands = told.map(|(series, [namespace, pod])| {
+        config.added(rule_for(evidence, &series, &metric.name, [&namespace, &pod]).as_deref())
+    });
     Some(Finding::new(Cause::LabelsMissing, seen, advice, commands.unwrap_or_default()))
 }
 
@@ -160,8 +162,9 @@ fn misnamed(evidence: &Evidence, metric: &Metric, config: &Config<'_>, rules: &[
 }
 
 /// The command that has the HPA ask for another name.
-fn renamed(evidence: &Evidence, metric: &Metric, name: &str) -> Option<String> {
-    let hpa = evidence.hpa.seen()?;
+fn renamed(evidence: &Evidence, metric: &Metric, name: &str) -> Option<Command> {
+    // An HPA may ask for no other, and Prometheus has no other.
+    let hpa = evidence.hpa.seen().filter(|_| is_metric(name))?;
     let place = fields::list(hpa, "/spec/metrics").iter().position(|spec| *spec == metric.spec)?;
     let kind = metric.spec["type"].as_str()?.to_lowercase();
     let path = format!("/spec/metrics/{place}/{kind}/metric/name");
@@ -176,12 +179,28 @@ fn related(series: &str, metric: &str) -> bool {
     metric.strip_prefix(stem).is_some_and(|rest| rest.is_empty() || rest.starts_with("_per_") || rest == "_rate")
 }
 
-/// A rule in one line, by the labels that tell the namespace and the pod.
-pub fn rule_for(evidence: &Evidence, counter: &str, metric: &str, [namespace, pod]: [&str; 2]) -> String {
+/// A rule in one line, by the labels that tell the namespace and the pod. None for names that would have to be quoted to
+/// stand in a query: whoever may write an HPA names its metric.
+pub fn rule_for(evidence: &Evidence, counter: &str, metric: &str, [namespace, pod]: [&str; 2]) -> Option<String> {
+    if ![counter, metric].iter().all(|name| is_metric(name)) || ![namespace, pod].iter().all(|name| is_label_name(name))
+    {
+        return None;
+    }
+    let matches = scalar(&format!("^{counter}$"));
+    let [counter, metric, namespace, pod] = [counter, metric, namespace, pod].map(scalar);
     let window = (4.0 * pace::scrape(evidence).unwrap_or(30.0)).max(120.0);
-    format!(
+    Some(format!(
         "{{seriesQuery: {counter}, resources: {{overrides: {{{namespace}: {{resource: namespace}}, {pod}: {{resource: pod}}}}}}, \
-         name: {{matches: ^{counter}$, as: {metric}}}, \
+         name: {{matches: {matches}, as: {metric}}}, \
          metricsQuery: \"sum(rate(<<.Series>>{{<<.LabelMatchers>>}}[{window:.0}s])) by (<<.GroupBy>>)\"}}"
-    )
+    ))
+}
+
+/// An identifier as YAML takes it for a text: `true`, `on`, `y` and such stand in quotes.
+fn scalar(identifier: &str) -> String {
+    const OTHERS: [&str; 11] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"];
+    let lower = identifier.to_ascii_lowercase();
+    // A colon within needs none; at an end it would be a key's.
+    let plain = !OTHERS.contains(&lower.as_str()) && !identifier.contains(':');
+    if plain { identifier.to_owned() } else { format!("{identifier:?}") }
 }

@@ -5,11 +5,15 @@ use serde_json::{Value, json};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::{Evidence, Prometheus, Read};
+use crate::doctor::fixes::Command;
+use crate::doctor::fixes::kubectl::patch;
 use crate::doctor::links::fields::list;
-use crate::doctor::links::objects::{leads_to, name, namespace, patch, titled};
+use crate::doctor::links::objects::{leads_to, name, namespace, titled};
 use crate::doctor::links::{ports, server};
 use crate::doctor::questions;
 
+/// The end of the year 9999: no later one has a form.
+const LAST: std::time::Duration = std::time::Duration::from_secs(253_402_300_799);
 /// Lines of the log that are older, in seconds, may be over: the adapter writes nothing when a listing succeeds.
 const LATELY: f64 = 150.0;
 
@@ -43,7 +47,7 @@ fn leads_outside(evidence: &Evidence) -> bool {
 
 /// The command that puts one text in another's place. It refuses where the other is not as it was read: what is read is
 /// kept without a URL's user.
-pub fn exchanged(object: &Value, path: &str, from: &str, to: &str) -> String {
+pub fn exchanged(object: &Value, path: &str, from: &str, to: &str) -> Command {
     let operations = json!([
         {"op": "test", "path": path, "value": from},
         {"op": "replace", "path": path, "value": to},
@@ -121,7 +125,7 @@ fn age(line: &str, taken: f64) -> Option<f64> {
     let (day, rest) = line.get(1..)?.split_once(' ')?;
     let clock = rest.split_whitespace().next()?;
     let (month, day) = (day.get(..2)?, day.get(2..)?);
-    let now = std::time::UNIX_EPOCH + std::time::Duration::try_from_secs_f64(taken).ok()?;
+    let now = std::time::UNIX_EPOCH + std::time::Duration::try_from_secs_f64(taken).ok()?.min(LAST);
     let now = humantime::format_rfc3339_seconds(now).to_string();
     let year: i32 = now.get(..4)?.parse().ok()?;
     let moment = |year: i32| {

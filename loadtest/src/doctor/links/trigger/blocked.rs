@@ -6,10 +6,9 @@ use super::Trigger;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
+use crate::doctor::fixes::kubectl::{apply, delete, in_namespace};
 use crate::doctor::links::fields::{list, living, ready_for, text};
-use crate::doctor::links::objects::{
-    apply, condition, delete, in_namespace, mentions, name, namespace, selects, titled,
-};
+use crate::doctor::links::objects::{condition, mentions, name, namespace, selects, titled};
 use crate::doctor::links::reading;
 use crate::doctor::links::subject::Subject;
 
@@ -60,7 +59,7 @@ pub fn judge(evidence: &Evidence, subject: &Subject, trigger: &Trigger<'_>) -> O
     }
     let advice = "Look at the log of KEDA's operator, and at what is between it and Prometheus.";
     let (place, _) = operator(evidence);
-    let log = format!("kubectl {}logs deployment/keda-operator --tail=50", in_namespace(place));
+    let log = in_namespace(place).words("logs deployment/keda-operator --tail=50").end();
     failing.then(|| Judgement::Broken(Finding::new(Cause::KedaBlocked, seen, advice, vec![log])))
 }
 

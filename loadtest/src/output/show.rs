@@ -1,16 +1,12 @@
 //! What standard output gets while the load goes on, and at its end.
 
-use std::io::{IsTerminal, stdout};
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use super::printer::End;
+use super::{Clean, Printer, Stream, say};
 use crate::fault::Fault;
 use crate::journal::Entry;
 use crate::live::{Lines, Live};
-use crate::printer::{End, Printer, say};
-
-/// A width that cuts nothing off, where no terminal has another.
-const COLUMNS: usize = 1000;
 
 /// Between two drawings: more often than this nobody reads.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -42,7 +38,7 @@ impl Show {
     pub fn start(journal: bool) -> Result<Self, Fault> {
         let form = if journal {
             Form::Journal
-        } else if stdout().is_terminal() {
+        } else if Stream::Out.is_terminal() {
             Form::View(Box::new(View { live: Live::new(), lines: 0, drawn: None }))
         } else {
             Form::Lines(Box::default())
@@ -52,11 +48,11 @@ impl Show {
 
     /// Shows one more entry, whose line in the journal is given, without waiting for whoever reads it. Lines wait for a
     /// slow reader, all of them; of a view there is only the latest to be drawn.
-    pub fn take(&mut self, entry: &Entry, line: String) {
+    pub fn take(&mut self, entry: &Entry, line: &str) {
         match &mut self.form {
             Form::View(view) => view.take(entry, &self.printer),
-            Form::Lines(lines) => drop(lines.take(entry).map(|lines| self.printer.print(lines))),
-            Form::Journal => self.printer.print(line),
+            Form::Lines(lines) => drop(lines.take(entry).map(|lines| self.printer.print(Clean::of(&lines)))),
+            Form::Journal => self.printer.print(Clean::of(line)),
         }
     }
 
@@ -67,7 +63,7 @@ impl Show {
     /// so is in a hurry, waits only while the reader takes something. Either is ended by (another) signal, for which
     /// `enough` waits. Lines of the journal that are lost by that, or by a write that failed, are a fault; a reader that
     /// has gone away is none, and neither is a view that nobody looks at.
-    pub async fn finish(self, summary: String, hurry: bool, enough: impl Future<Output = ()>) -> Option<Fault> {
+    pub async fn finish(self, summary: Clean, hurry: bool, enough: impl Future<Output = ()>) -> Option<Fault> {
         let Self { form, printer } = self;
         let journal = matches!(form, Form::Journal);
         if journal {
@@ -96,15 +92,9 @@ impl View {
         if (soon || !printer.is_idle()) && !matches!(entry, Entry::End(_)) {
             return;
         }
-        let frame = self.live.frame(columns(&stdout()));
-        printer.print(Live::redraw(&frame, self.lines));
+        let frame = self.live.frame(Stream::Out.columns());
+        printer.print(Clean::redrawn(&frame, self.lines));
         self.lines = frame.lines().count();
         self.drawn = Some(now);
     }
-}
-
-/// How wide an output is, such as standard output.
-pub fn columns(output: &impl AsFd) -> usize {
-    let size = rustix::termios::tcgetwinsize(output);
-    size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(COLUMNS)
 }

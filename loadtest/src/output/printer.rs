@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::Clean;
 use crate::fault::Fault;
 
 /// For how long a reader may take nothing before it is given up, where nobody wants to wait for it.
@@ -22,7 +23,7 @@ const PAGE: usize = 4096;
 
 /// Takes texts for standard output at once, however slowly it is read.
 pub struct Printer {
-    texts: mpsc::Sender<String>,
+    texts: mpsc::Sender<Clean>,
     progress: Arc<Progress>,
     end: oneshot::Receiver<io::Result<()>>,
 }
@@ -68,7 +69,7 @@ impl Printer {
     }
 
     /// Has a text written after those before it. Where writing has failed, it is forgotten.
-    pub fn print(&self, text: String) {
+    pub fn print(&self, text: Clean) {
         self.progress.waiting.fetch_add(1, Ordering::Relaxed);
         let _ = self.texts.send(text);
     }
@@ -109,7 +110,7 @@ fn cannot(error: &io::Error) -> Fault {
     Fault::World(format!("standard output cannot be written to: {error}"))
 }
 
-fn write(mut out: File, texts: &mpsc::Receiver<String>, progress: &Progress) -> io::Result<()> {
+fn write(mut out: File, texts: &mpsc::Receiver<Clean>, progress: &Progress) -> io::Result<()> {
     for text in texts {
         for part in text.as_bytes().chunks(PAGE) {
             out.write_all(part)?;
@@ -122,7 +123,7 @@ fn write(mut out: File, texts: &mpsc::Receiver<String>, progress: &Progress) -> 
 
 /// Writes to standard output where there is nothing to hold up. A reader that has gone away is no fault: a closed pipe
 /// under a long table is nothing to report.
-pub fn print(text: &str) -> Result<(), Fault> {
+pub fn print(text: &Clean) -> Result<(), Fault> {
     let mut out = stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(cannot(&error)),
@@ -132,7 +133,7 @@ pub fn print(text: &str) -> Result<(), Fault> {
 
 /// Says something on standard error, of which nothing has to be lost as long as somebody reads: where nobody does, the
 /// tool ends all the same.
-pub fn say(text: String) {
+pub fn say(text: Clean) {
     let (said, saying) = mpsc::channel();
     std::thread::spawn(move || {
         // Where standard error is closed, the exit code tells.
@@ -155,7 +156,7 @@ mod tests {
         let (mut reader, writer) = pipe().unwrap();
         let printer = Printer::to(File::from(OwnedFd::from(writer))).unwrap();
         // Far more than the pipe holds, in one.
-        printer.print("x".repeat(1 << 20));
+        printer.print(Clean::of(&"x".repeat(1 << 20)));
         let mut finishing = Box::pin(printer.finish(true, pending()));
         let mut turns = tokio::time::interval(STALLED / 20);
         // Three times as long as it would wait for a reader that takes nothing.

@@ -1,0 +1,46 @@
+//! What a load and an autoscaler can be, whoever says so: the command line, a manifest, a cluster, or a journal, which
+//! anybody may have written. Beyond these bounds figures cannot be drawn, and the model would calculate for hours.
+
+use std::ops::RangeInclusive;
+
+/// A day in seconds: the longest stage, period or delay.
+pub const DAY: f64 = 86_400.0;
+
+/// The longest load, in seconds: a week.
+pub const LOAD: f64 = 7.0 * DAY;
+
+/// The most stages of a load.
+pub const STAGES: usize = 500;
+
+/// Requests per second.
+pub const RATE: RangeInclusive<f64> = 0.0..=1e6;
+
+/// The most replicas.
+pub const REPLICAS: u32 = 10_000;
+
+/// The most generators that share a load.
+pub const GENERATORS: u32 = 1_000;
+
+/// The most requests in flight.
+pub const IN_FLIGHT: u64 = 50_000;
+
+/// Rehearsed seconds in each second.
+pub const SPEED: RangeInclusive<f64> = 1.0..=60.0;
+
+/// Seconds between two scrapes, or two syncs of the HPA, and the window of a rate.
+pub const PERIOD: RangeInclusive<f64> = 0.1..=DAY;
+
+/// A metric's target: the controller calculates in thousandths.
+pub const TARGET: RangeInclusive<f64> = 0.001..=1e15;
+
+/// A number within a range, or what is wrong with it.
+pub fn within<T: Copy + PartialOrd + std::fmt::Display>(
+    name: &str,
+    value: T,
+    range: &RangeInclusive<T>,
+) -> Result<(), String> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    Err(format!("{name} is {value}, and must be from {} to {}", range.start(), range.end()))
+}

@@ -1,0 +1,202 @@
+//! Whether an entry can be one of a run's. A journal is read as if a stranger had written it: a number out of its bounds,
+//! or a text of megabytes, is refused where it stands, before anything is calculated from it.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use super::{Autoscaler, End, Entry, Event, Expectations, Scaling, Second, Start, Target};
+use crate::bounds::{DAY, GENERATORS, IN_FLIGHT, LOAD, PERIOD, RATE, REPLICAS, SPEED, STAGES, TARGET, within};
+use crate::model::hpa::Rules;
+use crate::profile::Stage;
+
+/// The longest name, in bytes.
+const NAME: usize = 1024;
+
+/// The longest text, in bytes.
+const TEXT: usize = 16 * 1024;
+
+/// The most names in one entry.
+const NAMES: usize = 10_000;
+
+/// The most buckets of a histogram: three digits of each time up to twenty minutes.
+const BUCKETS: usize = 30_000;
+
+/// The most conditions of an HPA, policies of a behavior, and bounds of a latency.
+const FEW: usize = 100;
+
+/// What can be counted in a second: all that is in flight may be answered in one.
+const COUNT: RangeInclusive<u64> = 0..=100_000_000;
+
+/// A moment, in seconds since the load's start. What was there before is seen too, the last answers may come a day after
+/// the last request, and a generator may begin later than the first.
+const MOMENT: RangeInclusive<f64> = -DAY..=2.0 * (LOAD + DAY);
+
+/// Unix time in seconds, up to the year 9999.
+const DATE: RangeInclusive<f64> = 0.0..=253_402_300_799.0;
+
+/// A value of a metric.
+const VALUE: RangeInclusive<f64> = -1e18..=1e18;
+
+impl Entry {
+    /// Whether all of its fields are within their bounds; an error names the field.
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Start(start) => start.check(),
+            Self::Second(second) => second.check(),
+            Self::Scaling(scaling) => scaling.check(),
+            Self::Event(Event { at, object, reason, message, .. }) => {
+                within("at", *at, &MOMENT)?;
+                text("object", object, NAME)?;
+                text("reason", reason, NAME)?;
+                text("message", message, TEXT)
+            }
+            Self::End(End { at, .. }) => within("at", *at, &MOMENT),
+        }
+    }
+
+    /// Cuts off what is too long of the texts that a cluster gave, so that the entry can be read again.
+    pub fn clip(&mut self) {
+        match self {
+            Self::Event(Event { object, reason, message, .. }) => {
+                cut(object, NAME);
+                cut(reason, NAME);
+                cut(message, TEXT);
+            }
+            Self::Scaling(scaling) => {
+                scaling.says.truncate(FEW);
+                scaling.says.iter_mut().for_each(|says| cut(says, TEXT));
+            }
+            Self::Start(_) | Self::Second(_) | Self::End(_) => {}
+        }
+    }
+}
+
+impl Start {
+    fn check(&self) -> Result<(), String> {
+        let Self { version, started, speed, target, profile, generator, generators, autoscaler, expectations, .. } =
+            self;
+        let Target { url, requests_per_connection, max_in_flight, http2: _ } = target;
+        text("version", version, NAME)?;
+        within("started", *started, &DATE)?;
+        within("speed", *speed, &SPEED)?;
+        text("target.url", url, TEXT)?;
+        within("target.requestsPerConnection", *requests_per_connection, &(1..=u64::MAX))?;
+        within("target.maxInFlight", *max_in_flight, &(1..=IN_FLIGHT))?;
+        within("the number of stages", profile.len(), &(0..=STAGES))?;
+        profile.iter().try_for_each(Stage::check)?;
+        within("the length of all stages", profile.iter().map(|stage| stage.seconds).sum(), &(0.0..=LOAD))?;
+        within("generators", *generators, &(1..=GENERATORS))?;
+        within("generator", *generator, &(0..=generators - 1))?;
+        autoscaler.as_ref().map_or(Ok(()), Autoscaler::check)?;
+        expectations.check()
+    }
+}
+
+impl Stage {
+    /// Whether it is one that the command line takes.
+    pub fn check(&self) -> Result<(), String> {
+        within("a stage's from", self.from, &RATE)?;
+        within("a stage's to", self.to, &RATE)?;
+        // None lasts no time at all.
+        within("a stage's seconds", self.seconds, &(f64::MIN_POSITIVE..=DAY))
+    }
+}
+
+impl Autoscaler {
+    /// Whether all of its settings are within what the model can calculate; an error names the field.
+    pub fn check(&self) -> Result<(), String> {
+        let Self { name, scaled, metric, target, min, max, behavior, pipeline, created } = self;
+        text("autoscaler.name", name, NAME)?;
+        text("autoscaler.scaled", scaled, NAME)?;
+        text("autoscaler.metric", metric, NAME)?;
+        within("autoscaler.target", *target, &TARGET)?;
+        within("autoscaler.max", *max, &(1..=REPLICAS))?;
+        within("autoscaler.min", *min, &(0..=*max))?;
+        behavior.up.check("autoscaler.behavior.up")?;
+        behavior.down.check("autoscaler.behavior.down")?;
+        within("autoscaler.pipeline.scrape", pipeline.scrape, &PERIOD)?;
+        within("autoscaler.pipeline.window", pipeline.window, &PERIOD)?;
+        within("autoscaler.pipeline.relist", pipeline.relist, &(0.0..=DAY))?;
+        within("autoscaler.pipeline.sync", pipeline.sync, &PERIOD)?;
+        within("autoscaler.pipeline.startup", pipeline.startup, &(0.0..=DAY))?;
+        created.map_or(Ok(()), |created| within("autoscaler.created", created, &DATE))
+    }
+}
+
+impl Rules {
+    fn check(&self, of: &str) -> Result<(), String> {
+        within(&format!("{of}.stabilizationSeconds"), self.stabilization_seconds, &(0.0..=DAY))?;
+        within(&format!("{of}.tolerance"), self.tolerance, &(0.0..=1e6))?;
+        within(&format!("the number of {of}.policies"), self.policies.len(), &(0..=FEW))?;
+        self.policies.iter().try_for_each(|policy| {
+            within(&format!("{of}.policies.value"), policy.value, &(1..=i32::MAX.unsigned_abs()))?;
+            within(&format!("{of}.policies.periodSeconds"), policy.period_seconds, &(1..=86_400))
+        })
+    }
+}
+
+impl Expectations {
+    fn check(&self) -> Result<(), String> {
+        self.replicas.map_or(Ok(()), |replicas| within("expectations.replicas", replicas, &(0..=REPLICAS)))?;
+        self.scaled_within.map_or(Ok(()), |bound| within("expectations.scaledWithin", bound, &(0.0..=DAY)))?;
+        within("the number of expectations.latency", self.latency.len(), &(0..=FEW))?;
+        self.latency.iter().try_for_each(|(per_cent, bound)| {
+            within("a percentile of expectations.latency", *per_cent, &(0.0..=100.0))?;
+            within("a bound of expectations.latency", *bound, &(0.0..=DAY))
+        })
+    }
+}
+
+impl Second {
+    fn check(&self) -> Result<(), String> {
+        within("at", self.at, &MOMENT)?;
+        for (name, count) in [("due", self.due), ("sent", self.sent), ("dropped", self.dropped)] {
+            within(name, count, &COUNT)?;
+        }
+        within("inFlight", self.in_flight, &COUNT)?;
+        let known = |status: &u16| within("a status", *status, &(0..=999));
+        self.statuses.keys().try_for_each(known)?;
+        counts("statuses", &self.statuses)?;
+        counts("failures", &self.failures)?;
+        counts("pods", &self.pods)?;
+        self.failures.keys().try_for_each(|name| text("a name in failures", name, NAME))?;
+        self.pods.keys().try_for_each(|name| text("a name in pods", name, NAME))?;
+        for (name, buckets) in [("latency", &self.latency), ("lateness", &self.lateness)] {
+            within(&format!("the number of {name}"), buckets.len(), &(0..=BUCKETS))?;
+            buckets.iter().try_for_each(|(_, count)| within(&format!("a count of {name}"), *count, &COUNT))?;
+        }
+        Ok(())
+    }
+}
+
+impl Scaling {
+    fn check(&self) -> Result<(), String> {
+        within("at", self.at, &MOMENT)?;
+        let values =
+            [("value", self.value), ("counted", self.counted), ("prometheus", self.prometheus), ("api", self.api)];
+        for (name, value) in values {
+            value.map_or(Ok(()), |value| within(name, value, &VALUE))?;
+        }
+        for (name, count) in [("wanted", self.wanted), ("pods", self.pods), ("ready", self.ready)] {
+            within(name, count, &(0..=REPLICAS))?;
+        }
+        within("the number of says", self.says.len(), &(0..=FEW))?;
+        self.says.iter().try_for_each(|says| text("an item of says", says, TEXT))
+    }
+}
+
+fn counts<K>(name: &str, counts: &BTreeMap<K, u64>) -> Result<(), String> {
+    within(&format!("the number of {name}"), counts.len(), &(0..=NAMES))?;
+    counts.values().try_for_each(|count| within(&format!("a count of {name}"), *count, &COUNT))
+}
+
+fn text(name: &str, text: &str, most: usize) -> Result<(), String> {
+    if text.len() <= most { Ok(()) } else { Err(format!("{name} has {} bytes, and may have {most}", text.len())) }
+}
+
+fn cut(text: &mut String, most: usize) {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most - '…'.len_utf8()));
+        text.push('…');
+    }
+}

@@ -1,0 +1,101 @@
+//! Reads journals: files that a run wrote, or that anybody else did.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+use super::Entry;
+use crate::fault::Fault;
+use crate::input;
+
+/// The longest line, in bytes: a second in which a thousand pods answer has some 300 KB.
+const LINE: u64 = 2 << 20;
+
+/// The longest journal, in bytes: a day at a high rate has some 800 MB.
+const FILE: u64 = 1 << 30;
+
+/// The most entries: a week has 600,000 seconds.
+const ENTRIES: usize = 2_000_000;
+
+/// The most looks at the autoscaler, and the most events: a week has 120,000 looks.
+const SEEN: usize = 200_000;
+
+/// The most names of pods, and of causes of failures, that all journals of a load may have.
+const NAMES: usize = 20_000;
+
+/// What all journals of a load have told so far.
+#[derive(Default)]
+pub struct Reader {
+    pods: BTreeSet<String>,
+    failures: BTreeSet<String>,
+}
+
+/// How much one journal has.
+#[derive(Default)]
+struct Size {
+    bytes: u64,
+    entries: usize,
+    seen: usize,
+}
+
+impl Reader {
+    /// Reads one more journal. A last line that a crash cut off is left out, and so is what is no JSON object: a
+    /// container's log holds what was said to people as well. An object that is no entry, or one that no run writes, is a
+    /// fault, which names the line.
+    pub fn read(&mut self, path: &Path) -> Result<Vec<Entry>, Fault> {
+        let name = path.display().to_string();
+        let file = input::open(path).map_err(|error| Fault::Use(format!("{name}: {error}")))?;
+        self.read_from(&mut BufReader::new(file), &name)
+    }
+
+    /// The same of what is not a file, or is open already.
+    pub fn read_from(&mut self, journal: &mut impl BufRead, name: &str) -> Result<Vec<Entry>, Fault> {
+        let (mut entries, mut line, mut size) = (Vec::new(), Vec::new(), Size::default());
+        for number in 1_u64.. {
+            let wrong = |why: &str| Fault::Use(format!("{name}, line {number}: {why}"));
+            line.clear();
+            let read = journal.take(LINE + 1).read_until(b'\n', &mut line);
+            read.map_err(|error| Fault::Use(format!("{name}: {error}")))?;
+            if line.len() as u64 > LINE {
+                return Err(wrong(&format!("it is longer than {LINE} bytes")));
+            }
+            if line.pop() != Some(b'\n') {
+                break;
+            }
+            size.bytes += line.len() as u64 + 1;
+            if size.bytes > FILE {
+                return Err(wrong(&format!("the journal is longer than {} MiB", FILE >> 20)));
+            }
+            if !line.starts_with(b"{") {
+                continue;
+            }
+            let entry: Entry = serde_json::from_str(&String::from_utf8_lossy(&line))
+                .map_err(|error| wrong(&format!("not a journal's entry: {error}")))?;
+            entry.check().map_err(|why| wrong(&why))?;
+            self.count(&entry, &mut size).map_err(|why| wrong(&why))?;
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    /// Counts what a report has a row for.
+    fn count(&mut self, entry: &Entry, size: &mut Size) -> Result<(), String> {
+        size.entries += 1;
+        size.seen += usize::from(matches!(entry, Entry::Scaling(_) | Entry::Event(_)));
+        if size.entries > ENTRIES || size.seen > SEEN {
+            return Err(format!("the journal has more than {ENTRIES} entries, or {SEEN} of the autoscaler"));
+        }
+        let Entry::Second(second) = entry else { return Ok(()) };
+        add(&mut self.pods, "pods", second.pods.keys())?;
+        add(&mut self.failures, "failures", second.failures.keys())
+    }
+}
+
+fn add<'a>(known: &mut BTreeSet<String>, what: &str, names: impl Iterator<Item = &'a String>) -> Result<(), String> {
+    for name in names {
+        if !known.contains(name) {
+            known.insert(name.clone());
+        }
+    }
+    if known.len() > NAMES { Err(format!("more than {NAMES} different names in {what}")) } else { Ok(()) }
+}

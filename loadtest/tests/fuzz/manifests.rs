@@ -1,0 +1,59 @@
+//! Manifests, in a folder or as an API server gives them.
+
+use std::path::Path;
+
+use loadtest::model::manifests::{self, Manifests};
+use loadtest::model::predict;
+use loadtest::profile::Profile;
+use serde_json::Value;
+
+use super::cases;
+
+/// The most steps of a prediction that a case may take.
+const STEPS: f64 = 1e4;
+
+const FILES: [&str; 2] = ["shopfront.yml", "custom-metrics-config.yaml"];
+
+fn text(file: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../k8s").join(file)).expect("it is there")
+}
+
+#[test]
+fn any_objects_are_refused_or_predicted() {
+    let good: Vec<Value> =
+        FILES.iter().flat_map(|file| serde_saphyr::from_multiple::<Value>(&text(file)).expect("it is YAML")).collect();
+    cases(2_000, |mutation| {
+        let mut objects = good.clone();
+        let object = mutation.0.usize(..objects.len());
+        mutation.json(&mut objects[object]);
+        check(manifests::from_objects(objects));
+    });
+}
+
+#[test]
+fn any_files_are_refused_or_predicted() {
+    let good = FILES.map(text);
+    let folder = tempfile::tempdir().expect("a folder");
+    cases(200, |mutation| {
+        let changed = mutation.0.usize(..good.len());
+        for (index, (file, text)) in FILES.iter().zip(&good).enumerate() {
+            let text = if index == changed { mutation.bytes(text) } else { text.clone().into_bytes() };
+            std::fs::write(folder.path().join(file), text).expect("it can be written");
+        }
+        check(manifests::read(folder.path()));
+    });
+}
+
+fn check(read: Result<Manifests, String>) {
+    match read {
+        Err(told) => assert!(told.len() < 20_000, "{} bytes: {told:.200}", told.len()),
+        Ok(Manifests { autoscaler, .. }) => {
+            assert_eq!(autoscaler.check(), Ok(()));
+            let profile: Profile = "0rps..50rps:1m 0rps:1m".parse().expect("it is a profile");
+            if predict::steps(2, &autoscaler, autoscaler.min, 120.0) <= STEPS {
+                let predicted = predict::predict(&profile, &autoscaler, autoscaler.min, 120.0);
+                assert!(predicted.iter().all(|look| look.wanted <= autoscaler.max.max(1)), "{predicted:?}");
+            }
+        }
+    }
+}
