@@ -12,10 +12,10 @@ use crate::app::{self, App};
 use crate::config::{Config, ExternalIp, OPS_PORT, Shutdown};
 use crate::facts::Facts;
 use crate::http_rules::Hosts;
+use crate::imds;
 use crate::lifecycle::{Lifecycle, Signals};
 use crate::metrics::Metrics;
 use crate::server::{self, Budget, Entrance, Pressure};
-use crate::imds;
 
 /// Serves until SIGTERM or SIGINT, and drains. Fails where it cannot listen.
 pub async fn run(config: Config) -> std::io::Result<()> {

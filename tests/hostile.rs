@@ -404,7 +404,8 @@ async fn http2_answers_that_are_not_taken_are_given_up_one_by_one() {
 async fn stuck_http2_connections_leave_http2_to_others() {
     let server = Server::start(&[]).await;
     let settings = frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]);
-    let requests: Vec<u8> = (0..31).flat_map(|turn| frame(1, 5, turn * 2 + 1, b"\x82\x84\x86\x41\x09localhost")).collect();
+    let requests: Vec<u8> =
+        (0..31).flat_map(|turn| frame(1, 5, turn * 2 + 1, b"\x82\x84\x86\x41\x09localhost")).collect();
     let words = [PREFACE, &settings, &requests].concat();
     let mut stuck = Vec::new();
     for _ in 0..300 {
@@ -423,7 +424,11 @@ async fn too_few_open_files_are_no_place_to_serve_from() {
     let run = |limit: u32| {
         let mut command = tokio::process::Command::new("sh");
         command.arg("-c").arg(format!("ulimit -n {limit} && exec \"$0\" --address 127.0.0.1:0"));
-        command.arg(env!("CARGO_BIN_EXE_shopfront")).env_clear().stderr(std::process::Stdio::piped()).kill_on_drop(true);
+        command
+            .arg(env!("CARGO_BIN_EXE_shopfront"))
+            .env_clear()
+            .stderr(std::process::Stdio::piped())
+            .kill_on_drop(true);
         command
     };
     let output = run(63).output().await.unwrap();

@@ -76,13 +76,7 @@ impl Budget {
 
     /// The budget of a listener that is not the public one: few connections, whatever they hold.
     pub(super) const fn of_ops() -> Self {
-        Self {
-            connections: super::OPS_CONNECTIONS,
-            farewells: 1,
-            kibibytes: 1,
-            http1_kibibytes: 0,
-            http2_kibibytes: 0,
-        }
+        Self { connections: super::OPS_CONNECTIONS, farewells: 1, kibibytes: 1, http1_kibibytes: 0, http2_kibibytes: 0 }
     }
 
     fn new(limits: &Limits, answer_bytes: usize, memory: Option<u64>, descriptors: u64) -> Self {

@@ -79,7 +79,9 @@ impl<S: HttpService> Connections<S> {
             .initial_stream_window_size(WINDOW_BYTES)
             .initial_connection_window_size(WINDOW_BYTES)
             .max_send_buf_size(WINDOW_BYTES as usize)
-            .max_header_list_size(u32::try_from(limits.max_header_bytes.min(MAX_HEADER_LIST_BYTES)).unwrap_or(u32::MAX));
+            .max_header_list_size(
+                u32::try_from(limits.max_header_bytes.min(MAX_HEADER_LIST_BYTES)).unwrap_or(u32::MAX),
+            );
         let long_heads = Semaphore::new(LONG_HEADS);
         Self { service, limits, house: Arc::new(house), metrics, open, long_heads, http1, http2 }
     }
@@ -179,8 +181,10 @@ impl<S: HttpService> Connections<S> {
                 }
             }
             loop {
-                let (at, expired) =
-                    last_word.map_or_else(|| pulse.deadline(&self.limits, pressure, leaving && !closing), |at| (at, Expired::Answer));
+                let (at, expired) = last_word.map_or_else(
+                    || pulse.deadline(&self.limits, pressure, leaving && !closing),
+                    |at| (at, Expired::Answer),
+                );
                 if at < alarm.deadline() {
                     alarm.as_mut().reset(at);
                 }

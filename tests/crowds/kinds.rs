@@ -36,8 +36,7 @@ fn streams(flags: u8, block: &[u8]) -> impl Iterator<Item = Vec<u8>> {
 
 /// A hundred names enter the header table once, and are then named by one byte each.
 fn by_reference() -> Vec<Vec<u8>> {
-    let names: Vec<u8> =
-        (0..110).flat_map(|turn| [0x40, 2, b'a' + turn / 26, b'a' + turn % 26, 0]).collect();
+    let names: Vec<u8> = (0..110).flat_map(|turn| [0x40, 2, b'a' + turn / 26, b'a' + turn % 26, 0]).collect();
     let references = |count: u8| (0..u16::from(count) * 2).map(|turn| 0x80 | (62 + u8::try_from(turn % 60).unwrap()));
     let first: Vec<u8> = POST.iter().copied().chain(names).chain(references(175)).collect();
     let next: Vec<u8> = b"\x83\x84\x86\x01\x09localhost".iter().copied().chain(references(230)).collect();
@@ -74,7 +73,10 @@ pub fn kinds() -> Vec<Kind> {
         kind("long-half-head", http1("GET", &format!("x: {}", "a".repeat(15_900)), 0)),
         kind("metrics", b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(300)),
         kind("zero-window", http2(NO_WINDOW, streams(END_STREAM | END_HEADERS, GET))),
-        kind("zero-window-html", http2(NO_WINDOW, streams(END_STREAM | END_HEADERS, b"\x82\x84\x86\x41\x09localhost\x53\x09text/html"))),
+        kind(
+            "zero-window-html",
+            http2(NO_WINDOW, streams(END_STREAM | END_HEADERS, b"\x82\x84\x86\x41\x09localhost\x53\x09text/html")),
+        ),
         kind("half-bodies", http2(&[], streams(END_HEADERS, POST))),
         kind("many-headers", http2(&[], by_reference())),
         kind("endless-block", http2(&[], endless_block())),

@@ -164,7 +164,8 @@ impl World {
     }
 
     async fn tell(&self, rates: &BTreeMap<String, f64>) {
-        let ready: Vec<_> = self.pods.running().filter(|(.., ready)| *ready).map(|(_, replica, _)| replica.ops_address).collect();
+        let ready: Vec<_> =
+            self.pods.running().filter(|(.., ready)| *ready).map(|(_, replica, _)| replica.ops_address).collect();
         let counting = async {
             let texts = join_all(ready.iter().map(|ops_address| replica::scrape(*ops_address))).await;
             texts.iter().map(|text| Some(sum_of(text.as_ref()?, REQUESTS_TOTAL))).sum()

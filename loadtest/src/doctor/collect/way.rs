@@ -40,9 +40,9 @@ impl Place {
     /// wait rather than fail.
     pub async fn read(&self, reader: &Reader, path: &str, what: &str) -> Read<String> {
         let proxied = reader.text(&self.proxy(path), what).await;
-        let closed = proxied
-            .unread()
-            .is_some_and(|Unread { right, why, .. }| right.is_some() || why.contains(UNREACHED) || *why == Failure::Late(PATIENCE).to_string());
+        let closed = proxied.unread().is_some_and(|Unread { right, why, .. }| {
+            right.is_some() || why.contains(UNREACHED) || *why == Failure::Late(PATIENCE).to_string()
+        });
         if !closed || self.tls {
             return proxied;
         }
