@@ -104,8 +104,8 @@ pub struct Shutdown {
 #[derive(Clone, Copy, Debug, clap::Args)]
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
-    /// Time for the whole head of a request to arrive, from its first byte (from the connect for a first request); like
-    /// the next two at most 1s while nearly all connections are taken
+    /// Time for the whole head of a request to arrive, from its first byte (from the connect for a first request).
+    /// While 7/8 of the connections are in use, this and the next two are at most 1s
     #[arg(long, env = "SHOPFRONT_HEADER_TIMEOUT", value_name = "DURATION", value_parser = positive_duration, default_value = "5s")]
     pub header_timeout: Duration,
 

@@ -30,10 +30,10 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     let routes = app::routes(Arc::clone(&app), config.public_metrics);
     let ops_routes = app::ops_routes(Arc::clone(&app));
     let ops_addresses = config.ops_addresses();
-    let layered = |routes, addresses: &[SocketAddr]| {
-        app::layered(routes, Arc::clone(&metrics), limits, pressure.clone(), Hosts::of(addresses))
-    };
-    let (service, ops) = (layered(routes, &config.address), layered(ops_routes, &ops_addresses));
+    let service = app::layered(routes, Arc::clone(&metrics), limits, pressure.clone(), Hosts::of(&config.address));
+    // A crowd of clients does not press on the kubelet and Prometheus.
+    let (calm, hosts) = (Pressure::default(), Hosts::of(&ops_addresses));
+    let ops = app::layered(ops_routes, Arc::clone(&metrics), limits, calm, hosts);
     let listeners = server::bind(&config.address, "--address or SHOPFRONT_ADDRESS")?;
     let ops_listeners = bind_ops(&config, &ops_addresses)?;
     let budget = Budget::of_this_process(&limits, app.bytes_for_each_answer())?;

@@ -3,7 +3,6 @@
 #[path = "crowds/cgroup.rs"]
 mod cgroup;
 #[path = "support/garbage.rs"]
-#[allow(dead_code, reason = "the frames alone are of use here")]
 mod garbage;
 #[path = "crowds/kinds.rs"]
 mod kinds;
@@ -39,8 +38,9 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The binary as the image has it: on a tenth of a core, an unoptimised one would keep most of the crowd out by being slow.
 fn release_binary() -> PathBuf {
-    let build = ["build", "--release", "--locked", "--package", "shopfront", "--bin", "shopfront"];
-    let built = std::process::Command::new(env!("CARGO")).args(build).current_dir(env!("CARGO_MANIFEST_DIR")).status();
+    let arguments = ["build", "--release", "--locked", "--package", "shopfront", "--bin", "shopfront"];
+    let built =
+        std::process::Command::new(env!("CARGO")).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).status();
     assert!(built.expect("cargo runs").success(), "the release build fails");
     let debug = Path::new(env!("CARGO_BIN_EXE_shopfront"));
     let folder = debug.ancestors().nth(2).expect("cargo has a folder for each profile");
@@ -132,15 +132,18 @@ impl Crowd {
             let (tried, is_over, words, comes_back) =
                 (Arc::clone(&tried), Arc::clone(&is_over), Arc::clone(&words), kind.comes_back);
             members.spawn(async move {
-                let mut is_first = true;
-                while is_first || comes_back && !is_over.load(SeqCst) {
-                    stay(address, &words, || {
-                        if is_first {
-                            tried.fetch_add(1, SeqCst);
-                        }
-                    })
-                    .await;
-                    is_first = false;
+                let mut has_tried = false;
+                while !is_over.load(SeqCst) {
+                    let stream = speak(address, &words).await;
+                    if !std::mem::replace(&mut has_tried, true) {
+                        tried.fetch_add(1, SeqCst);
+                    }
+                    match stream {
+                        Some(mut stream) if comes_back => drop(stream.read_to_end(&mut Vec::new()).await),
+                        // It stays, and takes no answer: those are a part of what it costs.
+                        Some(_stream) => std::future::pending().await,
+                        None => {}
+                    }
                 }
             });
         }
@@ -160,22 +163,10 @@ impl Drop for Crowd {
     }
 }
 
-/// Connects, speaks, and reads nothing: waits for the service to hang up.
-async fn stay(address: SocketAddr, words: &[u8], mut has_tried: impl FnMut()) {
-    let Ok(mut stream) = TcpStream::connect(address).await else {
-        return has_tried();
-    };
+/// Connects and says what it has to say, as far as the service lets it.
+async fn speak(address: SocketAddr, words: &[u8]) -> Option<TcpStream> {
+    let mut stream = TcpStream::connect(address).await.ok()?;
     // What the kernel's buffers do not take is of no use to the member: it waits for the service, not the service for it.
-    let said = tokio::time::timeout(Duration::from_secs(2), stream.write_all(words)).await;
-    has_tried();
-    if said.is_ok_and(|said| said.is_ok()) || !words.is_empty() {
-        // Unread answers are a part of what it costs: only the end is waited for.
-        let mut byte = [0];
-        while stream.peek(&mut byte).await.is_ok_and(|count| count > 0) {
-            // There are answers, which nobody takes; the end comes as an error, or not before the crowd is over.
-            std::future::pending::<()>().await;
-        }
-    } else {
-        let _ = stream.read(&mut [0]).await;
-    }
+    let _ = tokio::time::timeout(Duration::from_secs(2), stream.write_all(words)).await;
+    Some(stream)
 }

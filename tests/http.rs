@@ -423,9 +423,9 @@ async fn each_of_several_addresses_is_served() {
 #[tokio::test]
 async fn a_second_service_on_this_machine_takes_a_free_ops_port() {
     // One of the two finds the default taken, or both do by another program.
-    let free = |_| std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let mut servers = Vec::new();
-    for address in [(), ()].map(free) {
+    for address in [free(), free()] {
         servers.push(Server::start(&["--address", &address]).await);
     }
     assert_ne!(servers[0].ops_address, servers[1].ops_address);

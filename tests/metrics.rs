@@ -62,15 +62,14 @@ async fn an_idle_pod_counts_no_request_and_exposes_few_series() {
 async fn clients_are_given_metrics_that_are_a_second_old_at_most() {
     let server = Server::start(&[]).await;
     let counted = format!("{ROOT} 1\n");
+    let asked = std::time::Instant::now();
     let before = server.get("/metrics").await;
     server.get("/").await;
-    let asked = std::time::Instant::now();
     let (public, now) = (server.get("/metrics").await, server.scrape().await);
     assert!(now.contains(&counted), "the ops address has the latest: {now}");
     // A machine that stood still in between has let the second pass.
-    assert!(public == before || asked.elapsed().as_millis() > 500, "rendered again within a second: {public}");
+    assert!(public == before || asked.elapsed().as_millis() > 900, "rendered again within a second: {public}");
     eventually("the request is shown", async || server.get("/metrics").await.contains(&counted).then_some(())).await;
-    assert!(asked.elapsed() < std::time::Duration::from_secs(5), "{:?}", asked.elapsed());
 }
 
 #[tokio::test]

@@ -75,7 +75,7 @@ fn is_service_link(name: &str, value: &str) -> bool {
         && !service.is_empty()
         && (port.is_empty() || port.len() > 1 && port.starts_with('_'))
     {
-        return port_of(value).is_some();
+        return port_of(value).is_some() && !is_secret_name(port);
     }
     if let Some((protocol, port, part)) = of_a_port(name) {
         return match part {

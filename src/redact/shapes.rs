@@ -56,6 +56,10 @@ fn hash(text: &str, at: usize) -> Option<usize> {
 
 /// Telegram's `123456789:AAE…`: a bot's number and its token.
 fn of_a_bot(text: &str, at: usize) -> Option<usize> {
+    // Only where the number starts: else a long one would be read once for each of its digits.
+    if text[..at].ends_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
     let rest = &text[at..];
     let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|digits| *digits >= 6)?;
     let token = rest[digits..].strip_prefix(':')?;

@@ -33,6 +33,9 @@ pub fn bind(addresses: &[SocketAddr], setting: &str) -> io::Result<Vec<TcpListen
             Err(error) => return Err(explained(*address, &error, setting)),
         }
     }
+    if listeners.is_empty() {
+        return Err(io::Error::other(format!("this machine has no IPv6; set {setting}")));
+    }
     Ok(listeners)
 }
 

@@ -180,9 +180,11 @@ impl<S: HttpService> Connections<S> {
                     return Poll::Ready(None);
                 }
             }
+            // HTTP/1 clients are told so by their answers.
+            let leaves_when_quiet = leaving || C::LEAVES_AT == Phase::Draining && pressure.is_high();
             loop {
                 let (at, expired) = last_word.map_or_else(
-                    || pulse.deadline(&self.limits, pressure, leaving && !closing),
+                    || pulse.deadline(&self.limits, pressure, leaves_when_quiet && !closing),
                     |at| (at, Expired::Answer),
                 );
                 if at < alarm.deadline() {
@@ -192,7 +194,7 @@ impl<S: HttpService> Connections<S> {
                 let now = Instant::now();
                 if at > now {
                     alarm.as_mut().reset(at);
-                } else if expired == Expired::Idle {
+                } else if expired == Expired::Idle && !closing {
                     // Whoever is still here afterwards does not read its answers.
                     last_word = (!leaving).then_some(now + LAST_WORD);
                     closing = true;

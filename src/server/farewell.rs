@@ -1,5 +1,6 @@
 //! What a client is told for which there is no room.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,7 +38,8 @@ impl Farewells {
         Self { places: Arc::new(Semaphore::new(places)), metrics, http1 }
     }
 
-    /// Answers 503 and closes. Where many are being told so already, without waiting for the client to take it.
+    /// Answers 503 and closes. Where many are being told so already, without waiting for the client to take it,
+    /// and whichever version it speaks.
     pub(super) fn turn_away(&self, stream: TcpStream) {
         self.metrics.observe_broken_head(Refusal::Overloaded.status());
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
@@ -48,8 +50,9 @@ impl Farewells {
                 drop(place);
             });
         } else {
-            // Into the socket's empty buffer: it takes it whole, or the client is gone.
-            let _ = stream.try_write(&self.http1);
+            // Into the socket's empty buffer: it takes it whole, or the client is gone. Not by tokio's `try_write`, which
+            // knows of no room before the socket's first event, and would write nothing.
+            let _ = stream.into_std().and_then(|mut stream| stream.write(&self.http1));
         }
     }
 

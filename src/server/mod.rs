@@ -101,11 +101,12 @@ pub async fn serve<S: HttpService>(
     let doors = Doors::new(service, limits, budget, &pressure, lifecycle.clone(), metrics, open);
     tokio::spawn(reclaim::after_crowds(Arc::clone(&doors.slots)));
     lifecycle.advance(Phase::Ready);
+    let mut turn = 0;
     for phase in [Phase::Draining, Phase::Stopping] {
         let mut reached = std::pin::pin!(lifecycle.reached(phase));
         loop {
             tokio::select! {
-                stream = accept(&listeners) => doors.let_in(stream),
+                stream = accept(&listeners, &mut turn) => doors.let_in(stream),
                 () = &mut reached => break,
             }
         }
@@ -144,18 +145,23 @@ pub fn serve_ops<S: HttpService>(
     for listener in &listeners {
         tracing::info!(address = %listener.local_addr()?, "{SERVING_OPS}");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let serving = async move {
         let listeners = listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>();
         let listeners = listeners.expect("the listeners were tokio's before");
         // The kubelet and Prometheus are no clients.
         let open = IntGauge::new("open", "not shown").expect("a name is valid");
         let doors = Doors::new(service, limits, Budget::of_ops(), &Pressure::default(), lifecycle, metrics, open);
+        let mut turn = 0;
         loop {
-            doors.let_in(accept(&listeners).await);
+            doors.let_in(accept(&listeners, &mut turn).await);
         }
     };
-    std::thread::Builder::new().name("ops".to_owned()).spawn(move || runtime.block_on(serving)).map(drop)
+    let thread = std::thread::Builder::new().name("ops".to_owned());
+    let served = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(serving),
+        Err(error) => tracing::error!(%error, "no probes and scrapes are served at the ops address"),
+    };
+    thread.spawn(served).map(drop)
 }
 
 /// What every accepted connection passes.
@@ -191,10 +197,13 @@ impl<S: HttpService> Doors<S> {
 
 /// Takes the next connection. An error that only concerns that client is passed over; one that concerns the process
 /// (no descriptor is free) is waited out, since closing the listener would turn a shortage into an outage.
-async fn accept(listeners: &[TcpListener]) -> TcpStream {
+async fn accept(listeners: &[TcpListener], turn: &mut usize) -> TcpStream {
     loop {
+        // Each begins in turn: a flood at one does not keep the others waiting.
+        *turn = (*turn + 1) % listeners.len();
+        let (before, after) = listeners.split_at(*turn);
         let accepted = poll_fn(|cx| {
-            let ready = listeners.iter().map(|listener| listener.poll_accept(cx)).find(Poll::is_ready);
+            let ready = after.iter().chain(before).map(|listener| listener.poll_accept(cx)).find(Poll::is_ready);
             ready.unwrap_or(Poll::Pending)
         });
         match accepted.await {

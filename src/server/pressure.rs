@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -25,6 +25,9 @@ struct Shared {
     /// Counts the rings, so that a connection can tell from a number whether it has to look again.
     rings: AtomicU64,
     bell: Arc<Notify>,
+    /// Held from a ring's count to its notification, and while a listener registers: one that registered in between would
+    /// have heard the count, and be woken for nothing, with no registration left.
+    turn: Mutex<()>,
 }
 
 impl Pressure {
@@ -47,6 +50,7 @@ impl Pressure {
 
     /// Has every connection look again at what it is to do.
     pub(super) fn ring(&self) {
+        let _turn = self.0.turn.lock().expect("no holder panics");
         self.0.rings.fetch_add(1, SeqCst);
         self.0.bell.notify_waiters();
     }
@@ -56,10 +60,18 @@ impl Pressure {
         let mut listener = std::pin::pin!(Listener::new(self));
         let mut alarm = std::pin::pin!(sleep_until(since + self.patience(time)));
         std::future::poll_fn(|cx| {
-            if listener.as_mut().rang(cx) {
-                alarm.as_mut().reset(since + self.patience(time));
+            listener.as_mut().rang(cx);
+            loop {
+                // The pressure may have come, or have gone, since the alarm was set.
+                let until = since + self.patience(time);
+                if alarm.deadline() != until {
+                    alarm.as_mut().reset(until);
+                }
+                std::task::ready!(alarm.as_mut().poll(cx));
+                if since + self.patience(time) <= Instant::now() {
+                    return Poll::Ready(());
+                }
             }
-            alarm.as_mut().poll(cx)
         })
         .await;
     }
@@ -92,13 +104,11 @@ impl Listener {
         if is_registered && *this.heard == shared.rings.load(SeqCst) {
             return false;
         }
-        // Read before registering: what rings in between is heard by the new registration.
+        let _turn = shared.turn.lock().expect("no holder panics");
         *this.heard = shared.rings.load(SeqCst);
         this.notified.set(Arc::clone(&shared.bell).notified_owned());
-        while this.notified.as_mut().poll(cx) == Poll::Ready(()) {
-            *this.heard = shared.rings.load(SeqCst);
-            this.notified.set(Arc::clone(&shared.bell).notified_owned());
-        }
+        let rang_meanwhile = this.notified.as_mut().poll(cx).is_ready();
+        debug_assert!(!rang_meanwhile, "nobody rings while a listener registers");
         *this.waker = Some(cx.waker().clone());
         true
     }

@@ -9,8 +9,8 @@ use crate::allocator;
 /// How often the connections are counted.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// So many connections that have gone are worth the trouble: they held some megabytes.
-const CROWD: usize = 128;
+/// So many connections that have gone are worth the trouble: on HTTP/2 they held some megabytes.
+const CROWD: usize = 32;
 
 /// Trims the allocator's memory when, of the most connections that were open, a crowd has gone; for as long as it is
 /// polled.

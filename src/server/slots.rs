@@ -1,7 +1,7 @@
 //! How many connections there may be, in number and in memory, and how many there are.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -16,6 +16,7 @@ pub(super) struct Slots {
     pressure: Pressure,
     /// Connections that are open. The semaphore does not tell while somebody waits for all of its permits.
     open: AtomicUsize,
+    weighing: Mutex<()>,
     /// The most connections that have been open at once, since somebody asked.
     most: AtomicUsize,
 }
@@ -28,18 +29,21 @@ impl Slots {
             budget,
             pressure,
             open: AtomicUsize::new(0),
+            weighing: Mutex::new(()),
             most: AtomicUsize::new(0),
         })
     }
 
     /// A slot for a connection that speaks HTTP/1, if there is one. It is free again when it is dropped.
     pub(super) fn take(self: &Arc<Self>) -> Option<Slot> {
-        let connection = Arc::clone(&self.connections).try_acquire_owned().ok()?;
-        let memory = Arc::clone(&self.kibibytes).try_acquire_many_owned(self.budget.http1_kibibytes).ok()?;
-        let slot = Slot { connection: Some(connection), memory: Some(memory), slots: Arc::clone(self) };
-        self.most.fetch_max(self.open.fetch_add(1, Relaxed) + 1, Relaxed);
+        let connection = Arc::clone(&self.connections).try_acquire_owned().ok();
+        let memory = Arc::clone(&self.kibibytes).try_acquire_many_owned(self.budget.http1_kibibytes).ok();
+        let slot = connection.zip(memory).map(|(connection, memory)| {
+            self.most.fetch_max(self.open.fetch_add(1, Relaxed) + 1, Relaxed);
+            Slot { connection: Some(connection), memory: Some(memory), slots: Arc::clone(self) }
+        });
         self.weigh();
-        Some(slot)
+        slot
     }
 
     /// The most connections that have been open at once since this was last asked.
@@ -54,6 +58,8 @@ impl Slots {
     /// Slots are scarce while the last eighth of either kind is being given away. From then on clients are asked to
     /// leave after each answer, and silent ones are sent away soon.
     fn weigh(&self) {
+        // One at a time, or the older of two answers could be the one that stays.
+        let _turn = self.weighing.lock().expect("no holder panics");
         let Budget { connections, kibibytes, .. } = self.budget;
         let is_scarce = connections.saturating_sub(self.taken()) < connections.div_ceil(8)
             || self.kibibytes.available_permits() < kibibytes.div_ceil(8);

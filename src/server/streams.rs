@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 /// Runs the streams of HTTP/2 connections. A stream has `time` from its head to the last byte of its answer; one that
-/// takes longer, because its client does not take the answer, is dropped, and the client is sent RST_STREAM. Whatever
+/// takes longer, because its client does not take the answer, is dropped, and the client is sent `RST_STREAM`. Whatever
 /// else the connection does renews nothing.
 #[derive(Clone)]
 pub(super) struct Streams {

@@ -19,7 +19,7 @@ const MOST: u64 = 64_000_000;
 
 /// The most that its tree takes of memory, in fifths of its length: with all that the tool takes besides, ten lengths are
 /// enough. One that [`write()`] has written takes some thirty.
-const FIFTHS: u64 = 42;
+const FIFTHS: u64 = 38;
 
 /// Any may take so much: one whose spaces somebody took out is small, and its tree is not.
 const ANY: u64 = 32 << 20;

@@ -57,7 +57,9 @@ fn told(text: &str) -> String {
     if text.len() <= LONGEST {
         return shopfront::redact::text(text, LEFT_OUT);
     }
-    shopfront::redact::text(&text[..text.floor_char_boundary(LONGEST / 2)], LEFT_OUT) + LEFT_OUT
+    // Cut between words: half a credential would not be known for one.
+    let cut = &text[..text.floor_char_boundary(LONGEST / 2)];
+    shopfront::redact::text(&cut[..cut.rfind(char::is_whitespace).unwrap_or(0)], LEFT_OUT) + LEFT_OUT
 }
 
 /// The address of Prometheus. Outside of the cluster its path may be what grants access, and no judge reads it there.

@@ -171,7 +171,7 @@ fn given(status: Status) -> Option<Given> {
 mod tests {
     use super::*;
 
-    const SHORT: Duration = Duration::from_millis(300);
+    const SHORT: Duration = Duration::from_secs(3);
     const LONG: Duration = Duration::from_mins(1);
 
     fn plugin(script: &str) -> ExecConfig {
@@ -203,7 +203,7 @@ mod tests {
         let pids = folder.path().join("pids");
         // The child holds the pipe as well, and outlives whoever started it unless it is ended too.
         let script = format!("sleep 600 & echo $! > {}; wait", pids.display());
-        assert_eq!(failure(&script, SHORT).await, "the credential plugin sh gave no answer within 0.3 s");
+        assert_eq!(failure(&script, SHORT).await, "the credential plugin sh gave no answer within 3 s");
         let child: i32 = std::fs::read_to_string(&pids).unwrap().trim().parse().unwrap();
         let state = || std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
         let gone = |state: &str| state.is_empty() || state.contains(") Z ");

@@ -24,7 +24,9 @@ pub fn one_line(error: &(impl Error + ?Sized)) -> String {
 
 /// A text without what may be a credential, as far as it is said.
 pub fn public(text: &str) -> String {
-    shopfront::redact::text(&text.chars().take(LONGEST).collect::<String>(), LEFT_OUT)
+    // Redacted before it is cut: a credential across the cut would no longer be known for one. The first cut bounds the time.
+    let long: String = text.chars().take(16 * LONGEST).collect();
+    shopfront::redact::text(&long, LEFT_OUT).chars().take(LONGEST).collect()
 }
 
 fn first_line(error: &(impl Display + ?Sized)) -> String {
