@@ -149,6 +149,22 @@ async fn beyond_the_connection_limit_clients_are_told_to_try_again() {
     eventually("there is room again", async || server.try_get("/version").await).await;
 }
 
+/// Many at once are told without being waited for.
+#[tokio::test]
+async fn each_of_a_crowd_beyond_the_limit_is_told() {
+    const BEYOND: usize = 600;
+    let server = Server::start(&["--max-connections", "1"]).await;
+    let _first = TcpStream::connect(server.address).await.unwrap();
+    let told = join_all((0..BEYOND).map(|_| async {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        read_to_end(&mut stream).await
+    }));
+    let told = told.await;
+    let count = told.iter().filter(|answer| answer.starts_with("HTTP/1.1 503 ")).count();
+    // Which connection is the first is for the kernel to say.
+    assert!(count >= BEYOND - 1, "{count} of {BEYOND} were told");
+}
+
 /// A body is read, but nobody wants it: a crowd that sends most of theirs and waits is not to be kept in memory for it.
 #[tokio::test]
 async fn half_sent_bodies_are_not_kept() {
