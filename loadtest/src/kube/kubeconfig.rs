@@ -96,7 +96,7 @@ async fn plugin(user: &mut AuthInfo, proxy_url: Option<String>, patience: Durati
     if let Some(provider) = user.auth_provider.as_ref().filter(|provider| provider.name != "oidc") {
         // As with kubectl since 1.26. kube would run its command, without a bound.
         let name = &provider.name;
-        return Err(format!("its auth-provider {name:?} is one that kubectl has no longer: use a credential plugin"));
+        return Err(format!("its auth-provider {name:?} was removed from kubectl in 1.26: use a credential plugin"));
     }
     // What is more special counts, as it does for kubectl.
     let other = user.token.is_some() || user.token_file.is_some() || user.username.is_some();

@@ -80,7 +80,7 @@ async fn run(exec: &ExecConfig, patience: Duration) -> Result<Given, String> {
     let name = format!("the credential plugin {}", command.rsplit('/').next().unwrap_or_default());
     let asks = exec.interactive_mode != Some(ExecInteractiveMode::Never) && stdin().is_terminal();
     if exec.interactive_mode == Some(ExecInteractiveMode::Always) && !asks {
-        return Err(format!("{name} asks at a terminal, and there is none"));
+        return Err(format!("{name} needs a terminal (interactiveMode: Always), and standard input is not one"));
     }
     let child = start(exec, command, asks).map_err(|error| format!("{name} cannot be started: {}", error.kind()))?;
     let mut running = Running { child, has_group: !asks };

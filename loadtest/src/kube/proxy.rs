@@ -43,17 +43,17 @@ impl Proxy {
             Some((user, host)) => (Some(user), host),
             None => (None, authority),
         };
-        let host: http::uri::Authority = host.parse().map_err(|_| "its host is none")?;
+        let host: http::uri::Authority = host.parse().map_err(|_| "it has no valid host")?;
         let has_port = host.as_str().len() > host.host().len() + ":".len();
         if has_port && host.port_u16().is_none() {
-            return Err("its port is none");
+            return Err("its port is not valid");
         }
         let place = format!("{scheme}://{}:{}", host.host(), host.port_u16().unwrap_or(port));
         let user = user.map(|user| {
             let (name, password) = user.split_once(':').unwrap_or((user, ""));
             (decoded(name), decoded(password))
         });
-        Ok(Self { kind, place: place.parse().map_err(|_| "its host is none")?, user })
+        Ok(Self { kind, place: place.parse().map_err(|_| "it has no valid host")?, user })
     }
 }
 
