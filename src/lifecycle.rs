@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -22,7 +23,13 @@ pub enum Phase {
 
 /// The service's phase, shared by whoever must know it.
 #[derive(Clone)]
-pub struct Lifecycle(Arc<watch::Sender<Phase>>);
+pub struct Lifecycle(Arc<Shared>);
+
+struct Shared {
+    phases: watch::Sender<Phase>,
+    /// Whether it is draining or stopping: every request asks, and is not to take a lock for it.
+    is_leaving: AtomicBool,
+}
 
 impl Default for Lifecycle {
     fn default() -> Self {
@@ -33,19 +40,25 @@ impl Default for Lifecycle {
 impl Lifecycle {
     /// A service that is starting.
     pub fn new() -> Self {
-        Self(Arc::new(watch::Sender::new(Phase::Starting)))
+        Self(Arc::new(Shared { phases: watch::Sender::new(Phase::Starting), is_leaving: AtomicBool::new(false) }))
     }
 
     /// The phase now.
     pub fn phase(&self) -> Phase {
-        *self.0.borrow()
+        *self.0.phases.borrow()
+    }
+
+    /// Whether clients are asked to leave.
+    pub fn is_leaving(&self) -> bool {
+        self.0.is_leaving.load(Relaxed)
     }
 
     /// Moves on to a later phase. There is no way back.
     pub fn advance(&self, to: Phase) {
-        self.0.send_if_modified(|phase| {
+        self.0.phases.send_if_modified(|phase| {
             let later = to > *phase;
             if later {
+                self.0.is_leaving.store(to >= Phase::Draining, Relaxed);
                 *phase = to;
             }
             later
@@ -54,7 +67,7 @@ impl Lifecycle {
 
     /// Waits until the phase is `at_least` this one.
     pub async fn reached(&self, at_least: Phase) {
-        let mut phases = self.0.subscribe();
+        let mut phases = self.0.phases.subscribe();
         // The sender is ours and lives as long as this borrow of it.
         let _ = phases.wait_for(|phase| *phase >= at_least).await;
     }

@@ -16,7 +16,7 @@ use pin_project_lite::pin_project;
 use super::HttpService;
 use super::pressure::Pressure;
 use super::pulse::Pulse;
-use crate::lifecycle::{Lifecycle, Phase};
+use crate::lifecycle::Lifecycle;
 
 /// What all connections' requests have in common.
 pub(super) struct House {
@@ -27,7 +27,7 @@ pub(super) struct House {
 impl House {
     /// Whether an HTTP/1 client is to be asked to leave after its answer.
     fn is_emptying(&self) -> bool {
-        self.lifecycle.phase() >= Phase::Draining || self.pressure.is_high()
+        self.lifecycle.is_leaving() || self.pressure.is_high()
     }
 }
 
