@@ -37,6 +37,8 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     let listeners = server::bind(&config.address, "--address or SHOPFRONT_ADDRESS")?;
     let ops_listeners = bind_ops(&config, &ops_addresses)?;
     let budget = Budget::of_this_process(&limits, app.bytes_for_each_answer())?;
+    server::announce(&listeners, &ops_listeners)?;
+    budget.announce();
 
     tokio::spawn(activity.record(Arc::clone(&metrics)));
     match config.external_ip {

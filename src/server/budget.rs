@@ -52,8 +52,8 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// What this process may give to clients whose largest answer has `answer_bytes`, and says so in one line. Raises the
-    /// soft limit of descriptors as far as need be. Fails where there are too few descriptors to serve anybody.
+    /// What this process may give to clients whose largest answer has `answer_bytes`. Raises the soft limit of descriptors as
+    /// far as need be. Fails where there are too few descriptors to serve anybody.
     pub fn of_this_process(limits: &Limits, answer_bytes: usize) -> io::Result<Self> {
         let descriptors = descriptors((limits.max_connections + MOST_FAREWELLS) as u64 + RESERVED_DESCRIPTORS);
         if descriptors < LEAST_DESCRIPTORS {
@@ -61,17 +61,19 @@ impl Budget {
                 "the limit of open files is {descriptors}; raise it to {LEAST_DESCRIPTORS} or more (`ulimit -n`)"
             )));
         }
-        let memory = cgroup::memory_limit();
-        let budget = Self::new(limits, answer_bytes, memory, descriptors);
+        Ok(Self::new(limits, answer_bytes, cgroup::memory_limit(), descriptors))
+    }
+
+    /// Logs it, with what it follows from, in one line.
+    pub fn announce(&self) {
         tracing::info!(
-            connections = budget.connections,
-            http1_connections = budget.possible(budget.http1_kibibytes),
-            http2_connections = budget.possible(budget.http2_kibibytes),
-            memory_limit_mib = memory.map(|bytes| bytes >> 20),
-            open_files = descriptors,
+            connections = self.connections,
+            http1_connections = self.possible(self.http1_kibibytes),
+            http2_connections = self.possible(self.http2_kibibytes),
+            memory_limit_mib = cgroup::memory_limit().map(|bytes| bytes >> 20),
+            open_files = getrlimit(Resource::Nofile).current,
             "limits on what clients may hold"
         );
-        Ok(budget)
     }
 
     /// The budget of a listener that is not the public one: few connections, whatever they hold.

@@ -45,7 +45,7 @@ use slots::Slots;
 /// The log line that names an address for clients. Whoever starts the service as a process waits for it.
 pub const SERVING: &str = "serving";
 
-/// The log line that names an ops address; it comes before [`SERVING`].
+/// The log line that names an ops address.
 pub const SERVING_OPS: &str = "probes and scrapes are served";
 
 /// Connections to the ops address at once: the kubelet, a few Prometheus servers, and somebody with curl.
@@ -68,6 +68,17 @@ impl<S> HttpService for S where
         + Sync
         + 'static
 {
+}
+
+/// Logs where clients, and where the kubelet and Prometheus, are served: those who start the service as a process on a free
+/// port wait for these lines.
+pub fn announce(listeners: &[TcpListener], ops_listeners: &[TcpListener]) -> io::Result<()> {
+    for (listeners, message) in [(listeners, SERVING), (ops_listeners, SERVING_OPS)] {
+        for listener in listeners {
+            tracing::info!(address = %listener.local_addr()?, "{message}");
+        }
+    }
+    Ok(())
 }
 
 /// Where clients come in, and what each of them is given.
@@ -94,9 +105,6 @@ pub async fn serve<S: HttpService>(
     metrics: Arc<Metrics>,
 ) -> io::Result<()> {
     let Entrance { listeners, service, limits, budget, pressure } = entrance;
-    for listener in &listeners {
-        tracing::info!(address = %listener.local_addr()?, "{SERVING}");
-    }
     let open = metrics.connections().clone();
     let doors = Doors::new(service, limits, budget, &pressure, lifecycle.clone(), metrics, open);
     tokio::spawn(reclaim::after_crowds(Arc::clone(&doors.slots)));
@@ -142,9 +150,6 @@ pub fn serve_ops<S: HttpService>(
     metrics: Arc<Metrics>,
 ) -> io::Result<()> {
     let listeners = listeners.into_iter().map(TcpListener::into_std).collect::<io::Result<Vec<_>>>()?;
-    for listener in &listeners {
-        tracing::info!(address = %listener.local_addr()?, "{SERVING_OPS}");
-    }
     let serving = async move {
         let listeners = listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>();
         let listeners = listeners.expect("the listeners were tokio's before");

@@ -22,6 +22,8 @@ pub struct Server {
     child: Child,
     log: Lines<BufReader<ChildStderr>>,
     pub address: SocketAddr,
+    /// Where else it serves clients.
+    pub other_addresses: Vec<SocketAddr>,
     /// Where it serves probes and scrapes.
     pub ops_address: SocketAddr,
 }
@@ -55,10 +57,15 @@ impl Server {
         let mut child = child.expect("cargo has built the binary");
         let log = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
         let unknown: SocketAddr = ([0, 0, 0, 0], 0).into();
-        let mut server = Self { child, log, address: unknown, ops_address: unknown };
+        let mut server = Self { child, log, address: unknown, other_addresses: Vec::new(), ops_address: unknown };
         let address = |line: Value| line["address"].as_str().and_then(|text| text.parse().ok());
-        server.ops_address = address(server.logged("probes and scrapes are served").await).expect("a line names it");
         server.address = address(server.logged("serving").await).expect("a line names it");
+        while server.ops_address == unknown {
+            let line = server.logged("").await;
+            let is_for_clients = line["message"] == "serving";
+            let address = address(line).expect("a line names it");
+            if is_for_clients { server.other_addresses.push(address) } else { server.ops_address = address }
+        }
         server
     }
 

@@ -1,7 +1,7 @@
 //! Credential plugins of a kubeconfig (`users[].user.exec`), run as kubectl runs them. What a plugin is given and what it
 //! writes are credentials: of a plugin that fails, its name and how it ended are told, and nothing else.
 
-use std::io::{IsTerminal, stderr, stdin};
+use std::io::{IsTerminal, stdin};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,6 +14,8 @@ use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
+
+use crate::output::Stream;
 
 /// How long a plugin may take.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -112,7 +114,7 @@ fn start(exec: &ExecConfig, command: &str, asks: bool) -> std::io::Result<Child>
         .stdin(if asks { Stdio::inherit() } else { Stdio::null() })
         .stdout(Stdio::piped())
         // What it says to somebody who sits there, as where to log in, is for them alone.
-        .stderr(if asks && stderr().is_terminal() { Stdio::inherit() } else { Stdio::null() })
+        .stderr(if asks && Stream::Err.is_terminal() { Stdio::inherit() } else { Stdio::null() })
         .kill_on_drop(true);
     if !asks {
         // Its children are ended with it. Who asks at the terminal has to be in the group that the terminal is for.

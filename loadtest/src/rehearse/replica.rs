@@ -82,18 +82,20 @@ impl Replica {
             .map_err(|error| failed(&error.to_string()))?;
         let stdin = child.stdin.take().ok_or_else(|| failed("it has no stdin"))?;
         let mut lines = BufReader::new(child.stderr.take().ok_or_else(|| failed("it has no log"))?).lines();
-        let mut ops_address = None;
+        let (mut address, mut ops_address) = (None, None);
         while let Ok(Some(line)) = lines.next_line().await {
             let line: Value = serde_json::from_str(&line).unwrap_or(Value::String(line));
-            match (line["address"].as_str().and_then(|text| text.parse().ok()), ops_address) {
-                (Some(address), Some(ops_address)) if line["message"] == server::SERVING => {
-                    // The rest of its log has no reader, and must not fill the pipe.
-                    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-                    return Ok(Self { address, ops_address, child, _stdin: stdin });
-                }
-                (address, None) if line["message"] == server::SERVING_OPS => ops_address = address,
+            let named = || line["address"].as_str().and_then(|text| text.parse().ok());
+            match line["message"].as_str() {
+                Some(server::SERVING) => address = named(),
+                Some(server::SERVING_OPS) => ops_address = named(),
                 _ if line["level"] == "ERROR" => return Err(failed(line["message"].as_str().unwrap_or_default())),
                 _ => {}
+            }
+            if let (Some(address), Some(ops_address)) = (address, ops_address) {
+                // The rest of its log has no reader, and must not fill the pipe.
+                tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+                return Ok(Self { address, ops_address, child, _stdin: stdin });
             }
         }
         Err(failed("it ended without listening"))
