@@ -39,6 +39,8 @@ const MOST_FAREWELLS: usize = 256;
 /// Room for connections, and what each is charged.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
+    /// The memory limit that it follows from, in bytes.
+    memory: Option<u64>,
     /// Connections at once.
     pub(super) connections: usize,
     /// Connections beyond those whose clients are being told that there is no room.
@@ -70,7 +72,7 @@ impl Budget {
             connections = self.connections,
             http1_connections = self.possible(self.http1_kibibytes),
             http2_connections = self.possible(self.http2_kibibytes),
-            memory_limit_mib = cgroup::memory_limit().map(|bytes| bytes >> 20),
+            memory_limit_mib = self.memory.map(|bytes| bytes >> 20),
             open_files = getrlimit(Resource::Nofile).current,
             "limits on what clients may hold"
         );
@@ -78,7 +80,14 @@ impl Budget {
 
     /// The budget of a listener that is not the public one: few connections, whatever they hold.
     pub(super) const fn of_ops() -> Self {
-        Self { connections: super::OPS_CONNECTIONS, farewells: 1, kibibytes: 1, http1_kibibytes: 0, http2_kibibytes: 0 }
+        Self {
+            memory: None,
+            connections: super::OPS_CONNECTIONS,
+            farewells: 1,
+            kibibytes: 1,
+            http1_kibibytes: 0,
+            http2_kibibytes: 0,
+        }
     }
 
     fn new(limits: &Limits, answer_bytes: usize, memory: Option<u64>, descriptors: u64) -> Self {
@@ -96,7 +105,7 @@ impl Budget {
             let for_clients = limit - OWN_BYTES.min(limit / 2);
             usize::try_from(for_clients / 1024).unwrap_or(unbounded).min(unbounded)
         });
-        Self { connections, farewells, kibibytes, http1_kibibytes, http2_kibibytes }
+        Self { memory, connections, farewells, kibibytes, http1_kibibytes, http2_kibibytes }
     }
 
     /// How many connections of one kind fit.
