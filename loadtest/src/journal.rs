@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::autoscaling::Autoscaler;
 use crate::profile::{Spacing, Stage};
 
 pub use read::Reader;
@@ -82,31 +83,6 @@ pub struct Target {
     pub http2: bool,
     /// Requests in flight, beyond which a due request is dropped and counted so.
     pub max_in_flight: u64,
-}
-
-/// The autoscaler's settings: all that a prediction needs.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Autoscaler {
-    /// `namespace/name` of the HPA.
-    pub name: String,
-    /// The scaled object, such as `Deployment/shopfront-deploy`.
-    pub scaled: String,
-    /// The metric's name.
-    pub metric: String,
-    /// The wanted average of a pod.
-    pub target: f64,
-    /// The least replicas.
-    pub min: u32,
-    /// The most replicas.
-    pub max: u32,
-    /// The HPA's algorithm's settings.
-    pub behavior: crate::model::hpa::Behavior,
-    /// What lies between a request and the HPA.
-    pub pipeline: crate::model::predict::Pipeline,
-    /// When the HPA was created: Unix time in seconds; none in a rehearsal.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub created: Option<f64>,
 }
 
 /// What the user expects; a part that is not given is not judged.

@@ -17,28 +17,23 @@
 //!   on. [`exposition`]: Prometheus' text format. [`loopback`]: a listener on this machine alone. [`input`]: others' files.
 //!   [`bounds`]: what a load and an autoscaler can be.
 
+pub mod autoscaling;
 pub mod bounds;
 pub mod cli;
-pub mod clock;
 pub mod commands;
 pub mod doctor;
-pub mod exposition;
 pub mod fault;
 pub mod generator;
 pub mod input;
 pub mod journal;
 pub mod kube;
-pub mod live;
 pub mod loopback;
 pub mod merge;
-pub mod model;
 pub mod observe;
 pub mod output;
 pub mod profile;
-pub mod recorder;
 pub mod rehearse;
 pub mod report;
 pub mod schedule;
 pub mod session;
-pub mod signals;
 pub mod stats;

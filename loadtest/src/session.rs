@@ -1,24 +1,29 @@
 //! From the first request to the verdict: what a run and a rehearsal have in common.
 
+pub mod clock;
+pub mod recorder;
+pub mod signals;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use crate::autoscaling::derive::{LONGEST, STAGES, STEPS, hpa_profile};
+use crate::autoscaling::predict::{Band, Predicted};
+use crate::autoscaling::{Autoscaler, predict};
 use crate::cli::{Common, Load};
-use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::generator::{Generator, Settings};
-use crate::journal::{Autoscaler, Entry, Kind, Start, Target};
-use crate::model::derive::{LONGEST, STAGES, STEPS, hpa_profile};
-use crate::model::predict::{self, Band, Predicted};
+use crate::journal::{Entry, Kind, Start, Target};
 use crate::output::show::Show;
 use crate::output::{Clean, Stream, say, visible};
 use crate::profile::{Profile, Stage};
-use crate::recorder::Recorder;
 use crate::report::{Report, terminal};
-use crate::signals::Signals;
+use crate::session::clock::Clock;
+use crate::session::recorder::Recorder;
+use crate::session::signals::Signals;
 
 /// From the command to the first request: enough for the view to be there, and for connections to be opened in time.
 pub const LEAD: Duration = Duration::from_millis(200);

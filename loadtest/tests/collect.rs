@@ -16,7 +16,8 @@ use chain::{Api, chain, list};
 use http::{Request, Response};
 use hyper::body::{Bytes, Incoming};
 use loadtest::doctor::bundle;
-use loadtest::doctor::evidence::{Evidence, Read};
+use loadtest::doctor::evidence::Evidence;
+use loadtest::kube::read::Read;
 use serde_json::json;
 use server::Server;
 

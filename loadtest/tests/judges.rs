@@ -38,8 +38,9 @@ mod traffic;
 mod trigger;
 
 use loadtest::doctor::diagnosis::{Diagnosis, Finding};
-use loadtest::doctor::evidence::{Evidence, Read};
+use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::redact::{LEFT_OUT, redacted};
+use loadtest::kube::read::Read;
 use serde_json::Value;
 
 /// The diagnosis of a case. Each case also proves that a bundle keeps everything its judges read: the redacted evidence has

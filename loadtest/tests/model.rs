@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use loadtest::journal::Autoscaler;
-use loadtest::model::derive::hpa_profile;
-use loadtest::model::hpa::{Behavior, Policy, Select, Unit};
-use loadtest::model::manifests::{self, Manifests, Probe, Workload};
-use loadtest::model::predict::{Band, Pipeline, Predicted, Source, band, predict};
+use loadtest::autoscaling::derive::hpa_profile;
+use loadtest::autoscaling::hpa::{Behavior, Policy, Select, Unit};
+use loadtest::autoscaling::manifests::{Manifests, Probe, Workload};
+use loadtest::autoscaling::predict::{Band, Pipeline, Predicted, Source, band, predict};
+use loadtest::autoscaling::{Autoscaler, manifests};
 use loadtest::profile::Profile;
 
 /// shopfront's own.

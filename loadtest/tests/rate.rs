@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use fastrand::Rng;
-use loadtest::model::rate::{Sample, rate};
+use loadtest::autoscaling::rate::{Sample, rate};
 use prometheus::Prometheus;
 
 /// When the samples start: Unix time in seconds.

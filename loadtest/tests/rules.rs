@@ -19,8 +19,8 @@ use http::Request;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::Client;
 use lab::{Lab, eventually, said};
-use loadtest::doctor::rule::{Answers, Error, Metric, Rule, Rules, Series, Source};
-use loadtest::observe::cluster::percent_encoded;
+use loadtest::autoscaling::adapter_rules::{Answers, Error, Metric, Rule, Rules, Series, Source};
+use loadtest::kube::cluster::percent_encoded;
 use serde_json::{Value, json};
 
 const CUSTOM: &str = "/apis/custom.metrics.k8s.io/v1beta1";

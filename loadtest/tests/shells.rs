@@ -14,8 +14,9 @@ mod shell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use loadtest::doctor::diagnose;
-use loadtest::doctor::evidence::{Evidence, Read};
+use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::fixes::Line;
+use loadtest::kube::read::Read;
 use serde_json::{Value, json};
 
 use shell::{Shell, World};

@@ -4,7 +4,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{LimitRange, LimitRangeItem, Namespace, PodSpec, ResourceQuota};
-use loadtest::model::quantity;
+use loadtest::autoscaling::quantity;
 use serde_json::json;
 
 use crate::{NAMESPACE, container, object, pod};

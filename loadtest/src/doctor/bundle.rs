@@ -10,7 +10,7 @@ use std::path::Path;
 
 use serde_json::{Deserializer, Value};
 
-use super::evidence::Evidence;
+use crate::doctor::evidence::Evidence;
 use crate::fault::Fault;
 use crate::kube::value::tree;
 

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::catalogue::Cause;
-use super::evidence::Unread;
-use super::fixes::Command;
-use super::redact::LEFT_OUT;
+use crate::doctor::catalogue::Cause;
+use crate::doctor::fixes::Command;
+use crate::doctor::redact::LEFT_OUT;
+use crate::kube::read::Unread;
 
 /// The links between a request and a replica, the one nearest to the pod first.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]

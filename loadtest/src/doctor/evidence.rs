@@ -7,65 +7,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::exposition::sum_of;
-
-/// What was read, or why it was not.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Read<T> {
-    /// Nobody asked: what would have led there is not known.
-    #[default]
-    NotAsked,
-    /// It was answered that there is none.
-    Absent,
-    /// It could not be read.
-    Unread(Unread),
-    /// This is there.
-    Seen(T),
-}
-
-/// Why something could not be read.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Unread {
-    /// What was to be read, in a few words.
-    pub what: String,
-    /// What was answered instead.
-    pub why: String,
-    /// The right that is missing, as RBAC names it (`get pods/proxy in namespace x`), where that is why.
-    pub right: Option<String>,
-}
-
-impl<T> Read<T> {
-    /// What is there.
-    pub const fn seen(&self) -> Option<&T> {
-        if let Self::Seen(seen) = self { Some(seen) } else { None }
-    }
-
-    /// Why it could not be read.
-    pub const fn unread(&self) -> Option<&Unread> {
-        if let Self::Unread(unread) = self { Some(unread) } else { None }
-    }
-}
-
-impl<T> Read<T> {
-    /// The same of what is made of it.
-    pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Read<U> {
-        match self {
-            Self::Seen(seen) => Read::Seen(make(seen)),
-            Self::Unread(unread) => Read::Unread(unread),
-            Self::Absent => Read::Absent,
-            Self::NotAsked => Read::NotAsked,
-        }
-    }
-}
-
-impl<T> Read<Vec<T>> {
-    /// What is there; nothing where it could not be read.
-    pub fn items(&self) -> &[T] {
-        self.seen().map_or(&[], Vec::as_slice)
-    }
-}
+use crate::autoscaling::exposition::sum_of;
+use crate::kube::read::{Answer, Read};
 
 /// Everything that was read.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -218,16 +161,6 @@ pub struct Server {
     pub candidates: Read<Vec<Value>>,
 }
 
-/// What the metrics API answered.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Answer {
-    /// The HTTP status; 0 where there was no answer.
-    pub status: u16,
-    /// The document.
-    pub body: Value,
-}
-
 /// What the load tool tells: sums over its last ten whole seconds.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -242,12 +175,6 @@ pub struct Load {
     pub answered: u64,
     /// Requests that were never sent.
     pub dropped: u64,
-}
-
-/// The question of a `SubjectAccessReview`, as [`Evidence::access`] has it.
-pub fn access(user: &str, verb: &str, group: &str, resource: &str, namespace: &str) -> String {
-    let resource = if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") };
-    format!("{user}: {verb} {resource} in {namespace}")
 }
 
 /// The service account of the HPA's controller, as the API server knows it.

@@ -8,12 +8,14 @@ pub mod catalogue;
 pub mod collect;
 pub mod diagnosis;
 pub mod evidence;
+pub mod facts;
+mod figures;
+mod findings;
 pub mod fixes;
-pub mod ladder;
 pub mod links;
-pub mod questions;
+pub mod objects;
 pub mod redact;
-pub mod rule;
+pub mod render;
 
 use diagnosis::{Diagnosis, diagnosis};
 use evidence::Evidence;
@@ -21,5 +23,5 @@ use evidence::Evidence;
 /// What the evidence tells.
 pub fn diagnose(evidence: &Evidence) -> Diagnosis {
     let hpa = format!("{}/{}", evidence.namespace, evidence.name);
-    diagnosis(hpa, evidence.taken, links::judge(evidence), links::figures(evidence))
+    diagnosis(hpa, evidence.taken, links::judge(evidence), figures::figures(evidence))
 }

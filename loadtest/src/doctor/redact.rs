@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::evidence::{Evidence, Page, Prometheus, Read, Replica, Server, Unread};
-use super::links::subject::Subject;
+use crate::doctor::evidence::{Evidence, Page, Prometheus, Replica, Server};
+use crate::doctor::facts::scaling_metric::Subject;
+use crate::kube::read::{Read, Unread};
 use table::kept;
 
 /// Replaces a secret.

@@ -14,8 +14,8 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::endpoint::Endpoint;
-use super::failure::Failure;
+use crate::generator::endpoint::Endpoint;
+use crate::generator::failure::Failure;
 
 /// Between two lookups, and for how much longer where no connection has failed since.
 const AT_LEAST: Duration = Duration::from_secs(1);

@@ -1,10 +1,10 @@
 //! An HTTP/1.1 answer as it comes in, piece by piece: pure, strict and bounded. A piece that has it all is neither
 //! copied nor kept.
 
-use super::chunks::Chunks;
-use super::failure::Failure;
-use super::pod::{Pods, Sought};
-use super::window::Answer;
+use crate::generator::chunks::Chunks;
+use crate::generator::failure::Failure;
+use crate::generator::pod::{Pods, Sought};
+use crate::generator::window::Answer;
 
 /// Bytes in an answer's head, interim ones included, and header lines in it.
 const HEAD_BYTES: usize = 64 * 1024;

@@ -1,6 +1,6 @@
 //! A body in chunks, as HTTP/1.1 has them.
 
-use super::failure::Failure;
+use crate::generator::failure::Failure;
 
 /// Bytes of chunk extensions and trailers, in all.
 const EXTRAS: u32 = 64 * 1024;

@@ -3,11 +3,11 @@
 use std::cell::{Cell, RefCell};
 
 use super::Settings;
-use super::addresses::Addresses;
-use super::failure::Failure;
-use super::http1::Http1;
-use super::http2::Http2;
-use super::window::{Answer, Window};
+use crate::generator::addresses::Addresses;
+use crate::generator::failure::Failure;
+use crate::generator::http1::Http1;
+use crate::generator::http2::Http2;
+use crate::generator::window::{Answer, Window};
 
 pub(super) const USER_AGENT: &str = concat!("loadtest/", env!("CARGO_PKG_VERSION"));
 /// The document whose lines name the pod, where there is a choice.

@@ -11,12 +11,13 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::addresses::Addresses;
-use super::answer::Incoming;
-use super::client::{self, Stage};
-use super::endpoint::Endpoint;
-use super::failure::Failure;
-use super::window::{Answer, Window};
+use super::client;
+use crate::generator::addresses::Addresses;
+use crate::generator::answer::Incoming;
+use crate::generator::client::Stage;
+use crate::generator::endpoint::Endpoint;
+use crate::generator::failure::Failure;
+use crate::generator::window::{Answer, Window};
 
 /// Bytes that are read at once.
 const READ: usize = 64 * 1024;

@@ -9,12 +9,13 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-use super::addresses::Addresses;
-use super::client::{self, Stage};
-use super::endpoint::Endpoint;
-use super::failure::Failure;
-use super::pod::Sought;
-use super::window::{Answer, Window};
+use super::client;
+use crate::generator::addresses::Addresses;
+use crate::generator::client::Stage;
+use crate::generator::endpoint::Endpoint;
+use crate::generator::failure::Failure;
+use crate::generator::pod::Sought;
+use crate::generator::window::{Answer, Window};
 
 /// Requests at once on a connection: what RFC 9113 asks servers to allow at least. Where more are under way, another
 /// connection is opened, so that none waits in the generator.

@@ -13,11 +13,11 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::journal::{End, Entry, Event};
 use crate::schedule::Schedule;
 
-use super::client::{Client, Stage};
-use super::failure::Failure;
-use super::timer::Timer;
-use super::window::Window;
 use super::{Control, Settings};
+use crate::generator::client::{Client, Stage};
+use crate::generator::failure::Failure;
+use crate::generator::timer::Timer;
+use crate::generator::window::Window;
 
 /// Requests that are begun before those in flight have a turn, where the generator has fallen behind.
 const AT_ONCE: u32 = 32;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::journal::Second;
 use crate::stats::Times;
 
-use super::failure::Failure;
-use super::pod::{Pod, Pods};
+use crate::generator::failure::Failure;
+use crate::generator::pod::{Pod, Pods};
 
 /// Statuses have three digits.
 const STATUSES: usize = 1_000;

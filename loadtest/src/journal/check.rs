@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use super::{Autoscaler, End, Entry, Event, Expectations, Scaling, Second, Start, Target};
+use super::{End, Entry, Event, Expectations, Scaling, Second, Start, Target};
+use crate::autoscaling::Autoscaler;
+use crate::autoscaling::hpa::Rules;
 use crate::bounds::{DAY, GENERATORS, IN_FLIGHT, LOAD, PERIOD, RATE, REPLICAS, SPEED, STAGES, TARGET, within};
-use crate::model::hpa::Rules;
 use crate::profile::Stage;
 
 /// The longest name, in bytes.

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use tower::{BoxError, Service};
 
 use super::Failure;
-use super::weight::Weight;
+use crate::kube::weight::Weight;
 
 /// The most bytes of one answer. A page of 500 ordinary pods has three million; lists are asked for in smaller pages where
 /// one is longer.

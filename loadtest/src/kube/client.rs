@@ -16,9 +16,9 @@ use kube::client::{Body, ClientBuilder, ConfigExt};
 use kube::{Client, Config};
 use tower::{BoxError, Service, ServiceBuilder};
 
-use super::bounded::Bounded;
-use super::plugin::Plugin;
-use super::proxy::{Kind, Proxy};
+use crate::kube::bounded::Bounded;
+use crate::kube::plugin::Plugin;
+use crate::kube::proxy::{Kind, Proxy};
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);

@@ -9,11 +9,12 @@ use http::uri::Scheme;
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
-use super::client::client;
-use super::plugin::{self, Plugin};
-use super::proxy::Variables;
-use super::words::one_line;
+use super::plugin;
 use crate::fault::Fault;
+use crate::kube::client::client;
+use crate::kube::plugin::Plugin;
+use crate::kube::proxy::Variables;
+use crate::kube::words::one_line;
 
 /// What a cluster is asked with.
 pub struct Reached {

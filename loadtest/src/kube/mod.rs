@@ -5,13 +5,21 @@
 //! [`prometheus`] reads Prometheus' answers into types. [`proxy`] and [`plugin`] read proxies and credential plugins as
 //! kubectl does, and [`words`] keeps credentials out of every message.
 
+pub mod access;
 pub mod bounded;
 pub mod client;
+pub mod cluster;
+pub mod forward;
 pub mod kubeconfig;
 pub mod list;
 pub mod plugin;
+pub mod pod_http;
 pub mod prometheus;
 pub mod proxy;
+pub mod read;
+pub mod reader;
+pub mod rights;
+pub mod scale_target;
 pub mod value;
 pub mod weight;
 pub mod words;

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::doctor::collect::reader::Reader;
 use crate::doctor::collect::server;
-use crate::doctor::evidence::{Read, Unread};
-use crate::doctor::questions;
-use crate::observe::cluster::Cluster;
+use crate::doctor::facts::requests;
+use crate::kube::cluster::Cluster;
+use crate::kube::read::{Read, Unread};
+use crate::kube::reader::Reader;
 
 /// Where kube-prometheus keeps the adapter's rules, for those who may not ask where they are.
 const USUAL: (&str, &str) = ("monitoring", "adapter-config");
@@ -27,7 +27,7 @@ impl Adapter {
         let reader = Reader::new(cluster.client.clone());
         let (namespace, config, url) = match behind_the_api(&reader).await {
             Ok((namespace, deployment)) => {
-                let url = questions::flag(&deployment, "prometheus-url").map(str::to_owned);
+                let url = requests::flag(&deployment, "prometheus-url").map(str::to_owned);
                 let config = server::config(&reader, &namespace, &Read::Seen(deployment)).await;
                 (namespace, config, url.ok_or_else(|| "prometheus-adapter has no --prometheus-url".to_owned()))
             }

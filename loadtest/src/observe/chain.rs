@@ -16,14 +16,14 @@ use serde::Deserialize;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, timeout};
 
-use crate::doctor::collect::reader::text;
+use crate::autoscaling::predict::Source;
+use crate::autoscaling::quantity;
 use crate::kube::bounded::read;
+use crate::kube::cluster::{Cluster, Watched, percent_encoded, why};
+use crate::kube::forward::{connect, is_ready, port_of};
 use crate::kube::prometheus::{Unlike, sum};
+use crate::kube::reader::text;
 use crate::kube::{Failure, list, one_line};
-use crate::model::predict::Source;
-use crate::model::quantity;
-use crate::observe::cluster::{Cluster, Watched, percent_encoded, why};
-use crate::observe::forward::{connect, is_ready, port_of};
 use crate::observe::metric::Metric;
 use crate::observe::scraped::{Scraped, counters_path};
 use crate::observe::service::{ports, target_port};
@@ -160,7 +160,7 @@ impl Chain {
             let request = Request::get(path).body(Vec::new()).map_err(|error| one_line(&error))?;
             let text = client.request_text(request).await;
             let text = text.map_err(|error| why(&error, &format!("get pods/proxy in namespace {namespace}")))?;
-            sum += crate::exposition::sum_of(&text, series);
+            sum += crate::autoscaling::exposition::sum_of(&text, series);
         }
         Ok(sum)
     }

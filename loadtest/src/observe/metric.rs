@@ -6,8 +6,8 @@ use k8s_openapi::api::autoscaling::v2::{
 use kube::ResourceExt;
 use kube::core::Selector;
 
-use crate::model::predict::Source;
-use crate::model::quantity;
+use crate::autoscaling::predict::Source;
+use crate::autoscaling::quantity;
 
 /// What the HPA compares with its target.
 #[derive(Clone, Debug, PartialEq)]

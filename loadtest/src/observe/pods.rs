@@ -6,8 +6,8 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::runtime::watcher::Event as Change;
 
+use crate::kube::forward::is_ready;
 use crate::kube::list::MOST;
-use crate::observe::forward::is_ready;
 
 /// Something that happened, seen or inferred.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,8 +8,8 @@ use kube::core::{Selector, SelectorExt};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::observe::cluster::Watched;
-use crate::observe::forward::{container_ports, port_of};
+use crate::kube::cluster::Watched;
+use crate::kube::forward::{container_ports, port_of};
 use crate::observe::service::{ports, selects, target_port};
 
 /// A port and a path of each pod.

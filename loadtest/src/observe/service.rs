@@ -9,9 +9,9 @@ use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 
 use crate::fault::Fault;
+use crate::kube::cluster::{Cluster, Watched, why};
+use crate::kube::forward::Forward;
 use crate::kube::list;
-use crate::observe::cluster::{Cluster, Watched, why};
-use crate::observe::forward::Forward;
 
 impl Cluster {
     /// Where the pods are served: the load balancer of their Service, its name inside of the cluster, or else a

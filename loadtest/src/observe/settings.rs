@@ -4,18 +4,18 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use crate::doctor::collect::reader::Reader;
+use crate::autoscaling::hpa::Behavior;
+use crate::autoscaling::manifests::{RELIST, SCRAPE, START, SYNC};
+use crate::autoscaling::predict::{Pipeline, Source};
+use crate::autoscaling::{Autoscaler, manifests};
 use crate::doctor::collect::trust::{Trust, unasked};
-use crate::doctor::links::objects::looks_in;
+use crate::doctor::objects::looks_in;
 use crate::fault::Fault;
-use crate::journal::Autoscaler;
+use crate::kube::cluster::{Cluster, Watched, percent_encoded};
+use crate::kube::reader::Reader;
 use crate::kube::words::public;
-use crate::model::hpa::Behavior;
-use crate::model::manifests::{self, RELIST, SCRAPE, START, SYNC};
-use crate::model::predict::{Pipeline, Source};
 use crate::observe::adapter::{Adapter, known};
 use crate::observe::chain::{Chain, Endpoint};
-use crate::observe::cluster::{Cluster, Watched, percent_encoded};
 use crate::observe::metric::Metric;
 use crate::observe::scraped::Scraped;
 

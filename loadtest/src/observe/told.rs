@@ -6,8 +6,8 @@ use k8s_openapi::api::core::v1::Event;
 use kube::ResourceExt;
 use kube::runtime::watcher::Event as Change;
 
+use crate::kube::cluster::Watched;
 use crate::kube::list::MOST;
-use crate::observe::cluster::Watched;
 use crate::observe::pods::Happening;
 
 /// What has been told, or was there before there was anything to tell.

@@ -13,15 +13,15 @@ use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::clock::Clock;
 use crate::journal::{Entry, Event, Scaling};
+use crate::kube::cluster::{Cluster, Watched};
 use crate::kube::list::MOST;
 use crate::kube::{Failure, one_line};
 use crate::observe::chain::{Chain, Readings};
-use crate::observe::cluster::{Cluster, Watched};
 use crate::observe::metric::Metric;
 use crate::observe::pods::{Happening, Pods};
 use crate::observe::told::Told;
+use crate::session::clock::Clock;
 
 /// A state that does not change is written down again after so long, so that a gap shows an interruption.
 const HEARTBEAT: f64 = 5.0;
@@ -353,7 +353,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::model::predict::Source;
+    use crate::autoscaling::predict::Source;
 
     fn list<K>(one: K) -> [watcher::Result<Change<K>>; 3] {
         [Ok(Change::Init), Ok(Change::InitApply(one)), Ok(Change::InitDone)]

@@ -9,9 +9,11 @@
 //!   standard output gets while a load goes on. `stream`: how wide an output is.
 
 mod clean;
+pub mod live;
 pub mod printer;
 pub mod show;
 mod stream;
+pub mod text;
 
 pub use clean::{Clean, is_hidden, json, json_pretty, visible};
 pub use printer::{Printer, print, say};

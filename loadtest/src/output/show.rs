@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::printer::End;
 use super::{Clean, Printer, Stream, say};
 use crate::fault::Fault;
 use crate::journal::Entry;
-use crate::live::{Lines, Live};
+use crate::output::live::{Lines, Live};
+use crate::output::printer::End;
 
 /// Between two drawings: more often than this nobody reads.
 const PAUSE: Duration = Duration::from_millis(200);

@@ -8,10 +8,10 @@ use shopfront::metrics::REQUESTS_TOTAL;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
 
-use crate::clock::Clock;
-use crate::exposition::sum_of;
-use crate::model::rate::Series;
+use crate::autoscaling::exposition::sum_of;
+use crate::autoscaling::rate::Series;
 use crate::rehearse::replica::scrape;
+use crate::session::clock::Clock;
 
 /// The series of all pods.
 pub struct Metrics {

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::clock::Clock;
+use crate::autoscaling::manifests::{Probe, Workload};
 use crate::fault::Fault;
-use crate::model::manifests::{Probe, Workload};
 use crate::observe::Happening;
 use crate::rehearse::readiness::{Finding, Readiness};
 use crate::rehearse::replica::Replica;
+use crate::session::clock::Clock;
 
 /// From SIGTERM to closing connections, in the clock's seconds: the service's own default.
 const DRAIN_DELAY: f64 = 5.0;

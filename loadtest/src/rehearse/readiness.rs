@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
 
-use crate::clock::Clock;
-use crate::model::manifests::Probe;
+use crate::autoscaling::manifests::Probe;
 use crate::rehearse::replica::get;
+use crate::session::clock::Clock;
 
 /// The least of the world's time that a probe waits for its answer. A second of a rehearsal is 50 ms where it goes
 /// twenty times as fast, and on a machine that is busy a healthy replica may take that long. What this costs: at more

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::text::{clock, escape, rate};
+use crate::output::text::{clock, escape, rate};
 
 /// The width of the shapes' own coordinates; a page stretches it to its own.
 const WIDTH: f64 = 1000.0;

@@ -1,6 +1,6 @@
 //! Seconds put together, as many as can be told apart on a screen.
 
-use super::figures::Load;
+use crate::report::figures::Load;
 
 /// A while of the load.
 pub(crate) struct Column {

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::verdict::Verdict;
-use super::warnings::Warning;
+use crate::autoscaling::predict::{Band, Predicted};
 use crate::journal::{End, Event, Scaling, Start};
-use crate::model::predict::{Band, Predicted};
+use crate::report::verdict::Verdict;
+use crate::report::warnings::Warning;
 
 /// A journal, folded into figures.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

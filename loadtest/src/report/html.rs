@@ -1,12 +1,12 @@
 //! `report.html`: one file that shows a run, and asks for nothing from elsewhere.
 
-use super::figures::Report;
-use super::panels::Panels;
 use super::tables;
-use super::text::{clock, count, date, escape, plural, rate, seconds};
-use super::verdict::Outcome;
 use crate::journal::Kind;
 use crate::output::json;
+use crate::output::text::{clock, count, date, escape, plural, rate, seconds};
+use crate::report::figures::Report;
+use crate::report::panels::Panels;
+use crate::report::verdict::Outcome;
 
 /// The page, with `{{…}}` where the run's own goes; none inside its style or script, whose hashes its policy names.
 const TEMPLATE: &str = include_str!("page.html");

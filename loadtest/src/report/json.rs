@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::figures::Report;
 use crate::output::json_pretty;
+use crate::report::figures::Report;
 
 /// The schema that `report.json` keeps to.
 pub const SCHEMA: &str = include_str!("../../report.schema.json");

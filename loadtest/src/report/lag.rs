@@ -1,8 +1,9 @@
 //! The lag budget: when the load's step is seen at each link of the chain that leads from it to a pod that answers.
 
-use super::figures::{Lag, Link, LinkName, Pod};
-use crate::journal::{Autoscaler, Scaling, Start};
+use crate::autoscaling::Autoscaler;
+use crate::journal::{Scaling, Start};
 use crate::profile::{Profile, Stage};
+use crate::report::figures::{Lag, Link, LinkName, Pod};
 
 /// The rate beyond which the HPA wants more than these replicas.
 fn threshold(autoscaler: &Autoscaler, replicas: u32) -> f64 {

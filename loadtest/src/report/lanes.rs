@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use super::chart::Axis;
-use super::figures::Report;
-use super::text::{clock, escape, fit, rate};
 use crate::journal::Event;
+use crate::output::text::{clock, escape, fit, rate};
+use crate::report::chart::Axis;
+use crate::report::figures::Report;
 
 /// Events closer than this part of the time axis share a mark.
 const MARK: f64 = 0.024;

@@ -27,7 +27,6 @@ mod panels;
 mod steps;
 mod tables;
 pub mod terminal;
-pub(crate) mod text;
 pub(crate) mod timeline;
 pub mod verdict;
 pub mod warnings;

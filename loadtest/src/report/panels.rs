@@ -2,14 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::chart::{Axis, Plot, Point, Scale, steps};
-use super::columns::{Column, columns, step};
-use super::figures::Report;
-use super::tables::ROWS;
-use super::text::{clock, escape, plural, rate, seconds};
-use super::{lanes, steps::told, warnings};
-use crate::journal::Autoscaler;
+use super::{lanes, warnings};
+use crate::autoscaling::Autoscaler;
+use crate::output::text::{clock, escape, plural, rate, seconds};
 use crate::output::visible;
+use crate::report::chart::{Axis, Plot, Point, Scale, steps};
+use crate::report::columns::{Column, columns, step};
+use crate::report::figures::Report;
+use crate::report::steps::told;
+use crate::report::tables::ROWS;
 
 /// Pods that are told apart by colour; those with fewer answers are drawn as one.
 pub(crate) const COLOURS: usize = 7;

@@ -1,10 +1,10 @@
 //! The steps of what the autoscaler wanted, beside what the model allows.
 
 use super::Report;
-use super::figures::Step;
-use super::text::clock;
+use crate::autoscaling::predict::{Band, CASES};
 use crate::journal::Scaling;
-use crate::model::predict::{Band, CASES};
+use crate::output::text::clock;
+use crate::report::figures::Step;
 
 impl Report {
     /// The same report beside the model's band: each step that was seen lies inside it, or does not.

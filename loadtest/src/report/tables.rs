@@ -2,14 +2,15 @@
 
 use std::fmt::Write;
 
-use super::figures::{LinkName, Report};
-use super::lanes::TOLD;
-use super::panels::{COLOURS, short};
-use super::text::{clock, count, date, escape, fit, plural, rate, seconds};
-use crate::journal::{Autoscaler, Kind, Start};
-use crate::model::hpa::{Rules, Select, Unit};
-use crate::model::predict::Source;
+use crate::autoscaling::Autoscaler;
+use crate::autoscaling::hpa::{Rules, Select, Unit};
+use crate::autoscaling::predict::Source;
+use crate::journal::{Kind, Start};
+use crate::output::text::{clock, count, date, escape, fit, plural, rate, seconds};
 use crate::profile::Spacing;
+use crate::report::figures::{LinkName, Report};
+use crate::report::lanes::TOLD;
+use crate::report::panels::{COLOURS, short};
 
 /// The most rows of a table whose length is not the tool's to tell; report.json has all.
 pub(crate) const ROWS: usize = 500;

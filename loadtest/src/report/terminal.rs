@@ -1,8 +1,8 @@
 //! The end of a run, in a terminal.
 
-use super::figures::{Quantiles, Report};
-use super::text::{clock, count, fit, plural, seconds, wrap};
 use crate::output::Clean;
+use crate::output::text::{clock, count, fit, plural, seconds, wrap};
+use crate::report::figures::{Quantiles, Report};
 
 /// The most lines that it takes.
 const LINES: usize = 30;

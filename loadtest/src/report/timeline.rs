@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::figures::{Load, Pod, Quantiles, Reached, Replicas, Report, ScaleIn, Shares, Totals};
 use super::{lag, steps, verdict, warnings};
+use crate::autoscaling::predict::Predicted;
 use crate::journal::{Entry, Event, Scaling, Second, Start};
-use crate::model::predict::Predicted;
+use crate::report::figures::{Load, Pod, Quantiles, Reached, Replicas, Report, ScaleIn, Shares, Totals};
 use crate::stats::{Times, join_seconds};
 
 /// The most points of a series of shares. More would show chance, not shares.

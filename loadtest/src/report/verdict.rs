@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::figures::{Replicas, Report};
 use super::lag;
-use super::text::{count, plural, seconds};
-use super::warnings::gaps;
 use crate::journal::{Expectations, Start};
+use crate::output::text::{count, plural, seconds};
+use crate::report::figures::{Replicas, Report};
+use crate::report::warnings::gaps;
 
 /// The verdict on a run.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::figures::Report;
 use super::lag;
-use super::lanes::TOLD;
-use super::text::{clock, count, fit, plural, rate, seconds};
 use crate::merge;
 use crate::observe::{COUNTERS, METRICS_API, PROMETHEUS};
+use crate::output::text::{clock, count, fit, plural, rate, seconds};
 use crate::profile::Profile;
+use crate::report::figures::Report;
+use crate::report::lanes::TOLD;
 
 /// One doubt.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

@@ -8,7 +8,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use http::{Method, Request};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use loadtest::model::hpa::Phase;
+use loadtest::autoscaling::hpa::Phase;
 use serde_json::{Value, json};
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, interval};

@@ -1,6 +1,6 @@
 //! What the real controller is asked to judge.
 
-use loadtest::model::hpa::Phase;
+use loadtest::autoscaling::hpa::Phase;
 use serde_json::{Value, json};
 
 /// One HPA with its Deployment and pods. Nothing but the metric changes while it is watched.

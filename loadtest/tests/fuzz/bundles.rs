@@ -1,7 +1,7 @@
 //! Bundles, as somebody posts them.
 
 use loadtest::doctor::evidence::Evidence;
-use loadtest::doctor::{bundle, diagnose, ladder};
+use loadtest::doctor::{bundle, diagnose, render};
 use loadtest::output::is_hidden;
 use serde_json::Value;
 
@@ -35,7 +35,7 @@ fn any_file_is_refused_or_read() {
 
 fn judge(evidence: &Evidence) {
     let diagnosis = diagnose(evidence);
-    let (json, text) = (ladder::json(&diagnosis), ladder::render(&diagnosis, 100, false));
+    let (json, text) = (render::json(&diagnosis), render::render(&diagnosis, 100, false));
     for told in [json.as_str(), &text] {
         assert!(told.len() < 4 << 20, "{} bytes", told.len());
         assert!(!told.contains(|one| one != '\n' && is_hidden(one)), "{told}");

@@ -1,6 +1,6 @@
 //! A pod's page of metrics.
 
-use loadtest::exposition::{names_of, series_of, sum_of};
+use loadtest::autoscaling::exposition::{names_of, series_of, sum_of};
 
 use super::cases;
 

@@ -1,8 +1,8 @@
 //! Journals, and the report that is made of those which are taken.
 
+use loadtest::autoscaling::predict;
 use loadtest::journal::{Entry, Reader};
 use loadtest::merge::joined;
-use loadtest::model::predict;
 use loadtest::output::is_hidden;
 use loadtest::profile::Stage;
 use loadtest::report::{Report, html, json, terminal};

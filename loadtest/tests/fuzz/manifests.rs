@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use loadtest::autoscaling::manifests::Manifests;
+use loadtest::autoscaling::{manifests, predict};
 use loadtest::fault::Fault;
-use loadtest::model::manifests::{self, Manifests};
-use loadtest::model::predict;
 use loadtest::profile::Profile;
 use serde_json::Value;
 

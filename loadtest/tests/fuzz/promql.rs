@@ -1,6 +1,6 @@
 //! The queries of triggers and rules.
 
-use loadtest::doctor::links::promql::{is_plain_rate, ranges_of_rates, seconds, selectors, window};
+use loadtest::autoscaling::promql::{is_plain_rate, ranges_of_rates, seconds, selectors, window};
 
 use super::cases;
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use loadtest::doctor::questions;
-use loadtest::doctor::rule::{GroupResource, Metric, Rule, Rules, Series};
+use loadtest::autoscaling::adapter_rules::{GroupResource, Metric, Rule, Rules, Series};
+use loadtest::doctor::facts::requests;
 
 use super::{cases, healthy};
 
@@ -25,7 +25,7 @@ const LONGEST: usize = 4 << 20;
 #[test]
 fn any_configuration_is_read() {
     let evidence = healthy::adapter();
-    let resources = questions::resources(&evidence);
+    let resources = requests::resources(&evidence);
     cases(1_500, |mutation| {
         let text = mutation.text(RULES);
         if let Ok(rules) = Rules::parse(&text, &resources) {

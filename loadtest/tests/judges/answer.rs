@@ -1,7 +1,9 @@
 //! What the metrics API answers.
 
 use loadtest::doctor::diagnosis::{Link, State};
-use loadtest::doctor::evidence::{Evidence, HPA_CONTROLLER, Read, access};
+use loadtest::doctor::evidence::{Evidence, HPA_CONTROLLER};
+use loadtest::kube::access::access;
+use loadtest::kube::read::Read;
 use serde_json::json;
 
 use crate::changed::{answers, broken, cause, conditions, not_found, server_started, state};

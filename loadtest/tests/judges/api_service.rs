@@ -1,7 +1,8 @@
 //! The `APIService`, and the server behind it.
 
 use loadtest::doctor::diagnosis::{Finding, Link, State};
-use loadtest::doctor::evidence::{Answer, Evidence, Read};
+use loadtest::doctor::evidence::Evidence;
+use loadtest::kube::read::{Answer, Read};
 use serde_json::{Value, json};
 
 use crate::changed::{LIST, answers, broken, cause, not_found, ready_for, server_started, state, unavailable};

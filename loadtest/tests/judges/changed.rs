@@ -1,9 +1,10 @@
 //! What tests change of a chain that holds, and what is found of it then.
 
 use loadtest::doctor::diagnosis::{Diagnosis, Finding, Link, State};
-use loadtest::doctor::evidence::{Answer, Evidence, Read};
-use loadtest::doctor::links::subject::Subject;
-use loadtest::doctor::questions;
+use loadtest::doctor::evidence::Evidence;
+use loadtest::doctor::facts::requests;
+use loadtest::doctor::facts::scaling_metric::Subject;
+use loadtest::kube::read::{Answer, Read};
 use serde_json::{Value, json};
 
 use crate::healthy::ago;
@@ -15,7 +16,7 @@ pub const LIST: &str = "/apis/custom.metrics.k8s.io/v1beta1";
 /// What the API answers to the HPA's first metric.
 pub fn answers(evidence: &mut Evidence, status: u16, body: Value) {
     let metric = evidence.hpa.seen().unwrap()["spec"]["metrics"][0].clone();
-    let path = questions::metric(evidence, &metric).unwrap();
+    let path = requests::metric(evidence, &metric).unwrap();
     evidence.answers.insert(path, Answer { status, body });
 }
 

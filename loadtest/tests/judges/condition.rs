@@ -2,7 +2,8 @@
 
 use super::diagnose;
 use loadtest::doctor::diagnosis::{Finding, Link, Outcome, State};
-use loadtest::doctor::evidence::{Answer, Evidence, Read};
+use loadtest::doctor::evidence::Evidence;
+use loadtest::kube::read::{Answer, Read};
 use serde_json::{Value, json};
 
 use crate::changed::{broken, cause, conditions, not_found, ready_for, server_started, state};
@@ -144,7 +145,7 @@ fn metrics_of_one_name_are_told_apart() {
     let mut evidence = adapter();
     let mut second = evidence.hpa.seen().unwrap()["spec"]["metrics"][0].clone();
     second["pods"]["metric"]["selector"] = json!({"matchLabels": {"path": "pay"}});
-    let path = loadtest::doctor::questions::metric(&evidence, &second).unwrap();
+    let path = loadtest::doctor::facts::requests::metric(&evidence, &second).unwrap();
     seen(&mut evidence.hpa)["spec"]["metrics"].as_array_mut().unwrap().push(second);
     evidence.answers.insert(path, Answer { status: 404, body: json!({"message": "not found"}) });
     assert_eq!(cause(&evidence, Link::Condition).0, 25);
@@ -181,7 +182,7 @@ fn a_workload_that_was_just_scaled_up_from_zero_is_looked_at_soon() {
 fn what_the_hpa_says_of_itself_has_a_command_too() {
     let mut evidence = adapter();
     // How many replicas there are may not be read.
-    evidence.scale = Read::Unread(loadtest::doctor::evidence::Unread::default());
+    evidence.scale = Read::Unread(loadtest::kube::read::Unread::default());
     let message = "scaling is disabled since the replica count of the target is zero";
     conditions(&mut evidence, "ScalingDisabled", message, 600.0);
     let one = "kubectl -n miztiik-automation-ns scale deployment.apps/shopfront-deploy --replicas=1".to_owned();

@@ -11,9 +11,10 @@ mod workload;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use loadtest::doctor::evidence::{Answer, Evidence, Read};
-use loadtest::doctor::links::subject::Subject;
-use loadtest::doctor::questions;
+use loadtest::doctor::evidence::Evidence;
+use loadtest::doctor::facts::requests;
+use loadtest::doctor::facts::scaling_metric::Subject;
+use loadtest::kube::read::{Answer, Read};
 use serde_json::{Value, json};
 
 use prometheus::{prometheus, result};
@@ -96,7 +97,7 @@ pub fn keda() -> Evidence {
 
 /// Has Prometheus and the metrics API answer all that they are asked.
 pub fn answer(evidence: &mut Evidence) {
-    let queries = questions::queries(evidence).into_iter().chain(Subject::of(evidence).queries());
+    let queries = requests::queries(evidence).into_iter().chain(Subject::of(evidence).queries());
     for query in queries {
         let result = result(evidence, &query);
         for replica in &mut evidence.prometheus.replicas {
@@ -104,8 +105,8 @@ pub fn answer(evidence: &mut Evidence) {
         }
     }
     let metric = evidence.hpa.seen().unwrap()["spec"]["metrics"][0].clone();
-    let group = questions::group(&metric);
-    let path = questions::listing(evidence, group);
+    let group = requests::group(&metric);
+    let path = requests::listing(evidence, group);
     let names: &[&str] = if group.starts_with("custom") {
         &["namespaces/http_requests_per_second", "pods/http_requests_per_second"]
     } else {
@@ -118,7 +119,7 @@ pub fn answer(evidence: &mut Evidence) {
         "resources": resources.collect::<Vec<_>>(),
     });
     evidence.answers.insert(path, Answer { status: 200, body: list });
-    let path = questions::metric(evidence, &metric).unwrap();
+    let path = requests::metric(evidence, &metric).unwrap();
     let moment = ago(1.0);
     let items: Vec<Value> = if group.starts_with("custom") {
         let item = |(pod, _): &(&str, &str)| {

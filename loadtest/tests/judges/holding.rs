@@ -2,7 +2,7 @@
 
 use super::diagnose;
 use loadtest::doctor::diagnosis::{Link, State};
-use loadtest::doctor::evidence::Read;
+use loadtest::kube::read::Read;
 use serde_json::json;
 
 use crate::changed::{answers, state};
@@ -49,7 +49,7 @@ fn a_chain_that_holds_has_its_figures() {
 fn what_may_not_be_read_is_told_and_no_fault() {
     let mut evidence = adapter();
     let right = "get configmaps in namespace monitoring".to_owned();
-    let unread = loadtest::doctor::evidence::Unread { what: "a".into(), why: "403".into(), right: Some(right.clone()) };
+    let unread = loadtest::kube::read::Unread { what: "a".into(), why: "403".into(), right: Some(right.clone()) };
     evidence.server.config = Read::Unread(unread);
     assert_eq!(state(&evidence, Link::Rule), State::Unknown);
     assert_eq!(diagnose(&evidence).missing_rights, [right]);

@@ -1,7 +1,8 @@
 //! The first link: the workload, and a pod of it that runs.
 
 use super::diagnose;
-use loadtest::doctor::evidence::{Evidence, Read, Unread};
+use loadtest::doctor::evidence::Evidence;
+use loadtest::kube::read::{Read, Unread};
 use serde_json::{Value, json};
 
 use super::healthy::{self, ago};

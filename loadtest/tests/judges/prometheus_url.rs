@@ -1,8 +1,8 @@
 //! Where the adapter looks for Prometheus.
 
 use loadtest::doctor::diagnosis::{Link, State};
-use loadtest::doctor::evidence::Read;
-use loadtest::doctor::questions;
+use loadtest::doctor::facts::requests;
+use loadtest::kube::read::Read;
 use serde_json::json;
 
 use crate::changed::{argument, cause, not_found, state};
@@ -70,7 +70,7 @@ fn a_host_of_two_labels_is_a_service_only_where_its_namespace_is_known() {
         ("10.0.0.1", None),
         ("[fd00::1]", None),
     ] {
-        assert_eq!(questions::service(&evidence, host), service, "{host}");
+        assert_eq!(requests::service(&evidence, host), service, "{host}");
     }
     not_found(&mut evidence);
     evidence.prometheus.service = Read::Absent;

@@ -2,7 +2,8 @@
 
 use super::diagnose;
 use loadtest::doctor::diagnosis::{Link, State};
-use loadtest::doctor::evidence::{Evidence, Read, Unread};
+use loadtest::doctor::evidence::Evidence;
+use loadtest::kube::read::{Read, Unread};
 use serde_json::{Value, json};
 
 use crate::changed::{broken, cause, scaled, state};

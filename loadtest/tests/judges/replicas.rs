@@ -2,7 +2,8 @@
 
 use super::diagnose;
 use loadtest::doctor::diagnosis::{Finding, Link, Outcome, State};
-use loadtest::doctor::evidence::{Evidence, Read};
+use loadtest::doctor::evidence::Evidence;
+use loadtest::kube::read::Read;
 use serde_json::json;
 
 use crate::changed::{broken, cause, scaled, state};

@@ -1,9 +1,9 @@
 //! The query that the adapter makes of its rule, and what Prometheus answers to it.
 
 use loadtest::doctor::diagnosis::{Link, State};
-use loadtest::doctor::evidence::{Read, Unread};
-use loadtest::doctor::links::subject::Subject;
-use loadtest::doctor::questions;
+use loadtest::doctor::facts::requests;
+use loadtest::doctor::facts::scaling_metric::Subject;
+use loadtest::kube::read::{Read, Unread};
 use serde_json::{Value, json};
 
 use crate::changed::{answers, argument, cause, not_found, results, rewritten, state};
@@ -26,7 +26,7 @@ fn a_query_is_what_the_adapter_makes_of_its_rule() {
     // The last rule does not take the series.
     let config = format!("rules:\n{}{}", rule("is: _total$", "3m"), rule("isNot: _total$", "9m"));
     seen(&mut evidence.server.config)["data"]["config.yaml"] = Value::from(config);
-    let matcher = questions::series(&evidence).pop_first().unwrap();
+    let matcher = requests::series(&evidence).pop_first().unwrap();
     for replica in &mut evidence.prometheus.replicas {
         replica.series = replica.series.values().map(|series| (matcher.clone(), series.clone())).collect();
     }

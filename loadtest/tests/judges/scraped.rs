@@ -2,8 +2,9 @@
 
 use super::diagnose;
 use loadtest::doctor::diagnosis::{Link, Rung, State};
-use loadtest::doctor::evidence::{Evidence, Read, Unread};
-use loadtest::doctor::links::subject::Subject;
+use loadtest::doctor::evidence::Evidence;
+use loadtest::doctor::facts::scaling_metric::Subject;
+use loadtest::kube::read::{Read, Unread};
 use serde_json::json;
 
 use super::healthy::{self, ago};

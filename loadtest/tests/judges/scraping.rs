@@ -1,7 +1,9 @@
 //! How Prometheus comes to the pods: the monitor, the right to look, the targets, and its own replicas.
 
 use loadtest::doctor::diagnosis::Finding;
-use loadtest::doctor::evidence::{Evidence, Read, access};
+use loadtest::doctor::evidence::Evidence;
+use loadtest::kube::access::access;
+use loadtest::kube::read::Read;
 use serde_json::{Value, json};
 
 use super::healthy::{self, ACCOUNT, NAMESPACE, PODS, ago};

@@ -2,8 +2,9 @@
 
 use super::diagnose;
 use loadtest::doctor::bundle;
-use loadtest::doctor::evidence::{Evidence, Read};
+use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::redact::redacted;
+use loadtest::kube::read::Read;
 use serde_json::{Value, json};
 
 use super::healthy;

@@ -1,7 +1,8 @@
 //! The traffic to the pods.
 
 use loadtest::doctor::diagnosis::{Link, State};
-use loadtest::doctor::evidence::{Evidence, Load, Read};
+use loadtest::doctor::evidence::{Evidence, Load};
+use loadtest::kube::read::Read;
 use serde_json::json;
 
 use crate::changed::{cause, state};

@@ -1,8 +1,9 @@
 //! KEDA's trigger.
 
 use loadtest::doctor::diagnosis::{Link, State};
-use loadtest::doctor::evidence::{Evidence, Read};
-use loadtest::doctor::links::subject::Subject;
+use loadtest::doctor::evidence::Evidence;
+use loadtest::doctor::facts::scaling_metric::Subject;
+use loadtest::kube::read::Read;
 use serde_json::{Value, json};
 
 use crate::changed::{answers, cause, results, state};

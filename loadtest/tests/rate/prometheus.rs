@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use loadtest::model::rate::Sample;
+use loadtest::autoscaling::rate::Sample;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;

@@ -9,9 +9,10 @@
 
 use std::collections::BTreeMap;
 
-use loadtest::journal::{Autoscaler, End, Entry, Event, Expectations, Kind, Scaling, Second, Start, Target};
-use loadtest::model::hpa::Behavior;
-use loadtest::model::predict::{Band, Pipeline, Predicted, Source};
+use loadtest::autoscaling::Autoscaler;
+use loadtest::autoscaling::hpa::Behavior;
+use loadtest::autoscaling::predict::{Band, Pipeline, Predicted, Source};
+use loadtest::journal::{End, Entry, Event, Expectations, Kind, Scaling, Second, Start, Target};
 use loadtest::profile::{Profile, Spacing, Stage};
 
 pub const PODS: [&str; 3] =

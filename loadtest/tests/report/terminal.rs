@@ -1,8 +1,8 @@
 //! What a terminal shows while a run goes on, and at its end; and what is printed where there is none.
 
 use loadtest::journal::{Entry, Scaling};
-use loadtest::live::{self, Lines, Live};
-use loadtest::output::Clean;
+use loadtest::output::live::{Lines, Live};
+use loadtest::output::{Clean, live};
 use loadtest::report::terminal;
 
 use crate::{alone, broken, empty, good, journals};

@@ -1,6 +1,8 @@
 //! Broken chains, each of which has the doctor print another command; and the places of their texts.
 
-use loadtest::doctor::evidence::{Answer, Evidence, HPA_CONTROLLER, Load, Read, Server, access};
+use loadtest::doctor::evidence::{Evidence, HPA_CONTROLLER, Load, Server};
+use loadtest::kube::access::access;
+use loadtest::kube::read::{Answer, Read};
 use serde_json::{Value, json};
 
 use crate::altered::{answers, argument, conditions, not_found, results, rewritten, unavailable};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use loadtest::doctor::evidence::Evidence;
-use loadtest::doctor::{diagnose, ladder};
+use loadtest::doctor::{diagnose, render};
 use loadtest::output::is_hidden;
 use loadtest::report::Report;
 use serde_json::{Value, json};
@@ -49,8 +49,8 @@ async fn a_journal_is_merged_and_shown_without_what_a_terminal_obeys() {
     serde_json::from_value::<Report>(report).expect("it is a report");
 
     // In a terminal the same goes through the live view.
-    let mut live = loadtest::live::Live::new();
-    let mut lines = loadtest::live::Lines::new();
+    let mut live = loadtest::output::live::Live::new();
+    let mut lines = loadtest::output::live::Lines::new();
     for line in text.lines() {
         let entry = serde_json::from_str(line).expect("it is an entry");
         live.take(&entry);
@@ -112,10 +112,10 @@ fn every_text_by_itself(whole: &Value) {
         *text = json!(format!("{}{HOSTILE}", text.as_str().unwrap_or_default()));
         let Ok(evidence) = serde_json::from_value::<Evidence>(one) else { continue };
         let diagnosis = diagnose(&evidence);
-        let json = ladder::json(&diagnosis);
+        let json = render::json(&diagnosis);
         is_clean(json.as_bytes(), &pointer);
-        is_clean(ladder::render(&diagnosis, 100, false).as_bytes(), &pointer);
-        is_clean(ladder::broken(&diagnosis, 100, false).as_bytes(), &pointer);
+        is_clean(render::render(&diagnosis, 100, false).as_bytes(), &pointer);
+        is_clean(render::broken(&diagnosis, 100, false).as_bytes(), &pointer);
         told += usize::from(json.contains("FORGED"));
         for command in diagnosis.broken.iter().flat_map(|finding| &finding.fix.commands) {
             assert!(!command.contains(|one| one != '\n' && is_hidden(one)), "{pointer}: {command:?}");

@@ -2,11 +2,12 @@
 
 use futures_util::future::join_all;
 
-use super::reader::Reader;
-use super::workload::pods;
-use crate::doctor::evidence::{Load, Read};
-use crate::doctor::links::objects::name;
+use crate::doctor::collect::workload::pods;
+use crate::doctor::evidence::Load;
+use crate::doctor::objects::name;
 use crate::journal::{Entry, Second};
+use crate::kube::read::Read;
+use crate::kube::reader::Reader;
 
 /// The label of its Job's pods (k8s/loadtest.yml).
 const LABEL: &str = "app=shopfront-loadtest";

@@ -1,17 +1,12 @@
 //! Reads the chain from a cluster. Nothing is judged here, and nothing changed: what may not be read is written down
 //! with the right that is missing, and the walk goes on.
 
-mod access;
 mod load;
-mod objects;
 mod pages;
 mod prometheus;
-pub(crate) mod reader;
 mod replica;
-mod rights;
 pub(crate) mod server;
 pub mod trust;
-mod way;
 mod workload;
 
 use std::collections::BTreeSet;
@@ -20,12 +15,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use super::evidence::{Answer, Evidence, HPA_CONTROLLER, Read};
-use super::{links, questions, redact};
+use super::{objects, redact};
+use crate::doctor::evidence::{Evidence, HPA_CONTROLLER};
+use crate::doctor::facts::requests;
 use crate::fault::Fault;
-use crate::observe::Cluster;
-use access::Question;
-use reader::Reader;
+use crate::kube::access;
+use crate::kube::access::Question;
+use crate::kube::cluster::Cluster;
+use crate::kube::read::{Answer, Read};
+use crate::kube::reader::Reader;
 use trust::Trust;
 use workload::Scaled;
 
@@ -134,7 +132,7 @@ async fn is_meant(reader: &Reader, evidence: &Evidence) -> Result<(), Fault> {
     }
     let none = format!("no HPA {name} in namespace {namespace}");
     if !there.is_empty() {
-        let there = there.iter().map(links::objects::name).collect::<Vec<_>>().join(", ");
+        let there = there.iter().map(objects::name).collect::<Vec<_>>().join(", ");
         return Err(Fault::Use(format!("{none} (there: {there}); kubectl get hpa -A lists all")));
     }
     if evidence.own_namespace == Read::Absent {
@@ -142,8 +140,8 @@ async fn is_meant(reader: &Reader, evidence: &Evidence) -> Result<(), Fault> {
     }
     // Where they may not be listed, none is known.
     let all = reader.all("/apis/autoscaling/v2/horizontalpodautoscalers", "the HPAs of all namespaces").await;
-    match all.items().iter().find(|other| links::objects::name(other) == name) {
-        Some(other) => Err(Fault::Use(format!("{none}; there is {}/{name}", links::objects::namespace(other)))),
+    match all.items().iter().find(|other| objects::name(other) == name) {
+        Some(other) => Err(Fault::Use(format!("{none}; there is {}/{name}", objects::namespace(other)))),
         None => Ok(()),
     }
 }
@@ -152,9 +150,9 @@ async fn is_meant(reader: &Reader, evidence: &Evidence) -> Result<(), Fault> {
 async fn answers(reader: &Reader, evidence: &Evidence) -> Vec<(String, Answer)> {
     let metrics = evidence.hpa.seen().and_then(|hpa| hpa["spec"]["metrics"].as_array());
     let metrics = metrics.map(Vec::as_slice).unwrap_or_default();
-    let listing = workload::deciding(evidence).map(|metric| questions::listing(evidence, questions::group(metric)));
+    let listing = workload::deciding(evidence).map(|metric| requests::listing(evidence, requests::group(metric)));
     let paths: BTreeSet<String> =
-        metrics.iter().filter_map(|metric| questions::metric(evidence, metric)).chain(listing).collect();
+        metrics.iter().filter_map(|metric| requests::metric(evidence, metric)).chain(listing).collect();
     join_all(paths.into_iter().map(|path| async move {
         let answer = reader.answer(&path).await;
         (path, answer)
@@ -166,7 +164,7 @@ async fn answers(reader: &Reader, evidence: &Evidence) -> Vec<(String, Answer)> 
 fn rights(evidence: &Evidence) -> Vec<Question> {
     let metrics = evidence.hpa.seen().and_then(|hpa| hpa["spec"]["metrics"].as_array());
     let metrics = metrics.map(Vec::as_slice).unwrap_or_default();
-    let controller = metrics.iter().filter_map(questions::right).map(|(verb, group, resource)| Question {
+    let controller = metrics.iter().filter_map(requests::right).map(|(verb, group, resource)| Question {
         user: HPA_CONTROLLER.to_owned(),
         verb,
         group,

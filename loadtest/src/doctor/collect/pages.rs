@@ -6,15 +6,16 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::reader::Reader;
-use super::way::{Place, UNREACHED};
-use crate::doctor::evidence::{Evidence, Page, Read, Server, Unread};
-use crate::doctor::links::objects::{is_ready, leads_to, looks_in, name, selects};
-use crate::doctor::links::ports;
-use crate::doctor::links::subject::Subject;
-use crate::exposition::{few_of_each, series_of};
+use crate::autoscaling::exposition::{few_of_each, series_of};
+use crate::doctor::evidence::{Evidence, Page, Server};
+use crate::doctor::facts::ports;
+use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::objects::{is_ready, leads_to, looks_in, name, selects};
 use crate::kube::Failure;
+use crate::kube::pod_http::{Place, UNREACHED};
 use crate::kube::prometheus::MOST;
+use crate::kube::read::{Read, Unread};
+use crate::kube::reader::Reader;
 
 /// The most pods that are read.
 const PODS: usize = 5;

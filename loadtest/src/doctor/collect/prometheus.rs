@@ -6,15 +6,15 @@ use futures_util::future::join_all;
 use http::Uri;
 use serde_json::Value;
 
-use super::reader::Reader;
-use super::replica::{Asked, queries, replica};
-use super::trust::Trust;
-use super::way::{Place, Way};
-use super::workload::{behind, pods};
-use crate::doctor::evidence::{Evidence, Prometheus, Read, Replica, Unread};
-use crate::doctor::links::objects::{looks_in, name, namespace};
-use crate::doctor::links::ports;
-use crate::doctor::questions;
+use crate::doctor::collect::replica::{Asked, queries, replica};
+use crate::doctor::collect::trust::Trust;
+use crate::doctor::collect::workload::{behind, pods};
+use crate::doctor::evidence::{Evidence, Prometheus, Replica};
+use crate::doctor::facts::{ports, requests};
+use crate::doctor::objects::{looks_in, name, namespace};
+use crate::kube::pod_http::{Place, Way};
+use crate::kube::read::{Read, Unread};
+use crate::kube::reader::Reader;
 
 /// The port where the operator's Prometheus listens.
 const PORT: u16 = 9090;
@@ -64,8 +64,8 @@ pub async fn ask(reader: &Reader, evidence: &Evidence, trust: Trust) -> Replicas
         namespace: evidence.namespace.clone(),
         prefix: prefix(evidence, endpoint.as_ref()),
         pools: pools(evidence),
-        series: questions::series(evidence),
-        lookback: questions::lookback(evidence)
+        series: requests::series(evidence),
+        lookback: requests::lookback(evidence)
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
             .unwrap_or(LOOKBACK),
     };
@@ -90,7 +90,7 @@ impl Replicas {
     /// Asks each the queries, which follow from the series that there are, and takes all into the evidence.
     pub async fn queries(mut self, evidence: &mut Evidence) {
         evidence.prometheus.replicas = self.all.iter().map(|(_, replica)| replica.clone()).collect();
-        let wanted = questions::queries(evidence);
+        let wanted = requests::queries(evidence);
         let (wanted, prefix) = (&wanted, self.prefix.as_str());
         join_all(self.all.iter_mut().map(|(way, replica)| async move {
             if let Some(way) = way {
@@ -161,12 +161,12 @@ fn place(pod: &Value, service: Option<&Value>, endpoint: Option<&Endpoint>) -> P
 
 /// The URL that whoever asks Prometheus for the HPA was given.
 fn url(evidence: &Evidence) -> Read<String> {
-    if let Some(address) = questions::triggers(evidence).find_map(|trigger| trigger["serverAddress"].as_str()) {
+    if let Some(address) = requests::triggers(evidence).find_map(|trigger| trigger["serverAddress"].as_str()) {
         return Read::Seen(address.to_owned());
     }
     match &evidence.server.deployment {
         Read::Seen(deployment) => {
-            let url = questions::flag(deployment, "prometheus-url");
+            let url = requests::flag(deployment, "prometheus-url");
             url.map_or(Read::Absent, |url| Read::Seen(url.to_owned()))
         }
         Read::Unread(unread) => Read::Unread(unread.clone()),
@@ -203,7 +203,7 @@ impl Endpoint {
     /// None where the URL leads out of the cluster, or nowhere.
     fn of(url: &str, evidence: &Evidence) -> Option<Self> {
         let uri: Uri = url.parse().ok()?;
-        let (service, namespace) = questions::service(evidence, uri.host()?)?;
+        let (service, namespace) = requests::service(evidence, uri.host()?)?;
         let tls = uri.scheme_str() == Some("https");
         Some(Self {
             namespace: namespace.to_owned(),

@@ -6,12 +6,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::StatusCode;
 use serde_json::Value;
 
-use super::reader::told;
-use super::way::Way;
-use crate::doctor::evidence::{Read, Replica, Unread};
-use crate::kube::Failure;
-use crate::kube::prometheus::{self, Unlike};
-use crate::observe::cluster::percent_encoded;
+use crate::doctor::evidence::Replica;
+use crate::kube::cluster::percent_encoded;
+use crate::kube::pod_http::Way;
+use crate::kube::prometheus::Unlike;
+use crate::kube::read::{Read, Unread};
+use crate::kube::reader::told;
+use crate::kube::{Failure, prometheus};
 
 /// The most series of a rule that are kept.
 const SERIES: usize = 200;

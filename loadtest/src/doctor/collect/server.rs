@@ -3,12 +3,12 @@
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use super::objects::chosen;
-use super::reader::Reader;
-use super::workload::{behind, deciding};
-use crate::doctor::evidence::{Evidence, Read, Server};
-use crate::doctor::links::objects::{leads_to, name};
-use crate::doctor::questions;
+use crate::doctor::collect::workload::{behind, deciding};
+use crate::doctor::evidence::{Evidence, Server};
+use crate::doctor::facts::requests;
+use crate::doctor::objects::{leads_to, name};
+use crate::kube::read::Read;
+use crate::kube::reader::Reader;
 
 /// Lines of the log that are kept.
 const LINES: usize = 200;
@@ -21,7 +21,7 @@ const KEDA: &[&str] = &["keda-metrics-apiserver", "keda-adapter"];
 /// that of whom it could name.
 pub async fn server(reader: &Reader, evidence: &Evidence) -> Server {
     let group = match deciding(evidence) {
-        Some(metric) => questions::group(metric),
+        Some(metric) => requests::group(metric),
         None if evidence.scaled_object.seen().is_some() => "external.metrics.k8s.io",
         None => "custom.metrics.k8s.io",
     };
@@ -62,11 +62,11 @@ pub async fn server(reader: &Reader, evidence: &Evidence) -> Server {
 pub async fn deployment(reader: &Reader, namespace: &str, service: &Value, all: &Read<Vec<Value>>) -> Read<Value> {
     let behind = |deployment: &Value| is_behind(deployment, service);
     if all.seen().is_some() {
-        return chosen(all, behind);
+        return all.find(behind);
     }
     // Who may not, or did not, list those of all namespaces may perhaps list those of this one.
     let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments");
-    chosen(&reader.all(&path, &format!("the Deployments of {namespace}")).await, behind)
+    reader.all(&path, &format!("the Deployments of {namespace}")).await.find(behind)
 }
 
 fn is_behind(deployment: &Value, service: &Value) -> bool {
@@ -89,7 +89,7 @@ fn candidates(
     };
     let is_keda = |deployment: &Value| KEDA.iter().any(|of| image(deployment, of));
     let is_adapter =
-        |deployment: &Value| image(deployment, ADAPTER) || questions::flag(deployment, "prometheus-url").is_some();
+        |deployment: &Value| image(deployment, ADAPTER) || requests::flag(deployment, "prometheus-url").is_some();
     let servers = deployments.items().iter().filter(|one| is_keda(one) || is_adapter(one));
     let pairs = servers.flat_map(|deployment| {
         let before = services.items().iter().filter(move |service| is_behind(deployment, service));
@@ -125,7 +125,7 @@ pub async fn config(reader: &Reader, namespace: &str, deployment: &Read<Value>) 
         reader.one(&path, &format!("ConfigMap {namespace}/{config}")).await
     });
     let read = join_all(mounted).await;
-    let rules = read.iter().find(|one| one.seen().is_some_and(|config| questions::document(config).is_some()));
+    let rules = read.iter().find(|one| one.seen().is_some_and(|config| requests::document(config).is_some()));
     let unread = || read.iter().find(|one| one.unread().is_some());
     rules.or_else(unread).or(read.first()).cloned().unwrap_or_default()
 }

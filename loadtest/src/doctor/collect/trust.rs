@@ -9,9 +9,10 @@
 
 use serde_json::Value;
 
-use crate::doctor::evidence::{Evidence, Unread};
-use crate::doctor::links::objects::{leads_to, name, namespace};
-use crate::doctor::questions;
+use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::requests;
+use crate::doctor::objects::{leads_to, name, namespace};
+use crate::kube::read::Unread;
 
 /// Whether the user has said that Prometheus is to be trusted wherever it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -53,7 +54,7 @@ pub fn unasked(namespace: &str) -> String {
 
 /// Whether the URL is that of the adapter behind the `APIService`.
 fn is_named_by_the_server(evidence: &Evidence) -> bool {
-    let by_trigger = questions::triggers(evidence).any(|trigger| trigger["serverAddress"].is_string());
+    let by_trigger = requests::triggers(evidence).any(|trigger| trigger["serverAddress"].is_string());
     let (service, deployment) = (evidence.server.service.seen(), evidence.server.deployment.seen());
     let behind = service.zip(deployment).is_some_and(|(service, deployment)| {
         namespace(service) == namespace(deployment)
@@ -67,7 +68,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::doctor::evidence::{Prometheus, Read, Server};
+    use crate::doctor::evidence::{Prometheus, Server};
+    use crate::kube::read::Read;
 
     fn refused(evidence: &Evidence, of: &str, trust: Trust) -> bool {
         let pod = json!({"metadata": {"name": "prom-0", "namespace": of}});

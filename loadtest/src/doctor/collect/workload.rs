@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::objects::chosen;
-use super::reader::Reader;
-use crate::doctor::evidence::{Evidence, Read, Resource};
-use crate::doctor::links::objects::name;
-use crate::doctor::questions;
-use crate::observe::cluster::percent_encoded;
+use crate::doctor::evidence::{Evidence, Resource};
+use crate::doctor::facts::requests;
+use crate::doctor::objects::name;
+use crate::kube::cluster::percent_encoded;
+use crate::kube::read::Read;
+use crate::kube::reader::Reader;
 
 /// Where the HPAs of a namespace are.
 pub fn hpas(namespace: &str) -> String {
@@ -65,7 +65,7 @@ pub async fn scaled_object(reader: &Reader, evidence: &Evidence) -> Read<Value> 
         };
     }
     let all = reader.all(&base, "the ScaledObjects").await;
-    chosen(&all, |object| {
+    all.find(|object| {
         let named = object["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["name"].as_str();
         named.map_or_else(|| format!("keda-hpa-{}", name(object)), str::to_owned) == evidence.name
     })
@@ -88,7 +88,7 @@ fn target(evidence: &Evidence) -> Option<Target> {
     let root = if version.contains('/') { "/apis" } else { "/api" };
     Some(Target {
         root: format!("{root}/{version}"),
-        plural: questions::plural(evidence, version, kind),
+        plural: requests::plural(evidence, version, kind),
         kind: kind.to_owned(),
         name: target["name"].as_str()?.to_owned(),
     })
@@ -122,7 +122,7 @@ pub async fn workload(reader: &Reader, evidence: &Evidence) -> Scaled {
         let namespaces = found.items().iter().filter_map(|object| object["metadata"]["namespace"].as_str());
         read.elsewhere = namespaces.map(str::to_owned).collect();
     }
-    if let Some(selector) = questions::pods_of(&read.scale, &read.workload) {
+    if let Some(selector) = requests::pods_of(&read.scale, &read.workload) {
         read.pods = pods(reader, &evidence.namespace, &selector).await;
     }
     read
@@ -146,5 +146,5 @@ pub async fn behind(reader: &Reader, namespace: &str, service: &Value) -> Read<V
 /// The first metric of an HPA that is not a resource of the pods, else its first.
 pub fn deciding(evidence: &Evidence) -> Option<&Value> {
     let metrics = evidence.hpa.seen()?["spec"]["metrics"].as_array()?;
-    metrics.iter().find(|metric| questions::group(metric) != "metrics.k8s.io").or(metrics.first())
+    metrics.iter().find(|metric| requests::group(metric) != "metrics.k8s.io").or(metrics.first())
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::names::{is_key, is_kind, is_label, is_object, is_value};
+use crate::doctor::fixes::names::{is_key, is_kind, is_label, is_object, is_value};
 use crate::output::is_hidden;
 
 /// The longest argument, in bytes: half of what Linux takes.

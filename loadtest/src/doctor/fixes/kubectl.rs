@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::command::{Command, Line};
-use crate::doctor::links::objects::namespace;
+use crate::doctor::fixes::command::{Command, Line};
+use crate::doctor::objects::{name, namespace};
 use crate::doctor::redact::LEFT_OUT;
 
 /// A `kubectl patch` of an object with a JSON patch.
@@ -67,6 +67,11 @@ pub fn about(object: &Value, verb: &'static str) -> Line {
 /// `kubectl`, in a namespace where there is one.
 pub fn in_namespace(namespace: &str) -> Line {
     Line::new("kubectl").namespace(namespace)
+}
+
+/// `kubectl rollout restart` of it.
+pub fn restart(deployment: &Value) -> Command {
+    in_namespace(namespace(deployment)).words("rollout restart deployment").name("", name(deployment)).end()
 }
 
 #[cfg(test)]

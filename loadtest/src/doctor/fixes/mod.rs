@@ -8,8 +8,12 @@
 //!   the commands that several links have in common.
 
 pub mod command;
+pub(crate) mod hpa;
 pub mod kubectl;
 mod names;
+pub(crate) mod rollback;
+pub(crate) mod rule;
+pub(crate) mod trigger;
 
 pub use command::{Command, Line};
 pub use names::{is_label_name, is_metric};

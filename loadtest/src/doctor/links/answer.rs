@@ -1,42 +1,41 @@
 //! What the metrics API answers, and whether the HPA's controller may ask it.
 
 mod dropped;
-mod early;
-pub mod rights;
 mod unready;
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::fields::{ready, ready_for, text};
-use super::objects::name;
-use super::subject::{Metric, Source, Subject};
-use super::{reading, server};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
-use crate::doctor::evidence::{Answer, Evidence, Unread};
-
-use early::first_value;
-pub use early::{SAMPLES, listed_soon, too_early, unlisted, unscraped};
+use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::early::{first_value, too_early};
+use crate::doctor::facts::pods::{ready, ready_for};
+use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
+use crate::doctor::facts::values;
+use crate::doctor::findings::missing_right;
+use crate::doctor::fixes::kubectl;
+use crate::doctor::objects::{name, text};
+use crate::kube::read::{Answer, Unread};
 
 pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     let Some(metric) = &subject.metric else {
         return Judgement::NotJudged("there is no HPA with a metric".to_owned());
     };
-    if let Some(finding) = rights::forbidden(evidence, metric) {
+    if let Some(finding) = missing_right::forbidden(evidence, metric) {
         return Judgement::Broken(finding);
     }
     if metric.source == Source::Resource {
         return Judgement::Holds(format!("{} is metrics.k8s.io's: the HPA tells what it reads", metric.name));
     }
-    let Some((path, answer)) = reading::answer(evidence, metric) else {
+    let Some((path, answer)) = values::answer(evidence, metric) else {
         return Judgement::NotJudged(format!("the API was not asked for {}", metric.name));
     };
     let message = text(&answer.body, "/message");
     match answer.status {
         0 => unread(path, answer.body.as_str().unwrap_or("no answer"), None),
-        401 | 403 => unread(path, message, Some(rights::right(evidence, metric))),
+        401 | 403 => unread(path, message, Some(missing_right::right(evidence, metric))),
         200 => values(evidence, subject, metric, path, answer),
         // The API server's own word: it has nobody to hand the question to, which is the APIService's affair.
         503 => Judgement::NotJudged(format!("{path}: 503 {message}")),
@@ -56,7 +55,7 @@ fn unread(path: &str, why: &str, right: Option<String>) -> Judgement {
 
 /// The answer is a list: of all that are ready?
 fn values(evidence: &Evidence, subject: &Subject, metric: &Metric, path: &str, answer: &Answer) -> Judgement {
-    let values = reading::values(answer);
+    let values = values::values(answer);
     let written: Vec<_> = values.iter().map(|(name, value)| format!("{name} {value}").trim().to_owned()).collect();
     let seen = format!("{}: {}", metric.name, if written.is_empty() { "no value".into() } else { written.join(", ") });
     let sampled: BTreeSet<_> = values.iter().map(|(name, _)| *name).collect();
@@ -106,7 +105,7 @@ fn values(evidence: &Evidence, subject: &Subject, metric: &Metric, path: &str, a
 
 /// The API answers with an error, and everything above holds.
 fn refused(evidence: &Evidence, metric: &Metric, message: &str, seen: String) -> Finding {
-    let restart = evidence.server.deployment.seen().map(server::restart).into_iter().collect();
+    let restart = evidence.server.deployment.seen().map(kubectl::restart).into_iter().collect();
     match metric.source {
         Source::Keda if message.contains("multiple elements") => {
             Finding::new(Cause::SeveralSeries, seen, "Make the trigger's query one sum.", Vec::new())

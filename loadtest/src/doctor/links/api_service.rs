@@ -4,15 +4,16 @@ mod unavailable;
 
 use serde_json::{Value, json};
 
-use super::fields::{list, text};
-use super::objects::{age, condition, name, namespace, titled};
-use super::subject::{Source, Subject};
-use super::{answer, reading, server};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
-use crate::doctor::evidence::{Evidence, Read};
+use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::scaling_metric::{Source, Subject};
+use crate::doctor::facts::server::answers_with_404;
+use crate::doctor::facts::{early, requests, server, values};
+use crate::doctor::fixes::kubectl;
 use crate::doctor::fixes::kubectl::{apply, merge};
-use crate::doctor::questions;
+use crate::doctor::objects::{age, condition, list, name, namespace, text, titled};
+use crate::kube::read::Read;
 
 /// As long as this, a server that was just started or moved may be out of reach, in seconds: after a failure the API
 /// server waits up to 30 s before it asks again, and up to 5 s for an answer, however long the condition has been False
@@ -31,13 +32,13 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
         Read::NotAsked => return Judgement::NotJudged(format!("APIService {version} was not asked for")),
     };
     let owner = format!("{}/{}", text(api, "/spec/service/namespace"), text(api, "/spec/service/name"));
-    let works = reading::works(evidence, subject);
+    let works = values::works(evidence, subject);
     if works != Some(true)
         && let Some(deployment) = evidence.server.deployment.seen().filter(|server| !server::serves(server, source))
     {
         // Many serve metrics, by many images: which of them does not is known by what it is, or by its having no list.
         let wrong = server::is_another(deployment, source) || lists(evidence, source) == Some(false);
-        if wrong || works == Some(false) && answer::too_early(evidence, subject).is_none() {
+        if wrong || works == Some(false) && early::too_early(evidence, subject).is_none() {
             return Judgement::Broken(another(evidence, source, api, &owner, deployment, wrong));
         }
     }
@@ -62,14 +63,14 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     {
         let advice = "The adapter is reached, and serves no such API: it had no rule for it when it started, and reads its \
                       rules only then. Restart it.";
-        return Judgement::Broken(Finding::new(Cause::RuleAbsent, seen, advice, vec![server::restart(deployment)]));
+        return Judgement::Broken(Finding::new(Cause::RuleAbsent, seen, advice, vec![kubectl::restart(deployment)]));
     }
     Judgement::Broken(unavailable::finding(evidence, source, api, &version, seen))
 }
 
 /// Whether whoever is registered answers with a list of metrics; none where it was not asked, or not by us.
 fn lists(evidence: &Evidence, source: Source) -> Option<bool> {
-    let answer = evidence.answers.get(&questions::listing(evidence, server::group(source)))?;
+    let answer = evidence.answers.get(&requests::listing(evidence, server::group(source)))?;
     match answer.status {
         0 | 401 | 403 => None,
         status => Some(status == 200),
@@ -79,15 +80,6 @@ fn lists(evidence: &Evidence, source: Source) -> Option<bool> {
 /// Whether a server is there, which only has to be found.
 fn runs(evidence: &Evidence) -> bool {
     evidence.server.deployment.seen().is_some_and(|deployment| wanted(deployment) > 0)
-}
-
-/// Whether the API server reaches who is registered, and finds no such API there.
-pub fn answers_with_404(evidence: &Evidence) -> bool {
-    let available = evidence.server.api_service.seen().and_then(|api| condition(api, "Available"));
-    available.is_some_and(|available| {
-        let message = text(available, "/message").trim_end();
-        available["status"] == "False" && message.contains("bad status from") && message.ends_with(": 404")
-    })
 }
 
 fn missing(evidence: &Evidence, source: Source, version: &str) -> Finding {

@@ -7,19 +7,18 @@ mod metrics;
 
 use serde_json::{Value, json};
 
-use super::answer::{self, rights};
-use super::fields::{is, since, text};
-use super::objects::{condition, namespace};
-use super::pod;
-use super::reading;
-use super::subject::Subject;
+use crate::autoscaling::manifests::SYNC;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
-use crate::doctor::evidence::{Evidence, Read};
+use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::pods::since;
+use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::{early, pods, requests, values};
+use crate::doctor::findings::missing_right;
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::{describe, scale};
-use crate::doctor::questions;
-use crate::model::manifests::SYNC;
+use crate::doctor::objects::{condition, is, namespace, text};
+use crate::kube::read::Read;
 
 pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     let hpa = match &evidence.hpa {
@@ -68,14 +67,14 @@ fn unable(evidence: &Evidence, hpa: &Value, able: &Value) -> Finding {
     if text(able, "/message").contains("is forbidden: User ") {
         let target = &hpa["spec"]["scaleTargetRef"];
         let [version, kind] = ["/apiVersion", "/kind"].map(|at| text(target, at));
-        let (group, plural) = (questions::group_of(version), questions::plural(evidence, version, kind));
+        let (group, plural) = (requests::group_of(version), requests::plural(evidence, version, kind));
         let scale = format!("{plural}/scale");
         let advice = format!("Let the HPA's controller get and update {scale}.");
         let rule = json!({"apiGroups": [group], "resources": [scale], "verbs": ["get", "update"]});
         // A controller may have another account than the usual one.
         let usual = text(able, "/message").contains("system:serviceaccount:kube-system:horizontal-pod-autoscaler");
         let commands =
-            if usual { rights::allowed(&format!("hpa-scales-{plural}"), &rule) } else { vec![describe(hpa)] };
+            if usual { missing_right::allowed(&format!("hpa-scales-{plural}"), &rule) } else { vec![describe(hpa)] };
         return Finding::new(Cause::ControllerForbidden, seen, advice, commands);
     }
     if able["reason"] == "FailedGetScale" {
@@ -92,9 +91,9 @@ fn unable(evidence: &Evidence, hpa: &Value, able: &Value) -> Finding {
 fn inactive(evidence: &Evidence, subject: &Subject, hpa: &Value, active: &Value) -> Judgement {
     let seen = format!("HPA {}: {}", evidence.name, written(active));
     let message = text(active, "/message");
-    let early = || answer::too_early(evidence, subject);
+    let early = || early::too_early(evidence, subject);
     let cause = match text(active, "/reason") {
-        "ScalingDisabled" if pod::leaves_zero(evidence) => return Judgement::Holds(seen),
+        "ScalingDisabled" if pods::leaves_zero(evidence) => return Judgement::Holds(seen),
         // It was at 0 when the HPA last looked.
         "ScalingDisabled"
             if evidence.scale.seen().is_some_and(|scale| scale["spec"]["replicas"].as_u64() > Some(0)) =>
@@ -104,7 +103,7 @@ fn inactive(evidence: &Evidence, subject: &Subject, hpa: &Value, active: &Value)
         "ScalingDisabled" => Cause::ReplicasZero,
         "AmbiguousSelector" | "InvalidSelector" => Cause::SeveralHpas,
         // It looks every fifteen seconds, and the last time may be before what is read now.
-        _ if reading::works(evidence, subject) == Some(true) => {
+        _ if values::works(evidence, subject) == Some(true) => {
             return Judgement::NotJudged(format!(
                 "{seen}. The API has a value now: the HPA looks again within {SYNC} s"
             ));

@@ -1,18 +1,18 @@
 //! The pod's own page of metrics: the counter is there, and counts clients alone.
 
-use std::collections::BTreeSet;
+mod probe_traffic;
 
 use serde_json::Value;
 
-use super::counted;
-use super::objects::{is_ready, leads_to, name};
-use super::subject::Subject;
-use super::target::settled;
-use super::targets::{elsewhere, has, result};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Page};
+use crate::doctor::facts::early::settled;
+use crate::doctor::facts::pages::last;
+use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::targets::{elsewhere, has, result};
 use crate::doctor::fixes::Line;
+use crate::doctor::objects::{is_ready, leads_to, name};
 
 pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     if subject.is_resource() {
@@ -54,7 +54,7 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     if !lacking.is_empty() {
         return Judgement::Broken(absent(evidence, series, &lacking));
     }
-    if let Some(finding) = counted::scrapes_and_probes(evidence, subject, series, &read) {
+    if let Some(finding) = probe_traffic::scrapes_and_probes(evidence, subject, series, &read) {
         return Judgement::Broken(finding);
     }
     let Some((page, _)) = with.first() else {
@@ -68,17 +68,6 @@ fn has_number(evidence: &Evidence, subject: &Subject) -> bool {
     let found = subject.query.as_deref().and_then(|query| result(evidence, query));
     let number = |sample: &Value| sample["value"][1].as_str()?.parse::<f64>().ok().filter(|number| number.is_finite());
     found.into_iter().flatten().any(|sample| number(sample).is_some())
-}
-
-/// A page as it was read last.
-pub fn last(page: &Page) -> Option<&String> {
-    page.second.seen().or(page.first.seen())
-}
-
-/// The counters that the pods' pages declare.
-pub fn counters(evidence: &Evidence) -> BTreeSet<&str> {
-    let lines = evidence.pages.iter().filter_map(last).flat_map(|page| page.lines());
-    lines.filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter")).collect()
 }
 
 /// One request through the API server brings the counter about.
@@ -106,5 +95,5 @@ fn serving(evidence: &Evidence, pod: &str) -> Option<u16> {
         evidence.services.items().iter().filter(|service| leads_to(service, &pod["metadata"]["labels"])).collect();
     // One without an address may be for scrapes alone.
     services.sort_by_key(|service| service["spec"]["clusterIP"] == "None");
-    super::ports::of_service(pod, &services.first()?["spec"]["ports"][0])
+    crate::doctor::facts::ports::of_service(pod, &services.first()?["spec"]["ports"][0])
 }

@@ -1,41 +1,21 @@
 //! One file a link: what tells that it holds, or by which cause it is broken.
 
-mod adapter;
 mod answer;
 mod api_service;
-mod change;
 mod condition;
-mod counted;
-mod down;
-mod failing;
-mod fields;
-mod figures;
 mod metrics;
 mod monitor;
-pub(crate) mod objects;
-pub(super) mod pace;
 mod pod;
-pub(crate) mod ports;
-pub mod promql;
-mod reading;
 mod ready;
 mod replicas;
-mod replicas_of_prometheus;
 mod rule;
-mod selection;
 mod series;
-pub(super) mod server;
-pub mod subject;
 mod target;
-mod targets;
 mod traffic;
-mod trigger;
 
-pub use figures::figures;
-
-use super::diagnosis::{Judgement, Link};
-use super::evidence::Evidence;
-use subject::Subject;
+use crate::doctor::diagnosis::{Judgement, Link};
+use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::scaling_metric::Subject;
 
 /// Every link's judgement, in their order.
 pub fn judge(evidence: &Evidence) -> Vec<(Link, Judgement)> {

@@ -2,15 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::objects::{name, namespace, titled};
-use super::ports;
-use super::selection::{Fault, Operator, Workload, faults};
-use super::subject::Subject;
-use super::targets::{arrived, elsewhere, known, ours, with_counter};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
-use crate::doctor::evidence::{Evidence, Read};
+use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::ports;
+use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::selection::{Fault, Operator, Workload, faults};
+use crate::doctor::facts::targets::{arrived, elsewhere, known, ours, with_counter};
 use crate::doctor::fixes::kubectl::apply;
+use crate::doctor::objects::{name, titled};
+use crate::kube::read::Read;
 
 pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     if subject.is_resource() {
@@ -127,22 +128,4 @@ fn manifest(evidence: &Evidence, subject: &Subject, workload: &Workload, operato
         metadata["labels"] = own_labels;
     }
     Some(json!({"apiVersion": "monitoring.coreos.com/v1", "kind": kind, "metadata": metadata, "spec": spec}))
-}
-
-/// The monitor, and the number of its endpoint, that a target's job is made from: `serviceMonitor/NAMESPACE/NAME/0`.
-pub fn of_target<'a>(evidence: &'a Evidence, target: &Value) -> Option<(&'a Value, usize)> {
-    let mut parts = target["scrapePool"].as_str()?.split('/');
-    let kind = match parts.next()? {
-        "serviceMonitor" => "ServiceMonitor",
-        "podMonitor" => "PodMonitor",
-        _ => return None,
-    };
-    let (of, named, number) = (parts.next()?, parts.next()?, parts.next()?.parse().ok()?);
-    let is_it = |monitor: &&Value| monitor["kind"] == kind && namespace(monitor) == of && name(monitor) == named;
-    evidence.monitors.items().iter().find(is_it).map(|monitor| (monitor, number))
-}
-
-/// The field of a monitor's endpoints.
-pub fn endpoints(monitor: &Value) -> &'static str {
-    if monitor["kind"] == "PodMonitor" { "podMetricsEndpoints" } else { "endpoints" }
 }

@@ -2,16 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::failing;
-use super::objects::{age, lives, name, namespace, titled};
-use super::ready::pending;
-use super::subject::Subject;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
-use crate::doctor::evidence::{Evidence, Read};
+use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::pods::leaves_zero;
+use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::findings::{pending_pod, pod_failure};
 use crate::doctor::fixes::Line;
 use crate::doctor::fixes::kubectl::{apply, delete, scale};
+use crate::doctor::objects::{age, lives, name, namespace, titled};
 use crate::doctor::redact::LEFT_OUT;
+use crate::kube::read::Read;
 
 pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     match (&evidence.hpa, &evidence.scaled_object) {
@@ -126,17 +127,6 @@ fn elsewhere(evidence: &Evidence) -> Judgement {
     }
 }
 
-/// An HPA leaves 0 alone. KEDA does not, and nor does one that may go there itself.
-pub fn leaves_zero(evidence: &Evidence) -> bool {
-    let zero = |object: &Value, field: &str| object["spec"][field].as_u64() == Some(0);
-    let by_keda = evidence.scaled_object.seen().is_some_and(|scaled| {
-        zero(scaled, "minReplicaCount")
-            || scaled["spec"]["minReplicaCount"].is_null()
-            || zero(scaled, "idleReplicaCount")
-    });
-    by_keda || evidence.hpa.seen().is_some_and(|hpa| zero(hpa, "minReplicas"))
-}
-
 fn at_zero(evidence: &Evidence, workload: &Value) -> Judgement {
     if leaves_zero(evidence) {
         return Judgement::Holds(format!("{}: 0 replicas, from which it is scaled out again", titled(workload)));
@@ -152,20 +142,20 @@ fn at_zero(evidence: &Evidence, workload: &Value) -> Judgement {
 
 fn none_ready(evidence: &Evidence, workload: &Value, pods: &[&Value]) -> Judgement {
     if let Some(finding) =
-        pods.iter().find_map(|pod| failing::finding(evidence, Some(workload), evidence.pods.items(), pod))
+        pods.iter().find_map(|pod| pod_failure::finding(evidence, Some(workload), evidence.pods.items(), pod))
     {
         return Judgement::Broken(finding);
     }
     // One that has a node may be ready before the others have theirs.
-    if pods.iter().all(|pod| failing::unschedulable(pod).is_some())
-        && let Some(judgement) = pending::judge(evidence, &titled(workload))
+    if pods.iter().all(|pod| pod_failure::unschedulable(pod).is_some())
+        && let Some(judgement) = pending_pod::judge(evidence, &titled(workload))
     {
         return judgement;
     }
     let youngest = pods.iter().map(|pod| age(pod, evidence.taken)).fold(f64::INFINITY, f64::min);
     match pods.first() {
-        Some(pod) if pods.iter().all(|pod| failing::is_overdue(evidence, pod)) => {
-            Judgement::Broken(failing::not_ready(evidence, pod))
+        Some(pod) if pods.iter().all(|pod| pod_failure::is_overdue(evidence, pod)) => {
+            Judgement::Broken(pod_failure::not_ready(evidence, pod))
         }
         Some(pod) => Judgement::NotJudged(format!("no pod is ready yet: {} is {youngest:.0} s old", name(pod))),
         None => Judgement::NotJudged(format!("{} has no pod yet", titled(workload))),

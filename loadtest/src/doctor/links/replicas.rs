@@ -2,18 +2,16 @@
 
 mod others;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::fields::{is, text};
-use super::objects::condition;
-use super::reading;
-use super::subject::Subject;
+use crate::autoscaling::quantity;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
-use crate::doctor::fixes::Command;
-use crate::doctor::fixes::kubectl::merge;
-use crate::model::quantity;
+use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::values;
+use crate::doctor::fixes::hpa::maximum;
+use crate::doctor::objects::{condition, is, text};
 
 /// The controller's own tolerance, where the HPA has none: `--horizontal-pod-autoscaler-tolerance`.
 const TOLERANCE: f64 = 0.1;
@@ -38,7 +36,7 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     if !is(hpa, "ScalingActive") {
         return Judgement::NotJudged(format!("{seen}, and the HPA does not read its metrics"));
     }
-    let average = reading::average(evidence, subject);
+    let average = values::average(evidence, subject);
     let Some((metric, average)) = subject.metric.as_ref().zip(average).filter(|(metric, _)| metric.target > 0.0) else {
         return Judgement::Holds(seen);
     };
@@ -72,14 +70,6 @@ impl Replicas {
             least: number("/spec/minReplicas").unwrap_or(1),
             most: number("/spec/maxReplicas")?,
         })
-    }
-}
-
-/// The command that sets the maximum, where it is written: KEDA writes the HPA's anew.
-pub fn maximum(evidence: &Evidence, most: u64) -> Option<Command> {
-    match evidence.scaled_object.seen() {
-        Some(object) => Some(merge(object, &json!({"spec": {"maxReplicaCount": most}}))),
-        None => Some(merge(evidence.hpa.seen()?, &json!({"spec": {"maxReplicas": most}}))),
     }
 }
 

@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::metrics::last;
-use super::monitor::{endpoints, of_target};
-use super::objects::titled;
-use super::promql::Selector;
-use super::rule;
-use super::subject::Subject;
-use super::target::settled;
-use super::targets::{self, Ours, elsewhere, ours, refused, result, silent_shard, telling, with_counter};
+use crate::autoscaling::adapter_rules::compiled;
+use crate::autoscaling::promql::Selector;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Replica};
-use crate::doctor::fixes::Command;
+use crate::doctor::facts::early::settled;
+use crate::doctor::facts::monitors::{endpoints, of_target};
+use crate::doctor::facts::pages::last;
+use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::targets;
+use crate::doctor::facts::targets::{Ours, elsewhere, ours, refused, result, silent_shard, telling, with_counter};
 use crate::doctor::fixes::kubectl::patch_item;
-use crate::doctor::rule::compiled;
+use crate::doctor::fixes::{Command, rule};
+use crate::doctor::objects::titled;
 
 pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     if subject.is_resource() {

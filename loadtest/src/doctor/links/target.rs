@@ -1,28 +1,26 @@
 //! Prometheus' targets: that it runs, may find them, and gets an answer.
 
+mod down;
+mod prometheus_replicas;
+
 use serde_json::{Value, json};
 
-use super::down;
-use super::objects::{age, changed, lives, name, namespace, ready_for, titled};
-use super::replicas_of_prometheus as replicas;
-use super::subject::Subject;
-use super::targets::{arrived, elsewhere, known, ours, silent_shard};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
-use crate::doctor::evidence::{Evidence, Read, access};
+use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::early::{RELOAD, settled};
+use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::targets::{arrived, elsewhere, known, ours, silent_shard};
 use crate::doctor::fixes::kubectl::apply;
-
-/// How long a change may take until Prometheus scrapes by it, in seconds: the operator's and the kubelet's part in it.
-pub const RELOAD: f64 = 180.0;
-
-/// The least time for a new pod to be found and scraped, in seconds.
-const FOUND: f64 = 30.0;
+use crate::doctor::objects::{age, changed, lives, namespace, titled};
+use crate::kube::access::access;
+use crate::kube::read::Read;
 
 pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     if subject.is_resource() {
         return Judgement::Holds("not needed: metrics.k8s.io".to_owned());
     }
-    if let Some(finding) = replicas::not_ready(evidence, subject) {
+    if let Some(finding) = prometheus_replicas::not_ready(evidence, subject) {
         return Judgement::Broken(finding);
     }
     if let Some(job) = elsewhere(evidence, subject) {
@@ -58,7 +56,7 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     if let Some(finding) = down::finding(evidence, subject) {
         return Judgement::Broken(finding);
     }
-    if let Some(finding) = replicas::disagree(evidence, subject) {
+    if let Some(finding) = prometheus_replicas::disagree(evidence, subject) {
         return Judgement::Broken(finding);
     }
     let targets = || all.iter().flat_map(|replica| ours(evidence, subject, replica));
@@ -67,20 +65,6 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
         return Judgement::NotJudged("no target was scraped yet".to_owned());
     }
     Judgement::Holds(format!("{up} of {} targets are up, in {} replicas of Prometheus", targets().count(), all.len()))
-}
-
-/// How long after a pod is ready its first scrapes are to be there, in seconds.
-pub fn patience(evidence: &Evidence, subject: &Subject) -> f64 {
-    let targets = evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, subject, replica));
-    let intervals = targets.filter_map(|(_, target)| super::promql::seconds(target["scrapeInterval"].as_str()?));
-    intervals.fold(FOUND, |patience, interval| patience.max(FOUND + 2.0 * interval))
-}
-
-/// The names of the pods that have been ready for so long that Prometheus must have them.
-pub fn settled<'a>(evidence: &'a Evidence, subject: &Subject) -> Vec<&'a str> {
-    let patience = patience(evidence, subject);
-    let pods = evidence.pods.items().iter();
-    pods.filter(|pod| ready_for(pod, evidence.taken).is_some_and(|ready| ready > patience)).map(name).collect()
 }
 
 fn forbidden(evidence: &Evidence) -> Option<Finding> {

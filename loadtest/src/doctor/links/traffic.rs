@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::fields::{list, ready, ready_for, text};
-use super::objects::{age, leads_to, name, namespace, titled};
-use super::ports;
-use super::server;
-use super::subject::Subject;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Load};
+use crate::doctor::facts::pods::{ready, ready_for};
+use crate::doctor::facts::ports;
+use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::fixes::kubectl;
 use crate::doctor::fixes::kubectl::{in_namespace, merge};
+use crate::doctor::objects::{age, leads_to, list, name, namespace, text, titled};
 
 /// Requests of a fair share, below which a difference may be chance: none of twenty is one in half a billion.
 const ENOUGH: f64 = 20.0;
@@ -77,7 +77,7 @@ fn pinned(evidence: &Evidence, subject: &Subject, counted: &[(&Value, f64)]) -> 
     let advice = "A Service balances connections, not requests: have clients open new ones now and then, have the server \
                   close them after a while, or put a proxy between that balances requests. Until then a restart has \
                   all clients connect anew, once.";
-    let restart = evidence.workload.seen().filter(|workload| workload["kind"] == "Deployment").map(server::restart);
+    let restart = evidence.workload.seen().filter(|workload| workload["kind"] == "Deployment").map(kubectl::restart);
     Some(Finding::new(Cause::ClientsPinned, seen, advice, restart.into_iter().collect()))
 }
 

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use shopfront::redact::text;
 
-use super::table::kept;
 use super::{LEFT_OUT, address, told};
-use crate::doctor::evidence::{Answer, Evidence};
-use crate::doctor::links::objects::APPLIED;
-use crate::doctor::links::server::{FLAGS, is_read_of_log};
-use crate::doctor::questions;
+use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::requests;
+use crate::doctor::facts::server::{FLAGS, is_read_of_log};
+use crate::doctor::objects::APPLIED;
+use crate::doctor::redact::table::kept;
+use crate::kube::read::Answer;
 
 /// An object of this kind. Of the manifest that kubectl applied last, the replicas are kept.
 pub fn kept_of(kind: &str, object: &Value) -> Value {
@@ -80,7 +81,7 @@ pub fn server(deployment: &Value) -> Value {
 
 /// The `ConfigMap` with the one document that has the rules.
 pub fn config(config: &Value) -> Value {
-    let rules = questions::document(config);
+    let rules = requests::document(config);
     let mut kept = kept("ConfigMap", config);
     if let Some(data) = kept["data"].as_object_mut() {
         data.retain(|name, _| rules.is_some() && config["data"][name].as_str() == rules);
@@ -115,9 +116,9 @@ pub fn labels(labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
 pub fn answers(evidence: &Evidence, redacted: &Evidence) -> BTreeMap<String, Answer> {
     let paths = |evidence: &Evidence| -> Vec<Option<String>> {
         let metrics = evidence.hpa.seen().and_then(|hpa| hpa["spec"]["metrics"].as_array()).into_iter().flatten();
-        let metrics = metrics.map(|metric| questions::metric(evidence, metric));
+        let metrics = metrics.map(|metric| requests::metric(evidence, metric));
         let groups = ["custom.metrics.k8s.io", "external.metrics.k8s.io", "metrics.k8s.io"];
-        metrics.chain(groups.map(|group| Some(questions::listing(evidence, group)))).collect()
+        metrics.chain(groups.map(|group| Some(requests::listing(evidence, group)))).collect()
     };
     let pairs = paths(evidence).into_iter().zip(paths(redacted));
     pairs

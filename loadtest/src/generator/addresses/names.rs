@@ -5,8 +5,8 @@ use std::cell::RefCell;
 
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::tests::listener;
 use super::*;
+use crate::generator::addresses::tests::listener;
 
 /// How long all of it may take.
 const PATIENCE: Duration = Duration::from_secs(30);

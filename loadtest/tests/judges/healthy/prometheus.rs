@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use loadtest::doctor::evidence::{Evidence, HPA_CONTROLLER, Prometheus, Read, Replica, access};
+use loadtest::doctor::evidence::{Evidence, HPA_CONTROLLER, Prometheus, Replica};
+use loadtest::kube::access::access;
+use loadtest::kube::read::Read;
 use serde_json::{Value, json};
 
 use super::{ACCOUNT, NAMESPACE, PODS, PROMETHEUS, TAKEN, ago};

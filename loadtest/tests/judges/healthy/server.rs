@@ -1,6 +1,7 @@
 //! The metrics API's server of a chain that holds: prometheus-adapter, or KEDA's.
 
-use loadtest::doctor::evidence::{Read, Server};
+use loadtest::doctor::evidence::Server;
+use loadtest::kube::read::Read;
 use serde_json::json;
 
 use super::{ago, manifest};

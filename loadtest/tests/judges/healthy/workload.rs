@@ -1,6 +1,7 @@
 //! The workload of a chain that holds: the objects of `k8s/`, their pods, and the pods' pages.
 
-use loadtest::doctor::evidence::{Evidence, Page, Read, Resource};
+use loadtest::doctor::evidence::{Evidence, Page, Resource};
+use loadtest::kube::read::Read;
 use serde_json::{Value, json};
 
 use super::prometheus::{allowed, operated};

@@ -2,15 +2,14 @@
 
 use serde_json::{Value, json};
 
+use crate::autoscaling::adapter_rules::compiled;
 use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::monitors::{endpoints, of_target};
+use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::targets::ours;
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::patch_item;
-use crate::doctor::links::fields::{list, text};
-use crate::doctor::links::monitor::{endpoints, of_target};
-use crate::doctor::links::objects::{name, titled};
-use crate::doctor::links::subject::Subject;
-use crate::doctor::links::targets::ours;
-use crate::doctor::rule::compiled;
+use crate::doctor::objects::{list, name, text, titled};
 
 /// The relabeling by which the monitor of the other pods leaves this one out, and the command that removes it.
 pub fn dropped(evidence: &Evidence, subject: &Subject, pod: &Value) -> Option<(String, Command)> {

@@ -5,13 +5,14 @@ use serde_json::{Value, json};
 use super::{service, wanted};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
-use crate::doctor::evidence::{Evidence, Read};
+use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::scaling_metric::Source;
+use crate::doctor::facts::{ports, server};
+use crate::doctor::findings::pod_failure;
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::{about, describe, merge, patch_item, scale};
-use crate::doctor::links::fields::{list, text};
-use crate::doctor::links::objects::{condition, lives, name, namespace, ready_for, titled};
-use crate::doctor::links::subject::Source;
-use crate::doctor::links::{failing, ports, server};
+use crate::doctor::objects::{condition, list, lives, name, namespace, ready_for, text, titled};
+use crate::kube::read::Read;
 
 pub fn finding(evidence: &Evidence, source: Source, api: &Value, version: &str, mut seen: String) -> Finding {
     let found =
@@ -61,7 +62,7 @@ pub fn finding(evidence: &Evidence, source: Source, api: &Value, version: &str, 
         let ready = deployment.pointer("/status/readyReplicas").and_then(Value::as_i64).unwrap_or(0);
         if ready == 0 {
             let pods = evidence.server.pods.items();
-            let fails = |pod: &Value| failing::finding(evidence, Some(deployment), pods, pod);
+            let fails = |pod: &Value| pod_failure::finding(evidence, Some(deployment), pods, pod);
             if let Some(failing) = pods.iter().filter(|pod| lives(pod)).find_map(fails) {
                 return Finding { cause: Cause::ApiServiceUnavailable, ..failing.after(&seen) };
             }

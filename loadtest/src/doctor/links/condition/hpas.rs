@@ -7,8 +7,7 @@ use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::delete;
-use crate::doctor::links::fields::{list, text};
-use crate::doctor::links::objects::{condition, mentions, name, time};
+use crate::doctor::objects::{condition, list, mentions, name, text, time};
 
 pub fn several(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
     let target = |hpa: &Value| {

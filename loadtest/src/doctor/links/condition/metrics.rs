@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::pods::{living, since};
+use crate::doctor::facts::scaling_metric::{Subject, trigger_number};
+use crate::doctor::facts::{early, values};
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::patch_item;
-use crate::doctor::links::fields::{list, living, since, text};
-use crate::doctor::links::objects::condition;
-use crate::doctor::links::subject::{Subject, trigger_number};
-use crate::doctor::links::{answer, reading};
+use crate::doctor::objects::{condition, list, text};
 
 /// A metric of the HPA, as its spec has it.
 struct Listed<'a> {
@@ -29,10 +29,10 @@ pub fn others(evidence: &Evidence, subject: &Subject, hpa: &Value) -> Option<Jud
     let invalid = others.filter_map(|metric| Some((metric, why(evidence, hpa, metric)?)));
     let (metric, why) = invalid.into_iter().next()?;
     let seen = format!("HPA {}: spec.metrics[{}], {}: {why}", evidence.name, metric.place, metric.name);
-    if living(evidence).all(|pod| since(evidence, pod, "/status/startTime").is_some_and(|age| age < answer::SAMPLES)) {
+    if living(evidence).all(|pod| since(evidence, pod, "/status/startTime").is_some_and(|age| age < early::SAMPLES)) {
         return Some(Judgement::NotJudged(format!("{seen}; the pods are young")));
     }
-    if let Some(why) = answer::unlisted(evidence, subject) {
+    if let Some(why) = early::unlisted(evidence, subject) {
         return Some(Judgement::NotJudged(format!("{seen}; {why}")));
     }
     let removal = removal(evidence, metric);
@@ -50,10 +50,10 @@ fn listed(place: usize, spec: &Value) -> Listed<'_> {
 
 /// Why a metric is invalid; none where it is not known to be.
 fn why(evidence: &Evidence, hpa: &Value, metric: &Listed<'_>) -> Option<String> {
-    if let Some((path, answer)) = reading::of(evidence, metric.spec) {
+    if let Some((path, answer)) = values::of(evidence, metric.spec) {
         match answer.status {
             0 | 401 | 403 => {}
-            200 if !reading::values(answer).is_empty() => return None,
+            200 if !values::values(answer).is_empty() => return None,
             status => return Some(format!("{path}: {status} {}", text(&answer.body, "/message")).trim().to_owned()),
         }
     }

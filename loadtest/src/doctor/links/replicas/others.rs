@@ -6,8 +6,7 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::fixes::kubectl::about;
-use crate::doctor::links::fields::{list, text};
-use crate::doctor::links::objects::{APPLIED, name, namespace, time, titled};
+use crate::doctor::objects::{APPLIED, list, name, namespace, text, time, titled};
 
 /// Changes that are older, in seconds, are not what goes on now.
 const LATELY: f64 = 600.0;

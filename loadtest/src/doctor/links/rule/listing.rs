@@ -1,17 +1,18 @@
 //! Whether the adapter can list the metric: a rule for it, its names, and no other rule that ends the listing.
 
-use super::config::Config;
-use super::reach::exchanged;
+use crate::autoscaling::adapter_rules::{Rule, Rules, Series};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
-use crate::doctor::evidence::{Evidence, Read, Unread};
-use crate::doctor::fixes::{Command, is_label_name, is_metric};
-use crate::doctor::links::objects::titled;
-use crate::doctor::links::subject::{Metric, Source, Subject};
-use crate::doctor::links::targets::telling;
-use crate::doctor::links::{answer, fields, metrics, pace, server};
-use crate::doctor::questions;
-use crate::doctor::rule::{Rule, Rules, Series};
+use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::adapter::series;
+use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
+use crate::doctor::facts::targets::telling;
+use crate::doctor::facts::{early, pages, requests, server};
+use crate::doctor::fixes::rule::{Config, rule_for};
+use crate::doctor::fixes::{Command, is_metric};
+use crate::doctor::links::rule::reach::exchanged;
+use crate::doctor::objects::{list, text, titled};
+use crate::kube::read::{Read, Unread};
 
 pub fn judge(
     evidence: &Evidence,
@@ -37,7 +38,7 @@ pub fn judge(
     if all.iter().any(made) {
         return None;
     }
-    if let Some(why) = answer::unscraped(evidence, subject) {
+    if let Some(why) = early::unscraped(evidence, subject) {
         return Some(Judgement::NotJudged(format!("Prometheus may have no series yet: {why}")));
     }
     let names: Vec<&str> = subject.series.iter().map(String::as_str).collect();
@@ -53,7 +54,7 @@ pub fn judge(
     }
     let seen = format!("{}: none of its {} rules makes {}", titled(config.object), all.len(), metric.name);
     let advice = format!("Add a rule that makes {}; the adapter reads it when it starts.", metric.name);
-    let mut counters = metrics::counters(evidence);
+    let mut counters = pages::counters(evidence);
     counters.retain(|counter| related(counter, &metric.name));
     // Of several, which is meant is not for us to say.
     let counter = counters.pop_first().map(str::to_owned).filter(|_| counters.is_empty() && !external);
@@ -62,20 +63,12 @@ pub fn judge(
     Some(Judgement::Broken(Finding::new(Cause::RuleAbsent, seen, advice, commands.unwrap_or_default())))
 }
 
-/// Whether one of these rules makes the metric of pods.
-pub fn has_rule(evidence: &Evidence, rules: &[Rule], metric: &str) -> bool {
-    let listed = format!("pods/{metric}");
-    rules
-        .iter()
-        .any(|rule| rule.metrics(&series(evidence, rule, |_| true)).keys().any(|made| made.to_string() == listed))
-}
-
 /// Whether the adapter itself has the metric in its list, whatever its rules say now.
 pub fn lists(evidence: &Evidence, metric: &Metric) -> bool {
-    let Some(answer) = evidence.answers.get(&questions::listing(evidence, server::group(metric.source))) else {
+    let Some(answer) = evidence.answers.get(&requests::listing(evidence, server::group(metric.source))) else {
         return false;
     };
-    let names = fields::list(&answer.body, "/resources").iter().map(|resource| fields::text(resource, "/name"));
+    let names = list(&answer.body, "/resources").iter().map(|resource| text(resource, "/name"));
     names.into_iter().any(|name| name.rsplit('/').next() == Some(metric.name.as_str()))
 }
 
@@ -102,13 +95,6 @@ fn unheard<'a>(evidence: &'a Evidence, rule: &Rule) -> Option<&'a Unread> {
         evidence.prometheus.replicas.iter().filter_map(|replica| replica.series.get(rule.series_matcher()));
     let first = answers.clone().find_map(Read::unread)?;
     (!answers.any(|answer| answer.seen().is_some())).then_some(first)
-}
-
-/// The series that Prometheus answered to a rule's `seriesQuery`.
-fn series(evidence: &Evidence, rule: &Rule, wanted: impl Fn(&Series) -> bool) -> Vec<Series> {
-    let replicas = evidence.prometheus.replicas.iter();
-    let answers = replicas.filter_map(|replica| replica.series.get(rule.series_matcher()));
-    answers.flat_map(Read::items).cloned().map(Series::from).filter(wanted).collect()
 }
 
 /// A rule that makes the metric by its name, of series that are not there or have none of the labels that it maps.
@@ -165,7 +151,7 @@ fn misnamed(evidence: &Evidence, metric: &Metric, config: &Config<'_>, rules: &[
 fn renamed(evidence: &Evidence, metric: &Metric, name: &str) -> Option<Command> {
     // An HPA may ask for no other, and Prometheus has no other.
     let hpa = evidence.hpa.seen().filter(|_| is_metric(name))?;
-    let place = fields::list(hpa, "/spec/metrics").iter().position(|spec| *spec == metric.spec)?;
+    let place = list(hpa, "/spec/metrics").iter().position(|spec| *spec == metric.spec)?;
     let kind = metric.spec["type"].as_str()?.to_lowercase();
     let path = format!("/spec/metrics/{place}/{kind}/metric/name");
     Some(exchanged(hpa, &path, &metric.name, name))
@@ -177,30 +163,4 @@ fn related(series: &str, metric: &str) -> bool {
     let stem =
         ["_total", "_count", "_sum", "_bucket"].iter().find_map(|end| series.strip_suffix(end)).unwrap_or(series);
     metric.strip_prefix(stem).is_some_and(|rest| rest.is_empty() || rest.starts_with("_per_") || rest == "_rate")
-}
-
-/// A rule in one line, by the labels that tell the namespace and the pod. None for names that would have to be quoted to
-/// stand in a query: whoever may write an HPA names its metric.
-pub fn rule_for(evidence: &Evidence, counter: &str, metric: &str, [namespace, pod]: [&str; 2]) -> Option<String> {
-    if ![counter, metric].iter().all(|name| is_metric(name)) || ![namespace, pod].iter().all(|name| is_label_name(name))
-    {
-        return None;
-    }
-    let matches = scalar(&format!("^{counter}$"));
-    let [counter, metric, namespace, pod] = [counter, metric, namespace, pod].map(scalar);
-    let window = (4.0 * pace::scrape(evidence).unwrap_or(30.0)).max(120.0);
-    Some(format!(
-        "{{seriesQuery: {counter}, resources: {{overrides: {{{namespace}: {{resource: namespace}}, {pod}: {{resource: pod}}}}}}, \
-         name: {{matches: {matches}, as: {metric}}}, \
-         metricsQuery: \"sum(rate(<<.Series>>{{<<.LabelMatchers>>}}[{window:.0}s])) by (<<.GroupBy>>)\"}}"
-    ))
-}
-
-/// An identifier as YAML takes it for a text: `true`, `on`, `y` and such stand in quotes.
-fn scalar(identifier: &str) -> String {
-    const OTHERS: [&str; 11] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"];
-    let lower = identifier.to_ascii_lowercase();
-    // A colon within needs none; at an end it would be a key's.
-    let plain = !OTHERS.contains(&lower.as_str()) && !identifier.contains(':');
-    if plain { identifier.to_owned() } else { format!("{identifier:?}") }
 }

@@ -2,14 +2,15 @@
 
 use serde_json::Value;
 
-use super::config::Config;
-use super::reach::exchanged;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
-use crate::doctor::evidence::{Evidence, Read};
-use crate::doctor::links::objects::titled;
-use crate::doctor::links::subject::{Metric, Source, Subject};
-use crate::doctor::links::{pace, server};
+use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
+use crate::doctor::facts::{intervals, server};
+use crate::doctor::fixes::rule::Config;
+use crate::doctor::links::rule::reach::exchanged;
+use crate::doctor::objects::titled;
+use crate::kube::read::Read;
 
 pub fn judge(
     evidence: &Evidence,
@@ -33,12 +34,12 @@ fn written<'a>(subject: &Subject, metric: &Metric, config: &'a Config<'_>) -> Op
 
 /// A window of less than two scrapes holds no rate.
 fn short_window(evidence: &Evidence, subject: &Subject, metric: &Metric, config: &Config<'_>) -> Option<Finding> {
-    let (_, window, scrape) = pace::short_range(evidence, subject.query.as_deref()?)?;
+    let (_, window, scrape) = intervals::short_range(evidence, subject.query.as_deref()?)?;
     let seen = format!("{}: a window of {window} s, and a scrape each {scrape} s", titled(config.object));
     let advice = format!("Widen the window to four scrapes, {} s, or scrape more often.", 4.0 * scrape);
     let written = written(subject, metric, config);
     let commands = written.and_then(|query| {
-        let (range, ..) = pace::short_range(evidence, query)?;
+        let (range, ..) = intervals::short_range(evidence, query)?;
         let wide = format!("[{}s]", 4.0 * scrape);
         let short = config.replaced(&range, &wide);
         Some(if short.is_empty() { config.replaced(query, &query.replace(&range, &wide)) } else { short })
@@ -48,11 +49,11 @@ fn short_window(evidence: &Evidence, subject: &Subject, metric: &Metric, config:
 
 /// The adapter lists what had a sample within `--metrics-max-age`, which is the relist's interval where it is not given.
 fn short_relist(evidence: &Evidence) -> Option<Finding> {
-    let scrape = pace::scrape(evidence)?;
+    let scrape = intervals::scrape(evidence)?;
     let deployment = evidence.server.deployment.seen()?;
     let relist = server::argument(deployment, "--metrics-relist-interval")?;
-    let seconds = pace::go_duration(relist.value)?;
-    let age = server::argument(deployment, "--metrics-max-age").and_then(|age| pace::go_duration(age.value));
+    let seconds = intervals::go_duration(relist.value)?;
+    let age = server::argument(deployment, "--metrics-max-age").and_then(|age| intervals::go_duration(age.value));
     if age.unwrap_or(0.0).max(seconds) >= scrape {
         return None;
     }
@@ -76,7 +77,7 @@ fn ungrouped(evidence: &Evidence, subject: &Subject, metric: &Metric, config: &C
     let replicas = evidence.prometheus.replicas.iter();
     let results = replicas.filter_map(|replica| replica.queries.get(query)).map(Read::items);
     let result = results.into_iter().find(|result| !result.is_empty())?;
-    let pods: Vec<&str> = evidence.pods.items().iter().map(crate::doctor::links::objects::name).collect();
+    let pods: Vec<&str> = evidence.pods.items().iter().map(crate::doctor::objects::name).collect();
     let of_a_pod = |sample: &Value| {
         let labels = sample["metric"].as_object();
         labels.is_some_and(|labels| labels.values().filter_map(Value::as_str).any(|value| pods.contains(&value)))

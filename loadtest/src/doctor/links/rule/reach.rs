@@ -4,13 +4,12 @@ use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
-use crate::doctor::evidence::{Evidence, Prometheus, Read};
+use crate::doctor::evidence::{Evidence, Prometheus};
+use crate::doctor::facts::{ports, requests, server};
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::patch;
-use crate::doctor::links::fields::list;
-use crate::doctor::links::objects::{leads_to, name, namespace, titled};
-use crate::doctor::links::{ports, server};
-use crate::doctor::questions;
+use crate::doctor::objects::{leads_to, list, name, namespace, titled};
+use crate::kube::read::Read;
 
 /// The end of the year 9999: no later one has a form.
 const LAST: std::time::Duration = std::time::Duration::from_secs(253_402_300_799);
@@ -42,7 +41,7 @@ pub fn adapter(evidence: &Evidence, deployment: &Value) -> Option<Finding> {
 
 fn leads_outside(evidence: &Evidence) -> bool {
     let uri: Option<http::Uri> = evidence.prometheus.url.seen().and_then(|url| url.parse().ok());
-    uri.is_some_and(|uri| uri.host().is_some_and(|host| questions::service(evidence, host).is_none()))
+    uri.is_some_and(|uri| uri.host().is_some_and(|host| requests::service(evidence, host).is_none()))
 }
 
 /// The command that puts one text in another's place. It refuses where the other is not as it was read: what is read is
@@ -58,7 +57,7 @@ pub fn exchanged(object: &Value, path: &str, from: &str, to: &str) -> Command {
 /// What is wrong with the URL: a Service that is not there, or a port that it does not have.
 pub fn wrong(evidence: &Evidence) -> Option<String> {
     let uri: http::Uri = evidence.prometheus.url.seen()?.parse().ok()?;
-    questions::service(evidence, uri.host()?)?;
+    requests::service(evidence, uri.host()?)?;
     let service = match &evidence.prometheus.service {
         Read::Absent => return Some("there is no such Service".to_owned()),
         Read::Seen(service) => service,
@@ -130,7 +129,7 @@ fn age(line: &str, taken: f64) -> Option<f64> {
     let year: i32 = now.get(..4)?.parse().ok()?;
     let moment = |year: i32| {
         let written = format!("{year}-{month}-{day}T{clock}Z");
-        crate::doctor::links::objects::time(&Value::from(written)).map(|moment| taken - moment)
+        crate::doctor::objects::time(&Value::from(written)).map(|moment| taken - moment)
     };
     // Of the last year, where it would else be in the future.
     moment(year).filter(|age| *age > -86_400.0).or_else(|| moment(year - 1))

@@ -1,0 +1,164 @@
+//! The HPA's own algorithm, as kube-controller-manager has it.
+//!
+//! Source: `pkg/controller/podautoscaler` of Kubernetes 1.34, `horizontal.go` and `replica_calculator.go`; the defaults
+//! of a `behavior`: `pkg/apis/autoscaling/v2/defaults.go`. Values are integers of thousandths there, and here.
+
+mod controller;
+mod normalize;
+mod replicas;
+#[cfg(test)]
+mod tests;
+
+use k8s_openapi::api::autoscaling::v2::{HPAScalingRules, HorizontalPodAutoscalerBehavior};
+use serde::{Deserialize, Serialize};
+
+pub use controller::{Condition, Controller, Decision};
+pub use replicas::{Phase, Pod, Reading};
+
+use super::quantity;
+
+/// An HPA's `behavior`, with Kubernetes' defaults where it is silent.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Behavior {
+    /// Whether the HPA has a `behavior` at all. Without one the controller knows no policies and remembers no changes:
+    /// it adds as many replicas as there are in a look, or makes them four, and takes the highest recommendation of the
+    /// stabilisation, even one above the replicas that there are.
+    pub written: bool,
+    /// How replicas are added.
+    pub up: Rules,
+    /// How replicas are taken away.
+    pub down: Rules,
+}
+
+/// One direction of a `behavior`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rules {
+    /// Seconds over which the most careful recommendation counts.
+    pub stabilization_seconds: f64,
+    /// The distance from the target, as a share of it, within which nothing is done.
+    pub tolerance: f64,
+    /// Which of the policies counts.
+    pub select: Select,
+    /// How many replicas may be changed in how long.
+    pub policies: Vec<Policy>,
+}
+
+/// `selectPolicy`.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Select {
+    /// The policy that allows the largest change.
+    Max,
+    /// The policy that allows the smallest change.
+    Min,
+    /// No change in this direction.
+    Disabled,
+}
+
+/// A scaling policy.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Policy {
+    /// What `value` counts.
+    pub unit: Unit,
+    /// Pods, or per cent of the replicas, that may be changed in a period.
+    pub value: u32,
+    /// The period's length in seconds.
+    pub period_seconds: u32,
+}
+
+/// What a policy counts.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Unit {
+    /// `Pods`.
+    Pods,
+    /// `Percent`.
+    Percent,
+}
+
+impl Default for Behavior {
+    /// That of an HPA which has none, with the controller's own defaults: five minutes of
+    /// `--horizontal-pod-autoscaler-downscale-stabilization`, a tenth of `--horizontal-pod-autoscaler-tolerance`.
+    fn default() -> Self {
+        let policy = |unit, value| Policy { unit, value, period_seconds: 15 };
+        Self {
+            written: false,
+            up: Rules {
+                stabilization_seconds: 0.0,
+                tolerance: 0.1,
+                select: Select::Max,
+                policies: vec![policy(Unit::Pods, 4), policy(Unit::Percent, 100)],
+            },
+            down: Rules {
+                stabilization_seconds: 300.0,
+                tolerance: 0.1,
+                select: Select::Max,
+                policies: vec![policy(Unit::Percent, 100)],
+            },
+        }
+    }
+}
+
+impl Behavior {
+    /// What an HPA's own `behavior` comes to. An error names the field. (A cluster below 1.35 drops `tolerance`, unless
+    /// its feature gate `HPAConfigurableTolerance` is on: what the API server gives back is what counts.)
+    pub fn of(behavior: Option<&HorizontalPodAutoscalerBehavior>) -> Result<Self, String> {
+        let mut all = Self::default();
+        let Some(behavior) = behavior else { return Ok(all) };
+        all.written = true;
+        all.up.take(behavior.scale_up.as_ref()).map_err(|error| format!("scaleUp.{error}"))?;
+        all.down.take(behavior.scale_down.as_ref()).map_err(|error| format!("scaleDown.{error}"))?;
+        Ok(all)
+    }
+}
+
+impl Rules {
+    fn take(&mut self, rules: Option<&HPAScalingRules>) -> Result<(), String> {
+        let Some(rules) = rules else { return Ok(()) };
+        if let Some(seconds) = rules.stabilization_window_seconds {
+            if !(0..=3600).contains(&seconds) {
+                return Err(format!("stabilizationWindowSeconds is {seconds}: make it 0 to 3600"));
+            }
+            self.stabilization_seconds = seconds.into();
+        }
+        if let Some(tolerance) = &rules.tolerance {
+            self.tolerance = quantity::value(&tolerance.0).filter(|tolerance| *tolerance >= 0.0).ok_or_else(|| {
+                format!("tolerance is {:?}: make it a share that is not negative, such as \"0.05\"", tolerance.0)
+            })?;
+        }
+        self.select = match rules.select_policy.as_deref() {
+            None => self.select,
+            Some("Max") => Select::Max,
+            Some("Min") => Select::Min,
+            Some("Disabled") => Select::Disabled,
+            Some(other) => return Err(format!("selectPolicy is {other:?}: make it Max, Min or Disabled")),
+        };
+        if let Some(policies) = &rules.policies {
+            self.policies = policies
+                .iter()
+                .map(|policy| {
+                    let unit = match policy.type_.as_str() {
+                        "Pods" => Unit::Pods,
+                        "Percent" => Unit::Percent,
+                        other => return Err(format!("policies: the type {other:?}: make it Pods or Percent")),
+                    };
+                    let positive = |name: &str, number: i32| {
+                        u32::try_from(number)
+                            .ok()
+                            .filter(|number| *number > 0)
+                            .ok_or_else(|| format!("policies: {name} is {number}: make it 1 or more"))
+                    };
+                    let value = positive("value", policy.value)?;
+                    Ok(Policy { unit, value, period_seconds: positive("periodSeconds", policy.period_seconds)? })
+                })
+                .collect::<Result<_, _>>()?;
+            if self.policies.is_empty() {
+                return Err("policies is empty: leave it out, or name one".into());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,25 @@
+//! `loadtest merge`.
+
+use std::process::ExitCode;
+
+use crate::cli::Merge;
+use crate::fault::Fault;
+use crate::journal::Reader;
+use crate::merge::joined;
+use crate::output::{Stream, print, say};
+use crate::report::terminal;
+use crate::session;
+use crate::session::recorder;
+
+/// `loadtest merge`: one report of several journals.
+pub fn merge(options: &Merge) -> Result<ExitCode, Fault> {
+    let mut reader = Reader::default();
+    let journals = options.journals.iter().map(|path| reader.read(path)).collect::<Result<Vec<_>, _>>()?;
+    let entries = joined(journals)?;
+    recorder::write(&options.out, &entries)?;
+    let report = session::judged(&entries);
+    let place = session::write(&report, &options.out)?;
+    print(&terminal::summary(&report, Stream::Out.columns()))?;
+    say(place);
+    Ok(ExitCode::from(report.verdict.outcome.exit_code()))
+}

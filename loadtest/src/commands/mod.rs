@@ -1,0 +1,27 @@
+//! What each subcommand does, as a story: one file a subcommand.
+
+mod doctor;
+mod merge;
+mod predict;
+mod rehearse;
+mod run;
+
+pub use doctor::doctor;
+pub use merge::merge;
+pub use predict::predict;
+pub use rehearse::rehearse;
+pub use run::run;
+
+use std::process::ExitCode;
+
+use crate::fault::Fault;
+
+/// Runs a command that waits for the world.
+pub fn block_on(command: impl Future<Output = Result<ExitCode, Fault>>) -> Result<ExitCode, Fault> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| Fault::World(format!("no runtime: {error}")))?;
+    let done = runtime.block_on(command);
+    // Not waiting for a lookup that hangs.
+    runtime.shutdown_background();
+    done
+}

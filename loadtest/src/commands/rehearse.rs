@@ -1,0 +1,33 @@
+//! `loadtest rehearse`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::sync::mpsc::unbounded_channel;
+
+use crate::autoscaling::manifests;
+use crate::autoscaling::manifests::Manifests;
+use crate::cli::Rehearse;
+use crate::fault::Fault;
+use crate::journal::Kind;
+use crate::rehearse::{Rehearsal, WARM_UP};
+use crate::session;
+use crate::session::{LEAD, Plan};
+
+/// `loadtest rehearse`: the same on this machine.
+pub async fn rehearse(options: &Rehearse) -> Result<ExitCode, Fault> {
+    let Rehearse { common, speed, .. } = options;
+    let Manifests { autoscaler, workload, .. } = manifests::read(&options.manifests).map_err(Fault::Use)?;
+    let profile = session::profile(&common.load, Some(&autoscaler))?;
+    let warm_up = WARM_UP * autoscaler.pipeline.scrape + autoscaler.pipeline.sync;
+    let lead = LEAD.max(Duration::from_secs_f64(warm_up / speed));
+    let (first, clock) = session::clock(lead, *speed);
+    let (observed, entries) = unbounded_channel();
+    let rehearsal = Rehearsal::start(autoscaler.clone(), workload, clock, observed).await?;
+    let url = rehearsal.url.clone();
+    let autoscaler = Some(autoscaler);
+    let plan = Plan { kind: Kind::Rehearsal, url, profile, options: common, autoscaler, speed: *speed };
+    let done = plan.conduct(first, entries).await;
+    rehearsal.end().await;
+    done
+}

@@ -1,0 +1,123 @@
+//! Why a value may be missing that will come.
+
+use serde_json::Value;
+
+use super::{intervals, server};
+use crate::autoscaling::promql::seconds;
+use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::monitors::of_target;
+use crate::doctor::facts::pods::{living, ready_for};
+use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::targets::{arrived, elsewhere, known, ours};
+use crate::doctor::objects::{changed, name, text, titled};
+
+/// Seconds that Prometheus takes to discover a new pod, at the longest: see `model/predict.rs`.
+const DISCOVERY: f64 = 6.0;
+/// Seconds that a pod's CPU and memory take to be known, or a metrics server that was just started.
+pub const SAMPLES: f64 = 120.0;
+
+/// Why an answer may be missing that will come.
+pub fn too_early(evidence: &Evidence, subject: &Subject) -> Option<String> {
+    let wait = wait(evidence, subject);
+    if let Some(deployment) = evidence.server.deployment.seen().filter(|_| server::rolls(evidence)) {
+        return Some(format!("{} is just being changed", titled(deployment)));
+    }
+    if let Some((monitor, age)) = scraped_by(evidence, subject).filter(|(_, age)| *age < RELOAD + wait) {
+        let monitor = titled(monitor);
+        return Some(format!(
+            "{monitor} was changed {age:.0} s ago, and Prometheus, its scrapes and a listing take their time"
+        ));
+    }
+    untargeted(evidence, subject).or_else(|| listed_soon(evidence, subject))
+}
+
+/// Prometheus has no target to have the series from, or one of a monitor that is not there: it was made while all this was
+/// read, or has just gone.
+fn untargeted(evidence: &Evidence, subject: &Subject) -> Option<String> {
+    let replicas = &evidence.prometheus.replicas;
+    if subject.is_resource() || subject.wanted.is_none() || replicas.iter().all(|one| one.targets.seen().is_none()) {
+        return None;
+    }
+    if !known(evidence, subject) {
+        let comes = arrived(evidence, subject).is_some() || elsewhere(evidence, subject).is_some();
+        return (!comes).then(|| "Prometheus has no target to have the series from".to_owned());
+    }
+    evidence.monitors.seen()?;
+    let gone = |target: &Value| {
+        let job = text(target, "/scrapePool");
+        let of_a_monitor = job.starts_with("serviceMonitor/") || job.starts_with("podMonitor/");
+        (of_a_monitor && of_target(evidence, target).is_none()).then(|| job.to_owned())
+    };
+    let targets = replicas.iter().flat_map(|replica| ours(evidence, subject, replica));
+    let jobs: Option<Vec<String>> = targets.map(|(_, target)| gone(target)).collect();
+    let job = jobs?.pop()?;
+    Some(format!("Prometheus has targets of {job}, which is not there: it was made or deleted just now"))
+}
+
+/// The same, where Prometheus is known to scrape.
+pub fn listed_soon(evidence: &Evidence, subject: &Subject) -> Option<String> {
+    unlisted(evidence, subject).or_else(|| young(evidence, subject, wait(evidence, subject)))
+}
+
+/// Why Prometheus may have no series of the pods yet, whatever the adapter makes of them.
+pub fn unscraped(evidence: &Evidence, subject: &Subject) -> Option<String> {
+    let replicas = evidence.prometheus.replicas.iter();
+    if replicas.flat_map(|replica| ours(evidence, subject, replica)).any(|(_, target)| target["health"] == "up") {
+        return None;
+    }
+    young(evidence, subject, first_value(evidence))
+}
+
+/// Why the server may not have listed the metric yet.
+pub fn unlisted(evidence: &Evidence, subject: &Subject) -> Option<String> {
+    let wait = wait(evidence, subject);
+    let age = server::newest(evidence).filter(|age| *age < wait)?;
+    Some(format!("its server started {age:.0} s ago, and lists its metrics each {wait:.0} s or so"))
+}
+
+/// Seconds from a pod's being ready to a rate of two scrapes.
+pub fn first_value(evidence: &Evidence) -> f64 {
+    DISCOVERY + 2.0 * intervals::scrape(evidence).unwrap_or(30.0) + 5.0
+}
+
+/// Seconds from a pod's being ready to its first value at the API.
+fn wait(evidence: &Evidence, subject: &Subject) -> f64 {
+    if subject.is_resource() { SAMPLES } else { first_value(evidence) + intervals::relist(evidence, subject) }
+}
+
+/// No pod is ready for so long; for a metric of something else, only where one is ready at all.
+fn young(evidence: &Evidence, subject: &Subject, wait: f64) -> Option<String> {
+    let Some(oldest) = living(evidence).filter_map(|pod| ready_for(evidence, pod)).reduce(f64::max) else {
+        return subject.is_of_pods().then(|| "no pod is ready".to_owned());
+    };
+    (oldest < wait)
+        .then(|| format!("the first pod is ready for {oldest:.0} s, and its first value may take {wait:.0} s"))
+}
+
+/// The monitor that has Prometheus scrape the pods, and the seconds since it was last changed.
+fn scraped_by<'a>(evidence: &'a Evidence, subject: &Subject) -> Option<(&'a Value, f64)> {
+    let targets = evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, subject, replica));
+    let targets = targets.filter(|_| !subject.is_resource());
+    let mut monitors = targets.filter_map(|(_, target)| of_target(evidence, target));
+    monitors.next().map(|(monitor, _)| (monitor, changed(monitor, evidence.taken)))
+}
+
+/// How long a change may take until Prometheus scrapes by it, in seconds: the operator's and the kubelet's part in it.
+pub const RELOAD: f64 = 180.0;
+
+/// The least time for a new pod to be found and scraped, in seconds.
+pub const FOUND: f64 = 30.0;
+
+/// How long after a pod is ready its first scrapes are to be there, in seconds.
+pub fn patience(evidence: &Evidence, subject: &Subject) -> f64 {
+    let targets = evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, subject, replica));
+    let intervals = targets.filter_map(|(_, target)| seconds(target["scrapeInterval"].as_str()?));
+    intervals.fold(FOUND, |patience, interval| patience.max(FOUND + 2.0 * interval))
+}
+
+/// The names of the pods that have been ready for so long that Prometheus must have them.
+pub fn settled<'a>(evidence: &'a Evidence, subject: &Subject) -> Vec<&'a str> {
+    let patience = patience(evidence, subject);
+    let pods = evidence.pods.items().iter();
+    pods.filter(|pod| ready_for(evidence, pod).is_some_and(|ready| ready > patience)).map(name).collect()
+}

@@ -1,0 +1,91 @@
+//! How often what is on the way looks at the one before it.
+
+use serde_json::Value;
+
+use super::server;
+use crate::autoscaling::promql::{ranges_of_rates, seconds};
+use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::scaling_metric::{Source, Subject};
+use crate::doctor::objects::{list, looks_in, name, selects, text};
+
+/// Prometheus' interval where nobody names one, as the operator has it.
+const SCRAPE: f64 = 30.0;
+/// The adapter's own `--metrics-relist-interval` where it is not given one. kube-prometheus gives it a minute.
+const RELIST: f64 = 600.0;
+
+/// Seconds between two scrapes of the pods: as Prometheus' targets say, or else the monitors of the pods' Services.
+/// None where neither could be read.
+pub fn scrape(evidence: &Evidence) -> Option<f64> {
+    let pods: Vec<_> = evidence.pods.items().iter().map(name).collect();
+    let ours = |target: &&Value| {
+        let pod = target.pointer("/discoveredLabels/__meta_kubernetes_pod_name").or(target.pointer("/labels/pod"));
+        pod.and_then(Value::as_str).is_some_and(|pod| pods.contains(&pod))
+    };
+    let targets = evidence.prometheus.replicas.iter().flat_map(|replica| replica.targets.items());
+    let intervals = targets.filter(ours).filter_map(|target| seconds(text(target, "/scrapeInterval")));
+    // A pod may be scraped by several jobs, of which the fastest decides what a window holds.
+    intervals.reduce(f64::min).or_else(|| of_monitors(evidence))
+}
+
+fn of_monitors(evidence: &Evidence) -> Option<f64> {
+    let selects = |monitor: &&Value| {
+        let of_pods = monitor["kind"] == "PodMonitor";
+        let selected = if of_pods { evidence.pods.items() } else { evidence.services.items() };
+        looks_in(monitor, &evidence.namespace)
+            && selected.iter().any(|object| selects(&monitor["spec"]["selector"], &object["metadata"]["labels"]))
+    };
+    let monitors = evidence.monitors.seen()?.iter().filter(selects);
+    let endpoints = monitors
+        .flat_map(|monitor| list(monitor, "/spec/endpoints").iter().chain(list(monitor, "/spec/podMetricsEndpoints")));
+    endpoints
+        .map(|endpoint| {
+            Some(text(endpoint, "/interval")).filter(|written| !written.is_empty()).and_then(seconds).unwrap_or(SCRAPE)
+        })
+        .reduce(f64::min)
+}
+
+/// The first range of a query's rates that holds less than two scrapes, in brackets as it is written; its seconds; and
+/// those between two scrapes. A range of two may hold two samples, and loses one when a scrape is late.
+pub fn short_range(evidence: &Evidence, query: &str) -> Option<(String, f64, f64)> {
+    let scrape = scrape(evidence)?;
+    let ranges = ranges_of_rates(query).into_iter().filter_map(|range| Some((range, seconds(range.trim())?)));
+    let (range, window) = ranges.into_iter().find(|(_, window)| *window < 2.0 * scrape)?;
+    Some((format!("[{range}]"), window, scrape))
+}
+
+/// Seconds between two listings of the adapter; 0 where KEDA serves the metric, and where none is listed.
+pub fn relist(evidence: &Evidence, subject: &Subject) -> f64 {
+    match subject.metric.as_ref().map(|metric| metric.source) {
+        Some(Source::Adapter | Source::AdapterExternal) => {
+            let adapter = evidence.server.deployment.seen();
+            let written = adapter.and_then(|adapter| server::argument(adapter, "--metrics-relist-interval"));
+            written.and_then(|written| go_duration(written.value)).unwrap_or(RELIST)
+        }
+        _ => 0.0,
+    }
+}
+
+/// Seconds of a duration as Go's flags take it: such as `1m0s`, `1.5h` or `500ms`.
+pub fn go_duration(written: &str) -> Option<f64> {
+    let (number, unit) = written.split_at(written.find(|c: char| !c.is_ascii_digit() && c != '.')?);
+    let end = unit.find(|c: char| c.is_ascii_digit()).unwrap_or(unit.len());
+    let (unit, rest) = unit.split_at(end);
+    let units = [("h", 3600.0), ("m", 60.0), ("s", 1.0), ("ms", 0.001)];
+    let (_, factor) = units.into_iter().find(|(name, _)| *name == unit)?;
+    let rest = if rest.is_empty() { 0.0 } else { go_duration(rest)? };
+    Some(number.parse::<f64>().ok()? * factor + rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::go_duration;
+
+    #[test]
+    fn durations_of_flags() {
+        for (written, seconds) in [("1m", 60.0), ("10m0s", 600.0), ("1.5h", 5400.0), ("500ms", 0.5), ("1h2m3s", 3723.0)]
+        {
+            assert_eq!(go_duration(written), Some(seconds), "{written}");
+        }
+        assert!(["", "5", "m", "1x"].into_iter().all(|written| go_duration(written).is_none()));
+    }
+}

@@ -1,0 +1,49 @@
+//! The workload's pods.
+
+use serde_json::Value;
+
+use crate::doctor::evidence::Evidence;
+use crate::doctor::objects;
+use crate::doctor::objects::{is_ready, lives, time};
+
+/// The pods that have not ended and are not about to go.
+pub fn living(evidence: &Evidence) -> impl Iterator<Item = &Value> + Clone {
+    evidence.pods.items().iter().filter(|pod| lives(pod))
+}
+
+/// The pods that are ready.
+pub fn ready(evidence: &Evidence) -> Vec<&Value> {
+    evidence.pods.items().iter().filter(|pod| is_ready(pod)).collect()
+}
+
+/// Seconds that a pod has been ready; none where it is not.
+pub fn ready_for(evidence: &Evidence, pod: &Value) -> Option<f64> {
+    objects::ready_for(pod, evidence.taken)
+}
+
+/// An HPA leaves 0 alone. KEDA does not, and nor does one that may go there itself.
+pub fn leaves_zero(evidence: &Evidence) -> bool {
+    let zero = |object: &Value, field: &str| object["spec"][field].as_u64() == Some(0);
+    let by_keda = evidence.scaled_object.seen().is_some_and(|scaled| {
+        zero(scaled, "minReplicaCount")
+            || scaled["spec"]["minReplicaCount"].is_null()
+            || zero(scaled, "idleReplicaCount")
+    });
+    by_keda || evidence.hpa.seen().is_some_and(|hpa| zero(hpa, "minReplicas"))
+}
+
+/// The replicas that are wanted: the scale's own word, which leaves a 0 out; where it may not be read, the workload's, or
+/// what the HPA has worked out.
+pub fn wanted(evidence: &Evidence) -> Option<u64> {
+    if let Some(scale) = evidence.scale.seen() {
+        return Some(scale["spec"]["replicas"].as_u64().unwrap_or(0));
+    }
+    let of_workload = evidence.workload.seen().and_then(|workload| workload["spec"]["replicas"].as_u64());
+    let of_hpa = || evidence.hpa.seen()?["status"]["desiredReplicas"].as_u64().filter(|wanted| *wanted > 0);
+    of_workload.or_else(of_hpa)
+}
+
+/// Seconds from the moment at a JSON pointer until the evidence was taken.
+pub fn since(evidence: &Evidence, object: &Value, pointer: &str) -> Option<f64> {
+    object.pointer(pointer).and_then(time).map(|moment| evidence.taken - moment)
+}

@@ -1,0 +1,217 @@
+//! What is asked of Prometheus and of the metrics API: written here once, for who asks and for who judges the answers.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIResource, APIResourceList};
+use serde_json::Value;
+
+use super::server;
+use crate::autoscaling::adapter_rules::{Resources, Rules};
+use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::intervals::go_duration;
+use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::objects::namespace;
+use crate::kube::cluster::percent_encoded;
+use crate::kube::read::Read;
+
+/// The label selector of a `labelSelector` field, as the API takes it in a URL's query and the scale writes it.
+pub fn selector(selector: &Value) -> String {
+    let labels = selector["matchLabels"].as_object().into_iter().flatten();
+    let labels = labels.map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()));
+    let expressions = selector["matchExpressions"].as_array().into_iter().flatten().map(|expression| {
+        let key = expression["key"].as_str().unwrap_or_default();
+        let values = expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let values = values.collect::<Vec<_>>().join(",");
+        match expression["operator"].as_str().unwrap_or_default() {
+            "In" => format!("{key} in ({values})"),
+            "NotIn" => format!("{key} notin ({values})"),
+            "DoesNotExist" => format!("!{key}"),
+            _ => key.to_owned(),
+        }
+    });
+    labels.chain(expressions).collect::<Vec<_>>().join(",")
+}
+
+/// The selector of the HPA's pods: that of the scale, else the workload's own.
+pub fn pods(evidence: &Evidence) -> Option<String> {
+    pods_of(&evidence.scale, &evidence.workload)
+}
+
+/// The same, of a workload and its scale.
+pub fn pods_of(scale: &Read<Value>, workload: &Read<Value>) -> Option<String> {
+    let scale = scale.seen().and_then(|scale| scale["status"]["selector"].as_str());
+    let workload = workload.seen().map(|workload| selector(&workload["spec"]["selector"]));
+    scale.map(str::to_owned).or(workload).filter(|selector| !selector.is_empty())
+}
+
+/// The group of the API that an HPA's metric (an item of `spec.metrics`) belongs to.
+pub fn group(metric: &Value) -> &'static str {
+    match metric["type"].as_str() {
+        Some("Pods" | "Object") => "custom.metrics.k8s.io",
+        Some("External") => "external.metrics.k8s.io",
+        _ => "metrics.k8s.io",
+    }
+}
+
+/// Where the list of a group's metrics is: at the version of the `APIService` that was read, else the common one.
+pub fn listing(evidence: &Evidence, group: &str) -> String {
+    let spec = evidence.server.api_service.seen().map(|service| &service["spec"]);
+    let version = spec.filter(|spec| spec["group"] == group).and_then(|spec| spec["version"].as_str());
+    format!("/apis/{group}/{}", version.unwrap_or("v1beta1"))
+}
+
+/// Where the HPA's controller reads a metric (an item of `spec.metrics`); none where it is not known which pods are
+/// meant.
+pub fn metric(evidence: &Evidence, metric: &Value) -> Option<String> {
+    let (namespace, base) = (&evidence.namespace, listing(evidence, group(metric)));
+    let within = |inner: &str| format!("{base}/namespaces/{namespace}/{inner}");
+    let identified = |source: &Value| {
+        let name = source["metric"]["name"].as_str().unwrap_or_default().to_owned();
+        (name, percent_encoded(&selector(&source["metric"]["selector"])))
+    };
+    match metric["type"].as_str()? {
+        "Pods" => {
+            let (name, labels) = identified(&metric["pods"]);
+            let pods = percent_encoded(&pods(evidence)?);
+            let labels = if labels.is_empty() { labels } else { format!("&metricLabelSelector={labels}") };
+            Some(within(&format!("pods/*/{name}?labelSelector={pods}{labels}")))
+        }
+        "External" => {
+            let (name, labels) = identified(&metric["external"]);
+            Some(within(&format!("{name}?labelSelector={labels}")))
+        }
+        "Object" => {
+            let (name, labels) = identified(&metric["object"]);
+            let object = &metric["object"]["describedObject"];
+            let labels = if labels.is_empty() { labels } else { format!("?metricLabelSelector={labels}") };
+            let kind = object["kind"].as_str()?;
+            if kind == "Namespace" {
+                return Some(within(&format!("metrics/{name}{labels}")));
+            }
+            let version = object["apiVersion"].as_str().unwrap_or("v1");
+            let (group, plural) = (group_of(version), plural(evidence, version, kind));
+            let dot = if group.is_empty() { "" } else { "." };
+            Some(within(&format!("{plural}{dot}{group}/{}/{name}{labels}", object["name"].as_str()?)))
+        }
+        _ => Some(within(&format!("pods?labelSelector={}", percent_encoded(&pods(evidence)?)))),
+    }
+}
+
+/// What the HPA's controller has to be allowed to read a metric (an item of `spec.metrics`): verb, group and resource.
+pub fn right(metric: &Value) -> Option<(&'static str, &'static str, String)> {
+    let group = group(metric);
+    let name = |source: &str| metric[source]["metric"]["name"].as_str();
+    match metric["type"].as_str()? {
+        "Pods" => Some(("get", group, format!("pods/{}", name("pods")?))),
+        // A metric of that group is a list to the API server, whatever the verb of HTTP.
+        "External" => Some(("list", group, name("external")?.to_owned())),
+        "Resource" | "ContainerResource" => Some(("list", group, "pods".to_owned())),
+        _ => None,
+    }
+}
+
+/// The group of an `apiVersion`; empty for the core.
+pub fn group_of(version: &str) -> &str {
+    version.split_once('/').map_or("", |(group, _)| group)
+}
+
+/// The name of a kind's resource in a path.
+pub fn plural(evidence: &Evidence, version: &str, kind: &str) -> String {
+    let group = group_of(version);
+    let mut known = evidence.resources.items().iter();
+    let known = known.find(|resource| resource.group == group && resource.kind == kind);
+    known.map_or_else(|| format!("{}s", kind.to_lowercase()), |resource| resource.plural.clone())
+}
+
+/// The adapter's configuration, where its `ConfigMap` was read.
+pub fn configuration(evidence: &Evidence) -> Option<&str> {
+    document(evidence.server.config.seen()?)
+}
+
+/// The document of a `ConfigMap` that has the adapter's rules.
+pub fn document(config: &Value) -> Option<&str> {
+    let mut documents = config["data"].as_object()?.values().filter_map(Value::as_str);
+    documents.find(|document| ["rules:", "externalRules:", "resourceRules:"].iter().any(|key| document.contains(key)))
+}
+
+/// The value of a flag, such as `prometheus-url`, in the arguments of a workload's containers.
+pub fn flag<'a>(workload: &'a Value, name: &str) -> Option<&'a str> {
+    Some(server::argument(workload, &format!("--{name}"))?.value)
+}
+
+/// The Service that the host of a URL of Prometheus names, and its namespace: `service` of the namespace of whoever asks,
+/// `service.namespace`, or that with `.svc` and what may follow. None where the host is none of the cluster's.
+pub fn service<'a>(evidence: &'a Evidence, host: &'a str) -> Option<(&'a str, &'a str)> {
+    let labels: Vec<&str> = host.split('.').collect();
+    let address = host.starts_with('[') || host.parse::<std::net::IpAddr>().is_ok();
+    if address || host == "localhost" || labels.get(2).is_some_and(|label| *label != "svc") {
+        return None;
+    }
+    let own = || evidence.server.service.seen().map(namespace).unwrap_or_default();
+    let of = labels.get(1).copied().unwrap_or_else(own);
+    // `example.com` may be any: the Service was not found, and nothing else is known of such a namespace.
+    let any = labels.len() == 2 && evidence.prometheus.service == Read::Absent && !is_known(evidence, of);
+    (!any).then_some((labels[0], of))
+}
+
+/// Whether something was read of a namespace.
+fn is_known(evidence: &Evidence, of: &str) -> bool {
+    let server = &evidence.server;
+    let lists = [&evidence.prometheuses, &evidence.monitors, &evidence.prometheus.pods, &server.candidates];
+    let servers = [&server.service, &server.deployment].into_iter().filter_map(Read::seen);
+    let mut objects = lists.into_iter().flat_map(Read::items).chain(servers);
+    of == evidence.namespace || objects.any(|object| namespace(object) == of)
+}
+
+/// The adapter's rules; none where they were not read, and where it does not start with them.
+pub fn rules(evidence: &Evidence) -> Option<Rules> {
+    Rules::parse(configuration(evidence)?, &resources(evidence)).ok()
+}
+
+/// The API server's resources, group by group in its own order.
+pub fn resources(evidence: &Evidence) -> Resources {
+    let mut lists: Vec<APIResourceList> = Vec::new();
+    for resource in evidence.resources.items() {
+        let version = if resource.group.is_empty() { "v1".to_owned() } else { format!("{}/v1", resource.group) };
+        if lists.last().is_none_or(|list| list.group_version != version) {
+            lists.push(APIResourceList { group_version: version, ..APIResourceList::default() });
+        }
+        let known = APIResource {
+            name: resource.plural.clone(),
+            singular_name: resource.singular.clone(),
+            kind: resource.kind.clone(),
+            namespaced: resource.namespaced,
+            ..APIResource::default()
+        };
+        lists.last_mut().expect("one was just added").resources.push(known);
+    }
+    Resources::new(&lists)
+}
+
+/// What the adapter asks Prometheus at each relist: `/api/v1/series` of each rule.
+pub fn series(evidence: &Evidence) -> BTreeSet<String> {
+    let rules = rules(evidence);
+    let all = rules.iter().flat_map(|rules| rules.custom().iter().chain(rules.external()));
+    all.map(|rule| rule.series_matcher().to_owned()).collect()
+}
+
+/// How far back the adapter looks for series, in seconds, where its flags say so.
+pub fn lookback(evidence: &Evidence) -> Option<f64> {
+    let deployment = evidence.server.deployment.seen()?;
+    let told = |name| flag(deployment, name).and_then(go_duration).filter(|seconds| *seconds > 0.0);
+    told("metrics-max-age").or_else(|| told("metrics-relist-interval"))
+}
+
+/// The triggers of the `ScaledObject` that ask Prometheus: their `metadata`.
+pub fn triggers(evidence: &Evidence) -> impl Iterator<Item = &Value> {
+    let triggers = evidence.scaled_object.seen().and_then(|object| object["spec"]["triggers"].as_array());
+    let triggers = triggers.into_iter().flatten().filter(|trigger| trigger["type"] == "prometheus");
+    triggers.map(|trigger| &trigger["metadata"])
+}
+
+/// What is asked of Prometheus as `/api/v1/query`: the triggers' queries, and those that the links are judged by.
+pub fn queries(evidence: &Evidence) -> BTreeSet<String> {
+    let subject = Subject::of(evidence);
+    let asked = triggers(evidence).filter_map(|trigger| trigger["query"].as_str()).map(str::to_owned);
+    asked.chain(subject.queries()).collect()
+}

@@ -1,0 +1,181 @@
+//! What the HPA's own objects say is to be looked for: its metric, and the series that the metric is made of.
+
+use serde_json::Value;
+
+use super::adapter;
+use crate::autoscaling::promql::{Matcher, Selector, selectors, window};
+use crate::autoscaling::quantity;
+use crate::doctor::evidence::Evidence;
+use crate::doctor::objects::{is_ready, lives, name};
+
+/// Who brings the metric to the HPA.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Source {
+    /// A Pods or Object metric, by prometheus-adapter's rules (custom.metrics.k8s.io).
+    Adapter,
+    /// An External metric of a `ScaledObject`'s trigger (external.metrics.k8s.io).
+    Keda,
+    /// An External metric by prometheus-adapter's external rules.
+    AdapterExternal,
+    /// CPU or memory (metrics.k8s.io): the links between Prometheus and the API have no part in it.
+    Resource,
+}
+
+/// What is to be looked for.
+#[derive(Clone, Debug, Default)]
+pub struct Subject {
+    /// The metric that decides: the first of those that KEDA asks Prometheus for, else the HPA's first that is not a
+    /// Resource metric, else its first. None without an HPA.
+    pub metric: Option<Metric>,
+    /// The counter's name that the rule or the query asks for, where one can be told.
+    pub series: Option<String>,
+    /// The counter of the namespace or of the pods' addresses, whatever else its labels are.
+    pub of_pods: Option<String>,
+    /// The counter as the query asks for it, with all that it wants of its labels.
+    pub wanted: Option<Selector>,
+    /// All matchers of the counter: the query's, and those by which the adapter finds it.
+    pub matchers: Vec<Matcher>,
+    /// What Prometheus is asked for the HPA: the adapter's rule, rendered, or the trigger's own query.
+    pub query: Option<String>,
+    /// The window of that query, in seconds.
+    pub window: Option<f64>,
+    /// Which of the adapter's rules makes the metric, or is to.
+    pub rule: Option<usize>,
+    /// Pods that have not ended and are not about to go.
+    pub pods: Vec<String>,
+    /// Those of them that are ready.
+    pub ready: Vec<String>,
+}
+
+/// A metric of the HPA.
+#[derive(Clone, Debug)]
+pub struct Metric {
+    /// Its name.
+    pub name: String,
+    /// Who serves it.
+    pub source: Source,
+    /// The wanted average of a pod; where the HPA wants a value as a whole, that.
+    pub target: f64,
+    /// It as the HPA has it: an item of `spec.metrics`.
+    pub spec: Value,
+}
+
+impl Subject {
+    /// Reads it from the evidence.
+    pub fn of(evidence: &Evidence) -> Self {
+        let metric = metric(evidence);
+        let all: Vec<&Value> = evidence.pods.items().iter().filter(|pod| lives(pod)).collect();
+        let names = |pods: &[&Value]| pods.iter().map(|pod| name(pod).to_owned()).collect::<Vec<_>>();
+        let ready: Vec<&Value> = all.iter().copied().filter(|pod| is_ready(pod)).collect();
+        let (pods, ready) = (names(&all), names(&ready));
+        let made = metric.as_ref().map(|metric| match metric.source {
+            Source::Adapter | Source::AdapterExternal => adapter::made(evidence, metric),
+            Source::Keda => asked_by_keda(evidence, metric),
+            Source::Resource => Self::default(),
+        });
+        let Self { series, matchers: found_by, query, window, rule, .. } = made.unwrap_or_default();
+        let found = query.as_deref().map(selectors).unwrap_or_default();
+        let wanted = match &series {
+            Some(series) => found.into_iter().find(|selector| selector.name == *series),
+            None => found.into_iter().next(),
+        };
+        let series = series.or_else(|| wanted.as_ref().map(|wanted| wanted.name.clone()));
+        let matchers = wanted.iter().flat_map(|wanted| wanted.matchers.clone()).chain(found_by).collect();
+        let of_pods = series.as_deref().map(|series| of_pods(evidence, series, &all));
+        Self { metric, series, of_pods, wanted, matchers, query, window, rule, pods, ready }
+    }
+
+    /// What each replica of Prometheus is to be asked, so that the links can be judged: the counter of the pods, as it
+    /// is wanted, and the whole query.
+    pub fn queries(&self) -> Vec<String> {
+        let wanted = self.wanted.as_ref().map(Selector::text);
+        let mut queries: Vec<String> =
+            [self.of_pods.clone(), wanted, self.query.clone()].into_iter().flatten().collect();
+        queries.dedup();
+        queries
+    }
+
+    /// Whether there can only be a value where there is a pod that is ready.
+    pub fn is_of_pods(&self) -> bool {
+        let kind = self.metric.as_ref().and_then(|metric| metric.spec["type"].as_str());
+        matches!(kind, Some("Pods" | "Resource" | "ContainerResource"))
+    }
+
+    /// Whether each pod has a value of its own.
+    pub fn is_of_each_pod(&self) -> bool {
+        self.metric.as_ref().is_some_and(|metric| metric.source == Source::Adapter && metric.spec["type"] == "Pods")
+    }
+
+    /// Whether the metric comes from metrics.k8s.io, to which Prometheus has no part.
+    pub fn is_resource(&self) -> bool {
+        self.metric.as_ref().is_some_and(|metric| metric.source == Source::Resource)
+    }
+}
+
+/// The most pods that are named by their addresses.
+const ADDRESSES: usize = 500;
+
+/// Not by its name alone: a large Prometheus has thousands of others.
+fn of_pods(evidence: &Evidence, series: &str, pods: &[&Value]) -> String {
+    let with = |label: &str, operator: &str, value: String| {
+        let matchers = vec![(label.to_owned(), operator.to_owned(), value)];
+        Selector { name: series.to_owned(), matchers }.text()
+    };
+    let addresses = pods.iter().filter_map(|pod| pod["status"]["podIP"].as_str());
+    let addresses: Vec<_> = addresses.map(|ip| format!(r"\[?{}\]?(:\d+)?", regex::escape(ip))).collect();
+    let of_namespace = with("namespace", "=", evidence.namespace.clone());
+    // A URL that names them all has to be one that can be sent.
+    if addresses.is_empty() || addresses.len() > ADDRESSES {
+        return of_namespace;
+    }
+    format!("{} or {of_namespace}", with("instance", "=~", addresses.join("|")))
+}
+
+fn metric(evidence: &Evidence) -> Option<Metric> {
+    let all = evidence.hpa.seen()?["spec"]["metrics"].as_array()?;
+    let is_resource = |metric: &&Value| matches!(metric["type"].as_str(), Some("Resource" | "ContainerResource"));
+    let of_prometheus = |metric: &&Value| {
+        let name = metric["external"]["metric"]["name"].as_str();
+        name.and_then(|name| trigger(evidence, name)).is_some_and(asks_prometheus)
+    };
+    let spec = all.iter().find(of_prometheus).or_else(|| all.iter().find(|metric| !is_resource(metric)));
+    let spec = spec.or(all.first())?;
+    let (source, body) = match spec["type"].as_str()? {
+        "Pods" => (Source::Adapter, &spec["pods"]),
+        "Object" => (Source::Adapter, &spec["object"]),
+        "External" if is_of_keda(evidence, &spec["external"]) => (Source::Keda, &spec["external"]),
+        "External" => (Source::AdapterExternal, &spec["external"]),
+        "ContainerResource" => (Source::Resource, &spec["containerResource"]),
+        _ => (Source::Resource, &spec["resource"]),
+    };
+    let name = body["metric"]["name"].as_str().or(body["name"].as_str())?.to_owned();
+    let target = &body["target"];
+    let quantity = target["averageValue"].as_str().or(target["value"].as_str()).and_then(quantity::value);
+    let target = quantity.or(target["averageUtilization"].as_f64()).unwrap_or_default();
+    Some(Metric { name, source, target, spec: spec.clone() })
+}
+
+fn is_of_keda(evidence: &Evidence, external: &Value) -> bool {
+    let label = &external["metric"]["selector"]["matchLabels"]["scaledobject.keda.sh/name"];
+    evidence.scaled_object.seen().is_some() || label.is_string()
+}
+
+/// KEDA names a metric after its trigger: `s0-prometheus` is the first.
+pub fn trigger_number(metric: &str) -> Option<usize> {
+    metric.strip_prefix('s')?.split_once('-')?.0.parse().ok()
+}
+
+/// The trigger of the `ScaledObject` that a metric is of.
+fn trigger<'a>(evidence: &'a Evidence, metric: &str) -> Option<&'a Value> {
+    evidence.scaled_object.seen()?["spec"]["triggers"].get(trigger_number(metric)?)
+}
+
+fn asked_by_keda(evidence: &Evidence, metric: &Metric) -> Subject {
+    let trigger = trigger(evidence, &metric.name).filter(|trigger| asks_prometheus(trigger));
+    let query = trigger.and_then(|trigger| trigger["metadata"]["query"].as_str());
+    Subject { query: query.map(str::to_owned), window: query.and_then(window), ..Subject::default() }
+}
+
+fn asks_prometheus(trigger: &Value) -> bool {
+    trigger["type"] == "prometheus"
+}

@@ -1,0 +1,188 @@
+//! Who serves the metrics API: what it is, how it was started, and since when it runs.
+
+use serde_json::Value;
+
+use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::pods::since;
+use crate::doctor::facts::scaling_metric::Source;
+use crate::doctor::findings::pod_failure;
+use crate::doctor::objects::{condition, is_ready, list, lives, name, ready_for, text};
+
+/// The API group that metrics of this source belong to.
+pub const fn group(source: Source) -> &'static str {
+    match source {
+        Source::Adapter => "custom.metrics.k8s.io",
+        Source::Keda | Source::AdapterExternal => "external.metrics.k8s.io",
+        Source::Resource => "metrics.k8s.io",
+    }
+}
+
+/// What serves metrics of this source.
+pub const fn title(source: Source) -> &'static str {
+    match source {
+        Source::Adapter | Source::AdapterExternal => "prometheus-adapter",
+        Source::Keda => "KEDA's metrics server",
+        Source::Resource => "a metrics server",
+    }
+}
+
+/// Whether a Deployment is what serves metrics of this source, by its image, its name or its arguments. Any can serve
+/// CPU and memory.
+pub fn serves(deployment: &Value, source: Source) -> bool {
+    let containers = list(deployment, "/spec/template/spec/containers");
+    let named = |part: &str| {
+        name(deployment).contains(part) || containers.iter().any(|container| text(container, "/image").contains(part))
+    };
+    let keda = named("keda");
+    match source {
+        Source::Adapter | Source::AdapterExternal => {
+            !keda && (named("prometheus-adapter") || arguments(deployment).any(|(_, text)| text.starts_with(URL)))
+        }
+        Source::Keda => keda,
+        Source::Resource => true,
+    }
+}
+
+/// Whether a Deployment is known to serve other metrics than those of this source.
+pub fn is_another(deployment: &Value, source: Source) -> bool {
+    match source {
+        Source::Adapter | Source::AdapterExternal => serves(deployment, Source::Keda),
+        Source::Keda => serves(deployment, Source::Adapter),
+        Source::Resource => false,
+    }
+}
+
+/// The adapter's argument for Prometheus' address.
+pub const URL: &str = "--prometheus-url";
+
+/// The arguments of a server that are read: the only ones that a bundle keeps.
+pub const FLAGS: [&str; 4] = [URL, "--metrics-relist-interval", "--metrics-max-age", "--secure-port"];
+
+/// What the server logs when it generates its own certificate.
+pub const SELF_SIGNED: &str = "Generated self-signed cert";
+
+/// Go's words for network errors.
+const NETWORK: [&str; 8] = [
+    "no such host",
+    "connection refused",
+    "i/o timeout",
+    "deadline exceeded",
+    "no route to host",
+    "x509:",
+    "server gave HTTP response",
+    "connection reset",
+];
+
+/// Whether a log line says that the adapter could not reach Prometheus.
+pub fn is_failure(line: &str) -> bool {
+    let failed = line.contains("unable to update list") || line.contains("unable to fetch metrics");
+    failed && NETWORK.iter().any(|word| line.contains(word))
+}
+
+/// Whether a judge reads this log line. A bundle keeps no others.
+pub fn is_read_of_log(line: &str) -> bool {
+    is_failure(line) || line.contains(SELF_SIGNED)
+}
+
+/// An argument of a Deployment's containers.
+pub struct Argument<'a> {
+    /// The JSON pointer to what holds the value.
+    pub pointer: String,
+    /// The value.
+    pub value: &'a str,
+    /// What stands before the value in the same word: `--name=`, or nothing where the value is a word of its own.
+    before: &'a str,
+}
+
+impl Argument<'_> {
+    /// The word with another value.
+    pub fn with(&self, value: &str) -> String {
+        format!("{}{value}", self.before)
+    }
+}
+
+/// The argument of this name, its two dashes included, though it may be written with one: `--x=y`, or `--x` and `y`. The
+/// last, where there are several.
+pub fn argument<'a>(deployment: &'a Value, name: &str) -> Option<Argument<'a>> {
+    let words: Vec<_> = arguments(deployment).collect();
+    let mut found = words.iter().enumerate().filter_map(|(at, &(ref pointer, word))| {
+        let rest = word.strip_prefix(name).or_else(|| word.strip_prefix(name.strip_prefix('-')?))?;
+        if let Some(value) = rest.strip_prefix('=') {
+            return Some(Argument { pointer: pointer.clone(), value, before: &word[..word.len() - value.len()] });
+        }
+        let &(ref pointer, value) = words.get(at + 1).filter(|_| rest.is_empty())?;
+        Some(Argument { pointer: pointer.clone(), value, before: "" })
+    });
+    // The last counts, as everywhere.
+    found.next_back()
+}
+
+fn arguments(deployment: &Value) -> impl Iterator<Item = (String, &str)> {
+    let containers = list(deployment, "/spec/template/spec/containers").iter().enumerate();
+    containers.flat_map(|(number, container)| {
+        ["command", "args"].into_iter().flat_map(move |field| {
+            let path = format!("/spec/template/spec/containers/{number}/{field}");
+            let written = list(container, &format!("/{field}")).iter().enumerate();
+            written.filter_map(move |(place, text)| Some((format!("{path}/{place}"), text.as_str()?)))
+        })
+    })
+}
+
+/// Seconds since each of the server's containers started.
+pub fn ages(evidence: &Evidence) -> impl Iterator<Item = f64> {
+    living(evidence).filter_map(|pod| started(evidence, pod))
+}
+
+/// The least seconds since a pod of the server started. A pod that fails starts again and again, which tells nothing.
+pub fn newest(evidence: &Evidence) -> Option<f64> {
+    steady(evidence).filter_map(|pod| started(evidence, pod)).reduce(f64::min)
+}
+
+/// The least seconds since a pod of the server started, or became ready.
+pub fn newly_ready(evidence: &Evidence) -> Option<f64> {
+    steady(evidence).filter_map(|pod| ready_for(pod, evidence.taken)).chain(newest(evidence)).reduce(f64::min)
+}
+
+fn living(evidence: &Evidence) -> impl Iterator<Item = &Value> {
+    evidence.server.pods.items().iter().filter(|pod| lives(pod))
+}
+
+fn steady(evidence: &Evidence) -> impl Iterator<Item = &Value> {
+    living(evidence).filter(|pod| pod_failure::of(pod).is_none())
+}
+
+fn started(evidence: &Evidence, pod: &Value) -> Option<f64> {
+    let containers = list(pod, "/status/containerStatuses");
+    let started = containers.iter().filter_map(|one| since(evidence, one, "/state/running/startedAt"));
+    started.reduce(f64::min).or_else(|| since(evidence, pod, "/status/startTime"))
+}
+
+/// Whether the server's Deployment is being changed, or its pods are on their way: for no longer than either may take.
+pub fn rolls(evidence: &Evidence) -> bool {
+    let Some(deployment) = evidence.server.deployment.seen() else { return false };
+    let number = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_i64);
+    if number("/status/observedGeneration") < number("/metadata/generation") {
+        return true;
+    }
+    let updated = number("/status/updatedReplicas").unwrap_or(0);
+    // Between the old pods and the new ones, with the strategy Recreate, there are none, and none is unavailable.
+    let behind = updated < number("/spec/replicas").unwrap_or(1).max(number("/status/replicas").unwrap_or(0))
+        || number("/status/unavailableReplicas").is_some_and(|missing| missing > 0);
+    let given_up = condition(deployment, "Progressing").is_some_and(|progressing| progressing["status"] == "False");
+    // Where none is to be seen, they are refused, or not ours to read.
+    let lately = condition(deployment, "Progressing")
+        .and_then(|progressing| since(evidence, progressing, "/lastUpdateTime"))
+        .is_none_or(|since| since < pod_failure::RUNS_WITHIN);
+    let mut starting = living(evidence).filter(|pod| !is_ready(pod)).peekable();
+    let on_its_way = |pod: &Value| pod_failure::of(pod).is_none() && !pod_failure::is_overdue(evidence, pod);
+    behind && !given_up && (starting.peek().is_none() && lately || starting.any(on_its_way))
+}
+
+/// Whether the API server reaches who is registered, and finds no such API there.
+pub fn answers_with_404(evidence: &Evidence) -> bool {
+    let available = evidence.server.api_service.seen().and_then(|api| condition(api, "Available"));
+    available.is_some_and(|available| {
+        let message = text(available, "/message").trim_end();
+        available["status"] == "False" && message.contains("bad status from") && message.ends_with(": 404")
+    })
+}

@@ -1,0 +1,5 @@
+//! Findings that more than one link can make.
+
+pub(crate) mod missing_right;
+pub(crate) mod pending_pod;
+pub(crate) mod pod_failure;

@@ -1,0 +1,117 @@
+//! New pods that find no place.
+
+use serde_json::{Value, json};
+
+use crate::doctor::catalogue::Cause;
+use crate::doctor::diagnosis::{Finding, Judgement};
+use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::pods::{living, wanted};
+use crate::doctor::findings::pod_failure::{node_to_come, unschedulable};
+use crate::doctor::fixes::hpa::maximum;
+use crate::doctor::fixes::kubectl::merge;
+use crate::doctor::fixes::{Command, rollback};
+use crate::doctor::objects::{condition, name, text, time};
+
+/// Refusals that are older, in seconds, are over: a Deployment keeps the last in a condition.
+const LATELY: f64 = 300.0;
+/// The same of other kinds, which try ever more seldom and keep none.
+const BEFORE: f64 = 1200.0;
+
+pub fn judge(evidence: &Evidence, seen: &str) -> Option<Judgement> {
+    without_node(evidence, seen).or_else(|| refused(evidence, seen).map(Judgement::Broken))
+}
+
+fn without_node(evidence: &Evidence, seen: &str) -> Option<Judgement> {
+    let waiting = living(evidence).filter_map(|pod| Some((pod, unschedulable(pod)?, node_to_come(evidence, pod))));
+    // The first for which no node is to come, else the first.
+    let (pod, message, to_come) = waiting.min_by_key(|(.., to_come)| to_come.is_some())?;
+    let seen = format!("{seen}; pod {} is Pending: {message}", name(pod));
+    if let Some(why) = to_come {
+        return Some(Judgement::NotJudged(format!("{seen} ({why})")));
+    }
+    let found =
+        |advice: &str, commands| Some(Judgement::Broken(Finding::new(Cause::PodsPending, &*seen, advice, commands)));
+    let undo = |workload: &Value| rollback::undo(evidence.taken, workload, evidence.pods.items(), pod);
+    if let Some(undo) = evidence.workload.seen().and_then(undo) {
+        let advice = "The pods before the last change of the workload have a place: take it back, or make room for what it \
+                      asks.";
+        return found(advice, vec![undo]);
+    }
+    let advice = if message.contains("Insufficient") {
+        let advice = "Make room: add nodes, have an autoscaler of nodes do so, or lower the pods' requests.";
+        if let Some((placed, command)) = kept_to_what_has_room(evidence) {
+            let advice = format!("{advice} Until then, the command keeps the HPA to the {placed} that have a place.");
+            return found(&advice, vec![command]);
+        }
+        advice
+    } else if message.contains("unschedulable") {
+        "A node is cordoned: kubectl get nodes shows which; kubectl uncordon opens it."
+    } else {
+        "Make a node fit: what the scheduler says is in the way (taints, selectors, affinity, volumes)."
+    };
+    found(advice, Vec::new())
+}
+
+/// The command that lowers the maximum to the pods that have a node, and how many these are; none where they are as many
+/// as are wanted, or fewer than the HPA's minimum.
+fn kept_to_what_has_room(evidence: &Evidence) -> Option<(u64, Command)> {
+    let placed = u64::try_from(living(evidence).filter(|pod| unschedulable(pod).is_none()).count()).ok()?;
+    let least = evidence.hpa.seen()?["spec"]["minReplicas"].as_u64().unwrap_or(1).max(1);
+    (least..wanted(evidence)?).contains(&placed).then(|| Some((placed, maximum(evidence, placed)?)))?
+}
+
+/// Pods that were not even made: a quota, or an admission webhook, refused them.
+fn refused(evidence: &Evidence, seen: &str) -> Option<Finding> {
+    let there = u64::try_from(living(evidence).count()).ok()?;
+    let missing = wanted(evidence)?.checked_sub(there).filter(|missing| *missing > 0)?;
+    let object = evidence.workload.seen();
+    let workload = object.map(name).unwrap_or_default();
+    let lately = if object.is_some_and(|object| object["kind"] == "Deployment") { LATELY } else { BEFORE };
+    let last =
+        |event: &Value| ["lastTimestamp", "eventTime", "firstTimestamp"].into_iter().find_map(|at| time(&event[at]));
+    let ours = |event: &&Value| {
+        let of = text(event, "/involvedObject/name");
+        let ours = of == workload || of.strip_prefix(workload).is_some_and(|rest| rest.starts_with('-'));
+        event["reason"] == "FailedCreate" && ours && last(event).is_some_and(|at| evidence.taken - at < lately)
+    };
+    let event = evidence.events.items().iter().rev().find(ours);
+    let event = event.map(|event| (text(event, "/involvedObject/name"), text(event, "/message")));
+    // It is tried ever more seldom: the Deployment keeps the last refusal.
+    let kept = || {
+        let refusal = condition(object?, "ReplicaFailure").filter(|refusal| refusal["status"] == "True")?;
+        Some((workload, text(refusal, "/message")))
+    };
+    let (of, message) = event.or_else(kept)?;
+    let seen = format!("{seen}; {of}: {message}");
+    let advice = "The API server makes no further pod: raise what its message names.";
+    let command = quota(evidence, message, missing);
+    Some(Finding::new(Cause::PodsPending, seen, advice, command.into_iter().collect()))
+}
+
+/// The command that raises a quota by what the missing pods take. The message, from
+/// `plugin/pkg/admission/resourcequota/controller.go`:
+/// `exceeded quota: NAME, requested: pods=1, used: pods=1, limited: pods=1`.
+fn quota(evidence: &Evidence, message: &str, missing: u64) -> Option<Command> {
+    let (name, rest) = message.split_once("exceeded quota: ")?.1.split_once(", requested: ")?;
+    let (requested, rest) = rest.split_once(", used: ")?;
+    let (used, _) = rest.split_once(", limited: ")?;
+    let mut hard = serde_json::Map::new();
+    for (of, requested) in requested.split(',').filter_map(|part| part.split_once('=')) {
+        let used = used.split(',').filter_map(|part| part.split_once('=')).find(|(name, _)| *name == of)?.1;
+        hard.insert(of.to_owned(), json!(sum(used, requested, missing)?));
+    }
+    let metadata = json!({"name": name, "namespace": evidence.namespace});
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata});
+    Some(merge(&quota, &json!({"spec": {"hard": hard}})))
+}
+
+/// What is used and this many times what is requested, in the unit of the request.
+fn sum(used: &str, requested: &str, times: u64) -> Option<String> {
+    let split = |written: &'_ str| {
+        let end = written.find(|c: char| !c.is_ascii_digit()).unwrap_or(written.len());
+        Some((written[..end].parse::<u64>().ok()?, written[end..].to_owned()))
+    };
+    let ((used, unit), (requested, other)) = (split(used)?, split(requested)?);
+    let sum = requested.checked_mul(times)?.checked_add(used)?;
+    (used == 0 || unit == other).then(|| format!("{sum}{other}"))
+}

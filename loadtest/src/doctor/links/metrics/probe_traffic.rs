@@ -1,0 +1,184 @@
+//! Whether scrapes and probes are counted as clients' requests are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::autoscaling::exposition::series_of;
+use crate::autoscaling::promql::{is_plain_rate, seconds};
+use crate::doctor::catalogue::Cause;
+use crate::doctor::diagnosis::Finding;
+use crate::doctor::evidence::{Evidence, Page};
+use crate::doctor::facts::scaling_metric::{Source, Subject};
+use crate::doctor::facts::targets::{labels_of, ours, taken};
+use crate::doctor::fixes::{Command, rule, trigger};
+use crate::doctor::objects::name;
+
+/// Labels that programs name a request's route with.
+const ROUTES: [&str; 9] =
+    ["path", "handler", "route", "uri", "url", "endpoint", "http_route", "http_target", "url_path"];
+
+/// The share of the target that an idle pod may have without harm: what the HPA tolerates.
+const HARMLESS: f64 = 0.1;
+
+/// Names the cause where the counter grows by scrapes or probes, and by so much that the HPA sees it.
+pub fn scrapes_and_probes(
+    evidence: &Evidence,
+    subject: &Subject,
+    series: &str,
+    pages: &[(&Page, &String)],
+) -> Option<Finding> {
+    let metric = subject.metric.as_ref().filter(|metric| metric.target > 0.0)?;
+    // What another function, or two series, make of it is not told by how the counter grows.
+    let query = subject.query.as_deref().filter(|query| is_plain_rate(query))?;
+    let per_second = if query.contains("increase") { subject.window? } else { 1.0 };
+    let harms = |rate: f64| rate * per_second / metric.target >= HARMLESS;
+    let mut has_routes = false;
+    let mut idle = Vec::new();
+    for (page, _) in pages {
+        let (Some(first), Some(second)) = (page.first.seen(), page.second.seen()) else { continue };
+        let own = Own::of(evidence, subject, page);
+        let before: BTreeMap<&str, f64> = series_of(first, series).collect();
+        let (mut all, mut harmful, mut routes) = (0.0, None, BTreeSet::new());
+        for (labels, value) in taken(second, series, &subject.matchers) {
+            let grown = value - before.get(labels).copied().unwrap_or_default();
+            all += grown;
+            let Some((label, route)) = route(labels) else { continue };
+            has_routes = true;
+            let rate = own.rate_of(&route);
+            if harmful.is_none() && grown > 0.0 && harms(rate) {
+                harmful = Some((label, route.clone(), grown, rate));
+            }
+            if rate > 0.0 {
+                routes.insert(route);
+            }
+        }
+        if let Some((label, route, grown, rate)) = harmful {
+            let told = format!(
+                "{series}{{{label}=\"{route}\"}} of pod {} grew by {grown} in {:.0} s: {rate:.2} a second of a target of {}",
+                page.pod, page.apart, metric.target
+            );
+            let Some(matcher) = leaves_out(label, &routes) else {
+                return Some(finding(told, "those routes", Vec::new()));
+            };
+            let commands = match metric.source {
+                Source::Keda => trigger::narrowed(evidence, subject, &matcher).into_iter().collect(),
+                Source::Adapter => rule::narrowed(evidence, subject, &matcher),
+                _ => Vec::new(),
+            };
+            return Some(finding(told, &format!("`{matcher}`"), commands));
+        }
+        idle.push((*page, all, own.all()));
+    }
+    // Without a route it is told by the number: all pods count what scrapes and probes ask of them, and no more. One
+    // pod's few requests may be as many by chance.
+    let clients = evidence.load.seen().is_some();
+    if has_routes || clients || idle.len() < 2 || !idle.iter().all(|(page, grown, own)| is_own(page, *grown, *own)) {
+        return None;
+    }
+    let (page, grown, own) = idle[0];
+    harms(own).then(|| {
+        let evidence = format!(
+            "{series} of pod {} grew by {grown} in {:.0} s, as many as its scrapes and probes: {own:.2} a second of a target of {}",
+            page.pod, page.apart, metric.target
+        );
+        finding(evidence, "scrapes and probes", Vec::new())
+    })
+}
+
+/// The matcher that leaves these routes out; none where a route's name would have to be escaped.
+fn leaves_out(label: &str, routes: &BTreeSet<String>) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-/".contains(c);
+    let how = if routes.len() == 1 { "!=" } else { "!~" };
+    let all = routes.iter().map(String::as_str).collect::<Vec<_>>().join("|");
+    routes.iter().all(|route| route.chars().all(plain)).then(|| format!("{label}{how}\"{all}\""))
+}
+
+fn finding(evidence: String, what: &str, commands: Vec<Command>) -> Finding {
+    let advice = if what.starts_with('`') {
+        format!("Count client requests alone, or write {what} among the matchers of the rule's or the trigger's query.")
+    } else {
+        "Count client requests alone, without scrapes and probes; or give the counter a label of the route, and leave \
+         those out of the query."
+            .to_owned()
+    };
+    Finding::new(Cause::ProbesCounted, evidence, advice, commands)
+}
+
+/// Whether a pod's counter grew by scrapes and probes alone, give or take one of each. Our own first reading is one.
+fn is_own(page: &Page, grown: f64, own: f64) -> bool {
+    let expected = own * page.apart;
+    grown >= 3.0 && (grown - expected - 0.5).abs() <= 1.5
+}
+
+/// The label and the value that name a series' route.
+fn route(labels: &str) -> Option<(&'static str, String)> {
+    let matchers = labels_of(labels);
+    ROUTES.into_iter().find_map(|route| {
+        let (.., value) = matchers.iter().find(|(label, ..)| label == route)?;
+        Some((route, value.clone()))
+    })
+}
+
+/// What scrapes and probes ask of a pod: each path, and how often a second.
+struct Own(Vec<(String, f64)>);
+
+impl Own {
+    fn of(evidence: &Evidence, subject: &Subject, page: &Page) -> Self {
+        let mut all = Vec::new();
+        for replica in &evidence.prometheus.replicas {
+            let targets = ours(evidence, subject, replica);
+            for (_, target) in targets.iter().filter(|(pod, _)| *pod == page.pod) {
+                let interval = target["scrapeInterval"].as_str().and_then(seconds);
+                all.extend(interval.map(|interval| (page.path.clone(), 1.0 / interval)));
+            }
+        }
+        let pod = evidence.pods.items().iter().find(|pod| name(pod) == page.pod);
+        let containers = pod.and_then(|pod| pod["spec"]["containers"].as_array()).into_iter().flatten();
+        for probe in containers.flat_map(|container| [&container["readinessProbe"], &container["livenessProbe"]]) {
+            if let Some(path) = probe["httpGet"]["path"].as_str() {
+                let period = probe["periodSeconds"].as_f64().unwrap_or(10.0);
+                all.push((path.to_owned(), 1.0 / period));
+            }
+        }
+        Self(all)
+    }
+
+    /// Requests a second of a route, which programs write as the path or as a name made of it. At `/` clients are too.
+    fn rate_of(&self, route: &str) -> f64 {
+        let plain = |text: &str| text.trim_matches('/').to_lowercase();
+        let same = |path: &&(String, f64)| !plain(&path.0).is_empty() && plain(&path.0) == plain(route);
+        self.0.iter().filter(same).map(|(_, rate)| rate).sum()
+    }
+
+    fn all(&self) -> f64 {
+        self.0.iter().map(|(_, rate)| rate).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_is_read_of_the_labels() {
+        assert_eq!(route(r#"method="GET",handler="/metrics",code="200""#), Some(("handler", "/metrics".to_owned())));
+        assert_eq!(route(r#"status="200""#), None);
+        assert_eq!(route(""), None);
+    }
+
+    #[test]
+    fn a_route_is_a_path_or_a_name_made_of_it() {
+        let own = Own(vec![("/metrics".to_owned(), 0.4), ("/healthz".to_owned(), 0.1), ("/".to_owned(), 9.0)]);
+        assert!(
+            [("metrics", 0.4), ("/Metrics", 0.4), ("healthz", 0.1), ("/", 0.0), ("root", 0.0)]
+                .iter()
+                .all(|(route, rate)| (own.rate_of(route) - rate).abs() < 1e-9)
+        );
+    }
+
+    #[test]
+    fn clients_that_come_on_top_are_no_probes() {
+        let page = Page { apart: 6.0, ..Page::default() };
+        assert!(is_own(&page, 7.0, 1.0) && is_own(&page, 6.0, 1.0));
+        assert!(!is_own(&page, 12.0, 1.0) && !is_own(&page, 0.0, 1.0) && !is_own(&page, 2.0, 0.3));
+    }
+}

@@ -1,0 +1,124 @@
+//! What keeps KEDA from its work: its own checks of the `ScaledObject`, or a `NetworkPolicy` before Prometheus.
+
+use serde_json::{Value, json};
+
+use crate::doctor::catalogue::Cause;
+use crate::doctor::diagnosis::{Finding, Judgement};
+use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::pods::{living, ready_for};
+use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::values;
+use crate::doctor::fixes::kubectl::{apply, delete, in_namespace};
+use crate::doctor::fixes::trigger::Trigger;
+use crate::doctor::objects::{condition, list, mentions, name, namespace, selects, text, titled};
+
+/// A trigger whose pods are ready for less, in seconds, may not have had an answer yet.
+const YOUNG: f64 = 60.0;
+
+/// The `ScaledObject` is refused: what it says, whatever its triggers do.
+pub fn refused(evidence: &Evidence, trigger: &Trigger<'_>) -> Option<Judgement> {
+    let ready = condition(trigger.object, "Ready").filter(|ready| ready["status"] == "False")?;
+    let message = text(ready, "/message");
+    // Triggers that fail are another matter: `TriggerError`.
+    if text(ready, "/reason") != "ScaledObjectCheckFailed" {
+        return None;
+    }
+    let seen = format!("{}: Ready is False, ScaledObjectCheckFailed: {message}", titled(trigger.object));
+    let others = evidence.hpas.items().iter();
+    let other = others.filter(|hpa| name(hpa) != evidence.name).find(|hpa| mentions(message, name(hpa)));
+    let command = other.map(delete);
+    let advice = if command.is_some() {
+        "Keep one autoscaler for the workload; KEDA looks at the object again by itself."
+    } else {
+        "Mend in the object what KEDA says of it; until then what it made of the object before goes on."
+    };
+    Some(Judgement::Broken(Finding::new(Cause::KedaBlocked, seen, advice, command.into_iter().collect())))
+}
+
+/// The triggers fail, though Prometheus answers their query to us.
+pub fn judge(evidence: &Evidence, subject: &Subject, trigger: &Trigger<'_>) -> Option<Judgement> {
+    let works = values::works(evidence, subject);
+    let ready = condition(trigger.object, "Ready");
+    let failing = ready.is_some_and(|ready| ready["status"] == "False");
+    if works == Some(true) || (works.is_none() && !failing) {
+        return None;
+    }
+    let mut seen = titled(trigger.object);
+    if let Some(ready) = ready {
+        let [status, reason, message] = ["/status", "/reason", "/message"].map(|field| text(ready, field));
+        seen = format!("{seen}: Ready is {status}, {reason}: {message}");
+    }
+    if living(evidence).all(|pod| ready_for(evidence, pod).is_none_or(|age| age < YOUNG)) {
+        return Some(Judgement::NotJudged(format!("{seen}; the pods are young")));
+    }
+    if let Some(policy) = policy(evidence) {
+        let advice = "Admit KEDA's operator to Prometheus' port; policies add up.";
+        let seen = format!("{seen}; {} admits others than KEDA's operator to Prometheus", titled(policy));
+        let commands = vec![apply(&admission(evidence, policy))];
+        return Some(Judgement::Broken(Finding::new(Cause::KedaBlocked, seen, advice, commands)));
+    }
+    let advice = "Look at the log of KEDA's operator, and at what is between it and Prometheus.";
+    let (place, _) = operator(evidence);
+    let log = in_namespace(place).words("logs deployment/keda-operator --tail=50").end();
+    failing.then(|| Judgement::Broken(Finding::new(Cause::KedaBlocked, seen, advice, vec![log])))
+}
+
+/// A policy that guards Prometheus, where none of them admits KEDA's operator.
+fn policy(evidence: &Evidence) -> Option<&Value> {
+    let pod = evidence.prometheus.pods.items().first()?;
+    let labels = &pod["metadata"]["labels"];
+    let guards = |policy: &&Value| {
+        let kinds = list(policy, "/spec/policyTypes");
+        namespace(policy) == namespace(pod)
+            && selects(&policy["spec"]["podSelector"], labels)
+            && (kinds.is_empty() || kinds.iter().any(|kind| kind == "Ingress"))
+    };
+    let mut guarding = evidence.prometheus.policies.items().iter().filter(guards);
+    let admits = |policy: &Value| list(policy, "/spec/ingress").iter().any(|rule| admits(evidence, policy, rule));
+    let first = guarding.clone().next()?;
+    (!guarding.any(admits)).then_some(first)
+}
+
+/// Where KEDA's operator runs, and the labels that its chart and its manifests give it.
+fn operator(evidence: &Evidence) -> (&str, Value) {
+    let server = evidence.server.deployment.seen().map(namespace).filter(|namespace| !namespace.is_empty());
+    (
+        server.unwrap_or("keda"),
+        json!({"app": "keda-operator", "name": "keda-operator", "app.kubernetes.io/name": "keda-operator"}),
+    )
+}
+
+fn admits(evidence: &Evidence, policy: &Value, rule: &Value) -> bool {
+    let from = list(rule, "/from");
+    let (place, labels) = operator(evidence);
+    from.is_empty()
+        || from.iter().any(|peer| {
+            let (spaces, pods) = (&peer["namespaceSelector"], &peer["podSelector"]);
+            let here = spaces.is_null() && !pods.is_null() && namespace(policy) == place;
+            let there = !spaces.is_null() && selects(spaces, &json!({"kubernetes.io/metadata.name": place}));
+            (here || there) && (pods.is_null() || selects(pods, &labels))
+        })
+}
+
+/// A policy for the same pods that admits KEDA's operator.
+fn admission(evidence: &Evidence, policy: &Value) -> Value {
+    let (place, _) = operator(evidence);
+    let ports = list(policy, "/spec/ingress").iter().flat_map(|rule| list(rule, "/ports"));
+    let port = ports.map(|port| port["port"].clone()).next().unwrap_or_else(|| json!(9090));
+    json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": format!("{}-keda", name(policy)), "namespace": namespace(policy)},
+        "spec": {
+            "podSelector": policy["spec"]["podSelector"],
+            "policyTypes": ["Ingress"],
+            "ingress": [{
+                "from": [{
+                    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": place}},
+                    "podSelector": {"matchLabels": {"app": "keda-operator"}},
+                }],
+                "ports": [{"protocol": "TCP", "port": port}],
+            }],
+        },
+    })
+}

@@ -1,0 +1,158 @@
+//! The cluster: how it is reached, and which HPA is meant.
+
+use std::collections::BTreeMap;
+
+use http::{Request, StatusCode};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use kube::api::{Api, ListParams};
+use kube::client::UpgradeConnectionError;
+use kube::{Client, ResourceExt};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::one_line;
+use crate::fault::Fault;
+use crate::kube::kubeconfig::{Reached, reach};
+use crate::kube::scale_target::Scaled;
+
+/// A cluster that answers.
+#[derive(Clone)]
+pub struct Cluster {
+    /// Requests to its API.
+    pub client: Client,
+    /// Whether this process runs in it.
+    pub inside: bool,
+}
+
+/// An HPA with what it scales.
+#[derive(Clone, Debug, Default)]
+pub struct Watched {
+    /// The namespace of both.
+    pub namespace: String,
+    /// The HPA as it was at the start.
+    pub hpa: HorizontalPodAutoscaler,
+    /// Kind and name of what it scales, such as `Deployment/shopfront-deploy`.
+    pub scaled: String,
+    /// That as it was at the start.
+    pub object: Value,
+    /// The label selector of the pods.
+    pub selector: String,
+    /// The labels that new pods get.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Cluster {
+    /// The cluster of the kubeconfig, or the one that this process runs in.
+    pub async fn connect(context: Option<&str>) -> Result<Self, Fault> {
+        let Reached { client, inside, address } = reach(context).await?;
+        client.apiserver_version().await.map_err(|error| {
+            let why = one_line(&error);
+            Fault::World(format!("the cluster at {address} does not answer: {why}; --context NAME asks another"))
+        })?;
+        Ok(Self { client, inside })
+    }
+
+    /// The HPA that is meant: `NAMESPACE/NAME`, a name in the kubeconfig's namespace, or the only one there is.
+    pub async fn find(&self, hpa: Option<&str>) -> Result<Watched, Fault> {
+        let hpa = match hpa {
+            Some(named) => self.named(named).await?,
+            None => self.only().await?,
+        };
+        let namespace = hpa.namespace().unwrap_or_default();
+        let target = hpa.spec.clone().unwrap_or_default().scale_target_ref;
+        let scaled = format!("{}/{}", target.kind, target.name);
+        let Scaled { object, selector, labels } = Scaled::read(&self.client, &namespace, &target).await?;
+        Ok(Watched { namespace, hpa, scaled, object, selector, labels })
+    }
+
+    async fn named(&self, named: &str) -> Result<HorizontalPodAutoscaler, Fault> {
+        let (namespace, name) = named.split_once('/').unwrap_or((self.client.default_namespace(), named));
+        let hpas = Api::<HorizontalPodAutoscaler>::namespaced(self.client.clone(), namespace);
+        match hpas.get_opt(name).await {
+            Ok(Some(hpa)) => Ok(hpa),
+            Ok(None) => {
+                let there = hpas.list(&few()).await.map(|list| list.items).unwrap_or_default();
+                let there: Vec<_> = there.iter().map(ResourceExt::name_any).collect();
+                let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+                Err(Fault::Use(format!(
+                    "no HPA {name} in namespace {namespace} (there: {there}); kubectl get hpa -A lists all"
+                )))
+            }
+            Err(error) => Err(Fault::World(format!("the HPA {namespace}/{name} cannot be read: {}", one_line(&error)))),
+        }
+    }
+
+    /// The only HPA there is: in the kubeconfig's namespace, or else in the cluster.
+    pub async fn only(&self) -> Result<HorizontalPodAutoscaler, Fault> {
+        let here = self.client.default_namespace();
+        let own = Api::<HorizontalPodAutoscaler>::namespaced(self.client.clone(), here);
+        let mut hpas = own.list(&few()).await.map(|list| list.items).unwrap_or_default();
+        if hpas.is_empty() {
+            let all = Api::<HorizontalPodAutoscaler>::all(self.client.clone()).list(&few()).await;
+            let all = all.map_err(|error| {
+                Fault::World(format!("the HPAs cannot be listed: {}; name one as NAMESPACE/NAME", one_line(&error)))
+            })?;
+            hpas = all.items;
+        }
+        if hpas.len() > 1 {
+            let name =
+                |hpa: &HorizontalPodAutoscaler| format!("{}/{}", hpa.namespace().unwrap_or_default(), hpa.name_any());
+            let names = hpas.iter().map(name).collect::<Vec<_>>().join(", ");
+            return Err(Fault::Use(format!("several HPAs: name one of them: {names}")));
+        }
+        hpas.pop().ok_or_else(|| {
+            Fault::Use(
+                "the cluster has no HPA: apply one (README.md, \"On Kubernetes\"); a load without one takes --hpa none with --url"
+                    .to_owned(),
+            )
+        })
+    }
+
+    /// What the API answers at a path, for the groups that have no types in a library.
+    pub async fn raw<T: DeserializeOwned>(&self, path: &str) -> Result<T, kube::Error> {
+        let request = Request::get(path).body(Vec::new()).map_err(kube::Error::HttpError)?;
+        self.client.request(request).await
+    }
+}
+
+/// As many of a list as anybody would read of it.
+fn few() -> ListParams {
+    ListParams::default().limit(100)
+}
+
+/// A text as it may stand in a URL's query, whatever is in it: all but RFC 3986's unreserved characters is encoded.
+pub fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |text, byte| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text + &char::from(byte).to_string(),
+        _ => format!("{text}%{byte:02X}"),
+    })
+}
+
+/// Why something could not be done; a right that is missing is named, as a role would have it.
+pub fn why(error: &kube::Error, right: &str) -> String {
+    let missing = format!("the right to {right} is missing");
+    match error {
+        kube::Error::Api(status) if status.code == 403 => missing,
+        kube::Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(StatusCode::FORBIDDEN)) => missing,
+        error => one_line(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn a_missing_right_is_named_and_anything_else_is_told_as_it_is() {
+        let right = "get pods/proxy in namespace shops";
+        let forbidden = kube::Error::Api(Box::new(Status::failure("no", "Forbidden").with_code(403)));
+        let upgrade = UpgradeConnectionError::ProtocolSwitch(StatusCode::FORBIDDEN);
+        for error in [forbidden, kube::Error::UpgradeConnection(upgrade)] {
+            assert_eq!(why(&error, right), "the right to get pods/proxy in namespace shops is missing");
+        }
+        let other = kube::Error::Api(Box::new(Status::failure("no such pod", "NotFound").with_code(404)));
+        assert_eq!(why(&other, right), "ApiError: no such pod: NotFound");
+    }
+}

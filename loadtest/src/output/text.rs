@@ -1,0 +1,144 @@
+//! Figures as people read them.
+
+use std::time::Duration;
+
+use super::visible;
+
+/// A number with its thousands apart.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number of things.
+pub(crate) fn plural(number: u64, thing: &str) -> String {
+    format!("{} {thing}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+/// A time with three significant digits, in the unit that suits it.
+pub(crate) fn seconds(seconds: f64) -> String {
+    let micros = seconds * 1e6;
+    match micros.abs() {
+        below if below < 0.5 => "0 s".to_owned(),
+        below if below < 999.5 => format!("{micros:.0} µs"),
+        below if below < 9_995.0 => format!("{} ms", rounded(micros / 1e3, 2)),
+        below if below < 99_950.0 => format!("{} ms", rounded(micros / 1e3, 1)),
+        below if below < 999_500.0 => format!("{:.0} ms", micros / 1e3),
+        below if below < 9_995_000.0 => format!("{} s", rounded(seconds, 2)),
+        below if below < 119_500_000.0 => format!("{} s", rounded(seconds, 1)),
+        below if below < 7_199_500_000.0 => {
+            let (minutes, rest) = ((seconds.round() / 60.0).trunc(), seconds.round() % 60.0);
+            if rest == 0.0 { format!("{minutes:.0} min") } else { format!("{minutes:.0} min {rest:.0} s") }
+        }
+        _ => format!("{:.1} h", seconds / 3600.0),
+    }
+}
+
+/// A number with at most so many decimals, and none that are zero.
+pub(crate) fn rounded(number: f64, decimals: usize) -> String {
+    let text = format!("{number:.decimals$}");
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
+/// A moment of the run, as minutes and seconds.
+pub(crate) fn clock(at: f64) -> String {
+    let whole = at.abs().round();
+    let sign = if at < 0.0 && whole > 0.0 { "−" } else { "" };
+    let (hours, minutes) = ((whole / 3600.0).trunc(), (whole % 3600.0 / 60.0).trunc());
+    if hours > 0.0 {
+        format!("{sign}{hours:.0}:{minutes:02.0}:{:02.0}", whole % 60.0)
+    } else {
+        format!("{sign}{minutes:.0}:{:02.0}", whole % 60.0)
+    }
+}
+
+/// A rate with as many digits as tell something.
+pub(crate) fn rate(rate: f64) -> String {
+    rounded(rate, if rate < 10.0 { 2 } else { usize::from(rate < 100.0) })
+}
+
+/// The end of the year 9999.
+const LAST: Duration = Duration::from_secs(253_402_300_799);
+
+/// Unix time in seconds, as a date.
+pub(crate) fn date(unix: f64) -> String {
+    let since = Duration::try_from_secs_f64(unix).unwrap_or_default();
+    // No later year has a form.
+    let moment = std::time::UNIX_EPOCH + since.min(LAST);
+    humantime::format_rfc3339_seconds(moment).to_string().replace('T', " ").replace('Z', " UTC")
+}
+
+/// A text with all that means something to HTML escaped, in which every character can be seen.
+pub(crate) fn escape(text: &str) -> String {
+    visible(text)
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
+}
+
+/// A text in lines of this many columns, all but the first of which begin with as many spaces. A word that no line holds,
+/// such as a path, goes on in the next.
+pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> Vec<String> {
+    let text = visible(text);
+    let mut lines = vec![String::new()];
+    let room = width.saturating_sub(indent).max(1);
+    let parts = |word: &str| match word.chars().collect::<Vec<_>>() {
+        letters if letters.is_empty() => vec![String::new()],
+        letters => letters.chunks(room).map(String::from_iter).collect(),
+    };
+    for word in text.split(' ').flat_map(parts) {
+        let length = lines[lines.len() - 1].chars().count();
+        if length > indent && length + 1 + word.chars().count() > width {
+            lines.push(" ".repeat(indent) + &word);
+        } else {
+            let line = lines.last_mut().expect("there is always one");
+            line.push_str(if line.is_empty() { "" } else { " " });
+            line.push_str(&word);
+        }
+    }
+    lines
+}
+
+/// As much of a line as this many columns hold. No character that we or Kubernetes print is wider than one.
+pub(crate) fn fit(line: &str, width: usize) -> String {
+    // Before it is measured: a mark is wider than what it stands for.
+    let line: Vec<char> = visible(line).chars().collect();
+    if line.len() <= width {
+        return line.into_iter().collect();
+    }
+    line[..width.saturating_sub(1)].iter().chain(&['…']).take(width).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_read_well() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        let times = [0.0, 0.000_42, 0.001_234, 0.0567, 0.25, 1.5, 52.04, 300.0, 345.0, 9000.0].map(seconds);
+        assert_eq!(
+            times,
+            ["0 s", "420 µs", "1.23 ms", "56.7 ms", "250 ms", "1.5 s", "52 s", "5 min", "5 min 45 s", "2.5 h"]
+        );
+        assert_eq!([-5.0, 0.0, 61.0, 3725.0].map(clock), ["−0:05", "0:00", "1:01", "1:02:05"]);
+        assert_eq!(date(1_700_000_000.0), "2023-11-14 22:13:20 UTC");
+    }
+
+    #[test]
+    fn a_word_that_no_line_holds_goes_on_in_the_next() {
+        let path = wrap("Seen   /a/path/longer/than/a/line: 404", 20, 7);
+        assert_eq!(path, ["Seen   /a/path/longe", "       r/than/a/line", "       : 404"]);
+        assert_eq!(wrap("Seen   a path of words", 20, 7), ["Seen   a path of", "       words"]);
+    }
+}

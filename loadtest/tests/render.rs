@@ -1,0 +1,242 @@
+//! The doctor's output, its bundle, and the page of its causes.
+
+#[path = "schema/kept.rs"]
+mod kept;
+
+use std::path::Path;
+use std::process::Command;
+
+use clap::CommandFactory;
+use loadtest::cli::Cli;
+use loadtest::doctor::catalogue::{CATALOGUE, Cause, SYMPTOMS, troubleshooting};
+use loadtest::doctor::diagnosis::{Diagnosis, Figures, Finding, Judgement, Link, Outcome, diagnosis};
+use loadtest::doctor::evidence::{Evidence, Page};
+use loadtest::doctor::fixes::Line;
+use loadtest::doctor::redact::redacted;
+use loadtest::doctor::{bundle, render};
+use loadtest::kube::read::{Read, Unread};
+use serde_json::json;
+
+const COMMAND: &str =
+    "printf '%s\\n' 'kind: ServiceMonitor\n  a: line that is wider than the terminal' | kubectl apply -f -";
+
+fn made(judge: impl Fn(Link) -> Judgement) -> Diagnosis {
+    let figures = Figures { idle: Some(0.0), value: Some(1.2), target: 2.0, scrape: 5.0, ..Figures::default() };
+    diagnosis("shop/hpa".to_owned(), 1_800_000_000.0, Link::ALL.map(|link| (link, judge(link))).into(), Some(figures))
+}
+
+fn healthy() -> Diagnosis {
+    made(|link| match link {
+        Link::Replicas => Judgement::Explains(Finding::new(Cause::AtMaximum, "3 of 3", "Raise it.", Vec::new())),
+        Link::Traffic => Judgement::NotJudged("one pod alone".to_owned()),
+        _ => Judgement::Holds(format!("{} is as it should be", link.label())),
+    })
+}
+
+fn broken() -> Diagnosis {
+    made(|link| match link {
+        Link::Metrics => Judgement::Unread(Unread {
+            what: "/metrics".to_owned(),
+            why: "forbidden\x1b[2J".to_owned(),
+            right: Some("get pods/proxy in namespace shop".to_owned()),
+        }),
+        Link::Monitor => Judgement::Broken(Finding::new(
+            Cause::AnnotationsOnly,
+            "no monitor",
+            "Apply one.",
+            vec![Line::new(COMMAND).end()],
+        )),
+        link if link > Link::Monitor => Judgement::NotJudged("not judged".to_owned()),
+        _ => Judgement::Holds("it is there, and this line is longer than the terminal is wide".to_owned()),
+    })
+}
+
+#[test]
+fn diagnoses_keep_to_the_schema() {
+    assert_eq!((healthy().outcome, broken().outcome), (Outcome::Healthy, Outcome::Broken));
+    kept::keep_to(render::SCHEMA, &[healthy(), broken()], render::json, "broken");
+}
+
+#[test]
+fn a_line_a_link_then_the_first_broken_one_and_its_fix() {
+    let text = render::render(&broken(), 40, false);
+    let lines: Vec<&str> = text.lines().collect();
+    let rungs = &lines[2..14];
+    let marks: String = rungs.iter().filter_map(|rung| rung.chars().next()).collect();
+    assert_eq!(marks, "✓?✗·········", "{text}");
+    assert!(text.contains("BROKEN at monitor (link 3 of 12)") && text.contains("annotations-only"), "{text}");
+    assert!(text.contains(&format!("\n{COMMAND}\n")), "a command is whole, and begins at the first column: {text}");
+    assert!(text.contains("get pods/proxy in namespace shop"), "{text}");
+    let of_a_command = |line: &&str| COMMAND.contains(*line);
+    assert!(lines.iter().filter(|line| !of_a_command(line)).all(|line| line.chars().count() <= 40), "{text}");
+    assert!(!text.contains('\x1b'), "no colour where it is no terminal, and nobody else's either: {text}");
+    assert!(render::render(&broken(), 40, true).contains("\x1b[31m✗\x1b[0m"));
+    assert_eq!(render::broken(&broken(), 40, false).lines().take_while(|line| !line.is_empty()).count(), 3);
+}
+
+#[test]
+fn what_is_undecided_has_its_reason_and_what_to_do_however_narrow_the_terminal() {
+    let path = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/shop/pods/*/orders";
+    let open = |right: Option<&str>| {
+        made(|link| match (link, right) {
+            (Link::Answer, None) => Judgement::NotJudged(format!("{path}: 404, its rule is 9 s old")),
+            (Link::Answer, Some(right)) => Judgement::Unread(Unread {
+                what: path.to_owned(),
+                why: "403".to_owned(),
+                right: Some(right.to_owned()),
+            }),
+            // Prometheus has read the page that we have not.
+            (Link::Metrics, _) => Judgement::NotJudged("no page was read".to_owned()),
+            (Link::Condition, _) => Judgement::NotJudged("it has not looked yet".to_owned()),
+            _ => Judgement::Holds("it is there".to_owned()),
+        })
+    };
+    for (right, expected) in [
+        (None, ["NOT YET at answer (link 8 of 12)", "404, its rule is 9 s old", "Ask again when"]),
+        (Some("get pods.custom"), ["COULD NOT LOOK at answer (link 8 of 12)", "403", "with the rights below"]),
+    ] {
+        let text = render::render(&open(right), 60, false);
+        for told in expected {
+            assert!(text.contains(told), "{told}: {text}");
+        }
+        let whole: String = text.split_whitespace().collect();
+        assert!(whole.contains(path), "a path is broken, not cut: {text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
+    }
+}
+
+#[test]
+fn a_chain_that_holds_has_figures_and_a_reason_for_its_rest() {
+    let text = render::render(&healthy(), 100, false);
+    for told in ["HEALTHY", "1.2 of a target of 2 a pod", "each 5 s", "Nothing changes at the moment", "cause 24"] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    assert!(!text.contains("BROKEN") && !text.contains("Rights"), "{text}");
+}
+
+/// Everything that must not be kept holds the word `hidden`, and everything that must be the word `kept`.
+fn with_secrets() -> Evidence {
+    let applied = format!("{{\"spec\":{{\"replicas\":30007,\"template\":\"{}\"}}}}", "hidden".repeat(100));
+    let pod = json!({
+        "kind": "Pod",
+        "metadata": {"name": "kept-1", "labels": {"app": "kept-2", "api-key": "hidden"}, "annotations": {
+            "kubectl.kubernetes.io/last-applied-configuration": applied,
+            "vault/api-key": "hidden",
+            "prometheus.io/scrape": "kept-3",
+        }},
+        "spec": {
+            "volumes": [{"name": "hidden"}],
+            "containers": [{
+                "name": "kept-4",
+                "env": [{"name": "hidden", "value": "hidden"}],
+                "args": ["hidden"],
+                "ports": [{"name": "kept-5"}],
+                "livenessProbe": {"httpGet": {"path": "/kept-6?a=hidden", "httpHeaders": [{"name": "a", "value": "hidden"}]}},
+            }],
+        },
+    });
+    let server = json!({"spec": {"template": {"spec": {"containers": [{
+        "args": ["--prometheus-url=https://kept-7:9090/kept-8", "--bearer-token", "hidden", "--auth=hidden"],
+    }]}}}});
+    let scaled = json!({"spec": {"triggers": [
+        {"type": "prometheus", "metadata": {"query": "kept-9", "customHeaders": "Authorization=hidden"}},
+        {"type": "kept-13", "metadata": {"queryKey": "hidden"}},
+    ]}});
+    let target = json!({
+        "discoveredLabels": {
+            "__meta_kubernetes_service_annotation_kubectl_kubernetes_io_last_applied_configuration": "hidden",
+            "__meta_kubernetes_pod_annotation_my_password": "hidden",
+            "__meta_kubernetes_pod_name": "kept-10",
+        },
+        "globalUrl": "hidden",
+    });
+    let mut evidence = Evidence {
+        version: "1".to_owned(),
+        name: "hpa".to_owned(),
+        namespace: "shop".to_owned(),
+        pods: Read::Seen(vec![pod]),
+        scaled_object: Read::Seen(scaled),
+        pages: vec![Page { first: Read::Seen("hidden 1\n# TYPE kept-11 counter\n".to_owned()), ..Page::default() }],
+        ..Evidence::default()
+    };
+    evidence.server.deployment = Read::Seen(server);
+    evidence.prometheus.url = Read::Seen("http://hidden:hidden@kept-12.monitoring.svc:9090".to_owned());
+    evidence
+        .prometheus
+        .replicas
+        .push(loadtest::doctor::evidence::Replica { targets: Read::Seen(vec![target]), ..Default::default() });
+    evidence
+}
+
+#[test]
+fn no_secret_is_kept_and_no_field_that_is_read_is_lost() {
+    let text = serde_json::to_string(&redacted(&with_secrets())).unwrap();
+    assert!(!text.contains("hidden"), "{text}");
+    for number in 1..=13 {
+        assert!(text.contains(&format!("kept-{number}")), "kept-{number}: {text}");
+    }
+    assert!(text.contains("30007"), "{text}");
+    let once = redacted(&with_secrets());
+    assert_eq!(redacted(&once), once);
+}
+
+#[test]
+fn a_bundle_is_written_once_and_judged_without_a_cluster() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("chain.json");
+    let evidence = redacted(&with_secrets());
+    bundle::write(&file, &evidence).unwrap();
+    assert_eq!(bundle::read(&file).unwrap(), evidence);
+    let refused = bundle::write(&file, &Evidence::default()).unwrap_err().to_string();
+    assert!(refused.contains("choose another file"), "{refused}");
+    assert_eq!(bundle::read(&file).unwrap(), evidence, "what is there stays");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "and nothing is left beside it");
+    std::fs::write(folder.path().join("else.json"), "{}").unwrap();
+    assert!(bundle::read(&folder.path().join("else.json")).unwrap_err().to_string().contains("is no bundle"));
+
+    let ran = Command::new(env!("CARGO_BIN_EXE_loadtest"))
+        .args(["doctor", "--json", "--from"])
+        .arg(&file)
+        .env("KUBECONFIG", "/nonexistent/kubeconfig")
+        .output()
+        .unwrap();
+    let told: Diagnosis = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(told, loadtest::doctor::diagnose(&evidence));
+    assert_eq!(ran.status.code(), Some(i32::from(told.outcome.exit_code())));
+}
+
+#[test]
+fn each_cause_is_found_by_what_is_seen_of_it() {
+    let missing = CATALOGUE.iter().filter(|entry| {
+        let number = entry.cause.number();
+        !SYMPTOMS.iter().any(|(_, causes)| causes.contains(&number))
+    });
+    assert_eq!(missing.map(|entry| entry.name).collect::<Vec<_>>(), Vec::<&str>::new());
+    let page = troubleshooting();
+    // As GitHub makes an anchor of a heading: its letters, digits and hyphens alone.
+    assert!(page.contains("[4 annotations-only](#4-nothing-but-prometheusioscrape-annotations)"), "{page}");
+    assert!(page.contains("\n## 4. Nothing but `prometheus.io/scrape` annotations\n"), "{page}");
+    let commands: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("    cargo run ")).collect();
+    assert_eq!(commands.len(), 2, "{commands:?}");
+    for command in commands {
+        let (_, arguments) = command.split_once("-- ").unwrap();
+        let words = ["loadtest"].into_iter().chain(arguments.split(' '));
+        Cli::command().try_get_matches_from(words).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+/// `docs/TROUBLESHOOTING.md` is written anew by `WRITE_TROUBLESHOOTING=1 cargo test -p loadtest --test ladder`.
+#[test]
+fn the_list_of_causes_is_the_catalogue() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/TROUBLESHOOTING.md");
+    if std::env::var_os("WRITE_TROUBLESHOOTING").is_some() {
+        std::fs::write(&page, troubleshooting()).unwrap();
+    }
+    let written = std::fs::read_to_string(&page).unwrap_or_default();
+    let first = written.lines().zip(troubleshooting().lines().map(str::to_owned)).find(|(one, other)| one != other);
+    assert!(
+        written == troubleshooting(),
+        "docs/TROUBLESHOOTING.md is not what the catalogue says (first difference: {first:?}): \
+         WRITE_TROUBLESHOOTING=1 cargo test -p loadtest --test ladder writes it anew"
+    );
+}
