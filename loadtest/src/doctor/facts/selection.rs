@@ -100,16 +100,12 @@ impl<'a> Operator<'a> {
         };
         let prometheus = titled(self.0);
         let (of_monitors, of_namespaces) = fields(monitor["kind"].as_str().unwrap_or_default());
-        // A part that is empty changes nothing of what is there.
-        let open = |field: &str| {
-            let there = !self.0["spec"][field].is_null();
-            let replace = json!([{"op": "replace", "path": format!("/spec/{field}"), "value": {}}]);
-            vec![if there { patch(self.0, &replace) } else { merge(self.0, &json!({"spec": {field: {}}})) }]
-        };
         let selector = &self.0["spec"][of_monitors];
         if selector.is_null() {
             let told = format!("{prometheus} has no {of_monitors}, and so selects no monitor");
-            return fault(told, "Give it one: an empty selector selects all.", open(of_monitors));
+            let advice =
+                format!("Set spec.{of_monitors} of {prometheus}. An empty selector ({{}}) selects all monitors.");
+            return fault(told, &advice, Vec::new());
         }
         if !selects(selector, &monitor["metadata"]["labels"]) {
             let told = format!("its labels do not satisfy the {of_monitors} of {prometheus}, {selector}");
@@ -123,8 +119,9 @@ impl<'a> Operator<'a> {
         let (selector, of) = (&self.0["spec"][of_namespaces], namespace(monitor));
         if selector.is_null() {
             let told = format!("{prometheus} has no {of_namespaces}, and so selects in {} alone", namespace(self.0));
-            let advice = "Give it one: an empty selector selects all namespaces.";
-            return if of == namespace(self.0) { None } else { fault(told, advice, open(of_namespaces)) };
+            let advice =
+                format!("Set spec.{of_namespaces} of {prometheus}. An empty selector ({{}}) selects all namespaces.");
+            return if of == namespace(self.0) { None } else { fault(told, &advice, Vec::new()) };
         }
         let labels = match evidence.own_namespace.seen() {
             Some(own) if of == evidence.namespace => own["metadata"]["labels"].clone(),
@@ -136,10 +133,12 @@ impl<'a> Operator<'a> {
             return None;
         }
         let told = format!("its namespace {of} does not satisfy the {of_namespaces} of {prometheus}, {selector}");
-        let object = json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": of}});
-        let commands = satisfying(selector).filter(|labels| labels["kubernetes.io/metadata.name"].is_null());
-        let commands = commands.map_or_else(|| open(of_namespaces), |labels| vec![label(&object, &labels)]);
-        fault(told, "Have Prometheus select monitors in that namespace.", commands)
+        let labels = satisfying(selector).filter(|labels| labels["kubernetes.io/metadata.name"].is_null());
+        let advice = match labels {
+            Some(labels) => format!("Give namespace {of} the labels that Prometheus selects by: {labels}."),
+            None => format!("Move the monitor to a namespace that spec.{of_namespaces} of {prometheus} selects."),
+        };
+        fault(told, &advice, Vec::new())
     }
 }
 
@@ -239,7 +238,14 @@ fn of_namespace(evidence: &Evidence, monitor: &Value) -> Option<Fault> {
 fn of_labels(workload: &Workload, monitor: &Value) -> Fault {
     let selector = &monitor["spec"]["selector"];
     let replaced = |labels: &Value| {
-        patch(monitor, &json!([{"op": "replace", "path": "/spec/selector", "value": {"matchLabels": labels}}]))
+        let path = "/spec/selector";
+        patch(
+            monitor,
+            &json!([
+                {"op": "test", "path": path, "value": selector},
+                {"op": "replace", "path": path, "value": {"matchLabels": labels}},
+            ]),
+        )
     };
     let (told, commands) = if monitor["kind"] == "PodMonitor" {
         let labels = workload.selector.get("matchLabels").map(replaced);

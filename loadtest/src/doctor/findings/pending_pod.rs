@@ -1,6 +1,6 @@
 //! New pods that find no place.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
@@ -8,7 +8,6 @@ use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::{living, wanted};
 use crate::doctor::findings::pod_failure::{node_to_come, unschedulable};
 use crate::doctor::fixes::hpa::maximum;
-use crate::doctor::fixes::kubectl::merge;
 use crate::doctor::fixes::{Command, rollback};
 use crate::doctor::objects::{condition, name, text, time};
 
@@ -83,26 +82,24 @@ fn refused(evidence: &Evidence, seen: &str) -> Option<Finding> {
     };
     let (of, message) = event.or_else(kept)?;
     let seen = format!("{seen}; {of}: {message}");
-    let advice = "The API server makes no further pod: raise what its message names.";
-    let command = quota(evidence, message, missing);
-    Some(Finding::new(Cause::PodsPending, seen, advice, command.into_iter().collect()))
+    let advice = quota(message, missing)
+        .unwrap_or_else(|| "The API server creates no more pods. Raise the limit that its message names.".to_owned());
+    Some(Finding::new(Cause::PodsPending, seen, advice, Vec::new()))
 }
 
-/// The command that raises a quota by what the missing pods take. The message, from
+/// How far a quota has to be raised for the missing pods. The message, from
 /// `plugin/pkg/admission/resourcequota/controller.go`:
 /// `exceeded quota: NAME, requested: pods=1, used: pods=1, limited: pods=1`.
-fn quota(evidence: &Evidence, message: &str, missing: u64) -> Option<Command> {
+fn quota(message: &str, missing: u64) -> Option<String> {
     let (name, rest) = message.split_once("exceeded quota: ")?.1.split_once(", requested: ")?;
     let (requested, rest) = rest.split_once(", used: ")?;
     let (used, _) = rest.split_once(", limited: ")?;
-    let mut hard = serde_json::Map::new();
+    let mut hard = Vec::new();
     for (of, requested) in requested.split(',').filter_map(|part| part.split_once('=')) {
         let used = used.split(',').filter_map(|part| part.split_once('=')).find(|(name, _)| *name == of)?.1;
-        hard.insert(of.to_owned(), json!(sum(used, requested, missing)?));
+        hard.push(format!("{of} to {}", sum(used, requested, missing)?));
     }
-    let metadata = json!({"name": name, "namespace": evidence.namespace});
-    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata});
-    Some(merge(&quota, &json!({"spec": {"hard": hard}})))
+    Some(format!("Ask whoever owns ResourceQuota {name} to raise {}, or run fewer replicas.", hard.join(", ")))
 }
 
 /// What is used and this many times what is requested, in the unit of the request.

@@ -11,6 +11,12 @@ pub fn patch(object: &Value, operations: &Value) -> Command {
     patched(object, "--type json -p", operations)
 }
 
+/// The same, with the patch in YAML: for long texts, whose lines can then be read.
+pub fn patch_as_yaml(object: &Value, operations: &Value) -> Command {
+    let yaml = serde_saphyr::to_string(operations).unwrap_or_else(|_| operations.to_string());
+    about(object, "patch").words("--type json -p").document(operations, yaml.trim_end()).end()
+}
+
 /// A patch of what is at a place that names an item of a list by its number: it fails where that is another one by now.
 pub fn patch_item(object: &Value, path: &str, item: &Value, operations: impl IntoIterator<Item = Value>) -> Command {
     patch(object, &unchanged(path, item).into_iter().chain(operations).collect())
@@ -56,6 +62,18 @@ pub fn scale(object: &Value, of: &str, replicas: u64) -> Command {
 /// A `kubectl apply` of an object. Not of a here-document, which fish has not.
 pub fn apply(object: &Value) -> Command {
     let yaml = serde_saphyr::to_string(object).unwrap_or_else(|_| object.to_string());
+    Line::new(r"printf '%s\n'").document(object, yaml.trim_end()).words("| kubectl apply -f -").end()
+}
+
+/// The same, with a comment above the line that sets this field.
+pub fn apply_with_comment(object: &Value, field: &str, comment: &'static str) -> Command {
+    let yaml = serde_saphyr::to_string(object).unwrap_or_else(|_| object.to_string());
+    let line = |line: &str| {
+        let indent = &line[..line.len() - line.trim_start().len()];
+        let above = line.trim_start().starts_with(field).then(|| format!("{indent}# {comment}\n"));
+        above.unwrap_or_default() + line + "\n"
+    };
+    let yaml: String = yaml.lines().map(line).collect();
     Line::new(r"printf '%s\n'").document(object, yaml.trim_end()).words("| kubectl apply -f -").end()
 }
 

@@ -1,6 +1,6 @@
 //! The adapter's `ConfigMap`: its rules, its age, and commands that change it.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Command, is_label_name, is_metric, kubectl};
 use crate::autoscaling::adapter_rules::{Error, Rules};
@@ -9,13 +9,9 @@ use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
 use crate::doctor::facts::{adapter, intervals, requests, server};
-use crate::doctor::fixes::kubectl::in_namespace;
-use crate::doctor::objects::{list, name, namespace, time, titled};
+use crate::doctor::objects::{list, time, titled};
+use crate::doctor::redact::LEFT_OUT;
 use crate::kube::read::Read;
-use crate::output::is_hidden;
-
-/// What the document stands behind in a `ConfigMap` as kubectl writes it.
-const INDENT: &str = "    ";
 
 pub struct Config<'a> {
     /// The `ConfigMap`.
@@ -74,14 +70,13 @@ impl<'a> Config<'a> {
         self.document["rules"].get(rule)?.pointer(pointer)?.as_str()
     }
 
-    /// The commands that replace a part of the document, where it stands there once, and restart the adapter.
+    /// The commands that replace a part of the document, if it occurs exactly once, and restart the adapter.
     pub fn replaced(&self, from: &str, to: &str) -> Vec<Command> {
-        // What has a line of its own, or cannot be seen, does not stand in a script to copy.
-        let once = self.text.matches(from).count() == 1 && ![from, to].iter().any(|text| text.contains(is_hidden));
-        self.edited(once.then(|| format!("s/{}/{}/", pattern(from), replacement(to))))
+        let once = self.text.matches(from).count() == 1;
+        self.edited(once.then(|| self.text.replacen(from, to, 1)))
     }
 
-    /// The same for a field of a rule, where the document then has it so: quotes may be in the way.
+    /// The same for a field of a rule, if the document then parses to the new value: the field may be quoted.
     pub fn set(&self, rule: usize, pointer: &str, to: &str) -> Vec<Command> {
         let Some(from) = self.field(rule, pointer).filter(|from| *from != to) else { return Vec::new() };
         let document: Value = serde_saphyr::from_str(&self.text.replacen(from, to, 1)).unwrap_or_default();
@@ -89,80 +84,75 @@ impl<'a> Config<'a> {
         if field.is_some_and(|field| field == to) { self.replaced(from, to) } else { Vec::new() }
     }
 
-    /// The commands that take a rule out.
+    /// The commands that remove a rule.
     pub fn removed(&self, rule: usize) -> Vec<Command> {
-        self.edited(self.removal(rule))
+        let without = || {
+            let lines: Vec<&str> = self.text.lines().collect();
+            let items = items(&lines)?;
+            let (start, end) = (*items.get(rule)?, *items.get(rule + 1)?);
+            Some(joined(lines[..start].iter().chain(&lines[end..])))
+        };
+        self.edited(without())
     }
 
     /// The commands that add a rule, a mapping in one line, before all others; none without one.
     pub fn added(&self, rule: Option<&str>) -> Vec<Command> {
         let Some(rule) = rule else { return Vec::new() };
-        let lines: Vec<&str> = self.text.lines().collect();
-        let head = lines.iter().position(|line| line.trim_end() == "rules:");
-        let script = if let Some(head) = head {
+        let mut lines: Vec<String> = self.text.lines().map(str::to_owned).collect();
+        let at = |wanted: &str| lines.iter().position(|line| line.trim_end() == wanted);
+        if let Some(head) = at("rules:") {
             let next = lines[head + 1..].iter().find(|line| line.trim_start().starts_with("- "));
-            let depth = next.map_or(0, |line| line.len() - line.trim_start().len());
-            let item = format!("{INDENT}{}- {rule}", " ".repeat(depth));
-            Some(format!("s/^{INDENT}rules:$/&\\\n{}/", replacement(&item)))
-        } else if let Some(empty) = lines.iter().find(|line| line.trim_end() == "rules: []") {
-            Some(format!("s/^{INDENT}{}$/{}/", pattern(empty), replacement(&format!("{INDENT}rules: [{rule}]"))))
+            let depth = next.map_or(0, |line| indent(line));
+            lines.insert(head + 1, format!("{}- {rule}", " ".repeat(depth)));
+        } else if let Some(empty) = at("rules: []") {
+            lines[empty] = format!("rules: [{rule}]");
         } else {
-            let lines = replacement(&format!("{INDENT}rules: [{rule}]"));
-            self.key().map(|key| format!("s/^  {}: |-\\{{0,1\\}}$/&\\\n{lines}/", pattern(key)))
-        };
-        self.edited(script)
+            lines.insert(0, format!("rules: [{rule}]"));
+        }
+        self.edited(Some(joined(lines.iter())))
     }
 
+    /// A JSON patch that replaces the document, and fails if it is no longer the one that was read; then a restart, since
+    /// the adapter reads its rules when it starts. kubectl takes the patch as YAML too, in which the rules can be read.
+    fn edited(&self, document: Option<String>) -> Vec<Command> {
+        let is_read = |text: &String| !self.text.contains(LEFT_OUT) && serde_saphyr::from_str::<Value>(text).is_ok();
+        let Some((document, key)) = document.filter(is_read).zip(self.key()) else { return Vec::new() };
+        let path = format!("/data/{}", key.replace('~', "~0").replace('/', "~1"));
+        let operations = json!([
+            {"op": "test", "path": path, "value": self.text},
+            {"op": "replace", "path": path, "value": document},
+        ]);
+        vec![kubectl::patch_as_yaml(self.object, &operations), kubectl::restart(self.deployment)]
+    }
+
+    /// The key of the `ConfigMap` that holds the document.
     fn key(&self) -> Option<&str> {
-        self.object["data"]
-            .as_object()?
-            .iter()
-            .find(|(_, text)| text.as_str() == Some(self.text))
-            .map(|(key, _)| &**key)
-            .filter(|key| !key.contains(is_hidden))
-    }
-
-    fn edited(&self, script: Option<String>) -> Vec<Command> {
-        // Else kubectl writes the document as one line with escapes.
-        let plain = self.text.lines().all(|line| line.trim_end() == line && !line.contains('\t'));
-        let Some(script) = script.filter(|_| plain) else { return Vec::new() };
-        let get = in_namespace(namespace(self.object)).words("get configmap").name("", name(self.object));
-        let edit = get.words("-o yaml | sed").block(&script).words("| kubectl replace -f -");
-        vec![edit.end(), kubectl::restart(self.deployment)]
-    }
-
-    /// A script for `sed` that deletes the lines of a rule.
-    fn removal(&self, rule: usize) -> Option<String> {
-        let lines: Vec<&str> = self.text.lines().collect();
-        let head = lines.iter().position(|line| line.trim_end() == "rules:")?;
-        let depth = |line: &str| line.len() - line.trim_start().len();
-        let first = (head + 1..lines.len()).find(|line| lines[*line].trim_start().starts_with("- "))?;
-        let indent = depth(lines[first]);
-        let ends = |line: &str| depth(line) < indent || depth(line) == indent && !line.trim_start().starts_with("- ");
-        let end =
-            (first..lines.len()).find(|line| !lines[*line].is_empty() && ends(lines[*line])).unwrap_or(lines.len());
-        let starts: Vec<_> = (first..end)
-            .filter(|line| depth(lines[*line]) == indent && lines[*line].trim_start().starts_with("- "))
-            .collect();
-        let (start, next) = (*starts.get(rule)?, starts.get(rule + 1).copied().unwrap_or(end));
-        let last = (start..next).rev().find(|line| !lines[*line].trim().is_empty())?;
-        let unique = lines.iter().filter(|line| **line == lines[start]).count() == 1;
-        // A range ends with the first line that fits.
-        let closes = (start + 1..=last).find(|line| lines[*line] == lines[last]).is_none_or(|line| line == last);
-        let whole = |line: usize| format!("/^{INDENT}{}$/", pattern(lines[line]));
-        let range = if start == last { whole(start) } else { format!("{},{}", whole(start), whole(last)) };
-        (unique && closes).then(|| format!("{range}d"))
+        let mut data = self.object["data"].as_object()?.iter();
+        data.find(|(_, text)| text.as_str() == Some(self.text)).map(|(key, _)| &**key)
     }
 }
 
-/// A text as sed's basic regular expression that fits it alone.
-fn pattern(text: &str) -> String {
-    text.chars().flat_map(|c| "\\/[]*.^$".contains(c).then_some('\\').into_iter().chain([c])).collect()
+fn indent(line: &str) -> usize {
+    line.len() - line.trim_start().len()
 }
 
-/// A text as what sed puts in another's place.
-fn replacement(text: &str) -> String {
-    text.chars().flat_map(|c| "\\/&".contains(c).then_some('\\').into_iter().chain([c])).collect()
+fn joined<'a, L: AsRef<str> + 'a + ?Sized>(lines: impl Iterator<Item = &'a L>) -> String {
+    lines.flat_map(|line| [line.as_ref(), "\n"]).collect()
+}
+
+/// The lines on which the items of `rules` start, and the line after the last item.
+fn items(lines: &[&str]) -> Option<Vec<usize>> {
+    let head = lines.iter().position(|line| line.trim_end() == "rules:")?;
+    let starts = |line: usize| lines[line].trim_start().starts_with("- ");
+    let first = (head + 1..lines.len()).find(|line| starts(*line))?;
+    let depth = indent(lines[first]);
+    let ends = |line: &usize| {
+        let line = *line;
+        !lines[line].trim().is_empty() && (indent(lines[line]) < depth || indent(lines[line]) == depth && !starts(line))
+    };
+    let end = (first..lines.len()).find(ends).unwrap_or(lines.len());
+    let items = (first..end).filter(|line| indent(lines[*line]) == depth && starts(*line));
+    Some(items.chain([end]).collect())
 }
 
 /// The adapter's configuration, and the metric that it makes.

@@ -11,7 +11,7 @@ use crate::doctor::facts::scaling_metric::{Source, Subject};
 use crate::doctor::facts::server::answers_with_404;
 use crate::doctor::facts::{early, requests, server, values};
 use crate::doctor::fixes::kubectl;
-use crate::doctor::fixes::kubectl::{apply, merge};
+use crate::doctor::fixes::kubectl::apply_with_comment;
 use crate::doctor::objects::{age, condition, list, name, namespace, text, titled};
 use crate::kube::read::Read;
 
@@ -19,6 +19,9 @@ use crate::kube::read::Read;
 /// server waits up to 30 s before it asks again, and up to 5 s for an answer, however long the condition has been False
 /// by then for another reason.
 const STARTING: f64 = 45.0;
+
+/// Stands above `insecureSkipTLSVerify` in the manifest that registers a server.
+const UNVERIFIED: &str = "The server signs its own certificate. If a CA signed it: set caBundle instead of this line.";
 
 pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     let Some(source) = subject.metric.as_ref().map(|metric| metric.source) else {
@@ -102,12 +105,9 @@ fn missing(evidence: &Evidence, source: Source, version: &str) -> Finding {
             "versionPriority": 100,
         },
     });
-    let advice = format!(
-        "Register {version} for Service {namespace}/{name}. If a CA signed the server's certificate, put it, in base64, \
-         into spec.caBundle, and leave insecureSkipTLSVerify out. The command is for a server that makes its own \
-         certificate, which no CA vouches for."
-    );
-    Finding::new(Cause::ApiServiceMissing, seen, advice, vec![apply(&manifest)])
+    let advice = format!("Register {version} for Service {namespace}/{name}.");
+    let command = apply_with_comment(&manifest, "insecureSkipTLSVerify", UNVERIFIED);
+    Finding::new(Cause::ApiServiceMissing, seen, advice, vec![command])
 }
 
 fn another(evidence: &Evidence, source: Source, api: &Value, owner: &str, deployment: &Value, wrong: bool) -> Finding {
@@ -122,9 +122,12 @@ fn another(evidence: &Evidence, source: Source, api: &Value, owner: &str, deploy
         let advice = format!("Install {title}, and point {version} to its Service; another server owns it now.");
         return Finding::new(Cause::AnotherServer, seen, advice, Vec::new());
     };
-    let advice = format!("Point {version} to {title}'s Service. What {owner} serves is then no longer found.");
-    let patch = json!({"spec": {"service": {"namespace": namespace, "name": name, "port": port}}});
-    Finding::new(Cause::AnotherServer, seen, advice, vec![merge(api, &patch)])
+    // No command: other HPAs may use what the present server serves.
+    let advice = format!(
+        "One server can own {version}. If nothing uses the metrics that {owner} serves, set spec.service of APIService \
+         {version} to namespace {namespace}, name {name}, port {port}. Its own metrics are then no longer served."
+    );
+    Finding::new(Cause::AnotherServer, seen, advice, Vec::new())
 }
 
 /// The Service that should be registered: its namespace, name and port.

@@ -8,7 +8,6 @@ use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::leaves_zero;
 use crate::doctor::facts::scaling_metric::Subject;
 use crate::doctor::findings::{pending_pod, pod_failure};
-use crate::doctor::fixes::Line;
 use crate::doctor::fixes::kubectl::{apply, delete, scale};
 use crate::doctor::objects::{age, lives, name, namespace, titled};
 use crate::doctor::redact::LEFT_OUT;
@@ -66,19 +65,11 @@ fn without_hpa(evidence: &Evidence) -> Judgement {
             Judgement::Broken(Finding::new(
                 Cause::OldApiVersion,
                 format!("namespace {namespace} has no HorizontalPodAutoscaler{served}"),
-                "Apply the HPA's manifest. Where that is refused, look at its `apiVersion`: Kubernetes takes no \
-                 `autoscaling/v2beta1` since 1.25 and no `v2beta2` since 1.26. Write `autoscaling/v2`. The fields of v2beta2 \
-                 are the same: the command rewrites and applies every manifest of that version in the current folder \
-                 and below, and prints nothing where there is none. A metric of v2beta1 is written anew (its \
-                 targetAverageValue is target.averageValue now), as `kubectl convert` does.",
-                // In no namespace but the manifest's own: it may have objects of several. No loop: fish writes it otherwise.
-                vec![
-                    Line::new(
-                        "find . -name '*.y*ml' -exec grep -q autoscaling/v2beta2 '{}' ';' -exec sed -i.bak \
-                         's|autoscaling/v2beta2|autoscaling/v2|' '{}' ';' -exec kubectl apply -f '{}' ';'",
-                    )
-                    .end(),
-                ],
+                "Apply the HPA's manifest. If the API server refuses it, check its `apiVersion`: Kubernetes 1.25 removed \
+                 `autoscaling/v2beta1` and 1.26 removed `v2beta2`. Change the line to `apiVersion: autoscaling/v2` and apply \
+                 the manifest again. The fields of v2beta2 are the same. In v2beta1, a metric's `targetAverageValue` becomes \
+                 `target: {type: AverageValue, averageValue: ...}`; `kubectl convert` rewrites it.",
+                Vec::new(),
             ))
         }
     }

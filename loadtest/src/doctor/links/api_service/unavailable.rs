@@ -1,6 +1,6 @@
 //! Why whoever is registered for the API is out of reach.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{service, wanted};
 use crate::doctor::catalogue::Cause;
@@ -10,7 +10,7 @@ use crate::doctor::facts::scaling_metric::Source;
 use crate::doctor::facts::{ports, server};
 use crate::doctor::findings::pod_failure;
 use crate::doctor::fixes::Command;
-use crate::doctor::fixes::kubectl::{about, describe, merge, patch_item, scale};
+use crate::doctor::fixes::kubectl::{about, describe};
 use crate::doctor::objects::{condition, list, lives, name, namespace, ready_for, text, titled};
 use crate::kube::read::Read;
 
@@ -28,9 +28,11 @@ pub fn finding(evidence: &Evidence, source: Source, api: &Value, version: &str, 
             if !text(api, "/spec/caBundle").is_empty() {
                 return found(seen, advice.to_owned(), Vec::new());
             }
-            let advice =
-                format!("{advice} Or do without a check, as the command and kube-prometheus' own manifests do.");
-            return found(seen, advice, vec![merge(api, &json!({"spec": {"insecureSkipTLSVerify": true}}))]);
+            let advice = format!(
+                "{advice} Or set spec.insecureSkipTLSVerify: true in APIService {version}, as kube-prometheus' own \
+                 manifests do: the API server then trusts any certificate there."
+            );
+            return found(seen, advice, Vec::new());
         }
         let advice = format!(
             "The API server does not trust the certificate: give spec.caBundle of {version} the CA that signed it, in \
@@ -43,28 +45,27 @@ pub fn finding(evidence: &Evidence, source: Source, api: &Value, version: &str, 
     if let Some(service) = evidence.server.service.seen() {
         let ports = list(service, "/spec/ports").iter().filter_map(|port| port["port"].as_i64()).collect::<Vec<_>>();
         if let Some(first) = ports.first().filter(|_| !ports.contains(&port)) {
-            let patch = json!({"spec": {"service": {"port": first}}});
-            seen = format!("{seen}; it says port {port}, and {} has {ports:?}", titled(service));
-            return found(seen, format!("Name the Service's port {first}."), vec![merge(api, &patch)]);
+            seen = format!("{seen}; it names port {port}, and {} has {ports:?}", titled(service));
+            return found(seen, format!("Set spec.service.port of APIService {version} to {first}."), Vec::new());
         }
     }
-    if let Some((why, command)) = elsewhere(evidence, port) {
-        let advice = "Have the Service lead to the port that the server listens on.".to_owned();
-        return found(format!("{seen}; {why}"), advice, vec![command]);
+    if let Some((why, advice)) = elsewhere(evidence, port) {
+        return found(format!("{seen}; {why}"), advice, Vec::new());
     }
     if let Some(deployment) = evidence.server.deployment.seen() {
         let (namespace, name) = (namespace(deployment), name(deployment));
         if wanted(deployment) == 0 {
-            let command = scale(deployment, namespace, 1);
             let seen = format!("{seen}; Deployment {namespace}/{name} has spec.replicas 0");
-            return found(seen, format!("Have {name} run."), vec![command]);
+            return found(seen, format!("Scale Deployment {name} in namespace {namespace} to 1 replica."), Vec::new());
         }
         let ready = deployment.pointer("/status/readyReplicas").and_then(Value::as_i64).unwrap_or(0);
         if ready == 0 {
             let pods = evidence.server.pods.items();
             let fails = |pod: &Value| pod_failure::finding(evidence, Some(deployment), pods, pod);
             if let Some(failing) = pods.iter().filter(|pod| lives(pod)).find_map(fails) {
-                return Finding { cause: Cause::ApiServiceUnavailable, ..failing.after(&seen) };
+                // No command: the server is shared.
+                let failing = failing.after(&seen);
+                return found(failing.evidence, failing.fix.advice, Vec::new());
             }
             let seen = format!("{seen}; no pod of Deployment {namespace}/{name} is ready");
             let looks = [describe(deployment), about(deployment, "logs").end()];
@@ -80,11 +81,14 @@ pub fn finding(evidence: &Evidence, source: Source, api: &Value, version: &str, 
     let owner = format!("{}/{}", text(api, "/spec/service/namespace"), text(api, "/spec/service/name"));
     if evidence.server.service == Read::Absent {
         let title = server::title(source);
-        let advice = format!("There is no Service {owner}: install {title}, or point {version} to its Service.");
-        let commands = service(evidence, source).map(|(namespace, name, port)| {
-            merge(api, &json!({"spec": {"service": {"namespace": namespace, "name": name, "port": port}}}))
-        });
-        return found(seen, advice, commands.into_iter().collect());
+        let advice = match service(evidence, source) {
+            Some((namespace, name, port)) => format!(
+                "There is no Service {owner}. Set spec.service of APIService {version} to namespace {namespace}, name \
+                 {name}, port {port}."
+            ),
+            None => format!("There is no Service {owner}: install {title}, or point {version} to its Service."),
+        };
+        return found(seen, advice, Vec::new());
     }
     let advice = format!(
         "The pods of Service {owner} run, and the control plane does not reach them: admit it, in network policies and \
@@ -93,8 +97,8 @@ pub fn finding(evidence: &Evidence, source: Source, api: &Value, version: &str, 
     found(seen, advice, Vec::new())
 }
 
-/// The Service leads to another port than the one that its server was told to listen on.
-fn elsewhere(evidence: &Evidence, port: i64) -> Option<(String, Command)> {
+/// The Service leads to another port than the one that its server was told to listen on: what is seen, and what to do.
+fn elsewhere(evidence: &Evidence, port: i64) -> Option<(String, String)> {
     let service = evidence.server.service.seen()?;
     let listens: u16 = server::argument(evidence.server.deployment.seen()?, "--secure-port")?.value.parse().ok()?;
     let place = list(service, "/spec/ports").iter().position(|one| one["port"] == port)?;
@@ -103,10 +107,9 @@ fn elsewhere(evidence: &Evidence, port: i64) -> Option<(String, Command)> {
     if ports::of_service(pod, item) == Some(listens) {
         return None;
     }
-    let path = format!("/spec/ports/{place}");
-    let replaced = json!({"op": "add", "path": format!("{path}/targetPort"), "value": listens});
     let target = &item["targetPort"];
     let seen =
         format!("{}: targetPort {target} of port {port}; its server has --secure-port={listens}", titled(service));
-    Some((seen, patch_item(service, &path, item, [replaced])))
+    let advice = format!("Set targetPort of port {port} of {} to {listens}.", titled(service));
+    Some((seen, advice))
 }

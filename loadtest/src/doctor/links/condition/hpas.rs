@@ -1,12 +1,10 @@
 //! Whether another HPA has a say in the same pods.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::fixes::Command;
-use crate::doctor::fixes::kubectl::delete;
 use crate::doctor::objects::{condition, list, mentions, name, text, time};
 
 pub fn several(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
@@ -17,9 +15,13 @@ pub fn several(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
     let [kind, workload] = target(hpa);
     if let Some(other) = others().find(|other| target(other) == target(hpa)) {
         let seen = format!("HPAs {} and {} both scale {kind}/{workload}", evidence.name, name(other));
-        let advice =
-            format!("Keep one of {} and {} for {kind}/{workload}{}", owner(hpa), owner(other), which(hpa, other));
-        return Some(Finding::new(Cause::SeveralHpas, seen, advice, removal(evidence, hpa, other)));
+        let advice = format!(
+            "Delete one of {} and {}: only one may scale {kind}/{workload}{}",
+            owner(hpa),
+            owner(other),
+            which(hpa, other)
+        );
+        return Some(Finding::new(Cause::SeveralHpas, seen, advice, Vec::new()));
     }
     let active = condition(hpa, "ScalingActive").filter(|active| active["reason"] == "AmbiguousSelector")?;
     let message = text(active, "/message");
@@ -34,7 +36,7 @@ pub fn several(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
         owner(other),
         which(hpa, other)
     );
-    Some(Finding::new(Cause::SeveralHpas, seen, advice, removal(evidence, hpa, other)))
+    Some(Finding::new(Cause::SeveralHpas, seen, advice, Vec::new()))
 }
 
 /// The `ScaledObject` that would make the HPA again, else the HPA.
@@ -54,17 +56,5 @@ fn later(hpa: &Value, other: &Value) -> bool {
 }
 
 fn which(hpa: &Value, other: &Value) -> String {
-    if later(hpa, other) { format!(": this removes {}, which was made later.", owner(other)) } else { ".".to_owned() }
-}
-
-/// The command that removes the other one, where it is the one too many.
-fn removal(evidence: &Evidence, hpa: &Value, other: &Value) -> Vec<Command> {
-    let command = later(hpa, other).then(|| match owned_by(other) {
-        Some(object) => delete(&json!({
-            "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
-            "metadata": {"name": object, "namespace": evidence.namespace},
-        })),
-        None => delete(other),
-    });
-    command.into_iter().collect()
+    if later(hpa, other) { format!(". {} was created later.", owner(other)) } else { ".".to_owned() }
 }

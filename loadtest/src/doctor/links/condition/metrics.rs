@@ -1,15 +1,13 @@
 //! Whether the HPA reads its other metrics too: with one that is invalid it only ever adds replicas.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::{living, since};
-use crate::doctor::facts::scaling_metric::{Subject, trigger_number};
+use crate::doctor::facts::scaling_metric::Subject;
 use crate::doctor::facts::{early, values};
-use crate::doctor::fixes::Command;
-use crate::doctor::fixes::kubectl::patch_item;
 use crate::doctor::objects::{condition, list, text};
 
 /// A metric of the HPA, as its spec has it.
@@ -35,9 +33,9 @@ pub fn others(evidence: &Evidence, subject: &Subject, hpa: &Value) -> Option<Jud
     if let Some(why) = early::unlisted(evidence, subject) {
         return Some(Judgement::NotJudged(format!("{seen}; {why}")));
     }
-    let removal = removal(evidence, metric);
-    let advice = "Mend that metric, or remove it: while it is invalid, the HPA adds replicas and never removes any.";
-    Some(Judgement::Broken(Finding::new(Cause::OtherMetricInvalid, seen, advice, removal.into_iter().collect())))
+    let advice = "Fix that metric, or remove it from the HPA if it is not needed. While one metric is invalid, the HPA adds \
+                  replicas and never removes any.";
+    Some(Judgement::Broken(Finding::new(Cause::OtherMetricInvalid, seen, advice, Vec::new())))
 }
 
 fn listed(place: usize, spec: &Value) -> Listed<'_> {
@@ -65,19 +63,4 @@ fn why(evidence: &Evidence, hpa: &Value, metric: &Listed<'_>) -> Option<String> 
     // The controller leaves a place empty for a metric that it could not read.
     let place = list(hpa, "/status/currentMetrics").get(metric.place)?;
     (text(place, "/type").is_empty()).then(|| format!("status.currentMetrics[{}] is empty", metric.place))
-}
-
-/// The command that removes a metric: from the `ScaledObject`, where it has one, or else KEDA puts it back.
-fn removal(evidence: &Evidence, metric: &Listed<'_>) -> Option<Command> {
-    let removed = |object: &Value, path: &str, item: &Value| {
-        patch_item(object, path, item, [json!({"op": "remove", "path": path})])
-    };
-    let Some(object) = evidence.scaled_object.seen() else {
-        let hpa = evidence.hpa.seen()?;
-        return Some(removed(hpa, &format!("/spec/metrics/{}", metric.place), metric.spec));
-    };
-    let triggers = list(object, "/spec/triggers");
-    let trigger =
-        trigger_number(metric.name).or_else(|| triggers.iter().position(|trigger| trigger["type"] == metric.name))?;
-    Some(removed(object, &format!("/spec/triggers/{trigger}"), triggers.get(trigger)?))
 }

@@ -31,12 +31,15 @@ pub fn adapter(evidence: &Evidence, deployment: &Value) -> Option<Finding> {
             "Look at the way from the cluster to that host: a proxy, a policy, its certificate, its own state.";
         return Some(Finding::new(Cause::PrometheusUnreachable, seen, advice, Vec::new()));
     }
-    let argument = server::argument(deployment, server::URL);
-    let commands = argument.zip(right(evidence)).map(|(argument, url)| {
-        exchanged(deployment, &argument.pointer, &argument.with(argument.value), &argument.with(&url))
-    });
-    let advice = "Set the URL to Prometheus' Service and port; its user and its path stay as they are.";
-    Some(Finding::new(Cause::PrometheusUnreachable, seen, advice, commands.into_iter().collect()))
+    // No command: every HPA that reads a metric from the adapter depends on this Deployment.
+    let url = right(evidence).map(|url| format!(" It should be {url}."));
+    let advice = format!(
+        "Set {} of {} to Prometheus' Service and port; keep its user and path.{}",
+        server::URL,
+        titled(deployment),
+        url.unwrap_or_default()
+    );
+    Some(Finding::new(Cause::PrometheusUnreachable, seen, advice, Vec::new()))
 }
 
 fn leads_outside(evidence: &Evidence) -> bool {

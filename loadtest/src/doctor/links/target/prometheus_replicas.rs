@@ -3,7 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::autoscaling::promql::seconds;
 use crate::doctor::catalogue::Cause;
@@ -14,7 +14,7 @@ use crate::doctor::facts::scaling_metric::Subject;
 use crate::doctor::facts::targets::{Ours, ours, shard, with_counter};
 use crate::doctor::findings::pod_failure;
 use crate::doctor::fixes::Command;
-use crate::doctor::fixes::kubectl::{about, describe, in_namespace, merge};
+use crate::doctor::fixes::kubectl::{about, describe, in_namespace};
 use crate::doctor::objects::{age, is_ready, lives, name, namespace, titled};
 use crate::kube::read::Read;
 
@@ -92,8 +92,8 @@ fn none(evidence: &Evidence) -> Option<Finding> {
         (None, None, service) => format!("no pod is behind {}", service.map(titled)?),
     };
     if let Some(object) = at_zero {
-        let run = merge(object, &json!({"spec": {"replicas": 1}}));
-        return Some(Finding::new(Cause::PrometheusNotReady, told, "Have Prometheus run.", vec![run]));
+        let advice = format!("Set spec.replicas of {} to 1 or more.", titled(object));
+        return Some(Finding::new(Cause::PrometheusNotReady, told, advice, Vec::new()));
     }
     let events = of.map(|of| in_namespace(of).words("get events --sort-by=.lastTimestamp").end());
     let advice = "Have Prometheus run: see the events of its StatefulSet or Deployment.";
