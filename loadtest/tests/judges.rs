@@ -39,8 +39,9 @@ mod trigger;
 
 use loadtest::doctor::diagnosis::{Diagnosis, Finding};
 use loadtest::doctor::evidence::Evidence;
-use loadtest::doctor::redact::{LEFT_OUT, redacted};
+use loadtest::doctor::redact::redacted;
 use loadtest::kube::read::Read;
+use loadtest::kube::words::LEFT_OUT;
 use serde_json::Value;
 
 /// The diagnosis of a case. Each case also proves that a bundle keeps everything its judges read: the redacted evidence has

@@ -12,6 +12,7 @@ pub mod facts;
 mod figures;
 mod findings;
 pub mod fixes;
+pub mod link;
 pub mod links;
 pub mod objects;
 pub mod redact;

@@ -11,10 +11,8 @@ use serde_json::Value;
 use crate::doctor::evidence::{Evidence, Page, Prometheus, Replica, Server};
 use crate::doctor::facts::scaling_metric::Subject;
 use crate::kube::read::{Read, Unread};
+use crate::kube::words::LEFT_OUT;
 use table::kept;
-
-/// Replaces a secret.
-pub const LEFT_OUT: &str = "(left out)";
 
 /// The maximum length of a text in bytes. A longer text is cut to half of it; messages and log lines are shorter.
 const LONGEST: usize = 16 << 10;

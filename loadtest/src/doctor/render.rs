@@ -1,6 +1,7 @@
 //! The diagnosis as people read it, and as programs do.
 
-use crate::doctor::diagnosis::{Diagnosis, Figures, Finding, Link, Outcome, Rung, State};
+use crate::doctor::diagnosis::{Diagnosis, Figures, Finding, Outcome, Rung, State};
+use crate::doctor::link::Link;
 use crate::output::text::{date, fit, rounded, seconds, wrap};
 use crate::output::{Clean, json_pretty};
 

@@ -3,8 +3,6 @@
 use std::error::Error;
 use std::fmt::Display;
 
-use crate::doctor::redact::LEFT_OUT;
-
 /// The longest line that is made of an error, in characters: its text may be another's.
 const LONGEST: usize = 500;
 
@@ -34,6 +32,9 @@ fn first_line(error: &(impl Display + ?Sized)) -> String {
     // kube shows an answer of the API server a second time, as the type that it has in Rust.
     text.lines().next().and_then(|line| line.split(" (Status {").next()).unwrap_or_default().to_owned()
 }
+
+/// Replaces a secret.
+pub const LEFT_OUT: &str = "(left out)";
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,8 @@
 //! What the metrics API answers.
 
-use loadtest::doctor::diagnosis::{Link, State};
+use loadtest::doctor::diagnosis::State;
 use loadtest::doctor::evidence::{Evidence, HPA_CONTROLLER};
+use loadtest::doctor::link::Link;
 use loadtest::kube::access::access;
 use loadtest::kube::read::Read;
 use serde_json::json;

@@ -1,7 +1,8 @@
 //! The `APIService`, and the server behind it.
 
-use loadtest::doctor::diagnosis::{Finding, Link, State};
+use loadtest::doctor::diagnosis::{Finding, State};
 use loadtest::doctor::evidence::Evidence;
+use loadtest::doctor::link::Link;
 use loadtest::kube::read::{Answer, Read};
 use serde_json::{Value, json};
 

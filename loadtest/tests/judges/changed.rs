@@ -1,9 +1,10 @@
 //! What tests change of a chain that holds, and what is found of it then.
 
-use loadtest::doctor::diagnosis::{Diagnosis, Finding, Link, State};
+use loadtest::doctor::diagnosis::{Diagnosis, Finding, State};
 use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::facts::requests;
 use loadtest::doctor::facts::scaling_metric::Subject;
+use loadtest::doctor::link::Link;
 use loadtest::kube::read::{Answer, Read};
 use serde_json::{Value, json};
 

@@ -1,8 +1,9 @@
 //! What the HPA says of itself.
 
 use super::diagnose;
-use loadtest::doctor::diagnosis::{Finding, Link, Outcome, State};
+use loadtest::doctor::diagnosis::{Finding, Outcome, State};
 use loadtest::doctor::evidence::Evidence;
+use loadtest::doctor::link::Link;
 use loadtest::kube::read::{Answer, Read};
 use serde_json::{Value, json};
 

@@ -1,7 +1,8 @@
 //! Chains that hold: nothing is broken, each link is judged, and the figures are there.
 
 use super::diagnose;
-use loadtest::doctor::diagnosis::{Link, State};
+use loadtest::doctor::diagnosis::State;
+use loadtest::doctor::link::Link;
 use loadtest::kube::read::Read;
 use serde_json::json;
 

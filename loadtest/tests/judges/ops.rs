@@ -1,8 +1,9 @@
 //! Chains with `k8s/ops`: Prometheus scrapes the port ops through a headless Service, and the public port has no metrics.
 
 use loadtest::doctor::diagnose;
-use loadtest::doctor::diagnosis::{Link, State};
+use loadtest::doctor::diagnosis::State;
 use loadtest::doctor::evidence::{Evidence, Prometheus};
+use loadtest::doctor::link::Link;
 use loadtest::kube::read::Read;
 use serde_json::{Value, json};
 

@@ -1,7 +1,8 @@
 //! Where the adapter looks for Prometheus.
 
-use loadtest::doctor::diagnosis::{Link, State};
+use loadtest::doctor::diagnosis::State;
 use loadtest::doctor::facts::requests;
+use loadtest::doctor::link::Link;
 use loadtest::kube::read::Read;
 use serde_json::json;
 

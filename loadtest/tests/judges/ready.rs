@@ -1,8 +1,9 @@
 //! The pods that are to become ready.
 
 use super::diagnose;
-use loadtest::doctor::diagnosis::{Link, State};
+use loadtest::doctor::diagnosis::State;
 use loadtest::doctor::evidence::Evidence;
+use loadtest::doctor::link::Link;
 use loadtest::kube::read::{Read, Unread};
 use serde_json::{Value, json};
 

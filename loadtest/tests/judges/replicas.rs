@@ -1,8 +1,9 @@
 //! How many replicas there are, and why there are no more.
 
 use super::diagnose;
-use loadtest::doctor::diagnosis::{Finding, Link, Outcome, State};
+use loadtest::doctor::diagnosis::{Finding, Outcome, State};
 use loadtest::doctor::evidence::Evidence;
+use loadtest::doctor::link::Link;
 use loadtest::kube::read::Read;
 use serde_json::json;
 

@@ -1,7 +1,8 @@
 //! The adapter's rule: that there is one, that it was read, and that it makes this metric of these series.
 
-use loadtest::doctor::diagnosis::{Link, State};
+use loadtest::doctor::diagnosis::State;
 use loadtest::doctor::evidence::Evidence;
+use loadtest::doctor::link::Link;
 use loadtest::kube::read::Read;
 use serde_json::json;
 

@@ -1,8 +1,9 @@
 //! The query that the adapter makes of its rule, and what Prometheus answers to it.
 
-use loadtest::doctor::diagnosis::{Link, State};
+use loadtest::doctor::diagnosis::State;
 use loadtest::doctor::facts::requests;
 use loadtest::doctor::facts::scaling_metric::Subject;
+use loadtest::doctor::link::Link;
 use loadtest::kube::read::{Read, Unread};
 use serde_json::{Value, json};
 

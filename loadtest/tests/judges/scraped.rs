@@ -1,9 +1,10 @@
 //! What the pods show: their pages, and what Prometheus has of them.
 
 use super::diagnose;
-use loadtest::doctor::diagnosis::{Link, Rung, State};
+use loadtest::doctor::diagnosis::{Rung, State};
 use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::facts::scaling_metric::Subject;
+use loadtest::doctor::link::Link;
 use loadtest::kube::read::{Read, Unread};
 use serde_json::json;
 

@@ -1,7 +1,8 @@
 //! The traffic to the pods.
 
-use loadtest::doctor::diagnosis::{Link, State};
+use loadtest::doctor::diagnosis::State;
 use loadtest::doctor::evidence::{Evidence, Load};
+use loadtest::doctor::link::Link;
 use loadtest::kube::read::Read;
 use serde_json::json;
 

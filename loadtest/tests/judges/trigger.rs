@@ -1,8 +1,9 @@
 //! KEDA's trigger.
 
-use loadtest::doctor::diagnosis::{Link, State};
+use loadtest::doctor::diagnosis::State;
 use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::facts::scaling_metric::Subject;
+use loadtest::doctor::link::Link;
 use loadtest::kube::read::Read;
 use serde_json::{Value, json};
 

@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use crate::doctor::evidence::{Evidence, Prometheus, Server};
-use crate::doctor::redact::LEFT_OUT;
 use crate::kube::read::Read;
+use crate::kube::words::LEFT_OUT;
 
 /// What the file contains, what was left out, and what to do before posting it.
 pub fn contents(file: &Path, evidence: &Evidence) -> String {

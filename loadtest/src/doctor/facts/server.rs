@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
+use super::pod_state;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::since;
 use crate::doctor::facts::scaling_metric::Source;
-use crate::doctor::findings::pod_failure;
 use crate::doctor::objects::{condition, is_ready, list, lives, name, ready_for, text};
 
 /// The API group that metrics of this source belong to.
@@ -148,7 +148,7 @@ fn living(evidence: &Evidence) -> impl Iterator<Item = &Value> {
 }
 
 fn steady(evidence: &Evidence) -> impl Iterator<Item = &Value> {
-    living(evidence).filter(|pod| pod_failure::of(pod).is_none())
+    living(evidence).filter(|pod| pod_state::of(pod).is_none())
 }
 
 fn started(evidence: &Evidence, pod: &Value) -> Option<f64> {
@@ -172,9 +172,9 @@ pub fn rolls(evidence: &Evidence) -> bool {
     // Where none is to be seen, they are refused, or not ours to read.
     let lately = condition(deployment, "Progressing")
         .and_then(|progressing| since(evidence, progressing, "/lastUpdateTime"))
-        .is_none_or(|since| since < pod_failure::RUNS_WITHIN);
+        .is_none_or(|since| since < pod_state::RUNS_WITHIN);
     let mut starting = living(evidence).filter(|pod| !is_ready(pod)).peekable();
-    let on_its_way = |pod: &Value| pod_failure::of(pod).is_none() && !pod_failure::is_overdue(evidence, pod);
+    let on_its_way = |pod: &Value| pod_state::of(pod).is_none() && !pod_state::is_overdue(evidence, pod);
     behind && !given_up && (starting.peek().is_none() && lately || starting.any(on_its_way))
 }
 

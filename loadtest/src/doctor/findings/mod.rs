@@ -3,3 +3,4 @@
 pub(crate) mod missing_right;
 pub(crate) mod pending_pod;
 pub(crate) mod pod_failure;
+pub(crate) mod selection;

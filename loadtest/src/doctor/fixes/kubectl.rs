@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::doctor::fixes::command::{Command, Line};
 use crate::doctor::objects::{name, namespace};
-use crate::doctor::redact::LEFT_OUT;
+use crate::kube::words::LEFT_OUT;
 
 /// A `kubectl patch` of an object with a JSON patch.
 pub fn patch(object: &Value, operations: &Value) -> Command {

@@ -10,8 +10,8 @@ use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
 use crate::doctor::facts::{adapter, intervals, requests, server};
 use crate::doctor::objects::{list, time, titled};
-use crate::doctor::redact::LEFT_OUT;
 use crate::kube::read::Read;
+use crate::kube::words::LEFT_OUT;
 
 pub struct Config<'a> {
     /// The `ConfigMap`.

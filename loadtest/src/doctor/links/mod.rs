@@ -13,9 +13,10 @@ mod series;
 mod target;
 mod traffic;
 
-use crate::doctor::diagnosis::{Judgement, Link};
+use crate::doctor::diagnosis::Judgement;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::link::Link;
 
 /// Every link's judgement, in their order.
 pub fn judge(evidence: &Evidence) -> Vec<(Link, Judgement)> {

@@ -5,13 +5,14 @@ use serde_json::{Value, json};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::pod_state;
 use crate::doctor::facts::pods::leaves_zero;
 use crate::doctor::facts::scaling_metric::Subject;
 use crate::doctor::findings::{pending_pod, pod_failure};
 use crate::doctor::fixes::kubectl::{apply, delete, scale};
 use crate::doctor::objects::{age, lives, name, namespace, titled};
-use crate::doctor::redact::LEFT_OUT;
 use crate::kube::read::Read;
+use crate::kube::words::LEFT_OUT;
 
 pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     match (&evidence.hpa, &evidence.scaled_object) {
@@ -138,14 +139,14 @@ fn none_ready(evidence: &Evidence, workload: &Value, pods: &[&Value]) -> Judgeme
         return Judgement::Broken(finding);
     }
     // One that has a node may be ready before the others have theirs.
-    if pods.iter().all(|pod| pod_failure::unschedulable(pod).is_some())
+    if pods.iter().all(|pod| pod_state::unschedulable(pod).is_some())
         && let Some(judgement) = pending_pod::judge(evidence, &titled(workload))
     {
         return judgement;
     }
     let youngest = pods.iter().map(|pod| age(pod, evidence.taken)).fold(f64::INFINITY, f64::min);
     match pods.first() {
-        Some(pod) if pods.iter().all(|pod| pod_failure::is_overdue(evidence, pod)) => {
+        Some(pod) if pods.iter().all(|pod| pod_state::is_overdue(evidence, pod)) => {
             Judgement::Broken(pod_failure::not_ready(evidence, pod))
         }
         Some(pod) => Judgement::NotJudged(format!("no pod is ready yet: {} is {youngest:.0} s old", name(pod))),

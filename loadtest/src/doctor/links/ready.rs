@@ -2,6 +2,7 @@
 
 use crate::doctor::diagnosis::Judgement;
 use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::pod_state;
 use crate::doctor::facts::pods::{living, ready, wanted};
 use crate::doctor::facts::scaling_metric::Subject;
 use crate::doctor::findings::{pending_pod, pod_failure};
@@ -26,7 +27,7 @@ pub fn judge(evidence: &Evidence, _subject: &Subject) -> Judgement {
     if let Some(judgement) = pending_pod::judge(evidence, &seen) {
         return judgement;
     }
-    if let Some(pod) = starting.find(|pod| pod_failure::is_overdue(evidence, pod)) {
+    if let Some(pod) = starting.find(|pod| pod_state::is_overdue(evidence, pod)) {
         return Judgement::Broken(pod_failure::not_ready(evidence, pod).after(&seen));
     }
     let rest = match (there - ready, pods.len() - there) {

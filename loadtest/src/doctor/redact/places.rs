@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use shopfront::redact::text;
 
-use super::{LEFT_OUT, address, told};
+use super::{address, told};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::requests;
 use crate::doctor::facts::server::{FLAGS, is_read_of_log};
 use crate::doctor::objects::APPLIED;
 use crate::doctor::redact::table::kept;
 use crate::kube::read::Answer;
+use crate::kube::words::LEFT_OUT;
 
 /// An object of this kind. Of the manifest that kubectl applied last, the replicas are kept.
 pub fn kept_of(kind: &str, object: &Value) -> Value {

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 use shopfront::redact::is_secret_name;
 
-use super::{LEFT_OUT, address, told};
+use super::{address, told};
+use crate::kube::words::LEFT_OUT;
 
 /// The table's text.
 const WRITTEN: &str = include_str!("kept.txt");

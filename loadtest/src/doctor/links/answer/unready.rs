@@ -2,8 +2,9 @@
 
 use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::pod_state::{is_overdue, runs};
 use crate::doctor::facts::pods::living;
-use crate::doctor::findings::pod_failure::{is_overdue, not_ready, runs};
+use crate::doctor::findings::pod_failure::not_ready;
 
 /// A pod that runs, and is not ready in all the time that it had.
 pub fn late(evidence: &Evidence, seen: &str) -> Option<Finding> {

@@ -10,6 +10,7 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::{Evidence, Replica};
 use crate::doctor::facts::early::settled;
+use crate::doctor::facts::pod_state;
 use crate::doctor::facts::scaling_metric::Subject;
 use crate::doctor::facts::targets::{Ours, ours, shard, with_counter};
 use crate::doctor::findings::pod_failure;
@@ -48,17 +49,15 @@ pub fn not_ready(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
     let failing = |pod: &&&Value| refuses(pod) || !is_ready(pod);
     let others = pods.iter().filter(|pod| !failing(pod)).count();
     let patience = if others > 0 { START.0 } else { START.1 };
-    let pod = *pods
-        .iter()
-        .filter(failing)
-        .find(|pod| pod_failure::of(pod).is_some() || age(pod, evidence.taken) > patience)?;
+    let pod =
+        *pods.iter().filter(failing).find(|pod| pod_state::of(pod).is_some() || age(pod, evidence.taken) > patience)?;
     let starting = "See its log; it may still read its write-ahead log.".to_owned();
-    let failure = pod_failure::of(pod).zip(pod_failure::finding(evidence, None, &[], pod));
+    let failure = pod_state::of(pod).zip(pod_failure::finding(evidence, None, &[], pod));
     let (told, advice, command) = match failure {
         Some((reason, found)) => {
             (format!("container {}: {}", reason.container, reason.what), found.fix.advice, describe(pod))
         }
-        None => match pod_failure::unschedulable(pod) {
+        None => match pod_state::unschedulable(pod) {
             Some(why) => (why.to_owned(), "Make room for it: nodes, requests, its volume.".to_owned(), describe(pod)),
             None if refuses(pod) => ("/-/ready says that it is not".to_owned(), starting, log(pod)),
             None => ("its condition Ready is not True".to_owned(), starting, log(pod)),

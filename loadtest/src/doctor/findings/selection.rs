@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::ports;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::monitors::endpoints;
+use crate::doctor::facts::ports;
 use crate::doctor::facts::scaling_metric::Subject;
 use crate::doctor::facts::targets::with_counter;
 use crate::doctor::fixes::Command;
