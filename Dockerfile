@@ -1,16 +1,16 @@
-# Two static binaries, each on scratch: the service, and with `--target loadtest` the load tool. No target platform is
-# named: the image is built on, and for, whatever platform is asked for.
-# An SBOM of one static file would be empty: the crates are in the context's Cargo.lock.
+# Two static binaries, each on scratch: the service, and with `--target loadtest` the load tool. The file names no target
+# platform, so the image is built on, and for, the platform you ask for.
+# An SBOM of one static file would be empty, so the scan includes the build context, whose Cargo.lock lists the crates.
 ARG BUILDKIT_SBOM_SCAN_CONTEXT=true
-# By tag, so that it builds where no registry can be asked. A release builds from the digest in .github/base-image.
+# A tag, so that the build also works without a registry. A release uses the digest in .github/base-image.
 ARG RUST_IMAGE=docker.io/library/rust:1.95-slim-bookworm
 
 FROM ${RUST_IMAGE} AS sources
 WORKDIR /build
-# The C library is linked in. A target must be given for that, so that build scripts and procedural macros, which run
-# here, stay dynamic.
+# Links the C library in. That needs an explicit --target, so that build scripts and procedural macros, which run here,
+# stay dynamic.
 ENV RUSTFLAGS="-C target-feature=+crt-static"
-# Empty sources of our own: the layers of the dependencies alone, which follow, last until these files change.
+# Empty sources of our own, so that the next layers contain only the dependencies and are reused until these files change.
 COPY Cargo.toml Cargo.lock build.rs ./
 COPY loadtest/Cargo.toml loadtest/
 RUN mkdir -p src benches loadtest/src loadtest/benches/generator && touch src/lib.rs loadtest/src/lib.rs \
@@ -39,7 +39,7 @@ ENTRYPOINT ["/loadtest"]
 FROM scratch
 COPY --from=build /shopfront /shopfront
 USER 65532:65532
-# Outside a container the default is loopback. A variable, so that a Deployment can set another.
+# Outside a container the default is loopback. This is a variable, so that a Deployment can set another address.
 ENV SHOPFRONT_ADDRESS=0.0.0.0:9898,[::]:9898
 EXPOSE 9898 9797
 ENTRYPOINT ["/shopfront"]

@@ -1,6 +1,6 @@
 //! The manifests on a real cluster: from 1 to 3 pods and back, with nothing lost.
 //!
-//! Switched on by `SHOPFRONT_TEST_KUBECONFIG`; README.md says with which other variables.
+//! Switched on by `SHOPFRONT_TEST_KUBECONFIG`; CONTRIBUTING.md lists the other variables.
 
 #[path = "cluster/clients.rs"]
 mod clients;
@@ -43,7 +43,7 @@ async fn the_manifests_scale_from_one_pod_to_three_and_back_and_lose_nothing() {
     let Some(settings) = Settings::from_environment("cluster-transcript.txt") else {
         println!(
             "not run: it needs a cluster with kube-prometheus. SHOPFRONT_TEST_KUBECONFIG names its kubeconfig, \
-             SHOPFRONT_TEST_IMAGE the image as the cluster pulls it; README.md, \"On Kubernetes\", tells the rest"
+             SHOPFRONT_TEST_IMAGE the image as the cluster pulls it; CONTRIBUTING.md, \"On a cluster\", has the rest"
         );
         return;
     };

@@ -1,7 +1,7 @@
 //! The break-it lab: on a real cluster each cause is made, named by `loadtest doctor`, and mended by the commands that it
 //! prints; a healthy chain is never called broken.
 //!
-//! Switched on by `SHOPFRONT_TEST_KUBECONFIG`, as tests/cluster.rs is; README.md says with which other variables.
+//! Switched on by `SHOPFRONT_TEST_KUBECONFIG`, as tests/cluster.rs is; CONTRIBUTING.md lists the other variables.
 
 #![allow(dead_code, reason = "the cluster test has more use for what both have")]
 
@@ -47,8 +47,8 @@ use workload::Workload;
 async fn the_doctor_names_what_is_broken_and_its_fixes_mend_it() {
     let Some(settings) = Settings::from_environment("doctor-transcript.txt") else {
         println!(
-            "not run: it needs a cluster with kube-prometheus. SHOPFRONT_TEST_KUBECONFIG names its kubeconfig; README.md, \
-             \"On Kubernetes\", tells the rest"
+            "not run: it needs a cluster with kube-prometheus. SHOPFRONT_TEST_KUBECONFIG names its kubeconfig; \
+             CONTRIBUTING.md, \"On a cluster\", has the rest"
         );
         return;
     };

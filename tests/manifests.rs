@@ -225,7 +225,7 @@ fn the_grace_period_covers_the_sleep_and_the_drain() {
     assert!(needed < granted, "{needed:?} of {granted:?}");
 }
 
-/// Whichever image README.md's command has put there.
+/// Whichever image the documented command has put there.
 #[test]
 fn the_image_stands_in_one_place() {
     let images = |file: &String| text(file).matches("image: ").count();
@@ -234,15 +234,17 @@ fn the_image_stands_in_one_place() {
 }
 
 #[test]
-fn the_readme_s_commands_find_what_they_change() {
-    let readme = include_str!("../README.md");
-    for word in readme.split(|c: char| !c.is_ascii_alphanumeric() && !"/._-".contains(c)) {
-        if let Some(file) = word.strip_prefix("k8s/") {
-            assert!(folder().join(file).exists(), "k8s/{file}");
+fn documented_commands_find_what_they_change() {
+    let kubernetes = include_str!("../docs/KUBERNETES.md");
+    for page in [kubernetes, include_str!("../README.md"), include_str!("../CONTRIBUTING.md")] {
+        for word in page.split(|c: char| !c.is_ascii_alphanumeric() && !"/._-".contains(c)) {
+            if let Some(file) = word.strip_prefix("k8s/") {
+                assert!(folder().join(file).exists(), "k8s/{file}");
+            }
         }
     }
-    assert!(readme.contains("s|image: [^ ]*|image: $image|"), "it replaces whatever the image's one line names");
-    assert!(readme.contains(r"s/\[2m\]/[1m]/") && text("custom-metrics-config.yaml").matches("[2m]").count() == 1);
+    assert!(kubernetes.contains("s|image: [^ ]*|image: $image|"), "it replaces whatever the image's one line names");
+    assert!(kubernetes.contains(r"s/\[2m\]/[1m]/") && text("custom-metrics-config.yaml").matches("[2m]").count() == 1);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! `.github/workflows` does what README.md says anybody can do, and nothing else, and what `.ci` has for it. actionlint and
-//! zizmor have their own say of them in `.ci/workflows`.
+//! `.github/workflows` runs only commands that README.md and CONTRIBUTING.md give, so anybody can run them by hand.
+//! actionlint and zizmor check the workflows in `.ci/workflows`.
 
 #[path = "workflows/scripts.rs"]
 mod scripts;
@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// What each step of each job runs, and the whole of README.md's command lines.
+/// What each step of each job runs, and every command line of README.md and CONTRIBUTING.md.
 fn commands() -> (Vec<String>, BTreeSet<String>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut run = Vec::new();
@@ -22,11 +22,11 @@ fn commands() -> (Vec<String>, BTreeSet<String>) {
         let steps = jobs.values().filter_map(|job| job["steps"].as_array()).flatten();
         run.extend(steps.filter_map(|step| Some(step["run"].as_str()?.to_owned())));
     }
-    let readme = std::fs::read_to_string(root.join("README.md")).expect("README.md is there");
+    let pages = text("README.md") + &text("CONTRIBUTING.md");
     let mut documented: BTreeSet<_> =
-        readme.lines().filter_map(|line| Some(line.strip_prefix("    ")?.to_owned())).collect();
-    // The gates are named in a sentence.
-    documented.extend(readme.contains("`.ci/gates`").then(|| ".ci/gates".to_owned()));
+        pages.lines().filter_map(|line| Some(line.strip_prefix("    ")?.to_owned())).collect();
+    // A sentence names the gates.
+    documented.extend(pages.contains("`.ci/gates`").then(|| ".ci/gates".to_owned()));
     (run, documented)
 }
 
@@ -36,10 +36,10 @@ fn text(file: &str) -> String {
 }
 
 #[test]
-fn each_command_of_a_workflow_is_one_of_the_readme() {
+fn each_command_of_a_workflow_is_documented() {
     let (run, documented) = commands();
     let own: Vec<_> = run.iter().filter(|command| !documented.contains(*command)).collect();
-    assert_eq!(own, Vec::<&String>::new(), "README.md does not have these");
+    assert_eq!(own, Vec::<&String>::new(), "neither README.md nor CONTRIBUTING.md has these");
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn foreign_images_are_named_by_digest() {
     let pinned = text(".github/base-image");
     let pinned = pinned.trim_end();
     assert!(is_pinned(pinned) && pinned.strip_prefix(base).is_some_and(|rest| rest.starts_with('@')), "{pinned}");
-    for file in [".github/workflows/release.yml", "README.md"] {
+    for file in [".github/workflows/release.yml", "CONTRIBUTING.md"] {
         let text = text(file);
         let mut releases = text.lines().filter(|line| line.contains("buildx build ")).peekable();
         let base = r#"--build-arg RUST_IMAGE="$(cat .github/base-image)""#;
@@ -99,7 +99,7 @@ fn foreign_images_are_named_by_digest() {
         let from = line.split(' ').next().unwrap_or_default();
         assert!(["${RUST_IMAGE}", "sources", "scratch"].contains(&from), "{line}");
     }
-    for file in [".github/workflows/test.yml", "README.md"] {
+    for file in [".github/workflows/test.yml", "CONTRIBUTING.md"] {
         let text = text(file);
         let mut named = text.split_whitespace().filter(|word| word.starts_with("docker.io/")).peekable();
         assert!(named.peek().is_some() && named.all(is_pinned), "{file}");

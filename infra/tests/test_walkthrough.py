@@ -305,7 +305,7 @@ class Cluster:
         self.env = {**os.environ, "KUBECONFIG": str(kubeconfig)}
         self.copy = folder / "adapter-config.json"
         there = self.there()
-        assert not there, f"there already, and not this test's to delete; README.md says how to clean up:\n{there}"
+        assert not there, f"there already, and not this test's to delete; docs/KUBERNETES.md says how to remove it:\n{there}"
         self.copy.write_text(self.kubectl("-n monitoring get configmap adapter-config -o json"))
         self.config = self.adapter_config()
 

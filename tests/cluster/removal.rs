@@ -25,7 +25,7 @@ impl Workload {
             let there = self.kubectl.quietly(&format!("get {object} --ignore-not-found")).await;
             assert!(
                 there.is_empty(),
-                "there already, and not this test's to delete; README.md says how to clean up:\n{there}"
+                "there already, and not this test's to delete; docs/KUBERNETES.md says how to remove it:\n{there}"
             );
         }
     }

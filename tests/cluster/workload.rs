@@ -1,4 +1,4 @@
-//! Puts the manifests on the cluster, as README.md says, and changes what it says can be changed.
+//! Puts the manifests on the cluster as docs/KUBERNETES.md says, and changes what it says can be changed.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::observer::NAMESPACE;
 use crate::settings::{Scaler, Settings};
 use crate::transcript::Transcript;
 
-/// Where README.md keeps the adapter's configuration.
+/// Where docs/KUBERNETES.md keeps the adapter's configuration.
 const COPY: &str = "adapter-config.bak";
 
 /// The manifests of one cluster's run, and what was there before them.
@@ -24,7 +24,7 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// Copies `k8s/`, with the image's name set as README.md says, and the adapter's configuration as it is.
+    /// Copies `k8s/`, with the image's name set as docs/KUBERNETES.md says, and the adapter's configuration as it is.
     pub async fn prepare(settings: &Settings, transcript: Transcript) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("k8s"), &folder.path().join("k8s"));
@@ -33,7 +33,7 @@ impl Workload {
             let text = std::fs::read_to_string(&manifest).expect("the manifest is there");
             std::fs::write(&manifest, with_image(&text, image)).expect("the copy can be written");
         }
-        // README.md adds the component to k8s/ itself, which the other steps here use as it is.
+        // docs/KUBERNETES.md adds the component to k8s/ itself, which the other steps here use as it is.
         let overlay = folder.path().join("with-ops");
         std::fs::create_dir(&overlay).expect("a folder can be made");
         std::fs::write(overlay.join("kustomization.yaml"), "resources: [../k8s]\ncomponents: [../k8s/ops]\n")
@@ -76,7 +76,7 @@ impl Workload {
         }
     }
 
-    /// The files that README.md applies one by one.
+    /// The files that docs/KUBERNETES.md applies one by one.
     fn manifests(&self) -> Vec<String> {
         let text = self.read("kustomization.yaml");
         let kustomization: Value = serde_saphyr::from_str(&text).expect("the kustomization is YAML");

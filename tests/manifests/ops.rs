@@ -150,5 +150,6 @@ fn k8s_ops_takes_the_figures_from_the_public_port_and_keeps_the_rest() {
     let names: Vec<String> = names(&after);
     assert_eq!(names, ["shopfront-svc", "shopfront-ops"]);
     let switch = "components: [ops]";
-    assert!(include_str!("../../README.md").contains(switch) && crate::text("ops/kustomization.yaml").contains(switch));
+    let page = include_str!("../../docs/KUBERNETES.md");
+    assert!(page.contains(switch) && crate::text("ops/kustomization.yaml").contains(switch));
 }

@@ -109,7 +109,7 @@ fn a_tag_that_the_registry_does_not_have_is_new() {
 #[test]
 fn a_tag_that_the_registry_has_is_refused_in_one_line() {
     let (new, said) = new_tags("Name: host/two:1.0", 0);
-    assert!(!new && said.contains("host/two:1.0 is there already") && said.lines().count() == 1, "{said}");
+    assert!(!new && said.contains("host/two:1.0 already exists") && said.lines().count() == 1, "{said}");
 }
 
 #[test]
