@@ -1,0 +1,192 @@
+//! Which part may import which: docs/ARCHITECTURE.md draws the arrows, and this reads the `crate::` paths of the sources.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// For each part of the crate, what it may import. The parts that stand before `autoscaling` are single files that all may
+/// use and that import nothing but one another.
+const ARROWS: [(&str, &[&str]); 22] = [
+    ("bounds", &[]),
+    ("profile", &["bounds"]),
+    ("schedule", &["profile"]),
+    ("fault", &["output"]),
+    ("input", &[]),
+    ("loopback", &["fault"]),
+    ("autoscaling", &["bounds", "input", "profile"]),
+    ("journal", &["autoscaling", "bounds", "fault", "input", "profile"]),
+    ("stats", &["journal"]),
+    ("output", &["autoscaling", "fault", "journal", "profile", "report", "stats"]),
+    ("kube", &["fault", "loopback", "output"]),
+    ("generator", &["journal", "profile", "schedule", "stats"]),
+    ("merge", &["bounds", "fault", "journal", "stats"]),
+    ("report", &["autoscaling", "journal", "merge", "output", "profile", "stats"]),
+    ("doctor", &["autoscaling", "fault", "journal", "kube", "output", "profile"]),
+    ("observe", &["autoscaling", "doctor", "fault", "journal", "kube", "session"]),
+    ("rehearse", &["autoscaling", "fault", "journal", "loopback", "observe", "output", "session"]),
+    ("session", &["autoscaling", "cli", "fault", "generator", "journal", "output", "profile", "report"]),
+    ("cli", &["bounds", "journal", "output", "profile", "schedule"]),
+    (
+        "commands",
+        &[
+            "autoscaling", "cli", "doctor", "fault", "journal", "kube", "merge", "observe", "output", "profile", "rehearse",
+            "report", "session",
+        ],
+    ),
+    ("lib", &[]),
+    ("main", &["cli", "commands", "output", "rehearse"]),
+];
+
+/// The same within the doctor, lowest first: each may import those above it in this list.
+const LAYERS: [&[&str]; 9] = [
+    &["objects", "link", "evidence"],
+    &["facts"],
+    &["redact"],
+    &["fixes"],
+    &["catalogue", "diagnosis"],
+    &["findings"],
+    &["links", "figures"],
+    &["bundle", "collect"],
+    &["render"],
+];
+
+#[test]
+fn each_part_imports_only_what_its_arrows_allow() {
+    let mut wrong = Vec::new();
+    for (file, module, path) in imports() {
+        let (from, to) = (&module[0], &path[0]);
+        let allowed = ARROWS.iter().find(|(part, _)| part == from).map(|(_, allowed)| *allowed);
+        let allowed = allowed.unwrap_or_else(|| panic!("{}: {from} is not in ARROWS", file.display()));
+        if from != to && !allowed.contains(&to.as_str()) {
+            wrong.push(format!("{}: {from} may not import {}", file.display(), path.join("::")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn within_the_doctor_imports_point_one_way() {
+    let layer = |part: &str| LAYERS.iter().position(|layer| layer.contains(&part));
+    let mut wrong = Vec::new();
+    for (file, module, path) in imports() {
+        let ([doctor, from, ..], [of, to, ..]) = (module.as_slice(), path.as_slice()) else { continue };
+        if doctor != "doctor" || of != "doctor" || from == to {
+            continue;
+        }
+        // An item of doctor/mod.rs itself is in no layer.
+        let Some((from, to)) = layer(from).zip(layer(to)) else { continue };
+        if to > from || to == from && LAYERS[to].len() == 1 {
+            wrong.push(format!("{}: imports {}", file.display(), path.join("::")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_link_imports_another() {
+    let of_links = |path: &[String]| (path.len() > 2 && path[..2] == ["doctor", "links"]).then(|| path[2].clone());
+    let wrong: Vec<_> = imports()
+        .filter_map(|(file, module, path)| {
+            let (from, to) = (of_links(&module)?, of_links(&path)?);
+            (from != to).then(|| format!("{}: link {from} imports link {to}", file.display()))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_two_folders_import_each_other() {
+    let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (_, module, path) in imports() {
+        if module[0] != path[0] {
+            edges.entry(module[0].clone()).or_default().insert(path[0].clone());
+        }
+    }
+    // What nobody imports any more is taken away, until nothing is left or a circle is.
+    loop {
+        let done: Vec<_> =
+            edges.iter().filter(|(_, to)| !to.iter().any(|to| edges.contains_key(to))).map(|(from, _)| from.clone()).collect();
+        if done.is_empty() {
+            break;
+        }
+        edges.retain(|from, _| !done.contains(from));
+    }
+    assert!(edges.is_empty(), "these import one another: {edges:?}");
+}
+
+/// Each path into the crate: the file, its module, and the path, without `crate`. Tests within a file are left out.
+fn imports() -> impl Iterator<Item = (PathBuf, Vec<String>, Vec<String>)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    find(&root, &mut files);
+    assert!(files.len() > 100, "only {} files below {}", files.len(), root.display());
+    files.into_iter().flat_map(move |file| {
+        let relative = file.strip_prefix(&root).expect("it is below src").to_owned();
+        let text = std::fs::read_to_string(&file).expect("a source can be read");
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join(" ");
+        let module = module(&relative);
+        let own = if module == ["main"] { "loadtest::" } else { "crate::" };
+        let paths: Vec<_> = code.match_indices(own).flat_map(|(at, _)| paths(&code[at + own.len()..])).collect();
+        paths.into_iter().map(move |path| (relative.clone(), module.clone(), path))
+    })
+}
+
+fn find(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder of sources can be read") {
+        let path = entry.expect("an entry of it can be read").path();
+        if path.is_dir() {
+            find(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+fn module(file: &Path) -> Vec<String> {
+    let mut parts: Vec<_> = file.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    if parts.last().is_some_and(|last| last == "mod") {
+        parts.pop();
+    }
+    parts
+}
+
+/// The paths that a use tree, or a path, stands for: `a::{b, c::d}` is `a::b` and `a::c::d`.
+fn paths(tree: &str) -> Vec<Vec<String>> {
+    let name = |c: char| c.is_alphanumeric() || c == '_';
+    let (mut path, mut rest) = (Vec::new(), tree);
+    loop {
+        if let Some(inner) = rest.strip_prefix('{') {
+            let below = branches(inner).flat_map(paths);
+            return below.map(|below| [path.clone(), below].concat()).collect();
+        }
+        let end = rest.find(|c| !name(c)).unwrap_or(rest.len());
+        if end > 0 {
+            path.push(rest[..end].to_owned());
+        }
+        match rest[end..].strip_prefix("::") {
+            Some(next) if next.starts_with(|c| name(c) || c == '{') => rest = next,
+            _ => return if path.is_empty() { Vec::new() } else { vec![path] },
+        }
+    }
+}
+
+/// The parts between the commas of a use tree, up to the brace that closes it.
+fn branches(tree: &str) -> impl Iterator<Item = &str> {
+    let (mut depth, mut start, mut parts) = (0, 0, Vec::new());
+    for (at, c) in tree.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => {
+                parts.push(tree[start..at].trim());
+                break;
+            }
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                parts.push(tree[start..at].trim());
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.into_iter().filter(|part| !part.is_empty())
+}
