@@ -6,7 +6,7 @@ use crate::format::Format;
 type Weight = u16;
 
 /// Each form, in the order in which the service prefers them: YAML is for whoever has no preference.
-const FORMATS: [Format; 3] = [Format::Yaml, Format::Json, Format::Html];
+const FORMATS: [Format; 3] = Format::ALL;
 
 /// What an `Accept` header says of one form.
 #[derive(Clone, Copy, Default)]

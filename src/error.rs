@@ -230,11 +230,9 @@ impl<S> Documented<S> {
     }
 }
 
-impl<S, B, R> Service<Request<B>> for Documented<S>
+impl<S, B> Service<Request<B>> for Documented<S>
 where
-    S: Service<Request<B>, Response = Response<R>>,
-    R: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-    R::Error: Into<axum::BoxError>,
+    S: Service<Request<B>, Response = Response<Body>>,
 {
     type Response = Response<Body>;
     type Error = S::Error;
@@ -259,17 +257,15 @@ pin_project! {
     }
 }
 
-impl<F, R, E> Future for DocumentedFuture<F>
+impl<F, E> Future for DocumentedFuture<F>
 where
-    F: Future<Output = Result<Response<R>, E>>,
-    R: http_body::Body<Data = bytes::Bytes> + Send + 'static,
-    R::Error: Into<axum::BoxError>,
+    F: Future<Output = Result<Response<Body>, E>>,
 {
     type Output = Result<Response<Body>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let response = std::task::ready!(this.answer.poll(cx))?.map(Body::new);
+        let response = std::task::ready!(this.answer.poll(cx))?;
         let status = response.status();
         if !status.is_client_error() && !status.is_server_error() {
             return Poll::Ready(Ok(response));

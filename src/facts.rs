@@ -141,7 +141,7 @@ impl Document {
         };
         let mut whole = BytesMut::with_capacity(before.len() + NUM_TASKS_MARK.len() + after.len());
         whole.put_slice(before);
-        write!(whole, "{num_tasks}").expect("BytesMut takes any write");
+        whole.put_slice(itoa::Buffer::new().format(num_tasks).as_bytes());
         whole.put_slice(after);
         Body::from(whole.freeze())
     }

@@ -16,12 +16,14 @@ pub enum Format {
 }
 
 impl Format {
+    /// Every form, in the order of their discriminants.
+    pub const ALL: [Self; 3] = [Self::Yaml, Self::Json, Self::Html];
+
     /// The form that the `Accept` header prefers.
     pub fn accepted(headers: &HeaderMap) -> Self {
-        let mut values = headers.get_all(ACCEPT).iter();
-        if let (first, None) = (values.next(), values.next())
-            && first.is_none_or(|value| value == "*/*")
-        {
+        // The usual values need no parser.
+        let has_one_of_each = headers.len() == headers.keys_len();
+        if headers.get(ACCEPT).is_none_or(|value| has_one_of_each && value == "*/*") {
             return Self::Yaml;
         }
         Self::of_values(headers.get_all(ACCEPT).iter().map(HeaderValue::as_bytes))

@@ -11,12 +11,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse;
+use axum::routing::future::RouteFuture;
 use bytes::Bytes;
 use http::header::ACCEPT;
 use http::{Method, Request, Response, Uri, request};
 use http_body::Body as HttpBody;
 use http_body_util::{BodyExt, LengthLimitError};
-use tokio::time::Instant;
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep};
 use tower::Service;
 
 use crate::app::Endpoint;
@@ -47,7 +49,7 @@ where
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+    type Future = LimitedFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -56,27 +58,28 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let Limits { request_timeout, max_body_bytes, .. } = self.limits;
         if let Err(refusal) = admit(&request, self.limits) {
-            return Box::pin(std::future::ready(Ok(refusal.into_response())));
+            return LimitedFuture { stage: Stage::Refused { refusal } };
         }
         // The usual request has no body: its answer is not to wait, nor to be carried around, for one.
         if request.body().is_end_stream() {
-            let answer = self.routes.call(request.map(|_| Body::empty()));
-            return Box::pin(in_time(request_timeout, answer));
+            let answer = InTime::new(request_timeout, self.routes.call(request.map(|_| Body::empty())));
+            return LimitedFuture { stage: Stage::Answering { answer } };
         }
         let (mut routes, pressure) = (self.routes.clone(), self.pressure.clone());
         let (parts, body) = request.into_parts();
         let head = essence(parts);
-        Box::pin(async move {
+        let answer = async move {
             let began = Instant::now();
             let read = tokio::select! {
                 read = discard(body, max_body_bytes) => read,
                 () = pressure.runs_out(began, request_timeout) => Err(Refusal::TooSlow),
             };
             match read {
-                Ok(()) => in_time(request_timeout.saturating_sub(began.elapsed()), routes.call(head)).await,
+                Ok(()) => InTime::new(request_timeout.saturating_sub(began.elapsed()), routes.call(head)).await,
                 Err(refusal) => Ok(refusal.into_response()),
             }
-        })
+        };
+        LimitedFuture { stage: Stage::Reading { answer: Box::pin(answer) } }
     }
 }
 
@@ -118,14 +121,62 @@ where
     Ok(())
 }
 
-/// The answer, or a refusal once the time is up. Most answers are there at once, and are not to cost a timer.
-async fn in_time<F>(time: Duration, answer: F) -> Result<Response<Body>, Infallible>
-where
-    F: Future<Output = Result<Response<Body>, Infallible>>,
-{
-    let mut answer = std::pin::pin!(answer);
-    if let Poll::Ready(answer) = std::future::poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await {
-        return answer;
+pin_project! {
+    /// The answer to come.
+    pub struct LimitedFuture {
+        #[pin]
+        stage: Stage,
     }
-    tokio::time::timeout(time, answer).await.unwrap_or_else(|_elapsed| Ok(Refusal::TooSlow.into_response()))
+}
+
+pin_project! {
+    #[project = StageProjection]
+    enum Stage {
+        Refused { refusal: Refusal },
+        Answering { #[pin] answer: InTime },
+        // Boxed: it is rare, and most requests are not to have room for it.
+        Reading { answer: Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>> },
+    }
+}
+
+impl Future for LimitedFuture {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().stage.project() {
+            StageProjection::Refused { refusal } => Poll::Ready(Ok(refusal.into_response())),
+            StageProjection::Answering { answer } => answer.poll(cx),
+            StageProjection::Reading { answer } => answer.as_mut().poll(cx),
+        }
+    }
+}
+
+pin_project! {
+    /// A route's answer, or a refusal once the time is up. Most answers are there at once, and are not to cost a timer.
+    struct InTime {
+        #[pin]
+        answer: RouteFuture<Infallible>,
+        time: Duration,
+        alarm: Option<Pin<Box<Sleep>>>,
+    }
+}
+
+impl InTime {
+    fn new(time: Duration, answer: RouteFuture<Infallible>) -> Self {
+        Self { answer, time, alarm: None }
+    }
+}
+
+impl Future for InTime {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(answer) = this.answer.poll(cx) {
+            return Poll::Ready(answer);
+        }
+        let alarm = this.alarm.get_or_insert_with(|| Box::pin(sleep(*this.time)));
+        std::task::ready!(alarm.as_mut().poll(cx));
+        Poll::Ready(Ok(Refusal::TooSlow.into_response()))
+    }
 }

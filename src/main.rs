@@ -1,4 +1,4 @@
-//! The story: settings, log, runtime, service, until a signal ends it.
+//! The story: settings, log, service, until a signal ends it.
 
 use std::process::ExitCode;
 
@@ -11,8 +11,7 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     telemetry::init(config.log_level, config.log_format);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    match runtime.and_then(|runtime| runtime.block_on(service::run(config))) {
+    match service::run_to_completion(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Handle};
 
 use crate::activity::Activity;
 use crate::app::{self, App};
@@ -16,6 +16,12 @@ use crate::imds;
 use crate::lifecycle::{Lifecycle, Signals};
 use crate::metrics::Metrics;
 use crate::server::{self, Budget, Entrance, Pressure};
+
+/// Runs the service on a runtime with a worker for each processor. The library does this, and not the binary: a binary that
+/// hands the service to a runtime gets a second copy of the whole server.
+pub fn run_to_completion(config: Config) -> std::io::Result<()> {
+    Builder::new_multi_thread().enable_all().build()?.block_on(run(config))
+}
 
 /// Serves until SIGTERM or SIGINT, and drains. Fails where it cannot listen.
 pub async fn run(config: Config) -> std::io::Result<()> {

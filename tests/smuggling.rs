@@ -187,6 +187,29 @@ async fn a_later_refusal_is_in_the_client_s_format_and_counted_once() {
     assert!((count - 1.0).abs() < f64::EPSILON, "it is counted {count} times");
 }
 
+/// The server remembers the last head that passed: the same bytes pass again, and other bytes do not.
+#[tokio::test]
+async fn a_head_is_judged_unless_it_repeats_the_one_before() {
+    let server = Server::start(&[]).await;
+    for (from, to) in [("/healthz", "/health#"), ("localhost\r", "localhost\0"), ("host: l", "host : "), ("GET", "G T")]
+    {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        for _ in 0..3 {
+            stream.write_all(FIRST.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"status: alive\n") {
+                assert!(stream.read_buf(&mut answer).await.unwrap() > 0, "{}", answer.escape_ascii());
+            }
+            assert_eq!(statuses(&String::from_utf8(answer).unwrap()), ["200"]);
+        }
+        let broken = FIRST.replacen(from, to, 1);
+        assert_eq!((broken.len(), broken == FIRST), (FIRST.len(), false));
+        stream.write_all(broken.as_bytes()).await.unwrap();
+        let answer = read_to_end(&mut stream).await;
+        assert_eq!(statuses(&answer), ["400"], "{broken:?}: {answer}");
+    }
+}
+
 /// However a client's bytes are cut, the answers are the same.
 #[tokio::test]
 async fn where_the_bytes_are_cut_does_not_matter() {

@@ -20,7 +20,7 @@ impl<'a> Host<'a> {
     /// - A port may be empty, as the grammar has it, but is not above 65535: no origin has such a port.
     /// - An address in brackets is version 6 without a zone; the grammar's room for later versions was never used.
     pub fn parse(value: &'a str) -> Option<Self> {
-        let end = if value.starts_with('[') { value.find(']')? + 1 } else { value.find(':').unwrap_or(value.len()) };
+        let end = if value.starts_with('[') { value.find(']')? + 1 } else { registered_name_length(value.as_bytes()) };
         let (name, rest) = value.split_at(end);
         let port = match rest.strip_prefix(':') {
             Some("") => None,
@@ -28,7 +28,7 @@ impl<'a> Host<'a> {
             None if rest.is_empty() => None,
             None => return None,
         };
-        let is_named = if name.starts_with('[') { ipv6(name).is_some() } else { is_registered_name(name) };
+        let is_named = !name.starts_with('[') || ipv6(name).is_some();
         let is_empty_with_port = name.is_empty() && !rest.is_empty();
         (is_named && !is_empty_with_port).then_some(Self { name, port })
     }
@@ -53,6 +53,10 @@ impl<'a> Host<'a> {
     /// Whether only this machine can be meant: a loopback address, `localhost`, or a name below it (RFC 6761, section
     /// 6.3). No DNS server decides where these lead, so that no web page can have them lead elsewhere.
     pub fn is_local(self) -> bool {
+        // The usual names need no parser.
+        if matches!(self.name, "localhost" | "127.0.0.1") {
+            return true;
+        }
         if let Some(address) = self.address() {
             return address.to_canonical().is_loopback();
         }
@@ -76,20 +80,25 @@ fn ipv6(name: &str) -> Option<Ipv6Addr> {
 }
 
 fn parse_port(digits: &str) -> Option<u16> {
-    // `parse` alone would take a sign.
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+    // `parse` would take a sign.
+    digits.bytes().try_fold(0_u16, |port, byte| {
+        let digit = byte.is_ascii_digit().then(|| byte - b'0')?;
+        port.checked_mul(10)?.checked_add(digit.into())
+    })
 }
 
-/// `reg-name`, of which an IPv4 address is a case.
-fn is_registered_name(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    while let Some(byte) = bytes.next() {
-        let is_allowed = if byte == b'%' { take_escape(&mut bytes) } else { is_unreserved_or_sub_delimiter(byte) };
+/// How many bytes at the front are a `reg-name`, of which an IPv4 address is a case.
+fn registered_name_length(value: &[u8]) -> usize {
+    let mut bytes = value.iter().copied();
+    loop {
+        let rest = bytes.len();
+        let is_allowed = bytes
+            .next()
+            .is_some_and(|byte| is_unreserved_or_sub_delimiter(byte) || byte == b'%' && take_escape(&mut bytes));
         if !is_allowed {
-            return false;
+            return value.len() - rest;
         }
     }
-    true
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@ use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::response::IntoResponse;
-use bytes::Bytes;
 use http::header::{CONNECTION, HOST, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, Version};
 use http_body::Body as HttpBody;
@@ -56,12 +55,10 @@ impl<S> Lawful<S> {
     }
 }
 
-impl<S, B, R> Service<Request<B>> for Lawful<S>
+impl<S, B> Service<Request<B>> for Lawful<S>
 where
-    S: Service<Request<B>, Response = Response<R>>,
+    S: Service<Request<B>, Response = Response<Body>>,
     B: HttpBody,
-    R: HttpBody<Data = Bytes> + Send + 'static,
-    R::Error: Into<axum::BoxError>,
 {
     type Response = Response<Body>;
     type Error = S::Error;
@@ -103,18 +100,16 @@ pin_project! {
     }
 }
 
-impl<F, R, E> Future for LawfulFuture<F>
+impl<F, E> Future for LawfulFuture<F>
 where
-    F: Future<Output = Result<Response<R>, E>>,
-    R: HttpBody<Data = Bytes> + Send + 'static,
-    R::Error: Into<axum::BoxError>,
+    F: Future<Output = Result<Response<Body>, E>>,
 {
     type Output = Result<Response<Body>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut response = match this.outcome.project() {
-            OutcomeProjection::Admitted { answer } => std::task::ready!(answer.poll(cx))?.map(Body::new),
+            OutcomeProjection::Admitted { answer } => std::task::ready!(answer.poll(cx))?,
             OutcomeProjection::Refused { refusal } => refusal.into_response(),
         };
         if *this.closes {
@@ -145,8 +140,8 @@ fn admit<B>(request: &Request<B>, hosts: Hosts) -> Result<(), Refusal> {
         return Err(Refusal::BadHost);
     }
     // Browsers always name a host: whoever names none (HTTP/1.0) is no web page.
-    let is_foreign = targeted.or(named).is_some_and(|host| !host.is_empty() && !host.is_local());
-    if hosts == Hosts::Local && is_foreign {
+    let is_foreign = || targeted.or(named).is_some_and(|host| !host.is_empty() && !host.is_local());
+    if hosts == Hosts::Local && is_foreign() {
         return Err(Refusal::NotLocal);
     }
     if request.method() == Method::CONNECT { Err(Refusal::MethodNotAllowed) } else { Ok(()) }
@@ -154,10 +149,10 @@ fn admit<B>(request: &Request<B>, hosts: Hosts) -> Result<(), Refusal> {
 
 /// What `Host` says: once, if at all, and by its grammar (RFC 9112, section 3.2).
 fn named_host(headers: &HeaderMap) -> Result<Option<Host<'_>>, Refusal> {
-    let mut values = headers.get_all(HOST).iter();
-    let Some(value) = values.next() else {
+    let Some(value) = headers.get(HOST) else {
         return Ok(None);
     };
+    let is_repeated = headers.len() > headers.keys_len() && headers.get_all(HOST).iter().count() > 1;
     let host = value.to_str().ok().and_then(Host::parse);
-    if values.next().is_some() { Err(Refusal::BadHost) } else { host.map(Some).ok_or(Refusal::BadHost) }
+    if is_repeated { Err(Refusal::BadHost) } else { host.map(Some).ok_or(Refusal::BadHost) }
 }

@@ -65,6 +65,20 @@ pub(super) fn take_escape(bytes: &mut impl Iterator<Item = u8>) -> bool {
 
 /// `unreserved` and `sub-delims` of RFC 3986, section 2.
 pub(super) fn is_unreserved_or_sub_delimiter(byte: u8) -> bool {
+    UNRESERVED_OR_SUB_DELIMITERS[usize::from(byte)]
+}
+
+static UNRESERVED_OR_SUB_DELIMITERS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < u8::MAX {
+        table[byte as usize] = is_in_grammar(byte);
+        byte += 1;
+    }
+    table
+};
+
+const fn is_in_grammar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(byte, b'-' | b'.' | b'_' | b'~')
         || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')

@@ -7,23 +7,38 @@ pub mod page;
 pub mod root;
 pub mod version;
 
+use std::sync::LazyLock;
+
 use axum::body::Body;
 use http::Response;
-use http::header::{CONTENT_TYPE, HeaderValue, VARY};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, VARY};
+use http_body::Body as _;
 use serde::Serialize;
 
 use crate::facts::{to_json, to_yaml};
 use crate::format::{Format, HTML_HEAD, escape_html};
 use crate::secured;
 
+/// The headers of an answer whose form depends on `Accept`: a map for each form, whose length each answer sets.
+static HEADERS: LazyLock<[HeaderMap; Format::ALL.len()]> = LazyLock::new(|| {
+    Format::ALL.map(|format| {
+        secured::with(&[
+            (CONTENT_TYPE, format.content_type()),
+            (VARY, HeaderValue::from_static("accept")),
+            (CONTENT_LENGTH, HeaderValue::from_static("0")),
+        ])
+    })
+});
+
 /// An answer whose form depends on `Accept`.
 fn formatted(format: Format, body: impl Into<Body>) -> Response<Body> {
-    let mut response = Response::new(body.into());
-    let headers = response.headers_mut();
-    // With room for those that every answer gets, which saves each a second allocation.
-    headers.reserve(2 + secured::HEADERS.len());
-    headers.insert(CONTENT_TYPE, format.content_type());
-    headers.insert(VARY, HeaderValue::from_static("accept"));
+    let body = body.into();
+    let length = body.size_hint().exact().expect("documents have a length");
+    let mut response = Response::new(body);
+    response.headers_mut().clone_from(&HEADERS[format as usize]);
+    if let Some(value) = response.headers_mut().get_mut(CONTENT_LENGTH) {
+        *value = length.into();
+    }
     response
 }
 

@@ -1,5 +1,6 @@
 //! What the server sees to around each request, whatever the service answers.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -33,9 +34,9 @@ impl House {
 
 /// A service that tells the pulse of each request, and asks clients to leave when they are to.
 pub(super) struct Attended<S> {
-    pub(super) inner: S,
+    /// This connection alone calls it. A clone for each request would cost several atomic counts.
+    pub(super) inner: RefCell<S>,
     pub(super) pulse: Arc<Pulse>,
-    pub(super) house: Arc<House>,
 }
 
 impl<S: HttpService> hyper::service::Service<Request<Incoming>> for Attended<S> {
@@ -44,10 +45,9 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for Attended<S> 
     type Future = AttendedFuture<S::Future>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let beat = Some(Beat::new(&self.pulse));
         let multiplexed = request.version() == Version::HTTP_2;
-        let answer = self.inner.clone().call(request);
-        AttendedFuture { answer, house: Arc::clone(&self.house), beat, multiplexed }
+        let beat = Some(Beat::new(&self.pulse, multiplexed));
+        AttendedFuture { answer: self.inner.borrow_mut().call(request), beat }
     }
 }
 
@@ -56,9 +56,7 @@ pin_project! {
     pub(super) struct AttendedFuture<F> {
         #[pin]
         answer: F,
-        house: Arc<House>,
         beat: Option<Beat>,
-        multiplexed: bool,
     }
 }
 
@@ -71,11 +69,11 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let mut response = std::task::ready!(this.answer.poll(cx))?;
-        if *this.multiplexed {
+        let Some(beat) = this.beat.take() else { return Poll::Ready(Ok(response)) };
+        if beat.multiplexed {
             // HTTP/1 takes an answer as soon as it is made; here it waits until its client has room for it.
-            let beat = this.beat.take();
             response = response.map(|body| Body::new(Unread { body, _beat: beat }));
-        } else if this.house.is_emptying() {
+        } else if beat.pulse.house.is_emptying() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Poll::Ready(Ok(response))
@@ -83,25 +81,28 @@ where
 }
 
 /// One request, between its head and its answer.
-struct Beat(Arc<Pulse>);
+struct Beat {
+    pulse: Arc<Pulse>,
+    multiplexed: bool,
+}
 
 impl Beat {
-    fn new(pulse: &Arc<Pulse>) -> Self {
+    fn new(pulse: &Arc<Pulse>, multiplexed: bool) -> Self {
         pulse.request_began();
-        Self(Arc::clone(pulse))
+        Self { pulse: Arc::clone(pulse), multiplexed }
     }
 }
 
 impl Drop for Beat {
     fn drop(&mut self) {
-        self.0.request_ended();
+        self.pulse.request_ended(self.multiplexed);
     }
 }
 
 /// An answer's body, which counts as in flight until it has been taken.
 struct Unread {
     body: Body,
-    _beat: Option<Beat>,
+    _beat: Beat,
 }
 
 impl http_body::Body for Unread {

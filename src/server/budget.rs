@@ -11,7 +11,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::cgroup;
 use crate::config::Limits;
 
-/// What an HTTP/1 connection may hold: its task and parser, whose buffer grows to the head's limit twice over.
+/// What an HTTP/1 connection may hold: its task, the last head that passed, and the parser, whose buffer grows to the head's
+/// limit twice over.
 const HTTP1_BYTES: usize = 16 * 1024;
 
 /// What an HTTP/2 connection may hold without its streams: frames, header tables, a header block.

@@ -1,5 +1,6 @@
 //! One connection, from its first byte to its end.
 
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus::IntGauge;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::task::coop::has_budget_remaining;
 use tokio::time::{Instant, sleep_until};
 
 use super::HttpService;
@@ -91,7 +93,7 @@ impl<S: HttpService> Connections<S> {
         let _open = OpenConnection::new(&self.open);
         // Answers are small and whole: nothing is gained by waiting for more to send.
         let _ = stream.set_nodelay(true);
-        let pulse = Arc::new(Pulse::new());
+        let pulse = Arc::new(Pulse::new(Arc::clone(&self.house)));
         let mut transport = Transport::new(stream, self.limits.max_header_bytes, Arc::clone(&pulse));
         let version = match self.first_head(&mut transport).await {
             Opening::Speaks(version) => version,
@@ -99,8 +101,7 @@ impl<S: HttpService> Connections<S> {
             Opening::Left => return,
         };
         let io = TokioIo::new(transport);
-        let inner = self.service.clone();
-        let service = Attended { inner, pulse: Arc::clone(&pulse), house: Arc::clone(&self.house) };
+        let service = Attended { inner: RefCell::new(self.service.clone()), pulse: Arc::clone(&pulse) };
         match version {
             Version::Http1 => {
                 let mut connection = self.http1.serve_connection(io, service);
@@ -164,12 +165,15 @@ impl<S: HttpService> Connections<S> {
         let mut alarm = pin!(sleep_until(Instant::now() + self.limits.header_timeout));
         let mut bell = pin!(Listener::new(pressure));
         let (mut leaving, mut at_once, mut closing, mut last_word) = (false, false, false, None);
+        let mut is_set = false;
         poll_fn(|cx| {
             // First, so that a request which has already arrived is seen before the connection is told to leave.
             if connection.poll_serve(cx).is_ready() {
                 return Poll::Ready(None);
             }
             if bell.as_mut().rang(cx) {
+                // The task's waker may have changed.
+                is_set = false;
                 leaving = lifecycle.phase() >= C::LEAVES_AT;
                 at_once = lifecycle.phase() >= Phase::Stopping;
             }
@@ -184,13 +188,21 @@ impl<S: HttpService> Connections<S> {
             let leaves_when_quiet = leaving || C::LEAVES_AT == Phase::Draining && pressure.is_high();
             loop {
                 let (at, expired) = last_word.map_or_else(
-                    || pulse.deadline(&self.limits, pressure, leaves_when_quiet && !closing),
+                    || pulse.deadline(&self.limits, leaves_when_quiet && !closing),
                     |at| (at, Expired::Answer),
                 );
                 if at < alarm.deadline() {
                     alarm.as_mut().reset(at);
+                    is_set = false;
                 }
+                // The alarm has this task's waker: polling it again would cost each request some atomics.
+                if is_set && !alarm.is_elapsed() {
+                    return Poll::Pending;
+                }
+                // Without budget the alarm takes no waker; tokio polls this task again at once.
+                is_set = has_budget_remaining();
                 std::task::ready!(alarm.as_mut().poll(cx));
+                is_set = false;
                 let now = Instant::now();
                 if at > now {
                     alarm.as_mut().reset(at);

@@ -26,6 +26,9 @@ const FIRST_READ_BYTES: usize = 1024;
 /// A head that is longer than this, and not yet whole, needs a permit to be read on.
 const SHORT_HEAD_BYTES: usize = 2048;
 
+/// Heads up to this length are remembered after they have passed.
+const REMEMBERED_BYTES: usize = 512;
+
 /// What is read of a client that has been told to leave, so that its answer reaches it.
 const FAREWELL_BYTES: u64 = 256 * 1024;
 
@@ -68,6 +71,8 @@ pub(super) struct Transport {
     judged: usize,
     /// Whether those behind are new since the last judgement.
     is_unjudged: bool,
+    /// The last heads that passed. The judgement depends on the bytes alone, and most clients send the same head again.
+    passed: Vec<u8>,
     next: Next,
     frames: Frames,
     max_head_bytes: usize,
@@ -76,8 +81,8 @@ pub(super) struct Transport {
 
 impl Transport {
     pub(super) fn new(stream: TcpStream, max_head_bytes: usize, pulse: Arc<Pulse>) -> Self {
-        let (held, frames) = (BytesMut::new(), Frames::default());
-        Self { stream, held, judged: 0, is_unjudged: false, next: Next::Head, frames, max_head_bytes, pulse }
+        let (held, passed, frames) = (BytesMut::new(), Vec::new(), Frames::default());
+        Self { stream, held, judged: 0, is_unjudged: false, passed, next: Next::Head, frames, max_head_bytes, pulse }
     }
 
     /// Reads until the client's version is known, and on HTTP/1 until its first head is whole: the parser, with its 16
@@ -180,10 +185,16 @@ impl Transport {
     fn take(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
         let arrived = &buf.filled()[before..];
         if self.held.is_empty() {
+            if arrived == self.passed {
+                return;
+            }
             let heads = judge_all(arrived, self.max_head_bytes);
             if heads.bytes == arrived.len() {
                 if heads.then == Then::Body {
                     self.next = Next::Body;
+                } else if arrived.len() <= REMEMBERED_BYTES {
+                    self.passed.clear();
+                    self.passed.extend_from_slice(arrived);
                 }
                 return;
             }
