@@ -1,20 +1,17 @@
 //! What a hostile, broken or merely slow client may send, thrown at the real binary.
 
-#[path = "support/crowd.rs"]
-mod crowd;
-#[path = "support/garbage.rs"]
-mod garbage;
 mod support;
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use crowd::{CROWD, CROWDED, crowd, longest, while_others_are_served};
 use futures_util::future::join_all;
 use futures_util::stream::{StreamExt, iter};
-use garbage::{ODD, PREFACE, Random, frame, malformed};
 use http_body::Frame;
 use http_body_util::StreamBody;
+use support::crowd::{CROWD, CROWDED, crowd, longest, while_others_are_served};
+use support::garbage::{ODD, PREFACE, frame, malformed};
+use support::random::Random;
 use support::{Server, eventually, read_to_end};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -1,17 +1,15 @@
 //! Requests whose end two readers could see in different places, and rules that hold on every request of a connection.
 
-#[path = "support/garbage.rs"]
-mod garbage;
 mod support;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use garbage::{PREFACE, frame, malformed};
 use http::header::HOST;
 use http::{Request, Version};
 use http_body_util::Empty;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
+use support::garbage::{PREFACE, frame, malformed};
 use support::{Server, eventually, read_to_end};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -1,6 +1,6 @@
 //! The doctor's output, its bundle, and the page of its causes.
 
-#[path = "schema/kept.rs"]
+#[path = "support/kept.rs"]
 mod kept;
 
 use std::path::Path;

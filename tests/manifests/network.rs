@@ -10,7 +10,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::from_value;
 
-use crate::{NAMESPACE, container_port, documents, object};
+use crate::container_port;
+use crate::objects::{NAMESPACE, documents, object};
 
 const OPS: i32 = shopfront::config::OPS_PORT as i32;
 const WEB: i32 = 9898;
