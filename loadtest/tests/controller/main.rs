@@ -1,6 +1,6 @@
 //! The HPA's algorithm as the model has it, against the real kube-controller-manager.
 //!
-//! Switched on by `SHOPFRONT_TEST_KUBECONFIG`. The test serves custom and external metrics itself, from this machine,
+//! Needs `SHOPFRONT_TEST_KUBECONFIG` and `--ignored`. The test serves custom and external metrics itself, from this machine,
 //! so that nothing else in the cluster (prometheus-adapter, KEDA) may serve them while it runs; it fails where
 //! something does, and leaves nothing behind.
 
@@ -8,10 +8,11 @@ mod cluster;
 #[path = "../support/ending.rs"]
 mod ending;
 mod fake_api;
+#[path = "../support/kubeconfig.rs"]
+mod kubeconfig;
 mod situations;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use cluster::{Cluster, name};
 use fake_api::{FakeApi, Metrics};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use kubeconfig::kubeconfig;
 use loadtest::autoscaling::hpa::{Behavior, Controller, Decision, Phase, Pod, Reading};
 use loadtest::autoscaling::predict::{Pipeline, Source};
 use loadtest::autoscaling::{Autoscaler, quantity};
@@ -27,15 +29,9 @@ use situations::{Answer, Situation, pod, situations};
 use tokio::time::{Instant, interval};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a cluster: set SHOPFRONT_TEST_KUBECONFIG"]
 async fn the_real_controller_decides_as_the_model_does() {
-    let Some(kubeconfig) = std::env::var_os("SHOPFRONT_TEST_KUBECONFIG").map(PathBuf::from) else {
-        println!(
-            "not run: it needs a cluster in which nobody serves custom or external metrics, whose kubeconfig \
-             SHOPFRONT_TEST_KUBECONFIG names"
-        );
-        return;
-    };
-    let cluster = Rc::new(Cluster::at(&kubeconfig).await);
+    let cluster = Rc::new(Cluster::at(&kubeconfig()).await);
     cluster.assert_nobody_serves_metrics().await;
     // Whatever happens in between, the cluster is left as it was found.
     let judged = ending::told(judge(cluster.clone())).await;

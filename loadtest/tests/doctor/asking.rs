@@ -1,23 +1,16 @@
 //! `loadtest doctor --json`, run as a user runs it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::{Diagnosis, Finding, Outcome, State};
-use serde_json::Value;
-use tokio::process::Command;
 
 use crate::cluster::kubectl::Kubectl;
 
 /// No answer takes longer: two looks at the pods' pages, and what is slow because it is broken.
 const PATIENCE: Duration = Duration::from_mins(1);
-
-/// The real program.
-pub struct Doctor {
-    program: PathBuf,
-}
 
 /// What it said.
 pub struct Answer {
@@ -27,44 +20,28 @@ pub struct Answer {
     pub diagnosis: Result<Diagnosis, String>,
 }
 
-impl Doctor {
-    /// Has cargo build it, once for all the questions.
-    pub async fn built() -> Self {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--locked", "--package", "loadtest", "--bin", "loadtest", "--message-format", "json"]);
-        cargo.arg("--manifest-path").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
-        let output = cargo.stdin(Stdio::null()).kill_on_drop(true).output().await.expect("cargo can be run");
-        let messages = String::from_utf8_lossy(&output.stdout).into_owned();
-        let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let program = messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).next_back();
-        let program =
-            program.unwrap_or_else(|| panic!("no loadtest was built: {}", String::from_utf8_lossy(&output.stderr)));
-        Self { program }
+/// Asks about an HPA. Where a bundle is named, what was read is kept in it.
+pub async fn ask(kubectl: &Kubectl, hpa: &str, bundle: Option<&Path>) -> Answer {
+    let mut command = kubectl.program(env!("CARGO_BIN_EXE_loadtest"));
+    command.args(["doctor", hpa, "--json"]);
+    if let Some(bundle) = bundle {
+        // It writes over nothing.
+        let _ = std::fs::remove_file(bundle);
+        command.arg("--bundle").arg(bundle);
     }
-
-    /// Asks about an HPA. Where a bundle is named, what was read is kept in it.
-    pub async fn ask(&self, kubectl: &Kubectl, hpa: &str, bundle: Option<&Path>) -> Answer {
-        let mut command = kubectl.program(&self.program);
-        command.args(["doctor", hpa, "--json"]);
-        if let Some(bundle) = bundle {
-            // It writes over nothing.
-            let _ = std::fs::remove_file(bundle);
-            command.arg("--bundle").arg(bundle);
+    let diagnosis = match tokio::time::timeout(PATIENCE, command.stdin(Stdio::null()).output()).await {
+        Err(_) => Err(format!("no answer in {PATIENCE:?}")),
+        Ok(output) => {
+            let output = output.expect("the doctor can be run");
+            read(&output.stdout).ok_or_else(|| String::from_utf8_lossy(&output.stderr).trim().to_owned()).inspect(
+                |diagnosis| {
+                    let code = Some(diagnosis.outcome.exit_code().into());
+                    assert_eq!(output.status.code(), code, "the exit code of {:?}", diagnosis.outcome);
+                },
+            )
         }
-        let diagnosis = match tokio::time::timeout(PATIENCE, command.stdin(Stdio::null()).output()).await {
-            Err(_) => Err(format!("no answer in {PATIENCE:?}")),
-            Ok(output) => {
-                let output = output.expect("the doctor can be run");
-                read(&output.stdout).ok_or_else(|| String::from_utf8_lossy(&output.stderr).trim().to_owned()).inspect(
-                    |diagnosis| {
-                        let code = Some(diagnosis.outcome.exit_code().into());
-                        assert_eq!(output.status.code(), code, "the exit code of {:?}", diagnosis.outcome);
-                    },
-                )
-            }
-        };
-        Answer { at: Instant::now(), diagnosis }
-    }
+    };
+    Answer { at: Instant::now(), diagnosis }
 }
 
 fn read(printed: &[u8]) -> Option<Diagnosis> {

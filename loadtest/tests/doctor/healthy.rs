@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
-use crate::asking::Answer;
+use crate::asking::{Answer, ask};
 use crate::cases::traffic::{load, no_load};
 use crate::cluster::observer::{HPA, NAMESPACE};
 use crate::lab::Lab;
@@ -59,7 +59,7 @@ impl Lab {
     }
 
     async fn word(&self) -> Answer {
-        self.doctor.ask(&self.workload.kubectl, &format!("{NAMESPACE}/{HPA}"), None).await
+        ask(&self.workload.kubectl, &format!("{NAMESPACE}/{HPA}"), None).await
     }
 
     fn spell(&self, what: &'static str, answers: &[Answer]) {

@@ -9,7 +9,7 @@ use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::Finding;
 use serde_json::Value;
 
-use crate::asking::{Answer, Doctor, title};
+use crate::asking::{Answer, ask, title};
 use crate::case::Case;
 use crate::cluster::observer::{HPA, NAMESPACE};
 use crate::cluster::settings::Settings;
@@ -59,7 +59,6 @@ pub struct Lab {
     pub workload: Workload,
     pub transcript: Transcript,
     pub table: RefCell<Table>,
-    pub doctor: Doctor,
     /// What has been broken, and is not mended yet.
     broken: RefCell<Vec<Case>>,
     /// Whether the last answer was that the chain is healthy, and nothing was changed since.
@@ -72,7 +71,7 @@ pub struct Lab {
 }
 
 impl Lab {
-    pub async fn new(settings: Settings, workload: Workload, doctor: Doctor) -> Self {
+    pub async fn new(settings: Settings, workload: Workload) -> Self {
         let (transcript, folder) = (workload.transcript.clone(), tempfile::tempdir().expect("a folder can be made"));
         let kept = settings.transcript.with_file_name("doctor-lab");
         let lab = Self {
@@ -80,7 +79,6 @@ impl Lab {
             workload,
             transcript,
             table: RefCell::default(),
-            doctor,
             broken: RefCell::default(),
             steady: Cell::new(false),
             kept,
@@ -318,7 +316,7 @@ impl Lab {
     ) -> Result<T, String> {
         let (begun, mut last) = (Instant::now(), String::new());
         loop {
-            let answer = self.doctor.ask(&self.workload.kubectl, hpa, Some(&self.bundle())).await;
+            let answer = ask(&self.workload.kubectl, hpa, Some(&self.bundle())).await;
             let line = answer.line();
             if line != last {
                 self.transcript.say(format_args!("{:>6.1} s  {line}", begun.elapsed().as_secs_f64()));

@@ -1,8 +1,10 @@
 //! A cluster is watched, while it can be and while it cannot: an API server of the test's own, and a real one.
 //!
-//! The real one is switched on by `SHOPFRONT_TEST_KUBECONFIG`; it gets a namespace, and loses it again.
+//! The test of the real one needs `SHOPFRONT_TEST_KUBECONFIG` and `--ignored`; it creates a namespace and deletes it.
 
 mod api;
+#[path = "../support/kubeconfig.rs"]
+mod kubeconfig;
 mod line;
 mod run;
 #[path = "../support/server.rs"]
@@ -12,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use api::{Api, Mood, event, pod};
+use kubeconfig::kubeconfig;
 use line::Line;
 use loadtest::journal::{Entry, Scaling};
 use loadtest::report::warnings::About;
@@ -50,11 +53,9 @@ spec:
 "#;
 
 #[tokio::test]
+#[ignore = "needs a cluster: set SHOPFRONT_TEST_KUBECONFIG"]
 async fn an_api_server_that_goes_and_comes_back_is_told() {
-    let Some(kubeconfig) = std::env::var_os("SHOPFRONT_TEST_KUBECONFIG").map(PathBuf::from) else {
-        println!("not run: it needs a cluster, whose kubeconfig SHOPFRONT_TEST_KUBECONFIG names");
-        return;
-    };
+    let kubeconfig = kubeconfig();
     let namespace = Namespace::create(&kubeconfig).await;
     let folder = tempfile::tempdir().expect("a folder can be made");
     let line = Line::to_the_server_of(&kubeconfig, folder.path()).await;

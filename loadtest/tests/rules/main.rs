@@ -1,21 +1,23 @@
 //! The adapter's rules as the doctor has them, against the real prometheus-adapter.
 //!
-//! Switched on by `SHOPFRONT_TEST_KUBECONFIG`. The test runs an adapter of its own, as `monitoring/prometheus-adapter`
+//! Needs `SHOPFRONT_TEST_KUBECONFIG` and `--ignored`. The test runs an adapter of its own, as `monitoring/prometheus-adapter`
 //! is run but with its own rules, over the series that the cluster's Prometheus has. It touches nothing else, and
 //! leaves nothing behind.
 
 mod cases;
 #[path = "../support/ending.rs"]
 mod ending;
+#[path = "../support/kubeconfig.rs"]
+mod kubeconfig;
 mod lab;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::rc::Rc;
 
 use http::Request;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::Client;
+use kubeconfig::kubeconfig;
 use lab::{Lab, eventually, said};
 use loadtest::autoscaling::adapter_rules::{Answers, Error, Metric, Rule, Rules, Series, Source};
 use loadtest::kube::cluster::percent_encoded;
@@ -25,12 +27,9 @@ const CUSTOM: &str = "/apis/custom.metrics.k8s.io/v1beta1";
 const EXTERNAL: &str = "/apis/external.metrics.k8s.io/v1beta1";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a cluster: set SHOPFRONT_TEST_KUBECONFIG"]
 async fn the_real_adapter_lists_and_asks_as_the_rules_say() {
-    let Some(kubeconfig) = std::env::var_os("SHOPFRONT_TEST_KUBECONFIG").map(PathBuf::from) else {
-        println!("not run: it needs a cluster with kube-prometheus, whose kubeconfig SHOPFRONT_TEST_KUBECONFIG names");
-        return;
-    };
-    let lab = Rc::new(Lab::at(&kubeconfig).await);
+    let lab = Rc::new(Lab::at(&kubeconfig()).await);
     // Whatever happens in between, the cluster is left as it was found.
     let compared = ending::told(compare(lab.clone())).await;
     lab.remove().await;

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::kubeconfig::kubeconfig;
+
 /// Who brings the metric from Prometheus to the HPA.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub enum Scaler {
@@ -24,12 +26,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// None where no cluster was given. The transcript is a file of this name, where none is given.
-    pub fn from_environment(transcript: &str) -> Option<Self> {
+    /// Fails where no cluster is given. The transcript is a file of this name, unless another is given.
+    pub fn from_environment(transcript: &str) -> Self {
+        let kubeconfig = kubeconfig();
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        // kubectl runs in another folder than this.
-        let kubeconfig =
-            std::path::absolute(variable("SHOPFRONT_TEST_KUBECONFIG")?).expect("there is a current directory");
         let image =
             variable("SHOPFRONT_TEST_IMAGE").expect("SHOPFRONT_TEST_IMAGE names the image as the cluster pulls it");
         let loadtest_image = variable("SHOPFRONT_TEST_LOADTEST_IMAGE")
@@ -41,7 +41,7 @@ impl Settings {
         };
         let transcript = variable("SHOPFRONT_TEST_TRANSCRIPT")
             .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target").join(transcript), PathBuf::from);
-        Some(Self {
+        Self {
             kubeconfig,
             image,
             loadtest_image,
@@ -49,6 +49,6 @@ impl Settings {
             quick: variable("SHOPFRONT_TEST_QUICK").is_some(),
             kill_command: variable("SHOPFRONT_TEST_KILL_COMMAND"),
             transcript,
-        })
+        }
     }
 }
