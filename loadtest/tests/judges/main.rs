@@ -13,6 +13,7 @@ mod pod;
 mod prometheus_url;
 mod ready;
 mod replicas;
+mod requests;
 mod rule;
 mod rule_query;
 mod scraped;
