@@ -202,7 +202,7 @@ async fn a_client_that_has_said_all_still_gets_its_answer() {
 }
 
 #[tokio::test]
-async fn the_limits_are_exact() {
+async fn each_limit_admits_its_value_and_refuses_one_more() {
     let server =
         Server::start(&["--max-uri-bytes", "100", "--max-body-bytes", "50", "--max-header-bytes", "2000"]).await;
     let status = async |request: String| {
@@ -344,7 +344,7 @@ async fn a_client_that_does_not_read_is_closed_and_costs_little() {
 }
 
 #[tokio::test]
-async fn http2_that_leads_nowhere_is_closed() {
+async fn http2_connections_without_a_request_are_closed() {
     let server = Server::start(&["--header-timeout", "1s"]).await;
     let settings = frame(4, 0, 0, &[]);
     for words in [

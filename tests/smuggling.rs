@@ -116,7 +116,7 @@ async fn after_a_body_the_connection_is_closed() {
 }
 
 #[tokio::test]
-async fn lengths_and_codings_have_their_statuses() {
+async fn each_wrong_content_length_or_transfer_encoding_gets_one_status() {
     let server = Server::start(&["--max-body-bytes", "64"]).await;
     for (line, status) in [
         ("transfer-encoding: chunked, chunked", "400"),
@@ -187,7 +187,7 @@ async fn a_later_refusal_is_in_the_client_s_format_and_counted_once() {
 
 /// However a client's bytes are cut, the answers are the same.
 #[tokio::test]
-async fn where_the_bytes_are_cut_does_not_matter() {
+async fn answers_are_the_same_however_the_bytes_are_cut() {
     let server = Server::start(&[]).await;
     // Longer than what hyper reads at a time.
     let long = format!("GET /version HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "x".repeat(15_000));

@@ -192,7 +192,7 @@ fn the_grace_period_covers_the_sleep_and_the_drain() {
 
 /// Whichever image README.md's command has put there.
 #[test]
-fn the_image_stands_in_one_place() {
+fn each_workload_names_its_image_once() {
     let images = |file: &String| text(file).matches("image: ").count();
     let named: Vec<_> = files().into_iter().map(|file| (images(&file), file)).filter(|(count, _)| *count > 0).collect();
     assert_eq!(named, [(1, "loadtest.yml".to_owned()), (1, "shopfront.yml".to_owned())]);
@@ -236,7 +236,7 @@ fn the_adapter_makes_the_hpa_s_metric_of_the_code_s_counter() {
 }
 
 #[test]
-fn prometheus_may_look_and_no_more() {
+fn prometheus_may_only_read_pods_services_and_endpoints() {
     let role: Role = object("k8s_cluster_role_rbac_perms.yaml", "Role");
     let mut resources = BTreeSet::new();
     for rule in role.rules.unwrap() {

@@ -134,7 +134,7 @@ fn no_other_port_and_no_other_pod_is_reached() {
 }
 
 #[test]
-fn no_pod_gets_out() {
+fn every_pod_is_denied_egress() {
     let metadata = End::Address("169.254.169.254");
     for app in ["shopfront", "anything"] {
         for end in [STRANGER, metadata, End::Of("kube-system"), End::Of("monitoring"), End::Pod("shopfront")] {

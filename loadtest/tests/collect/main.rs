@@ -102,7 +102,7 @@ async fn any_workload_is_read_whatever_its_names_and_nothing_is_changed() {
 }
 
 #[tokio::test]
-async fn a_page_is_found_where_the_monitor_does_not_look() {
+async fn the_exposition_is_found_where_the_monitor_does_not_scrape() {
     for (port, path) in [(json!(9999), "/counts"), (json!(8080), "/wrong"), (json!(9999), "/wrong")] {
         let mut api = chain();
         for (known, document) in &mut api.documents {
@@ -178,7 +178,7 @@ async fn a_page_that_the_proxy_waits_for_is_asked_for_by_a_port_forward() {
 }
 
 #[tokio::test]
-async fn a_page_without_the_counter_is_not_the_one_that_was_meant() {
+async fn an_exposition_without_the_counter_does_not_replace_the_monitored_one() {
     let mut api = chain();
     for (known, document) in &mut api.documents {
         if known.ends_with("/proxy/counts") {
@@ -231,7 +231,7 @@ async fn an_hpa_that_is_not_there_is_a_finding_where_there_is_none_at_all() {
 }
 
 #[tokio::test]
-async fn without_any_right_all_of_them_are_named() {
+async fn a_user_without_rights_is_told_each_missing_right() {
     let mut api = chain();
     api.forbidden = vec!["/api", "/apis"];
     let (ran, evidence, _) = examined(api, "shop/hpa").await;

@@ -71,7 +71,7 @@ async fn a_rehearsal_goes_from_one_replica_to_three_and_back_as_predicted() {
 }
 
 #[tokio::test]
-async fn the_manifests_decide() {
+async fn a_rehearsal_scales_to_the_target_in_its_manifests() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     for entry in std::fs::read_dir(manifests()).expect("k8s is there") {
         let path = entry.expect("it can be read").path();

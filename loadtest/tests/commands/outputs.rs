@@ -72,7 +72,7 @@ async fn a_reader_that_stalls_holds_up_neither_the_journal_nor_ctrl_c() {
 }
 
 #[tokio::test]
-async fn nobody_has_to_read_standard_error_either() {
+async fn unread_standard_error_does_not_block_a_run() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let out = folder.path().join("report");
     let (_reader, writer) = full();

@@ -93,7 +93,7 @@ async fn latency_counts_from_when_a_request_was_due() {
 }
 
 #[tokio::test]
-async fn what_is_too_much_at_once_is_dropped_and_counted() {
+async fn requests_beyond_the_connection_limit_are_dropped_and_counted() {
     let target = Target::start(|_| Reply::Stall).await;
     let timeout = Duration::from_millis(1_500);
     let outcome = run(Settings { max_in_flight: 5, timeout, ..settings(&target.url(), "100rps:1s") }).await;
@@ -104,7 +104,7 @@ async fn what_is_too_much_at_once_is_dropped_and_counted() {
 }
 
 #[tokio::test]
-async fn room_that_comes_again_is_used() {
+async fn freed_connections_take_requests_again() {
     let target = Target::friendly().await;
     let outcome = run(Settings { max_in_flight: 2, ..settings(&target.url(), "100000rps:500ms") }).await;
     outcome.assert_adds_up();
@@ -167,7 +167,7 @@ async fn a_request_that_was_sent_and_lost_is_a_failure_and_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn every_failure_has_its_cause() {
+async fn each_failure_is_counted_by_its_cause() {
     let whole = document(200, "web-1");
     for (reply, cause) in [
         (Reply::Reset, "connection reset"),
@@ -183,7 +183,7 @@ async fn every_failure_has_its_cause() {
 }
 
 #[tokio::test]
-async fn nobody_listens() {
+async fn a_refused_connection_fails_the_request_as_connection_refused() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", closed.local_addr().unwrap());
     drop(closed);
@@ -292,7 +292,7 @@ async fn http2_to_a_server_without_it_fails_by_cause() {
 }
 
 #[test]
-fn a_load_that_cannot_be_is_refused() {
+fn an_impossible_load_is_refused() {
     let good = || settings("http://127.0.0.1:9/", "1rps:1s");
     let error = |settings| Generator::start(settings, Instant::now()).unwrap_err();
     assert!(error(settings("http://127.0.0.1:9/", "0:1s")).contains("a rate above 0"));

@@ -155,7 +155,7 @@ fn a_number_or_a_text_that_no_run_writes_is_refused_with_its_line() {
 }
 
 #[tokio::test]
-async fn the_tool_refuses_it_in_one_line_with_exit_code_2() {
+async fn a_bad_number_in_a_journal_gets_one_line_and_exit_code_2() {
     let folder = tempfile::tempdir().expect("a folder");
     let (journal, out) = (folder.path().join("journal"), folder.path().join("out"));
     for (line, field, value) in [
@@ -245,7 +245,7 @@ fn pipe(folder: &TempDir, name: &str) -> std::path::PathBuf {
 }
 
 #[tokio::test]
-async fn what_is_no_regular_file_is_no_journal() {
+async fn a_journal_that_is_no_regular_file_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("out");
     let pipe = pipe(&folder, "pipe");

@@ -39,7 +39,7 @@ fn the_namespace_holds_its_pods_to_the_restricted_standard() {
 }
 
 #[test]
-fn the_resources_are_the_walk_through_s() {
+fn the_container_s_resources_match_the_walk_through() {
     let mut resources = serde_json::to_value(container().resources).unwrap();
     // What the walk-through does not speak of.
     for side in ["requests", "limits"] {
@@ -71,7 +71,7 @@ fn a_log_at_its_largest_does_not_get_a_pod_evicted() {
 
 /// The HPA's maximum, one more while a new version comes, as many that still drain, and two Jobs.
 #[test]
-fn the_quota_has_room_for_a_rollout_at_the_maximum_under_job_pod() {
+fn the_quota_has_room_for_a_rollout_at_the_maximum_under_load() {
     let hpa: HorizontalPodAutoscaler = object("shopfront.yml", "HorizontalPodAutoscaler");
     let surge = object::<Deployment>("shopfront.yml", "Deployment").spec.unwrap().strategy.unwrap();
     let surge = json!(surge.rolling_update.unwrap().max_surge).as_i64().unwrap();

@@ -259,7 +259,7 @@ fn without_an_autoscaler_the_load_alone_is_judged() {
 }
 
 #[test]
-fn nothing_decides_nothing() {
+fn an_empty_journal_is_undecided() {
     let report = empty();
     assert_eq!((report.verdict.outcome, report.verdict.outcome.exit_code()), (Outcome::Undecided, 3));
     assert_eq!(abouts(&report), [About::Journal]);
