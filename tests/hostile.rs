@@ -1,20 +1,17 @@
 //! What a hostile, broken or merely slow client may send, thrown at the real binary.
 
-#[path = "support/crowd.rs"]
-mod crowd;
-#[path = "support/garbage.rs"]
-mod garbage;
 mod support;
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use crowd::{CROWD, CROWDED, crowd, longest, while_others_are_served};
 use futures_util::future::join_all;
 use futures_util::stream::{StreamExt, iter};
-use garbage::{ODD, PREFACE, Random, frame, malformed};
 use http_body::Frame;
 use http_body_util::StreamBody;
+use support::crowd::{CROWD, CROWDED, crowd, longest, while_others_are_served};
+use support::garbage::{ODD, PREFACE, frame, malformed};
+use support::random::Random;
 use support::{Server, eventually, read_to_end};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -205,7 +202,7 @@ async fn a_client_that_has_said_all_still_gets_its_answer() {
 }
 
 #[tokio::test]
-async fn the_limits_are_exact() {
+async fn each_limit_admits_its_value_and_refuses_one_more() {
     let server =
         Server::start(&["--max-uri-bytes", "100", "--max-body-bytes", "50", "--max-header-bytes", "2000"]).await;
     let status = async |request: String| {
@@ -347,7 +344,7 @@ async fn a_client_that_does_not_read_is_closed_and_costs_little() {
 }
 
 #[tokio::test]
-async fn http2_that_leads_nowhere_is_closed() {
+async fn http2_connections_without_a_request_are_closed() {
     let server = Server::start(&["--header-timeout", "1s"]).await;
     let settings = frame(4, 0, 0, &[]);
     for words in [

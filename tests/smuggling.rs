@@ -1,17 +1,15 @@
 //! Requests whose end two readers could see in different places, and rules that hold on every request of a connection.
 
-#[path = "support/garbage.rs"]
-mod garbage;
 mod support;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use garbage::{PREFACE, frame, malformed};
 use http::header::HOST;
 use http::{Request, Version};
 use http_body_util::Empty;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
+use support::garbage::{PREFACE, frame, malformed};
 use support::{Server, eventually, read_to_end};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -118,7 +116,7 @@ async fn after_a_body_the_connection_is_closed() {
 }
 
 #[tokio::test]
-async fn lengths_and_codings_have_their_statuses() {
+async fn each_wrong_content_length_or_transfer_encoding_gets_one_status() {
     let server = Server::start(&["--max-body-bytes", "64"]).await;
     for (line, status) in [
         ("transfer-encoding: chunked, chunked", "400"),
@@ -212,7 +210,7 @@ async fn a_head_is_judged_unless_it_repeats_the_one_before() {
 
 /// However a client's bytes are cut, the answers are the same.
 #[tokio::test]
-async fn where_the_bytes_are_cut_does_not_matter() {
+async fn answers_are_the_same_however_the_bytes_are_cut() {
     let server = Server::start(&[]).await;
     // Longer than what hyper reads at a time.
     let long = format!("GET /version HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "x".repeat(15_000));

@@ -2,7 +2,7 @@
 held to what the document shows.
 
 Always in moto's AWS; and on a real cluster where SHOPFRONT_TEST_KUBECONFIG names one, with SHOPFRONT_TEST_IMAGE as the
-image and SHOPFRONT_TEST_SCALER as who scales, as tests/cluster.rs has them. What is not real is a stand-in of STAND_INS,
+image and SHOPFRONT_TEST_SCALER as who scales, as loadtest/tests/cluster has them. What is not real is a stand-in of STAND_INS,
 or stands in NOT_ON_A_CLUSTER, and is printed at the end.
 """
 

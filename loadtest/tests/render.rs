@@ -1,6 +1,6 @@
 //! The doctor's output, its bundle, and the page of its causes.
 
-#[path = "schema/kept.rs"]
+#[path = "support/kept.rs"]
 mod kept;
 
 use std::path::Path;
@@ -226,7 +226,7 @@ fn each_cause_is_found_by_what_is_seen_of_it() {
     }
 }
 
-/// `docs/TROUBLESHOOTING.md` is written anew by `WRITE_TROUBLESHOOTING=1 cargo test -p loadtest --test ladder`.
+/// `docs/TROUBLESHOOTING.md` is written anew by `WRITE_TROUBLESHOOTING=1 cargo test -p loadtest --test render`.
 #[test]
 fn the_list_of_causes_is_the_catalogue() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/TROUBLESHOOTING.md");
@@ -238,6 +238,6 @@ fn the_list_of_causes_is_the_catalogue() {
     assert!(
         written == troubleshooting(),
         "docs/TROUBLESHOOTING.md is not what the catalogue says (first difference: {first:?}): \
-         WRITE_TROUBLESHOOTING=1 cargo test -p loadtest --test ladder writes it anew"
+         WRITE_TROUBLESHOOTING=1 cargo test -p loadtest --test render writes it anew"
     );
 }

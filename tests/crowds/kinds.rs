@@ -1,6 +1,6 @@
 //! What the members of a crowd send, each kind as costly for the service as it gets.
 
-use crate::garbage::{PREFACE, frame};
+use crate::support::garbage::{PREFACE, frame};
 
 /// One kind of crowd.
 pub struct Kind {

@@ -8,7 +8,7 @@ use shopfront::app::Endpoint;
 use shopfront::metrics::Metrics;
 
 use crate::custom::{Custom, PrometheusRuleSpec, ScaledObjectSpec};
-use crate::{NAMESPACE, object};
+use crate::objects::{NAMESPACE, object};
 
 /// Series of others that expressions read: Prometheus itself, and kube-state-metrics.
 const FOREIGN_SERIES: [&str; 7] = [

@@ -10,7 +10,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::from_value;
 
-use crate::{NAMESPACE, container_port, documents, object};
+use crate::container_port;
+use crate::objects::{NAMESPACE, documents, object};
 
 const OPS: i32 = shopfront::config::OPS_PORT as i32;
 const WEB: i32 = 9898;
@@ -133,7 +134,7 @@ fn no_other_port_and_no_other_pod_is_reached() {
 }
 
 #[test]
-fn no_pod_gets_out() {
+fn every_pod_is_denied_egress() {
     let metadata = End::Address("169.254.169.254");
     for app in ["shopfront", "anything"] {
         for end in [STRANGER, metadata, End::Of("kube-system"), End::Of("monitoring"), End::Pod("shopfront")] {

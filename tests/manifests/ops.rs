@@ -6,8 +6,9 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::{Value, from_value};
 use shopfront::app::Endpoint;
 
+use crate::container_port;
 use crate::custom::{Component, Custom, Kustomization, ServiceMonitorSpec};
-use crate::{container, container_port, documents, object};
+use crate::objects::{container, documents, object, text};
 
 /// The service's default.
 const OPS: i32 = shopfront::config::OPS_PORT as i32;
@@ -151,5 +152,5 @@ fn k8s_ops_takes_the_figures_from_the_public_port_and_keeps_the_rest() {
     assert_eq!(names, ["shopfront-svc", "shopfront-ops"]);
     let switch = "components: [ops]";
     let page = include_str!("../../docs/KUBERNETES.md");
-    assert!(page.contains(switch) && crate::text("ops/kustomization.yaml").contains(switch));
+    assert!(page.contains(switch) && text("ops/kustomization.yaml").contains(switch));
 }

@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, Semaphore};
 
-use crate::support::{PATIENCE, Server, raise_descriptors, read_to_end};
+use super::{PATIENCE, Server, raise_descriptors, read_to_end};
 
 /// How many clients come at once.
 pub const CROWD: usize = 5000;

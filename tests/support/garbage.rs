@@ -1,10 +1,6 @@
 //! Requests that are none: a list of known mistakes, and noise without end.
 
-#![allow(dead_code, unused_imports, reason = "each test file is a crate of its own and uses its part")]
-
-mod random;
-
-pub use random::Random;
+use super::random::Random;
 
 /// What an HTTP/2 client says first.
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -2,6 +2,10 @@
 
 #![allow(dead_code, reason = "each test file is a crate of its own and uses its part")]
 
+pub mod crowd;
+pub mod garbage;
+pub mod random;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};

@@ -1,5 +1,6 @@
 //! What the workflows run of `.ci`, with stand-ins for the programs that ask a registry or a database.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -86,6 +87,38 @@ fn advisories_are_read_from_the_database_beside_the_checkout_unless_it_is_empty(
 #[test]
 fn the_gates_hold_the_dependencies_against_advisories() {
     assert!(text(".ci/gates").lines().any(|line| line == ADVISORIES));
+}
+
+/// The folders of tests that have one which is ignored.
+fn with_ignored_tests(package: &str) -> BTreeSet<String> {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join(package).join("tests");
+    let is_ignored =
+        |file: &Path| std::fs::read_to_string(file).is_ok_and(|text| text.contains(&format!("#[{}", "ignore")));
+    let mut folders = vec![tests.clone()];
+    let mut found = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("the folder can be read") {
+            let path = entry.expect("the folder can be read").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if is_ignored(&path) {
+                let inside = path.strip_prefix(&tests).expect("it is in there");
+                let test = inside.components().next().expect("it has a name").as_os_str();
+                found.insert(test.to_string_lossy().into_owned());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_cluster_gate_runs_each_test_that_is_ignored_elsewhere() {
+    let gate = text(".ci/cluster");
+    let run = gate.lines().filter_map(|line| line.trim().strip_prefix("needs_a_cluster "));
+    let run: BTreeSet<_> = run.flat_map(str::split_whitespace).map(str::to_owned).collect();
+    assert_eq!(run, with_ignored_tests("loadtest"));
+    // It runs none of this package.
+    assert_eq!(with_ignored_tests("."), BTreeSet::new());
 }
 
 /// `.ci/new-tags` for two images, where the registry says this of the second one.

@@ -6,7 +6,7 @@
 
 mod bundles;
 mod exposition;
-#[path = "../judges/healthy.rs"]
+#[path = "../support/healthy/mod.rs"]
 mod healthy;
 mod journals;
 mod manifests;
@@ -14,7 +14,7 @@ mod mutation;
 mod promql;
 mod rules;
 #[allow(dead_code, reason = "the report's own tests use the rest of it")]
-#[path = "../report/journals.rs"]
+#[path = "../support/journals.rs"]
 mod samples;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -76,7 +76,7 @@ async fn a_bundle_without_its_spaces_is_read() {
 
 /// A limit on the length of files stands for a disk that is full: writing fails in the same place.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_is_no_bad_use() {
+async fn a_bundle_that_cannot_be_written_exits_with_3_and_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), chain(), Hurt::Silent, &[]).await;
     let file = folder.path().join("bundle.json");

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::chain::{chain, list};
 use crate::measured::{MIB, run};
 
-#[path = "../api/server.rs"]
+#[path = "../support/server.rs"]
 mod server;
 
 const PODS: usize = 5000;

@@ -1,4 +1,4 @@
-//! The algorithm's edge cases; that it is the real controller's is held against one in `tests/controller.rs`.
+//! The algorithm's edge cases; that it is the real controller's is compared with one in `tests/controller`.
 
 use super::*;
 use crate::autoscaling::Autoscaler;

@@ -1,0 +1,453 @@
+//! What is read of a chain, from an API server of the test's own; and what `run` makes of it.
+
+#[path = "../support/chain.rs"]
+mod chain;
+mod planted;
+#[path = "../support/server.rs"]
+mod server;
+
+use std::path::Path;
+use std::process::Output;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chain::{Api, chain, list};
+use http::{Request, Response};
+use hyper::body::{Bytes, Incoming};
+use loadtest::doctor::bundle;
+use loadtest::doctor::evidence::Evidence;
+use loadtest::kube::read::Read;
+use serde_json::json;
+use server::Server;
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Runs a command on such an API server.
+async fn ran(api: Api, arguments: &[&str]) -> (Output, Arc<Api>) {
+    let folder = tempfile::tempdir().unwrap();
+    let api = Arc::new(api);
+    let serving = Arc::clone(&api);
+    let server = Server::start(folder.path(), move |request: Request<Incoming>| {
+        let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
+        let (status, text) = serving.respond(request.method().as_str(), &path);
+        let answer = Response::builder().status(status).body(http_body_util::Full::new(Bytes::from(text)));
+        let silent = serving.silent.iter().any(|silent| path.contains(silent));
+        async move { if silent { std::future::pending().await } else { Ok(answer.unwrap()) } }
+    })
+    .await;
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_loadtest"));
+    command.args(arguments).env("KUBECONFIG", &server.kubeconfig).kill_on_drop(true);
+    let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("it ends").expect("it runs");
+    (output, api)
+}
+
+/// Runs the doctor, and gives back what it read, where it did.
+async fn examined(api: Api, hpa: &str) -> (Output, Option<Evidence>, Arc<Api>) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bundle.json");
+    let (ran, api) = ran(api, &["doctor", hpa, "--bundle", file.to_str().unwrap()]).await;
+    (ran, read(&file), api)
+}
+
+fn read(file: &Path) -> Option<Evidence> {
+    file.exists().then(|| bundle::read(file).unwrap())
+}
+
+#[tokio::test]
+async fn any_workload_is_read_whatever_its_names_and_nothing_is_changed() {
+    let (ran, evidence, api) = examined(chain(), "shop/hpa").await;
+    let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+    assert_eq!(evidence.pods.items().len(), 1);
+    let page = &evidence.pages[0];
+    assert_eq!((page.port, page.path.as_str()), (8080, "/counts"), "as its monitor says");
+    assert_eq!((page.first.seen(), page.second.seen()), (Some(&"hits_total 7\n".to_owned()), page.first.seen()));
+    assert!(page.apart >= 6.0, "{}", page.apart);
+
+    let prometheus = &evidence.prometheus;
+    assert_eq!(
+        prometheus.url.seen().map(String::as_str),
+        Some("http://prom.watch.svc:80/base"),
+        "without its password"
+    );
+    let replica = &prometheus.replicas[0];
+    assert_eq!(replica.ready, Read::Seen(true), "through the proxy, as there is no port-forward");
+    assert_eq!(replica.targets.items().len(), 1, "those of the namespace alone");
+    assert_eq!(replica.series["hits_total{pod!=\"\"}"].items()[0]["pod"], "till");
+
+    let events = evidence.events.unread().expect("they may not be read");
+    assert_eq!(events.right.as_deref(), Some("list events in namespace shop"));
+    assert_eq!(evidence.prometheuses, Read::Absent, "what is not there is no fault");
+    let controller = "system:serviceaccount:kube-system:horizontal-pod-autoscaler: get \
+                      pods/hits_per_second.custom.metrics.k8s.io in shop";
+    assert_eq!(evidence.access[controller], Read::Seen(true));
+    assert_eq!(
+        evidence.access["system:serviceaccount:watch:prom: watch endpointslices.discovery.k8s.io in shop"],
+        Read::Seen(true)
+    );
+    let path = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/shop/pods/*/hits_per_second?labelSelector=app%3Dtill";
+    assert_eq!(evidence.answers[path].status, 404, "a refusal is what there is to see");
+
+    let asked = api.asked.lock().unwrap();
+    let series =
+        asked.iter().find_map(|asked| asked.split_once("/api/v1/series?")).expect("the series are asked for").1;
+    let moment = |name: &str| {
+        let value = series.split('&').find_map(|part| part.strip_prefix(name));
+        value.expect("it has both ends").parse::<u64>().unwrap()
+    };
+    assert_eq!(moment("end=") - moment("start="), 120, "as far back as the adapter looks");
+    let posted: Vec<_> = asked.iter().filter(|asked| !asked.starts_with("GET ")).collect();
+    assert!(posted.iter().all(|asked| asked.ends_with("/subjectaccessreviews")), "{posted:?}");
+    assert!(!asked.iter().any(|asked| asked.contains("/secrets")), "{asked:?}");
+}
+
+#[tokio::test]
+async fn the_exposition_is_found_where_the_monitor_does_not_scrape() {
+    for (port, path) in [(json!(9999), "/counts"), (json!(8080), "/wrong"), (json!(9999), "/wrong")] {
+        let mut api = chain();
+        for (known, document) in &mut api.documents {
+            if known.ends_with("/servicemonitors") {
+                document["items"][0]["spec"]["endpoints"] = json!([{"targetPort": port, "path": path}]);
+            } else if path == "/wrong" && known.ends_with("/proxy/counts") {
+                *known = "/api/v1/namespaces/shop/pods/till:8080/proxy/metrics";
+            } else if known.ends_with("/configmaps/rules") && port == 8080 {
+                let any = r#"rules: [{seriesQuery: '{__name__=~"^h.*"}', name: {matches: ^(.*)_total$, as: '${1}_per_second'}}]"#;
+                *document = json!({"data": {"config.yaml": any}});
+            }
+        }
+        let (ran, evidence, _) = examined(api, "shop/hpa").await;
+        let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+        let page = &evidence.pages[0];
+        let there = if path == "/wrong" { "/metrics" } else { path };
+        assert_eq!((page.port, page.path.as_str()), (8080, there), "{port} {path}: {:?}", page.first);
+        assert_eq!(
+            (page.first.seen().map(String::as_str), page.second.seen()),
+            (Some("hits_total 7\n"), page.first.seen())
+        );
+    }
+}
+
+/// As `k8s/ops` has it: a headless Service for scrapes, which is listed first, and no metrics on the public port.
+#[tokio::test]
+async fn a_page_is_read_where_a_headless_service_has_prometheus_read_it() {
+    let mut api = chain();
+    for (known, document) in &mut api.documents {
+        match *known {
+            "/api/v1/namespaces/shop/pods" => {
+                let ports = json!([{"name": "web", "containerPort": 8080}, {"name": "ops", "containerPort": 9797}]);
+                document["items"][0]["spec"]["containers"][0]["ports"] = ports;
+            }
+            "/api/v1/namespaces/shop/services" => {
+                let ports = json!([{"name": "ops", "port": 9797, "targetPort": "ops"}]);
+                let service = json!({
+                    "metadata": {"name": "till-ops", "namespace": "shop", "labels": {"app": "till-ops"}},
+                    "spec": {"clusterIP": "None", "selector": {"app": "till"}, "ports": ports},
+                });
+                document["items"].as_array_mut().unwrap().insert(0, service);
+            }
+            "/apis/monitoring.coreos.com/v1/servicemonitors" => {
+                let spec = &mut document["items"][0]["spec"];
+                spec["selector"] = json!({"matchLabels": {"app": "till-ops"}});
+                spec["endpoints"] = json!([{"port": "ops", "path": "/counts"}]);
+            }
+            "/api/v1/namespaces/shop/pods/till:8080/proxy/counts" => {
+                *known = "/api/v1/namespaces/shop/pods/till:9797/proxy/counts";
+            }
+            _ => {}
+        }
+    }
+    let (ran, evidence, api) = examined(api, "shop/hpa").await;
+    let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+    let page = &evidence.pages[0];
+    assert_eq!((page.port, page.path.as_str()), (9797, "/counts"));
+    assert_eq!(page.second.seen().map(String::as_str), Some("hits_total 7\n"));
+    assert!(!api.asked.lock().unwrap().iter().any(|asked| asked.contains("/till:8080/")), "nowhere else");
+}
+
+/// A network policy drops what the API server's proxy sends, and no port-forward.
+#[tokio::test]
+async fn a_page_that_the_proxy_waits_for_is_asked_for_by_a_port_forward() {
+    let mut api = chain();
+    api.silent = vec!["/pods/till:8080/proxy/"];
+    let (ran, evidence, api) = examined(api, "shop/hpa").await;
+    let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+    let asked = api.asked.lock().unwrap();
+    assert!(asked.iter().any(|asked| asked.contains("/pods/till/portforward")), "{asked:?}");
+    // This server has none.
+    assert_eq!(evidence.pages[0].first.unread().map(|unread| unread.why.as_str()), Some("no answer within 8 s"));
+}
+
+#[tokio::test]
+async fn an_exposition_without_the_counter_does_not_replace_the_monitored_one() {
+    let mut api = chain();
+    for (known, document) in &mut api.documents {
+        if known.ends_with("/proxy/counts") {
+            (*known, *document) = ("/api/v1/namespaces/shop/pods/till:8080/proxy/metrics", json!("misses_total 7\n"));
+        }
+    }
+    let (ran, evidence, _) = examined(api, "shop/hpa").await;
+    let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+    let page = &evidence.pages[0];
+    assert_eq!((page.port, page.path.as_str()), (8080, "/counts"));
+    assert!(page.first.unread().is_some_and(|unread| unread.why.starts_with("404")), "{:?}", page.first);
+}
+
+#[tokio::test]
+async fn an_hpa_that_is_not_there_is_a_finding_where_there_is_none_at_all() {
+    let (ran, evidence, _) = examined(chain(), "shop/hpq").await;
+    assert_eq!((ran.status.code(), evidence), (Some(2), None), "its name is mistyped");
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("there: hpa"));
+    let (ran, evidence, _) = examined(chain(), "shpo/hpa").await;
+    assert_eq!((ran.status.code(), evidence), (Some(2), None), "its namespace is");
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("no namespace shpo"));
+
+    let mut api = chain();
+    api.documents.push(("/api/v1/namespaces/shop", json!({"metadata": {"name": "shop"}})));
+    for (path, document) in &mut api.documents {
+        if path.ends_with("/horizontalpodautoscalers") {
+            *document = list("HorizontalPodAutoscaler", &[]);
+        }
+    }
+    let (_, evidence, _) = examined(api, "shop/hpq").await;
+    assert_eq!(evidence.map(|evidence| evidence.hpa), Some(Read::Absent));
+
+    let mut api = chain();
+    api.documents.push(("/api/v1/namespaces/elsewhere", json!({"metadata": {"name": "elsewhere"}})));
+    let nothing = list("HorizontalPodAutoscaler", &[]);
+    api.documents.push(("/apis/autoscaling/v2/namespaces/elsewhere/horizontalpodautoscalers", nothing));
+    let all = list("HorizontalPodAutoscaler", &[json!({"metadata": {"name": "hpa", "namespace": "shop"}})]);
+    api.documents.push(("/apis/autoscaling/v2/horizontalpodautoscalers", all));
+    let (ran, evidence, _) = examined(api, "elsewhere/hpa").await;
+    assert_eq!((ran.status.code(), evidence), (Some(2), None), "its namespace is another");
+    assert!(String::from_utf8_lossy(&ran.stderr).contains("there is shop/hpa"));
+
+    // KEDA was to make it, and does not where another scales the workload.
+    let mut api = chain();
+    let object = json!({"metadata": {"name": "web", "namespace": "shop"}, "spec": {"scaleTargetRef": {"name": "web"}}});
+    let objects = list("ScaledObject", &[object]);
+    api.documents.push(("/apis/keda.sh/v1alpha1/namespaces/shop/scaledobjects", objects));
+    let (_, evidence, _) = examined(api, "shop/keda-hpa-web").await;
+    assert!(evidence.is_some_and(|evidence| evidence.scaled_object.seen().is_some()));
+}
+
+#[tokio::test]
+async fn a_user_without_rights_is_told_each_missing_right() {
+    let mut api = chain();
+    api.forbidden = vec!["/api", "/apis"];
+    let (ran, evidence, _) = examined(api, "shop/hpa").await;
+    let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+    let told = String::from_utf8_lossy(&ran.stdout);
+    assert_eq!(ran.status.code(), Some(3), "{told}");
+    assert!(
+        told.contains("COULD NOT LOOK at pod") && told.contains("Next   Ask again with the rights below"),
+        "{told}"
+    );
+    let right = evidence.hpa.unread().and_then(|unread| unread.right.clone());
+    assert_eq!(right.as_deref(), Some("get horizontalpodautoscalers.autoscaling in namespace shop"));
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_holds_up_no_other() {
+    let mut api = chain();
+    api.silent = vec!["/proxy/base/api/v1/targets"];
+    let (ran, evidence, _) = examined(api, "shop/hpa").await;
+    let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+    let replica = &evidence.prometheus.replicas[0];
+    let why = replica.targets.unread().map(|unread| unread.why.as_str());
+    assert_eq!(why, Some("no answer within 8 s"));
+    assert_eq!(replica.series["hits_total{pod!=\"\"}"].items().len(), 1);
+    assert!(!replica.queries.is_empty() && replica.queries.values().all(|result| result.seen().is_some()));
+}
+
+#[tokio::test]
+async fn a_prometheus_with_a_prefix_is_asked_behind_it() {
+    let mut api = chain();
+    let object = json!({"metadata": {"name": "main", "namespace": "watch"}, "spec": {"routePrefix": "/deep/"}});
+    api.documents.push(("/apis/monitoring.coreos.com/v1/prometheuses", list("Prometheus", &[object])));
+    for (path, document) in &mut api.documents {
+        if let Some((pod, rest)) = path.split_once("/proxy/base/") {
+            *path = format!("{pod}/proxy/deep/{rest}").leak();
+        } else if *path == "/api/v1/namespaces/watch/pods" {
+            document["items"][0]["metadata"]["labels"]["operator.prometheus.io/name"] = json!("main");
+        }
+    }
+    let (ran, evidence, api) = examined(api, "shop/hpa").await;
+    let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+    let replica = &evidence.prometheus.replicas[0];
+    assert_eq!((&replica.ready, replica.targets.items().len()), (&Read::Seen(true), 1));
+    assert!(replica.queries.values().all(|result| result.seen().is_some()), "{:?}", replica.queries);
+    assert!(
+        !api.asked.lock().unwrap().iter().any(|asked| asked.contains("/proxy/base/")),
+        "its URL leads through another"
+    );
+}
+
+#[tokio::test]
+async fn a_rollout_of_argos_is_scaled_as_a_deployment_is() {
+    let mut api = chain();
+    for (path, document) in &mut api.documents {
+        if let Some(rest) = path.strip_prefix("/apis/apps/v1/namespaces/shop/statefulsets/") {
+            *path = format!("/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/{rest}").leak();
+            if document["kind"] == "StatefulSet" {
+                (document["apiVersion"], document["kind"]) = (json!("argoproj.io/v1alpha1"), json!("Rollout"));
+            } else {
+                document["spec"]["replicas"] = json!(0);
+            }
+        } else if path.contains("/horizontalpodautoscalers") {
+            let target = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "till"});
+            for spec in ["/spec", "/items/0/spec"] {
+                if let Some(spec) = document.pointer_mut(spec) {
+                    spec["scaleTargetRef"] = target.clone();
+                }
+            }
+        }
+    }
+    let (ran, evidence, _) = examined(api, "shop/hpa").await;
+    let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+    assert_eq!(evidence.workload.seen().map(|workload| &workload["kind"]), Some(&json!("Rollout")));
+    assert_eq!(evidence.pods.items().len(), 1, "by its scale's selector");
+    let told = String::from_utf8_lossy(&ran.stdout);
+    assert!(told.contains("Rollout shop/till: spec.replicas is 0"), "{told}");
+    assert!(told.ends_with("\nkubectl -n shop scale rollout.argoproj.io/till --replicas=1\n"), "{told}");
+}
+
+/// Runs a short load of the HPA against a server that answers nobody; whether anything was sent there comes last.
+async fn loaded(api: Api, hpa: &str, flags: &[&str]) -> (Option<i32>, String, String, bool) {
+    let target = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    target.set_nonblocking(true).unwrap();
+    let url = format!("http://{}/", target.local_addr().unwrap());
+    let load = ["run", "--hpa", hpa, "--url", &url, "--stage", "5rps:1s", "--timeout", "1s", "--json"];
+    let (ran, _) = ran(api, &[&load, flags].concat()).await;
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (ran.status.code(), text(ran.stdout), text(ran.stderr), target.accept().is_ok())
+}
+
+fn without_replicas() -> Api {
+    let mut api = chain();
+    for (path, document) in &mut api.documents {
+        if path.contains("/statefulsets/till") {
+            document["spec"]["replicas"] = json!(0);
+        }
+    }
+    api
+}
+
+#[tokio::test]
+async fn a_load_that_cannot_scale_anything_is_refused() {
+    let (code, out, said, sent) = loaded(without_replicas(), "shop/hpa", &[]).await;
+    assert_eq!((code, out.as_str(), sent), (Some(3), "", false), "{said}");
+    assert!(said.contains("(cause 21, replicas-zero)"), "{said}");
+    let told = "shop/hpa cannot scale, so a load would decide nothing; --skip-doctor sends it all the same";
+    assert!(said.contains(told), "{said}");
+
+    let (_, _, said, sent) = loaded(without_replicas(), "shop/hpa", &["--skip-doctor"]).await;
+    assert!(sent && !said.contains("cause 21"), "{said}");
+}
+
+#[tokio::test]
+async fn a_load_goes_on_where_no_link_is_broken() {
+    let mut api = chain();
+    let value = json!({"metric": {"namespace": "shop", "pod": "till"}, "value": [0, "1"]});
+    for (path, document) in &mut api.documents {
+        if path.ends_with("/api/v1/query") {
+            document["data"]["result"] = json!([value]);
+        }
+    }
+    let served = json!({"describedObject": {"kind": "Pod", "namespace": "shop", "name": "till"}, "value": "1"});
+    let path = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/shop/pods/*/hits_per_second";
+    api.documents.push((path, list("MetricValue", &[served])));
+    let (_, out, said, sent) = loaded(api, "shop/hpa", &[]).await;
+    assert!(sent, "{said}");
+    assert!(!out.contains(r#""Assumed""#), "the rules and the monitor are found: {out}");
+    let right = "Prometheus: the right to get and create pods/portforward in namespace watch is missing";
+    assert!(out.contains(right), "its place is found: {out}");
+}
+
+#[tokio::test]
+async fn a_load_of_an_hpa_that_is_not_there_is_refused_in_one_line() {
+    let (code, out, said, sent) = loaded(chain(), "till/typo", &[]).await;
+    assert_eq!((code, out.as_str(), sent), (Some(2), "", false), "{said}");
+    assert!(said.contains("no HPA typo in namespace till") && said.lines().count() == 1, "{said}");
+}
+
+#[tokio::test]
+async fn no_planted_secret_reaches_the_bundle_or_the_screen() {
+    let corpus = planted::corpus();
+    assert_eq!(corpus.len(), 162);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bundle.json");
+    let (text, _) = ran(planted::planted(&corpus), &["doctor", "shop/hpa", "--bundle", file.to_str().unwrap()]).await;
+    let (json, _) = ran(planted::planted(&corpus), &["doctor", "shop/hpa", "--json"]).await;
+    let bundle = std::fs::read_to_string(&file).unwrap();
+    let told = [&text.stdout, &text.stderr, &json.stdout, &json.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    for shown in [bundle.as_str()].into_iter().chain(told.iter().map(AsRef::as_ref)) {
+        let found = |number: &usize| shown.contains(&format!("hidden{number:03}x"));
+        let leaks: Vec<_> = (0..corpus.len()).filter(found).map(|number| &corpus[number]).collect();
+        assert!(leaks.is_empty(), "{} of {}: {leaks:#?}", leaks.len(), corpus.len());
+    }
+    // The objects around them were read and kept.
+    for kept in ["new-relic", "CrashLoopBackOff", "Unhealthy", "no such host", "probed", "EOF", "queryParameters"] {
+        assert!(bundle.contains(kept), "{kept}: {bundle}");
+    }
+    let said = String::from_utf8_lossy(&text.stderr);
+    for expected in ["bundle.json, the evidence of HPA shop/hpa", "2 workloads", "Read the file before you post it"] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+}
+
+/// The chain of a tenant whose `ScaledObject` names a Service of his own namespace for Prometheus.
+fn tenant(address: &str) -> Api {
+    let mut api = chain();
+    let metric = json!({"metric": {"name": "s0-prometheus", "selector": {"matchLabels": {"scaledobject.keda.sh/name": "web"}}},
+                        "target": {"type": "AverageValue", "averageValue": "2"}});
+    for (path, document) in &mut api.documents {
+        let hpa = match *path {
+            "/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/hpa" => document,
+            "/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers" => &mut document["items"][0],
+            _ => continue,
+        };
+        hpa["metadata"]["ownerReferences"] = json!([{"kind": "ScaledObject", "name": "web"}]);
+        hpa["spec"]["metrics"] = json!([{"type": "External", "external": metric}]);
+    }
+    let trigger =
+        json!({"type": "prometheus", "metadata": {"serverAddress": address, "query": "sum(rate(hits_total[2m]))"}});
+    let object = json!({"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": "web", "namespace": "shop"},
+                        "spec": {"scaleTargetRef": {"kind": "StatefulSet", "name": "till"}, "triggers": [trigger]}});
+    api.documents.push(("/apis/keda.sh/v1alpha1/namespaces/shop/scaledobjects/web", object));
+    let service = json!({"metadata": {"name": "till", "namespace": "shop"},
+                         "spec": {"selector": {"app": "till"}, "ports": [{"name": "http", "port": 80, "targetPort": "web"}]}});
+    api.documents.push(("/api/v1/namespaces/shop/services/till", service));
+    api
+}
+
+/// What was printed, wherever its lines end.
+fn words(ran: &Output) -> String {
+    String::from_utf8_lossy(&ran.stdout).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a pod of the HPA's namespace was asked as Prometheus is.
+fn asked_of(api: &Api, pod: &str) -> bool {
+    let asked = api.asked.lock().unwrap();
+    let api = asked.iter().any(|asked| asked.contains(&format!("/pods/{pod}")) && asked.contains("/proxy/api/v1/"));
+    api || asked.iter().any(|asked| asked.contains(&format!("/pods/{pod}/portforward")))
+}
+
+#[tokio::test]
+async fn a_tenants_own_prometheus_is_asked_where_the_user_says_so() {
+    for address in ["http://till.shop.svc:80", "http://till.shop:80", "http://till.shop.svc.cluster.local"] {
+        let (ran, api) = self::ran(tenant(address), &["doctor", "shop/hpa"]).await;
+        let told = words(&ran);
+        assert!(!asked_of(&api, "till"), "{address}: {:?}", api.asked.lock().unwrap());
+        assert!(told.contains("any pod may pass for") && told.contains("--trust-prometheus"), "{told}");
+        // What the chain lacks besides, KEDA's metrics server, is another link's.
+        assert!(told.contains("? target Prometheus shop/till: not asked") && !told.contains("✗ series"), "{told}");
+    }
+    let (ran, api) = self::ran(tenant("http://till.shop.svc:80"), &["doctor", "shop/hpa", "--trust-prometheus"]).await;
+    assert!(asked_of(&api, "till"), "{}", String::from_utf8_lossy(&ran.stderr));
+
+    let (ran, api) = self::ran(tenant("http://prom.watch.svc:80/base"), &["doctor", "shop/hpa"]).await;
+    let told = words(&ran);
+    let asked = api.asked.lock().unwrap();
+    assert!(asked.iter().any(|asked| asked.contains("/pods/prom:9090/proxy/base/api/v1/query")), "{asked:?}");
+    assert!(!told.contains("--trust-prometheus"), "{told}");
+}

@@ -1,0 +1,77 @@
+//! A chain that holds is never called broken: idle, loaded, scaling out and in, and while its pods are replaced.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+
+use crate::asking::{Answer, ask};
+use crate::cases::traffic::{load, no_load};
+use crate::cluster::observer::{HPA, NAMESPACE};
+use crate::lab::Lab;
+use crate::table::Spell;
+
+/// So many ask at once where nothing happens in between.
+const SIDE_BY_SIDE: usize = 5;
+
+/// A window of two minutes, the HPA's period and its stabilisation, for each of two pods; and some more.
+const SCALED_IN: Duration = Duration::from_mins(6);
+
+/// The load tool's look at the chain, a rate that rises, the HPA's period and the pods' start; and some more.
+const SCALED_OUT: Duration = Duration::from_mins(3);
+
+impl Lab {
+    pub async fn an_idle_chain_is_healthy(&self, answers: usize) {
+        self.transcript.step("a healthy chain, idle");
+        let mut told = Vec::new();
+        while told.len() < answers {
+            told.extend(join_all((0..SIDE_BY_SIDE.min(answers - told.len())).map(|_| self.word())).await);
+        }
+        self.spell("idle", &told);
+    }
+
+    /// Five requests a second, which the HPA answers with two more pods; they are all replaced on the way.
+    pub async fn a_loaded_chain_is_healthy(&self, answers: usize) {
+        self.transcript.step("a healthy chain, under five requests a second");
+        self.bash(&load("5rps", &[])).await.unwrap_or_else(|fault| panic!("{fault}"));
+        let mut told = Vec::new();
+        for answer in 0..answers {
+            if answer == answers / 3 {
+                let restart = format!("kubectl -n {NAMESPACE} rollout restart deployment shopfront-deploy");
+                self.bash(&restart).await.unwrap_or_else(|fault| panic!("{fault}"));
+            }
+            told.push(self.word().await);
+        }
+        self.spell("under load, scaling out, restarted on the way", &told);
+        let replicas = format!("-n {NAMESPACE} get hpa {HPA} -o jsonpath={{.status.currentReplicas}}");
+        self.workload.kubectl.eventually(SCALED_OUT, &replicas, |replicas| replicas == "3").await;
+    }
+
+    pub async fn a_chain_that_scales_in_is_healthy(&self) {
+        self.transcript.step("a healthy chain, scaling in");
+        self.bash(&no_load()).await.unwrap_or_else(|fault| panic!("{fault}"));
+        let replicas = format!("-n {NAMESPACE} get hpa {HPA} -o jsonpath={{.status.currentReplicas}}");
+        let (begun, mut told) = (Instant::now(), Vec::new());
+        while self.workload.kubectl.quietly(&replicas).await != "1" {
+            assert!(begun.elapsed() < SCALED_IN, "the pods do not go");
+            told.push(self.word().await);
+        }
+        self.spell("scaling in", &told);
+    }
+
+    async fn word(&self) -> Answer {
+        ask(&self.workload.kubectl, &format!("{NAMESPACE}/{HPA}"), None).await
+    }
+
+    fn spell(&self, what: &'static str, answers: &[Answer]) {
+        // While the only pod is replaced, the HPA itself may read nothing: what cannot be told then is not called broken.
+        let is_wrong = |answer: &&Answer| answer.diagnosis.is_err() || answer.finding(false).is_some();
+        let wrong: Vec<_> = answers.iter().filter(is_wrong).map(Answer::line).collect();
+        let healthy = answers.iter().filter(|answer| answer.is_healthy()).count();
+        let (count, broken) = (answers.len(), wrong.len());
+        self.transcript.say(format_args!("{count} answers: {healthy} call it healthy, {broken} broken"));
+        for line in &wrong {
+            self.transcript.say(line);
+        }
+        self.table.borrow_mut().spells.push(Spell { what, answers: answers.len(), wrong });
+    }
+}

@@ -1,0 +1,285 @@
+//! The report: from journals as runs leave them to figures, a verdict, and a page in a real headless Chromium.
+
+mod browser;
+#[path = "../support/journals.rs"]
+mod journals;
+#[path = "../support/kept.rs"]
+mod kept;
+mod merging;
+mod page;
+mod terminals;
+
+use loadtest::journal::{Entry, Reader};
+use loadtest::report::figures::LinkName;
+use loadtest::report::warnings::About;
+use loadtest::report::{Outcome, Report, html, json, terminal};
+
+fn good() -> Report {
+    Report::from_entries(&journals::good(), journals::prediction()).beside(&journals::band())
+}
+
+fn broken() -> Report {
+    Report::from_entries(&journals::broken(), journals::prediction()).beside(&journals::band())
+}
+
+fn alone() -> Report {
+    Report::from_entries(&journals::alone(), Vec::new())
+}
+
+fn empty() -> Report {
+    Report::from_entries(&[], Vec::new())
+}
+
+fn held(report: &Report, name: &str) -> Option<bool> {
+    let check = report.verdict.checks.iter().find(|check| check.name == name);
+    check.unwrap_or_else(|| panic!("no {name} in {:?}", report.verdict)).held
+}
+
+fn abouts(report: &Report) -> Vec<About> {
+    report.warnings.iter().map(|warning| warning.about).collect()
+}
+
+#[test]
+fn a_run_that_goes_well_passes() {
+    let report = good();
+    assert_eq!(report.verdict.outcome, Outcome::Passed, "{:#?}", report.verdict);
+    assert_eq!(report.verdict.outcome.exit_code(), 0);
+    let totals = &report.totals;
+    assert_eq!((totals.due, totals.sent, totals.answered, totals.failed), (3396, 3396, 3396, 0));
+    let latency = report.latency.unwrap();
+    assert!(latency.count == 3396 && latency.p50 < latency.p90 && latency.p90 < latency.p99, "{latency:?}");
+    assert!(latency.p99 <= latency.p999 && latency.p999 <= latency.max && latency.max < 0.05, "{latency:?}");
+
+    let replicas = report.replicas.as_ref().unwrap();
+    let reached: Vec<_> =
+        replicas.reached.iter().map(|at| (at.replicas, at.wanted.unwrap(), at.ready.unwrap())).collect();
+    assert_eq!(reached, [(1, -10.0, -10.0), (2, 199.0, 204.0), (3, 214.0, 219.5)]);
+    assert_eq!((replicas.initial, replicas.wanted, replicas.ready, replicas.relieved), (1, 3, 3, Some(360.0)));
+    let scale_in = replicas.scale_in.unwrap();
+    assert_eq!((scale_in.from, scale_in.until, scale_in.failed, scale_in.sent), (694.0, Some(697.0), 0, 4));
+
+    assert_eq!(report.pods.len(), 3);
+    assert_eq!(report.pods[0].name, journals::PODS[0]);
+    assert!((report.pods.iter().map(|pod| pod.share).sum::<f64>() - 1.0).abs() < 1e-9);
+    assert_eq!(abouts(&report), [About::FewAnswers], "{:?}", report.warnings);
+}
+
+#[test]
+fn the_lag_budget_follows_the_load_from_link_to_link() {
+    let lag = good().lag.unwrap();
+    assert_eq!((lag.step, lag.replicas), (journals::STEP, 1));
+    assert!((lag.threshold - 2.2).abs() < 1e-9);
+    let times: Vec<_> = lag.links.iter().map(|link| (link.name, link.at.unwrap())).collect();
+    let expected = [
+        (LinkName::Counter, 185.0),
+        (LinkName::Prometheus, 190.0),
+        (LinkName::Api, 190.0),
+        (LinkName::Value, 199.0),
+        (LinkName::Decision, 199.0),
+        (LinkName::Ready, 204.0),
+        (LinkName::Answer, 205.0),
+    ];
+    assert_eq!(times, expected);
+    let took: f64 = lag.links.iter().filter_map(|link| link.took).sum();
+    assert!((took - 25.0).abs() < 1e-9, "what each took makes up the whole: {took}");
+}
+
+#[test]
+fn each_step_is_told_to_be_inside_the_model_s_band_or_not() {
+    let seen = |report: &Report| report.steps.iter().map(|step| (step.from, step.to, step.at)).collect::<Vec<_>>();
+    let inside = |report: &Report| report.steps.iter().map(|step| step.inside).collect::<Vec<_>>();
+    let told = |report: &Report| html::render(report).contains("class=\"beside\"");
+    let report = good();
+    assert_eq!(seen(&report), [(1, 2, 199.0), (2, 3, 214.0), (3, 1, 694.0)]);
+    assert_eq!(inside(&report), [Some(true); 3]);
+    // The moments at which it changes, and its end.
+    assert_eq!(
+        report.band.iter().map(|moment| moment.at).collect::<Vec<_>>(),
+        [0.0, 185.0, 200.0, 203.0, 215.0, 682.0, 699.0, 780.0]
+    );
+    assert!(html::render(&report).contains("1 → 2 at 3:19, inside 3:01–3:26; 2 → 3 at 3:34"));
+
+    let mut early = journals::band();
+    for moment in &mut early {
+        moment.at -= 30.0;
+    }
+    let report = good().beside(&early);
+    assert_eq!(inside(&report), [Some(false); 3], "{:?}", report.steps);
+    assert!(html::render(&report).contains("1 → 2 at 3:19, outside 2:31–2:56"), "{:?}", report.steps);
+
+    let never = good().beside(&journals::band()[..1]);
+    assert_eq!((inside(&never), never.steps[0].earliest), (vec![Some(false); 3], None));
+    let mut fresh = journals::good();
+    for entry in &mut fresh {
+        if let Entry::Scaling(scaling) = entry
+            && scaling.at < -5.0
+        {
+            scaling.wanted = 0;
+        }
+    }
+    let fresh = Report::from_entries(&fresh, Vec::new()).beside(&journals::band());
+    assert_eq!(seen(&fresh), seen(&good()), "an HPA that has not looked yet has not stepped");
+    let unknown = good().beside(&[]);
+    assert_eq!((inside(&unknown), told(&unknown), told(&never)), (vec![None; 3], false, true));
+}
+
+#[test]
+fn each_expectation_that_does_not_hold_is_named() {
+    let mut entries = journals::good();
+    let Entry::Start(start) = &mut entries[0] else { unreachable!("it is the first") };
+    start.expectations.scaled_within = Some(20.0);
+    start.expectations.latency = vec![(50.0, 0.001), (99.0, 1.0)];
+    let report = Report::from_entries(&entries, Vec::new());
+    assert_eq!((report.verdict.outcome, report.verdict.outcome.exit_code()), (Outcome::Failed, 1));
+    assert_eq!(held(&report, "Scaled out"), Some(false));
+    assert_eq!(held(&report, "Latency p50"), Some(false));
+    assert_eq!(held(&report, "Latency p99"), Some(true));
+    for name in ["Scaled out", "Latency p50"] {
+        assert!(report.verdict.sentence.contains(name), "{}", report.verdict.sentence);
+    }
+}
+
+#[test]
+fn a_broken_run_fails_and_says_where_it_is_to_be_doubted() {
+    let report = broken();
+    assert_eq!(report.verdict.outcome, Outcome::Failed);
+    assert_eq!(report.totals.failures["status 500"], 150);
+    assert_eq!(report.totals.failures["connection refused"], 120);
+    assert_eq!((report.totals.failed, report.totals.dropped), (270, 30));
+    // It was cut short: what was not seen until then is not known to fail.
+    assert_eq!(held(&report, "Came back"), None);
+    assert_eq!(held(&report, "Failed or dropped"), Some(false));
+    let doubts = [About::Interrupted, About::Schedule, About::Dropped, About::FewAnswers, About::Watch, About::Unknown];
+    assert_eq!(abouts(&report), doubts, "{:#?}", report.warnings);
+}
+
+#[test]
+fn failures_fail_a_run_where_they_are_bounded_and_are_doubted_where_they_are_not() {
+    let mut entries = journals::good();
+    for entry in &mut entries {
+        match entry {
+            Entry::Second(second) if (694.0..698.0).contains(&second.at) => {
+                second.statuses = [(500, second.due)].into();
+            }
+            Entry::Second(second) if (220.0..223.0).contains(&second.at) => second.dropped = second.due,
+            _ => {}
+        }
+    }
+    let mut judged = |max_failed| {
+        let Entry::Start(start) = &mut entries[0] else { unreachable!("it is the first") };
+        start.expectations.max_failed = max_failed;
+        Report::from_entries(&entries, Vec::new())
+    };
+    let bounded = judged(Some(0));
+    assert_eq!(bounded.verdict.outcome, Outcome::Failed);
+    assert_eq!(held(&bounded, "Failed during scale-in"), Some(false));
+    assert!(!abouts(&bounded).contains(&About::Failed), "{:?}", bounded.warnings);
+
+    let free = judged(None);
+    assert_eq!(free.verdict.outcome, Outcome::Passed, "{:#?}", free.verdict);
+    let check = free.verdict.checks.iter().find(|check| check.name == "Failed during scale-in").unwrap();
+    assert_eq!((check.expected.as_deref(), check.observed.as_str()), (None, "4 of 4 requests"));
+    let doubt = free.warnings.iter().find(|warning| warning.about == About::Failed).expect("it is doubted");
+    assert!(doubt.message.contains("49 of 3,396 requests"), "{}", doubt.message);
+    assert!(doubt.message.contains("--max-failed"), "{}", doubt.message);
+}
+
+#[test]
+fn a_load_that_asks_for_too_little_decides_nothing() {
+    let mut entries = journals::good();
+    let low = "1.8rps:3m".parse().unwrap();
+    entries.retain_mut(|entry| match entry {
+        Entry::Start(start) => {
+            start.profile = vec![low];
+            start.expectations.latency.clear();
+            true
+        }
+        Entry::Scaling(seen) => seen.at < 180.0,
+        Entry::Second(second) => second.at < 180.0,
+        Entry::Event(_) => false,
+        Entry::End(_) => true,
+    });
+    let report = Report::from_entries(&entries, Vec::new());
+    assert_eq!((report.verdict.outcome, report.verdict.outcome.exit_code()), (Outcome::Undecided, 3));
+    assert!(abouts(&report).contains(&About::LowLoad), "{:?}", report.warnings);
+    assert!(report.lag.is_none());
+}
+
+#[test]
+fn a_pod_that_answers_nearly_all_is_hot() {
+    let mut entries = journals::good();
+    for entry in &mut entries {
+        if let Entry::Second(second) = entry {
+            second.pods = [(journals::PODS[0].to_owned(), second.due)].into();
+        }
+    }
+    let report = Report::from_entries(&entries, Vec::new());
+    assert!(abouts(&report).contains(&About::HotPod), "{:?}", report.warnings);
+}
+
+#[test]
+fn a_journal_that_a_crash_cut_short_makes_a_report() {
+    let text = journals::text(&journals::good());
+    let torn = &text[..text.len() * 2 / 3];
+    assert!(!torn.ends_with('\n'), "the last line is torn");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), torn).unwrap();
+    let entries = Reader::default().read(file.path()).unwrap();
+    assert_eq!(entries.len(), torn.lines().count() - 1);
+    let report = Report::from_entries(&entries, Vec::new());
+    assert_eq!(report.end, None);
+    assert_eq!(abouts(&report)[0], About::Journal);
+    assert_eq!(held(&report, "Replicas reached"), Some(true));
+    assert_eq!((held(&report, "Came back"), report.verdict.outcome), (None, Outcome::Undecided));
+}
+
+#[test]
+fn the_order_of_entries_does_not_matter_and_parts_add_up() {
+    let mut entries = journals::good();
+    let (whole, starts) = (Report::from_entries(&entries, Vec::new()), entries.remove(0));
+    entries.reverse();
+    entries.push(starts);
+    assert_eq!(Report::from_entries(&entries, Vec::new()), whole);
+    let seconds: Vec<Entry> = entries.iter().filter(|entry| matches!(entry, Entry::Second(_))).cloned().collect();
+    entries.extend(seconds);
+    let twice = Report::from_entries(&entries, Vec::new());
+    assert_eq!((twice.totals.due, twice.latency.unwrap().count), (2 * whole.totals.due, 2 * whole.totals.due));
+    assert!((twice.latency.unwrap().p99 - whole.latency.unwrap().p99).abs() < 1e-9);
+}
+
+#[test]
+fn without_an_autoscaler_the_load_alone_is_judged() {
+    let report = alone();
+    assert_eq!(report.verdict.outcome, Outcome::Passed, "{:#?}", report.verdict);
+    assert!(report.replicas.is_none() && report.lag.is_none() && report.pods.is_empty());
+    let page = html::render(&report);
+    for panel in ["value", "replicas", "pods"] {
+        assert!(page.contains(&format!("id=\"absent-{panel}\"")), "{panel} is left out, with a word why");
+    }
+}
+
+#[test]
+fn an_empty_journal_is_undecided() {
+    let report = empty();
+    assert_eq!((report.verdict.outcome, report.verdict.outcome.exit_code()), (Outcome::Undecided, 3));
+    assert_eq!(abouts(&report), [About::Journal]);
+    assert!(html::render(&report).contains("nothing to judge"));
+    assert!(terminal::summary(&report, 80).starts_with("UNDECIDED"));
+}
+
+#[test]
+fn reports_keep_to_the_schema() {
+    kept::keep_to(json::SCHEMA, &[broken(), alone(), empty(), good()], json::render, "totals");
+}
+
+#[test]
+fn files_are_written_whole_and_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("new/out");
+    empty().write(&out).unwrap();
+    good().write(&out).unwrap();
+    let mut names: Vec<_> = std::fs::read_dir(&out).unwrap().map(|file| file.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["report.html", "report.json"]);
+    assert_eq!(std::fs::read_to_string(out.join("report.json")).unwrap(), json::render(&good()));
+}

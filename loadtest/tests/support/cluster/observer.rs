@@ -1,0 +1,184 @@
+//! The HPA and the pods, looked at four times a second from the first moment to the last.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::kubectl::{Api, Kubectl};
+use super::transcript::Transcript;
+use super::workload::patiently;
+
+pub const NAMESPACE: &str = "miztiik-automation-ns";
+pub const HPA: &str = "shopfront-hpa";
+
+/// How often the HPA controller looks at a metric.
+pub const HPA_PERIOD: Duration = Duration::from_secs(15);
+
+const EVERY: Duration = Duration::from_millis(250);
+
+/// Nobody looks away for longer. What the HPA writes stands for one of its periods, so that nothing hides in a third.
+const GAP: Duration = Duration::from_secs(HPA_PERIOD.as_secs() / 3);
+
+/// What there was at one moment.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    pub at: Instant,
+    /// What the HPA compares with its target: None is what kubectl shows as `<unknown>`.
+    pub value: Option<f64>,
+    /// The replicas that the HPA wants.
+    pub wanted: u64,
+    /// The replicas that the HPA last counted.
+    pub current: u64,
+    /// All pods, those included that are about to leave.
+    pub pods: Vec<String>,
+    /// Pods that take requests.
+    pub ready: Vec<String>,
+}
+
+/// What the HPA was without since some moment.
+pub struct Unknown {
+    pub lasted: Duration,
+    /// Lines of kubectl's own watch, which misses no change, however short.
+    pub lines: usize,
+    /// The longest time between two looks.
+    pub gap: Duration,
+}
+
+pub struct Observer {
+    latest: watch::Receiver<Sample>,
+    history: Arc<Mutex<Vec<Sample>>>,
+    tasks: [JoinHandle<()>; 2],
+    /// `kubectl get hpa --watch`, line by line.
+    lines: Arc<Mutex<Vec<(Instant, String)>>>,
+}
+
+impl Observer {
+    /// Looks at an HPA that exists.
+    pub async fn start(api: &Api, kubectl: &Kubectl) -> Self {
+        let first = patiently("the HPA can be read", Duration::from_secs(30), async || sample(api).await).await;
+        let history = Arc::new(Mutex::new(vec![first.clone()]));
+        let (sender, latest) = watch::channel(first);
+        let sampling = tokio::spawn({
+            let (api, history) = (api.clone(), history.clone());
+            async move {
+                let mut turns = tokio::time::interval(EVERY);
+                loop {
+                    turns.tick().await;
+                    if let Some(sample) = sample(&api).await {
+                        history.lock().expect("no holder panics").push(sample.clone());
+                        sender.send_replace(sample);
+                    }
+                }
+            }
+        });
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let watching = tokio::spawn({
+            let mut watching = kubectl.follow(&format!("-n {NAMESPACE} get hpa {HPA} --watch --no-headers"));
+            let lines = lines.clone();
+            async move {
+                while let Some(line) = watching.next().await {
+                    lines.lock().expect("no holder panics").push((Instant::now(), line));
+                }
+            }
+        });
+        Self { latest, history, tasks: [sampling, watching], lines }
+    }
+
+    pub fn now(&self) -> Sample {
+        self.latest.borrow().clone()
+    }
+
+    /// Waits for a moment at which this holds.
+    pub async fn until(&self, what: &str, bound: Duration, holds: impl Fn(&Sample) -> bool) -> Sample {
+        let mut latest = self.latest.clone();
+        let waited = tokio::time::timeout(bound, latest.wait_for(|sample| holds(sample))).await;
+        let reached = waited.map(|sample| sample.expect("the observer outlives its readers").clone());
+        reached.unwrap_or_else(|_| panic!("not within {bound:?}: {what}; there is {:?}", self.now()))
+    }
+
+    /// All that was seen since.
+    pub fn since(&self, start: Instant) -> Vec<Sample> {
+        let history = self.history.lock().expect("no holder panics");
+        history.iter().filter(|sample| sample.at >= start).cloned().collect()
+    }
+
+    /// How long since then the HPA had no value. Fails where nobody looked: that would show nothing.
+    pub fn unknown_since(&self, start: Instant) -> Unknown {
+        assert!(!self.tasks.iter().any(JoinHandle::is_finished), "kubectl get hpa --watch has ended, or the sampling");
+        let lines = self.lines.lock().expect("no holder panics");
+        assert!(!lines.is_empty(), "kubectl get hpa --watch has printed nothing");
+        let samples = self.since(start);
+        let mut looks = vec![start];
+        looks.extend(samples.iter().map(|sample| sample.at));
+        looks.push(Instant::now());
+        let gap = looks.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default();
+        assert!(gap <= GAP, "nobody looked at the HPA for {gap:?}");
+        let without = samples.windows(2).filter(|pair| pair[0].value.is_none());
+        let shown = lines.iter().filter(|(at, line)| *at >= start && line.contains("<unknown>"));
+        Unknown { lasted: without.map(|pair| pair[1].at - pair[0].at).sum(), lines: shown.count(), gap }
+    }
+
+    /// Shows what `kubectl get hpa --watch` printed since then, where it changed.
+    pub fn show(&self, transcript: &Transcript, start: Instant) {
+        transcript.say(format_args!("$ kubectl -n {NAMESPACE} get hpa {HPA} --watch      # seconds before each line"));
+        let mut last = String::new();
+        for (at, line) in self.lines.lock().expect("no holder panics").iter().filter(|(at, _)| *at >= start) {
+            // All but the age.
+            let told = line.split_whitespace().rev().skip(1).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>();
+            let told = told.join("   ");
+            if told != last {
+                transcript.say(format_args!("{:>6.1}  {told}", (*at - start).as_secs_f64()));
+                last = told;
+            }
+        }
+    }
+}
+
+impl Drop for Observer {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+async fn sample(api: &Api) -> Option<Sample> {
+    let hpa = format!("/apis/autoscaling/v2/namespaces/{NAMESPACE}/horizontalpodautoscalers/{HPA}");
+    let hpa = api.json(&hpa).await?;
+    let pods = pods(api, NAMESPACE, "app%3Dshopfront").await?;
+    let metric = &hpa["status"]["currentMetrics"][0];
+    let value = ["pods", "external"].iter().find_map(|kind| metric[kind]["current"]["averageValue"].as_str());
+    Some(Sample {
+        at: Instant::now(),
+        value: value.map(quantity),
+        wanted: hpa["status"]["desiredReplicas"].as_u64().unwrap_or(0),
+        current: hpa["status"]["currentReplicas"].as_u64().unwrap_or(0),
+        ready: pods.iter().filter(|pod| is_ready(pod)).map(name).collect(),
+        pods: pods.iter().map(name).collect(),
+    })
+}
+
+/// The pods with this label.
+pub async fn pods(api: &Api, namespace: &str, selector: &str) -> Option<Vec<Value>> {
+    let list = api.json(&format!("/api/v1/namespaces/{namespace}/pods?labelSelector={selector}")).await?;
+    Some(list["items"].as_array()?.clone())
+}
+
+pub fn name(object: &Value) -> String {
+    object["metadata"]["name"].as_str().expect("an object has a name").to_owned()
+}
+
+fn is_ready(pod: &Value) -> bool {
+    let conditions = pod["status"]["conditions"].as_array();
+    pod["metadata"]["deletionTimestamp"].is_null()
+        && conditions.is_some_and(|all| all.iter().any(|one| one["type"] == "Ready" && one["status"] == "True"))
+}
+
+/// Reads a quantity of requests: `2`, `660m`.
+pub fn quantity(text: &str) -> f64 {
+    let (digits, unit) = text.strip_suffix('m').map_or((text, 1.0), |digits| (digits, 0.001));
+    digits.parse::<f64>().unwrap_or_else(|_| panic!("{text} is a number or thousandths")) * unit
+}
