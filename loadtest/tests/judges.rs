@@ -1,4 +1,4 @@
-//! The doctor's judgement of evidence: a chain that holds, and one thing of it changed.
+//! The doctor's diagnosis of evidence: a healthy chain, and one thing of it changed.
 
 #[path = "judges/answer.rs"]
 mod answer;
@@ -32,6 +32,8 @@ mod scraped;
 mod scraping;
 #[path = "judges/secrets.rs"]
 mod secrets;
+#[path = "judges/statuses.rs"]
+mod statuses;
 #[path = "judges/traffic.rs"]
 mod traffic;
 #[path = "judges/trigger.rs"]
@@ -57,7 +59,7 @@ fn diagnose(evidence: &Evidence) -> Diagnosis {
 fn without_secrets(mut diagnosis: Diagnosis) -> Diagnosis {
     let findings = [&mut diagnosis.broken, &mut diagnosis.explains].into_iter().flatten();
     let texts = findings.map(|finding| &mut finding.evidence);
-    for text in texts.chain(diagnosis.rungs.iter_mut().map(|rung| &mut rung.evidence)) {
+    for text in texts.chain(diagnosis.links.iter_mut().map(|result| &mut result.evidence)) {
         *text = shopfront::redact::text(text, LEFT_OUT);
     }
     diagnosis

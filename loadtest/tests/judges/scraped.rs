@@ -1,7 +1,7 @@
 //! What the pods show: their pages, and what Prometheus has of them.
 
 use super::diagnose;
-use loadtest::doctor::diagnosis::{Link, Rung, State};
+use loadtest::doctor::diagnosis::{Link, LinkResult, State};
 use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::facts::scaling_metric::Subject;
 use loadtest::kube::read::{Read, Unread};
@@ -90,7 +90,7 @@ fn a_counter_that_an_ingress_has_need_not_be_on_the_pods_pages() {
         replica.queries.values_mut().for_each(|result| *result = Read::Seen(vec![ingress.clone()]));
     }
     assert_eq!(named(&evidence), None);
-    assert_eq!(diagnose(&evidence).rungs[1].evidence, "not needed: http_requests_total comes from job ingress");
+    assert_eq!(diagnose(&evidence).links[1].evidence, "http_requests_total comes from job ingress");
 }
 
 /// Has the counter count scrapes too: two at 5 s are 0.4 a second.
@@ -294,16 +294,16 @@ fn sharded() -> Evidence {
     evidence
 }
 
-fn series(evidence: &Evidence) -> Rung {
-    diagnose(evidence).rungs.into_iter().find(|rung| rung.link == Link::Series).unwrap()
+fn series(evidence: &Evidence) -> LinkResult {
+    diagnose(evidence).links.into_iter().find(|result| result.link == Link::Series).unwrap()
 }
 
 #[test]
 fn shards_of_prometheus_have_the_series_together() {
     let mut evidence = sharded();
-    let rung = series(&evidence);
-    assert_eq!((named(&evidence), rung.state), (None, State::Holds), "{rung:?}");
-    assert!(rung.evidence.ends_with(": 2 series"), "{rung:?}");
+    let result = series(&evidence);
+    assert_eq!((named(&evidence), result.state), (None, State::Ok), "{result:?}");
+    assert!(result.evidence.ends_with(": 2 series"), "{result:?}");
     // What no shard has is lost.
     let drop = json!([{"action": "labeldrop", "regex": "pod"}]);
     seen(&mut evidence.monitors)[0]["spec"]["endpoints"][0]["metricRelabelings"] = drop;
@@ -316,10 +316,10 @@ fn shards_of_prometheus_have_the_series_together() {
     silent.prometheus.replicas[1].queries.clear();
     seen(&mut evidence.prometheuses)[0]["spec"]["shards"] = json!(3);
     for (evidence, number) in [(silent, 1), (evidence, 2)] {
-        let (rung, expected) =
+        let (result, expected) =
             (series(&evidence), format!("shard {number} of Prometheus monitoring/k8s did not answer"));
-        assert_eq!((named(&evidence), rung.state), (None, State::NotJudged), "{rung:?}");
-        assert!(rung.evidence.starts_with(&expected), "{rung:?}");
+        assert_eq!((named(&evidence), result.state), (None, State::Unread), "{result:?}");
+        assert!(result.evidence.starts_with(&expected), "{result:?}");
     }
 }
 

@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::since;
 use crate::doctor::fixes::kubectl::{about, in_namespace};
 use crate::doctor::fixes::{Command, rollback};
 use crate::doctor::objects::{age, condition, is_ready, list, name, namespace, text, time};
+use crate::doctor::status::Finding;
 use crate::kube::read::Read;
 
 /// A container that lived shorter than this, in seconds, ended at its start.
@@ -17,7 +17,7 @@ const LIVED: f64 = 60.0;
 const RAN: f64 = 600.0;
 /// Seconds in which an autoscaler of nodes says in an event what it does, where there is one: the cluster's looks each
 /// 10 s, and Karpenter gathers pods for 10 s at the most. In as many a pod that is about to leave makes room.
-const UNDECIDED: f64 = 30.0;
+pub const UNDECIDED: f64 = 30.0;
 /// The same where the events may not be read: it may be half-way to a node by then.
 const UNTOLD: f64 = 120.0;
 /// Seconds in which a cloud makes a node.

@@ -5,7 +5,6 @@ mod unavailable;
 use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::{Source, Subject};
 use crate::doctor::facts::server::answers_with_404;
@@ -13,6 +12,7 @@ use crate::doctor::facts::{early, requests, server, values};
 use crate::doctor::fixes::kubectl;
 use crate::doctor::fixes::kubectl::{apply, merge};
 use crate::doctor::objects::{age, condition, list, name, namespace, text, titled};
+use crate::doctor::status::{Finding, Input, Status};
 use crate::kube::read::Read;
 
 /// As long as this, a server that was just started or moved may be out of reach, in seconds: after a failure the API
@@ -20,16 +20,16 @@ use crate::kube::read::Read;
 /// by then for another reason.
 const STARTING: f64 = 45.0;
 
-pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
+pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
     let Some(source) = subject.metric.as_ref().map(|metric| metric.source) else {
-        return Judgement::NotJudged("there is no HPA with a metric".to_owned());
+        return Status::without_metric();
     };
     let version = format!("v1beta1.{}", server::group(source));
     let api = match &evidence.server.api_service {
         Read::Seen(api) => api,
-        Read::Absent => return Judgement::Broken(missing(evidence, source, &version)),
-        Read::Unread(unread) => return Judgement::Unread(unread.clone()),
-        Read::NotAsked => return Judgement::NotJudged(format!("APIService {version} was not asked for")),
+        Read::Absent => return Status::Broken(missing(evidence, source, &version)),
+        Read::Unread(unread) => return Status::Unread(unread.clone()),
+        Read::NotAsked => return Status::missing(Input::ApiService, format!("APIService {version} was not read")),
     };
     let owner = format!("{}/{}", text(api, "/spec/service/namespace"), text(api, "/spec/service/name"));
     let works = values::works(evidence, subject);
@@ -39,23 +39,25 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
         // Many serve metrics, by many images: which of them does not is known by what it is, or by its having no list.
         let wrong = server::is_another(deployment, source) || lists(evidence, source) == Some(false);
         if wrong || works == Some(false) && early::too_early(evidence, subject).is_none() {
-            return Judgement::Broken(another(evidence, source, api, &owner, deployment, wrong));
+            return Status::Broken(another(evidence, source, api, &owner, deployment, wrong));
         }
     }
     let Some(available) = condition(api, "Available") else {
-        return Judgement::NotJudged(format!("APIService {version} is new: nobody has looked at {owner} yet"));
+        let why = format!("APIService {version} is new: the API server has not checked {owner} yet");
+        return Status::pending(STARTING - age(api, evidence.taken), why);
     };
     let (reason, message) = (text(available, "/reason"), text(available, "/message"));
     if available["status"] == "True" {
-        return Judgement::Holds(format!("APIService {version}: Available, Service {owner}"));
+        return Status::Ok(format!("APIService {version}: Available, Service {owner}"));
     }
     let seen = format!("APIService {version}: Available is False, {reason}: {message}");
     if runs(evidence) && server::rolls(evidence) {
-        return Judgement::NotJudged(format!("{seen} (its Deployment is just being changed)"));
+        return Status::pending(STARTING, format!("{seen} (its Deployment is just being changed)"));
     }
     let new = age(api, evidence.taken).min(server::newly_ready(evidence).unwrap_or(f64::INFINITY));
     if runs(evidence) && new < STARTING {
-        return Judgement::NotJudged(format!("{seen} (it, or its server, is there for {new:.0} s)"));
+        let why = format!("{seen} (it, or its server, has been there for {new:.0} s)");
+        return Status::pending(STARTING - new, why);
     }
     // Rules may have come in the second of its start, which the rule's own link cannot tell.
     if let Some(deployment) = evidence.server.deployment.seen().filter(|_| answers_with_404(evidence))
@@ -63,9 +65,9 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     {
         let advice = "The adapter is reached, and serves no such API: it had no rule for it when it started, and reads its \
                       rules only then. Restart it.";
-        return Judgement::Broken(Finding::new(Cause::RuleAbsent, seen, advice, vec![kubectl::restart(deployment)]));
+        return Status::Broken(Finding::new(Cause::RuleAbsent, seen, advice, vec![kubectl::restart(deployment)]));
     }
-    Judgement::Broken(unavailable::finding(evidence, source, api, &version, seen))
+    Status::Broken(unavailable::finding(evidence, source, api, &version, seen))
 }
 
 /// Whether whoever is registered answers with a list of metrics; none where it was not asked, or not by us.

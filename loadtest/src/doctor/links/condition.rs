@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 
 use crate::autoscaling::manifests::SYNC;
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::since;
 use crate::doctor::facts::scaling_metric::Subject;
@@ -18,36 +17,42 @@ use crate::doctor::findings::missing_right;
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::{describe, scale};
 use crate::doctor::objects::{condition, is, namespace, text};
+use crate::doctor::status::{Finding, Input, Status};
 use crate::kube::read::Read;
 
-pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
+pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
     let hpa = match &evidence.hpa {
         Read::Seen(hpa) => hpa,
-        Read::Unread(unread) => return Judgement::Unread(unread.clone()),
-        Read::Absent | Read::NotAsked => return Judgement::NotJudged("there is no HPA".to_owned()),
+        Read::Unread(unread) => return Status::Unread(unread.clone()),
+        Read::Absent | Read::NotAsked => return Status::missing(Input::Hpa, "there is no HPA"),
     };
     if let Some(finding) = hpas::several(evidence, hpa) {
-        return Judgement::Broken(finding);
+        return Status::Broken(finding);
     }
-    if let Some(judgement) = metrics::others(evidence, subject, hpa) {
-        return judgement;
+    if let Some(status) = metrics::others(evidence, subject, hpa) {
+        return status;
     }
     let Some(able) = condition(hpa, "AbleToScale") else {
-        return Judgement::NotJudged("the HPA's controller has not looked at it yet".to_owned());
+        return Status::pending(SYNC, "the HPA's controller has not synced it yet");
     };
     if able["status"] == "False" {
-        // One look may fail, and the last may be before what is read now.
-        if since(evidence, able, "/lastTransitionTime").is_some_and(|age| age < 2.0 * SYNC) {
+        // One sync may fail, and the last one may be older than what is read now.
+        if let Some(age) = recent(evidence, able) {
             let seen = format!("HPA {}: {}", evidence.name, written(able));
-            return Judgement::NotJudged(format!("{seen}. It says so for less than {} s", 2.0 * SYNC));
+            return Status::pending(2.0 * SYNC - age, format!("{seen}, for {age:.0} s"));
         }
-        return Judgement::Broken(unable(evidence, hpa, able));
+        return Status::Broken(unable(evidence, hpa, able));
     }
     match condition(hpa, "ScalingActive") {
-        None => Judgement::NotJudged("the HPA's controller has not read its metrics yet".to_owned()),
-        Some(_) if is(hpa, "ScalingActive") => Judgement::Holds(active(hpa)),
+        None => Status::pending(SYNC, "the HPA's controller has not read its metrics yet"),
+        Some(_) if is(hpa, "ScalingActive") => Status::Ok(active(hpa)),
         Some(active) => inactive(evidence, subject, hpa, active),
     }
+}
+
+/// Seconds since a condition changed, where that is too recent to count.
+fn recent(evidence: &Evidence, condition: &Value) -> Option<f64> {
+    since(evidence, condition, "/lastTransitionTime").filter(|age| *age < 2.0 * SYNC)
 }
 
 fn written(condition: &Value) -> String {
@@ -88,32 +93,27 @@ fn unable(evidence: &Evidence, hpa: &Value, able: &Value) -> Finding {
 }
 
 /// The HPA does not read its metric, though all above may hold.
-fn inactive(evidence: &Evidence, subject: &Subject, hpa: &Value, active: &Value) -> Judgement {
+fn inactive(evidence: &Evidence, subject: &Subject, hpa: &Value, active: &Value) -> Status {
     let seen = format!("HPA {}: {}", evidence.name, written(active));
     let message = text(active, "/message");
-    let early = || early::too_early(evidence, subject);
     let cause = match text(active, "/reason") {
-        "ScalingDisabled" if pods::leaves_zero(evidence) => return Judgement::Holds(seen),
-        // It was at 0 when the HPA last looked.
+        "ScalingDisabled" if pods::leaves_zero(evidence) => return Status::Ok(seen),
+        // It had 0 replicas at the HPA's last sync.
         "ScalingDisabled"
             if evidence.scale.seen().is_some_and(|scale| scale["spec"]["replicas"].as_u64() > Some(0)) =>
         {
-            return Judgement::NotJudged(format!("{seen}. It has replicas now: the HPA looks again within {SYNC} s"));
+            return Status::pending(SYNC, format!("{seen}. It has replicas now: the HPA syncs every {SYNC} s"));
         }
         "ScalingDisabled" => Cause::ReplicasZero,
         "AmbiguousSelector" | "InvalidSelector" => Cause::SeveralHpas,
-        // It looks every fifteen seconds, and the last time may be before what is read now.
+        // The last sync may be older than what is read now.
         _ if values::works(evidence, subject) == Some(true) => {
-            return Judgement::NotJudged(format!(
-                "{seen}. The API has a value now: the HPA looks again within {SYNC} s"
-            ));
+            return Status::pending(SYNC, format!("{seen}. The API has a value now: the HPA syncs every {SYNC} s"));
         }
-        _ if since(evidence, active, "/lastTransitionTime").is_some_and(|age| age < 2.0 * SYNC) => {
-            return Judgement::NotJudged(format!("{seen}. It says so for less than {} s", 2.0 * SYNC));
+        _ if let Some(age) = recent(evidence, active) => {
+            return Status::pending(2.0 * SYNC - age, format!("{seen}, for {age:.0} s"));
         }
-        _ if early().is_some() => {
-            return Judgement::NotJudged(format!("{seen}. But {}", early().unwrap_or_default()));
-        }
+        _ if let Some(wait) = early::too_early(evidence, subject) => return Status::Pending(wait.after(&seen)),
         _ if message.contains("forbidden") => Cause::ControllerForbidden,
         _ if message.contains("no custom metrics API") || message.contains("no external metrics API") => {
             Cause::ApiServiceMissing
@@ -130,7 +130,7 @@ fn inactive(evidence: &Evidence, subject: &Subject, hpa: &Value, active: &Value)
         _ => "Every link above holds where it could be looked at: look at those that could not.",
     };
     let command = if cause == Cause::ReplicasZero { started(hpa) } else { describe(hpa) };
-    Judgement::Broken(Finding::new(cause, seen, advice, vec![command]))
+    Status::Broken(Finding::new(cause, seen, advice, vec![command]))
 }
 
 /// The command that gives what the HPA scales its least of replicas.

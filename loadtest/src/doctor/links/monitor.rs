@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::ports;
 use crate::doctor::facts::scaling_metric::Subject;
@@ -11,30 +10,28 @@ use crate::doctor::facts::selection::{Fault, Operator, Workload, faults};
 use crate::doctor::facts::targets::{arrived, elsewhere, known, ours, with_counter};
 use crate::doctor::fixes::kubectl::apply;
 use crate::doctor::objects::{name, titled};
+use crate::doctor::status::{Finding, Input, Status};
 use crate::kube::read::Read;
 
-pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
-    if subject.is_resource() {
-        return Judgement::Holds("not needed: metrics.k8s.io".to_owned());
-    }
+pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
     if let Some(job) = elsewhere(evidence, subject) {
-        return Judgement::Holds(format!("not needed: the counter comes from {job}"));
+        return Status::NotApplicable(format!("the counter comes from {job}"));
     }
     let Some(workload) = Workload::of(evidence) else {
-        return Judgement::NotJudged("there is no pod to be scraped".to_owned());
+        return Status::missing(Input::Pods, "there is no pod to scrape");
     };
     // However Prometheus came to it.
     let replicas = &evidence.prometheus.replicas;
     if known(evidence, subject) {
         let target = replicas.iter().flat_map(|replica| ours(evidence, subject, replica)).next();
         let job = target.and_then(|(_, target)| target["scrapePool"].as_str()).unwrap_or("a job");
-        return Judgement::Holds(format!("{job} has the pods for targets"));
+        return Status::Ok(format!("{job} has the pods for targets"));
     }
     if let Some(series) = arrived(evidence, subject) {
-        return Judgement::Holds(format!("not needed: Prometheus has {series} series of the pods by another way"));
+        return Status::NotApplicable(format!("Prometheus has {series} series of the pods without a monitor"));
     }
     let monitors = match &evidence.monitors {
-        Read::Unread(unread) => return Judgement::Unread(unread.clone()),
+        Read::Unread(unread) => return Status::Unread(unread.clone()),
         monitors => monitors.items(),
     };
     let operator = Operator::of(evidence);
@@ -43,12 +40,12 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
         .map(|monitor| (monitor, faults(evidence, subject, &workload, operator.as_ref(), monitor)))
         .collect();
     if let Some((monitor, _)) = judged.iter().find(|(_, faults)| faults.is_empty()) {
-        return Judgement::Holds(format!("{} selects the pods, and Prometheus selects it", titled(monitor)));
+        return Status::Ok(format!("{} selects the pods, and Prometheus selects it", titled(monitor)));
     }
     // Another job may scrape the pods, which only the targets could tell.
     let unread = replicas.iter().find_map(|replica| replica.targets.unread());
     if let Some(unread) = unread.filter(|_| replicas.iter().all(|replica| replica.targets.seen().is_none())) {
-        return Judgement::Unread(unread.clone());
+        return Status::Unread(unread.clone());
     }
     // One that fails by one thing alone is meant for the pods; the nearer to Prometheus it fails, the surer.
     let mut meant: Vec<_> = judged.into_iter().filter(|(_, faults)| faults.len() == 1).collect();
@@ -57,9 +54,9 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
         meant.pop().and_then(|(monitor, faults)| Some((monitor, faults.into_iter().next()?)))
     {
         let evidence = format!("{}: {told}", titled(monitor));
-        return Judgement::Broken(Finding::new(Cause::MonitorSelectsNothing, evidence, advice, commands));
+        return Status::Broken(Finding::new(Cause::MonitorSelectsNothing, evidence, advice, commands));
     }
-    Judgement::Broken(none(evidence, subject, &workload, operator.as_ref()))
+    Status::Broken(none(evidence, subject, &workload, operator.as_ref()))
 }
 
 /// There is no monitor that is meant for the pods.

@@ -4,14 +4,16 @@ mod others;
 
 use serde_json::Value;
 
+use crate::autoscaling::manifests::SYNC;
 use crate::autoscaling::quantity;
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::Subject;
 use crate::doctor::facts::values;
 use crate::doctor::fixes::hpa::maximum;
+use crate::doctor::link::Link;
 use crate::doctor::objects::{condition, is, text};
+use crate::doctor::status::{Finding, Input, Status};
 
 /// The controller's own tolerance, where the HPA has none: `--horizontal-pod-autoscaler-tolerance`.
 const TOLERANCE: f64 = 0.1;
@@ -24,28 +26,31 @@ struct Replicas {
     most: u32,
 }
 
-pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
-    let Some((hpa, replicas)) = evidence.hpa.seen().and_then(|hpa| Some((hpa, Replicas::of(hpa)?))) else {
-        return Judgement::NotJudged("the HPA tells no replicas".to_owned());
+pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
+    let Some(hpa) = evidence.hpa.seen() else {
+        return Status::missing(Input::Hpa, "there is no HPA");
     };
-    if let Some(finding) = others::judge(evidence, hpa) {
-        return Judgement::Broken(finding);
+    let Some(replicas) = Replicas::of(hpa) else {
+        return Status::pending(SYNC, "the HPA's status has no replicas yet");
+    };
+    if let Some(finding) = others::check(evidence, hpa) {
+        return Status::Broken(finding);
     }
     let Replicas { current, wanted, least, most } = replicas;
     let seen = format!("{current} of {least} to {most}, {wanted} wanted");
     if !is(hpa, "ScalingActive") {
-        return Judgement::NotJudged(format!("{seen}, and the HPA does not read its metrics"));
+        return Status::blocked(Link::Condition, format!("{seen}, and the HPA does not read its metrics"));
     }
     let average = values::average(evidence, subject);
     let Some((metric, average)) = subject.metric.as_ref().zip(average).filter(|(metric, _)| metric.target > 0.0) else {
-        return Judgement::Holds(seen);
+        return Status::Ok(seen);
     };
     let ratio = average / metric.target;
     let seen = format!("{seen}; {} {} of {}", metric.name, short(average), short(metric.target));
     let asked_for = pods(ratio * f64::from(current));
     let limited = condition(hpa, "ScalingLimited").is_some_and(|limited| limited["reason"] == "TooManyReplicas");
     if current == wanted && current == most && (limited || ratio > 1.0 + TOLERANCE) && asked_for > most {
-        return Judgement::Explains(at_maximum(evidence, &seen, most, asked_for));
+        return Status::Explains(at_maximum(evidence, &seen, most, asked_for));
     }
     // What a pod more or less would be, if the tolerance did not say that it makes no difference.
     let side = if ratio > 1.0 { "/spec/behavior/scaleUp/tolerance" } else { "/spec/behavior/scaleDown/tolerance" };
@@ -56,9 +61,9 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
             "None is needed: the HPA leaves a difference of {:.0} % alone. Where that is too much, lower the target.",
             tolerance * 100.0
         );
-        return Judgement::Explains(Finding::new(Cause::WithinTolerance, seen, advice, Vec::new()));
+        return Status::Explains(Finding::new(Cause::WithinTolerance, seen, advice, Vec::new()));
     }
-    Judgement::Holds(seen)
+    Status::Ok(seen)
 }
 
 impl Replicas {

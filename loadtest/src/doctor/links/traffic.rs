@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Load};
 use crate::doctor::facts::pods::{ready, ready_for};
 use crate::doctor::facts::ports;
@@ -13,6 +12,7 @@ use crate::doctor::facts::scaling_metric::Subject;
 use crate::doctor::fixes::kubectl;
 use crate::doctor::fixes::kubectl::{in_namespace, merge};
 use crate::doctor::objects::{age, leads_to, list, name, namespace, text, titled};
+use crate::doctor::status::{Finding, Input, Status};
 
 /// Requests of a fair share, below which a difference may be chance: none of twenty is one in half a billion.
 const ENOUGH: f64 = 20.0;
@@ -21,27 +21,27 @@ const KNOWN: f64 = 60.0;
 /// Seconds that a cloud takes for a load balancer.
 const PROVISIONING: f64 = 300.0;
 
-pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
+pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
     let counted = counted(evidence, subject);
     if let Some(finding) = pinned(evidence, subject, &counted).or_else(|| short(evidence)) {
-        return Judgement::Broken(finding);
+        return Status::Broken(finding);
     }
     let requests: f64 = counted.iter().map(|(_, requests)| requests).sum();
     let seen = match counted.len() {
-        0 => "what clients ask is not known".to_owned(),
-        pods => format!("{requests:.0} requests to {pods} pods between two looks at their pages"),
+        0 => "the pods' requests are not known".to_owned(),
+        pods => format!("{requests:.0} requests to {pods} pods between two reads of their pages"),
     };
-    let told = |seen| if counted.is_empty() { Judgement::NotJudged(seen) } else { Judgement::Holds(seen) };
-    let Some(service) = unreachable(evidence) else { return told(seen) };
+    let status = |seen| if counted.is_empty() { Status::missing(Input::Pages, seen) } else { Status::Ok(seen) };
+    let Some(service) = unreachable(evidence) else { return status(seen) };
     let seen = format!("{seen}; {}: status.loadBalancer has no address", titled(service));
     if age(service, evidence.taken) < PROVISIONING {
-        return told(format!("{seen} yet"));
+        return status(format!("{seen} yet"));
     }
     // Where requests come anyway, they come from within.
     if requests >= 1.0 || evidence.load.seen().is_some_and(|load| load.answered > 0) {
-        return told(seen);
+        return status(seen);
     }
-    Judgement::Broken(no_address(service, seen))
+    Status::Broken(no_address(service, seen))
 }
 
 /// Requests between the two looks at each ready pod's page.

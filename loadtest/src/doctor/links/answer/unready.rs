@@ -1,9 +1,9 @@
 //! Pods that run, and do not become ready.
 
-use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::living;
 use crate::doctor::findings::pod_failure::{is_overdue, not_ready, runs};
+use crate::doctor::status::Finding;
 
 /// A pod that runs, and is not ready in all the time that it had.
 pub fn late(evidence: &Evidence, seen: &str) -> Option<Finding> {

@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use super::{service, wanted};
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::Source;
 use crate::doctor::facts::{ports, server};
@@ -12,6 +11,7 @@ use crate::doctor::findings::pod_failure;
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::{about, describe, merge, patch_item, scale};
 use crate::doctor::objects::{condition, list, lives, name, namespace, ready_for, text, titled};
+use crate::doctor::status::Finding;
 use crate::kube::read::Read;
 
 pub fn finding(evidence: &Evidence, source: Source, api: &Value, version: &str, mut seen: String) -> Finding {

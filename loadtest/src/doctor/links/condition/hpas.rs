@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::delete;
 use crate::doctor::objects::{condition, list, mentions, name, text, time};
+use crate::doctor::status::Finding;
 
 pub fn several(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
     let target = |hpa: &Value| {

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::{living, since};
 use crate::doctor::facts::scaling_metric::{Subject, trigger_number};
@@ -11,6 +10,7 @@ use crate::doctor::facts::{early, values};
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::patch_item;
 use crate::doctor::objects::{condition, list, text};
+use crate::doctor::status::{Finding, Status};
 
 /// A metric of the HPA, as its spec has it.
 struct Listed<'a> {
@@ -21,7 +21,7 @@ struct Listed<'a> {
 }
 
 /// What is wrong with a metric that is not the subject's; none where nothing is.
-pub fn others(evidence: &Evidence, subject: &Subject, hpa: &Value) -> Option<Judgement> {
+pub fn others(evidence: &Evidence, subject: &Subject, hpa: &Value) -> Option<Status> {
     let metrics: Vec<_> =
         list(hpa, "/spec/metrics").iter().enumerate().map(|(place, spec)| listed(place, spec)).collect();
     let own = subject.metric.as_ref().map(|metric| &metric.spec);
@@ -29,15 +29,17 @@ pub fn others(evidence: &Evidence, subject: &Subject, hpa: &Value) -> Option<Jud
     let invalid = others.filter_map(|metric| Some((metric, why(evidence, hpa, metric)?)));
     let (metric, why) = invalid.into_iter().next()?;
     let seen = format!("HPA {}: spec.metrics[{}], {}: {why}", evidence.name, metric.place, metric.name);
-    if living(evidence).all(|pod| since(evidence, pod, "/status/startTime").is_some_and(|age| age < early::SAMPLES)) {
-        return Some(Judgement::NotJudged(format!("{seen}; the pods are young")));
+    let ages: Option<Vec<f64>> = living(evidence).map(|pod| since(evidence, pod, "/status/startTime")).collect();
+    let oldest = ages.map(|ages| ages.into_iter().fold(0.0, f64::max));
+    if let Some(age) = oldest.filter(|age| *age < early::SAMPLES) {
+        return Some(Status::pending(early::SAMPLES - age, format!("{seen}; the pods have just started")));
     }
-    if let Some(why) = early::unlisted(evidence, subject) {
-        return Some(Judgement::NotJudged(format!("{seen}; {why}")));
+    if let Some(wait) = early::unlisted(evidence, subject) {
+        return Some(Status::Pending(wait.after(&seen)));
     }
     let removal = removal(evidence, metric);
     let advice = "Mend that metric, or remove it: while it is invalid, the HPA adds replicas and never removes any.";
-    Some(Judgement::Broken(Finding::new(Cause::OtherMetricInvalid, seen, advice, removal.into_iter().collect())))
+    Some(Status::Broken(Finding::new(Cause::OtherMetricInvalid, seen, advice, removal.into_iter().collect())))
 }
 
 fn listed(place: usize, spec: &Value) -> Listed<'_> {

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::autoscaling::exposition::series_of;
 use crate::autoscaling::promql::{is_plain_rate, seconds};
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::{Evidence, Page};
 use crate::doctor::facts::scaling_metric::{Source, Subject};
 use crate::doctor::facts::targets::{labels_of, ours, taken};
 use crate::doctor::fixes::{Command, rule, trigger};
 use crate::doctor::objects::name;
+use crate::doctor::status::Finding;
 
 /// Labels that programs name a request's route with.
 const ROUTES: [&str; 9] =

@@ -3,15 +3,15 @@
 use serde_json::Value;
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::fixes::kubectl::about;
 use crate::doctor::objects::{APPLIED, list, name, namespace, text, time, titled};
+use crate::doctor::status::Finding;
 
 /// Changes that are older, in seconds, are not what goes on now.
 const LATELY: f64 = 600.0;
 
-pub fn judge(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
+pub fn check(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
     let workload = evidence.workload.seen()?;
     let seen = writer(workload, hpa).or_else(|| see_saw(evidence))?;
     let advice = format!(

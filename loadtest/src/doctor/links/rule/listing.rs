@@ -2,7 +2,6 @@
 
 use crate::autoscaling::adapter_rules::{Rule, Rules, Series};
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::adapter::series;
 use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
@@ -12,19 +11,20 @@ use crate::doctor::fixes::rule::{Config, rule_for};
 use crate::doctor::fixes::{Command, is_metric};
 use crate::doctor::links::rule::reach::exchanged;
 use crate::doctor::objects::{list, text, titled};
+use crate::doctor::status::{Finding, Status};
 use crate::kube::read::{Read, Unread};
 
-pub fn judge(
+pub fn check(
     evidence: &Evidence,
     subject: &Subject,
     metric: &Metric,
     config: &Config<'_>,
     rules: &Rules,
-) -> Option<Judgement> {
+) -> Option<Status> {
     let external = metric.source == Source::AdapterExternal;
     let all = if external { rules.external() } else { rules.custom() };
     if let Some(finding) = fails(evidence, config, all, external) {
-        return Some(Judgement::Broken(finding));
+        return Some(Status::Broken(finding));
     }
     let made = |rule: &Rule| {
         let seen = series(evidence, rule, |_| true);
@@ -38,19 +38,19 @@ pub fn judge(
     if all.iter().any(made) {
         return None;
     }
-    if let Some(why) = early::unscraped(evidence, subject) {
-        return Some(Judgement::NotJudged(format!("Prometheus may have no series yet: {why}")));
+    if let Some(wait) = early::unscraped(evidence, subject) {
+        return Some(Status::Pending(wait.after("Prometheus may have no series yet")));
     }
     let names: Vec<&str> = subject.series.iter().map(String::as_str).collect();
     if !external && let Some(source) = rules.for_metric(&metric.name, &names).last() {
-        return unmapped(evidence, config, rules, source.rule, metric).map(Judgement::Broken);
+        return unmapped(evidence, config, rules, source.rule, metric).map(Status::Broken);
     }
     if !external && let Some(finding) = misnamed(evidence, metric, config, rules.custom()) {
-        return Some(Judgement::Broken(finding));
+        return Some(Status::Broken(finding));
     }
     // What was not read may be what one of them makes it of.
     if let Some(unread) = all.iter().find_map(|rule| unheard(evidence, rule)) {
-        return Some(Judgement::Unread(unread.clone()));
+        return Some(Status::Unread(unread.clone()));
     }
     let seen = format!("{}: none of its {} rules makes {}", titled(config.object), all.len(), metric.name);
     let advice = format!("Add a rule that makes {}; the adapter reads it when it starts.", metric.name);
@@ -60,7 +60,7 @@ pub fn judge(
     let counter = counters.pop_first().map(str::to_owned).filter(|_| counters.is_empty() && !external);
     let commands = counter
         .map(|counter| config.added(rule_for(evidence, &counter, &metric.name, ["namespace", "pod"]).as_deref()));
-    Some(Judgement::Broken(Finding::new(Cause::RuleAbsent, seen, advice, commands.unwrap_or_default())))
+    Some(Status::Broken(Finding::new(Cause::RuleAbsent, seen, advice, commands.unwrap_or_default())))
 }
 
 /// Whether the adapter itself has the metric in its list, whatever its rules say now.

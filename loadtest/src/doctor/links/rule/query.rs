@@ -3,27 +3,27 @@
 use serde_json::Value;
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
 use crate::doctor::facts::{intervals, server};
 use crate::doctor::fixes::rule::Config;
 use crate::doctor::links::rule::reach::exchanged;
 use crate::doctor::objects::titled;
+use crate::doctor::status::{Finding, Status};
 use crate::kube::read::Read;
 
-pub fn judge(
+pub fn check(
     evidence: &Evidence,
     subject: &Subject,
     metric: &Metric,
     config: &Config<'_>,
     works: bool,
-) -> Option<Judgement> {
+) -> Option<Status> {
     let finding = if works { None } else { short_window(evidence, subject, metric, config) };
     let finding = finding
         .or_else(|| short_relist(evidence))
         .or_else(|| if works { None } else { ungrouped(evidence, subject, metric, config) });
-    finding.map(Judgement::Broken)
+    finding.map(Status::Broken)
 }
 
 /// The `metricsQuery` of the metric's rule, as it is written; none of an external rule.

@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::{Evidence, Prometheus};
 use crate::doctor::facts::{ports, requests, server};
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::patch;
 use crate::doctor::objects::{leads_to, list, name, namespace, titled};
+use crate::doctor::status::Finding;
 use crate::kube::read::Read;
 
 /// The end of the year 9999: no later one has a form.

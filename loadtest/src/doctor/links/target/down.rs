@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::{Evidence, Page};
 use crate::doctor::facts::early::settled;
 use crate::doctor::facts::monitors::{endpoints, of_target};
@@ -14,6 +13,7 @@ use crate::doctor::facts::targets::{Ours, ours, place, result, with_counter};
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::patch_item;
 use crate::doctor::objects::{name, selects};
+use crate::doctor::status::Finding;
 
 /// The cause, where a pod that has been ready for long has no target that is up, in any replica.
 pub fn finding(evidence: &Evidence, subject: &Subject) -> Option<Finding> {

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use crate::autoscaling::promql::seconds;
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::{Evidence, Replica};
 use crate::doctor::facts::early::settled;
 use crate::doctor::facts::scaling_metric::Subject;
@@ -16,6 +15,7 @@ use crate::doctor::findings::pod_failure;
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::{about, describe, in_namespace, merge};
 use crate::doctor::objects::{age, is_ready, lives, name, namespace, titled};
+use crate::doctor::status::Finding;
 use crate::kube::read::Read;
 
 /// How long a replica may take to start, in seconds, while there is another and where it is the only one.
