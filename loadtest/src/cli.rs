@@ -34,21 +34,13 @@ Examples:
   loadtest doctor --from shop.json              the same, without a cluster
   loadtest doctor --explain rule-absent         what a cause means, and how to fix it
 
-It prints one line per link, then the cause, the evidence and the fix:
-  ✓ ok
-  ✗ broken: the first broken link
-  ? no access
-  · not checked: a link before it is broken, or it is too early to tell
-  - not applicable to this kind of metric
+It prints one line per link, then the cause, the evidence and the fix. The marks: ✓ ok, ✗ broken, ? no access, \
+· not checked (another link decides, or it is too early to tell), - not applicable to this kind of metric.
 
 It changes nothing. It queries Prometheus through a port-forward or the API server's proxy, and names missing rights.
 
-Exit codes:
-  0  healthy
-  1  a link is broken
-  2  bad usage
-  3  undecided: nothing is known to be broken, but the HPA does not report that it reads its metric, or the cluster \
-does not answer";
+Exit codes: 0 healthy, 1 a link is broken, 2 bad usage, 3 undecided: nothing is known to be broken, but the HPA does not \
+report that it reads its metric, or the cluster does not answer.";
 
 /// Honest load for an autoscaled service: sends it, watches the autoscaler, and judges both.
 #[derive(Debug, Parser)]

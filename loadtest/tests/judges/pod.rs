@@ -84,7 +84,7 @@ fn from_zero_no_hpa_scales() {
     seen(&mut evidence.scaled_object)["spec"]["minReplicaCount"] = json!(0);
     assert_eq!(
         diagnose(&evidence).links[0].evidence.split(": ").nth(1),
-        Some("0 replicas, from which it is scaled out again")
+        Some("0 replicas, from which KEDA or the HPA scales it")
     );
 }
 

@@ -158,7 +158,7 @@ fn a_counter_without_routes_is_told_by_its_rate() {
     // 2 scrapes each 5 s, a probe each 2 s and one each 10 s: one a second.
     let mut evidence = healthy::adapter();
     paced(&mut evidence, 6);
-    assert!(found(&evidence, 3).evidence.contains("1.00 a second of a target of 2"));
+    assert!(found(&evidence, 3).evidence.contains("1.00 a second, with a target of 2"));
     for growth in [0, 1, 12, 60] {
         paced(&mut evidence, growth);
         assert_eq!(named(&evidence), None, "{growth}");

@@ -1,4 +1,4 @@
-//! What the metrics API answers, and whether the HPA's controller may ask it.
+//! The metrics API's answer, and whether the HPA's controller may query it.
 
 mod dropped;
 mod unready;
@@ -54,7 +54,7 @@ fn unread(path: &str, why: &str, right: Option<String>) -> Status {
     Status::Unread(Unread { what: path.to_owned(), why: why.to_owned(), right })
 }
 
-/// The answer is a list: of all that are ready?
+/// The answer is a list of values: does every ready pod have one?
 fn values(evidence: &Evidence, subject: &Subject, metric: &Metric, path: &str, answer: &Answer) -> Status {
     let values = values::values(answer);
     let written: Vec<_> = values.iter().map(|(name, value)| format!("{name} {value}").trim().to_owned()).collect();
@@ -66,7 +66,7 @@ fn values(evidence: &Evidence, subject: &Subject, metric: &Metric, path: &str, a
     } else {
         Vec::new()
     };
-    // KEDA's list, or that of another object, does not tell which pods it is of.
+    // KEDA's list, and that of another object, does not name pods.
     if let Some(wait) = too_early(evidence, subject).filter(|_| values.is_empty()) {
         return Status::Pending(wait.after(&seen));
     }
@@ -74,9 +74,9 @@ fn values(evidence: &Evidence, subject: &Subject, metric: &Metric, path: &str, a
     let old = |pod: &&&Value| ready_for(evidence, pod).is_none_or(|age| age > wait);
     if let Some(pod) = unsampled.iter().find(old) {
         let since = ready_for(evidence, pod).map_or_else(String::new, |age| format!(" for {age:.0} s"));
-        let seen = format!("{seen}; pod {} is ready{since}, and has no value", name(pod));
+        let seen = format!("{seen}; pod {} is ready{since}, but has no value", name(pod));
         if let Some((why, command)) = dropped::dropped(evidence, subject, pod) {
-            let advice = "Have the monitor leave no pod out: the command removes what does.";
+            let advice = "Remove the monitor's relabeling that drops the pod, as the command does.";
             return Status::Broken(Finding::new(
                 Cause::PodsNotCounted,
                 format!("{seen}; {why}"),
@@ -85,8 +85,9 @@ fn values(evidence: &Evidence, subject: &Subject, metric: &Metric, path: &str, a
             ));
         }
         let advice = format!(
-            "Look whether Prometheus scrapes {}: the Service's selector has to fit its labels, and its target has to \
-             be up. The HPA counts a pod without a value as idle when it adds, and as at the target when it removes.",
+            "Check that Prometheus scrapes {}: the Service's selector must match its labels, and its target must be \
+             up. The HPA counts a pod without a value as idle when it adds replicas, and as at the target when it \
+             removes some.",
             name(pod)
         );
         return Status::Broken(Finding::new(Cause::PodsNotCounted, seen, advice, Vec::new()));
@@ -113,21 +114,22 @@ fn refused(evidence: &Evidence, metric: &Metric, message: &str, seen: String) ->
     let restart = evidence.server.deployment.seen().map(kubectl::restart).into_iter().collect();
     match metric.source {
         Source::Keda if message.contains("multiple elements") => {
-            Finding::new(Cause::SeveralSeries, seen, "Make the trigger's query one sum.", Vec::new())
+            Finding::new(Cause::SeveralSeries, seen, "Make the trigger's query return one sum.", Vec::new())
         }
         Source::Keda if message.contains("result is empty") || message.contains("NaN") => {
-            Finding::new(Cause::EmptyReadAsZero, seen, "Make the trigger's query answer.", Vec::new())
+            Finding::new(Cause::EmptyReadAsZero, seen, "Make the trigger's query return a number.", Vec::new())
         }
         Source::Keda => {
-            let advice = "Look at the log of KEDA's operator: it asks Prometheus, and says why it cannot.";
+            let advice = "Read the log of KEDA's operator: it queries Prometheus, and logs why it fails.";
             Finding::new(Cause::KedaBlocked, seen, advice, Vec::new())
         }
         _ if message.contains("could not find") || message.contains("not found") => {
-            let advice = "The rule is there, and the adapter does not list the metric: restart it.";
+            let advice = "The rule is there, but the adapter does not list the metric. Restart the adapter.";
             Finding::new(Cause::RuleAbsent, seen, advice, restart)
         }
         _ => {
-            let advice = "The adapter's own question to Prometheus fails: its log says why, and its --prometheus-url whom it asks.";
+            let advice =
+                "The adapter's query to Prometheus fails. Read its log for the reason, and check its --prometheus-url.";
             Finding::new(Cause::PrometheusUnreachable, seen, advice, Vec::new())
         }
     }

@@ -1,4 +1,4 @@
-//! The API that the metric belongs to: who is registered for it, and whether that can be reached.
+//! The `APIService` of the metric's API: which server it names, and whether the API server can reach it.
 
 mod unavailable;
 
@@ -36,7 +36,7 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
     if works != Some(true)
         && let Some(deployment) = evidence.server.deployment.seen().filter(|server| !server::serves(server, source))
     {
-        // Many serve metrics, by many images: which of them does not is known by what it is, or by its having no list.
+        // Many images serve metrics. A server that does not is known by its image, or because it has no list.
         let wrong = server::is_another(deployment, source) || lists(evidence, source) == Some(false);
         if wrong || works == Some(false) && early::too_early(evidence, subject).is_none() {
             return Status::Broken(another(evidence, source, api, &owner, deployment, wrong));
@@ -59,18 +59,18 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
         let why = format!("{seen} (it, or its server, has been there for {new:.0} s)");
         return Status::pending(STARTING - new, why);
     }
-    // Rules may have come in the second of its start, which the rule's own link cannot tell.
+    // A rule may have been added in the second of its start, which the rule's own check cannot see.
     if let Some(deployment) = evidence.server.deployment.seen().filter(|_| answers_with_404(evidence))
         && server::serves(deployment, Source::Adapter)
     {
-        let advice = "The adapter is reached, and serves no such API: it had no rule for it when it started, and reads its \
-                      rules only then. Restart it.";
+        let advice = "The API server reaches the adapter, but the adapter does not serve this API: it had no rule for it at \
+                      startup, and reads its rules only then. Restart it.";
         return Status::Broken(Finding::new(Cause::RuleAbsent, seen, advice, vec![kubectl::restart(deployment)]));
     }
     Status::Broken(unavailable::finding(evidence, source, api, &version, seen))
 }
 
-/// Whether whoever is registered answers with a list of metrics; none where it was not asked, or not by us.
+/// Whether the registered server answers with a list of metrics; none where it was not queried, or we may not.
 fn lists(evidence: &Evidence, source: Source) -> Option<bool> {
     let answer = evidence.answers.get(&requests::listing(evidence, server::group(source)))?;
     match answer.status {
@@ -79,13 +79,13 @@ fn lists(evidence: &Evidence, source: Source) -> Option<bool> {
     }
 }
 
-/// Whether a server is there, which only has to be found.
+/// Whether there is a server that runs.
 fn runs(evidence: &Evidence) -> bool {
-    evidence.server.deployment.seen().is_some_and(|deployment| wanted(deployment) > 0)
+    evidence.server.deployment.seen().is_some_and(|deployment| desired(deployment) > 0)
 }
 
 fn missing(evidence: &Evidence, source: Source, version: &str) -> Finding {
-    let seen = format!("APIService {version}: there is none");
+    let seen = format!("APIService {version} does not exist");
     let Some((namespace, name, port)) = service(evidence, source) else {
         let advice = format!("Install {}, which registers {version}.", server::title(source));
         return Finding::new(Cause::ApiServiceMissing, seen, advice, Vec::new());
@@ -117,14 +117,14 @@ fn another(evidence: &Evidence, source: Source, api: &Value, owner: &str, deploy
     let deployment = titled(deployment);
     let seen = format!("APIService {version}: spec.service is {owner}, {deployment}, which is not {title}");
     if !wrong {
-        let advice = format!("Have {deployment} serve the metric. One server can own {version}, and it is that one.");
+        let advice = format!("Make {deployment} serve the metric: it owns {version}, and only one server can.");
         return Finding::new(Cause::AnotherServer, seen, advice, Vec::new());
     }
     let Some((namespace, name, port)) = service(evidence, source) else {
-        let advice = format!("Install {title}, and point {version} to its Service; another server owns it now.");
+        let advice = format!("Install {title}, and point {version} to its Service. Another server owns it now.");
         return Finding::new(Cause::AnotherServer, seen, advice, Vec::new());
     };
-    let advice = format!("Point {version} to {title}'s Service. What {owner} serves is then no longer found.");
+    let advice = format!("Point {version} to {title}'s Service. The metrics of {owner} are then no longer available.");
     let patch = json!({"spec": {"service": {"namespace": namespace, "name": name, "port": port}}});
     Finding::new(Cause::AnotherServer, seen, advice, vec![merge(api, &patch)])
 }
@@ -148,6 +148,6 @@ fn service(evidence: &Evidence, source: Source) -> Option<(String, String, i64)>
     Some((namespace(service).to_owned(), name(service).to_owned(), port))
 }
 
-fn wanted(deployment: &Value) -> i64 {
+fn desired(deployment: &Value) -> i64 {
     deployment.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1)
 }

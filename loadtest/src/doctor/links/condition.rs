@@ -1,4 +1,4 @@
-//! What the HPA's controller writes into the HPA: whether it reads its metrics, and whether it may scale.
+//! The conditions that the HPA's controller reports: whether it reads its metrics, and whether it may scale.
 //!
 //! Source of the reasons and texts: `pkg/controller/podautoscaler/horizontal.go` of Kubernetes 1.34.
 
@@ -68,13 +68,13 @@ fn active(hpa: &Value) -> String {
 
 fn unable(evidence: &Evidence, hpa: &Value, able: &Value) -> Finding {
     let seen = format!("HPA {}: {}", evidence.name, written(able));
-    // What a quota or a webhook forbids, it forbids whoever asks.
+    // A quota or a webhook forbids it to everybody.
     if text(able, "/message").contains("is forbidden: User ") {
         let target = &hpa["spec"]["scaleTargetRef"];
         let [version, kind] = ["/apiVersion", "/kind"].map(|at| text(target, at));
         let (group, plural) = (requests::group_of(version), requests::plural(evidence, version, kind));
         let scale = format!("{plural}/scale");
-        let advice = format!("Let the HPA's controller get and update {scale}.");
+        let advice = format!("Allow the HPA's controller to get and update {scale}.");
         let rule = json!({"apiGroups": [group], "resources": [scale], "verbs": ["get", "update"]});
         // A controller may have another account than the usual one.
         let usual = text(able, "/message").contains("system:serviceaccount:kube-system:horizontal-pod-autoscaler");
@@ -83,16 +83,15 @@ fn unable(evidence: &Evidence, hpa: &Value, able: &Value) -> Finding {
         return Finding::new(Cause::ControllerForbidden, seen, advice, commands);
     }
     if able["reason"] == "FailedGetScale" {
-        let advice =
-            "Name a workload in spec.scaleTargetRef that is in the HPA's namespace and has a scale subresource.";
+        let advice = "Set spec.scaleTargetRef to a workload in the HPA's namespace that has a scale subresource.";
         return Finding::new(Cause::TargetElsewhere, seen, advice, vec![describe(hpa)]);
     }
-    let advice = "The API server takes no new number of replicas from the HPA: somebody else writes it at the same time, \
-                  or an admission webhook refuses.";
+    let advice = "The API server rejects the HPA's number of replicas: something else writes it at the same time, or an \
+                  admission webhook rejects it.";
     Finding::new(Cause::ReplicasSetElsewhere, seen, advice, vec![describe(hpa)])
 }
 
-/// The HPA does not read its metric, though all above may hold.
+/// The HPA does not read its metric, although every link before it may work.
 fn inactive(evidence: &Evidence, subject: &Subject, hpa: &Value, active: &Value) -> Status {
     let seen = format!("HPA {}: {}", evidence.name, written(active));
     let message = text(active, "/message");
@@ -125,19 +124,19 @@ fn inactive(evidence: &Evidence, subject: &Subject, hpa: &Value, active: &Value)
         _ => Cause::PodsNotCounted,
     };
     let advice = match cause {
-        Cause::ReplicasZero => "Give the workload a replica: from 0 an HPA does not scale.",
-        Cause::SeveralHpas => "Give the workload's pods a selector that is theirs alone.",
-        _ => "Every link above holds where it could be looked at: look at those that could not.",
+        Cause::ReplicasZero => "Scale the workload to 1: an HPA does not scale from 0.",
+        Cause::SeveralHpas => "Give the workload's pods a selector that matches no other pods.",
+        _ => "Every link before this one works, as far as it could be checked. Check those that could not.",
     };
     let command = if cause == Cause::ReplicasZero { started(hpa) } else { describe(hpa) };
     Status::Broken(Finding::new(cause, seen, advice, vec![command]))
 }
 
-/// The command that gives what the HPA scales its least of replicas.
+/// The command that gives the HPA's target its minimum of replicas.
 fn started(hpa: &Value) -> Command {
     let target = &hpa["spec"]["scaleTargetRef"];
     let workload =
         json!({"apiVersion": target["apiVersion"], "kind": target["kind"], "metadata": {"name": target["name"]}});
-    let least = hpa["spec"]["minReplicas"].as_u64().unwrap_or(1).max(1);
-    scale(&workload, namespace(hpa), least)
+    let minimum = hpa["spec"]["minReplicas"].as_u64().unwrap_or(1).max(1);
+    scale(&workload, namespace(hpa), minimum)
 }

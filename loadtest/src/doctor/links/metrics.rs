@@ -1,4 +1,4 @@
-//! The pod's own page of metrics: the counter is there, and counts clients alone.
+//! The pod's metrics page: the counter is on it, and counts clients only.
 
 mod probe_traffic;
 
@@ -22,7 +22,7 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
     if let Some(job) = elsewhere(evidence, subject) {
         return Status::NotApplicable(format!("{series} comes from {job}"));
     }
-    // A rule's result, and what an Object metric describes, are on no page of the pods.
+    // The pods expose neither a recording rule's result nor the metric of another object.
     if series.contains(':') || subject.metric.as_ref().is_some_and(|metric| metric.spec["type"] == "Object") {
         return Status::NotApplicable(format!("the pods do not expose {series}"));
     }
@@ -72,7 +72,7 @@ fn has_number(evidence: &Evidence, subject: &Subject) -> bool {
     found.into_iter().flatten().any(|sample| number(sample).is_some())
 }
 
-/// One request through the API server brings the counter about.
+/// A request through the API server creates the counter.
 fn absent(evidence: &Evidence, series: &str, lacking: &[&Page]) -> Finding {
     let Page { pod, port, path, .. } = lacking[0];
     let request = |page: &&Page| {
@@ -84,8 +84,8 @@ fn absent(evidence: &Evidence, series: &str, lacking: &[&Page]) -> Finding {
     Finding::new(
         Cause::CounterAbsent,
         format!("{path} of pod {pod}, port {port}, has no series {series}"),
-        "Make the series at the start of the program, at 0. Until that is released, one request to each pod brings it \
-         about; the answer's status does not matter.",
+        "Initialise the counter to 0 at startup. Until that is released, send one request to each new pod. Any status \
+         will do.",
         lacking.iter().map(request).collect(),
     )
 }
@@ -95,7 +95,7 @@ fn serving(evidence: &Evidence, pod: &str) -> Option<u16> {
     let pod = evidence.pods.items().iter().find(|one| name(one) == pod)?;
     let mut services: Vec<_> =
         evidence.services.items().iter().filter(|service| leads_to(service, &pod["metadata"]["labels"])).collect();
-    // One without an address may be for scrapes alone.
+    // A Service without an address may be only for scrapes.
     services.sort_by_key(|service| service["spec"]["clusterIP"] == "None");
     crate::doctor::facts::ports::of_service(pod, &services.first()?["spec"]["ports"][0])
 }

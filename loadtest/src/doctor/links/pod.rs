@@ -1,4 +1,4 @@
-//! The workload that the HPA scales, and a pod of it that runs.
+//! The workload that the HPA scales, and a running pod of it.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ use crate::kube::read::Read;
 pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
     match (&evidence.hpa, &evidence.scaled_object) {
         (Read::Unread(unread), _) => return Status::Unread(unread.clone()),
-        // What KEDA has not made an HPA of is its trigger's affair.
+        // If KEDA has created no HPA, its trigger's check says why.
         (Read::Absent, scaled) if scaled.seen().is_none() => return without_hpa(evidence),
         _ => {}
     }
@@ -28,8 +28,8 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
         Read::Seen(workload) => workload,
     };
     // The API server leaves a 0 out.
-    let wanted = evidence.scale.seen().map(|scale| scale["spec"]["replicas"].as_u64().unwrap_or(0));
-    if wanted == Some(0) {
+    let desired = evidence.scale.seen().map(|scale| scale["spec"]["replicas"].as_u64().unwrap_or(0));
+    if desired == Some(0) {
         return at_zero(evidence, workload);
     }
     let pods: Vec<&Value> = match &evidence.pods {
@@ -116,13 +116,13 @@ fn elsewhere(evidence: &Evidence) -> Status {
             let whole = !moved.to_string().contains(LEFT_OUT);
             broken(
                 format!("{missing}; namespace {other} has it"),
-                format!("Move it to {other}: an HPA scales what is in its own namespace."),
+                format!("Move it to {other}: an HPA scales only targets in its own namespace."),
                 if whole { vec![apply(&moved), delete(scaler)] } else { Vec::new() },
             )
         }
         others => broken(
             format!("{missing}; namespaces {} have one", others.join(", ")),
-            "Move it to the namespace of the one that is meant: an HPA scales what is in its own namespace.".to_owned(),
+            "Move it to the right one of these namespaces: an HPA scales only targets in its own namespace.".to_owned(),
             Vec::new(),
         ),
     }
@@ -130,14 +130,14 @@ fn elsewhere(evidence: &Evidence) -> Status {
 
 fn at_zero(evidence: &Evidence, workload: &Value) -> Status {
     if leaves_zero(evidence) {
-        return Status::Ok(format!("{}: 0 replicas, from which it is scaled out again", titled(workload)));
+        return Status::Ok(format!("{}: 0 replicas, from which KEDA or the HPA scales it", titled(workload)));
     }
-    let least = evidence.hpa.seen().and_then(|hpa| hpa["spec"]["minReplicas"].as_u64()).unwrap_or(1);
+    let minimum = evidence.hpa.seen().and_then(|hpa| hpa["spec"]["minReplicas"].as_u64()).unwrap_or(1);
     Status::Broken(Finding::new(
         Cause::ReplicasZero,
         format!("{}: spec.replicas is 0", titled(workload)),
-        format!("Scale it to {least}: from 0 an HPA does not scale."),
-        vec![scale(workload, namespace(workload), least)],
+        format!("Scale it to {minimum}: an HPA does not scale from 0."),
+        vec![scale(workload, namespace(workload), minimum)],
     ))
 }
 

@@ -1,4 +1,4 @@
-//! Whether the replicas that the HPA wants become ready.
+//! Whether the desired replicas become ready.
 
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::{living, ready, wanted};
@@ -16,8 +16,8 @@ pub fn check(evidence: &Evidence, _subject: &Subject) -> Status {
     };
     let (living, ready) = (living(evidence), ready(evidence).len());
     let there = living.clone().count();
-    let wanted = wanted(evidence).map_or(there, |wanted| usize::try_from(wanted).unwrap_or(usize::MAX));
-    let seen = format!("{ready} of {wanted} pods are ready");
+    let desired = wanted(evidence).map_or(there, |desired| usize::try_from(desired).unwrap_or(usize::MAX));
+    let seen = format!("{ready} of {desired} pods are ready");
     let mut starting = living.filter(|pod| !is_ready(pod));
     let failing = |pod| pod_failure::finding(evidence, evidence.workload.seen(), pods, pod);
     if let Some(finding) = starting.clone().find_map(failing) {
@@ -31,9 +31,9 @@ pub fn check(evidence: &Evidence, _subject: &Subject) -> Status {
     }
     let rest = match (there - ready, pods.len() - there) {
         (0, 0) => String::new(),
-        (starting, 0) => format!("; {starting} on their way"),
-        (0, leaving) => format!("; {leaving} leaving"),
-        (starting, leaving) => format!("; {starting} on their way, {leaving} leaving"),
+        (starting, 0) => format!("; {starting} starting"),
+        (0, leaving) => format!("; {leaving} terminating"),
+        (starting, leaving) => format!("; {starting} starting, {leaving} terminating"),
     };
     Status::Ok(format!("{seen}{rest}"))
 }

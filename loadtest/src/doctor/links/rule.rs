@@ -1,4 +1,4 @@
-//! The adapter's rule for the metric; with KEDA, the trigger stands in its place.
+//! The adapter's rule for the metric, or KEDA's trigger.
 
 mod listing;
 mod query;
@@ -41,7 +41,7 @@ fn adapter(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Status {
         let title = server::title(metric.source);
         return Status::blocked(Link::ApiService, format!("{} is not {title}", titled(deployment)));
     }
-    // The adapter's own answer is the proof that it has the rule, and reaches Prometheus.
+    // The adapter's own answer proves that it has the rule, and reaches Prometheus.
     let works = values::works(evidence, subject) == Some(true);
     if !works && let Some(finding) = reach::adapter(evidence, deployment) {
         return Status::Broken(finding);
@@ -61,13 +61,13 @@ fn adapter(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Status {
         if listing::lists(evidence, metric) {
             return Status::blocked(Link::Answer, format!("{seen}, and lists the metric by its old rules"));
         }
-        // An adapter that serves no such API has no rule for one, and no listing brings it any.
+        // An adapter that does not serve the API has no rule for it, and does not get one by waiting.
         if !server::answers_with_404(evidence)
             && let Some(wait) = early::listed_soon(evidence, subject)
         {
             return Status::Pending(wait.after(&seen));
         }
-        let advice = "The adapter reads its rules when it starts, and only then: restart it.";
+        let advice = "The adapter reads its rules only at startup. Restart it.";
         return Status::Broken(Finding::new(Cause::RuleAbsent, seen, advice, vec![kubectl::restart(deployment)]));
     }
     let rules = match config.rules(evidence) {

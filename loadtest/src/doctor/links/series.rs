@@ -1,4 +1,4 @@
-//! The counter's series in Prometheus: there, and with the labels that the query asks for.
+//! The counter's series in Prometheus, with the labels that the query asks for.
 
 use std::collections::BTreeMap;
 
@@ -72,12 +72,12 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
         Some(_) => {
             Status::missing(Input::Requests, format!("Prometheus has {series} of pod {pod}, but not {text} yet"))
         }
-        // What relabelling has left of it may be told by nothing of the pod.
+        // After a relabeling, nothing in the series may name the pod.
         None => match removing(evidence, subject, pod, &Value::Null) {
             Some((told, command)) => Status::Broken(Finding::new(
                 Cause::LabelsMissing,
-                format!("no series {series} tells of pod {pod}, whose target is up; {told}"),
-                "Take that relabelling out of the monitor.",
+                format!("no series {series} names pod {pod}, whose target is up; {told}"),
+                "Remove that relabeling from the monitor.",
                 vec![command],
             )),
             None => Status::blocked(Link::Target, format!("Prometheus has no series {series} of pod {pod}")),
@@ -94,7 +94,8 @@ fn mislabelled(evidence: &Evidence, subject: &Subject, wanted: &Selector, pod: &
     let mut seen: Vec<String> = wanted.matchers.iter().map(|(label, ..)| told(label)).collect();
     let renamed = labels.as_object().into_iter().flatten().find(|(label, value)| *value == pod && *label != "pod");
     seen.extend(renamed.map(|(label, value)| format!("{label}={value}")));
-    let evidence_line = format!("{} of pod {pod} has {}; wanted is {}", wanted.name, seen.join(", "), wanted.text());
+    let evidence_line =
+        format!("{} of pod {pod} has {}; the query asks for {}", wanted.name, seen.join(", "), wanted.text());
     let broken = |advice: String, commands: Vec<Command>| {
         Finding::new(Cause::LabelsMissing, evidence_line.clone(), advice, commands)
     };
@@ -108,21 +109,21 @@ fn mislabelled(evidence: &Evidence, subject: &Subject, wanted: &Selector, pod: &
         let path = format!("/spec/{}/{number}", endpoints(monitor));
         let replace = json!({"op": "replace", "path": format!("{path}/honorLabels"), "value": false});
         let endpoint = &monitor["spec"][endpoints(monitor)][number];
-        let advice = "Have Prometheus' own labels win over those of the page.";
+        let advice = "Make Prometheus' own labels override those of the page.";
         return broken(advice.to_owned(), vec![patch_item(monitor, &path, endpoint, [replace])]);
     }
     if let Some((told, command)) = removing(evidence, subject, pod, labels) {
-        return broken(format!("Take the relabelling out of the monitor: {told}."), vec![command]);
+        return broken(format!("Remove the relabeling from the monitor: {told}."), vec![command]);
     }
     match renamed {
         Some((label, _)) => broken(
             format!(
-                "Have the job call it `pod`, or name the label that there is in the rule's `resources.overrides`: \
+                "Make the job name it `pod`, or map the existing label in the rule's `resources.overrides`: \
                  `{label}: {{resource: pod}}`."
             ),
             called(evidence, subject, target(), labels),
         ),
-        None => broken("Have the job give the series the labels that the query asks for.".to_owned(), Vec::new()),
+        None => broken("Make the job add the labels that the query asks for.".to_owned(), Vec::new()),
     }
 }
 

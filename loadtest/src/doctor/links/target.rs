@@ -1,4 +1,4 @@
-//! Prometheus' targets: that it runs, may find them, and gets an answer.
+//! Prometheus' targets: Prometheus runs, may discover them, and scrapes them.
 
 mod down;
 mod prometheus_replicas;
@@ -120,10 +120,10 @@ fn rights(namespace: &str, of: &str, account: &str) -> [Value; 2] {
     ]
 }
 
-/// Nobody has the pods for targets, though a monitor selects them and nothing forbids it.
+/// No replica has the pods as targets, although a monitor selects them and nothing forbids it.
 fn without_target(evidence: &Evidence, subject: &Subject) -> Status {
     if let Some(shard) = silent_shard(evidence, |replica| replica.targets.seen().is_some()) {
-        let why = "it may have the pods for targets".to_owned();
+        let why = "it may have the pods as targets".to_owned();
         return Status::Unread(Unread { what: format!("{shard} did not answer"), why, right: None });
     }
     let young = |object: &&Value| changed(object, evidence.taken) < RELOAD;
@@ -139,7 +139,7 @@ fn without_target(evidence: &Evidence, subject: &Subject) -> Status {
         let why = format!("Prometheus has no target yet; {} has just started", titled(pod));
         return Status::pending(RELOAD - age(pod, evidence.taken), why);
     }
-    let none = "no replica of Prometheus has the pods for targets";
+    let none = "no replica of Prometheus has the pods as targets";
     if settled(evidence, subject).is_empty() {
         return Status::pending(until_settled(evidence, subject), none);
     }
@@ -148,9 +148,9 @@ fn without_target(evidence: &Evidence, subject: &Subject) -> Status {
     }
     Status::Broken(Finding::new(
         Cause::MonitorSelectsNothing,
-        "no replica of Prometheus has the pods for targets, though a monitor selects them".to_owned(),
-        "See whether the monitor's relabelings drop them, and whether prometheus-operator has written Prometheus' \
-         configuration anew: its log, and the object's condition Reconciled.",
+        "no replica of Prometheus has the pods as targets, although a monitor selects them".to_owned(),
+        "Check whether the monitor's relabelings drop them, and whether prometheus-operator has updated Prometheus' \
+         configuration: read its log, and the object's condition Reconciled.",
         Vec::new(),
     ))
 }

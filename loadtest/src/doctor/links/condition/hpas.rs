@@ -1,4 +1,4 @@
-//! Whether another HPA has a say in the same pods.
+//! Whether another HPA scales the same pods.
 
 use serde_json::{Value, json};
 
@@ -27,8 +27,8 @@ pub fn several(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
     let other = others().find(|other| mentions(message, name(other)))?;
     let [_, theirs] = target(other);
     let advice = format!(
-        "The selector of {theirs} takes the pods of {workload} as well, or the other way round: a selector cannot be \
-         changed, so make one of the two anew, with labels of its own. Until then only one of them can have an HPA: \
+        "The selector of {theirs} matches the pods of {workload} too, or the other way round. A selector cannot be \
+         changed: create one of the two again, with its own labels. Until then only one of them can have an HPA: \
          remove {} or {}{}",
         owner(hpa),
         owner(other),
@@ -37,7 +37,7 @@ pub fn several(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
     Some(Finding::new(Cause::SeveralHpas, seen, advice, removal(evidence, hpa, other)))
 }
 
-/// The `ScaledObject` that would make the HPA again, else the HPA.
+/// The `ScaledObject` that owns the HPA, and would create it again.
 fn owned_by(hpa: &Value) -> Option<&str> {
     let owners = list(hpa, "/metadata/ownerReferences").iter();
     owners.filter(|owner| owner["kind"] == "ScaledObject").map(|owner| text(owner, "/name")).next()
@@ -47,17 +47,17 @@ fn owner(hpa: &Value) -> String {
     owned_by(hpa).map_or_else(|| format!("HPA {}", name(hpa)), |object| format!("ScaledObject {object}"))
 }
 
-/// Whether the other one was made later: then it is the one too many.
+/// Whether the other one is newer, and so the one to remove.
 fn later(hpa: &Value, other: &Value) -> bool {
     let made = |hpa: &Value| time(&hpa["metadata"]["creationTimestamp"]);
     made(hpa).zip(made(other)).is_some_and(|(own, other)| other > own)
 }
 
 fn which(hpa: &Value, other: &Value) -> String {
-    if later(hpa, other) { format!(": this removes {}, which was made later.", owner(other)) } else { ".".to_owned() }
+    if later(hpa, other) { format!(": the command removes {}, which is newer.", owner(other)) } else { ".".to_owned() }
 }
 
-/// The command that removes the other one, where it is the one too many.
+/// The command that removes the other one, if it is newer.
 fn removal(evidence: &Evidence, hpa: &Value, other: &Value) -> Vec<Command> {
     let command = later(hpa, other).then(|| match owned_by(other) {
         Some(object) => delete(&json!({

@@ -1,4 +1,4 @@
-//! Whether the HPA reads its other metrics too: with one that is invalid it only ever adds replicas.
+//! Whether the HPA reads its other metrics too: with an invalid one it only adds replicas.
 
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ struct Listed<'a> {
     name: &'a str,
 }
 
-/// What is wrong with a metric that is not the subject's; none where nothing is.
+/// The status of the HPA's other metrics; none where they are valid.
 pub fn others(evidence: &Evidence, subject: &Subject, hpa: &Value) -> Option<Status> {
     let metrics: Vec<_> =
         list(hpa, "/spec/metrics").iter().enumerate().map(|(place, spec)| listed(place, spec)).collect();
@@ -38,7 +38,7 @@ pub fn others(evidence: &Evidence, subject: &Subject, hpa: &Value) -> Option<Sta
         return Some(Status::Pending(wait.after(&seen)));
     }
     let removal = removal(evidence, metric);
-    let advice = "Mend that metric, or remove it: while it is invalid, the HPA adds replicas and never removes any.";
+    let advice = "Fix that metric, or remove it. While it is invalid, the HPA adds replicas but never removes any.";
     Some(Status::Broken(Finding::new(Cause::OtherMetricInvalid, seen, advice, removal.into_iter().collect())))
 }
 
@@ -61,8 +61,8 @@ fn why(evidence: &Evidence, hpa: &Value, metric: &Listed<'_>) -> Option<String> 
     }
     let reason = format!("FailedGet{}Metric", metric.kind);
     let active = condition(hpa, "ScalingActive").filter(|active| active["reason"] == *reason);
-    if let Some(told) = active.filter(|active| text(active, "/message").contains(metric.name)) {
-        return Some(text(told, "/message").to_owned());
+    if let Some(reported) = active.filter(|active| text(active, "/message").contains(metric.name)) {
+        return Some(text(reported, "/message").to_owned());
     }
     // The controller leaves a place empty for a metric that it could not read.
     let place = list(hpa, "/status/currentMetrics").get(metric.place)?;

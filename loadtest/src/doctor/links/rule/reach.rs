@@ -1,4 +1,4 @@
-//! Whether whoever asks Prometheus for the HPA asks where it is.
+//! Whether the adapter's or the trigger's URL leads to Prometheus.
 
 use serde_json::{Value, json};
 
@@ -27,15 +27,14 @@ pub fn adapter(evidence: &Evidence, deployment: &Value) -> Option<Finding> {
     let seen = format!("{place} is {url}; {why}");
     // What is wrong with a host outside is not the URL, unless there is no such host.
     if leads_outside(evidence) && !why.contains("no such host") {
-        let advice =
-            "Look at the way from the cluster to that host: a proxy, a policy, its certificate, its own state.";
+        let advice = "Check the way from the cluster to that host: a proxy, a network policy, its certificate, and the host itself.";
         return Some(Finding::new(Cause::PrometheusUnreachable, seen, advice, Vec::new()));
     }
     let argument = server::argument(deployment, server::URL);
     let commands = argument.zip(right(evidence)).map(|(argument, url)| {
         exchanged(deployment, &argument.pointer, &argument.with(argument.value), &argument.with(&url))
     });
-    let advice = "Set the URL to Prometheus' Service and port; its user and its path stay as they are.";
+    let advice = "Set the URL to Prometheus' Service and port. Its user and path stay as they are.";
     Some(Finding::new(Cause::PrometheusUnreachable, seen, advice, commands.into_iter().collect()))
 }
 
@@ -59,7 +58,7 @@ pub fn wrong(evidence: &Evidence) -> Option<String> {
     let uri: http::Uri = evidence.prometheus.url.seen()?.parse().ok()?;
     requests::service(evidence, uri.host()?)?;
     let service = match &evidence.prometheus.service {
-        Read::Absent => return Some("there is no such Service".to_owned()),
+        Read::Absent => return Some("that Service does not exist".to_owned()),
         Read::Seen(service) => service,
         _ => return None,
     };

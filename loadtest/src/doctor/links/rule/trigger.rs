@@ -1,4 +1,4 @@
-//! The `ScaledObject`'s trigger: KEDA's side of what a rule is to the adapter.
+//! The `ScaledObject`'s trigger, which is to KEDA what a rule is to the adapter.
 
 mod blocked;
 
@@ -28,8 +28,9 @@ pub fn check(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Status 
     let kind = text(trigger.spec, "/type");
     if kind != "prometheus" {
         let status = blocked::refused(evidence, &trigger).or_else(|| blocked::check(evidence, subject, &trigger));
-        return status
-            .unwrap_or_else(|| Status::Ok(format!("trigger {}: {kind}, which is not Prometheus'", trigger.place)));
+        return status.unwrap_or_else(|| {
+            Status::Ok(format!("trigger {}: {kind}, which does not query Prometheus", trigger.place))
+        });
     }
     if !works(evidence, subject, object)
         && let Some(why) = reach::wrong(evidence)
@@ -59,7 +60,7 @@ fn unreachable(evidence: &Evidence, trigger: &Trigger<'_>, why: &str) -> Finding
     let path = format!("/spec/triggers/{place}/metadata/serverAddress");
     let command =
         reach::right(evidence).map(|url| reach::exchanged(trigger.object, &path, trigger.field("serverAddress"), &url));
-    let advice = "Set the address to Prometheus' Service and port; its user and its path stay as they are.";
+    let advice = "Set the address to Prometheus' Service and port. Its user and path stay as they are.";
     Finding::new(Cause::PrometheusUnreachable, seen, advice, command.into_iter().collect())
 }
 
@@ -83,8 +84,8 @@ fn short_window(evidence: &Evidence, trigger: &Trigger<'_>) -> Option<Finding> {
     }
     let wide = query.replace(&range, &format!("[{}s]", 4.0 * scrape));
     let (object, place) = (titled(trigger.object), trigger.place);
-    let seen = format!("{object}: triggers[{place}]: a window of {window} s, and a scrape each {scrape} s");
-    let advice = format!("Widen the window to four scrapes, {} s, or scrape more often.", 4.0 * scrape);
+    let seen = format!("{object}: triggers[{place}]: a window of {window} s, and a scrape every {scrape} s");
+    let advice = format!("Widen the window to four scrapes ({} s), or scrape more often.", 4.0 * scrape);
     Some(Finding::new(Cause::WindowTooShort, seen, advice, vec![trigger.with(&wide, &[])]))
 }
 
@@ -93,16 +94,16 @@ fn result(evidence: &Evidence, subject: &Subject, metric: &Metric, trigger: &Tri
     let query = trigger.field("query");
     let results = results(evidence, trigger);
     let (object, place) = (titled(trigger.object), trigger.place);
-    let seen = |what: &str| format!("{object}: triggers[{place}].metadata.query {query} results in {what}");
+    let seen = |what: &str| format!("{object}: triggers[{place}].metadata.query {query} returns {what}");
     if let Some(several) = results.iter().find(|result| result.len() > 1) {
-        let seen = seen(&format!("{} series: KEDA takes one", several.len()));
+        let seen = seen(&format!("{} series, but KEDA takes one", several.len()));
         let advice = "Make the query one sum over all pods: the HPA divides it by their number.";
         let commands = vec![trigger.with(&format!("sum({query})"), &[])];
         return Some(Status::Broken(Finding::new(Cause::SeveralSeries, seen, advice, commands)));
     }
     if let Some(summed) = summed(query).filter(|_| averaged(metric)) {
-        let seen = seen("an average, which the HPA divides by the number of pods once more");
-        let advice = "Make the query a sum over all pods, or have the trigger's metricType be Value.";
+        let seen = seen("an average, which the HPA divides by the number of pods again");
+        let advice = "Make the query a sum over all pods, or set the trigger's metricType to Value.";
         // The average of a number that is the same whoever tells it is no sum's part.
         let commands = of_the_pods(evidence, subject).then(|| trigger.with(&summed, &[]));
         let commands = commands.into_iter().collect();
@@ -121,9 +122,9 @@ fn result(evidence: &Evidence, subject: &Subject, metric: &Metric, trigger: &Tri
         return Some(Status::pending(wait - oldest, why));
     }
     let silent = trigger.field("ignoreNullValues") != "false";
-    let reads = if silent { "KEDA reads that as 0" } else { "KEDA takes that for an error" };
-    let advice = "Have the query answer with one number, also when nothing happens; with ignoreNullValues \"false\" an \
-                  empty answer is an error, and no reason to scale in.";
+    let reads = if silent { "KEDA reads that as 0" } else { "KEDA reports that as an error" };
+    let advice = "Make the query return one number, even without traffic. With ignoreNullValues \"false\", an empty answer is \
+                  an error instead of a 0.";
     let sum = sum_of_rates(subject, query).filter(|_| of_the_pods(evidence, subject));
     let command = sum.map(|sum| trigger.with(&sum, &[("ignoreNullValues", "false")]));
     let seen = format!("{}: {reads}", seen(what));

@@ -52,7 +52,7 @@ pub fn not_ready(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
         .iter()
         .filter(failing)
         .find(|pod| pod_failure::of(pod).is_some() || age(pod, evidence.taken) > patience)?;
-    let starting = "See its log; it may still read its write-ahead log.".to_owned();
+    let starting = "Read its log. It may still be replaying its write-ahead log.".to_owned();
     let failure = pod_failure::of(pod).zip(pod_failure::finding(evidence, None, &[], pod));
     let (told, advice, command) = match failure {
         Some((reason, found)) => {
@@ -60,7 +60,7 @@ pub fn not_ready(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
         }
         None => match pod_failure::unschedulable(pod) {
             Some(why) => (why.to_owned(), "Make room for it: nodes, requests, its volume.".to_owned(), describe(pod)),
-            None if refuses(pod) => ("/-/ready says that it is not".to_owned(), starting, log(pod)),
+            None if refuses(pod) => ("/-/ready answers that it is not".to_owned(), starting, log(pod)),
             None => ("its condition Ready is not True".to_owned(), starting, log(pod)),
         },
     };
@@ -93,10 +93,10 @@ fn none(evidence: &Evidence) -> Option<Finding> {
     };
     if let Some(object) = at_zero {
         let run = merge(object, &json!({"spec": {"replicas": 1}}));
-        return Some(Finding::new(Cause::PrometheusNotReady, told, "Have Prometheus run.", vec![run]));
+        return Some(Finding::new(Cause::PrometheusNotReady, told, "Scale Prometheus to 1.", vec![run]));
     }
     let events = of.map(|of| in_namespace(of).words("get events --sort-by=.lastTimestamp").end());
-    let advice = "Have Prometheus run: see the events of its StatefulSet or Deployment.";
+    let advice = "Make Prometheus run: read the events of its StatefulSet or Deployment.";
     Some(Finding::new(Cause::PrometheusNotReady, told, advice, events.into_iter().collect()))
 }
 
@@ -117,8 +117,8 @@ pub fn disagree(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
             return Some(Finding::new(
                 Cause::PrometheusNotReady,
                 told,
-                "Look at the replica that differs: its configuration, its disk, its network; the value of the HPA is \
-                 that of the replica which happens to be asked.",
+                "Check the replica that differs: its configuration, its disk and its network. The HPA's value comes from \
+                 either replica.",
                 evidence.prometheus.pods.items().iter().filter(of_one).map(log).collect(),
             ));
         }
@@ -179,7 +179,7 @@ fn by_answers(evidence: &Evidence, subject: &Subject, two: [&Replica; 2]) -> Opt
     let (one, other) = (values(two[0])?, values(two[1])?);
     for (of, value, without) in [(0, &one, &other), (1, &other, &one)] {
         if let Some((key, value)) = value.iter().next().filter(|_| without.is_empty()) {
-            return Some(format!("{} answers {value:.2} for {key}, and {} nothing", two[of].pod, two[1 - of].pod));
+            return Some(format!("{} answers {value:.2} for {key}, but {} nothing", two[of].pod, two[1 - of].pod));
         }
     }
     // After a load has ended, the two fall from scrape to scrape, each at its own time.
