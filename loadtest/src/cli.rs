@@ -32,14 +32,15 @@ Examples:
   loadtest doctor                               the cluster's only HPA
   loadtest doctor shop/hpa --bundle shop.json   and keep what was read
   loadtest doctor --from shop.json              the same, without a cluster
+  loadtest doctor --explain rule-absent         what a cause means, and how to fix it
 
-It prints a line a link: ✓ holds, ✗ the first that is broken, ? could not be looked at, · cannot be judged (yet, or \
-below a broken one); then what that means, and what to do.
+It prints one line per link, then the cause, the evidence and the fix. The marks: ✓ ok, ✗ broken, ? no access, \
+· not checked (another link decides, or it is too early to tell), - not applicable to this kind of metric.
 
-It reads, and asks Prometheus by a port-forward or the API server's proxy; a right that is missing is named.
+It changes nothing. It queries Prometheus through a port-forward or the API server's proxy, and names missing rights.
 
-Exit codes: 0 the chain holds, 1 a link is broken, 2 bad use, 3 cannot tell: no link is known to be broken, and the HPA \
-is not known to read its metric, or the cluster does not answer.";
+Exit codes: 0 healthy, 1 a link is broken, 2 bad usage, 3 undecided: nothing is known to be broken, but the HPA does not \
+report that it reads its metric, or the cluster does not answer.";
 
 /// Honest load for an autoscaled service: sends it, watches the autoscaler, and judges both.
 #[derive(Debug, Parser)]
@@ -61,7 +62,7 @@ pub enum Command {
     Predict(Predict),
     /// Make one report of the journals of several generators, or of one that was cut short
     Merge(Merge),
-    /// Name the first broken link between a request and a replica, and what mends it; changes nothing
+    /// Find out why an HPA does not scale: the first broken link, the evidence, and a fix; changes nothing
     Doctor(Doctor),
     /// Print a shell's completions
     Completions {
@@ -164,7 +165,8 @@ pub struct Predict {
 #[derive(Args, Debug)]
 #[command(
     after_help = DOCTOR,
-    override_usage = "loadtest doctor [OPTIONS] [NAMESPACE/HPA]\n       loadtest doctor [--json] --from <FILE>"
+    override_usage = "loadtest doctor [OPTIONS] [NAMESPACE/HPA]\n       loadtest doctor [--json] --from <FILE>\n       \
+                      loadtest doctor --explain <CAUSE>"
 )]
 pub struct Doctor {
     /// The HPA; without it, the only one in the kubeconfig's namespace, or else in the cluster
@@ -188,9 +190,13 @@ pub struct Doctor {
     #[arg(long, value_name = "FILE")]
     pub bundle: Option<PathBuf>,
 
-    /// Judge what such a file holds: its own HPA, without a cluster
+    /// Diagnose the HPA of such a file, without a cluster
     #[arg(long, value_name = "FILE", conflicts_with_all = ["hpa", "context", "bundle"])]
     pub from: Option<PathBuf>,
+
+    /// Explain a cause, by its number or name, and do nothing else
+    #[arg(long, value_name = "CAUSE", conflicts_with_all = ["hpa", "context", "trust_prometheus", "json", "bundle", "from"])]
+    pub explain: Option<String>,
 }
 
 /// `loadtest merge`.

@@ -28,8 +28,19 @@ const ARROWS: [(&str, &[&str]); 22] = [
     (
         "commands",
         &[
-            "autoscaling", "cli", "doctor", "fault", "journal", "kube", "merge", "observe", "output", "profile", "rehearse",
-            "report", "session",
+            "autoscaling",
+            "cli",
+            "doctor",
+            "fault",
+            "journal",
+            "kube",
+            "merge",
+            "observe",
+            "output",
+            "profile",
+            "rehearse",
+            "report",
+            "session",
         ],
     ),
     ("lib", &[]),
@@ -103,8 +114,11 @@ fn no_two_folders_import_each_other() {
     }
     // What nobody imports any more is taken away, until nothing is left or a circle is.
     loop {
-        let done: Vec<_> =
-            edges.iter().filter(|(_, to)| !to.iter().any(|to| edges.contains_key(to))).map(|(from, _)| from.clone()).collect();
+        let done: Vec<_> = edges
+            .iter()
+            .filter(|(_, to)| !to.iter().any(|to| edges.contains_key(to)))
+            .map(|(from, _)| from.clone())
+            .collect();
         if done.is_empty() {
             break;
         }
@@ -123,7 +137,8 @@ fn imports() -> impl Iterator<Item = (PathBuf, Vec<String>, Vec<String>)> {
         let relative = file.strip_prefix(&root).expect("it is below src").to_owned();
         let text = std::fs::read_to_string(&file).expect("a source can be read");
         let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-        let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join(" ");
+        let code: String =
+            code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join(" ");
         let module = module(&relative);
         let own = if module == ["main"] { "loadtest::" } else { "crate::" };
         let paths: Vec<_> = code.match_indices(own).flat_map(|(at, _)| paths(&code[at + own.len()..])).collect();

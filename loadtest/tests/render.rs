@@ -8,8 +8,8 @@ use std::process::Command;
 
 use clap::CommandFactory;
 use loadtest::cli::Cli;
-use loadtest::doctor::catalogue::{CATALOGUE, Cause, SYMPTOMS, troubleshooting};
-use loadtest::doctor::diagnosis::{Diagnosis, Figures, Finding, Judgement, Outcome, diagnosis};
+use loadtest::doctor::catalogue::{CATALOGUE, Cause, SYMPTOMS, address, troubleshooting};
+use loadtest::doctor::diagnosis::{Diagnosis, Figures, Finding, Input, Outcome, Status, diagnosis};
 use loadtest::doctor::evidence::{Evidence, Page};
 use loadtest::doctor::fixes::Line;
 use loadtest::doctor::link::Link;
@@ -21,34 +21,38 @@ use serde_json::json;
 const COMMAND: &str =
     "printf '%s\\n' 'kind: ServiceMonitor\n  a: line that is wider than the terminal' | kubectl apply -f -";
 
-fn made(judge: impl Fn(Link) -> Judgement) -> Diagnosis {
+fn made(check: impl Fn(Link) -> Status) -> Diagnosis {
     let figures = Figures { idle: Some(0.0), value: Some(1.2), target: 2.0, scrape: 5.0, ..Figures::default() };
-    diagnosis("shop/hpa".to_owned(), 1_800_000_000.0, Link::ALL.map(|link| (link, judge(link))).into(), Some(figures))
+    diagnosis("shop/hpa".to_owned(), 1_800_000_000.0, Link::ALL.map(|link| (link, check(link))).into(), Some(figures))
 }
 
 fn healthy() -> Diagnosis {
     made(|link| match link {
-        Link::Replicas => Judgement::Explains(Finding::new(Cause::AtMaximum, "3 of 3", "Raise it.", Vec::new())),
-        Link::Traffic => Judgement::NotJudged("one pod alone".to_owned()),
-        _ => Judgement::Holds(format!("{} is as it should be", link.label())),
+        Link::Replicas => Status::Explains(Finding::new(Cause::AtMaximum, "3 of 3", "Raise it.", Vec::new())),
+        Link::Series => Status::NotApplicable("it needs no series".to_owned()),
+        Link::Traffic => Status::missing(Input::Pages, "one pod alone"),
+        _ => Status::Ok(format!("{} is as it should be", link.label())),
     })
 }
 
 fn broken() -> Diagnosis {
     made(|link| match link {
-        Link::Metrics => Judgement::Unread(Unread {
+        Link::Metrics => Status::Unread(Unread {
             what: "/metrics".to_owned(),
             why: "forbidden\x1b[2J".to_owned(),
             right: Some("get pods/proxy in namespace shop".to_owned()),
         }),
-        Link::Monitor => Judgement::Broken(Finding::new(
+        Link::Monitor => Status::Broken(Finding::new(
             Cause::AnnotationsOnly,
             "no monitor",
             "Apply one.",
             vec![Line::new(COMMAND).end()],
         )),
-        link if link > Link::Monitor => Judgement::NotJudged("not judged".to_owned()),
-        _ => Judgement::Holds("it is there, and this line is longer than the terminal is wide".to_owned()),
+        Link::Target => Status::NotApplicable("it comes from elsewhere".to_owned()),
+        Link::Series => Status::pending(20.0, "it is too early"),
+        Link::Rule => Status::missing(Input::Rules, "there are no rules"),
+        link if link > Link::Rule => Status::blocked(Link::Rule, "the rule decides"),
+        _ => Status::Ok("it is there, and this line is longer than the terminal is wide".to_owned()),
     })
 }
 
@@ -62,13 +66,17 @@ fn diagnoses_keep_to_the_schema() {
 fn a_line_a_link_then_the_first_broken_one_and_its_fix() {
     let text = render::render(&broken(), 40, false);
     let lines: Vec<&str> = text.lines().collect();
-    let rungs = &lines[2..14];
-    let marks: String = rungs.iter().filter_map(|rung| rung.chars().next()).collect();
-    assert_eq!(marks, "✓?✗·········", "{text}");
+    let links = &lines[2..14];
+    let marks: String = links.iter().filter_map(|result| result.chars().next()).collect();
+    assert_eq!(marks, "✓?✗-········", "{text}");
     assert!(text.contains("BROKEN at monitor (link 3 of 12)") && text.contains("annotations-only"), "{text}");
     assert!(text.contains(&format!("\n{COMMAND}\n")), "a command is whole, and begins at the first column: {text}");
     assert!(text.contains("get pods/proxy in namespace shop"), "{text}");
-    let of_a_command = |line: &&str| COMMAND.contains(*line);
+    assert!(
+        text.contains(&format!("\nPage      {}\n", address(Cause::AnnotationsOnly))),
+        "an address is whole: {text}"
+    );
+    let of_a_command = |line: &&str| COMMAND.contains(*line) || line.starts_with("Page ");
     assert!(lines.iter().filter(|line| !of_a_command(line)).all(|line| line.chars().count() <= 40), "{text}");
     assert!(!text.contains('\x1b'), "no colour where it is no terminal, and nobody else's either: {text}");
     assert!(render::render(&broken(), 40, true).contains("\x1b[31m✗\x1b[0m"));
@@ -80,21 +88,19 @@ fn what_is_undecided_has_its_reason_and_what_to_do_however_narrow_the_terminal()
     let path = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/shop/pods/*/orders";
     let open = |right: Option<&str>| {
         made(|link| match (link, right) {
-            (Link::Answer, None) => Judgement::NotJudged(format!("{path}: 404, its rule is 9 s old")),
-            (Link::Answer, Some(right)) => Judgement::Unread(Unread {
-                what: path.to_owned(),
-                why: "403".to_owned(),
-                right: Some(right.to_owned()),
-            }),
+            (Link::Answer, None) => Status::pending(51.2, format!("{path}: 404, its rule is 9 s old")),
+            (Link::Answer, Some(right)) => {
+                Status::Unread(Unread { what: path.to_owned(), why: "403".to_owned(), right: Some(right.to_owned()) })
+            }
             // Prometheus has read the page that we have not.
-            (Link::Metrics, _) => Judgement::NotJudged("no page was read".to_owned()),
-            (Link::Condition, _) => Judgement::NotJudged("it has not looked yet".to_owned()),
-            _ => Judgement::Holds("it is there".to_owned()),
+            (Link::Metrics, _) => Status::missing(Input::Pages, "no page was read"),
+            (Link::Condition, _) => Status::pending(15.0, "it has not synced yet"),
+            _ => Status::Ok("it is there".to_owned()),
         })
     };
     for (right, expected) in [
-        (None, ["NOT YET at answer (link 8 of 12)", "404, its rule is 9 s old", "Ask again when"]),
-        (Some("get pods.custom"), ["COULD NOT LOOK at answer (link 8 of 12)", "403", "with the rights below"]),
+        (None, ["NOT YET at answer (link 8 of 12)", "404, its rule is 9 s old", "Ask again in 52 s."]),
+        (Some("get pods.custom"), ["NO ACCESS at answer (link 8 of 12)", "403", "Grant the rights below"]),
     ] {
         let text = render::render(&open(right), 60, false);
         for told in expected {
@@ -106,13 +112,54 @@ fn what_is_undecided_has_its_reason_and_what_to_do_however_narrow_the_terminal()
     }
 }
 
+/// Each way to be undecided, with its heading and the next step.
+#[test]
+fn each_undecided_state_has_its_own_heading_and_next_step() {
+    let open = |status: &Status| {
+        made(|link| match link {
+            Link::Rule => status.clone(),
+            link if link < Link::Rule => Status::Ok(String::new()),
+            Link::Condition => Status::pending(15.0, "no sync yet"),
+            _ => Status::blocked(Link::Rule, "the rule decides"),
+        })
+    };
+    let unread = Unread { what: "a".to_owned(), why: "refused".to_owned(), right: None };
+    for (status, head, next) in [
+        (Status::pending(90.0, "a"), "NOT YET at rule (link 6 of 12)", "Ask again in 90 s."),
+        (Status::Unread(unread), "NO ANSWER at rule (link 6 of 12)", "Find out why there is no answer"),
+        (Status::missing(Input::Rules, "a"), "MISSING INPUT at rule (link 6 of 12)", "Mount the adapter's rules"),
+        // What decides comes first, though it is later in the chain.
+        (Status::blocked(Link::Condition, "a"), "NOT YET at HPA (link 9 of 12)", "Ask again in 15 s."),
+    ] {
+        let text = render::render(&open(&status), 120, false);
+        assert!(text.contains(head) && text.contains(next), "{status:?}: {text}");
+        assert_eq!(text.contains("NOT YET"), head.starts_with("NOT YET"), "{text}");
+    }
+    let blocked = made(|link| match link {
+        Link::Condition => Status::NotApplicable(String::new()),
+        Link::Rule => Status::blocked(Link::ApiService, "a"),
+        _ => Status::Ok(String::new()),
+    });
+    let text = render::render(&Diagnosis { links: blocked.links[..7].to_vec(), ..blocked }, 120, false);
+    assert!(text.contains("BLOCKED at rule") && text.contains("Check APIService (link 7 of 12) first"), "{text}");
+}
+
+#[test]
+fn the_schema_has_the_bounds_of_the_catalogue() {
+    let schema: serde_json::Value = serde_json::from_str(render::SCHEMA).unwrap();
+    let number = &schema["$defs"]["finding"]["properties"]["cause"]["properties"]["number"];
+    assert_eq!((number["minimum"].as_u64(), number["maximum"].as_u64()), (Some(1), Some(CATALOGUE.len() as u64)));
+    let links = &schema["properties"]["rungs"];
+    assert_eq!((links["minItems"].as_u64(), links["maxItems"].as_u64()), (Some(12), Some(Link::ALL.len() as u64)));
+}
+
 #[test]
 fn a_chain_that_holds_has_figures_and_a_reason_for_its_rest() {
     let text = render::render(&healthy(), 100, false);
-    for told in ["HEALTHY", "1.2 of a target of 2 a pod", "each 5 s", "Nothing changes at the moment", "cause 24"] {
+    for told in ["HEALTHY", "1.2 per pod, with a target of 2", "every 5 s", "The replicas do not change", "cause 24"] {
         assert!(text.contains(told), "{told}: {text}");
     }
-    assert!(!text.contains("BROKEN") && !text.contains("Rights"), "{text}");
+    assert!(!text.contains("BROKEN") && !text.contains("rights"), "{text}");
 }
 
 /// Everything that must not be kept holds the word `hidden`, and everything that must be the word `kept`.
@@ -208,17 +255,14 @@ fn a_bundle_is_written_once_and_judged_without_a_cluster() {
 
 #[test]
 fn each_cause_is_found_by_what_is_seen_of_it() {
-    let missing = CATALOGUE.iter().filter(|entry| {
-        let number = entry.cause.number();
-        !SYMPTOMS.iter().any(|(_, causes)| causes.contains(&number))
-    });
+    let missing = CATALOGUE.iter().filter(|entry| !SYMPTOMS.iter().any(|(_, causes)| causes.contains(&entry.cause)));
     assert_eq!(missing.map(|entry| entry.name).collect::<Vec<_>>(), Vec::<&str>::new());
     let page = troubleshooting();
     // As GitHub makes an anchor of a heading: its letters, digits and hyphens alone.
-    assert!(page.contains("[4 annotations-only](#4-nothing-but-prometheusioscrape-annotations)"), "{page}");
-    assert!(page.contains("\n## 4. Nothing but `prometheus.io/scrape` annotations\n"), "{page}");
+    assert!(page.contains("[4 annotations-only](#4-the-pods-have-only-prometheusioscrape-annotations)"), "{page}");
+    assert!(page.contains("\n## 4. The pods have only `prometheus.io/scrape` annotations\n"), "{page}");
     let commands: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("    cargo run ")).collect();
-    assert_eq!(commands.len(), 2, "{commands:?}");
+    assert_eq!(commands.len(), 3, "{commands:?}");
     for command in commands {
         let (_, arguments) = command.split_once("-- ").unwrap();
         let words = ["loadtest"].into_iter().chain(arguments.split(' '));
@@ -226,7 +270,33 @@ fn each_cause_is_found_by_what_is_seen_of_it() {
     }
 }
 
-/// `docs/TROUBLESHOOTING.md` is written anew by `WRITE_TROUBLESHOOTING=1 cargo test -p loadtest --test render`.
+#[test]
+fn the_address_of_each_cause_leads_to_its_heading() {
+    let page = troubleshooting();
+    for entry in CATALOGUE {
+        let address = address(entry.cause);
+        let (file, anchor) = address.split_once('#').unwrap();
+        assert!(file.starts_with("https://") && file.ends_with("/docs/TROUBLESHOOTING.md"), "{address}");
+        assert!(page.contains(&format!("[{} {}](#{anchor})", entry.cause.number(), entry.name)), "{address}");
+        assert!(page.contains(&format!("\n## {}\n", entry.heading())), "{}", entry.name);
+    }
+}
+
+#[test]
+fn a_cause_is_found_by_its_number_and_by_its_name() {
+    for entry in CATALOGUE {
+        assert_eq!(Cause::find(entry.name), Some(entry.cause));
+        assert_eq!(Cause::find(&entry.cause.number().to_string()), Some(entry.cause));
+    }
+    assert_eq!((Cause::find("0"), Cause::find("36"), Cause::find(""), Cause::find("rule")), (None, None, None, None));
+    let close = |asked| Cause::close(asked).into_iter().map(|cause| cause.entry().name).collect::<Vec<_>>();
+    assert_eq!(close("rule-absnt").first(), Some(&"rule-absent"));
+    assert_eq!(close("Window too short").first(), Some(&"window-too-short"));
+    assert_eq!(close("replicas"), ["replicas-zero", "replicas-set-elsewhere"]);
+    assert_eq!((close("36"), close("")), (Vec::new(), Vec::new()));
+}
+
+/// `docs/TROUBLESHOOTING.md` is written again by `WRITE_TROUBLESHOOTING=1 cargo test -p loadtest --test render`.
 #[test]
 fn the_list_of_causes_is_the_catalogue() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/TROUBLESHOOTING.md");
@@ -238,6 +308,6 @@ fn the_list_of_causes_is_the_catalogue() {
     assert!(
         written == troubleshooting(),
         "docs/TROUBLESHOOTING.md is not what the catalogue says (first difference: {first:?}): \
-         WRITE_TROUBLESHOOTING=1 cargo test -p loadtest --test render writes it anew"
+         WRITE_TROUBLESHOOTING=1 cargo test -p loadtest --test render writes it again"
     );
 }

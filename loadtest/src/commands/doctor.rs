@@ -3,14 +3,19 @@
 use std::process::ExitCode;
 
 use crate::cli::Doctor;
+use crate::doctor::catalogue::{CATALOGUE, Cause};
 use crate::doctor::collect::trust::Trust;
 use crate::doctor::{bundle, collect, diagnose, render};
 use crate::fault::Fault;
 use crate::kube::cluster::Cluster;
 use crate::output::{Clean, Stream, print, say};
 
-/// `loadtest doctor`: reads the chain, or what a bundle holds of it, and names the first link that is broken.
+/// `loadtest doctor`: collects the evidence, or reads it from a bundle, and names the first broken link.
 pub async fn doctor(options: &Doctor) -> Result<ExitCode, Fault> {
+    if let Some(asked) = &options.explain {
+        print(&render::explanation(known(asked)?, Stream::Out.columns()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let evidence = match (&options.from, &options.bundle) {
         (Some(from), _) => bundle::read(from)?,
         (None, kept) => {
@@ -35,4 +40,20 @@ pub async fn doctor(options: &Doctor) -> Result<ExitCode, Fault> {
     };
     print(&text)?;
     Ok(ExitCode::from(diagnosis.outcome.exit_code()))
+}
+
+/// The cause that is asked for, by number or by name.
+fn known(asked: &str) -> Result<Cause, Fault> {
+    Cause::find(asked).ok_or_else(|| {
+        let close: Vec<_> = Cause::close(asked)
+            .into_iter()
+            .map(|cause| format!("{} ({})", cause.entry().name, cause.number()))
+            .collect();
+        let hint = if close.is_empty() {
+            format!("give a number from 1 to {}, or a name from docs/TROUBLESHOOTING.md", CATALOGUE.len())
+        } else {
+            format!("did you mean {}?", close.join(", "))
+        };
+        Fault::Use(format!("--explain {asked}: there is no such cause; {hint}"))
+    })
 }

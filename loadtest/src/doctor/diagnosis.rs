@@ -1,120 +1,98 @@
-//! What the evidence tells: link by link, and the first that is broken.
+//! All link results together: the first broken link, and what follows from it.
 
 use serde::{Deserialize, Serialize};
 
-use crate::doctor::catalogue::Cause;
-use crate::doctor::fixes::Command;
-use crate::doctor::link::Link;
-use crate::kube::read::Unread;
-use crate::kube::words::LEFT_OUT;
+use crate::doctor::facts::early::Wait;
+pub use crate::doctor::link::Link;
+pub use crate::doctor::status::{Finding, Fix, Input, Status};
 
-/// What one link's judge says of it.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Judgement {
-    /// It holds: the evidence, in one line.
-    Holds(String),
-    /// It holds, and is why nothing changes: no fault, but what was asked for.
-    Explains(Finding),
-    /// It is broken.
-    Broken(Finding),
-    /// It could not be looked at.
-    Unread(Unread),
-    /// What it would be judged by is missing because of another link: why, in one line.
-    NotJudged(String),
-}
-
-/// What was found.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Finding {
-    /// Which of the known causes.
-    pub cause: Cause,
-    /// The object, the field, and the value seen, in one line.
-    pub evidence: String,
-    /// What makes it whole.
-    pub fix: Fix,
-}
-
-/// What makes a link whole.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Fix {
-    /// What to do, in a sentence.
-    pub advice: String,
-    /// The commands that do it, to be copied as they are; none where it is a change of a program or of a network.
-    pub commands: Vec<String>,
-}
-
-impl Finding {
-    /// A finding with its commands. They depend on one another: there are none where one of them was refused, or contains a
-    /// redacted value.
-    pub fn new(cause: Cause, evidence: impl Into<String>, advice: impl Into<String>, commands: Vec<Command>) -> Self {
-        let mut commands = Command::all(commands);
-        if commands.iter().any(|command| command.contains(LEFT_OUT)) {
-            commands.clear();
-        }
-        Self { cause, evidence: evidence.into(), fix: Fix { advice: advice.into(), commands } }
-    }
-
-    /// The same, with what was seen before in front.
-    #[must_use]
-    pub fn after(self, seen: &str) -> Self {
-        Self { evidence: format!("{seen}; {}", self.evidence), ..self }
-    }
-}
-
-/// How a link is.
+/// The state of a link.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum State {
-    /// It holds.
-    Holds,
-    /// It is the first that is broken.
+    /// It works.
+    #[serde(rename = "holds")]
+    Ok,
+    /// It is the first broken link.
     Broken,
-    /// It could not be looked at.
-    Unknown,
-    /// It cannot be judged while a link above it is broken.
-    NotJudged,
+    /// It could not be read.
+    #[serde(rename = "unknown")]
+    Unread,
+    /// It is too early to tell.
+    Pending,
+    /// The HPA's metric does not need it.
+    NotApplicable,
+    /// The evidence lacks what its check needs.
+    MissingInput,
+    /// Another link decides: a broken one before it, or one that it depends on.
+    Blocked,
 }
 
-/// One line of the ladder.
+impl State {
+    /// Whether nothing is left to find out about the link.
+    pub const fn is_settled(self) -> bool {
+        matches!(self, Self::Ok | Self::Broken | Self::NotApplicable)
+    }
+}
+
+/// The result of one link.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Rung {
+pub struct LinkResult {
     /// Which link.
     pub link: Link,
-    /// How it is.
+    /// Its state.
     pub state: State,
-    /// What shows it.
+    /// The evidence, in one line.
     pub evidence: String,
+    /// The right that was missing, where the link could not be read for lack of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub right: Option<String>,
+    /// Seconds to wait before asking again, where it is too early to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<f64>,
+    /// What the evidence lacks, where it lacks something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Input>,
+    /// The link that decides, where it is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked_by: Option<Link>,
 }
 
-/// The whole ladder, and what follows from it.
+impl LinkResult {
+    fn new(link: Link, state: State, evidence: impl Into<String>) -> Self {
+        let evidence = evidence.into();
+        Self { link, state, evidence, right: None, wait: None, missing: None, blocked_by: None }
+    }
+}
+
+/// The results of all links, and what follows from them.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Diagnosis {
     /// `namespace/name` of the HPA.
     pub hpa: String,
-    /// When the evidence was read: Unix time in seconds.
+    /// When the evidence was collected: Unix time in seconds.
     pub taken: f64,
-    /// All in all.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Link by link.
-    pub rungs: Vec<Rung>,
-    /// The first link that is broken: why, and what to do.
+    /// The result of each link.
+    #[serde(rename = "rungs")]
+    pub links: Vec<LinkResult>,
+    /// Why the first broken link is broken, and the fix.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub broken: Option<Finding>,
-    /// Why a chain that holds changes nothing at the moment.
+    /// Why a healthy chain does not change the replicas at the moment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explains: Option<Finding>,
     /// Rights that were missing.
     pub missing_rights: Vec<String>,
-    /// What a chain that holds is like.
+    /// The figures of a healthy chain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub figures: Option<Figures>,
 }
 
-/// All in all.
+/// The outcome of a diagnosis.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
@@ -122,12 +100,12 @@ pub enum Outcome {
     Healthy,
     /// One is.
     Broken,
-    /// None is known to be, and the HPA's own word for it could not be had.
+    /// Nothing is known to be broken, but the HPA does not report that it reads its metric.
     CouldNotLook,
 }
 
 impl Outcome {
-    /// The process' exit code; 2 is for bad use.
+    /// The process' exit code. Bad usage has the code 2.
     pub const fn exit_code(self) -> u8 {
         match self {
             Self::Healthy => 0,
@@ -137,57 +115,64 @@ impl Outcome {
     }
 }
 
-/// The figures of a chain that holds. Times in seconds.
+/// The figures of a healthy chain. Times are in seconds.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Figures {
-    /// What the HPA reads of a pod that nobody asks for anything, where it can be told.
+    /// The HPA's value of a pod without clients, where it is known.
     pub idle: Option<f64>,
-    /// What it reads now.
+    /// The HPA's value now, where it is known.
     pub value: Option<f64>,
-    /// What it aims at.
+    /// The HPA's target.
     pub target: f64,
-    /// Between two scrapes.
+    /// The scrape interval.
     pub scrape: f64,
     /// The window of the rate.
     pub window: f64,
-    /// Between two listings of the adapter; 0 with KEDA.
+    /// The adapter's relist interval; 0 with KEDA.
     pub relist: f64,
-    /// Between two looks of the HPA.
+    /// The HPA's sync period.
     pub sync: f64,
-    /// From a step of load to twice what the pods are meant for, until more are wanted: at the earliest and at the
-    /// latest.
+    /// From a load step to twice the target until the HPA desires more replicas: at the earliest and at the latest.
     pub delay: (f64, f64),
 }
 
-/// Joins what the judges said to one diagnosis. Below the first broken link only what holds is told: the rest may be
-/// its consequence.
-pub fn diagnosis(hpa: String, taken: f64, judgements: Vec<(Link, Judgement)>, figures: Option<Figures>) -> Diagnosis {
-    let (mut rungs, mut broken, mut explains, mut missing_rights) = (Vec::new(), None, None, Vec::new());
-    for (link, judgement) in judgements {
-        let (state, evidence) = match judgement {
-            Judgement::Holds(evidence) => (State::Holds, evidence),
-            Judgement::Explains(finding) => {
+/// Joins the results of all links. After the first broken link, only links that work are reported as they are: another
+/// break may follow from the first.
+pub fn diagnosis(hpa: String, taken: f64, statuses: Vec<(Link, Status)>, figures: Option<Figures>) -> Diagnosis {
+    let mut links: Vec<LinkResult> = Vec::new();
+    let (mut broken, mut explains, mut missing_rights) = (None, None, Vec::new());
+    for (link, status) in statuses {
+        let result = |state, evidence| LinkResult::new(link, state, evidence);
+        links.push(match status {
+            Status::Ok(evidence) => result(State::Ok, evidence),
+            Status::Explains(finding) => {
                 let evidence = finding.evidence.clone();
                 explains.get_or_insert(finding);
-                (State::Holds, evidence)
+                result(State::Ok, evidence)
             }
-            Judgement::Broken(finding) if broken.is_none() => {
-                let evidence = finding.evidence.clone();
-                broken = Some(finding);
-                (State::Broken, evidence)
+            Status::Broken(finding) => match &broken {
+                None => result(State::Broken, broken.insert((link, finding)).1.evidence.clone()),
+                Some((first, _)) => {
+                    let why = format!("not checked: {} is broken", first.label());
+                    LinkResult { blocked_by: Some(*first), ..result(State::Blocked, why) }
+                }
+            },
+            Status::Unread(unread) => {
+                let evidence = format!("{}: {}", unread.what, unread.why);
+                missing_rights.extend(unread.right.clone().filter(|right| !missing_rights.contains(right)));
+                LinkResult { right: unread.right, ..result(State::Unread, evidence) }
             }
-            Judgement::Broken(_) => (State::NotJudged, "not judged: a link above is broken".to_owned()),
-            Judgement::NotJudged(why) => (State::NotJudged, why),
-            Judgement::Unread(unread) => {
-                missing_rights.extend(unread.right.filter(|right| !missing_rights.contains(right)));
-                (State::Unknown, format!("{}: {}", unread.what, unread.why))
+            Status::Pending(Wait { seconds, why }) => LinkResult { wait: Some(seconds), ..result(State::Pending, why) },
+            Status::NotApplicable(why) => result(State::NotApplicable, why),
+            Status::MissingInput { which, why } => {
+                LinkResult { missing: Some(which), ..result(State::MissingInput, why) }
             }
-        };
-        rungs.push(Rung { link, state, evidence });
+            Status::Blocked { by, why } => LinkResult { blocked_by: Some(by), ..result(State::Blocked, why) },
+        });
     }
-    // Where the HPA itself says that it reads its metric, what could not be looked at is no obstacle.
-    let works = rungs.iter().any(|rung| rung.link == Link::Condition && rung.state == State::Holds);
+    // Where the HPA itself reports that it reads its metric, a link that could not be checked is no obstacle.
+    let works = links.iter().any(|result| result.link == Link::Condition && result.state == State::Ok);
     let outcome = match (&broken, works) {
         (Some(_), _) => Outcome::Broken,
         (None, true) => Outcome::Healthy,
@@ -195,5 +180,6 @@ pub fn diagnosis(hpa: String, taken: f64, judgements: Vec<(Link, Judgement)>, fi
     };
     let healthy = outcome == Outcome::Healthy;
     let (explains, figures) = (explains.filter(|_| healthy), figures.filter(|_| healthy));
-    Diagnosis { hpa, taken, outcome, rungs, broken, explains, missing_rights, figures }
+    let broken = broken.map(|(_, finding)| finding);
+    Diagnosis { hpa, taken, outcome, links, broken, explains, missing_rights, figures }
 }

@@ -1,16 +1,16 @@
-//! The links of the chain, in their order.
+//! The links between a request and a replica.
 
 use serde::{Deserialize, Serialize};
 
-/// The links between a request and a replica, the one nearest to the pod first.
+/// A link of the chain. The one nearest to the pod comes first.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Link {
-    /// The workload that the HPA scales, and a pod of it that runs.
+    /// The workload that the HPA scales, and a running pod of it.
     Pod,
-    /// The pod's own page of metrics: the counter is there, and counts clients alone.
+    /// The pod's metrics page: the counter is on it, and counts clients only.
     Metrics,
-    /// The `ServiceMonitor` or `PodMonitor` that has Prometheus scrape it.
+    /// The `ServiceMonitor` or `PodMonitor` that makes Prometheus scrape the pod.
     Monitor,
     /// Prometheus' target.
     Target,
@@ -18,22 +18,22 @@ pub enum Link {
     Series,
     /// The adapter's rule, or KEDA's trigger.
     Rule,
-    /// The API that the HPA's metric belongs to.
+    /// The `APIService` of the API that serves the HPA's metric.
     ApiService,
-    /// What that API answers.
+    /// That API's answer.
     Answer,
-    /// What the HPA says of itself.
+    /// The HPA's own conditions.
     Condition,
-    /// The replicas that it wants.
+    /// The replicas that the HPA desires.
     Replicas,
-    /// Those that are ready.
+    /// The replicas that are ready.
     Ready,
     /// Whether clients reach all of them.
     Traffic,
 }
 
 impl Link {
-    /// All of them, in their order.
+    /// All links, in their order.
     pub const ALL: [Self; 12] = [
         Self::Pod,
         Self::Metrics,
@@ -49,7 +49,7 @@ impl Link {
         Self::Traffic,
     ];
 
-    /// Its name on the ladder.
+    /// Its name in what people read.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Pod => "pod",
@@ -65,5 +65,10 @@ impl Link {
             Self::Ready => "ready",
             Self::Traffic => "traffic",
         }
+    }
+
+    /// Its number among all links, from 1.
+    pub const fn number(self) -> usize {
+        self as usize + 1
     }
 }

@@ -1,7 +1,7 @@
 //! Names the first broken link between a request and a replica.
 //!
-//! [`collect`](mod@collect) reads the chain from a cluster into [`evidence`], which a bundle keeps; [`links`] judges it, one
-//! file a link, without asking anybody anything; [`diagnosis`](mod@diagnosis) says which link is the first that is broken.
+//! [`collect`](mod@collect) reads the chain from a cluster into [`evidence`], which a bundle keeps; [`links`] checks it, one
+//! file or folder a link, without any request; [`diagnosis`](mod@diagnosis) names the first broken link.
 
 pub mod bundle;
 pub mod catalogue;
@@ -17,12 +17,13 @@ pub mod links;
 pub mod objects;
 pub mod redact;
 pub mod render;
+pub mod status;
 
 use diagnosis::{Diagnosis, diagnosis};
 use evidence::Evidence;
 
-/// What the evidence tells.
+/// The diagnosis of the evidence.
 pub fn diagnose(evidence: &Evidence) -> Diagnosis {
     let hpa = format!("{}/{}", evidence.namespace, evidence.name);
-    diagnosis(hpa, evidence.taken, links::judge(evidence), figures::figures(evidence))
+    diagnosis(hpa, evidence.taken, links::check(evidence), figures::figures(evidence))
 }

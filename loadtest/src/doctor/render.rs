@@ -1,25 +1,27 @@
 //! The diagnosis as people read it, and as programs do.
 
-use crate::doctor::diagnosis::{Diagnosis, Figures, Finding, Outcome, Rung, State};
+use crate::doctor::catalogue::{Cause, address};
+use crate::doctor::diagnosis::{Diagnosis, Figures, LinkResult, Outcome, State};
 use crate::doctor::link::Link;
+use crate::doctor::status::{Finding, Input};
 use crate::output::text::{date, fit, rounded, seconds, wrap};
 use crate::output::{Clean, json_pretty};
 
 /// The schema that `loadtest doctor --json` keeps to.
 pub const SCHEMA: &str = include_str!("../../doctor.schema.json");
 
-/// Where what is said begins, beside a word for it.
-const INDENT: usize = 7;
+/// The column where a text begins, beside its heading.
+const INDENT: usize = 10;
 
 /// The diagnosis as JSON.
 pub fn json(diagnosis: &Diagnosis) -> String {
     json_pretty(diagnosis)
 }
 
-/// The whole of it, in lines no wider than this; but a command is never cut.
+/// The diagnosis as text, in lines of at most this width. Commands and addresses are never cut.
 pub fn render(diagnosis: &Diagnosis, width: usize, colour: bool) -> Clean {
     let mut text = Clean::of(&(fit(&format!("{}, {}", diagnosis.hpa, date(diagnosis.taken)), width) + "\n\n"));
-    diagnosis.rungs.iter().for_each(|rung| line(&mut text, rung, width, colour));
+    diagnosis.links.iter().for_each(|result| line(&mut text, result, width, colour));
     text.push("\n");
     text.push(&match diagnosis.outcome {
         Outcome::Broken => fault(diagnosis, width),
@@ -30,25 +32,26 @@ pub fn render(diagnosis: &Diagnosis, width: usize, colour: bool) -> Clean {
     text
 }
 
-/// The ladder down to the first broken link, and what is said of that.
+/// The links up to the first broken one, and its finding.
 pub fn broken(diagnosis: &Diagnosis, width: usize, colour: bool) -> Clean {
-    let upto = diagnosis.rungs.iter().position(|rung| rung.state == State::Broken).map_or(0, |index| index + 1);
+    let upto = diagnosis.links.iter().position(|result| result.state == State::Broken).map_or(0, |index| index + 1);
     let mut text = Clean::default();
-    diagnosis.rungs[..upto].iter().for_each(|rung| line(&mut text, rung, width, colour));
+    diagnosis.links[..upto].iter().for_each(|result| line(&mut text, result, width, colour));
     text.push("\n");
     text.push(&fault(diagnosis, width));
     text.push("\n");
     text
 }
 
-fn line(text: &mut Clean, rung: &Rung, width: usize, colour: bool) {
-    let (mark, paint) = match rung.state {
-        State::Holds => ('✓', 32),
+fn line(text: &mut Clean, result: &LinkResult, width: usize, colour: bool) {
+    let (mark, paint) = match result.state {
+        State::Ok => ('✓', 32),
         State::Broken => ('✗', 31),
-        State::Unknown => ('?', 33),
-        State::NotJudged => ('·', 2),
+        State::Unread => ('?', 33),
+        State::Pending | State::MissingInput | State::Blocked => ('·', 2),
+        State::NotApplicable => ('-', 2),
     };
-    let line = fit(&format!("{mark} {:<11} {}", rung.link.label(), rung.evidence), width);
+    let line = fit(&format!("{mark} {:<11} {}", result.link.label(), result.evidence), width);
     match line.strip_prefix(mark).filter(|_| colour) {
         Some(rest) => {
             text.push_painted(mark, paint);
@@ -59,43 +62,62 @@ fn line(text: &mut Clean, rung: &Rung, width: usize, colour: bool) {
     text.push("\n");
 }
 
-/// The first link that keeps the chain undecided, why it does, and what is to be done about that. Where the series is
-/// there, or the answer, what is undecided above it keeps nothing.
+/// The first link that keeps the chain undecided, why, and what to do about it. Where the series is there, or the answer,
+/// an open link before it keeps nothing undecided.
 fn undecided(diagnosis: &Diagnosis, width: usize) -> String {
-    let proof = |rung: &Rung| matches!(rung.link, Link::Series | Link::Answer) && rung.state == State::Holds;
-    let proven = diagnosis.rungs.iter().rposition(proof).map_or(0, |index| index + 1);
-    let open = |rung: &&Rung| matches!(rung.state, State::Unknown | State::NotJudged);
-    let Some(rung) = diagnosis.rungs[proven..].iter().find(open) else { return String::new() };
-    let (word, next) = match (rung.state, diagnosis.missing_rights.is_empty()) {
-        (State::Unknown, true) => ("COULD NOT LOOK", "See why there is no answer, and ask again."),
-        (State::Unknown, false) => ("COULD NOT LOOK", "Ask again with the rights below."),
-        (_, true) => ("NOT YET", "Ask again when that has changed; mostly it has in a minute."),
-        (_, false) => ("NOT YET", "Ask again in a minute; if it is the same then, with the rights below."),
-    };
-    let at = place(rung.link);
-    let head = format!("{word} at {at}: no link is known to be broken, and the HPA is not known to read its metric");
-    lines(&wrap(&head, width, 0), width) + &said([("Seen", &rung.evidence), ("Next", next)], width)
+    let proof = |result: &LinkResult| matches!(result.link, Link::Series | Link::Answer) && result.state == State::Ok;
+    let proven = diagnosis.links.iter().rposition(proof).map_or(0, |index| index + 1);
+    let open = || diagnosis.links[proven..].iter().filter(|result| !result.state.is_settled());
+    // A link that another one decides says less than that one.
+    let decides = |result: &&LinkResult| result.state != State::Blocked;
+    let Some(result) = open().find(decides).or_else(|| open().next()) else { return String::new() };
+    let (word, next) = next(result, !diagnosis.missing_rights.is_empty());
+    let at = place(result.link);
+    let head =
+        format!("{word} at {at}: nothing is known to be broken, but the HPA does not report that it reads its metric");
+    lines(&wrap(&head, width, 0), width) + &said(&[("Evidence", &result.evidence), ("Next", &next)], width)
+}
+
+/// Why a link is open, in a word or two, and what to do about it.
+fn next(result: &LinkResult, rights: bool) -> (&'static str, String) {
+    let with_rights = if rights { " If nothing changes, grant the rights below." } else { "" };
+    match result.state {
+        State::Unread if result.right.is_some() => ("NO ACCESS", "Grant the rights below, and ask again.".to_owned()),
+        State::Unread => ("NO ANSWER", format!("Find out why there is no answer, and ask again.{with_rights}")),
+        State::Pending => {
+            let wait = seconds(result.wait.unwrap_or_default());
+            ("NOT YET", format!("Ask again in {wait}.{with_rights}"))
+        }
+        State::MissingInput => {
+            let advice = result.missing.map(Input::advice).unwrap_or_default();
+            ("MISSING INPUT", format!("{advice}{with_rights}"))
+        }
+        _ => {
+            let by = result.blocked_by.map(place).unwrap_or_default();
+            ("BLOCKED", format!("Check {by} first: it decides.{with_rights}"))
+        }
+    }
 }
 
 fn fault(diagnosis: &Diagnosis, width: usize) -> String {
     let Some(finding) = &diagnosis.broken else { return String::new() };
-    let link = diagnosis.rungs.iter().find(|rung| rung.state == State::Broken).map(|rung| rung.link);
+    let link = diagnosis.links.iter().find(|result| result.state == State::Broken).map(|result| result.link);
     let at = link.map(|link| format!("BROKEN at {}: ", place(link))).unwrap_or_default();
-    told(&at, finding, width)
+    found(&at, finding, width)
 }
 
-/// A link's name, with its number among all of them.
+/// A link's name, with its number among all links.
 fn place(link: Link) -> String {
-    let number = Link::ALL.iter().position(|one| *one == link).map_or(0, |index| index + 1);
-    format!("{} (link {number} of {})", link.label(), Link::ALL.len())
+    format!("{} (link {} of {})", link.label(), link.number(), Link::ALL.len())
 }
 
-/// The cause, its evidence, and what mends it; the commands as they are, from the first column on.
-fn told(at: &str, finding: &Finding, width: usize) -> String {
+/// The cause, its evidence and its fix. The commands are printed as they are, from the first column on.
+fn found(at: &str, finding: &Finding, width: usize) -> String {
     let entry = finding.cause.entry();
     let head = format!("{at}{} (cause {}, {})", entry.title, finding.cause.number(), entry.name);
     let mut text = lines(&wrap(&head, width, 0), width);
-    text.push_str(&said([("Seen", &finding.evidence), ("Fix", &finding.fix.advice)], width));
+    text.push_str(&said(&[("Evidence", &finding.evidence), ("Fix", &finding.fix.advice)], width));
+    text.push_str(&page(finding.cause));
     if !finding.fix.commands.is_empty() {
         text.push('\n');
     }
@@ -106,10 +128,30 @@ fn told(at: &str, finding: &Finding, width: usize) -> String {
     text
 }
 
-/// What is said, beside a word for it.
-fn said(all: [(&str, &str); 2], width: usize) -> String {
-    let told = all.into_iter().filter(|(_, said)| !said.is_empty());
-    told.map(|(word, said)| lines(&wrap(&format!("{word:<6} {said}"), width, INDENT), width)).collect()
+/// The line with the address of a cause's page.
+fn page(cause: Cause) -> String {
+    format!("{:<INDENT$}{}\n", "Page", address(cause))
+}
+
+/// Texts, each beside its heading.
+fn said(all: &[(&str, &str)], width: usize) -> String {
+    let all = all.iter().filter(|(_, text)| !text.is_empty());
+    let heading = INDENT - 1;
+    all.map(|(word, text)| lines(&wrap(&format!("{word:<heading$} {text}"), width, INDENT), width)).collect()
+}
+
+/// The catalogue's entry of a cause.
+pub fn explanation(cause: Cause, width: usize) -> Clean {
+    let entry = cause.entry();
+    let mut text = lines(&wrap(&entry.heading(), width, 0), width);
+    text.push_str(&lines(&wrap(&format!("{}, {}", entry.name, entry.raised_by("")), width, 0), width));
+    text.push('\n');
+    text.push_str(&said(&[("Symptom", entry.symptom), ("Check", entry.check), ("Fix", entry.fix)], width));
+    for (_, address) in entry.references() {
+        text.push_str(&format!("{:<INDENT$}{address}\n", "Reference"));
+    }
+    text.push_str(&page(cause));
+    Clean::of(&text)
 }
 
 fn health(diagnosis: &Diagnosis, width: usize) -> String {
@@ -119,7 +161,7 @@ fn health(diagnosis: &Diagnosis, width: usize) -> String {
     }
     if let Some(finding) = &diagnosis.explains {
         text.push('\n');
-        text.push_str(&told("Nothing changes at the moment: ", finding, width));
+        text.push_str(&found("The replicas do not change at the moment: ", finding, width));
     }
     text
 }
@@ -127,19 +169,26 @@ fn health(diagnosis: &Diagnosis, width: usize) -> String {
 fn figures(figures: &Figures) -> Vec<String> {
     let number = |number: f64| rounded(number, 3);
     let perhaps = |value: Option<f64>| value.map_or("not known".to_owned(), number);
-    let relist = if figures.relist > 0.0 { seconds(figures.relist) } else { "none".to_owned() };
-    let (least, most) = figures.delay;
+    let relist = if figures.relist > 0.0 { format!("every {}", seconds(figures.relist)) } else { "none".to_owned() };
+    let (earliest, latest) = figures.delay;
     [
-        ("value", format!("{} of a target of {} a pod", perhaps(figures.value), number(figures.target))),
-        ("idle", format!("{} a pod without a client", perhaps(figures.idle))),
-        ("scrape", format!("each {}", seconds(figures.scrape))),
-        ("window", format!("{} of the rate", seconds(figures.window))),
+        ("value", format!("{} per pod, with a target of {}", perhaps(figures.value), number(figures.target))),
+        ("idle", format!("{} per pod without clients", perhaps(figures.idle))),
+        ("scrape", format!("every {}", seconds(figures.scrape))),
+        ("window", format!("{} for the rate", seconds(figures.window))),
         ("relist", relist),
-        ("sync", format!("each {}, the HPA's look", seconds(figures.sync))),
-        ("delay", format!("a step to twice the target wants more pods {} to {} later", seconds(least), seconds(most))),
+        ("sync", format!("every {}", seconds(figures.sync))),
+        (
+            "delay",
+            format!(
+                "{} to {} from a load step to twice the target until the HPA desires more pods",
+                seconds(earliest),
+                seconds(latest)
+            ),
+        ),
     ]
     .into_iter()
-    .map(|(name, said)| format!("  {name:<6} {said}"))
+    .map(|(name, text)| format!("  {name:<6} {text}"))
     .collect()
 }
 
@@ -148,7 +197,7 @@ fn rights(diagnosis: &Diagnosis, width: usize) -> String {
         return String::new();
     }
     let rights = diagnosis.missing_rights.iter().map(|right| format!("  {right}"));
-    let all: Vec<String> = std::iter::once("Rights that are missing:".to_owned()).chain(rights).collect();
+    let all: Vec<String> = std::iter::once("Missing rights:".to_owned()).chain(rights).collect();
     "\n".to_owned() + &lines(&all, width)
 }
 

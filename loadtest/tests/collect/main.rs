@@ -239,7 +239,7 @@ async fn a_user_without_rights_is_told_each_missing_right() {
     let told = String::from_utf8_lossy(&ran.stdout);
     assert_eq!(ran.status.code(), Some(3), "{told}");
     assert!(
-        told.contains("COULD NOT LOOK at pod") && told.contains("Next   Ask again with the rights below"),
+        told.contains("NO ACCESS at pod") && told.contains("Next      Grant the rights below, and ask again."),
         "{told}"
     );
     let right = evidence.hpa.unread().and_then(|unread| unread.right.clone());

@@ -199,9 +199,39 @@ async fn help_and_completions_are_there() {
     let help = String::from_utf8(ran.stdout).expect("text");
     assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
     // An example that is wrapped is no line to copy, and the marks are explained nowhere else.
-    for told in ["\n  loadtest doctor --from shop.json              the same, without a cluster\n", "✓", "✗", "?", "·"]
-    {
+    for told in [
+        "\n  loadtest doctor --from shop.json              the same, without a cluster\n",
+        "✓",
+        "✗",
+        "?",
+        "·",
+        "  - not",
+    ] {
         assert!(help.contains(told), "{told}: {help}");
+    }
+}
+
+#[tokio::test]
+async fn explain_prints_a_cause_and_refuses_another_in_one_line() {
+    for asked in ["11", "rule-absent"] {
+        let ran = output(&format!("doctor --explain {asked}")).await;
+        let text = String::from_utf8(ran.stdout).expect("text");
+        assert_eq!(ran.status.code(), Some(0), "{text}");
+        for part in
+            ["11. There is no rule", "rule-absent", "Symptom ", "Check ", "Fix ", "/issues/678", "#11-there-is-no"]
+        {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+    for (asked, hint) in [
+        ("rule-absnt", "did you mean rule-absent (11)"),
+        ("36", "give a number from 1 to 35"),
+        ("\u{1b}[2J", "give a number from 1 to 35"),
+    ] {
+        let ran = output(&format!("doctor --explain {asked}")).await;
+        let text = String::from_utf8(ran.stderr).expect("text");
+        assert_eq!((ran.status.code(), text.lines().count(), ran.stdout.len()), (Some(2), 1, 0), "{text}");
+        assert!(text.contains(hint) && !text.contains('\u{1b}'), "{text}");
     }
 }
 

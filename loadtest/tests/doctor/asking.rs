@@ -65,7 +65,7 @@ impl Answer {
     pub fn is_whole(&self, but: Option<Cause>) -> bool {
         self.diagnosis.as_ref().is_ok_and(|diagnosis| {
             let explains = diagnosis.explains.as_ref().map(|finding| finding.cause);
-            let holds = diagnosis.rungs.iter().all(|rung| rung.state == State::Holds);
+            let holds = diagnosis.links.iter().all(|result| matches!(result.state, State::Ok | State::NotApplicable));
             diagnosis.outcome == Outcome::Healthy && holds && (explains.is_none() || explains != but)
         })
     }
@@ -82,9 +82,9 @@ impl Answer {
             (None, Some(finding), _) => format!("healthy, explained by {}", named(finding)),
             (None, None, Outcome::Healthy) => "healthy".to_owned(),
             (None, None, _) => {
+                let open = diagnosis.links.iter().filter(|result| !result.state.is_settled());
                 let open =
-                    diagnosis.rungs.iter().filter(|rung| rung.state != loadtest::doctor::diagnosis::State::Holds);
-                let open = open.map(|rung| format!("{}: {}", rung.link.label(), rung.evidence)).collect::<Vec<_>>();
+                    open.map(|result| format!("{}: {}", result.link.label(), result.evidence)).collect::<Vec<_>>();
                 format!("could not look; {}", open.join("; "))
             }
         }

@@ -19,7 +19,7 @@ fn the_controller_may_not_read_the_metric() {
     ] {
         evidence.access.insert(access(HPA_CONTROLLER, verb, group, resource, NAMESPACE), Read::Seen(false));
         // It reads it all the same, by a way of its own.
-        assert_eq!(state(&evidence, Link::Answer), State::Holds);
+        assert_eq!(state(&evidence, Link::Answer), State::Ok);
         conditions(&mut evidence, "FailedGetPodsMetric", "unable to get metric: forbidden", 60.0);
         let (number, commands) = cause(&evidence, Link::Answer);
         assert_eq!(number, 17);
@@ -33,7 +33,7 @@ fn the_controller_may_not_read_the_metric() {
     let mut evidence = adapter();
     let user = access("system:serviceaccount:a:b", "get", "custom.metrics.k8s.io", "pods/x", NAMESPACE);
     evidence.access.insert(user, Read::Seen(false));
-    assert_eq!(state(&evidence, Link::Answer), State::Holds);
+    assert_eq!(state(&evidence, Link::Answer), State::Ok);
 }
 
 fn only_the_first_pod(evidence: &mut Evidence) {
@@ -70,7 +70,7 @@ fn a_ready_pod_without_a_value() {
         assert_eq!(relabeled(action, regex), (22, String::new()));
     }
     second_is_ready_for(&mut evidence, 8.0);
-    assert_eq!(state(&evidence, Link::Answer), State::Holds);
+    assert_eq!(state(&evidence, Link::Answer), State::Ok);
 }
 
 #[test]
@@ -87,12 +87,12 @@ fn a_pod_that_runs_and_does_not_become_ready() {
     assert_eq!((finding.cause.number(), finding.evidence.contains("statuscode: 503")), (22, true));
     let conditions = &mut seen(&mut evidence.pods)[1]["status"]["conditions"];
     conditions[0]["lastTransitionTime"] = json!(ago(10.0));
-    assert_eq!(state(&evidence, Link::Answer), State::Holds);
+    assert_eq!(state(&evidence, Link::Answer), State::Ok);
     // As long as its own probe gives it to start.
     let pod = &mut seen(&mut evidence.pods)[1];
     pod["status"]["conditions"][0]["lastTransitionTime"] = json!(ago(600.0));
     pod["spec"]["containers"][0]["startupProbe"] = json!({"failureThreshold": 200, "periodSeconds": 6});
-    assert_eq!(state(&evidence, Link::Answer), State::Holds);
+    assert_eq!(state(&evidence, Link::Answer), State::Ok);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_metric_that_an_adapter_does_not_list_yet() {
     not_found(&mut evidence);
     assert_eq!(cause(&evidence, Link::Answer).0, 11);
     server_started(&mut evidence, 20.0);
-    assert_eq!(state(&evidence, Link::Answer), State::NotJudged);
+    assert_eq!(state(&evidence, Link::Answer), State::Pending);
 }
 
 #[test]
@@ -111,8 +111,8 @@ fn a_metric_that_is_on_its_way_is_no_fault_of_the_rule() {
     conditions(&mut evidence, "FailedGetPodsMetric", message, 50.0);
     not_found(&mut evidence);
     server_started(&mut evidence, 50.0);
-    assert_eq!(state(&evidence, Link::Answer), State::NotJudged);
-    assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
+    assert_eq!(state(&evidence, Link::Answer), State::Pending);
+    assert_eq!(state(&evidence, Link::Condition), State::Pending);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_monitor_that_was_just_changed_takes_its_time() {
     for monitor in seen(&mut evidence.monitors) {
         monitor["metadata"]["creationTimestamp"] = json!(ago(200.0));
     }
-    assert_eq!(state(&evidence, Link::Answer), State::NotJudged);
+    assert_eq!(state(&evidence, Link::Answer), State::Pending);
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_monitor_that_has_no_target_yet_is_no_fault_of_the_rule() {
     not_found(&mut evidence);
     // It was made while its targets were read.
     let monitors = std::mem::take(seen(&mut evidence.monitors));
-    assert_eq!(state(&evidence, Link::Answer), State::NotJudged);
+    assert_eq!(state(&evidence, Link::Answer), State::Pending);
     // Its targets are not there yet, and so no series is.
     evidence.monitors = Read::Seen(monitors);
     for replica in &mut evidence.prometheus.replicas {
@@ -142,8 +142,8 @@ fn a_monitor_that_has_no_target_yet_is_no_fault_of_the_rule() {
     for monitor in seen(&mut evidence.monitors) {
         monitor["metadata"]["creationTimestamp"] = json!(ago(1.0));
     }
-    assert_eq!(state(&evidence, Link::Target), State::NotJudged);
-    assert_eq!(state(&evidence, Link::Answer), State::NotJudged);
+    assert_eq!(state(&evidence, Link::Target), State::Pending);
+    assert_eq!(state(&evidence, Link::Answer), State::Pending);
 }
 
 #[test]
@@ -152,5 +152,5 @@ fn an_adapter_that_was_just_restarted_may_have_no_value() {
     answers(&mut evidence, 200, json!({"items": []}));
     assert_eq!(cause(&evidence, Link::Answer).0, 22);
     server_started(&mut evidence, 20.0);
-    assert_eq!(state(&evidence, Link::Answer), State::NotJudged);
+    assert_eq!(state(&evidence, Link::Answer), State::Pending);
 }

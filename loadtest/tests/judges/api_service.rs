@@ -61,12 +61,12 @@ fn an_adapter_that_is_just_being_restarted_is_no_fault() {
     unavailable(&mut evidence, "MissingEndpoints", "endpoints for service/prometheus-adapter have no addresses", 5.0);
     seen(&mut evidence.server.deployment)["status"]["unavailableReplicas"] = json!(1);
     server_started(&mut evidence, 3.0);
-    assert_eq!(state(&evidence, Link::ApiService), State::NotJudged);
+    assert_eq!(state(&evidence, Link::ApiService), State::Pending);
     // By the strategy Recreate: the old pods have gone, and the new ones are not there yet.
     seen(&mut evidence.server.pods).clear();
     let since = |seconds: f64| json!({"type": "Progressing", "status": "True", "lastUpdateTime": ago(seconds)});
     seen(&mut evidence.server.deployment)["status"] = json!({"conditions": [since(3.0)]});
-    assert_eq!(state(&evidence, Link::ApiService), State::NotJudged);
+    assert_eq!(state(&evidence, Link::ApiService), State::Pending);
     seen(&mut evidence.server.deployment)["status"] = json!({"conditions": [since(400.0)]});
     assert_eq!(cause(&evidence, Link::ApiService).0, 15);
 }
@@ -79,12 +79,12 @@ fn a_server_that_has_just_started_is_not_out_of_reach() {
     unavailable(&mut evidence, "FailedDiscoveryCheck", refused, 70.0);
     assert_eq!(cause(&evidence, Link::ApiService).0, 15);
     server_started(&mut evidence, 40.0);
-    assert_eq!(state(&evidence, Link::ApiService), State::NotJudged);
+    assert_eq!(state(&evidence, Link::ApiService), State::Pending);
     server_started(&mut evidence, 50.0);
     assert_eq!(cause(&evidence, Link::ApiService).0, 15);
     // It took a minute to become ready.
     seen(&mut evidence.server.pods)[0]["status"]["conditions"][0]["lastTransitionTime"] = json!(ago(5.0));
-    assert_eq!(state(&evidence, Link::ApiService), State::NotJudged);
+    assert_eq!(state(&evidence, Link::ApiService), State::Pending);
     // Readiness that comes and goes is no new start of its listing.
     let mut flapping = adapter();
     not_found(&mut flapping);
@@ -103,7 +103,7 @@ fn a_server_that_has_just_started_is_not_out_of_reach() {
     assert_eq!(cause(&evidence, Link::ApiService).0, 15);
     let container = &mut seen(&mut evidence.server.pods)[1]["status"]["containerStatuses"][0];
     container["state"]["running"]["startedAt"] = json!(ago(4.0));
-    assert_eq!(state(&evidence, Link::ApiService), State::NotJudged);
+    assert_eq!(state(&evidence, Link::ApiService), State::Pending);
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_rollout_of_the_server_that_does_not_come_to_an_end_is_none() {
         evidence
     };
     let goes_on = json!({"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated"});
-    assert_eq!(state(&rolling(goes_on.clone(), 200.0), Link::ApiService), State::NotJudged);
+    assert_eq!(state(&rolling(goes_on.clone(), 200.0), Link::ApiService), State::Pending);
     assert_eq!(cause(&rolling(goes_on, 400.0), Link::ApiService).0, 15);
     let given_up = json!({"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"});
     assert_eq!(cause(&rolling(given_up, 200.0), Link::ApiService).0, 15);
@@ -156,7 +156,7 @@ fn an_api_service_that_was_just_made_has_to_be_found() {
     let mut evidence = adapter();
     unavailable(&mut evidence, "FailedDiscoveryCheck", "bad status from https://10.0.0.1:443: 404", 5.0);
     seen(&mut evidence.server.api_service)["metadata"]["creationTimestamp"] = json!(ago(12.0));
-    assert_eq!(state(&evidence, Link::ApiService), State::NotJudged);
+    assert_eq!(state(&evidence, Link::ApiService), State::Pending);
     seen(&mut evidence.server.api_service)["metadata"]["creationTimestamp"] = json!(ago(3600.0));
     // Whoever answers with a 404 is reached, and had no rule when it started.
     let restart = "kubectl -n monitoring rollout restart deployment prometheus-adapter".to_owned();
@@ -186,7 +186,7 @@ fn another_server_owns_the_api() {
     for object in [seen(&mut evidence.server.deployment), seen(&mut evidence.server.api_service)] {
         object["metadata"]["name"] = json!("metrics");
     }
-    assert_eq!(state(&evidence, Link::ApiService), State::Holds);
+    assert_eq!(state(&evidence, Link::ApiService), State::Ok);
 }
 
 /// The API is another server's, which answers with a list.
@@ -200,7 +200,7 @@ fn of(evidence: &mut Evidence, image: &str) {
 fn a_server_of_another_make_is_none_too_many() {
     for mut evidence in [adapter(), keda()] {
         of(&mut evidence, "registry.example/datadog/cluster-agent:7");
-        assert_eq!(state(&evidence, Link::ApiService), State::Holds);
+        assert_eq!(state(&evidence, Link::ApiService), State::Ok);
     }
     // It has not this metric: the API is not taken from it for that.
     let mut evidence = adapter();
@@ -208,7 +208,7 @@ fn a_server_of_another_make_is_none_too_many() {
     not_found(&mut evidence);
     assert_eq!(cause(&evidence, Link::ApiService), (16, String::new()));
     ready_for(&mut evidence, 10.0);
-    assert_eq!(state(&evidence, Link::ApiService), State::Holds);
+    assert_eq!(state(&evidence, Link::ApiService), State::Ok);
     // It is no server of metrics at all.
     evidence.answers.insert(LIST.to_owned(), Answer { status: 404, body: json!("404 page not found") });
     let (number, command) = cause(&evidence, Link::ApiService);
@@ -226,7 +226,7 @@ fn a_certificate_that_is_not_trusted_is_not_done_without() {
     let Finding { fix, .. } = broken(&evidence, Link::ApiService);
     let command = fix.commands.join("\n");
     assert!(command.ends_with(r#"-p '{"spec":{"insecureSkipTLSVerify":true}}'"#), "{command}");
-    assert!(fix.advice.find("spec.caBundle") < fix.advice.find("Or do without"), "the CA comes first: {fix:?}");
+    assert!(fix.advice.find("spec.caBundle") < fix.advice.find("Or skip"), "the CA comes first: {fix:?}");
     // A CA that is there is never taken away.
     seen(&mut evidence.server.api_service)["spec"]["caBundle"] = json!("LS0tLS1CRUdJTg==");
     let Finding { cause, fix, .. } = broken(&evidence, Link::ApiService);

@@ -45,7 +45,7 @@ fn two_hpas() {
         // Of another workload: only where the controller says that it takes the same pods.
         let mut evidence = healthy;
         other_hpa(&mut evidence, "other");
-        assert_eq!(state(&evidence, Link::Condition), State::Holds);
+        assert_eq!(state(&evidence, Link::Condition), State::Ok);
         let message = format!(
             "pods by selector app=shopfront are controlled by multiple HPAs: [{NAMESPACE}/second-hpa {NAMESPACE}/shopfront-hpa]"
         );
@@ -72,7 +72,7 @@ fn another_metric_that_is_invalid() {
     let path = format!("/apis/external.metrics.k8s.io/v1beta1/namespaces/{NAMESPACE}/queue_depth?labelSelector=");
     let body = json!({"items": [{"metricName": "queue_depth", "value": "3"}]});
     evidence.answers.insert(path, Answer { status: 200, body });
-    assert_eq!(state(&evidence, Link::Condition), State::Holds);
+    assert_eq!(state(&evidence, Link::Condition), State::Ok);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn another_trigger_that_is_invalid() {
     }});
     seen(&mut evidence.hpa)["spec"]["metrics"].as_array_mut().unwrap().push(metric);
     seen(&mut evidence.scaled_object)["spec"]["triggers"].as_array_mut().unwrap().push(json!({"type": "kafka"}));
-    assert_eq!(state(&evidence, Link::Condition), State::Holds);
+    assert_eq!(state(&evidence, Link::Condition), State::Ok);
     let path = format!("/apis/external.metrics.k8s.io/v1beta1/namespaces/{NAMESPACE}/s1-kafka?labelSelector=");
     evidence.answers.insert(path, Answer { status: 500, body: json!({"message": "no brokers"}) });
     let (number, command) = cause(&evidence, Link::Condition);
@@ -103,10 +103,10 @@ fn another_trigger_that_is_invalid() {
 fn an_hpa_that_has_not_looked_yet_is_not_broken() {
     for mut evidence in [adapter(), keda()] {
         conditions(&mut evidence, "FailedGetPodsMetric", "unable to get metric x: no metrics returned", 8.0);
-        assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
+        assert_eq!(state(&evidence, Link::Condition), State::Pending);
         assert_eq!(diagnose(&evidence).outcome, Outcome::CouldNotLook);
         seen(&mut evidence.hpa)["status"] = json!({});
-        assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
+        assert_eq!(state(&evidence, Link::Condition), State::Pending);
     }
 }
 
@@ -121,7 +121,7 @@ fn cpu_is_no_adapters_to_serve() {
     assert_eq!(cause(&evidence, Link::Condition).0, 22);
     // What a metrics server knows of a new pod comes later.
     ready_for(&mut evidence, 50.0);
-    assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
+    assert_eq!(state(&evidence, Link::Condition), State::Pending);
     evidence.server.api_service = Read::Absent;
     let Finding { cause, fix, .. } = broken(&evidence, Link::ApiService);
     assert!(cause.number() == 14 && fix.commands.is_empty() && !fix.advice.contains("adapter"), "{fix:?}");
@@ -137,7 +137,7 @@ fn no_pod_by_keda_is_no_fault() {
     evidence.pages = Vec::new();
     let message = "scaling is disabled since the replica count of the target is zero";
     conditions(&mut evidence, "ScalingDisabled", message, 600.0);
-    assert_eq!(state(&evidence, Link::Condition), State::Holds);
+    assert_eq!(state(&evidence, Link::Condition), State::Ok);
     assert_eq!(diagnose(&evidence).outcome, Outcome::Healthy);
 }
 
@@ -152,7 +152,7 @@ fn metrics_of_one_name_are_told_apart() {
     assert_eq!(cause(&evidence, Link::Condition).0, 25);
     // The adapter was just started.
     server_started(&mut evidence, 20.0);
-    assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
+    assert_eq!(state(&evidence, Link::Condition), State::Pending);
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn a_pod_that_starts_is_no_fault_of_the_hpa() {
     }
     conditions(&mut evidence, "FailedGetPodsMetric", "unable to get metric x: no metrics returned", 80.0);
     not_found(&mut evidence);
-    assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
+    assert_eq!(state(&evidence, Link::Condition), State::Pending);
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn a_workload_that_was_just_scaled_up_from_zero_is_looked_at_soon() {
         "scaling is disabled since the replica count of the target is zero",
         9.0,
     );
-    assert_eq!(state(&evidence, Link::Condition), State::NotJudged);
+    assert_eq!(state(&evidence, Link::Condition), State::Pending);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The doctor's judgement of evidence: a chain that holds, and one thing of it changed.
+//! The doctor's diagnosis of evidence: a healthy chain, and one thing of it changed.
 
 mod answer;
 mod api_service;
@@ -19,6 +19,7 @@ mod rule_query;
 mod scraped;
 mod scraping;
 mod secrets;
+mod statuses;
 mod traffic;
 mod trigger;
 
@@ -43,7 +44,7 @@ fn diagnose(evidence: &Evidence) -> Diagnosis {
 fn without_secrets(mut diagnosis: Diagnosis) -> Diagnosis {
     let findings = [&mut diagnosis.broken, &mut diagnosis.explains].into_iter().flatten();
     let texts = findings.map(|finding| &mut finding.evidence);
-    for text in texts.chain(diagnosis.rungs.iter_mut().map(|rung| &mut rung.evidence)) {
+    for text in texts.chain(diagnosis.links.iter_mut().map(|result| &mut result.evidence)) {
         *text = shopfront::redact::text(text, LEFT_OUT);
     }
     diagnosis

@@ -60,10 +60,10 @@ fn a_chain_with_the_port_ops_holds_at_each_link() {
     for evidence in [with_ops(adapter()), with_ops(keda())] {
         let diagnosis = diagnose(&evidence);
         assert_eq!(diagnosis.broken, None);
-        let page = diagnosis.rungs.iter().find(|rung| rung.link == Link::Metrics).unwrap();
+        let page = diagnosis.links.iter().find(|result| result.link == Link::Metrics).unwrap();
         assert_eq!(page.evidence, format!("http_requests_total is on /metrics of {} pods, port 9797", PODS.len()));
-        let states: Vec<_> = diagnosis.rungs.iter().map(|rung| (rung.link, rung.state)).collect();
-        assert!(states.iter().all(|(_, state)| *state == State::Holds), "{states:?}");
+        let states: Vec<_> = diagnosis.links.iter().map(|result| (result.link, result.state)).collect();
+        assert!(states.iter().all(|(_, state)| *state == State::Ok), "{states:?}");
         assert_eq!(diagnosis.figures.map(|figures| figures.scrape), Some(5.0));
     }
 }

@@ -63,7 +63,7 @@ fn no_hpa_at_all_is_a_manifest_that_was_refused() {
     let typed = Evidence { own_namespace: Read::Absent, ..evidence.clone() };
     assert_eq!((named(&typed), diagnose(&typed).outcome.exit_code()), (None, 3));
     let told = format!("there is no namespace {}", healthy::NAMESPACE);
-    assert_eq!(diagnose(&typed).rungs[0].evidence, told);
+    assert_eq!(diagnose(&typed).links[0].evidence, told);
     seen(&mut evidence.autoscaling).push("v2beta2".to_owned());
     assert_eq!(named(&evidence), None);
 }
@@ -83,8 +83,8 @@ fn from_zero_no_hpa_scales() {
     let mut evidence = zero(healthy::keda());
     seen(&mut evidence.scaled_object)["spec"]["minReplicaCount"] = json!(0);
     assert_eq!(
-        diagnose(&evidence).rungs[0].evidence.split(": ").nth(1),
-        Some("0 replicas, from which it is scaled out again")
+        diagnose(&evidence).links[0].evidence.split(": ").nth(1),
+        Some("0 replicas, from which KEDA or the HPA scales it")
     );
 }
 
@@ -185,7 +185,7 @@ fn a_container_that_ran_out_of_memory_is_told_so() {
     // One pod that serves, and the chain holds this far.
     let pods = seen(&mut evidence.pods);
     pods[0] = seen(&mut healthy::adapter().pods)[0].clone();
-    assert_eq!(diagnose(&evidence).rungs[0].evidence.rsplit(": ").next(), Some("1 of 2 pods are ready"));
+    assert_eq!(diagnose(&evidence).links[0].evidence.rsplit(": ").next(), Some("1 of 2 pods are ready"));
 }
 
 #[test]

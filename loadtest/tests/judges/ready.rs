@@ -49,27 +49,27 @@ fn a_new_pod_that_finds_no_place() {
         };
         for reason in ["TriggeredScaleUp", "Nominated"] {
             evidence.events = told(reason);
-            assert_eq!(state(&evidence, Link::Ready), State::NotJudged);
+            assert_eq!(state(&evidence, Link::Ready), State::Pending);
         }
         evidence.events = Read::Seen(Vec::new());
         assert_eq!(cause(&evidence, Link::Ready).0, 27);
         seen(&mut evidence.pods)[2]["status"]["nominatedNodeName"] = json!("node-1");
-        assert_eq!(state(&evidence, Link::Ready), State::NotJudged);
+        assert_eq!(state(&evidence, Link::Ready), State::Pending);
         seen(&mut evidence.pods)[2]["status"]["nominatedNodeName"] = Value::Null;
         // Whether there is an autoscaler of nodes is not known: it is given longer.
         evidence.events = Read::Unread(Unread::default());
-        assert_eq!(state(&evidence, Link::Ready), State::NotJudged);
+        assert_eq!(state(&evidence, Link::Ready), State::Pending);
         // For some seconds; or on its way.
         let mut evidence = healthy.clone();
         third(&mut evidence, "Pending", &unschedulable(), &json!([]), 20.0);
-        assert_eq!(state(&evidence, Link::Ready), State::NotJudged);
+        assert_eq!(state(&evidence, Link::Ready), State::Pending);
         evidence.events = told("NotTriggerScaleUp");
         assert_eq!(cause(&evidence, Link::Ready).0, 27);
         let mut evidence = healthy;
         let creating =
             json!([{"name": "shopfront", "state": {"waiting": {"reason": "ContainerCreating"}}, "lastState": {}}]);
         third(&mut evidence, "Pending", &json!([{"type": "PodScheduled", "status": "True"}]), &creating, 5.0);
-        assert_eq!(state(&evidence, Link::Ready), State::Holds);
+        assert_eq!(state(&evidence, Link::Ready), State::Ok);
     }
 }
 
@@ -90,7 +90,7 @@ fn a_quota_that_is_used_up() {
     assert_eq!(cause(&evidence, Link::Ready), (27, patch.to_owned()));
     for other in [event("shopfront-deploy-7d94b56f44", 900.0), event("other-7d94b56f44", 20.0)] {
         evidence.events = Read::Seen(vec![other]);
-        assert_eq!(state(&evidence, Link::Ready), State::Holds);
+        assert_eq!(state(&evidence, Link::Ready), State::Ok);
     }
     // It is tried ever more seldom, and the Deployment keeps why.
     let kept = json!([{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}]);
@@ -130,7 +130,7 @@ fn a_pod_that_is_on_its_way_for_ever() {
         third(&mut evidence, "Pending", &scheduled, &creating, age);
         evidence
     };
-    assert_eq!(state(&on_its_way(290.0), Link::Ready), State::Holds);
+    assert_eq!(state(&on_its_way(290.0), Link::Ready), State::Ok);
     let mut evidence = on_its_way(400.0);
     let name = evidence.pods.items()[2]["metadata"]["name"].clone();
     let message = "MountVolume.SetUp failed for volume \"rules\": configmap \"rules\" not found";
@@ -143,19 +143,19 @@ fn a_pod_that_is_on_its_way_for_ever() {
     assert_eq!(cause(&evidence, Link::Ready), (22, UNDO.to_owned()));
     // A large image.
     seen(&mut evidence.events).push(json!({"involvedObject": {"name": name}, "reason": "Pulling"}));
-    assert_eq!(state(&evidence, Link::Ready), State::Holds);
+    assert_eq!(state(&evidence, Link::Ready), State::Ok);
     seen(&mut evidence.events).pop();
     // As long as its own probe gives it to start.
     let probe = json!({"failureThreshold": 200, "periodSeconds": 6});
     seen(&mut evidence.pods)[2]["spec"]["containers"][0]["startupProbe"] = probe;
-    assert_eq!(state(&evidence, Link::Ready), State::Holds);
+    assert_eq!(state(&evidence, Link::Ready), State::Ok);
 }
 
 #[test]
 fn how_many_are_wanted_where_the_scale_may_not_be_read() {
     let told = |evidence: &Evidence| {
-        let rungs = diagnose(evidence).rungs;
-        rungs.into_iter().find(|rung| rung.link == Link::Ready).unwrap().evidence
+        let links = diagnose(evidence).links;
+        links.into_iter().find(|result| result.link == Link::Ready).unwrap().evidence
     };
     let mut evidence = adapter();
     evidence.scale = Read::Unread(Unread::default());
@@ -203,11 +203,11 @@ fn a_new_pod_that_cannot_start() {
             third(&mut evidence, "Running", &not_ready, &containers, 90_000.0);
             evidence
         };
-        assert_eq!(state(&restarted(255, 7200.0), Link::Ready), State::Holds);
+        assert_eq!(state(&restarted(255, 7200.0), Link::Ready), State::Ok);
         assert_eq!(cause(&restarted(0, 30.0), Link::Ready).0, 33);
         // A start that takes its time.
         let mut evidence = healthy;
         third(&mut evidence, "Pending", &not_ready, &waiting("ContainerCreating"), 20.0);
-        assert_eq!(state(&evidence, Link::Ready), State::Holds);
+        assert_eq!(state(&evidence, Link::Ready), State::Ok);
     }
 }

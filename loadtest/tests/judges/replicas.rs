@@ -13,7 +13,7 @@ use crate::seen;
 
 fn explained(evidence: &Evidence) -> Option<Finding> {
     let diagnosis = diagnose(evidence);
-    assert_eq!(diagnosis.outcome, Outcome::Healthy, "{:#?}", diagnosis.rungs);
+    assert_eq!(diagnosis.outcome, Outcome::Healthy, "{:#?}", diagnosis.links);
     diagnosis.explains
 }
 
@@ -78,7 +78,7 @@ fn a_manifest_that_sets_the_replicas_back() {
                 assert_eq!(finding.cause.number(), 26);
                 assert!(finding.evidence.contains("argocd-controller"), "{}", finding.evidence);
             } else {
-                assert_eq!(state(&evidence, Link::Replicas), State::Holds, "{entry}");
+                assert_eq!(state(&evidence, Link::Replicas), State::Ok, "{entry}");
             }
         }
     }
@@ -108,7 +108,7 @@ fn a_manifest_with_replicas_that_kubectl_applies() {
                    sed '/^  replicas:/d' | kubectl -n miztiik-automation-ns apply set-last-applied -f -";
     assert_eq!(cause(&apply("\"replicas\":1,"), Link::Replicas), (26, forgets.to_owned()));
     // The field stays kubectl's when a manifest without it is applied.
-    assert_eq!(state(&apply(""), Link::Replicas), State::Holds);
+    assert_eq!(state(&apply(""), Link::Replicas), State::Ok);
 }
 
 #[test]
@@ -125,10 +125,10 @@ fn a_see_saw() {
     assert_eq!(cause(&evidence, Link::Replicas).0, 26);
     // Out, in and out again, all by itself.
     evidence.events = Read::Seen(vec![rescale(3, 2, 500.0, 20.0), rescale(1, 1, 100.0, 100.0)]);
-    assert_eq!(state(&evidence, Link::Replicas), State::Holds);
+    assert_eq!(state(&evidence, Link::Replicas), State::Ok);
     // The other size was there long ago for the first time.
     evidence.events = Read::Seen(vec![rescale(3, 2, 500.0, 20.0), rescale(1, 4, 3000.0, 100.0)]);
-    assert_eq!(state(&evidence, Link::Replicas), State::Holds);
+    assert_eq!(state(&evidence, Link::Replicas), State::Ok);
 }
 
 #[test]

@@ -21,19 +21,19 @@ fn an_adapter_that_is_older_than_its_rules() {
     let mut evidence = adapter();
     config_changed(&mut evidence, 60.0);
     // It answers: whatever was changed, the metric is served.
-    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+    assert_eq!(state(&evidence, Link::Rule), State::Ok);
     not_found(&mut evidence);
     let restart = "kubectl -n monitoring rollout restart deployment prometheus-adapter".to_owned();
     assert_eq!(cause(&evidence, Link::Rule), (11, restart));
     // The first pods have just come: there was nothing to list.
     ready_for(&mut evidence, 15.0);
-    assert_eq!(state(&evidence, Link::Rule), State::NotJudged);
+    assert_eq!(state(&evidence, Link::Rule), State::Pending);
     ready_for(&mut evidence, 1200.0);
     // While it is being restarted, it is too early to say so.
     seen(&mut evidence.server.deployment)["status"]["unavailableReplicas"] = json!(1);
     config_changed(&mut evidence, 2.0);
     server_started(&mut evidence, 3.0);
-    assert_eq!(state(&evidence, Link::Rule), State::NotJudged);
+    assert_eq!(state(&evidence, Link::Rule), State::Pending);
     // It started in the second of the change, maybe after it: what it answers tells.
     seen(&mut evidence.server.deployment)["status"]["unavailableReplicas"] = json!(0);
     config_changed(&mut evidence, 200.0);
@@ -44,7 +44,7 @@ fn an_adapter_that_is_older_than_its_rules() {
     config_changed(&mut evidence, 2.0);
     server_started(&mut evidence, 5.0);
     not_found(&mut evidence);
-    assert_eq!(state(&evidence, Link::Rule), State::NotJudged);
+    assert_eq!(state(&evidence, Link::Rule), State::Pending);
     let found_nothing = "bad status from https://10.0.0.1:443: 404";
     unavailable(&mut evidence, "FailedDiscoveryCheck", found_nothing, 5.0);
     assert_eq!(cause(&evidence, Link::Rule).0, 11);
@@ -116,7 +116,7 @@ fn a_name_that_misses_the_metrics() {
     // The same rule under the name that is asked for.
     let mut evidence = adapter();
     rewritten(&mut evidence, "^(.*)_total", "^(http_.*)_total$");
-    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+    assert_eq!(state(&evidence, Link::Rule), State::Ok);
 }
 
 /// A rule that takes any series, of which Prometheus has none, and the pods' pages neither.

@@ -51,7 +51,7 @@ fn another_rule_whose_query_fails() {
         replica.series.insert("up{".to_owned(), Read::Unread(unread));
     }
     // As long as it was not restarted, it has its old list.
-    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+    assert_eq!(state(&evidence, Link::Rule), State::Ok);
     not_found(&mut evidence);
     let (number, commands) = cause(&evidence, Link::Rule);
     assert_eq!(number, 12);
@@ -80,7 +80,7 @@ fn a_result_without_the_pods_label() {
     // Values of the pods, and a pod that is not there: not this.
     let mut evidence = adapter();
     results(&mut evidence, &[json!({"metric": {"pod": healthy::PODS[0].0}, "value": [TAKEN, "2"]})]);
-    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+    assert_eq!(state(&evidence, Link::Rule), State::Ok);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_relist_that_is_shorter_than_a_scrape() {
     );
     // The list may look further back.
     argument(&mut evidence, 4, "--metrics-max-age=1m");
-    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+    assert_eq!(state(&evidence, Link::Rule), State::Ok);
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_window_of_less_than_two_scrapes() {
     let mut evidence = adapter();
     rewritten(&mut evidence, "[2m]", "[5s]");
     // It has a value all the same: Prometheus scrapes more often than we know.
-    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+    assert_eq!(state(&evidence, Link::Rule), State::Ok);
     answers(&mut evidence, 200, json!({"items": []}));
     let (number, commands) = cause(&evidence, Link::Rule);
     assert_eq!(number, 8);

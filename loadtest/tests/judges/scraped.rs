@@ -1,7 +1,7 @@
 //! What the pods show: their pages, and what Prometheus has of them.
 
 use super::diagnose;
-use loadtest::doctor::diagnosis::{Rung, State};
+use loadtest::doctor::diagnosis::{LinkResult, State};
 use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::facts::scaling_metric::Subject;
 use loadtest::doctor::link::Link;
@@ -91,7 +91,7 @@ fn a_counter_that_an_ingress_has_need_not_be_on_the_pods_pages() {
         replica.queries.values_mut().for_each(|result| *result = Read::Seen(vec![ingress.clone()]));
     }
     assert_eq!(named(&evidence), None);
-    assert_eq!(diagnose(&evidence).rungs[1].evidence, "not needed: http_requests_total comes from job ingress");
+    assert_eq!(diagnose(&evidence).links[1].evidence, "http_requests_total comes from job ingress");
 }
 
 /// Has the counter count scrapes too: two at 5 s are 0.4 a second.
@@ -159,7 +159,7 @@ fn a_counter_without_routes_is_told_by_its_rate() {
     // 2 scrapes each 5 s, a probe each 2 s and one each 10 s: one a second.
     let mut evidence = healthy::adapter();
     paced(&mut evidence, 6);
-    assert!(found(&evidence, 3).evidence.contains("1.00 a second of a target of 2"));
+    assert!(found(&evidence, 3).evidence.contains("1.00 a second, with a target of 2"));
     for growth in [0, 1, 12, 60] {
         paced(&mut evidence, growth);
         assert_eq!(named(&evidence), None, "{growth}");
@@ -295,16 +295,16 @@ fn sharded() -> Evidence {
     evidence
 }
 
-fn series(evidence: &Evidence) -> Rung {
-    diagnose(evidence).rungs.into_iter().find(|rung| rung.link == Link::Series).unwrap()
+fn series(evidence: &Evidence) -> LinkResult {
+    diagnose(evidence).links.into_iter().find(|result| result.link == Link::Series).unwrap()
 }
 
 #[test]
 fn shards_of_prometheus_have_the_series_together() {
     let mut evidence = sharded();
-    let rung = series(&evidence);
-    assert_eq!((named(&evidence), rung.state), (None, State::Holds), "{rung:?}");
-    assert!(rung.evidence.ends_with(": 2 series"), "{rung:?}");
+    let result = series(&evidence);
+    assert_eq!((named(&evidence), result.state), (None, State::Ok), "{result:?}");
+    assert!(result.evidence.ends_with(": 2 series"), "{result:?}");
     // What no shard has is lost.
     let drop = json!([{"action": "labeldrop", "regex": "pod"}]);
     seen(&mut evidence.monitors)[0]["spec"]["endpoints"][0]["metricRelabelings"] = drop;
@@ -317,10 +317,10 @@ fn shards_of_prometheus_have_the_series_together() {
     silent.prometheus.replicas[1].queries.clear();
     seen(&mut evidence.prometheuses)[0]["spec"]["shards"] = json!(3);
     for (evidence, number) in [(silent, 1), (evidence, 2)] {
-        let (rung, expected) =
+        let (result, expected) =
             (series(&evidence), format!("shard {number} of Prometheus monitoring/k8s did not answer"));
-        assert_eq!((named(&evidence), rung.state), (None, State::NotJudged), "{rung:?}");
-        assert!(rung.evidence.starts_with(&expected), "{rung:?}");
+        assert_eq!((named(&evidence), result.state), (None, State::Unread), "{result:?}");
+        assert!(result.evidence.starts_with(&expected), "{result:?}");
     }
 }
 

@@ -31,23 +31,23 @@ fn one_hot_pod() {
         assert_eq!((number, command.contains(r#""sessionAffinity":"None""#)), (28, true), "{command}");
         // Where pods are chosen by name, or differ: a canary.
         seen(&mut evidence.services)[0]["spec"]["clusterIP"] = json!("None");
-        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+        assert_eq!(state(&evidence, Link::Traffic), State::Ok);
         seen(&mut evidence.services)[0]["spec"]["clusterIP"] = json!("10.96.0.9");
         let hash = seen(&mut evidence.pods)[1]["metadata"]["labels"]["pod-template-hash"].take();
-        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+        assert_eq!(state(&evidence, Link::Traffic), State::Ok);
         seen(&mut evidence.pods)[1]["metadata"]["labels"]["pod-template-hash"] = hash;
         assert_eq!(cause(&evidence, Link::Traffic).0, 28);
         // Uneven, as chance has it; and too few to tell.
         requests(&mut evidence, [60, 30]);
-        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+        assert_eq!(state(&evidence, Link::Traffic), State::Ok);
         requests(&mut evidence, [9, 0]);
-        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+        assert_eq!(state(&evidence, Link::Traffic), State::Ok);
         // The idle one has only just become ready.
         requests(&mut evidence, [90, 1]);
         for condition in seen(&mut evidence.pods)[1]["status"]["conditions"].as_array_mut().unwrap() {
             condition["lastTransitionTime"] = json!(ago(20.0));
         }
-        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+        assert_eq!(state(&evidence, Link::Traffic), State::Ok);
     }
 }
 
@@ -62,19 +62,19 @@ fn a_hot_pod_where_no_service_spreads_over_all() {
     // A shard, or whoever leads: the pods have names and parts of their own, whatever Service is before them.
     let mut evidence = hot();
     seen(&mut evidence.workload)["kind"] = json!("StatefulSet");
-    assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+    assert_eq!(state(&evidence, Link::Traffic), State::Ok);
     // It sends to pods that are near.
     for (field, value) in
         [("internalTrafficPolicy", "Local"), ("externalTrafficPolicy", "Local"), ("trafficDistribution", "PreferClose")]
     {
         let mut evidence = hot();
         seen(&mut evidence.services)[0]["spec"][field] = json!(value);
-        assert_eq!(state(&evidence, Link::Traffic), State::Holds, "{field}");
+        assert_eq!(state(&evidence, Link::Traffic), State::Ok, "{field}");
     }
     let mut evidence = hot();
     let near = json!({"service.kubernetes.io/topology-mode": "Auto"});
     seen(&mut evidence.services)[0]["metadata"]["annotations"] = near;
-    assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+    assert_eq!(state(&evidence, Link::Traffic), State::Ok);
     // Besides, there is a Service of one pod, whichever it is, or one of all.
     for pod in 0..2 {
         let mut evidence = hot();
@@ -82,13 +82,13 @@ fn a_hot_pod_where_no_service_spreads_over_all() {
         let mut service = evidence.services.items()[0].clone();
         service["spec"]["selector"] = json!({"app": "shopfront", "shard": "a"});
         seen(&mut evidence.services).push(service.clone());
-        assert_eq!(state(&evidence, Link::Traffic), State::Holds, "{pod}");
+        assert_eq!(state(&evidence, Link::Traffic), State::Ok, "{pod}");
         seen(&mut evidence.services)[1]["spec"]["selector"] = json!({"app": "shopfront"});
         assert_eq!(cause(&evidence, Link::Traffic).0, 28, "{pod}");
     }
     let mut evidence = hot();
     seen(&mut evidence.services).clear();
-    assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+    assert_eq!(state(&evidence, Link::Traffic), State::Ok);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_load_that_falls_short() {
             assert_eq!(cause(&evidence, Link::Traffic), (29, logs));
         }
         evidence.load = load(96, 0);
-        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+        assert_eq!(state(&evidence, Link::Traffic), State::Ok);
     }
 }
 
@@ -113,7 +113,7 @@ fn a_load_balancer_without_an_address() {
     for mut evidence in [adapter(), keda()] {
         seen(&mut evidence.services)[0]["status"] = json!({"loadBalancer": {}});
         // Requests come from within all the same.
-        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+        assert_eq!(state(&evidence, Link::Traffic), State::Ok);
         requests(&mut evidence, [0, 0]);
         let forward = "kubectl -n miztiik-automation-ns port-forward service/shopfront-svc 8080:80".to_owned();
         assert_eq!(cause(&evidence, Link::Traffic), (34, forward.clone()));
@@ -122,9 +122,9 @@ fn a_load_balancer_without_an_address() {
         assert_eq!(cause(&evidence, Link::Traffic), (34, forward));
         // It is new; and a Service that wants none.
         seen(&mut evidence.services)[0]["metadata"]["creationTimestamp"] = json!(ago(30.0));
-        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+        assert_eq!(state(&evidence, Link::Traffic), State::Ok);
         seen(&mut evidence.services)[0]["metadata"]["creationTimestamp"] = json!(ago(3600.0));
         seen(&mut evidence.services)[0]["spec"]["type"] = json!("ClusterIP");
-        assert_eq!(state(&evidence, Link::Traffic), State::Holds);
+        assert_eq!(state(&evidence, Link::Traffic), State::Ok);
     }
 }

@@ -62,7 +62,7 @@ fn an_address_that_names_no_service() {
     // It has a value all the same; but not the one that it falls back on.
     let mut works = evidence.clone();
     answers(&mut works, 200, json!({"items": [{"metricName": "s0-prometheus", "value": "2"}]}));
-    assert_eq!(state(&works, Link::Rule), State::Holds);
+    assert_eq!(state(&works, Link::Rule), State::Ok);
     seen(&mut works.scaled_object)["status"]["conditions"] = json!([{"type": "Fallback", "status": "True"}]);
     assert_eq!(cause(&works, Link::Rule).0, 9);
     // An address outside the cluster is nobody's Service.
@@ -128,7 +128,7 @@ fn several_series_or_an_average() {
     assert_eq!(cause(&evidence, Link::Rule), (31, String::new()));
     // A Value is not divided by the number of pods: there an average is right.
     seen(&mut evidence.hpa)["spec"]["metrics"][0]["external"]["target"] = json!({"type": "Value", "value": "2"});
-    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+    assert_eq!(state(&evidence, Link::Rule), State::Ok);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_window_of_less_than_two_scrapes() {
     let test = json!({"op": "test", "path": path, "value": query});
     assert!(command.contains(&format!("--type json -p '[{test},{{\"op\":\"add\",\"path\":\"{path}\"")), "{command}");
     asked_anew(&mut evidence, &rate("20s"), &[number("2")]);
-    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+    assert_eq!(state(&evidence, Link::Rule), State::Ok);
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn a_policy_that_does_not_admit_keda() {
     let mut evidence = keda();
     evidence.prometheus.policies = Read::Seen(vec![policy(grafana.clone())]);
     // Not enforced, as it seems: the value arrives.
-    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+    assert_eq!(state(&evidence, Link::Rule), State::Ok);
     fails(&mut evidence);
     is_not_ready(&mut evidence, "TriggerError", "Triggers defined in ScaledObject are not working correctly");
     let (cause_number, command) = cause(&evidence, Link::Rule);
@@ -198,7 +198,7 @@ fn a_scaled_object_that_keda_refuses() {
     assert_eq!(cause(&evidence, Link::Rule), (32, expected));
     // A trigger that failed a moment ago, and has a value now.
     is_not_ready(&mut evidence, "TriggerError", "Triggers defined in ScaledObject are not working correctly");
-    assert_eq!(state(&evidence, Link::Rule), State::Holds);
+    assert_eq!(state(&evidence, Link::Rule), State::Ok);
     // What it made of the object before still works.
     seen(&mut evidence.scaled_object)["spec"]["triggers"][0]["type"] = json!("prometheuz");
     is_not_ready(&mut evidence, "ScaledObjectCheckFailed", "no scaler found for type: prometheuz");

@@ -99,9 +99,9 @@ pub fn scaled(evidence: &mut Evidence, value: &str, current: u32, wanted: u32, m
 
 /// What is found broken at this link, and nothing above it.
 pub fn broken(evidence: &Evidence, link: Link) -> Finding {
-    let Diagnosis { rungs, broken, .. } = diagnose(evidence);
-    let rung = rungs.iter().find(|rung| rung.state == State::Broken);
-    assert_eq!(rung.map(|rung| rung.link), Some(link), "{rungs:#?}");
+    let Diagnosis { links, broken, .. } = diagnose(evidence);
+    let result = links.iter().find(|result| result.state == State::Broken);
+    assert_eq!(result.map(|result| result.link), Some(link), "{links:#?}");
     readable(broken.unwrap())
 }
 
@@ -113,9 +113,9 @@ pub fn cause(evidence: &Evidence, link: Link) -> (u8, String) {
 
 /// That nothing is broken; how this link is.
 pub fn state(evidence: &Evidence, link: Link) -> State {
-    let Diagnosis { rungs, broken, .. } = diagnose(evidence);
-    assert_eq!(broken, None, "{rungs:#?}");
-    rungs.iter().find(|rung| rung.link == link).unwrap().state
+    let Diagnosis { links, broken, .. } = diagnose(evidence);
+    assert_eq!(broken, None, "{links:#?}");
+    links.iter().find(|result| result.link == link).unwrap().state
 }
 
 /// A finding with each backslash of its commands as a shell reads it: for fish it stands in quotes of its own.

@@ -16,19 +16,40 @@ const DISCOVERY: f64 = 6.0;
 /// Seconds that a pod's CPU and memory take to be known, or a metrics server that was just started.
 pub const SAMPLES: f64 = 120.0;
 
+/// Why something may be missing that will come, and how long that may take.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wait {
+    /// The seconds to wait: whole ones, at least one and at most a day.
+    pub seconds: f64,
+    /// Why, in one line.
+    pub why: String,
+}
+
+impl Wait {
+    /// A wait of so many seconds more.
+    pub fn new(seconds: f64, why: impl Into<String>) -> Self {
+        Self { seconds: seconds.ceil().clamp(1.0, 86_400.0), why: why.into() }
+    }
+
+    /// The same, with evidence in front.
+    #[must_use]
+    pub fn after(self, seen: &str) -> Self {
+        Self { why: format!("{seen}; {}", self.why), ..self }
+    }
+}
+
 /// Why an answer may be missing that will come.
-pub fn too_early(evidence: &Evidence, subject: &Subject) -> Option<String> {
+pub fn too_early(evidence: &Evidence, subject: &Subject) -> Option<Wait> {
     let wait = wait(evidence, subject);
     if let Some(deployment) = evidence.server.deployment.seen().filter(|_| server::rolls(evidence)) {
-        return Some(format!("{} is just being changed", titled(deployment)));
+        return Some(Wait::new(wait, format!("{} is just being changed", titled(deployment))));
     }
     if let Some((monitor, age)) = scraped_by(evidence, subject).filter(|(_, age)| *age < RELOAD + wait) {
         let monitor = titled(monitor);
-        return Some(format!(
-            "{monitor} was changed {age:.0} s ago, and Prometheus, its scrapes and a listing take their time"
-        ));
+        let why = format!("{monitor} was changed {age:.0} s ago, and Prometheus, its scrapes and a listing take time");
+        return Some(Wait::new(RELOAD + wait - age, why));
     }
-    untargeted(evidence, subject).or_else(|| listed_soon(evidence, subject))
+    untargeted(evidence, subject).map(|why| Wait::new(wait, why)).or_else(|| listed_soon(evidence, subject))
 }
 
 /// Prometheus has no target to have the series from, or one of a monitor that is not there: it was made while all this was
@@ -55,12 +76,12 @@ fn untargeted(evidence: &Evidence, subject: &Subject) -> Option<String> {
 }
 
 /// The same, where Prometheus is known to scrape.
-pub fn listed_soon(evidence: &Evidence, subject: &Subject) -> Option<String> {
+pub fn listed_soon(evidence: &Evidence, subject: &Subject) -> Option<Wait> {
     unlisted(evidence, subject).or_else(|| young(evidence, subject, wait(evidence, subject)))
 }
 
 /// Why Prometheus may have no series of the pods yet, whatever the adapter makes of them.
-pub fn unscraped(evidence: &Evidence, subject: &Subject) -> Option<String> {
+pub fn unscraped(evidence: &Evidence, subject: &Subject) -> Option<Wait> {
     let replicas = evidence.prometheus.replicas.iter();
     if replicas.flat_map(|replica| ours(evidence, subject, replica)).any(|(_, target)| target["health"] == "up") {
         return None;
@@ -69,10 +90,11 @@ pub fn unscraped(evidence: &Evidence, subject: &Subject) -> Option<String> {
 }
 
 /// Why the server may not have listed the metric yet.
-pub fn unlisted(evidence: &Evidence, subject: &Subject) -> Option<String> {
+pub fn unlisted(evidence: &Evidence, subject: &Subject) -> Option<Wait> {
     let wait = wait(evidence, subject);
     let age = server::newest(evidence).filter(|age| *age < wait)?;
-    Some(format!("its server started {age:.0} s ago, and lists its metrics each {wait:.0} s or so"))
+    let why = format!("its server started {age:.0} s ago, and lists its metrics every {wait:.0} s or so");
+    Some(Wait::new(wait - age, why))
 }
 
 /// Seconds from a pod's being ready to a rate of two scrapes.
@@ -86,12 +108,12 @@ fn wait(evidence: &Evidence, subject: &Subject) -> f64 {
 }
 
 /// No pod is ready for so long; for a metric of something else, only where one is ready at all.
-fn young(evidence: &Evidence, subject: &Subject, wait: f64) -> Option<String> {
+fn young(evidence: &Evidence, subject: &Subject, wait: f64) -> Option<Wait> {
     let Some(oldest) = living(evidence).filter_map(|pod| ready_for(evidence, pod)).reduce(f64::max) else {
-        return subject.is_of_pods().then(|| "no pod is ready".to_owned());
+        return subject.is_of_pods().then(|| Wait::new(wait, "no pod is ready"));
     };
-    (oldest < wait)
-        .then(|| format!("the first pod is ready for {oldest:.0} s, and its first value may take {wait:.0} s"))
+    let why = || format!("the first pod has been ready for {oldest:.0} s, and its first value may take {wait:.0} s");
+    (oldest < wait).then(|| Wait::new(wait - oldest, why()))
 }
 
 /// The monitor that has Prometheus scrape the pods, and the seconds since it was last changed.
@@ -120,4 +142,10 @@ pub fn settled<'a>(evidence: &'a Evidence, subject: &Subject) -> Vec<&'a str> {
     let patience = patience(evidence, subject);
     let pods = evidence.pods.items().iter();
     pods.filter(|pod| ready_for(evidence, pod).is_some_and(|ready| ready > patience)).map(name).collect()
+}
+
+/// Seconds until Prometheus must have the pod that has been ready the longest; without a ready pod, for the whole time.
+pub fn until_settled(evidence: &Evidence, subject: &Subject) -> f64 {
+    let ready = evidence.pods.items().iter().filter_map(|pod| ready_for(evidence, pod)).fold(0.0, f64::max);
+    patience(evidence, subject) - ready
 }

@@ -15,7 +15,7 @@ const LIVED: f64 = 60.0;
 
 /// Seconds in which an autoscaler of nodes says in an event what it does, where there is one: the cluster's looks each
 /// 10 s, and Karpenter gathers pods for 10 s at the most. In as many a pod that is about to leave makes room.
-const UNDECIDED: f64 = 30.0;
+pub const UNDECIDED: f64 = 30.0;
 
 /// The same where the events may not be read: it may be half-way to a node by then.
 const UNTOLD: f64 = 120.0;

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::{Evidence, HPA_CONTROLLER};
 use crate::doctor::facts::scaling_metric::{Metric, Source};
 use crate::doctor::facts::server;
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::apply;
 use crate::doctor::objects::{condition, is, text};
+use crate::doctor::status::Finding;
 use crate::kube::read::Read;
 
 /// The right that reading the metric takes, as RBAC names it.

@@ -3,33 +3,33 @@
 use serde_json::Value;
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::pod_state::{node_to_come, unschedulable};
+use crate::doctor::facts::pod_state::{UNDECIDED, node_to_come, unschedulable};
 use crate::doctor::facts::pods::{living, wanted};
 use crate::doctor::fixes::hpa::maximum;
 use crate::doctor::fixes::{Command, rollback};
 use crate::doctor::objects::{condition, name, text, time};
+use crate::doctor::status::{Finding, Status};
 
 /// Refusals that are older, in seconds, are over: a Deployment keeps the last in a condition.
 const LATELY: f64 = 300.0;
 /// The same of other kinds, which try ever more seldom and keep none.
 const BEFORE: f64 = 1200.0;
 
-pub fn judge(evidence: &Evidence, seen: &str) -> Option<Judgement> {
-    without_node(evidence, seen).or_else(|| refused(evidence, seen).map(Judgement::Broken))
+pub fn check(evidence: &Evidence, seen: &str) -> Option<Status> {
+    without_node(evidence, seen).or_else(|| refused(evidence, seen).map(Status::Broken))
 }
 
-fn without_node(evidence: &Evidence, seen: &str) -> Option<Judgement> {
+fn without_node(evidence: &Evidence, seen: &str) -> Option<Status> {
     let waiting = living(evidence).filter_map(|pod| Some((pod, unschedulable(pod)?, node_to_come(evidence, pod))));
     // The first for which no node is to come, else the first.
     let (pod, message, to_come) = waiting.min_by_key(|(.., to_come)| to_come.is_some())?;
     let seen = format!("{seen}; pod {} is Pending: {message}", name(pod));
     if let Some(why) = to_come {
-        return Some(Judgement::NotJudged(format!("{seen} ({why})")));
+        return Some(Status::pending(UNDECIDED, format!("{seen} ({why})")));
     }
     let found =
-        |advice: &str, commands| Some(Judgement::Broken(Finding::new(Cause::PodsPending, &*seen, advice, commands)));
+        |advice: &str, commands| Some(Status::Broken(Finding::new(Cause::PodsPending, &*seen, advice, commands)));
     let undo = |workload: &Value| rollback::undo(evidence.taken, workload, evidence.pods.items(), pod);
     if let Some(undo) = evidence.workload.seen().and_then(undo) {
         let advice = "The pods before the last change of the workload have a place: take it back, or make room for what it \

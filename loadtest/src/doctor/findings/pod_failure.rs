@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pod_state::{Reason, of, runs};
 use crate::doctor::fixes::kubectl::{about, in_namespace};
 use crate::doctor::fixes::{Command, rollback};
 use crate::doctor::objects::{condition, list, name, namespace, text};
+use crate::doctor::status::Finding;
 
 /// Why a container of the pod fails, where one does, and what mends it: the change before is taken back where that was
 /// it.

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use super::{Command, is_label_name, is_metric, kubectl};
 use crate::autoscaling::adapter_rules::{Error, Rules};
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
 use crate::doctor::facts::{adapter, intervals, requests, server};
 use crate::doctor::objects::{list, time, titled};
+use crate::doctor::status::{Finding, Input, Status};
 use crate::kube::read::Read;
 use crate::kube::words::LEFT_OUT;
 
@@ -22,16 +22,17 @@ pub struct Config<'a> {
 }
 
 impl<'a> Config<'a> {
-    pub fn of(evidence: &'a Evidence, deployment: &'a Value) -> Result<Self, Judgement> {
+    pub fn of(evidence: &'a Evidence, deployment: &'a Value) -> Result<Self, Status> {
         let object = match &evidence.server.config {
             Read::Seen(object) => object,
-            Read::Unread(unread) => return Err(Judgement::Unread(unread.clone())),
+            Read::Unread(unread) => return Err(Status::Unread(unread.clone())),
             Read::Absent | Read::NotAsked => {
-                return Err(Judgement::NotJudged(format!("{} mounts no ConfigMap with rules", titled(deployment))));
+                let why = format!("{} mounts no ConfigMap with rules", titled(deployment));
+                return Err(Status::missing(Input::Rules, why));
             }
         };
         let Some(text) = requests::document(object) else {
-            return Err(Judgement::NotJudged(format!("{} has no rules in it", titled(object))));
+            return Err(Status::missing(Input::Rules, format!("{} has no rules in it", titled(object))));
         };
         Ok(Self { object, deployment, text, document: serde_saphyr::from_str(text).unwrap_or_default() })
     }
@@ -47,20 +48,20 @@ impl<'a> Config<'a> {
         server::ages(evidence).map(|age| age - since).reduce(f64::max).filter(|older| *older > 0.0)
     }
 
-    pub fn rules(&self, evidence: &Evidence) -> Result<Rules, Judgement> {
+    pub fn rules(&self, evidence: &Evidence) -> Result<Rules, Status> {
         match &evidence.resources {
             Read::Seen(_) => {}
-            Read::Unread(unread) => return Err(Judgement::Unread(unread.clone())),
+            Read::Unread(unread) => return Err(Status::Unread(unread.clone())),
             Read::Absent | Read::NotAsked => {
-                return Err(Judgement::NotJudged("the names of the API server's resources are not known".to_owned()));
+                return Err(Status::missing(Input::Resources, "the API server's list of resources is not known"));
             }
         }
         Rules::parse(self.text, &requests::resources(evidence)).map_err(|error| match error {
-            Error::NotKnown(_) => Judgement::NotJudged(format!("{}: {error}", titled(self.object))),
+            Error::NotKnown(_) => Status::missing(Input::Resources, format!("{}: {error}", titled(self.object))),
             Error::Refused(_) => {
                 let seen = format!("{}: the adapter ends at its start: {error}", titled(self.object));
                 let advice = "Mend what the message names, and restart the adapter.";
-                Judgement::Broken(Finding::new(Cause::RuleAbsent, seen, advice, Vec::new()))
+                Status::Broken(Finding::new(Cause::RuleAbsent, seen, advice, Vec::new()))
             }
         })
     }

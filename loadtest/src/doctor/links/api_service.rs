@@ -1,11 +1,10 @@
-//! The API that the metric belongs to: who is registered for it, and whether that can be reached.
+//! The `APIService` of the metric's API: which server it names, and whether the API server can reach it.
 
 mod unavailable;
 
 use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::{Source, Subject};
 use crate::doctor::facts::server::answers_with_404;
@@ -13,6 +12,7 @@ use crate::doctor::facts::{early, requests, server, values};
 use crate::doctor::fixes::kubectl;
 use crate::doctor::fixes::kubectl::apply_with_comment;
 use crate::doctor::objects::{age, condition, list, name, namespace, text, titled};
+use crate::doctor::status::{Finding, Input, Status};
 use crate::kube::read::Read;
 
 /// As long as this, a server that was just started or moved may be out of reach, in seconds: after a failure the API
@@ -23,55 +23,57 @@ const STARTING: f64 = 45.0;
 /// Stands above `insecureSkipTLSVerify` in the manifest that registers a server.
 const UNVERIFIED: &str = "The server signs its own certificate. If a CA signed it: set caBundle instead of this line.";
 
-pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
+pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
     let Some(source) = subject.metric.as_ref().map(|metric| metric.source) else {
-        return Judgement::NotJudged("there is no HPA with a metric".to_owned());
+        return Status::without_metric();
     };
     let version = format!("v1beta1.{}", server::group(source));
     let api = match &evidence.server.api_service {
         Read::Seen(api) => api,
-        Read::Absent => return Judgement::Broken(missing(evidence, source, &version)),
-        Read::Unread(unread) => return Judgement::Unread(unread.clone()),
-        Read::NotAsked => return Judgement::NotJudged(format!("APIService {version} was not asked for")),
+        Read::Absent => return Status::Broken(missing(evidence, source, &version)),
+        Read::Unread(unread) => return Status::Unread(unread.clone()),
+        Read::NotAsked => return Status::missing(Input::ApiService, format!("APIService {version} was not read")),
     };
     let owner = format!("{}/{}", text(api, "/spec/service/namespace"), text(api, "/spec/service/name"));
     let works = values::works(evidence, subject);
     if works != Some(true)
         && let Some(deployment) = evidence.server.deployment.seen().filter(|server| !server::serves(server, source))
     {
-        // Many serve metrics, by many images: which of them does not is known by what it is, or by its having no list.
+        // Many images serve metrics. A server that does not is known by its image, or because it has no list.
         let wrong = server::is_another(deployment, source) || lists(evidence, source) == Some(false);
         if wrong || works == Some(false) && early::too_early(evidence, subject).is_none() {
-            return Judgement::Broken(another(evidence, source, api, &owner, deployment, wrong));
+            return Status::Broken(another(evidence, source, api, &owner, deployment, wrong));
         }
     }
     let Some(available) = condition(api, "Available") else {
-        return Judgement::NotJudged(format!("APIService {version} is new: nobody has looked at {owner} yet"));
+        let why = format!("APIService {version} is new: the API server has not checked {owner} yet");
+        return Status::pending(STARTING - age(api, evidence.taken), why);
     };
     let (reason, message) = (text(available, "/reason"), text(available, "/message"));
     if available["status"] == "True" {
-        return Judgement::Holds(format!("APIService {version}: Available, Service {owner}"));
+        return Status::Ok(format!("APIService {version}: Available, Service {owner}"));
     }
     let seen = format!("APIService {version}: Available is False, {reason}: {message}");
     if runs(evidence) && server::rolls(evidence) {
-        return Judgement::NotJudged(format!("{seen} (its Deployment is just being changed)"));
+        return Status::pending(STARTING, format!("{seen} (its Deployment is just being changed)"));
     }
     let new = age(api, evidence.taken).min(server::newly_ready(evidence).unwrap_or(f64::INFINITY));
     if runs(evidence) && new < STARTING {
-        return Judgement::NotJudged(format!("{seen} (it, or its server, is there for {new:.0} s)"));
+        let why = format!("{seen} (it, or its server, has been there for {new:.0} s)");
+        return Status::pending(STARTING - new, why);
     }
-    // Rules may have come in the second of its start, which the rule's own link cannot tell.
+    // A rule may have been added in the second of its start, which the rule's own check cannot see.
     if let Some(deployment) = evidence.server.deployment.seen().filter(|_| answers_with_404(evidence))
         && server::serves(deployment, Source::Adapter)
     {
-        let advice = "The adapter is reached, and serves no such API: it had no rule for it when it started, and reads its \
-                      rules only then. Restart it.";
-        return Judgement::Broken(Finding::new(Cause::RuleAbsent, seen, advice, vec![kubectl::restart(deployment)]));
+        let advice = "The API server reaches the adapter, but the adapter does not serve this API: it had no rule for it at \
+                      startup, and reads its rules only then. Restart it.";
+        return Status::Broken(Finding::new(Cause::RuleAbsent, seen, advice, vec![kubectl::restart(deployment)]));
     }
-    Judgement::Broken(unavailable::finding(evidence, source, api, &version, seen))
+    Status::Broken(unavailable::finding(evidence, source, api, &version, seen))
 }
 
-/// Whether whoever is registered answers with a list of metrics; none where it was not asked, or not by us.
+/// Whether the registered server answers with a list of metrics; none where it was not queried, or we may not.
 fn lists(evidence: &Evidence, source: Source) -> Option<bool> {
     let answer = evidence.answers.get(&requests::listing(evidence, server::group(source)))?;
     match answer.status {
@@ -80,13 +82,13 @@ fn lists(evidence: &Evidence, source: Source) -> Option<bool> {
     }
 }
 
-/// Whether a server is there, which only has to be found.
+/// Whether there is a server that runs.
 fn runs(evidence: &Evidence) -> bool {
-    evidence.server.deployment.seen().is_some_and(|deployment| wanted(deployment) > 0)
+    evidence.server.deployment.seen().is_some_and(|deployment| desired(deployment) > 0)
 }
 
 fn missing(evidence: &Evidence, source: Source, version: &str) -> Finding {
-    let seen = format!("APIService {version}: there is none");
+    let seen = format!("APIService {version} does not exist");
     let Some((namespace, name, port)) = service(evidence, source) else {
         let advice = format!("Install {}, which registers {version}.", server::title(source));
         return Finding::new(Cause::ApiServiceMissing, seen, advice, Vec::new());
@@ -115,11 +117,11 @@ fn another(evidence: &Evidence, source: Source, api: &Value, owner: &str, deploy
     let deployment = titled(deployment);
     let seen = format!("APIService {version}: spec.service is {owner}, {deployment}, which is not {title}");
     if !wrong {
-        let advice = format!("Have {deployment} serve the metric. One server can own {version}, and it is that one.");
+        let advice = format!("Make {deployment} serve the metric: it owns {version}, and only one server can.");
         return Finding::new(Cause::AnotherServer, seen, advice, Vec::new());
     }
     let Some((namespace, name, port)) = service(evidence, source) else {
-        let advice = format!("Install {title}, and point {version} to its Service; another server owns it now.");
+        let advice = format!("Install {title}, and point {version} to its Service. Another server owns it now.");
         return Finding::new(Cause::AnotherServer, seen, advice, Vec::new());
     };
     // No command: other HPAs may use what the present server serves.
@@ -149,6 +151,6 @@ fn service(evidence: &Evidence, source: Source) -> Option<(String, String, i64)>
     Some((namespace(service).to_owned(), name(service).to_owned(), port))
 }
 
-fn wanted(deployment: &Value) -> i64 {
+fn desired(deployment: &Value) -> i64 {
     deployment.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1)
 }

@@ -1,4 +1,4 @@
-//! What the HPA's controller writes into the HPA: whether it reads its metrics, and whether it may scale.
+//! The conditions that the HPA's controller reports: whether it reads its metrics, and whether it may scale.
 //!
 //! Source of the reasons and texts: `pkg/controller/podautoscaler/horizontal.go` of Kubernetes 1.34.
 
@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 
 use crate::autoscaling::manifests::SYNC;
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::since;
 use crate::doctor::facts::scaling_metric::Subject;
@@ -18,36 +17,42 @@ use crate::doctor::findings::missing_right;
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::{describe, scale};
 use crate::doctor::objects::{condition, is, namespace, text};
+use crate::doctor::status::{Finding, Input, Status};
 use crate::kube::read::Read;
 
-pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
+pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
     let hpa = match &evidence.hpa {
         Read::Seen(hpa) => hpa,
-        Read::Unread(unread) => return Judgement::Unread(unread.clone()),
-        Read::Absent | Read::NotAsked => return Judgement::NotJudged("there is no HPA".to_owned()),
+        Read::Unread(unread) => return Status::Unread(unread.clone()),
+        Read::Absent | Read::NotAsked => return Status::missing(Input::Hpa, "there is no HPA"),
     };
     if let Some(finding) = hpas::several(evidence, hpa) {
-        return Judgement::Broken(finding);
+        return Status::Broken(finding);
     }
-    if let Some(judgement) = metrics::others(evidence, subject, hpa) {
-        return judgement;
+    if let Some(status) = metrics::others(evidence, subject, hpa) {
+        return status;
     }
     let Some(able) = condition(hpa, "AbleToScale") else {
-        return Judgement::NotJudged("the HPA's controller has not looked at it yet".to_owned());
+        return Status::pending(SYNC, "the HPA's controller has not synced it yet");
     };
     if able["status"] == "False" {
-        // One look may fail, and the last may be before what is read now.
-        if since(evidence, able, "/lastTransitionTime").is_some_and(|age| age < 2.0 * SYNC) {
+        // One sync may fail, and the last one may be older than what is read now.
+        if let Some(age) = recent(evidence, able) {
             let seen = format!("HPA {}: {}", evidence.name, written(able));
-            return Judgement::NotJudged(format!("{seen}. It says so for less than {} s", 2.0 * SYNC));
+            return Status::pending(2.0 * SYNC - age, format!("{seen}, for {age:.0} s"));
         }
-        return Judgement::Broken(unable(evidence, hpa, able));
+        return Status::Broken(unable(evidence, hpa, able));
     }
     match condition(hpa, "ScalingActive") {
-        None => Judgement::NotJudged("the HPA's controller has not read its metrics yet".to_owned()),
-        Some(_) if is(hpa, "ScalingActive") => Judgement::Holds(active(hpa)),
+        None => Status::pending(SYNC, "the HPA's controller has not read its metrics yet"),
+        Some(_) if is(hpa, "ScalingActive") => Status::Ok(active(hpa)),
         Some(active) => inactive(evidence, subject, hpa, active),
     }
+}
+
+/// Seconds since a condition changed, where that is too recent to count.
+fn recent(evidence: &Evidence, condition: &Value) -> Option<f64> {
+    since(evidence, condition, "/lastTransitionTime").filter(|age| *age < 2.0 * SYNC)
 }
 
 fn written(condition: &Value) -> String {
@@ -63,13 +68,13 @@ fn active(hpa: &Value) -> String {
 
 fn unable(evidence: &Evidence, hpa: &Value, able: &Value) -> Finding {
     let seen = format!("HPA {}: {}", evidence.name, written(able));
-    // What a quota or a webhook forbids, it forbids whoever asks.
+    // A quota or a webhook forbids it to everybody.
     if text(able, "/message").contains("is forbidden: User ") {
         let target = &hpa["spec"]["scaleTargetRef"];
         let [version, kind] = ["/apiVersion", "/kind"].map(|at| text(target, at));
         let (group, plural) = (requests::group_of(version), requests::plural(evidence, version, kind));
         let scale = format!("{plural}/scale");
-        let advice = format!("Let the HPA's controller get and update {scale}.");
+        let advice = format!("Allow the HPA's controller to get and update {scale}.");
         let rule = json!({"apiGroups": [group], "resources": [scale], "verbs": ["get", "update"]});
         // A controller may have another account than the usual one.
         let usual = text(able, "/message").contains("system:serviceaccount:kube-system:horizontal-pod-autoscaler");
@@ -78,42 +83,36 @@ fn unable(evidence: &Evidence, hpa: &Value, able: &Value) -> Finding {
         return Finding::new(Cause::ControllerForbidden, seen, advice, commands);
     }
     if able["reason"] == "FailedGetScale" {
-        let advice =
-            "Name a workload in spec.scaleTargetRef that is in the HPA's namespace and has a scale subresource.";
+        let advice = "Set spec.scaleTargetRef to a workload in the HPA's namespace that has a scale subresource.";
         return Finding::new(Cause::TargetElsewhere, seen, advice, vec![describe(hpa)]);
     }
-    let advice = "The API server takes no new number of replicas from the HPA: somebody else writes it at the same time, \
-                  or an admission webhook refuses.";
+    let advice = "The API server rejects the HPA's number of replicas: something else writes it at the same time, or an \
+                  admission webhook rejects it.";
     Finding::new(Cause::ReplicasSetElsewhere, seen, advice, vec![describe(hpa)])
 }
 
-/// The HPA does not read its metric, though all above may hold.
-fn inactive(evidence: &Evidence, subject: &Subject, hpa: &Value, active: &Value) -> Judgement {
+/// The HPA does not read its metric, although every link before it may work.
+fn inactive(evidence: &Evidence, subject: &Subject, hpa: &Value, active: &Value) -> Status {
     let seen = format!("HPA {}: {}", evidence.name, written(active));
     let message = text(active, "/message");
-    let early = || early::too_early(evidence, subject);
     let cause = match text(active, "/reason") {
-        "ScalingDisabled" if pods::leaves_zero(evidence) => return Judgement::Holds(seen),
-        // It was at 0 when the HPA last looked.
+        "ScalingDisabled" if pods::leaves_zero(evidence) => return Status::Ok(seen),
+        // It had 0 replicas at the HPA's last sync.
         "ScalingDisabled"
             if evidence.scale.seen().is_some_and(|scale| scale["spec"]["replicas"].as_u64() > Some(0)) =>
         {
-            return Judgement::NotJudged(format!("{seen}. It has replicas now: the HPA looks again within {SYNC} s"));
+            return Status::pending(SYNC, format!("{seen}. It has replicas now: the HPA syncs every {SYNC} s"));
         }
         "ScalingDisabled" => Cause::ReplicasZero,
         "AmbiguousSelector" | "InvalidSelector" => Cause::SeveralHpas,
-        // It looks every fifteen seconds, and the last time may be before what is read now.
+        // The last sync may be older than what is read now.
         _ if values::works(evidence, subject) == Some(true) => {
-            return Judgement::NotJudged(format!(
-                "{seen}. The API has a value now: the HPA looks again within {SYNC} s"
-            ));
+            return Status::pending(SYNC, format!("{seen}. The API has a value now: the HPA syncs every {SYNC} s"));
         }
-        _ if since(evidence, active, "/lastTransitionTime").is_some_and(|age| age < 2.0 * SYNC) => {
-            return Judgement::NotJudged(format!("{seen}. It says so for less than {} s", 2.0 * SYNC));
+        _ if let Some(age) = recent(evidence, active) => {
+            return Status::pending(2.0 * SYNC - age, format!("{seen}, for {age:.0} s"));
         }
-        _ if early().is_some() => {
-            return Judgement::NotJudged(format!("{seen}. But {}", early().unwrap_or_default()));
-        }
+        _ if let Some(wait) = early::too_early(evidence, subject) => return Status::Pending(wait.after(&seen)),
         _ if message.contains("forbidden") => Cause::ControllerForbidden,
         _ if message.contains("no custom metrics API") || message.contains("no external metrics API") => {
             Cause::ApiServiceMissing
@@ -125,19 +124,19 @@ fn inactive(evidence: &Evidence, subject: &Subject, hpa: &Value, active: &Value)
         _ => Cause::PodsNotCounted,
     };
     let advice = match cause {
-        Cause::ReplicasZero => "Give the workload a replica: from 0 an HPA does not scale.",
-        Cause::SeveralHpas => "Give the workload's pods a selector that is theirs alone.",
-        _ => "Every link above holds where it could be looked at: look at those that could not.",
+        Cause::ReplicasZero => "Scale the workload to 1: an HPA does not scale from 0.",
+        Cause::SeveralHpas => "Give the workload's pods a selector that matches no other pods.",
+        _ => "Every link before this one works, as far as it could be checked. Check those that could not.",
     };
     let command = if cause == Cause::ReplicasZero { started(hpa) } else { describe(hpa) };
-    Judgement::Broken(Finding::new(cause, seen, advice, vec![command]))
+    Status::Broken(Finding::new(cause, seen, advice, vec![command]))
 }
 
-/// The command that gives what the HPA scales its least of replicas.
+/// The command that gives the HPA's target its minimum of replicas.
 fn started(hpa: &Value) -> Command {
     let target = &hpa["spec"]["scaleTargetRef"];
     let workload =
         json!({"apiVersion": target["apiVersion"], "kind": target["kind"], "metadata": {"name": target["name"]}});
-    let least = hpa["spec"]["minReplicas"].as_u64().unwrap_or(1).max(1);
-    scale(&workload, namespace(hpa), least)
+    let minimum = hpa["spec"]["minReplicas"].as_u64().unwrap_or(1).max(1);
+    scale(&workload, namespace(hpa), minimum)
 }

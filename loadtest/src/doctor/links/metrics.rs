@@ -1,45 +1,41 @@
-//! The pod's own page of metrics: the counter is there, and counts clients alone.
+//! The pod's metrics page: the counter is on it, and counts clients only.
 
 mod probe_traffic;
 
 use serde_json::Value;
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Page};
-use crate::doctor::facts::early::settled;
+use crate::doctor::facts::early::{settled, until_settled};
 use crate::doctor::facts::pages::last;
 use crate::doctor::facts::scaling_metric::Subject;
 use crate::doctor::facts::targets::{elsewhere, has, result};
+use crate::doctor::findings::no_counter;
 use crate::doctor::fixes::Line;
 use crate::doctor::objects::{is_ready, leads_to, name};
+use crate::doctor::status::{Finding, Input, Status};
 
-pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
-    if subject.is_resource() {
-        return Judgement::Holds("not needed: metrics.k8s.io".to_owned());
-    }
+pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
     let Some(series) = subject.series.as_deref() else {
-        return Judgement::NotJudged("which counter the metric is made of is not known".to_owned());
+        return no_counter::check(evidence, subject);
     };
     if let Some(job) = elsewhere(evidence, subject) {
-        return Judgement::Holds(format!("not needed: {series} comes from {job}"));
+        return Status::NotApplicable(format!("{series} comes from {job}"));
     }
-    // A rule's result, and what an Object metric describes, are on no page of the pods.
+    // The pods expose neither a recording rule's result nor the metric of another object.
     if series.contains(':') || subject.metric.as_ref().is_some_and(|metric| metric.spec["type"] == "Object") {
-        return Judgement::NotJudged(format!("{series} is not counted by the pods"));
+        return Status::NotApplicable(format!("the pods do not expose {series}"));
     }
     let pods = evidence.pods.items();
     let ready = |page: &&Page| pods.iter().any(|pod| name(pod) == page.pod && is_ready(pod));
     let pages: Vec<&Page> = evidence.pages.iter().filter(ready).collect();
     let read: Vec<(&Page, &String)> = pages.iter().filter_map(|page| Some((*page, last(page)?))).collect();
     if read.is_empty() {
-        let unread: Vec<_> = pages.iter().filter_map(|page| page.first.unread()).collect();
-        // The target says as much of a page that is not there.
-        return match unread.first() {
-            Some(unread) if unread.right.is_some() => Judgement::Unread((*unread).clone()),
-            Some(unread) => Judgement::NotJudged(format!("{}: {}", unread.what, unread.why)),
-            None => Judgement::NotJudged("no page of a ready pod was read".to_owned()),
-        };
+        let unread = pages.iter().find_map(|page| page.first.unread());
+        return unread.map_or_else(
+            || Status::missing(Input::Pages, "no metrics page of a ready pod was read"),
+            |unread| Status::Unread(unread.clone()),
+        );
     }
     let (with, without): (Vec<_>, Vec<_>) =
         read.iter().copied().partition(|(_, text)| has(text, series, &subject.matchers));
@@ -52,15 +48,21 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
         Vec::new()
     };
     if !lacking.is_empty() {
-        return Judgement::Broken(absent(evidence, series, &lacking));
+        return Status::Broken(absent(evidence, series, &lacking));
     }
     if let Some(finding) = probe_traffic::scrapes_and_probes(evidence, subject, series, &read) {
-        return Judgement::Broken(finding);
+        return Status::Broken(finding);
     }
     let Some((page, _)) = with.first() else {
-        return Judgement::NotJudged(format!("{series} is on no pod's page yet"));
+        // The query has a number without the pods' counters, or the pods are too young to have them.
+        let why = format!("no pod exposes {series} yet");
+        return if subject.is_of_each_pod() {
+            Status::pending(until_settled(evidence, subject), why)
+        } else {
+            Status::missing(Input::Requests, why)
+        };
     };
-    Judgement::Holds(format!("{series} is on {} of {} pods, port {}", page.path, with.len(), page.port))
+    Status::Ok(format!("{series} is on {} of {} pods, port {}", page.path, with.len(), page.port))
 }
 
 /// Whether the query has a number, with or without these pods' counters.
@@ -70,7 +72,7 @@ fn has_number(evidence: &Evidence, subject: &Subject) -> bool {
     found.into_iter().flatten().any(|sample| number(sample).is_some())
 }
 
-/// One request through the API server brings the counter about.
+/// A request through the API server creates the counter.
 fn absent(evidence: &Evidence, series: &str, lacking: &[&Page]) -> Finding {
     let Page { pod, port, path, .. } = lacking[0];
     let request = |page: &&Page| {
@@ -82,8 +84,8 @@ fn absent(evidence: &Evidence, series: &str, lacking: &[&Page]) -> Finding {
     Finding::new(
         Cause::CounterAbsent,
         format!("{path} of pod {pod}, port {port}, has no series {series}"),
-        "Make the series at the start of the program, at 0. Until that is released, one request to each pod brings it \
-         about; the answer's status does not matter.",
+        "Initialise the counter to 0 at startup. Until that is released, send one request to each new pod. Any status \
+         will do.",
         lacking.iter().map(request).collect(),
     )
 }
@@ -93,7 +95,7 @@ fn serving(evidence: &Evidence, pod: &str) -> Option<u16> {
     let pod = evidence.pods.items().iter().find(|one| name(one) == pod)?;
     let mut services: Vec<_> =
         evidence.services.items().iter().filter(|service| leads_to(service, &pod["metadata"]["labels"])).collect();
-    // One without an address may be for scrapes alone.
+    // A Service without an address may be only for scrapes.
     services.sort_by_key(|service| service["spec"]["clusterIP"] == "None");
     crate::doctor::facts::ports::of_service(pod, &services.first()?["spec"]["ports"][0])
 }

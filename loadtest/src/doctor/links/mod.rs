@@ -1,4 +1,4 @@
-//! One file a link: what tells that it holds, or by which cause it is broken.
+//! The checks: one file or folder a link. Each reads the evidence, and results in a [`Status`].
 
 mod answer;
 mod api_service;
@@ -13,27 +13,56 @@ mod series;
 mod target;
 mod traffic;
 
-use crate::doctor::diagnosis::Judgement;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::{Source, Subject};
 use crate::doctor::link::Link;
+use crate::doctor::status::Status;
 
-/// Every link's judgement, in their order.
-pub fn judge(evidence: &Evidence) -> Vec<(Link, Judgement)> {
+/// The kinds of metric that a link has a part in.
+const fn applies(link: Link) -> &'static [Source] {
+    use Source::{Adapter, AdapterExternal, Keda, Resource};
+    const ALL: &[Source] = &[Adapter, AdapterExternal, Keda, Resource];
+    const OF_PROMETHEUS: &[Source] = &[Adapter, AdapterExternal, Keda];
+    match link {
+        Link::Metrics | Link::Monitor | Link::Target | Link::Series | Link::Rule => OF_PROMETHEUS,
+        Link::Pod
+        | Link::ApiService
+        | Link::Answer
+        | Link::Condition
+        | Link::Replicas
+        | Link::Ready
+        | Link::Traffic => ALL,
+    }
+}
+
+/// The status of every link, in their order.
+pub fn check(evidence: &Evidence) -> Vec<(Link, Status)> {
     let subject = Subject::of(evidence);
-    let judge = |link| match link {
-        Link::Pod => pod::judge(evidence, &subject),
-        Link::Metrics => metrics::judge(evidence, &subject),
-        Link::Monitor => monitor::judge(evidence, &subject),
-        Link::Target => target::judge(evidence, &subject),
-        Link::Series => series::judge(evidence, &subject),
-        Link::Rule => rule::judge(evidence, &subject),
-        Link::ApiService => api_service::judge(evidence, &subject),
-        Link::Answer => answer::judge(evidence, &subject),
-        Link::Condition => condition::judge(evidence, &subject),
-        Link::Replicas => replicas::judge(evidence, &subject),
-        Link::Ready => ready::judge(evidence, &subject),
-        Link::Traffic => traffic::judge(evidence, &subject),
+    let check = |link| {
+        if let Some(metric) = subject.metric.as_ref().filter(|metric| !applies(link).contains(&metric.source)) {
+            return Status::NotApplicable(format!("{} comes from metrics.k8s.io", metric.name));
+        }
+        let status = match link {
+            Link::Pod => pod::check(evidence, &subject),
+            Link::Metrics => metrics::check(evidence, &subject),
+            Link::Monitor => monitor::check(evidence, &subject),
+            Link::Target => target::check(evidence, &subject),
+            Link::Series => series::check(evidence, &subject),
+            Link::Rule => rule::check(evidence, &subject),
+            Link::ApiService => api_service::check(evidence, &subject),
+            Link::Answer => answer::check(evidence, &subject),
+            Link::Condition => condition::check(evidence, &subject),
+            Link::Replicas => replicas::check(evidence, &subject),
+            Link::Ready => ready::check(evidence, &subject),
+            Link::Traffic => traffic::check(evidence, &subject),
+        };
+        debug_assert!(owns(link, &status), "{link:?} must not raise {:?}", status.finding());
+        status
     };
-    Link::ALL.map(|link| (link, judge(link))).into()
+    Link::ALL.map(|link| (link, check(link))).into()
+}
+
+/// Whether the catalogue lets this link raise the cause that it found.
+pub fn owns(link: Link, status: &Status) -> bool {
+    status.finding().is_none_or(|finding| finding.cause.entry().links.contains(&link))
 }

@@ -1,9 +1,8 @@
-//! The `ServiceMonitor` or `PodMonitor` that has Prometheus scrape the pods.
+//! The `ServiceMonitor` or `PodMonitor` that makes Prometheus scrape the pods.
 
 use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::ports;
 use crate::doctor::facts::scaling_metric::Subject;
@@ -11,30 +10,28 @@ use crate::doctor::facts::targets::{arrived, elsewhere, known, ours, with_counte
 use crate::doctor::findings::selection::{Fault, Operator, Workload, faults};
 use crate::doctor::fixes::kubectl::apply;
 use crate::doctor::objects::{name, titled};
+use crate::doctor::status::{Finding, Input, Status};
 use crate::kube::read::Read;
 
-pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
-    if subject.is_resource() {
-        return Judgement::Holds("not needed: metrics.k8s.io".to_owned());
-    }
+pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
     if let Some(job) = elsewhere(evidence, subject) {
-        return Judgement::Holds(format!("not needed: the counter comes from {job}"));
+        return Status::NotApplicable(format!("the counter comes from {job}"));
     }
     let Some(workload) = Workload::of(evidence) else {
-        return Judgement::NotJudged("there is no pod to be scraped".to_owned());
+        return Status::missing(Input::Pods, "there is no pod to scrape");
     };
-    // However Prometheus came to it.
+    // However Prometheus found them.
     let replicas = &evidence.prometheus.replicas;
     if known(evidence, subject) {
         let target = replicas.iter().flat_map(|replica| ours(evidence, subject, replica)).next();
         let job = target.and_then(|(_, target)| target["scrapePool"].as_str()).unwrap_or("a job");
-        return Judgement::Holds(format!("{job} has the pods for targets"));
+        return Status::Ok(format!("{job} has the pods as targets"));
     }
     if let Some(series) = arrived(evidence, subject) {
-        return Judgement::Holds(format!("not needed: Prometheus has {series} series of the pods by another way"));
+        return Status::NotApplicable(format!("Prometheus has {series} series of the pods without a monitor"));
     }
     let monitors = match &evidence.monitors {
-        Read::Unread(unread) => return Judgement::Unread(unread.clone()),
+        Read::Unread(unread) => return Status::Unread(unread.clone()),
         monitors => monitors.items(),
     };
     let operator = Operator::of(evidence);
@@ -43,30 +40,30 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
         .map(|monitor| (monitor, faults(evidence, subject, &workload, operator.as_ref(), monitor)))
         .collect();
     if let Some((monitor, _)) = judged.iter().find(|(_, faults)| faults.is_empty()) {
-        return Judgement::Holds(format!("{} selects the pods, and Prometheus selects it", titled(monitor)));
+        return Status::Ok(format!("{} selects the pods, and Prometheus selects it", titled(monitor)));
     }
-    // Another job may scrape the pods, which only the targets could tell.
+    // Another job may scrape the pods, which only the targets show.
     let unread = replicas.iter().find_map(|replica| replica.targets.unread());
     if let Some(unread) = unread.filter(|_| replicas.iter().all(|replica| replica.targets.seen().is_none())) {
-        return Judgement::Unread(unread.clone());
+        return Status::Unread(unread.clone());
     }
-    // One that fails by one thing alone is meant for the pods; the nearer to Prometheus it fails, the surer.
+    // A monitor with a single fault is meant for the pods. The nearer to Prometheus the fault is, the surer.
     let mut meant: Vec<_> = judged.into_iter().filter(|(_, faults)| faults.len() == 1).collect();
     meant.sort_by_key(|(_, faults)| faults[0].stage);
     if let Some((monitor, Fault { told, advice, commands, .. })) =
         meant.pop().and_then(|(monitor, faults)| Some((monitor, faults.into_iter().next()?)))
     {
         let evidence = format!("{}: {told}", titled(monitor));
-        return Judgement::Broken(Finding::new(Cause::MonitorSelectsNothing, evidence, advice, commands));
+        return Status::Broken(Finding::new(Cause::MonitorSelectsNothing, evidence, advice, commands));
     }
-    Judgement::Broken(none(evidence, subject, &workload, operator.as_ref()))
+    Status::Broken(none(evidence, subject, &workload, operator.as_ref()))
 }
 
 /// There is no monitor that is meant for the pods.
 fn none(evidence: &Evidence, subject: &Subject, workload: &Workload, operator: Option<&Operator>) -> Finding {
     let annotated = |object: &&Value| object["metadata"]["annotations"]["prometheus.io/scrape"].is_string();
     let annotated = workload.services.iter().copied().chain([workload.pod]).find(annotated);
-    let also = annotated.map(|object| format!("; {} has the annotation prometheus.io/scrape alone", titled(object)));
+    let also = annotated.map(|object| format!("; {} has only the annotation prometheus.io/scrape", titled(object)));
     let told = format!(
         "no ServiceMonitor or PodMonitor selects the pods of {}{}",
         evidence.namespace,
@@ -77,7 +74,7 @@ fn none(evidence: &Evidence, subject: &Subject, workload: &Workload, operator: O
             Cause::AnnotationsOnly,
             told,
             format!(
-                "Apply a {}: prometheus-operator does not read the annotations.",
+                "Apply a {}: prometheus-operator ignores the annotations.",
                 monitor["kind"].as_str().unwrap_or_default()
             ),
             vec![apply(&monitor)],
@@ -85,7 +82,7 @@ fn none(evidence: &Evidence, subject: &Subject, workload: &Workload, operator: O
         None => Finding::new(
             Cause::AnnotationsOnly,
             told,
-            "Add a job for these pods to Prometheus' configuration, or a ServiceMonitor where prometheus-operator runs it.",
+            "Add a scrape job for these pods to Prometheus' configuration, or a ServiceMonitor if prometheus-operator runs it.",
             Vec::new(),
         ),
     }

@@ -1,9 +1,8 @@
-//! The workload that the HPA scales, and a pod of it that runs.
+//! The workload that the HPA scales, and a running pod of it.
 
 use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pod_state;
 use crate::doctor::facts::pods::leaves_zero;
@@ -11,59 +10,61 @@ use crate::doctor::facts::scaling_metric::Subject;
 use crate::doctor::findings::{pending_pod, pod_failure};
 use crate::doctor::fixes::kubectl::{apply, delete, scale};
 use crate::doctor::objects::{age, lives, name, namespace, titled};
+use crate::doctor::status::{Finding, Input, Status};
 use crate::kube::read::Read;
 use crate::kube::words::LEFT_OUT;
 
-pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
+pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
     match (&evidence.hpa, &evidence.scaled_object) {
-        (Read::Unread(unread), _) => return Judgement::Unread(unread.clone()),
-        // What KEDA has not made an HPA of is its trigger's affair.
+        (Read::Unread(unread), _) => return Status::Unread(unread.clone()),
+        // If KEDA has created no HPA, its trigger's check says why.
         (Read::Absent, scaled) if scaled.seen().is_none() => return without_hpa(evidence),
         _ => {}
     }
     let workload = match &evidence.workload {
-        Read::Unread(unread) => return Judgement::Unread(unread.clone()),
+        Read::Unread(unread) => return Status::Unread(unread.clone()),
         Read::Absent => return elsewhere(evidence),
-        Read::NotAsked => return Judgement::NotJudged("what is scaled is not known".to_owned()),
+        Read::NotAsked => return Status::missing(Input::Workload, "the workload is not known"),
         Read::Seen(workload) => workload,
     };
     // The API server leaves a 0 out.
-    let wanted = evidence.scale.seen().map(|scale| scale["spec"]["replicas"].as_u64().unwrap_or(0));
-    if wanted == Some(0) {
+    let desired = evidence.scale.seen().map(|scale| scale["spec"]["replicas"].as_u64().unwrap_or(0));
+    if desired == Some(0) {
         return at_zero(evidence, workload);
     }
     let pods: Vec<&Value> = match &evidence.pods {
-        Read::Unread(unread) => return Judgement::Unread(unread.clone()),
+        Read::Unread(unread) => return Status::Unread(unread.clone()),
         pods => pods.items().iter().filter(|pod| lives(pod)).collect(),
     };
     if subject.ready.is_empty() {
         return none_ready(evidence, workload, &pods);
     }
-    Judgement::Holds(format!("{}: {} of {} pods are ready", titled(workload), subject.ready.len(), pods.len()))
+    Status::Ok(format!("{}: {} of {} pods are ready", titled(workload), subject.ready.len(), pods.len()))
 }
 
-fn without_hpa(evidence: &Evidence) -> Judgement {
+fn without_hpa(evidence: &Evidence) -> Status {
     let Evidence { namespace, name, .. } = evidence;
     if evidence.own_namespace == Read::Absent {
-        return Judgement::NotJudged(format!("there is no namespace {namespace}"));
+        return Status::missing(Input::Hpa, format!("there is no namespace {namespace}"));
     }
     let versions = evidence.autoscaling.items();
     match &evidence.hpas {
-        Read::Unread(unread) => Judgement::Unread(unread.clone()),
-        Read::Absent | Read::NotAsked => Judgement::NotJudged(format!(
-            "there is no HPA {name} in {namespace}, and whether it has others is not known"
-        )),
+        Read::Unread(unread) => Status::Unread(unread.clone()),
+        Read::Absent | Read::NotAsked => Status::missing(
+            Input::Hpa,
+            format!("namespace {namespace} has no HPA {name}, and its other HPAs are not known"),
+        ),
         Read::Seen(others) if !others.is_empty() => {
-            Judgement::NotJudged(format!("there is no HPA {name} in {namespace}, which has others"))
+            Status::missing(Input::Hpa, format!("namespace {namespace} has no HPA {name}, but others"))
         }
         Read::Seen(_) if versions.iter().any(|version| version == "v2beta2") => {
-            Judgement::NotJudged(format!("there is no HPA in {namespace}: its manifest is not applied"))
+            Status::missing(Input::Hpa, format!("namespace {namespace} has no HPA: its manifest is not applied"))
         }
         Read::Seen(_) => {
             let served = versions.join(", ");
             let served =
                 if served.is_empty() { String::new() } else { format!("; the API server serves autoscaling/{served}") };
-            Judgement::Broken(Finding::new(
+            Status::Broken(Finding::new(
                 Cause::OldApiVersion,
                 format!("namespace {namespace} has no HorizontalPodAutoscaler{served}"),
                 "Apply the HPA's manifest. If the API server refuses it, check its `apiVersion`: Kubernetes 1.25 removed \
@@ -76,22 +77,22 @@ fn without_hpa(evidence: &Evidence) -> Judgement {
     }
 }
 
-fn elsewhere(evidence: &Evidence) -> Judgement {
+fn elsewhere(evidence: &Evidence) -> Status {
     let (scaler, target) = match (evidence.scaled_object.seen(), evidence.hpa.seen()) {
         (Some(scaled), _) => (scaled, &scaled["spec"]["scaleTargetRef"]),
         (None, Some(hpa)) => (hpa, &hpa["spec"]["scaleTargetRef"]),
-        (None, None) => return Judgement::NotJudged("what is scaled is not known".to_owned()),
+        (None, None) => return Status::missing(Input::Hpa, "there is no HPA"),
     };
     let kind = target["kind"].as_str().unwrap_or("Deployment");
     let target = target["name"].as_str().unwrap_or_default();
     let of = namespace(scaler);
-    let missing = format!("{} scales {kind}/{target}, which namespace {of} has not", titled(scaler));
+    let missing = format!("{} targets {kind}/{target}, which does not exist in namespace {of}", titled(scaler));
     let broken = |evidence: String, advice: String, commands| {
-        Judgement::Broken(Finding::new(Cause::TargetElsewhere, evidence, advice, commands))
+        Status::Broken(Finding::new(Cause::TargetElsewhere, evidence, advice, commands))
     };
     match evidence.elsewhere.as_slice() {
         [] => broken(
-            format!("{missing}, and no other that could be looked at"),
+            format!("{missing} or in another namespace that could be read"),
             format!("Deploy {kind}/{target} to {of}, or correct `spec.scaleTargetRef`."),
             Vec::new(),
         ),
@@ -107,49 +108,52 @@ fn elsewhere(evidence: &Evidence) -> Judgement {
             let whole = !moved.to_string().contains(LEFT_OUT);
             broken(
                 format!("{missing}; namespace {other} has it"),
-                format!("Move it to {other}: an HPA scales what is in its own namespace."),
+                format!("Move it to {other}: an HPA scales only targets in its own namespace."),
                 if whole { vec![apply(&moved), delete(scaler)] } else { Vec::new() },
             )
         }
         others => broken(
             format!("{missing}; namespaces {} have one", others.join(", ")),
-            "Move it to the namespace of the one that is meant: an HPA scales what is in its own namespace.".to_owned(),
+            "Move it to the right one of these namespaces: an HPA scales only targets in its own namespace.".to_owned(),
             Vec::new(),
         ),
     }
 }
 
-fn at_zero(evidence: &Evidence, workload: &Value) -> Judgement {
+fn at_zero(evidence: &Evidence, workload: &Value) -> Status {
     if leaves_zero(evidence) {
-        return Judgement::Holds(format!("{}: 0 replicas, from which it is scaled out again", titled(workload)));
+        return Status::Ok(format!("{}: 0 replicas, from which KEDA or the HPA scales it", titled(workload)));
     }
-    let least = evidence.hpa.seen().and_then(|hpa| hpa["spec"]["minReplicas"].as_u64()).unwrap_or(1);
-    Judgement::Broken(Finding::new(
+    let minimum = evidence.hpa.seen().and_then(|hpa| hpa["spec"]["minReplicas"].as_u64()).unwrap_or(1);
+    Status::Broken(Finding::new(
         Cause::ReplicasZero,
         format!("{}: spec.replicas is 0", titled(workload)),
-        format!("Scale it to {least}: from 0 an HPA does not scale."),
-        vec![scale(workload, namespace(workload), least)],
+        format!("Scale it to {minimum}: an HPA does not scale from 0."),
+        vec![scale(workload, namespace(workload), minimum)],
     ))
 }
 
-fn none_ready(evidence: &Evidence, workload: &Value, pods: &[&Value]) -> Judgement {
+fn none_ready(evidence: &Evidence, workload: &Value, pods: &[&Value]) -> Status {
     if let Some(finding) =
         pods.iter().find_map(|pod| pod_failure::finding(evidence, Some(workload), evidence.pods.items(), pod))
     {
-        return Judgement::Broken(finding);
+        return Status::Broken(finding);
     }
     // One that has a node may be ready before the others have theirs.
     if pods.iter().all(|pod| pod_state::unschedulable(pod).is_some())
-        && let Some(judgement) = pending_pod::judge(evidence, &titled(workload))
+        && let Some(status) = pending_pod::check(evidence, &titled(workload))
     {
-        return judgement;
+        return status;
     }
     let youngest = pods.iter().map(|pod| age(pod, evidence.taken)).fold(f64::INFINITY, f64::min);
     match pods.first() {
         Some(pod) if pods.iter().all(|pod| pod_state::is_overdue(evidence, pod)) => {
-            Judgement::Broken(pod_failure::not_ready(evidence, pod))
+            Status::Broken(pod_failure::not_ready(evidence, pod))
         }
-        Some(pod) => Judgement::NotJudged(format!("no pod is ready yet: {} is {youngest:.0} s old", name(pod))),
-        None => Judgement::NotJudged(format!("{} has no pod yet", titled(workload))),
+        Some(pod) => {
+            let why = format!("no pod is ready yet: {} is {youngest:.0} s old", name(pod));
+            Status::pending(pod_state::RUNS_WITHIN - youngest, why)
+        }
+        None => Status::pending(pod_state::RUNS_WITHIN, format!("{} has no pod yet", titled(workload))),
     }
 }

@@ -1,17 +1,19 @@
-//! The replicas that the HPA wants, why they are no more or no fewer, and whether anybody else sets them.
+//! The replicas that the HPA desires, why it does not change them, and whether something else sets them.
 
 mod others;
 
 use serde_json::Value;
 
+use crate::autoscaling::manifests::SYNC;
 use crate::autoscaling::quantity;
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::Subject;
 use crate::doctor::facts::values;
 use crate::doctor::fixes::hpa::maximum;
+use crate::doctor::link::Link;
 use crate::doctor::objects::{condition, is, text};
+use crate::doctor::status::{Finding, Input, Status};
 
 /// The controller's own tolerance, where the HPA has none: `--horizontal-pod-autoscaler-tolerance`.
 const TOLERANCE: f64 = 0.1;
@@ -19,46 +21,49 @@ const TOLERANCE: f64 = 0.1;
 /// The HPA's numbers.
 struct Replicas {
     current: u32,
-    wanted: u32,
-    least: u32,
-    most: u32,
+    desired: u32,
+    min: u32,
+    max: u32,
 }
 
-pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
-    let Some((hpa, replicas)) = evidence.hpa.seen().and_then(|hpa| Some((hpa, Replicas::of(hpa)?))) else {
-        return Judgement::NotJudged("the HPA tells no replicas".to_owned());
+pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
+    let Some(hpa) = evidence.hpa.seen() else {
+        return Status::missing(Input::Hpa, "there is no HPA");
     };
-    if let Some(finding) = others::judge(evidence, hpa) {
-        return Judgement::Broken(finding);
+    let Some(replicas) = Replicas::of(hpa) else {
+        return Status::pending(SYNC, "the HPA's status has no replicas yet");
+    };
+    if let Some(finding) = others::check(evidence, hpa) {
+        return Status::Broken(finding);
     }
-    let Replicas { current, wanted, least, most } = replicas;
-    let seen = format!("{current} of {least} to {most}, {wanted} wanted");
+    let Replicas { current, desired, min, max } = replicas;
+    let seen = format!("{current} replicas, {desired} desired, {min} to {max} allowed");
     if !is(hpa, "ScalingActive") {
-        return Judgement::NotJudged(format!("{seen}, and the HPA does not read its metrics"));
+        return Status::blocked(Link::Condition, format!("{seen}, and the HPA does not read its metrics"));
     }
     let average = values::average(evidence, subject);
     let Some((metric, average)) = subject.metric.as_ref().zip(average).filter(|(metric, _)| metric.target > 0.0) else {
-        return Judgement::Holds(seen);
+        return Status::Ok(seen);
     };
     let ratio = average / metric.target;
-    let seen = format!("{seen}; {} {} of {}", metric.name, short(average), short(metric.target));
-    let asked_for = pods(ratio * f64::from(current));
+    let seen = format!("{seen}; {} is {}, with a target of {}", metric.name, short(average), short(metric.target));
+    let needed = pods(ratio * f64::from(current));
     let limited = condition(hpa, "ScalingLimited").is_some_and(|limited| limited["reason"] == "TooManyReplicas");
-    if current == wanted && current == most && (limited || ratio > 1.0 + TOLERANCE) && asked_for > most {
-        return Judgement::Explains(at_maximum(evidence, &seen, most, asked_for));
+    if current == desired && current == max && (limited || ratio > 1.0 + TOLERANCE) && needed > max {
+        return Status::Explains(at_maximum(evidence, &seen, max, needed));
     }
-    // What a pod more or less would be, if the tolerance did not say that it makes no difference.
+    // Without the tolerance, the HPA would change the replicas.
     let side = if ratio > 1.0 { "/spec/behavior/scaleUp/tolerance" } else { "/spec/behavior/scaleDown/tolerance" };
     let tolerance = quantity::value(text(hpa, side)).unwrap_or(TOLERANCE);
-    if current == wanted && asked_for.max(least).min(most) != current && (ratio - 1.0).abs() <= tolerance {
+    if current == desired && needed.max(min).min(max) != current && (ratio - 1.0).abs() <= tolerance {
         let seen = format!("{seen}: within the tolerance of {:.0} %", tolerance * 100.0);
         let advice = format!(
-            "None is needed: the HPA leaves a difference of {:.0} % alone. Where that is too much, lower the target.",
+            "Nothing needs to be fixed: the HPA ignores a difference of {:.0} %. To get more replicas, lower the target.",
             tolerance * 100.0
         );
-        return Judgement::Explains(Finding::new(Cause::WithinTolerance, seen, advice, Vec::new()));
+        return Status::Explains(Finding::new(Cause::WithinTolerance, seen, advice, Vec::new()));
     }
-    Judgement::Holds(seen)
+    Status::Ok(seen)
 }
 
 impl Replicas {
@@ -66,24 +71,23 @@ impl Replicas {
         let number = |pointer: &str| u32::try_from(hpa.pointer(pointer)?.as_u64()?).ok();
         Some(Self {
             current: number("/status/currentReplicas")?,
-            wanted: number("/status/desiredReplicas")?,
-            least: number("/spec/minReplicas").unwrap_or(1),
-            most: number("/spec/maxReplicas")?,
+            desired: number("/status/desiredReplicas")?,
+            min: number("/spec/minReplicas").unwrap_or(1),
+            max: number("/spec/maxReplicas")?,
         })
     }
 }
 
-fn at_maximum(evidence: &Evidence, seen: &str, most: u32, asked_for: u32) -> Finding {
+fn at_maximum(evidence: &Evidence, seen: &str, max: u32, needed: u32) -> Finding {
     // The value of one moment may be a peak's.
-    let enough = asked_for.min(most.saturating_mul(2));
+    let enough = needed.min(max.saturating_mul(2));
     let command = maximum(evidence, enough.into());
-    let bound =
-        if enough < asked_for { format!(" The command goes to twice the maximum, {enough}.") } else { String::new() };
+    let bound = if enough < needed { format!(" The command sets twice the maximum, {enough}.") } else { String::new() };
     let advice = format!(
-        "The load asks for {asked_for} replicas now: raise the maximum, where it stays like that and the cluster has the \
-         room, or have each pod serve more.{bound}"
+        "The load needs {needed} replicas now. If that lasts, and the cluster has room for them, raise the maximum; or \
+         make each pod serve more.{bound}"
     );
-    let seen = format!("{seen}; the maximum is {most}, and {asked_for} would be needed");
+    let seen = format!("{seen}; the maximum is {max}, but the load needs {needed}");
     Finding::new(Cause::AtMaximum, seen, advice, command.into_iter().collect())
 }
 

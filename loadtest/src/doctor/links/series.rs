@@ -1,4 +1,4 @@
-//! The counter's series in Prometheus: there, and with the labels that the query asks for.
+//! The counter's series in Prometheus, with the labels that the query asks for.
 
 use std::collections::BTreeMap;
 
@@ -7,40 +7,40 @@ use serde_json::{Value, json};
 use crate::autoscaling::adapter_rules::compiled;
 use crate::autoscaling::promql::Selector;
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Replica};
-use crate::doctor::facts::early::settled;
+use crate::doctor::facts::early::{settled, until_settled};
 use crate::doctor::facts::monitors::{endpoints, of_target};
 use crate::doctor::facts::pages::last;
 use crate::doctor::facts::scaling_metric::Subject;
 use crate::doctor::facts::targets;
 use crate::doctor::facts::targets::{Ours, elsewhere, ours, refused, result, silent_shard, telling, with_counter};
+use crate::doctor::findings::no_counter;
 use crate::doctor::fixes::kubectl::patch_item;
 use crate::doctor::fixes::{Command, rule};
+use crate::doctor::link::Link;
 use crate::doctor::objects::titled;
+use crate::doctor::status::{Finding, Input, Status};
+use crate::kube::read::Unread;
 
-pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
-    if subject.is_resource() {
-        return Judgement::Holds("not needed: metrics.k8s.io".to_owned());
-    }
+pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
     let (Some(series), Some(wanted)) = (subject.series.as_deref(), subject.wanted.as_ref()) else {
-        return Judgement::NotJudged("which series the metric is made of is not known".to_owned());
+        return no_counter::check(evidence, subject);
     };
     let text = wanted.text();
     let Some(found) = result(evidence, &text) else {
         let answers = evidence.prometheus.replicas.iter().filter_map(|replica| replica.queries.get(&text));
         let unread = answers.into_iter().find_map(|answer| answer.unread());
         return unread.map_or_else(
-            || Judgement::NotJudged(format!("no replica of Prometheus was asked for {text}")),
-            |unread| Judgement::Unread(unread.clone()),
+            || Status::missing(Input::Prometheus, format!("no replica of Prometheus was queried for {text}")),
+            |unread| Status::Unread(unread.clone()),
         );
     };
     if let Some(job) = elsewhere(evidence, subject) {
-        return Judgement::Holds(format!("{text}: {} series of {job}", found.len()));
+        return Status::Ok(format!("{text}: {} series of {job}", found.len()));
     }
     let settled = settled(evidence, subject);
     if settled.is_empty() {
-        return Judgement::NotJudged("no pod has been ready for two scrapes yet".to_owned());
+        return Status::pending(until_settled(evidence, subject), "no pod has been ready for two scrapes yet");
     }
     let pods = Ours::of(evidence);
     let has =
@@ -51,11 +51,12 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
         settled.first().copied().filter(|_| found.is_empty())
     };
     let Some(pod) = lacking else {
-        return Judgement::Holds(format!("{text}: {} series", found.len()));
+        return Status::Ok(format!("{text}: {} series", found.len()));
     };
     let answered = |replica: &Replica| replica.queries.get(&text).is_some_and(|answer| answer.seen().is_some());
     if let Some(shard) = silent_shard(evidence, answered) {
-        return Judgement::NotJudged(format!("{shard} did not answer, and may have {text} of pod {pod}"));
+        let why = format!("it may have {text} of pod {pod}");
+        return Status::Unread(Unread { what: format!("{shard} did not answer"), why, right: None });
     }
     let all = subject.of_pods.as_deref().and_then(|query| result(evidence, query));
     let other = all.into_iter().flatten().find(|sample| pods.pod_of_series(&sample["metric"]) == Some(pod));
@@ -66,18 +67,20 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     };
     match other.map(|sample| &sample["metric"]) {
         Some(labels) if !refused(labels, &wanted.matchers).is_empty() || on_page() => {
-            Judgement::Broken(mislabelled(evidence, subject, wanted, pod, labels))
+            Status::Broken(mislabelled(evidence, subject, wanted, pod, labels))
         }
-        Some(_) => Judgement::NotJudged(format!("Prometheus has {series} of pod {pod}, and not yet {text}")),
-        // What relabelling has left of it may be told by nothing of the pod.
+        Some(_) => {
+            Status::missing(Input::Requests, format!("Prometheus has {series} of pod {pod}, but not {text} yet"))
+        }
+        // After a relabeling, nothing in the series may name the pod.
         None => match removing(evidence, subject, pod, &Value::Null) {
-            Some((told, command)) => Judgement::Broken(Finding::new(
+            Some((told, command)) => Status::Broken(Finding::new(
                 Cause::LabelsMissing,
-                format!("no series {series} tells of pod {pod}, whose target is up; {told}"),
-                "Take that relabelling out of the monitor.",
+                format!("no series {series} names pod {pod}, whose target is up; {told}"),
+                "Remove that relabeling from the monitor.",
                 vec![command],
             )),
-            None => Judgement::NotJudged(format!("Prometheus has no series {series} of pod {pod}")),
+            None => Status::blocked(Link::Target, format!("Prometheus has no series {series} of pod {pod}")),
         },
     }
 }
@@ -91,7 +94,8 @@ fn mislabelled(evidence: &Evidence, subject: &Subject, wanted: &Selector, pod: &
     let mut seen: Vec<String> = wanted.matchers.iter().map(|(label, ..)| told(label)).collect();
     let renamed = labels.as_object().into_iter().flatten().find(|(label, value)| *value == pod && *label != "pod");
     seen.extend(renamed.map(|(label, value)| format!("{label}={value}")));
-    let evidence_line = format!("{} of pod {pod} has {}; wanted is {}", wanted.name, seen.join(", "), wanted.text());
+    let evidence_line =
+        format!("{} of pod {pod} has {}; the query asks for {}", wanted.name, seen.join(", "), wanted.text());
     let broken = |advice: String, commands: Vec<Command>| {
         Finding::new(Cause::LabelsMissing, evidence_line.clone(), advice, commands)
     };
@@ -105,21 +109,21 @@ fn mislabelled(evidence: &Evidence, subject: &Subject, wanted: &Selector, pod: &
         let path = format!("/spec/{}/{number}", endpoints(monitor));
         let replace = json!({"op": "replace", "path": format!("{path}/honorLabels"), "value": false});
         let endpoint = &monitor["spec"][endpoints(monitor)][number];
-        let advice = "Have Prometheus' own labels win over those of the page.";
+        let advice = "Make Prometheus' own labels override those of the page.";
         return broken(advice.to_owned(), vec![patch_item(monitor, &path, endpoint, [replace])]);
     }
     if let Some((told, command)) = removing(evidence, subject, pod, labels) {
-        return broken(format!("Take the relabelling out of the monitor: {told}."), vec![command]);
+        return broken(format!("Remove the relabeling from the monitor: {told}."), vec![command]);
     }
     match renamed {
         Some((label, _)) => broken(
             format!(
-                "Have the job call it `pod`, or name the label that there is in the rule's `resources.overrides`: \
+                "Make the job name it `pod`, or map the existing label in the rule's `resources.overrides`: \
                  `{label}: {{resource: pod}}`."
             ),
             called(evidence, subject, target(), labels),
         ),
-        None => broken("Have the job give the series the labels that the query asks for.".to_owned(), Vec::new()),
+        None => broken("Make the job add the labels that the query asks for.".to_owned(), Vec::new()),
     }
 }
 

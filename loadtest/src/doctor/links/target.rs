@@ -1,4 +1,4 @@
-//! Prometheus' targets: that it runs, may find them, and gets an answer.
+//! Prometheus' targets: Prometheus runs, may discover them, and scrapes them.
 
 mod down;
 mod prometheus_replicas;
@@ -6,32 +6,31 @@ mod prometheus_replicas;
 use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::early::{RELOAD, settled};
+use crate::doctor::facts::early::{FOUND, RELOAD, settled, until_settled};
+use crate::doctor::facts::intervals;
 use crate::doctor::facts::scaling_metric::Subject;
 use crate::doctor::facts::targets::{arrived, elsewhere, known, ours, silent_shard};
 use crate::doctor::fixes::kubectl::apply;
+use crate::doctor::link::Link;
 use crate::doctor::objects::{age, changed, lives, namespace, titled};
+use crate::doctor::status::{Finding, Input, Status};
 use crate::kube::access::access;
-use crate::kube::read::Read;
+use crate::kube::read::{Read, Unread};
 
-pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
-    if subject.is_resource() {
-        return Judgement::Holds("not needed: metrics.k8s.io".to_owned());
-    }
+pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
     if let Some(finding) = prometheus_replicas::not_ready(evidence, subject) {
-        return Judgement::Broken(finding);
+        return Status::Broken(finding);
     }
     if let Some(job) = elsewhere(evidence, subject) {
-        return Judgement::Holds(format!("not needed: the counter comes from {job}"));
+        return Status::NotApplicable(format!("the counter comes from {job}"));
     }
     let all = &evidence.prometheus.replicas;
     if all.iter().all(|replica| replica.targets.seen().is_none()) {
         let unread = all.iter().find_map(|replica| replica.targets.unread());
         return unread.map_or_else(
-            || Judgement::NotJudged("no replica of Prometheus was asked".to_owned()),
-            |unread| Judgement::Unread(unread.clone()),
+            || Status::missing(Input::Prometheus, "no replica of Prometheus was queried"),
+            |unread| Status::Unread(unread.clone()),
         );
     }
     let up = |pod: &&str| {
@@ -43,28 +42,26 @@ pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
     if let Some(finding) =
         forbidden(evidence).filter(|_| arrived.is_none() && !settled(evidence, subject).iter().all(up))
     {
-        return Judgement::Broken(finding);
+        return Status::Broken(finding);
     }
     if !known(evidence, subject) {
         if let Some(series) = arrived {
-            return Judgement::Holds(format!(
-                "{series} series of the pods come by another way than a target of theirs"
-            ));
+            return Status::NotApplicable(format!("Prometheus has {series} series of the pods without a target"));
         }
         return without_target(evidence, subject);
     }
     if let Some(finding) = down::finding(evidence, subject) {
-        return Judgement::Broken(finding);
+        return Status::Broken(finding);
     }
     if let Some(finding) = prometheus_replicas::disagree(evidence, subject) {
-        return Judgement::Broken(finding);
+        return Status::Broken(finding);
     }
     let targets = || all.iter().flat_map(|replica| ours(evidence, subject, replica));
     let up = targets().filter(|(_, target)| target["health"] == "up").count();
     if up == 0 {
-        return Judgement::NotJudged("no target was scraped yet".to_owned());
+        return Status::pending(intervals::scrape(evidence).unwrap_or(FOUND), "no target was scraped yet");
     }
-    Judgement::Holds(format!("{up} of {} targets are up, in {} replicas of Prometheus", targets().count(), all.len()))
+    Status::Ok(format!("{up} of {} targets are up, in {} replicas of Prometheus", targets().count(), all.len()))
 }
 
 fn forbidden(evidence: &Evidence) -> Option<Finding> {
@@ -123,10 +120,11 @@ fn rights(namespace: &str, of: &str, account: &str) -> [Value; 2] {
     ]
 }
 
-/// Nobody has the pods for targets, though a monitor selects them and nothing forbids it.
-fn without_target(evidence: &Evidence, subject: &Subject) -> Judgement {
+/// No replica has the pods as targets, although a monitor selects them and nothing forbids it.
+fn without_target(evidence: &Evidence, subject: &Subject) -> Status {
     if let Some(shard) = silent_shard(evidence, |replica| replica.targets.seen().is_some()) {
-        return Judgement::NotJudged(format!("{shard} did not answer, and may have the pods for targets"));
+        let why = "it may have the pods as targets".to_owned();
+        return Status::Unread(Unread { what: format!("{shard} did not answer"), why, right: None });
     }
     let young = |object: &&Value| changed(object, evidence.taken) < RELOAD;
     let (monitors, services) = (evidence.monitors.items(), evidence.services.items());
@@ -134,22 +132,25 @@ fn without_target(evidence: &Evidence, subject: &Subject) -> Judgement {
     let operators = evidence.prometheuses.items();
     if let Some(object) = monitors.iter().chain(services).chain(operators).find(young) {
         let age = changed(object, evidence.taken);
-        return Judgement::NotJudged(format!(
-            "Prometheus has no target yet; {} was changed {age:.0} s ago",
-            titled(object)
-        ));
+        let why = format!("Prometheus has no target yet; {} was changed {age:.0} s ago", titled(object));
+        return Status::pending(RELOAD - age, why);
     }
     if let Some(pod) = pods.into_iter().find(|pod| age(pod, evidence.taken) < RELOAD) {
-        return Judgement::NotJudged(format!("Prometheus has no target yet; {} started just now", titled(pod)));
+        let why = format!("Prometheus has no target yet; {} has just started", titled(pod));
+        return Status::pending(RELOAD - age(pod, evidence.taken), why);
     }
-    if settled(evidence, subject).is_empty() || monitors.is_empty() {
-        return Judgement::NotJudged("no replica of Prometheus has the pods for targets".to_owned());
+    let none = "no replica of Prometheus has the pods as targets";
+    if settled(evidence, subject).is_empty() {
+        return Status::pending(until_settled(evidence, subject), none);
     }
-    Judgement::Broken(Finding::new(
+    if monitors.is_empty() {
+        return Status::blocked(Link::Monitor, none);
+    }
+    Status::Broken(Finding::new(
         Cause::MonitorSelectsNothing,
-        "no replica of Prometheus has the pods for targets, though a monitor selects them".to_owned(),
-        "See whether the monitor's relabelings drop them, and whether prometheus-operator has written Prometheus' \
-         configuration anew: its log, and the object's condition Reconciled.",
+        "no replica of Prometheus has the pods as targets, although a monitor selects them".to_owned(),
+        "Check whether the monitor's relabelings drop them, and whether prometheus-operator has updated Prometheus' \
+         configuration: read its log, and the object's condition Reconciled.",
         Vec::new(),
     ))
 }

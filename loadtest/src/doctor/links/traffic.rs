@@ -1,11 +1,10 @@
-//! Whether clients reach the pods, all of them alike, and as many as were asked for.
+//! Whether clients' requests reach all pods alike, and as many as requested.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::{Evidence, Load};
 use crate::doctor::facts::pods::{ready, ready_for};
 use crate::doctor::facts::ports;
@@ -13,6 +12,7 @@ use crate::doctor::facts::scaling_metric::Subject;
 use crate::doctor::fixes::kubectl;
 use crate::doctor::fixes::kubectl::{in_namespace, merge};
 use crate::doctor::objects::{age, leads_to, list, name, namespace, text, titled};
+use crate::doctor::status::{Finding, Input, Status};
 
 /// Requests of a fair share, below which a difference may be chance: none of twenty is one in half a billion.
 const ENOUGH: f64 = 20.0;
@@ -21,27 +21,27 @@ const KNOWN: f64 = 60.0;
 /// Seconds that a cloud takes for a load balancer.
 const PROVISIONING: f64 = 300.0;
 
-pub fn judge(evidence: &Evidence, subject: &Subject) -> Judgement {
+pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
     let counted = counted(evidence, subject);
     if let Some(finding) = pinned(evidence, subject, &counted).or_else(|| short(evidence)) {
-        return Judgement::Broken(finding);
+        return Status::Broken(finding);
     }
     let requests: f64 = counted.iter().map(|(_, requests)| requests).sum();
     let seen = match counted.len() {
-        0 => "what clients ask is not known".to_owned(),
-        pods => format!("{requests:.0} requests to {pods} pods between two looks at their pages"),
+        0 => "the pods' requests are not known".to_owned(),
+        pods => format!("{requests:.0} requests to {pods} pods between two reads of their pages"),
     };
-    let told = |seen| if counted.is_empty() { Judgement::NotJudged(seen) } else { Judgement::Holds(seen) };
-    let Some(service) = unreachable(evidence) else { return told(seen) };
+    let status = |seen| if counted.is_empty() { Status::missing(Input::Pages, seen) } else { Status::Ok(seen) };
+    let Some(service) = unreachable(evidence) else { return status(seen) };
     let seen = format!("{seen}; {}: status.loadBalancer has no address", titled(service));
     if age(service, evidence.taken) < PROVISIONING {
-        return told(format!("{seen} yet"));
+        return status(format!("{seen} yet"));
     }
     // Where requests come anyway, they come from within.
     if requests >= 1.0 || evidence.load.seen().is_some_and(|load| load.answered > 0) {
-        return told(seen);
+        return status(seen);
     }
-    Judgement::Broken(no_address(service, seen))
+    Status::Broken(no_address(service, seen))
 }
 
 /// Requests between the two looks at each ready pod's page.
@@ -71,12 +71,12 @@ fn pinned(evidence: &Evidence, subject: &Subject, counted: &[(&Value, f64)]) -> 
         let seen = format!("{seen}; {}: spec.sessionAffinity is ClientIP", titled(service));
         let patch = json!({"spec": {"sessionAffinity": "None", "sessionAffinityConfig": null}});
         let command = merge(service, &patch);
-        let advice = "Each client stays at the pod that it found first: let the Service choose anew.";
+        let advice = "Each client stays at its first pod. Turn session affinity off.";
         return Some(Finding::new(Cause::ClientsPinned, seen, advice, vec![command]));
     }
-    let advice = "A Service balances connections, not requests: have clients open new ones now and then, have the server \
-                  close them after a while, or put a proxy between that balances requests. Until then a restart has \
-                  all clients connect anew, once.";
+    let advice = "A Service balances connections, not requests. Make clients reconnect from time to time, make the server \
+                  close connections after a while, or use a proxy that balances requests. Until then, a restart makes \
+                  all clients reconnect once.";
     let restart = evidence.workload.seen().filter(|workload| workload["kind"] == "Deployment").map(kubectl::restart);
     Some(Finding::new(Cause::ClientsPinned, seen, advice, restart.into_iter().collect()))
 }
@@ -137,8 +137,8 @@ fn short(evidence: &Evidence) -> Option<Finding> {
     }
     let seen =
         format!("pod {pod}: in {seconds:.0} s {due} requests were due, {answered} answered, {dropped} never sent");
-    let advice = "The HPA sees what arrives. Look at the load tool's log: failures, a bound on requests in flight, or its \
-                  own processor.";
+    let advice = "The HPA sees only the requests that arrive. Read the load test's log: failures, the limit on requests in \
+                  flight, or its own CPU.";
     let log = |pod: &str| in_namespace(&evidence.namespace).words("logs").name("pod/", pod).words("--tail=50").end();
     Some(Finding::new(Cause::LoadShort, seen, advice, pod.split(", ").map(log).collect()))
 }
@@ -164,7 +164,7 @@ fn no_address(service: &Value, seen: String) -> Finding {
     let local = if port < 1024 { 8000 + port } else { port };
     let command = in_namespace(namespace(service)).words("port-forward").name("service/", name(service));
     let command = command.plain("", &format!("{local}:{port}")).end();
-    let advice = "Install a controller for load balancers (a cloud has one; MetalLB or cloud-provider-kind on other \
-                  clusters). Until then a port-forward reaches one pod.";
+    let advice = "Install a load balancer controller (clouds have one; use MetalLB or cloud-provider-kind elsewhere). Until \
+                  then, a port-forward reaches one pod.";
     Finding::new(Cause::NoLoadBalancer, seen, advice, vec![command])
 }

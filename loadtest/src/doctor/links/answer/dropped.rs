@@ -1,4 +1,4 @@
-//! Whether a monitor's relabelings leave a pod out.
+//! Whether a monitor's relabelings drop a pod.
 
 use serde_json::{Value, json};
 
@@ -11,26 +11,26 @@ use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::patch_item;
 use crate::doctor::objects::{list, name, text, titled};
 
-/// The relabeling by which the monitor of the other pods leaves this one out, and the command that removes it.
+/// The relabeling by which the monitor of the other pods drops this one, and the command that removes it.
 pub fn dropped(evidence: &Evidence, subject: &Subject, pod: &Value) -> Option<(String, Command)> {
     let replicas = evidence.prometheus.replicas.iter();
     let mut targets = replicas.flat_map(|replica| ours(evidence, subject, replica));
     let (monitor, number) = targets.find_map(|(_, target)| of_target(evidence, target))?;
     let path = format!("/spec/{}/{number}/relabelings", endpoints(monitor));
     let rules = list(monitor, &path);
-    let place = rules.iter().position(|rule| leaves_out(rule, pod))?;
+    let place = rules.iter().position(|rule| drops(rule, pod))?;
     let path = format!("{path}/{place}");
     let removed = json!({"op": "remove", "path": path});
     Some((
-        format!("{}: {path} leaves it out by its name", titled(monitor)),
+        format!("{}: {path} drops it by its name", titled(monitor)),
         patch_item(monitor, &path, &rules[place], [removed]),
     ))
 }
 
-/// By the pod's name alone: nothing tells which other labels the target had that there is not.
-fn leaves_out(rule: &Value, pod: &Value) -> bool {
+/// Only by the pod's name: the other labels of a target that does not exist are not known.
+fn drops(rule: &Value, pod: &Value) -> bool {
     let written = rule["regex"].as_str().unwrap_or("(.*)");
-    // Go's syntax has some that is unknown here.
+    // Some of Go's syntax is unknown here.
     let Ok(regex) = compiled(&format!("^(?s:{written})$")) else { return false };
     let fits = regex.is_match(name(pod));
     let acts = match text(rule, "/action").to_lowercase().as_str() {

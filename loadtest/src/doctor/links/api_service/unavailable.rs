@@ -1,10 +1,9 @@
-//! Why whoever is registered for the API is out of reach.
+//! Why the API server cannot reach the registered server.
 
 use serde_json::Value;
 
-use super::{service, wanted};
+use super::{desired, service};
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::Source;
 use crate::doctor::facts::{ports, server};
@@ -12,6 +11,7 @@ use crate::doctor::findings::pod_failure;
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::{about, describe};
 use crate::doctor::objects::{condition, list, lives, name, namespace, ready_for, text, titled};
+use crate::doctor::status::Finding;
 use crate::kube::read::Read;
 
 pub fn finding(evidence: &Evidence, source: Source, api: &Value, version: &str, mut seen: String) -> Finding {
@@ -19,12 +19,12 @@ pub fn finding(evidence: &Evidence, source: Source, api: &Value, version: &str, 
         |seen: String, advice: String, commands| Finding::new(Cause::ApiServiceUnavailable, seen, advice, commands);
     let message = condition(api, "Available").map(|available| text(available, "/message")).unwrap_or_default();
     if message.contains("x509") || message.contains("certificate") {
-        // Its own word for it, as it starts.
+        // It logs so at startup.
         if evidence.server.log.seen().is_some_and(|log| log.contains(server::SELF_SIGNED)) {
-            let advice = "The server makes its own certificate each time it starts, so no CA fits it for long. Give it a \
-                          certificate to keep (--tls-cert-file, --tls-private-key-file), and put the CA that signed it \
+            let advice = "The server generates its own certificate at each start, so no CA matches it for long. Give it a \
+                          permanent certificate (--tls-cert-file, --tls-private-key-file), and put the CA that signed it \
                           into spec.caBundle.";
-            // A CA that is there is somebody's decision to check certificates, and is not taken back here.
+            // A CA is somebody's decision to check certificates. The doctor does not revert it.
             if !text(api, "/spec/caBundle").is_empty() {
                 return found(seen, advice.to_owned(), Vec::new());
             }
@@ -35,9 +35,9 @@ pub fn finding(evidence: &Evidence, source: Source, api: &Value, version: &str, 
             return found(seen, advice, Vec::new());
         }
         let advice = format!(
-            "The API server does not trust the certificate: give spec.caBundle of {version} the CA that signed it, in \
-             base64 (with cert-manager: the annotation cert-manager.io/inject-ca-from), and see that the certificate is \
-             for the Service's name and has not expired."
+            "The API server does not trust the certificate. Put the CA that signed it, in base64, into spec.caBundle of \
+             {version} (with cert-manager: the annotation cert-manager.io/inject-ca-from). Check that the certificate \
+             names the Service, and has not expired."
         );
         return found(seen, advice, Vec::new());
     }
@@ -54,7 +54,7 @@ pub fn finding(evidence: &Evidence, source: Source, api: &Value, version: &str, 
     }
     if let Some(deployment) = evidence.server.deployment.seen() {
         let (namespace, name) = (namespace(deployment), name(deployment));
-        if wanted(deployment) == 0 {
+        if desired(deployment) == 0 {
             let seen = format!("{seen}; Deployment {namespace}/{name} has spec.replicas 0");
             return found(seen, format!("Scale Deployment {name} in namespace {namespace} to 1 replica."), Vec::new());
         }
@@ -71,9 +71,9 @@ pub fn finding(evidence: &Evidence, source: Source, api: &Value, version: &str, 
             let looks = [describe(deployment), about(deployment, "logs").end()];
             let looks: Vec<&str> = looks.iter().filter_map(Command::text).collect();
             let advice = if looks.is_empty() {
-                "See its pods and their logs.".to_owned()
+                "Check its pods and their logs.".to_owned()
             } else {
-                format!("Look why: {}.", looks.join("; "))
+                format!("Find out why: {}.", looks.join("; "))
             };
             return found(seen, advice, Vec::new());
         }
@@ -91,8 +91,8 @@ pub fn finding(evidence: &Evidence, source: Source, api: &Value, version: &str, 
         return found(seen, advice, Vec::new());
     }
     let advice = format!(
-        "The pods of Service {owner} run, and the control plane does not reach them: admit it, in network policies and \
-         firewalls, to the port that they listen on (on EKS: 6443 from the cluster's security group to the nodes')."
+        "The pods of Service {owner} run, but the control plane cannot reach them. Allow it to reach their port, in \
+         network policies and firewalls (on EKS: 6443 from the cluster's security group to the nodes')."
     );
     found(seen, advice, Vec::new())
 }

@@ -1,11 +1,11 @@
-//! Whether another HPA has a say in the same pods.
+//! Whether another HPA scales the same pods.
 
 use serde_json::Value;
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::objects::{condition, list, mentions, name, text, time};
+use crate::doctor::status::Finding;
 
 pub fn several(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
     let target = |hpa: &Value| {
@@ -29,8 +29,8 @@ pub fn several(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
     let other = others().find(|other| mentions(message, name(other)))?;
     let [_, theirs] = target(other);
     let advice = format!(
-        "The selector of {theirs} takes the pods of {workload} as well, or the other way round: a selector cannot be \
-         changed, so make one of the two anew, with labels of its own. Until then only one of them can have an HPA: \
+        "The selector of {theirs} matches the pods of {workload} too, or the other way round. A selector cannot be \
+         changed: create one of the two again, with its own labels. Until then only one of them can have an HPA: \
          remove {} or {}{}",
         owner(hpa),
         owner(other),
@@ -39,7 +39,7 @@ pub fn several(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
     Some(Finding::new(Cause::SeveralHpas, seen, advice, Vec::new()))
 }
 
-/// The `ScaledObject` that would make the HPA again, else the HPA.
+/// The `ScaledObject` that owns the HPA, and would create it again.
 fn owned_by(hpa: &Value) -> Option<&str> {
     let owners = list(hpa, "/metadata/ownerReferences").iter();
     owners.filter(|owner| owner["kind"] == "ScaledObject").map(|owner| text(owner, "/name")).next()
@@ -49,7 +49,7 @@ fn owner(hpa: &Value) -> String {
     owned_by(hpa).map_or_else(|| format!("HPA {}", name(hpa)), |object| format!("ScaledObject {object}"))
 }
 
-/// Whether the other one was made later: then it is the one too many.
+/// Whether the other one is newer, and so the one to remove.
 fn later(hpa: &Value, other: &Value) -> bool {
     let made = |hpa: &Value| time(&hpa["metadata"]["creationTimestamp"]);
     made(hpa).zip(made(other)).is_some_and(|(own, other)| other > own)

@@ -1,14 +1,14 @@
-//! Whether the HPA reads its other metrics too: with one that is invalid it only ever adds replicas.
+//! Whether the HPA reads its other metrics too: with an invalid one it only adds replicas.
 
 use serde_json::Value;
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::{living, since};
 use crate::doctor::facts::scaling_metric::Subject;
 use crate::doctor::facts::{early, values};
 use crate::doctor::objects::{condition, list, text};
+use crate::doctor::status::{Finding, Status};
 
 /// A metric of the HPA, as its spec has it.
 struct Listed<'a> {
@@ -18,8 +18,8 @@ struct Listed<'a> {
     name: &'a str,
 }
 
-/// What is wrong with a metric that is not the subject's; none where nothing is.
-pub fn others(evidence: &Evidence, subject: &Subject, hpa: &Value) -> Option<Judgement> {
+/// The status of the HPA's other metrics; none where they are valid.
+pub fn others(evidence: &Evidence, subject: &Subject, hpa: &Value) -> Option<Status> {
     let metrics: Vec<_> =
         list(hpa, "/spec/metrics").iter().enumerate().map(|(place, spec)| listed(place, spec)).collect();
     let own = subject.metric.as_ref().map(|metric| &metric.spec);
@@ -27,15 +27,17 @@ pub fn others(evidence: &Evidence, subject: &Subject, hpa: &Value) -> Option<Jud
     let invalid = others.filter_map(|metric| Some((metric, why(evidence, hpa, metric)?)));
     let (metric, why) = invalid.into_iter().next()?;
     let seen = format!("HPA {}: spec.metrics[{}], {}: {why}", evidence.name, metric.place, metric.name);
-    if living(evidence).all(|pod| since(evidence, pod, "/status/startTime").is_some_and(|age| age < early::SAMPLES)) {
-        return Some(Judgement::NotJudged(format!("{seen}; the pods are young")));
+    let ages: Option<Vec<f64>> = living(evidence).map(|pod| since(evidence, pod, "/status/startTime")).collect();
+    let oldest = ages.map(|ages| ages.into_iter().fold(0.0, f64::max));
+    if let Some(age) = oldest.filter(|age| *age < early::SAMPLES) {
+        return Some(Status::pending(early::SAMPLES - age, format!("{seen}; the pods have just started")));
     }
-    if let Some(why) = early::unlisted(evidence, subject) {
-        return Some(Judgement::NotJudged(format!("{seen}; {why}")));
+    if let Some(wait) = early::unlisted(evidence, subject) {
+        return Some(Status::Pending(wait.after(&seen)));
     }
     let advice = "Fix that metric, or remove it from the HPA if it is not needed. While one metric is invalid, the HPA adds \
                   replicas and never removes any.";
-    Some(Judgement::Broken(Finding::new(Cause::OtherMetricInvalid, seen, advice, Vec::new())))
+    Some(Status::Broken(Finding::new(Cause::OtherMetricInvalid, seen, advice, Vec::new())))
 }
 
 fn listed(place: usize, spec: &Value) -> Listed<'_> {
@@ -57,8 +59,8 @@ fn why(evidence: &Evidence, hpa: &Value, metric: &Listed<'_>) -> Option<String> 
     }
     let reason = format!("FailedGet{}Metric", metric.kind);
     let active = condition(hpa, "ScalingActive").filter(|active| active["reason"] == *reason);
-    if let Some(told) = active.filter(|active| text(active, "/message").contains(metric.name)) {
-        return Some(text(told, "/message").to_owned());
+    if let Some(reported) = active.filter(|active| text(active, "/message").contains(metric.name)) {
+        return Some(text(reported, "/message").to_owned());
     }
     // The controller leaves a place empty for a metric that it could not read.
     let place = list(hpa, "/status/currentMetrics").get(metric.place)?;

@@ -1,16 +1,16 @@
-//! Whether scrapes and probes are counted as clients' requests are.
+//! Whether the counter includes scrapes and probes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::autoscaling::exposition::series_of;
 use crate::autoscaling::promql::{is_plain_rate, seconds};
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::{Evidence, Page};
 use crate::doctor::facts::scaling_metric::{Source, Subject};
 use crate::doctor::facts::targets::{labels_of, ours, taken};
 use crate::doctor::fixes::{Command, rule, trigger};
 use crate::doctor::objects::name;
+use crate::doctor::status::Finding;
 
 /// Labels that programs name a request's route with.
 const ROUTES: [&str; 9] =
@@ -27,7 +27,7 @@ pub fn scrapes_and_probes(
     pages: &[(&Page, &String)],
 ) -> Option<Finding> {
     let metric = subject.metric.as_ref().filter(|metric| metric.target > 0.0)?;
-    // What another function, or two series, make of it is not told by how the counter grows.
+    // The counter's growth does not show what another function makes of it, or of two series.
     let query = subject.query.as_deref().filter(|query| is_plain_rate(query))?;
     let per_second = if query.contains("increase") { subject.window? } else { 1.0 };
     let harms = |rate: f64| rate * per_second / metric.target >= HARMLESS;
@@ -52,24 +52,24 @@ pub fn scrapes_and_probes(
             }
         }
         if let Some((label, route, grown, rate)) = harmful {
-            let told = format!(
-                "{series}{{{label}=\"{route}\"}} of pod {} grew by {grown} in {:.0} s: {rate:.2} a second of a target of {}",
+            let seen = format!(
+                "{series}{{{label}=\"{route}\"}} of pod {} grew by {grown} in {:.0} s: {rate:.2} a second, with a target of {}",
                 page.pod, page.apart, metric.target
             );
             let Some(matcher) = leaves_out(label, &routes) else {
-                return Some(finding(told, "those routes", Vec::new()));
+                return Some(finding(seen, "those routes", Vec::new()));
             };
             let commands = match metric.source {
                 Source::Keda => trigger::narrowed(evidence, subject, &matcher).into_iter().collect(),
                 Source::Adapter => rule::narrowed(evidence, subject, &matcher),
                 _ => Vec::new(),
             };
-            return Some(finding(told, &format!("`{matcher}`"), commands));
+            return Some(finding(seen, &format!("`{matcher}`"), commands));
         }
         idle.push((*page, all, own.all()));
     }
-    // Without a route it is told by the number: all pods count what scrapes and probes ask of them, and no more. One
-    // pod's few requests may be as many by chance.
+    // Without a route, the number shows it: every pod's counter grows by its scrapes and probes, and by no more. With one
+    // pod, its few requests may be as many by chance.
     let clients = evidence.load.seen().is_some();
     if has_routes || clients || idle.len() < 2 || !idle.iter().all(|(page, grown, own)| is_own(page, *grown, *own)) {
         return None;
@@ -77,7 +77,7 @@ pub fn scrapes_and_probes(
     let (page, grown, own) = idle[0];
     harms(own).then(|| {
         let evidence = format!(
-            "{series} of pod {} grew by {grown} in {:.0} s, as many as its scrapes and probes: {own:.2} a second of a target of {}",
+            "{series} of pod {} grew by {grown} in {:.0} s, as many as its scrapes and probes: {own:.2} a second, with a target of {}",
             page.pod, page.apart, metric.target
         );
         finding(evidence, "scrapes and probes", Vec::new())
@@ -94,10 +94,10 @@ fn leaves_out(label: &str, routes: &BTreeSet<String>) -> Option<String> {
 
 fn finding(evidence: String, what: &str, commands: Vec<Command>) -> Finding {
     let advice = if what.starts_with('`') {
-        format!("Count client requests alone, or write {what} among the matchers of the rule's or the trigger's query.")
+        format!("Count client requests only, or add {what} to the matchers of the rule's or the trigger's query.")
     } else {
-        "Count client requests alone, without scrapes and probes; or give the counter a label of the route, and leave \
-         those out of the query."
+        "Count client requests only, without scrapes and probes. Or give the counter a label with the route, and \
+         exclude those routes in the query."
             .to_owned()
     };
     Finding::new(Cause::ProbesCounted, evidence, advice, commands)

@@ -1,21 +1,21 @@
-//! Whether somebody else sets the replicas that the HPA sets.
+//! Whether something else sets the replicas that the HPA sets.
 
 use serde_json::Value;
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::fixes::kubectl::about;
 use crate::doctor::objects::{APPLIED, list, name, namespace, text, time, titled};
+use crate::doctor::status::Finding;
 
 /// Changes that are older, in seconds, are not what goes on now.
 const LATELY: f64 = 600.0;
 
-pub fn judge(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
+pub fn check(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
     let workload = evidence.workload.seen()?;
     let seen = writer(workload, hpa).or_else(|| see_saw(evidence))?;
     let advice = format!(
-        "Take spec.replicas out of the manifest of {}, and have what applies it leave the field alone (Argo CD: \
+        "Remove spec.replicas from the manifest of {}, and make the tool that applies it ignore the field (Argo CD: \
          spec.ignoreDifferences with jsonPointers [/spec/replicas]).",
         name(workload)
     );
@@ -23,7 +23,7 @@ pub fn judge(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
         return Some(Finding::new(Cause::ReplicasSetElsewhere, seen, advice, Vec::new()));
     }
     let advice =
-        format!("{advice} The command has kubectl forget the field, so that a manifest without it sets nothing.");
+        format!("{advice} The command makes kubectl forget the field, so that a manifest without it sets nothing.");
     let command = about(workload, "apply view-last-applied")
         .words("-o yaml | sed '/^  replicas:/d' | kubectl")
         .namespace(namespace(workload))
@@ -69,7 +69,7 @@ fn scales(manager: &str) -> bool {
     manager == "kube-controller-manager" || manager.contains("horizontal-pod-autoscaler") || manager.starts_with("keda")
 }
 
-/// The HPA says the same size again and again, and no other in between: someone undoes it.
+/// The HPA sets the same size again and again, with no other in between: something reverts it.
 fn see_saw(evidence: &Evidence) -> Option<String> {
     let at = |event: &Value, field: &str| time(&event[field]);
     let rescales: Vec<_> = evidence
@@ -94,7 +94,7 @@ fn see_saw(evidence: &Evidence) -> Option<String> {
     let lately = |event: &&&Value| at(event, "firstTimestamp").is_some_and(|first| evidence.taken - first < LATELY);
     let event = rescales.iter().filter(lately).find(alone)?;
     Some(format!(
-        "HPA {}: {} times in {:.0} s: {}, and never another size between",
+        "HPA {}: {} times in {:.0} s: {}, with no other size in between",
         evidence.name,
         event["count"],
         at(event, "lastTimestamp")? - at(event, "firstTimestamp")?,

@@ -2,7 +2,6 @@
 
 use crate::autoscaling::adapter_rules::{Rule, Rules, Series};
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::adapter::series;
 use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
@@ -12,19 +11,20 @@ use crate::doctor::fixes::rule::{Config, rule_for};
 use crate::doctor::fixes::{Command, is_metric};
 use crate::doctor::links::rule::reach::exchanged;
 use crate::doctor::objects::{list, text, titled};
+use crate::doctor::status::{Finding, Status};
 use crate::kube::read::{Read, Unread};
 
-pub fn judge(
+pub fn check(
     evidence: &Evidence,
     subject: &Subject,
     metric: &Metric,
     config: &Config<'_>,
     rules: &Rules,
-) -> Option<Judgement> {
+) -> Option<Status> {
     let external = metric.source == Source::AdapterExternal;
     let all = if external { rules.external() } else { rules.custom() };
     if let Some(finding) = fails(evidence, config, all, external) {
-        return Some(Judgement::Broken(finding));
+        return Some(Status::Broken(finding));
     }
     let made = |rule: &Rule| {
         let seen = series(evidence, rule, |_| true);
@@ -38,29 +38,29 @@ pub fn judge(
     if all.iter().any(made) {
         return None;
     }
-    if let Some(why) = early::unscraped(evidence, subject) {
-        return Some(Judgement::NotJudged(format!("Prometheus may have no series yet: {why}")));
+    if let Some(wait) = early::unscraped(evidence, subject) {
+        return Some(Status::Pending(wait.after("Prometheus may have no series yet")));
     }
     let names: Vec<&str> = subject.series.iter().map(String::as_str).collect();
     if !external && let Some(source) = rules.for_metric(&metric.name, &names).last() {
-        return unmapped(evidence, config, rules, source.rule, metric).map(Judgement::Broken);
+        return unmapped(evidence, config, rules, source.rule, metric).map(Status::Broken);
     }
     if !external && let Some(finding) = misnamed(evidence, metric, config, rules.custom()) {
-        return Some(Judgement::Broken(finding));
+        return Some(Status::Broken(finding));
     }
     // What was not read may be what one of them makes it of.
     if let Some(unread) = all.iter().find_map(|rule| unheard(evidence, rule)) {
-        return Some(Judgement::Unread(unread.clone()));
+        return Some(Status::Unread(unread.clone()));
     }
     let seen = format!("{}: none of its {} rules makes {}", titled(config.object), all.len(), metric.name);
-    let advice = format!("Add a rule that makes {}; the adapter reads it when it starts.", metric.name);
+    let advice = format!("Add a rule that makes {}. The adapter reads it at startup.", metric.name);
     let mut counters = pages::counters(evidence);
     counters.retain(|counter| related(counter, &metric.name));
     // Of several, which is meant is not for us to say.
     let counter = counters.pop_first().map(str::to_owned).filter(|_| counters.is_empty() && !external);
     let commands = counter
         .map(|counter| config.added(rule_for(evidence, &counter, &metric.name, ["namespace", "pod"]).as_deref()));
-    Some(Judgement::Broken(Finding::new(Cause::RuleAbsent, seen, advice, commands.unwrap_or_default())))
+    Some(Status::Broken(Finding::new(Cause::RuleAbsent, seen, advice, commands.unwrap_or_default())))
 }
 
 /// Whether the adapter itself has the metric in its list, whatever its rules say now.
@@ -84,7 +84,7 @@ fn fails(evidence: &Evidence, config: &Config<'_>, rules: &[Rule], external: boo
     let (number, rule, why) = refused?;
     let key = if external { "externalRules" } else { "rules" };
     let seen = format!("{}: {key}[{number}].seriesQuery {}: {why}", titled(config.object), rule.series_matcher());
-    let advice = "One seriesQuery that fails ends the adapter's whole listing: mend that rule, or remove it.";
+    let advice = "A seriesQuery that fails stops the adapter's whole listing. Fix that rule, or remove it.";
     let commands = if external { Vec::new() } else { config.removed(number) };
     Some(Finding::new(Cause::AnotherRuleFails, seen, advice, commands))
 }
@@ -104,19 +104,19 @@ fn unmapped(evidence: &Evidence, config: &Config<'_>, rules: &Rules, rule: usize
     let first = seen.first()?;
     let labels = first.labels.keys().cloned().collect::<Vec<_>>().join(", ");
     let seen = format!(
-        "{}: rules[{rule}] maps none of the labels of {} ({labels}) to what {} is asked of",
+        "{}: rules[{rule}] maps none of the labels of {} ({labels}) to the resource of {}",
         titled(config.object),
         first.name,
         metric.name
     );
-    let advice = "Name the labels for the namespace and the pod in the resources.overrides of a rule.";
+    let advice = "Map the labels of the namespace and the pod in the resources.overrides of a rule.";
     let commands = told.map(|(series, [namespace, pod])| {
         config.added(rule_for(evidence, &series, &metric.name, [&namespace, &pod]).as_deref())
     });
     Some(Finding::new(Cause::LabelsMissing, seen, advice, commands.unwrap_or_default()))
 }
 
-/// A rule that takes the counter meant, and calls it something else.
+/// A rule that takes the right counter, but names it differently.
 fn misnamed(evidence: &Evidence, metric: &Metric, config: &Config<'_>, rules: &[Rule]) -> Option<Finding> {
     let ours = |series: &Series| series.labels.values().any(|value| *value == evidence.namespace);
     let taken = |rule: &Rule| {
@@ -128,15 +128,17 @@ fn misnamed(evidence: &Evidence, metric: &Metric, config: &Config<'_>, rules: &[
     let (number, rule, series) = found?;
     let place = format!("{}: rules[{number}]", titled(config.object));
     if let Some(other) = rule.metric_of(&series) {
-        let seen = format!("{place} makes {other} of {series}; the HPA asks for {}", metric.name);
-        let advice =
-            format!("Ask for {other}, if the target is in its unit, or have the rule's name.as make {}.", metric.name);
+        let seen = format!("{place} makes {other} of {series}; the HPA uses {}", metric.name);
+        let advice = format!(
+            "Use {other} in the HPA, if the target is in its unit. Or make the rule's name.as return {}.",
+            metric.name
+        );
         let command = renamed(evidence, metric, &other);
         return Some(Finding::new(Cause::NameMissesRule, seen, advice, command.into_iter().collect()));
     }
     let pattern = config.field(number, "/name/matches").unwrap_or_default();
-    let seen = format!("{place}.name.matches {pattern:?} does not fit {series}, and makes nothing of it");
-    let advice = format!("Have name.matches fit {series}, and name.as make {} of it.", metric.name);
+    let seen = format!("{place}.name.matches {pattern:?} does not match {series}");
+    let advice = format!("Make name.matches match {series}, and name.as return {}.", metric.name);
     let stem = series.strip_suffix("_total").unwrap_or(&series);
     let fits = match config.field(number, "/name/as") {
         Some(name) if name.replace("${1}", stem).replace("$1", stem) == metric.name => Some("^(.*)_total$"),
@@ -147,7 +149,7 @@ fn misnamed(evidence: &Evidence, metric: &Metric, config: &Config<'_>, rules: &[
     Some(Finding::new(Cause::NameMissesRule, seen, advice, commands))
 }
 
-/// The command that has the HPA ask for another name.
+/// The command that makes the HPA use another name.
 fn renamed(evidence: &Evidence, metric: &Metric, name: &str) -> Option<Command> {
     // An HPA may ask for no other, and Prometheus has no other.
     let hpa = evidence.hpa.seen().filter(|_| is_metric(name))?;

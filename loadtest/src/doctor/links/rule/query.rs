@@ -1,29 +1,29 @@
-//! What the rule's query comes to: its window, and whether each pod has a value of its own in the result.
+//! The rule's query: its window, and whether each pod has its own value in the result.
 
 use serde_json::Value;
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
 use crate::doctor::facts::{intervals, server};
 use crate::doctor::fixes::rule::Config;
 use crate::doctor::links::rule::reach::exchanged;
 use crate::doctor::objects::titled;
+use crate::doctor::status::{Finding, Status};
 use crate::kube::read::Read;
 
-pub fn judge(
+pub fn check(
     evidence: &Evidence,
     subject: &Subject,
     metric: &Metric,
     config: &Config<'_>,
     works: bool,
-) -> Option<Judgement> {
+) -> Option<Status> {
     let finding = if works { None } else { short_window(evidence, subject, metric, config) };
     let finding = finding
         .or_else(|| short_relist(evidence))
         .or_else(|| if works { None } else { ungrouped(evidence, subject, metric, config) });
-    finding.map(Judgement::Broken)
+    finding.map(Status::Broken)
 }
 
 /// The `metricsQuery` of the metric's rule, as it is written; none of an external rule.
@@ -35,8 +35,8 @@ fn written<'a>(subject: &Subject, metric: &Metric, config: &'a Config<'_>) -> Op
 /// A window of less than two scrapes holds no rate.
 fn short_window(evidence: &Evidence, subject: &Subject, metric: &Metric, config: &Config<'_>) -> Option<Finding> {
     let (_, window, scrape) = intervals::short_range(evidence, subject.query.as_deref()?)?;
-    let seen = format!("{}: a window of {window} s, and a scrape each {scrape} s", titled(config.object));
-    let advice = format!("Widen the window to four scrapes, {} s, or scrape more often.", 4.0 * scrape);
+    let seen = format!("{}: a window of {window} s, and a scrape every {scrape} s", titled(config.object));
+    let advice = format!("Widen the window to four scrapes ({} s), or scrape more often.", 4.0 * scrape);
     let written = written(subject, metric, config);
     let commands = written.and_then(|query| {
         let (range, ..) = intervals::short_range(evidence, query)?;
@@ -58,11 +58,11 @@ fn short_relist(evidence: &Evidence) -> Option<Finding> {
         return None;
     }
     let seen = format!(
-        "{}: --metrics-relist-interval is {}, and Prometheus scrapes each {scrape} s: the metric comes and goes",
+        "{}: --metrics-relist-interval is {}, but Prometheus scrapes every {scrape} s: the metric appears and disappears",
         titled(deployment),
         relist.value
     );
-    let advice = "Have the adapter list no more often than Prometheus scrapes; a minute is usual.";
+    let advice = "Set the relist interval to at least the scrape interval. One minute is usual.";
     let minute = format!("{:.0}s", (2.0 * scrape).max(60.0));
     let command = exchanged(deployment, &relist.pointer, &relist.with(relist.value), &relist.with(&minute));
     Some(Finding::new(Cause::GroupByDropped, seen, advice, vec![command]))
@@ -85,8 +85,8 @@ fn ungrouped(evidence: &Evidence, subject: &Subject, metric: &Metric, config: &C
     if result.iter().any(of_a_pod) {
         return None;
     }
-    let seen = format!("{query} results in {} without the pod's label", result[0]["metric"]);
-    let advice = "Have the rule's metricsQuery aggregate by (<<.GroupBy>>).";
+    let seen = format!("{query} returns {} without the pod's label", result[0]["metric"]);
+    let advice = "Make the rule's metricsQuery aggregate by (<<.GroupBy>>).";
     let written = written(subject, metric, config);
     let commands = written.and_then(|written| Some(config.replaced(written, &grouped(written)?)));
     Some(Finding::new(Cause::GroupByDropped, seen, advice, commands.unwrap_or_default()))

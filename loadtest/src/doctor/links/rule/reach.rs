@@ -1,14 +1,14 @@
-//! Whether whoever asks Prometheus for the HPA asks where it is.
+//! Whether the adapter's or the trigger's URL leads to Prometheus.
 
 use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::{Evidence, Prometheus};
 use crate::doctor::facts::{ports, requests, server};
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::patch;
 use crate::doctor::objects::{leads_to, list, name, namespace, titled};
+use crate::doctor::status::Finding;
 use crate::kube::read::Read;
 
 /// The end of the year 9999: no later one has a form.
@@ -27,8 +27,7 @@ pub fn adapter(evidence: &Evidence, deployment: &Value) -> Option<Finding> {
     let seen = format!("{place} is {url}; {why}");
     // What is wrong with a host outside is not the URL, unless there is no such host.
     if leads_outside(evidence) && !why.contains("no such host") {
-        let advice =
-            "Look at the way from the cluster to that host: a proxy, a policy, its certificate, its own state.";
+        let advice = "Check the way from the cluster to that host: a proxy, a network policy, its certificate, and the host itself.";
         return Some(Finding::new(Cause::PrometheusUnreachable, seen, advice, Vec::new()));
     }
     // No command: every HPA that reads a metric from the adapter depends on this Deployment.
@@ -62,7 +61,7 @@ pub fn wrong(evidence: &Evidence) -> Option<String> {
     let uri: http::Uri = evidence.prometheus.url.seen()?.parse().ok()?;
     requests::service(evidence, uri.host()?)?;
     let service = match &evidence.prometheus.service {
-        Read::Absent => return Some("there is no such Service".to_owned()),
+        Read::Absent => return Some("that Service does not exist".to_owned()),
         Read::Seen(service) => service,
         _ => return None,
     };

@@ -1,4 +1,4 @@
-//! The `ScaledObject`'s trigger: KEDA's side of what a rule is to the adapter.
+//! The `ScaledObject`'s trigger, which is to KEDA what a rule is to the adapter.
 
 mod blocked;
 
@@ -7,49 +7,49 @@ use serde_json::Value;
 use super::reach;
 use crate::autoscaling::promql::{Selector, ranges_of_rates};
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::{living, ready_for};
 use crate::doctor::facts::scaling_metric::{Metric, Subject};
 use crate::doctor::facts::{intervals, values};
 use crate::doctor::fixes::trigger::{Trigger, trigger};
 use crate::doctor::objects::{is, text, titled};
+use crate::doctor::status::{Finding, Input, Status};
 use crate::kube::read::Read;
 
-pub fn judge(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Judgement {
+pub fn check(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Status {
     let object = match &evidence.scaled_object {
         Read::Seen(object) => object,
-        Read::Unread(unread) => return Judgement::Unread(unread.clone()),
-        Read::Absent | Read::NotAsked => return Judgement::NotJudged("there is no ScaledObject".to_owned()),
+        Read::Unread(unread) => return Status::Unread(unread.clone()),
+        Read::Absent | Read::NotAsked => return Status::missing(Input::ScaledObject, "there is no ScaledObject"),
     };
     let Some(trigger) = trigger(object, metric) else {
-        return Judgement::NotJudged(format!("{}: no trigger makes {}", titled(object), metric.name));
+        return Status::missing(Input::ScaledObject, format!("{}: no trigger makes {}", titled(object), metric.name));
     };
     let kind = text(trigger.spec, "/type");
     if kind != "prometheus" {
-        let judgement = blocked::refused(evidence, &trigger).or_else(|| blocked::judge(evidence, subject, &trigger));
-        return judgement.unwrap_or_else(|| {
-            Judgement::Holds(format!("trigger {}: {kind}, which is not Prometheus'", trigger.place))
+        let status = blocked::refused(evidence, &trigger).or_else(|| blocked::check(evidence, subject, &trigger));
+        return status.unwrap_or_else(|| {
+            Status::Ok(format!("trigger {}: {kind}, which does not query Prometheus", trigger.place))
         });
     }
     if !works(evidence, subject, object)
         && let Some(why) = reach::wrong(evidence)
     {
-        return Judgement::Broken(unreachable(evidence, &trigger, &why));
+        return Status::Broken(unreachable(evidence, &trigger, &why));
     }
-    if let Some(judgement) = blocked::refused(evidence, &trigger) {
-        return judgement;
+    if let Some(status) = blocked::refused(evidence, &trigger) {
+        return status;
     }
     if let Some(finding) = short_window(evidence, &trigger) {
-        return Judgement::Broken(finding);
+        return Status::Broken(finding);
     }
-    if let Some(judgement) = result(evidence, subject, metric, &trigger) {
-        return judgement;
+    if let Some(status) = result(evidence, subject, metric, &trigger) {
+        return status;
     }
-    blocked::judge(evidence, subject, &trigger).unwrap_or_else(|| {
+    blocked::check(evidence, subject, &trigger).unwrap_or_else(|| {
         let window = subject.window.zip(intervals::scrape(evidence));
         let window = window.map(|(window, scrape)| format!(", {:.0} scrapes in its window", window / scrape));
-        Judgement::Holds(format!("{}{}", trigger.field("query"), window.unwrap_or_default()))
+        Status::Ok(format!("{}{}", trigger.field("query"), window.unwrap_or_default()))
     })
 }
 
@@ -60,7 +60,7 @@ fn unreachable(evidence: &Evidence, trigger: &Trigger<'_>, why: &str) -> Finding
     let path = format!("/spec/triggers/{place}/metadata/serverAddress");
     let command =
         reach::right(evidence).map(|url| reach::exchanged(trigger.object, &path, trigger.field("serverAddress"), &url));
-    let advice = "Set the address to Prometheus' Service and port; its user and its path stay as they are.";
+    let advice = "Set the address to Prometheus' Service and port. Its user and path stay as they are.";
     Finding::new(Cause::PrometheusUnreachable, seen, advice, command.into_iter().collect())
 }
 
@@ -84,30 +84,30 @@ fn short_window(evidence: &Evidence, trigger: &Trigger<'_>) -> Option<Finding> {
     }
     let wide = query.replace(&range, &format!("[{}s]", 4.0 * scrape));
     let (object, place) = (titled(trigger.object), trigger.place);
-    let seen = format!("{object}: triggers[{place}]: a window of {window} s, and a scrape each {scrape} s");
-    let advice = format!("Widen the window to four scrapes, {} s, or scrape more often.", 4.0 * scrape);
+    let seen = format!("{object}: triggers[{place}]: a window of {window} s, and a scrape every {scrape} s");
+    let advice = format!("Widen the window to four scrapes ({} s), or scrape more often.", 4.0 * scrape);
     Some(Finding::new(Cause::WindowTooShort, seen, advice, vec![trigger.with(&wide, &[])]))
 }
 
 /// What Prometheus answers to the trigger's query: one number is as it should be.
-fn result(evidence: &Evidence, subject: &Subject, metric: &Metric, trigger: &Trigger<'_>) -> Option<Judgement> {
+fn result(evidence: &Evidence, subject: &Subject, metric: &Metric, trigger: &Trigger<'_>) -> Option<Status> {
     let query = trigger.field("query");
     let results = results(evidence, trigger);
     let (object, place) = (titled(trigger.object), trigger.place);
-    let seen = |what: &str| format!("{object}: triggers[{place}].metadata.query {query} results in {what}");
+    let seen = |what: &str| format!("{object}: triggers[{place}].metadata.query {query} returns {what}");
     if let Some(several) = results.iter().find(|result| result.len() > 1) {
-        let seen = seen(&format!("{} series: KEDA takes one", several.len()));
+        let seen = seen(&format!("{} series, but KEDA takes one", several.len()));
         let advice = "Make the query one sum over all pods: the HPA divides it by their number.";
         let commands = vec![trigger.with(&format!("sum({query})"), &[])];
-        return Some(Judgement::Broken(Finding::new(Cause::SeveralSeries, seen, advice, commands)));
+        return Some(Status::Broken(Finding::new(Cause::SeveralSeries, seen, advice, commands)));
     }
     if let Some(summed) = summed(query).filter(|_| averaged(metric)) {
-        let seen = seen("an average, which the HPA divides by the number of pods once more");
-        let advice = "Make the query a sum over all pods, or have the trigger's metricType be Value.";
+        let seen = seen("an average, which the HPA divides by the number of pods again");
+        let advice = "Make the query a sum over all pods, or set the trigger's metricType to Value.";
         // The average of a number that is the same whoever tells it is no sum's part.
         let commands = of_the_pods(evidence, subject).then(|| trigger.with(&summed, &[]));
         let commands = commands.into_iter().collect();
-        return Some(Judgement::Broken(Finding::new(Cause::SeveralSeries, seen, advice, commands)));
+        return Some(Status::Broken(Finding::new(Cause::SeveralSeries, seen, advice, commands)));
     }
     // Where any replica has a number, the other's gap is another link's.
     let bad = |result: &&Vec<Value>| result.first().is_none_or(is_nan);
@@ -116,17 +116,19 @@ fn result(evidence: &Evidence, subject: &Subject, metric: &Metric, trigger: &Tri
     }
     let what = if results[0].is_empty() { "nothing" } else { "NaN" };
     let wait = 2.0 * intervals::scrape(evidence).unwrap_or(30.0) + 10.0;
-    if living(evidence).all(|pod| ready_for(evidence, pod).is_none_or(|age| age < wait)) {
-        return Some(Judgement::NotJudged(format!("{}; no pod is ready for two scrapes yet", seen(what))));
+    let oldest = living(evidence).filter_map(|pod| ready_for(evidence, pod)).fold(0.0, f64::max);
+    if oldest < wait {
+        let why = format!("{}; no pod has been ready for two scrapes yet", seen(what));
+        return Some(Status::pending(wait - oldest, why));
     }
     let silent = trigger.field("ignoreNullValues") != "false";
-    let reads = if silent { "KEDA reads that as 0" } else { "KEDA takes that for an error" };
-    let advice = "Have the query answer with one number, also when nothing happens; with ignoreNullValues \"false\" an \
-                  empty answer is an error, and no reason to scale in.";
+    let reads = if silent { "KEDA reads that as 0" } else { "KEDA reports that as an error" };
+    let advice = "Make the query return one number, even without traffic. With ignoreNullValues \"false\", an empty answer is \
+                  an error instead of a 0.";
     let sum = sum_of_rates(subject, query).filter(|_| of_the_pods(evidence, subject));
     let command = sum.map(|sum| trigger.with(&sum, &[("ignoreNullValues", "false")]));
     let seen = format!("{}: {reads}", seen(what));
-    Some(Judgement::Broken(Finding::new(Cause::EmptyReadAsZero, seen, advice, command.into_iter().collect())))
+    Some(Status::Broken(Finding::new(Cause::EmptyReadAsZero, seen, advice, command.into_iter().collect())))
 }
 
 /// Whether the series that the query wants are there, each of one of the pods.

@@ -1,9 +1,8 @@
-//! A target that is down: why, and what would have it answer.
+//! A target that is down: why, and how to fix it.
 
 use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::{Evidence, Page};
 use crate::doctor::facts::early::settled;
 use crate::doctor::facts::monitors::{endpoints, of_target};
@@ -14,6 +13,7 @@ use crate::doctor::findings::selection::Workload;
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::patch_item;
 use crate::doctor::objects::{name, selects};
+use crate::doctor::status::Finding;
 
 /// The cause, where a pod that has been ready for long has no target that is up, in any replica.
 pub fn finding(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
@@ -32,7 +32,7 @@ pub fn finding(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
             return None;
         }
         let url = target["scrapeUrl"].as_str().unwrap_or_default();
-        let (advice, commands) = mended(evidence, subject, target, why);
+        let (advice, commands) = fix(evidence, subject, target, why);
         let told = format!("target {url} of pod {pod} is down: {why}");
         Some(Finding::new(Cause::TargetDown, told, advice, commands))
     })
@@ -48,8 +48,8 @@ fn has_value(evidence: &Evidence, subject: &Subject, pod: &str) -> bool {
     answered.into_iter().flatten().any(|sample| pods.pod_of_series(&sample["metric"]).is_none_or(|of| of == pod))
 }
 
-/// What mends it, by what Prometheus says of it.
-fn mended(evidence: &Evidence, subject: &Subject, target: &Value, why: &str) -> (String, Vec<Command>) {
+/// The fix, by Prometheus' error.
+fn fix(evidence: &Evidence, subject: &Subject, target: &Value, why: &str) -> (String, Vec<Command>) {
     let pages = subject.series.as_deref().map(|series| with_counter(evidence, series)).unwrap_or_default();
     let page = pages.first().copied();
     let commands = |command: Option<Command>| command.into_iter().collect();
@@ -60,35 +60,35 @@ fn mended(evidence: &Evidence, subject: &Subject, target: &Value, why: &str) -> 
         Some(set_of(monitor, number, &[], field, value))
     };
     let found = page.map(|page| format!("port {}, path {}", page.port, page.path));
-    let found = found.map_or_else(String::new, |found| format!(" The counter was found at {found}."));
+    let found = found.map_or_else(String::new, |found| format!(" The counter is at {found}."));
     let another_port = page.filter(|page| Some(page.port) != port);
     let another_path = page.filter(|page| page.path != path).map(|page| set("path", &json!(page.path)));
     if why.contains("connection refused") || another_port.is_some() {
         let refused = why.contains("connection refused");
         let to_port = another_port.and_then(|page| to_port(evidence, target, page, refused));
         return (
-            format!("Have the monitor or the Service lead to the port that the container listens on.{found}"),
+            format!("Point the monitor or the Service to the port that the container listens on.{found}"),
             // The port last: a patch holds for the endpoint that it was made for.
             another_path.flatten().into_iter().chain(to_port).collect(),
         );
     }
     if let Some(command) = another_path {
-        return (format!("Have the monitor ask for the page's own path.{found}"), commands(command));
+        return (format!("Set the monitor's path to the page's.{found}"), commands(command));
     }
     if why.contains("HTTP response to HTTPS client") {
-        let advice = "The page is served without TLS: have the monitor ask so.";
+        let advice = "The pod serves the page without TLS. Set the monitor's scheme to http.";
         return (advice.to_owned(), commands(set("scheme", &json!("http"))));
     }
     let advice = if why.contains("status 404") || why.contains("Content-Type") {
         "Correct the path of the monitor's endpoint: the pod serves no metrics there."
     } else if why.contains("status 401") || why.contains("status 403") {
-        "Give the monitor's endpoint the credentials that the page wants, or admit Prometheus."
+        "Give the monitor's endpoint the credentials that the page requires, or allow Prometheus to read it."
     } else if why.contains("tls") || why.contains("x509") || why.contains("status 400") || why.contains("EOF") {
-        "Match TLS: `scheme` and `tlsConfig` of the monitor's endpoint, or a mesh's mTLS at the pod's port."
+        "Correct the TLS settings: `scheme` and `tlsConfig` of the monitor's endpoint, or a mesh's mTLS at the pod's port."
     } else if why.contains("deadline") || why.contains("timeout") || why.contains("no route") {
-        "See whether a NetworkPolicy keeps Prometheus from the pod, or the page takes longer than `scrapeTimeout`."
+        "Check whether a NetworkPolicy blocks Prometheus, or the page takes longer than `scrapeTimeout`."
     } else {
-        "Mend what the error says."
+        "Fix what the error reports."
     };
     (advice.to_owned(), Vec::new())
 }

@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use crate::autoscaling::promql::seconds;
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::Finding;
 use crate::doctor::evidence::{Evidence, Replica};
 use crate::doctor::facts::early::settled;
 use crate::doctor::facts::pod_state;
@@ -17,6 +16,7 @@ use crate::doctor::findings::pod_failure;
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::{about, describe, in_namespace};
 use crate::doctor::objects::{age, is_ready, lives, name, namespace, titled};
+use crate::doctor::status::Finding;
 use crate::kube::read::Read;
 
 /// How long a replica may take to start, in seconds, while there is another and where it is the only one.
@@ -51,7 +51,7 @@ pub fn not_ready(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
     let patience = if others > 0 { START.0 } else { START.1 };
     let pod =
         *pods.iter().filter(failing).find(|pod| pod_state::of(pod).is_some() || age(pod, evidence.taken) > patience)?;
-    let starting = "See its log; it may still read its write-ahead log.".to_owned();
+    let starting = "Read its log. It may still be replaying its write-ahead log.".to_owned();
     let failure = pod_state::of(pod).zip(pod_failure::finding(evidence, None, &[], pod));
     let (told, advice, command) = match failure {
         Some((reason, found)) => {
@@ -59,7 +59,7 @@ pub fn not_ready(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
         }
         None => match pod_state::unschedulable(pod) {
             Some(why) => (why.to_owned(), "Make room for it: nodes, requests, its volume.".to_owned(), describe(pod)),
-            None if refuses(pod) => ("/-/ready says that it is not".to_owned(), starting, log(pod)),
+            None if refuses(pod) => ("/-/ready answers that it is not".to_owned(), starting, log(pod)),
             None => ("its condition Ready is not True".to_owned(), starting, log(pod)),
         },
     };
@@ -95,7 +95,7 @@ fn none(evidence: &Evidence) -> Option<Finding> {
         return Some(Finding::new(Cause::PrometheusNotReady, told, advice, Vec::new()));
     }
     let events = of.map(|of| in_namespace(of).words("get events --sort-by=.lastTimestamp").end());
-    let advice = "Have Prometheus run: see the events of its StatefulSet or Deployment.";
+    let advice = "Make Prometheus run: read the events of its StatefulSet or Deployment.";
     Some(Finding::new(Cause::PrometheusNotReady, told, advice, events.into_iter().collect()))
 }
 
@@ -116,8 +116,8 @@ pub fn disagree(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
             return Some(Finding::new(
                 Cause::PrometheusNotReady,
                 told,
-                "Look at the replica that differs: its configuration, its disk, its network; the value of the HPA is \
-                 that of the replica which happens to be asked.",
+                "Check the replica that differs: its configuration, its disk and its network. The HPA's value comes from \
+                 either replica.",
                 evidence.prometheus.pods.items().iter().filter(of_one).map(log).collect(),
             ));
         }
@@ -178,7 +178,7 @@ fn by_answers(evidence: &Evidence, subject: &Subject, two: [&Replica; 2]) -> Opt
     let (one, other) = (values(two[0])?, values(two[1])?);
     for (of, value, without) in [(0, &one, &other), (1, &other, &one)] {
         if let Some((key, value)) = value.iter().next().filter(|_| without.is_empty()) {
-            return Some(format!("{} answers {value:.2} for {key}, and {} nothing", two[of].pod, two[1 - of].pod));
+            return Some(format!("{} answers {value:.2} for {key}, but {} nothing", two[of].pod, two[1 - of].pod));
         }
     }
     // After a load has ended, the two fall from scrape to scrape, each at its own time.

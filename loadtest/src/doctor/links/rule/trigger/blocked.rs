@@ -1,9 +1,8 @@
-//! What keeps KEDA from its work: its own checks of the `ScaledObject`, or a `NetworkPolicy` before Prometheus.
+//! What blocks KEDA: its own checks of the `ScaledObject`, or a `NetworkPolicy` at Prometheus.
 
 use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
-use crate::doctor::diagnosis::{Finding, Judgement};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::{living, ready_for};
 use crate::doctor::facts::scaling_metric::Subject;
@@ -11,12 +10,13 @@ use crate::doctor::facts::values;
 use crate::doctor::fixes::kubectl::{apply, delete, in_namespace};
 use crate::doctor::fixes::trigger::Trigger;
 use crate::doctor::objects::{condition, list, mentions, name, namespace, selects, text, titled};
+use crate::doctor::status::{Finding, Status};
 
 /// A trigger whose pods are ready for less, in seconds, may not have had an answer yet.
 const YOUNG: f64 = 60.0;
 
-/// The `ScaledObject` is refused: what it says, whatever its triggers do.
-pub fn refused(evidence: &Evidence, trigger: &Trigger<'_>) -> Option<Judgement> {
+/// KEDA rejects the `ScaledObject`, whatever its triggers do.
+pub fn refused(evidence: &Evidence, trigger: &Trigger<'_>) -> Option<Status> {
     let ready = condition(trigger.object, "Ready").filter(|ready| ready["status"] == "False")?;
     let message = text(ready, "/message");
     // Triggers that fail are another matter: `TriggerError`.
@@ -28,15 +28,15 @@ pub fn refused(evidence: &Evidence, trigger: &Trigger<'_>) -> Option<Judgement> 
     let other = others.filter(|hpa| name(hpa) != evidence.name).find(|hpa| mentions(message, name(hpa)));
     let command = other.map(delete);
     let advice = if command.is_some() {
-        "Keep one autoscaler for the workload; KEDA looks at the object again by itself."
+        "Keep one autoscaler for the workload. KEDA checks the object again by itself."
     } else {
-        "Mend in the object what KEDA says of it; until then what it made of the object before goes on."
+        "Fix what KEDA reports about the object. Until then KEDA keeps to its previous state."
     };
-    Some(Judgement::Broken(Finding::new(Cause::KedaBlocked, seen, advice, command.into_iter().collect())))
+    Some(Status::Broken(Finding::new(Cause::KedaBlocked, seen, advice, command.into_iter().collect())))
 }
 
-/// The triggers fail, though Prometheus answers their query to us.
-pub fn judge(evidence: &Evidence, subject: &Subject, trigger: &Trigger<'_>) -> Option<Judgement> {
+/// The triggers fail, although Prometheus answers our query.
+pub fn check(evidence: &Evidence, subject: &Subject, trigger: &Trigger<'_>) -> Option<Status> {
     let works = values::works(evidence, subject);
     let ready = condition(trigger.object, "Ready");
     let failing = ready.is_some_and(|ready| ready["status"] == "False");
@@ -48,22 +48,23 @@ pub fn judge(evidence: &Evidence, subject: &Subject, trigger: &Trigger<'_>) -> O
         let [status, reason, message] = ["/status", "/reason", "/message"].map(|field| text(ready, field));
         seen = format!("{seen}: Ready is {status}, {reason}: {message}");
     }
-    if living(evidence).all(|pod| ready_for(evidence, pod).is_none_or(|age| age < YOUNG)) {
-        return Some(Judgement::NotJudged(format!("{seen}; the pods are young")));
+    let oldest = living(evidence).filter_map(|pod| ready_for(evidence, pod)).fold(0.0, f64::max);
+    if oldest < YOUNG {
+        return Some(Status::pending(YOUNG - oldest, format!("{seen}; the pods have just become ready")));
     }
     if let Some(policy) = policy(evidence) {
-        let advice = "Admit KEDA's operator to Prometheus' port; policies add up.";
-        let seen = format!("{seen}; {} admits others than KEDA's operator to Prometheus", titled(policy));
+        let advice = "Allow KEDA's operator to reach Prometheus' port. Network policies add up.";
+        let seen = format!("{seen}; {} does not allow KEDA's operator to reach Prometheus", titled(policy));
         let commands = vec![apply(&admission(evidence, policy))];
-        return Some(Judgement::Broken(Finding::new(Cause::KedaBlocked, seen, advice, commands)));
+        return Some(Status::Broken(Finding::new(Cause::KedaBlocked, seen, advice, commands)));
     }
-    let advice = "Look at the log of KEDA's operator, and at what is between it and Prometheus.";
+    let advice = "Read the log of KEDA's operator, and check the network between it and Prometheus.";
     let (place, _) = operator(evidence);
     let log = in_namespace(place).words("logs deployment/keda-operator --tail=50").end();
-    failing.then(|| Judgement::Broken(Finding::new(Cause::KedaBlocked, seen, advice, vec![log])))
+    failing.then(|| Status::Broken(Finding::new(Cause::KedaBlocked, seen, advice, vec![log])))
 }
 
-/// A policy that guards Prometheus, where none of them admits KEDA's operator.
+/// A policy at Prometheus, where none of them allows KEDA's operator.
 fn policy(evidence: &Evidence) -> Option<&Value> {
     let pod = evidence.prometheus.pods.items().first()?;
     let labels = &pod["metadata"]["labels"];

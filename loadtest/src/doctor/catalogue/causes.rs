@@ -1,0 +1,254 @@
+//! The table of causes. Everything else about a cause comes from here.
+//!
+//! A cause keeps its number and its name: reports, alerts and scripts use them.
+
+use super::Entry;
+use crate::doctor::link::Link;
+
+causes! {
+    1 CounterAbsent "counter-absent" at [Metrics] {
+        title: "The counter is absent until the first request",
+        symptom: "`<unknown>` until there is traffic, and again after each restart.",
+        check: "Read the metrics page of an idle pod. It has no series that matches the rule or the query.",
+        fix: "Initialise the counter to 0 at startup. Until that is released, send one request to each new pod.",
+        references: [],
+    }
+    2 NameMissesRule "name-misses-rule" at [Rule] {
+        title: "The rule's pattern does not match the metric's name",
+        symptom: "The custom metrics API answers 404, although Prometheus has the series.",
+        check: "Apply the rule's `name.matches` and `name.as` to the series' name. The result is not the HPA's metric.",
+        fix: "Change `name.matches` to match the series' name, or use the rule's name in the HPA. Then restart the adapter.",
+        references: ["kubernetes-sigs/prometheus-adapter#390"],
+    }
+    3 ProbesCounted "probes-counted" at [Metrics] {
+        title: "The counter includes scrapes and probes",
+        symptom: "The value of an idle pod is high, and the HPA never removes the last replicas.",
+        check: "Read the metrics page of an idle pod twice. The series of the scrape's and the probes' paths grow. Compare their rate with the target.",
+        fix: "Count client requests only, or exclude those paths in the rule's query.",
+        references: [],
+    }
+    4 AnnotationsOnly "annotations-only" at [Monitor] {
+        title: "The pods have only `prometheus.io/scrape` annotations",
+        symptom: "Prometheus has no target.",
+        check: "No ServiceMonitor or PodMonitor selects the pods or their Service. prometheus-operator ignores the annotations.",
+        fix: "Apply a ServiceMonitor for the Service's named port.",
+        references: ["prometheus-operator/prometheus-operator#1547"],
+    }
+    5 MonitorSelectsNothing "monitor-selects-nothing" at [Monitor, Target] {
+        title: "The monitor is not selected, or selects nothing",
+        symptom: "There is no scrape job, or a job without targets.",
+        check: "Resolve each selector: Prometheus' selectors for monitors and their namespaces, and the monitor's for namespaces, labels and the port's name.",
+        fix: "Change the selector that matches nothing.",
+        references: ["prometheus-operator/kube-prometheus#1392", "prometheus-operator/prometheus-operator#996"],
+    }
+    6 PrometheusForbidden "prometheus-forbidden" at [Target] {
+        title: "Prometheus lacks rights in the namespace",
+        symptom: "A job has no targets, and Prometheus' log says `forbidden`.",
+        check: "Create a SubjectAccessReview for Prometheus' service account: may it list and watch services, pods, endpoints and endpointslices?",
+        fix: "Give the service account a Role in the namespace that allows both.",
+        references: ["prometheus-operator/kube-prometheus#2300"],
+    }
+    7 TargetDown "target-down" at [Target] {
+        title: "The target is down",
+        symptom: "`up` is 0.",
+        check: "Read `health` and `lastError` of the target in `/api/v1/targets`.",
+        fix: "Fix what `lastError` reports: the path, the port, TLS, or a network policy.",
+        references: [],
+    }
+    8 WindowTooShort "window-too-short" at [Rule] {
+        title: "The rate's window is shorter than two scrapes",
+        symptom: "The rate is empty, or appears and disappears.",
+        check: "Compare the window in the rule's or the trigger's query with the scrape interval. Four intervals are safe.",
+        fix: "Widen the window, or scrape more often.",
+        references: ["prometheus/prometheus#8001"],
+    }
+    9 PrometheusUnreachable "prometheus-unreachable" at [Rule, Answer] {
+        title: "The adapter or KEDA cannot reach Prometheus",
+        symptom: "The custom metrics API answers `resources: []`, or the adapter logs errors.",
+        check: "Check the adapter's `--prometheus-url` or the trigger's `serverAddress`: the Service, its port, and the log.",
+        fix: "Set the URL to Prometheus' Service and port.",
+        references: ["kubernetes-sigs/prometheus-adapter#154"],
+    }
+    10 LabelsMissing "labels-missing" at [Series, Rule] {
+        title: "The labels `pod` and `namespace` are missing or renamed",
+        symptom: "The API answers 404, or with another pod's value.",
+        check: "Read the labels of the series. They are `exported_pod` or `kubernetes_pod_name`, or there are none.",
+        fix: "Make the monitor keep Prometheus' own labels, or map the existing labels in the rule's `resources.overrides`.",
+        references: ["kubernetes-sigs/prometheus-adapter#112"],
+    }
+    11 RuleAbsent "rule-absent" at [Rule, ApiService, Answer, Condition] {
+        title: "There is no rule for the metric, or the adapter has not read it",
+        symptom: "The custom metrics API answers 404.",
+        check: "Read the rules in the adapter's ConfigMap. Check whether the adapter's pod started before the ConfigMap's last change.",
+        fix: "Add the rule, and restart the adapter: it reads its rules only at startup.",
+        references: ["kubernetes-sigs/prometheus-adapter#678"],
+    }
+    12 AnotherRuleFails "another-rule-fails" at [Rule] {
+        title: "Another rule's query fails",
+        symptom: "All custom metrics have disappeared.",
+        check: "Send each rule's `seriesQuery` to Prometheus. One that fails stops the adapter's whole listing.",
+        fix: "Fix or remove that rule, and restart the adapter.",
+        references: ["kubernetes-sigs/prometheus-adapter#225"],
+    }
+    13 GroupByDropped "group-by-dropped" at [Rule] {
+        title: "The query drops the group-by, or the relist interval is shorter than the scrape interval",
+        symptom: "The answer is empty, or appears and disappears.",
+        check: "Run the rendered query: its result has no label of the resource. Compare the adapter's `--metrics-relist-interval` with the scrape interval.",
+        fix: "Aggregate by `<<.GroupBy>>`. Set the relist interval to at least the scrape interval.",
+        references: ["kubernetes-sigs/prometheus-adapter#150", "kubernetes-sigs/prometheus-adapter#325"],
+    }
+    14 ApiServiceMissing "api-service-missing" at [ApiService, Condition] {
+        title: "The APIService is missing",
+        symptom: "The HPA reports “no custom metrics API registered”.",
+        check: "List the APIServices.",
+        fix: "Register `v1beta1.custom.metrics.k8s.io` for the adapter's Service.",
+        references: ["prometheus-operator/kube-prometheus#423"],
+    }
+    15 ApiServiceUnavailable "api-service-unavailable" at [ApiService, Condition] {
+        title: "The APIService is not available",
+        symptom: "The APIService reports FailedDiscoveryCheck, or its Service has no endpoints.",
+        check: "Read the reason and the message of its condition `Available`.",
+        fix: "Check that the adapter runs, that its Service leads to its port, and that the control plane can reach it. On EKS, allow port 6443 in the nodes' security group.",
+        references: ["kubernetes-sigs/prometheus-adapter#534"],
+    }
+    16 AnotherServer "another-server" at [ApiService] {
+        title: "Another server owns the API",
+        symptom: "The API answers 404 for a metric that the adapter has.",
+        check: "Read the APIService's `spec.service`.",
+        fix: "A cluster has one server for each metrics API. Point the APIService to the server that has the metric.",
+        references: ["kedacore/keda#470"],
+    }
+    17 ControllerForbidden "controller-forbidden" at [Answer, Condition] {
+        title: "The HPA's controller lacks the right to read the metric or to scale the target",
+        symptom: "The HPA's condition `ScalingActive` or `AbleToScale` says “forbidden”.",
+        check: "Create a SubjectAccessReview for the service account `horizontal-pod-autoscaler` in `kube-system`.",
+        fix: "Bind a role to that service account that allows it to read the metrics API, or to get and update the target's scale.",
+        references: ["kubernetes-sigs/prometheus-adapter#100"],
+    }
+    18 TargetElsewhere "target-elsewhere" at [Pod, Condition] {
+        title: "The HPA and its target are in different namespaces",
+        symptom: "The HPA reports FailedGetScale.",
+        check: "Look for the target's name in the HPA's namespace, and in the other namespaces.",
+        fix: "Move the HPA to its target's namespace.",
+        references: [],
+    }
+    19 OldApiVersion "old-api-version" at [Pod] {
+        title: "The manifest uses autoscaling/v2beta2",
+        symptom: "`kubectl apply` fails, and there is no HPA. Kubernetes 1.26 removed that version.",
+        check: "List the versions of `autoscaling` that the API server serves.",
+        fix: "Change the manifest's `apiVersion` to autoscaling/v2, and apply it again. For v2beta1, rewrite the metrics too.",
+        references: [],
+    }
+    20 SeveralHpas "several-hpas" at [Condition] {
+        title: "Two HPAs scale the workload, or their selectors overlap",
+        symptom: "The HPA reports AmbiguousSelector, or averages over other pods as well.",
+        check: "List the namespace's HPAs, and the pods that each of their targets selects.",
+        fix: "Keep one HPA per workload, and give each workload its own labels.",
+        references: ["kubernetes/kubernetes#124307"],
+    }
+    21 ReplicasZero "replicas-zero" at [Pod, Condition] {
+        title: "The workload has 0 replicas",
+        symptom: "The HPA reports ScalingDisabled.",
+        check: "Read `spec.replicas` of the scale subresource.",
+        fix: "Scale the workload to 1. An HPA does not scale from 0.",
+        references: [],
+    }
+    22 PodsNotCounted "pods-not-counted" at [Answer, Pod, Condition, Ready] {
+        title: "Pods are not ready, or are ready but not scraped yet",
+        symptom: "The HPA reacts weakly, because it counts pods without a value as idle.",
+        check: "Compare the ready pods with the pods that have a value in the metrics API.",
+        fix: "Wait for their first scrape. If it does not come, check their target. If pods have not become ready since a change, roll the change back.",
+        references: [],
+    }
+    23 WithinTolerance "within-tolerance" at [Replicas] {
+        title: "The value is within the tolerance",
+        symptom: "The replicas do not change, although the value is not the target.",
+        check: "Divide the value by the target. The result is within 10 % of 1.",
+        fix: "Nothing needs to be fixed: the HPA ignores small differences. To get more replicas, lower the target.",
+        references: ["kubernetes/kubernetes#116984"],
+    }
+    24 AtMaximum "at-maximum" at [Replicas] {
+        title: "The HPA is at its maximum",
+        symptom: "The HPA reports ScalingLimited with the reason TooManyReplicas.",
+        check: "Read that condition, and `spec.maxReplicas`.",
+        fix: "Raise `maxReplicas`, or make each pod serve more.",
+        references: [],
+    }
+    25 OtherMetricInvalid "other-metric-invalid" at [Condition] {
+        title: "Another metric of the HPA is invalid",
+        symptom: "The HPA adds replicas, but never removes any.",
+        check: "Query the API for each of the HPA's metrics.",
+        fix: "Fix that metric, or remove it from the HPA.",
+        references: ["kubernetes/kubernetes#119788"],
+    }
+    26 ReplicasSetElsewhere "replicas-set-elsewhere" at [Replicas, Condition] {
+        title: "Something else sets the replicas",
+        symptom: "The replicas go up and down.",
+        check: "Read the object's managedFields: who wrote `spec.replicas` last?",
+        fix: "Remove `replicas` from the manifest, and make the deployment tool ignore the field.",
+        references: ["argoproj/argo-cd#5105"],
+    }
+    27 PodsPending "pods-pending" at [Ready, Pod] {
+        title: "New pods are pending",
+        symptom: "The HPA desires more pods than are ready.",
+        check: "Read the pods' condition `PodScheduled`. It counts after 30 seconds, or after two minutes where the events cannot be read, and only if no node is on its way. Or find a quota in the events.",
+        fix: "Make room: nodes, smaller requests, or a larger quota. Until then, lower the HPA's maximum to the pods that have a node, or roll back the change that requests more.",
+        references: ["kubernetes/kubernetes#82285"],
+    }
+    28 ClientsPinned "clients-pinned" at [Traffic] {
+        title: "Clients keep their connections to old pods",
+        symptom: "One pod is busy, and the others are idle.",
+        check: "Compare the ready pods' shares of the requests.",
+        fix: "Close connections after a while, or balance requests instead of connections.",
+        references: ["kubernetes/kubernetes#101887"],
+    }
+    29 LoadShort "load-short" at [Traffic] {
+        title: "The load test sends less than requested",
+        symptom: "The value is low.",
+        check: "Compare the requests that were due with those that were answered.",
+        fix: "Read the load test's report: the limit on requests in flight, failures, and its own CPU.",
+        references: [],
+    }
+    30 EmptyReadAsZero "empty-read-as-zero" at [Rule, Answer] {
+        title: "KEDA reads an empty answer as 0",
+        symptom: "KEDA removes replicas without an error.",
+        check: "Run the trigger's query. Its result is empty, or NaN.",
+        fix: "Make the query return a number, or set `ignoreNullValues: \"false\"`, so that KEDA reports an error.",
+        references: ["kedacore/keda#3065"],
+    }
+    31 SeveralSeries "several-series" at [Rule, Answer] {
+        title: "KEDA's query returns several series, or an average",
+        symptom: "KEDA reports an error, or there are too few pods.",
+        check: "Run the trigger's query. It must return one series, summed over all pods.",
+        fix: "Make the query one sum over all pods: the HPA divides it by their number.",
+        references: ["kedacore/keda#5781"],
+    }
+    32 KedaBlocked "keda-blocked" at [Rule, Answer] {
+        title: "A NetworkPolicy or its own webhook blocks KEDA",
+        symptom: "The ScaledObject is not Ready, or there is no HPA.",
+        check: "Read its condition, and the network policies at Prometheus. Look for a second HPA of the workload.",
+        fix: "Allow KEDA's operator to reach Prometheus' port. Keep one autoscaler per workload.",
+        references: [],
+    }
+    33 PodFails "pod-fails" at [Pod, Ready] {
+        title: "The image cannot be pulled, or the container crashes",
+        symptom: "No pod is ready.",
+        check: "Read the container's waiting reason and its last termination.",
+        fix: "Roll back the change that caused it. Otherwise fix what the reason names: the image's name, its pull secret, the program, or its memory limit.",
+        references: [],
+    }
+    34 NoLoadBalancer "no-load-balancer" at [Traffic] {
+        title: "The load balancer has no address",
+        symptom: "Nothing outside the cluster reaches the Service.",
+        check: "Read the Service's `status.loadBalancer`.",
+        fix: "Install a load balancer controller, or use a port-forward.",
+        references: [],
+    }
+    35 PrometheusNotReady "prometheus-not-ready" at [Target] {
+        title: "Prometheus is not ready, or its replicas disagree",
+        symptom: "The value has gaps, or jumps.",
+        check: "Send the same query to each replica, and compare the answers.",
+        fix: "Make every replica ready: check its image, its node and its log. Then check the configuration, disk and network of the replica that differs.",
+        references: [],
+    }
+}

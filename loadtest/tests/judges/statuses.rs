@@ -1,0 +1,121 @@
+//! What a link's result says beside ok and broken: which links a metric has, how long to wait, what is missing, and which
+//! link decides.
+
+use loadtest::doctor::catalogue::Cause;
+use loadtest::doctor::diagnosis::{Finding, Input, Link, LinkResult, State, Status};
+use loadtest::doctor::evidence::Evidence;
+use loadtest::doctor::links;
+use loadtest::kube::read::{Read, Unread};
+use serde_json::json;
+
+use crate::changed::{answers, conditions, not_found, ready_for, server_started};
+use crate::healthy::{adapter, ago, keda};
+use crate::{diagnose, named, seen};
+
+fn result(evidence: &Evidence, link: Link) -> LinkResult {
+    let diagnosis = diagnose(evidence);
+    assert_eq!(diagnosis.broken, None, "{:#?}", diagnosis.links);
+    diagnosis.links.into_iter().find(|result| result.link == link).unwrap()
+}
+
+#[test]
+fn too_early_says_how_long_to_wait() {
+    // Two syncs of 15 s, 8 s of which have passed.
+    let mut evidence = adapter();
+    conditions(&mut evidence, "FailedGetPodsMetric", "unable to get metric x: no metrics returned", 8.0);
+    assert_eq!(result(&evidence, Link::Condition).wait, Some(22.0));
+    // Discovery in 6 s, two scrapes each 5 s, 5 s more, and a relist each 60 s: 20 s have passed.
+    let mut evidence = adapter();
+    not_found(&mut evidence);
+    server_started(&mut evidence, 20.0);
+    let answer = result(&evidence, Link::Answer);
+    assert_eq!((answer.state, answer.wait), (State::Pending, Some(61.0)));
+    // Two scrapes each 5 s after half a minute.
+    let mut evidence = adapter();
+    ready_for(&mut evidence, 10.0);
+    assert_eq!(result(&evidence, Link::Series).wait, Some(30.0));
+}
+
+#[test]
+fn a_clock_that_is_wrong_gives_no_wait_without_end() {
+    let mut evidence = adapter();
+    conditions(&mut evidence, "FailedGetPodsMetric", "unable to get metric x: no metrics returned", -1e9);
+    assert_eq!(result(&evidence, Link::Condition).wait, Some(86_400.0));
+}
+
+#[test]
+fn without_an_hpa_the_input_is_missing() {
+    let mut evidence = adapter();
+    evidence.hpa = Read::Absent;
+    evidence.hpas = Read::NotAsked;
+    for (link, missing) in [
+        (Link::Pod, Input::Hpa),
+        (Link::Series, Input::Metric),
+        (Link::Rule, Input::Metric),
+        (Link::Answer, Input::Metric),
+        (Link::Condition, Input::Hpa),
+        (Link::Replicas, Input::Hpa),
+    ] {
+        let result = result(&evidence, link);
+        assert_eq!((result.state, result.missing), (State::MissingInput, Some(missing)), "{link:?}");
+    }
+}
+
+#[test]
+fn an_api_without_a_server_is_decided_by_the_api_service() {
+    let mut evidence = adapter();
+    answers(&mut evidence, 503, json!({"message": "the server is currently unable to handle the request"}));
+    let answer = result(&evidence, Link::Answer);
+    assert_eq!((answer.state, answer.blocked_by), (State::Blocked, Some(Link::ApiService)));
+}
+
+#[test]
+fn another_broken_link_is_blocked_by_the_first() {
+    let mut evidence = adapter();
+    seen(&mut evidence.scale)["spec"]["replicas"] = json!(0);
+    conditions(&mut evidence, "ScalingDisabled", "the replica count of the target is zero", 600.0);
+    seen(&mut evidence.scale)["spec"]["replicas"] = json!(0);
+    let diagnosis = diagnose(&evidence);
+    let condition = diagnosis.links.iter().find(|result| result.link == Link::Condition).unwrap();
+    assert_eq!((condition.state, condition.blocked_by), (State::Blocked, Some(Link::Pod)));
+    assert_eq!(condition.evidence, "not checked: pod is broken");
+}
+
+#[test]
+fn a_trigger_without_prometheus_needs_no_counter() {
+    let mut evidence = keda();
+    seen(&mut evidence.scaled_object)["spec"]["triggers"][0]["type"] = json!("cron");
+    for link in [Link::Metrics, Link::Series] {
+        assert_eq!(result(&evidence, link).state, State::NotApplicable, "{link:?}");
+    }
+}
+
+#[test]
+fn a_missing_right_stays_with_its_link() {
+    let mut evidence = adapter();
+    let right = "get configmaps in namespace monitoring".to_owned();
+    evidence.server.config =
+        Read::Unread(Unread { what: "a".to_owned(), why: "403".to_owned(), right: Some(right.clone()) });
+    assert_eq!(result(&evidence, Link::Rule).right, Some(right));
+}
+
+#[test]
+fn an_api_service_that_is_new_is_pending() {
+    let mut evidence = adapter();
+    let api = seen(&mut evidence.server.api_service);
+    api["status"] = json!({});
+    api["metadata"]["creationTimestamp"] = json!(ago(5.0));
+    let result = result(&evidence, Link::ApiService);
+    assert_eq!((result.state, result.wait, named(&evidence)), (State::Pending, Some(40.0), None));
+}
+
+/// Every case of these tests goes through the same check, in `links::check`.
+#[test]
+fn a_link_may_raise_its_own_causes_only() {
+    let raised = |cause| Status::Broken(Finding::new(cause, "", "", Vec::new()));
+    assert!(links::owns(Link::Rule, &raised(Cause::RuleAbsent)));
+    assert!(links::owns(Link::Answer, &raised(Cause::RuleAbsent)));
+    assert!(!links::owns(Link::Traffic, &raised(Cause::RuleAbsent)));
+    assert!(!links::owns(Link::Pod, &Status::Explains(Finding::new(Cause::AtMaximum, "", "", Vec::new()))));
+    assert!(links::owns(Link::Pod, &Status::Ok(String::new())));
+}
