@@ -36,6 +36,8 @@ mod secrets;
 mod traffic;
 #[path = "judges/trigger.rs"]
 mod trigger;
+#[path = "judges/watched.rs"]
+mod watched;
 
 use loadtest::doctor::diagnosis::{Diagnosis, Finding};
 use loadtest::doctor::evidence::Evidence;
