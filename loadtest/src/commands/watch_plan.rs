@@ -42,12 +42,13 @@ pub fn watch_plan(evidence: &Evidence, trust: Trust) -> Result<(Assumed, Plan), 
         let source = if of_adapter { predict::Source::Pods } else { predict::Source::External };
         Some(Metric { name: metric.name.clone(), source, path: requests::metric(evidence, &metric.spec)? })
     });
+    let metric = metric.ok_or_else(|| Fault::Use(format!("HPA {namespace}/{name}: its metric has no address")))?;
     let plan = Plan {
         namespace: namespace.clone(),
         hpa: name.clone(),
         scaled: scaled.clone(),
         pods: of_pods,
-        metric: metric.expect("the pods are known, and the metric can be watched"),
+        metric,
         counter,
         prometheus: prometheus::pods(evidence, trust).and_then(|pods| Ok(Query { pods, text: query()? })),
     };

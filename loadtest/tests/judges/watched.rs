@@ -75,7 +75,7 @@ fn a_chain_by_the_adapter_is_watched_as_it_is_judged() {
     let path = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/miztiik-automation-ns/pods/*/http_requests_per_second\
                 ?labelSelector=app%3Dshopfront";
     assert_eq!((plan.metric.name.as_str(), plan.metric.path.as_str()), ("http_requests_per_second", path));
-    assert_eq!((query(&plan), page(&plan)), (OF_PODS, json!("web")));
+    assert_eq!((query(&plan), page(&plan)), (OF_PODS, json!(9898)));
     assert_eq!(prometheus(&plan), (PROMETHEUS.to_owned(), json!("web"), String::new(), false));
     assert_eq!(entrance(&evidence, false).unwrap(), Entrance::Url("http://198.51.100.7:80/".to_owned()));
     assert_eq!(planned(&evidence).0.assumptions, [""; 0]);

@@ -180,7 +180,9 @@ async fn is_meant(reader: &Reader, evidence: &Evidence) -> Result<(), Fault> {
         return Err(Fault::Use(format!("{none} (there: {there}); kubectl get hpa -A lists all")));
     }
     if evidence.own_namespace == Read::Absent {
-        return Err(Fault::Use(format!("no namespace {namespace}; kubectl get hpa -A lists all HPAs")));
+        return Err(Fault::Use(format!(
+            "{none}, as there is no namespace {namespace}; kubectl get hpa -A lists all HPAs"
+        )));
     }
     // Where they may not be listed, none is known.
     let all = reader.all("/apis/autoscaling/v2/horizontalpodautoscalers", "the HPAs of all namespaces").await;

@@ -63,17 +63,17 @@ pub fn autoscaler(evidence: &Evidence, subject: &Subject) -> Result<Assumed, Str
             metric.name
         ));
     }
-    let (no_scrape, no_window) = (|| no_scrape(evidence), || no_window(evidence, subject, metric.source));
-    match (scrape, window) {
-        (Some(_), Some(_)) => {}
-        (None, Some(_)) => assumptions.push(format!("a scrape each {SCRAPE} s is assumed: {}", no_scrape())),
-        (Some(_), None) => assumptions.push(format!("a window of {WINDOW} s is assumed: {}", no_window())),
-        (None, None) => assumptions.push(format!(
+    let unknown = match (scrape, window) {
+        (Some(_), Some(_)) => None,
+        (None, Some(_)) => Some(format!("a scrape each {SCRAPE} s is assumed: {}", no_scrape(evidence))),
+        (Some(_), None) => Some(format!("a window of {WINDOW} s is assumed: {}", no_window(evidence, subject))),
+        (None, None) => Some(format!(
             "a scrape each {SCRAPE} s and a window of {WINDOW} s are assumed: {}, {}",
-            no_scrape(),
-            no_window()
+            no_scrape(evidence),
+            no_window(evidence, subject)
         )),
-    }
+    };
+    assumptions.extend(unknown);
     Ok(Assumed { autoscaler, assumptions })
 }
 
@@ -92,15 +92,16 @@ fn no_scrape(evidence: &Evidence) -> String {
 }
 
 /// Why the window is not known.
-fn no_window(evidence: &Evidence, subject: &Subject, source: Source) -> String {
-    let read = if source == Source::Keda { &evidence.scaled_object } else { &evidence.server.config };
-    match (read, source) {
-        (Read::Unread(unread), _) => unread.reason(),
-        (Read::Absent | Read::NotAsked, Source::Keda) => "there is no ScaledObject".to_owned(),
-        (Read::NotAsked, _) => format!("the adapter's rules are not known: {}", adapter::unknown(evidence)),
-        (Read::Absent, _) => "the adapter's ConfigMap is not there".to_owned(),
-        (Read::Seen(_), _) if subject.query.is_some() => "the query has no rate over a window".to_owned(),
-        (Read::Seen(_), Source::Keda) => "no trigger of the metric asks Prometheus".to_owned(),
-        (Read::Seen(_), _) => "no rule of the adapter makes the metric".to_owned(),
+fn no_window(evidence: &Evidence, subject: &Subject) -> String {
+    let of_keda = subject.metric.as_ref().is_some_and(|metric| metric.source == Source::Keda);
+    let read = if of_keda { &evidence.scaled_object } else { &evidence.server.config };
+    match read {
+        Read::Unread(unread) => unread.reason(),
+        Read::Absent | Read::NotAsked if of_keda => "there is no ScaledObject".to_owned(),
+        Read::NotAsked => format!("the adapter's rules are not known: {}", adapter::unknown(evidence)),
+        Read::Absent => "the adapter's ConfigMap does not exist".to_owned(),
+        Read::Seen(_) if subject.query.is_some() => "the query has no rate over a window".to_owned(),
+        Read::Seen(_) if of_keda => "the metric's trigger does not ask Prometheus".to_owned(),
+        Read::Seen(_) => "no rule of the adapter makes the metric".to_owned(),
     }
 }

@@ -51,7 +51,7 @@ fn service(evidence: &Evidence) -> Result<&Value, Fault> {
     // One without an address, beside one that has one, is for scrapes, or for clients that choose their pods.
     let addressed = of(&|service| service["spec"]["clusterIP"] != "None");
     let meant = [balanced, addressed, found].into_iter().find(|services| !services.is_empty()).unwrap_or_default();
-    let target = evidence.hpa.seen().map(|hpa| &hpa["spec"]["scaleTargetRef"]).unwrap_or(&Value::Null);
+    let target = evidence.hpa.seen().map_or(&Value::Null, |hpa| &hpa["spec"]["scaleTargetRef"]);
     let (namespace, scaled) = (&evidence.namespace, format!("{}/{}", text(target, "/kind"), text(target, "/name")));
     match meant[..] {
         [one] => Ok(one),

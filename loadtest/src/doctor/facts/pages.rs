@@ -39,13 +39,14 @@ pub fn served_at(evidence: &Evidence, labels: &Value) -> Vec<PodPage> {
 fn scraped_at(evidence: &Evidence, monitor: &Value, labels: &Value) -> Vec<PodPage> {
     let (selector, field) = (&monitor["spec"]["selector"], endpoints(monitor));
     let is_pod_monitor = field == "podMetricsEndpoints";
-    let service = in_front(evidence, labels).find(|service| selects(selector, &service["metadata"]["labels"]));
-    if if is_pod_monitor { !selects(selector, labels) } else { service.is_none() } {
+    let mut services = in_front(evidence, labels).filter(|_| !is_pod_monitor);
+    let service = services.find(|service| selects(selector, &service["metadata"]["labels"]));
+    if service.is_none() && !(is_pod_monitor && selects(selector, labels)) {
         return Vec::new();
     }
     let named = |endpoint: &Value| -> Option<IntOrString> {
         let name = &endpoint["port"];
-        let Some(service) = service.filter(|_| !is_pod_monitor) else { return ports::named(name) };
+        let Some(service) = service else { return ports::named(name) };
         let mut ports = list(service, "/spec/ports").iter().filter(|_| !name.is_null());
         ports.find(|port| port["name"] == *name || port["port"] == *name).and_then(ports::target)
     };

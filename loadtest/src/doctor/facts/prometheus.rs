@@ -175,12 +175,11 @@ mod tests {
 
     #[test]
     fn the_way_to_prometheus_ends_at_the_port_of_its_pod() {
-        let number = |number| IntOrString::Int(number);
         for (url, port) in [
             ("http://prometheus-k8s.monitoring.svc", IntOrString::String("web".to_owned())),
-            ("http://prometheus-k8s.monitoring.svc:9091/", number(9090)),
+            ("http://prometheus-k8s.monitoring.svc:9091/", IntOrString::Int(9090)),
             // No port of the Service: the one that the operator gives the pod.
-            ("http://prometheus-k8s.monitoring.svc:9090/", number(9090)),
+            ("http://prometheus-k8s.monitoring.svc:9090/", IntOrString::Int(9090)),
         ] {
             let found = pods(&evidence(url), Trust::OfTheCluster).unwrap();
             assert_eq!((found.port, found.selector.as_str()), (port, "app=prometheus"), "{url}");
