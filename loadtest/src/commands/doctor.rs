@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::cli::Doctor;
 use crate::doctor::catalogue::{CATALOGUE, Cause};
-use crate::doctor::collect::trust::Trust;
+use crate::doctor::facts::trust::Trust;
 use crate::doctor::{bundle, collect, diagnose, render};
 use crate::fault::Fault;
 use crate::kube::cluster::Cluster;

@@ -5,12 +5,14 @@ mod merge;
 mod predict;
 mod rehearse;
 mod run;
+mod watch_plan;
 
 pub use doctor::doctor;
 pub use merge::merge;
 pub use predict::predict;
 pub use rehearse::rehearse;
 pub use run::run;
+pub use watch_plan::watch_plan;
 
 use std::process::ExitCode;
 

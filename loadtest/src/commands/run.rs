@@ -5,20 +5,27 @@ use std::process::ExitCode;
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::cli::Run;
-use crate::doctor::collect::trust::Trust;
+use crate::commands::watch_plan;
+use crate::doctor::collect::Collection;
 use crate::doctor::diagnosis::Outcome;
-use crate::doctor::{collect, diagnose, render};
+use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::autoscaler::Assumed;
+use crate::doctor::facts::entrance::{Entrance, entrance};
+use crate::doctor::facts::trust::Trust;
+use crate::doctor::{diagnose, render};
 use crate::fault::Fault;
 use crate::journal::{Entry, Event, Kind};
 use crate::kube::cluster::Cluster;
+use crate::kube::forward::Forward;
+use crate::observe::Plan;
 use crate::output::{Stream, say};
-use crate::session::{LEAD, Plan};
+use crate::session::LEAD;
 use crate::{observe, session};
 
 /// `loadtest run`: finds the HPA and the way to its pods, sends the load, watches, judges.
 pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
     let (observed, entries) = unbounded_channel();
-    let plan = |url, profile, autoscaler| Plan {
+    let plan = |url, profile, autoscaler| session::Plan {
         kind: Kind::Run,
         url,
         profile,
@@ -37,19 +44,28 @@ pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
         return plan(url, profile, None).conduct(first, entries).await;
     }
     let cluster = Cluster::connect(options.context.as_deref()).await?;
-    let watched = cluster.find(options.hpa.as_deref()).await?;
     let trust = Trust::of_flag(options.trust_prometheus);
-    let (autoscaler, chain, assumed) = observe::settings(&cluster, &watched, trust).await?;
-    autoscaler.check().map_err(|why| Fault::Use(format!("HPA {}: {why}", autoscaler.name)))?;
-    let profile = session::profile(&options.common.load, Some(&autoscaler))?;
+    // All that is read makes a large future.
+    let mut collection = Box::pin(Collection::objects(&cluster, options.hpa.as_deref())).await?;
+    let read = |collection: &Collection| {
+        let (Assumed { autoscaler, assumptions }, watched) = watch_plan(&collection.evidence, trust)?;
+        autoscaler.check().map_err(|why| Fault::Use(format!("HPA {}: {why}", autoscaler.name)))?;
+        let profile = session::profile(&options.common.load, Some(&autoscaler))?;
+        Ok::<_, Fault>((autoscaler, assumptions, watched, profile))
+    };
+    let (.., watched, _) = read(&collection)?;
     let (url, _forward) = match &options.url {
         Some(url) => (url.clone(), None),
-        None => cluster.target(&watched).await?,
+        None => target(&cluster, &collection.evidence, &watched).await?,
     };
     // Last: a load that could not be sent anyway is refused for that, and at once.
     if !options.skip_doctor {
-        refuse_what_cannot_scale(&cluster, &autoscaler.name, trust).await?;
+        Box::pin(collection.answers(trust)).await;
+        refuse_what_cannot_scale(&collection.redacted())?;
     }
+    collection.usual().await;
+    let (autoscaler, assumed, watched, profile) = read(&collection)?;
+    drop(collection);
     let (first, clock) = session::clock(LEAD, 1.0);
     for message in assumed {
         let (object, reason) = ("watch".to_owned(), "Assumed".to_owned());
@@ -57,15 +73,26 @@ pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
         // Nobody has closed the channel yet.
         let _ = observed.send(Entry::Event(event));
     }
-    let watching = tokio::spawn(observe::watch(cluster, watched, chain, clock, observed));
+    let watching = tokio::spawn(observe::watch(cluster.client, watched, clock, observed));
     let done = plan(url, profile, Some(autoscaler)).conduct(first, entries).await;
     watching.abort();
     done
 }
 
+/// Where the load goes; what has to be kept for as long as it does comes second.
+async fn target(cluster: &Cluster, evidence: &Evidence, watched: &Plan) -> Result<(String, Option<Forward>), Fault> {
+    match entrance(evidence, cluster.inside)? {
+        Entrance::Url(url) => Ok((url, None)),
+        Entrance::Pods(port) => {
+            let forward = Forward::start(cluster.client.clone(), &watched.namespace, &watched.pods, port).await?;
+            Ok((format!("http://{}/", forward.address), Some(forward)))
+        }
+    }
+}
+
 /// A load on a chain that is broken would decide nothing. What could not be looked at is no obstacle.
-async fn refuse_what_cannot_scale(cluster: &Cluster, hpa: &str, trust: Trust) -> Result<(), Fault> {
-    let diagnosis = diagnose(&collect::collect(cluster, Some(hpa), trust).await?);
+fn refuse_what_cannot_scale(evidence: &Evidence) -> Result<(), Fault> {
+    let diagnosis = diagnose(evidence);
     if diagnosis.outcome != Outcome::Broken {
         return Ok(());
     }

@@ -1,13 +1,10 @@
 //! What a chain that holds is like.
 
-use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscalerBehavior;
-
-use crate::autoscaling::hpa::Behavior;
-use crate::autoscaling::manifests::{START, SYNC};
-use crate::autoscaling::predict::{Pipeline, band};
+use crate::autoscaling::predict::band;
 use crate::autoscaling::{Autoscaler, predict};
 use crate::doctor::diagnosis::Figures;
 use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::autoscaler::autoscaler;
 use crate::doctor::facts::pods::ready;
 use crate::doctor::facts::scaling_metric::{Source, Subject};
 use crate::doctor::facts::{intervals, values};
@@ -25,41 +22,22 @@ pub fn figures(evidence: &Evidence) -> Option<Figures> {
     let subject = Subject::of(evidence);
     let metric = subject.metric.as_ref().filter(|metric| metric.source != Source::Resource && metric.target > 0.0)?;
     let (scrape, window) = (intervals::scrape(evidence)?, subject.window?);
-    let relist = intervals::relist(evidence, &subject);
-    let source = if metric.source == Source::Adapter { predict::Source::Pods } else { predict::Source::External };
-    let autoscaler = Autoscaler {
-        created: None,
-        name: format!("{}/{}", evidence.namespace, evidence.name),
-        scaled: String::new(),
-        metric: metric.name.clone(),
-        target: metric.target,
-        min: least(evidence),
-        // The question is when more are wanted, not whether they may be.
-        max: least(evidence).saturating_mul(2),
-        behavior: behavior(evidence)?,
-        pipeline: Pipeline { scrape, window, relist, sync: SYNC, startup: START, source },
-    };
+    let mut autoscaler = autoscaler(evidence, &subject).ok()?.autoscaler;
+    // These two are known, and not assumed.
+    (autoscaler.pipeline.scrape, autoscaler.pipeline.window) = (scrape, window);
+    autoscaler.min = autoscaler.min.max(1);
+    // The question is when more are wanted, not whether they may be.
+    autoscaler.max = autoscaler.min.saturating_mul(2);
     Some(Figures {
         idle: idle(evidence, &subject),
         value: values::average(evidence, &subject),
         target: metric.target,
         scrape,
         window,
-        relist,
-        sync: SYNC,
+        relist: autoscaler.pipeline.relist,
+        sync: autoscaler.pipeline.sync,
         delay: delay(&autoscaler)?,
     })
-}
-
-fn least(evidence: &Evidence) -> u32 {
-    let least = evidence.hpa.seen().and_then(|hpa| hpa.pointer("/spec/minReplicas")?.as_u64());
-    u32::try_from(least.unwrap_or(1)).unwrap_or(1).max(1)
-}
-
-fn behavior(evidence: &Evidence) -> Option<Behavior> {
-    let written = evidence.hpa.seen()?.pointer("/spec/behavior").filter(|written| !written.is_null()).cloned();
-    let behavior: Option<HorizontalPodAutoscalerBehavior> = written.map(serde_json::from_value).transpose().ok()?;
-    Behavior::of(behavior.as_ref()).ok()
 }
 
 /// When more are wanted than the least, at the earliest and at the latest.
@@ -96,6 +74,9 @@ fn idle(evidence: &Evidence, subject: &Subject) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::autoscaling::hpa::Behavior;
+    use crate::autoscaling::manifests::{START, SYNC};
+    use crate::autoscaling::predict::Pipeline;
 
     /// The manifests' own chain: a look each 15 s, a scrape each 5 s, and a window that fills slowly.
     #[test]

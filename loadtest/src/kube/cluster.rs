@@ -1,19 +1,14 @@
 //! The cluster: how it is reached, and which HPA is meant.
 
-use std::collections::BTreeMap;
-
-use http::{Request, StatusCode};
+use http::StatusCode;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::api::{Api, ListParams};
 use kube::client::UpgradeConnectionError;
 use kube::{Client, ResourceExt};
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use super::one_line;
 use crate::fault::Fault;
 use crate::kube::kubeconfig::{Reached, reach};
-use crate::kube::scale_target::Scaled;
 
 /// A cluster that answers.
 #[derive(Clone)]
@@ -22,23 +17,6 @@ pub struct Cluster {
     pub client: Client,
     /// Whether this process runs in it.
     pub inside: bool,
-}
-
-/// An HPA with what it scales.
-#[derive(Clone, Debug, Default)]
-pub struct Watched {
-    /// The namespace of both.
-    pub namespace: String,
-    /// The HPA as it was at the start.
-    pub hpa: HorizontalPodAutoscaler,
-    /// Kind and name of what it scales, such as `Deployment/shopfront-deploy`.
-    pub scaled: String,
-    /// That as it was at the start.
-    pub object: Value,
-    /// The label selector of the pods.
-    pub selector: String,
-    /// The labels that new pods get.
-    pub labels: BTreeMap<String, String>,
 }
 
 impl Cluster {
@@ -50,36 +28,6 @@ impl Cluster {
             Fault::World(format!("the cluster at {address} does not answer: {why}; --context NAME asks another"))
         })?;
         Ok(Self { client, inside })
-    }
-
-    /// The HPA that is meant: `NAMESPACE/NAME`, a name in the kubeconfig's namespace, or the only one there is.
-    pub async fn find(&self, hpa: Option<&str>) -> Result<Watched, Fault> {
-        let hpa = match hpa {
-            Some(named) => self.named(named).await?,
-            None => self.only().await?,
-        };
-        let namespace = hpa.namespace().unwrap_or_default();
-        let target = hpa.spec.clone().unwrap_or_default().scale_target_ref;
-        let scaled = format!("{}/{}", target.kind, target.name);
-        let Scaled { object, selector, labels } = Scaled::read(&self.client, &namespace, &target).await?;
-        Ok(Watched { namespace, hpa, scaled, object, selector, labels })
-    }
-
-    async fn named(&self, named: &str) -> Result<HorizontalPodAutoscaler, Fault> {
-        let (namespace, name) = named.split_once('/').unwrap_or((self.client.default_namespace(), named));
-        let hpas = Api::<HorizontalPodAutoscaler>::namespaced(self.client.clone(), namespace);
-        match hpas.get_opt(name).await {
-            Ok(Some(hpa)) => Ok(hpa),
-            Ok(None) => {
-                let there = hpas.list(&few()).await.map(|list| list.items).unwrap_or_default();
-                let there: Vec<_> = there.iter().map(ResourceExt::name_any).collect();
-                let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
-                Err(Fault::Use(format!(
-                    "no HPA {name} in namespace {namespace} (there: {there}); kubectl get hpa -A lists all"
-                )))
-            }
-            Err(error) => Err(Fault::World(format!("the HPA {namespace}/{name} cannot be read: {}", one_line(&error)))),
-        }
     }
 
     /// The only HPA there is: in the kubeconfig's namespace, or else in the cluster.
@@ -106,12 +54,6 @@ impl Cluster {
                     .to_owned(),
             )
         })
-    }
-
-    /// What the API answers at a path, for the groups that have no types in a library.
-    pub async fn raw<T: DeserializeOwned>(&self, path: &str) -> Result<T, kube::Error> {
-        let request = Request::get(path).body(Vec::new()).map_err(kube::Error::HttpError)?;
-        self.client.request(request).await
     }
 }
 

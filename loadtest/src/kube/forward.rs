@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::{list, one_line};
 use crate::fault::Fault;
-use crate::kube::cluster::{Watched, why};
+use crate::kube::cluster::why;
 use crate::loopback;
 
 /// A listener on the loopback that gives each connection to the next ready pod: unlike kubectl's, which gives all of
@@ -24,11 +24,11 @@ pub struct Forward {
 }
 
 impl Forward {
-    /// Listens on a free port.
-    pub async fn start(client: Client, watched: &Watched, port: IntOrString) -> Result<Self, Fault> {
+    /// Listens on a free port, for the pods that a label selector selects.
+    pub async fn start(client: Client, namespace: &str, selector: &str, port: IntOrString) -> Result<Self, Fault> {
         let (listener, address) = loopback::listen().await?;
-        let pods = Api::<Pod>::namespaced(client, &watched.namespace);
-        let selector = ListParams::default().labels(&watched.selector);
+        let pods = Api::<Pod>::namespaced(client, namespace);
+        let selector = ListParams::default().labels(selector);
         let accepting = tokio::spawn(async move {
             let mut turn = 0;
             loop {

@@ -19,7 +19,6 @@ pub mod proxy;
 pub mod read;
 pub mod reader;
 pub mod rights;
-pub mod scale_target;
 pub mod value;
 pub mod weight;
 pub mod words;

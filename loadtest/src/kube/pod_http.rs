@@ -5,6 +5,7 @@ use http::header::HOST;
 use http::{Request, StatusCode};
 use http_body_util::Empty;
 use hyper::client::conn::http1::SendRequest;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{Failure, one_line};
 use crate::kube::bounded::read;
@@ -29,8 +30,35 @@ pub struct Place {
     pub tls: bool,
 }
 
+/// Where each of several pods serves something: a port by its number or its name, a path, and whether TLS is spoken there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PodPage {
+    /// The port.
+    pub port: IntOrString,
+    /// The path.
+    pub path: String,
+    /// Whether TLS is spoken there.
+    pub tls: bool,
+}
+
+/// The pods of one Prometheus, and how each is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PrometheusPods {
+    /// Their namespace.
+    pub namespace: String,
+    /// Their label selector.
+    pub selector: String,
+    /// The port where they answer.
+    pub port: IntOrString,
+    /// What stands before each path.
+    pub prefix: String,
+    /// Whether TLS is spoken there.
+    pub tls: bool,
+}
+
 impl Place {
-    fn proxy(&self, path: &str) -> String {
+    /// The path at which the API server's proxy passes a path on.
+    pub fn proxy(&self, path: &str) -> String {
         let Self { namespace, pod, port, tls } = self;
         let scheme = if *tls { "https:" } else { "" };
         format!("/api/v1/namespaces/{namespace}/pods/{scheme}{pod}:{port}/proxy{path}")

@@ -73,6 +73,13 @@ pub struct Unread {
     pub right: Option<String>,
 }
 
+impl Unread {
+    /// Why, in a few words: the right that is missing, or else what was answered.
+    pub fn reason(&self) -> String {
+        self.right.as_ref().map_or_else(|| self.why.clone(), |right| format!("the right to {right} is missing"))
+    }
+}
+
 /// What the metrics API answered.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]

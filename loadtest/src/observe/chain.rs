@@ -3,14 +3,9 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::Request;
-use http::header::HOST;
-use http_body_util::Empty;
-use hyper::client::conn::http1::SendRequest;
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
-use kube::core::Selector;
 use kube::{Client, ResourceExt};
 use serde::Deserialize;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -18,15 +13,13 @@ use tokio::time::{Instant, timeout};
 
 use crate::autoscaling::predict::Source;
 use crate::autoscaling::quantity;
-use crate::kube::bounded::read;
-use crate::kube::cluster::{Cluster, Watched, percent_encoded, why};
-use crate::kube::forward::{connect, is_ready, port_of};
+use crate::kube::cluster::{percent_encoded, why};
+use crate::kube::forward::{container_ports, is_ready, port_of};
+use crate::kube::pod_http::{Place, PodPage, PrometheusPods, Way};
 use crate::kube::prometheus::{Unlike, sum};
-use crate::kube::reader::text;
+use crate::kube::reader::Reader;
 use crate::kube::{Failure, list, one_line};
-use crate::observe::metric::Metric;
-use crate::observe::scraped::{Scraped, counters_path};
-use crate::observe::service::{ports, target_port};
+use crate::observe::plan::{Counter, Metric, Plan, Query};
 
 /// What the pods' counters are called where they are told of.
 pub const COUNTERS: &str = "the pods' counters";
@@ -57,69 +50,17 @@ pub struct Readings {
 }
 
 /// What there is to read.
-#[derive(Clone)]
 pub struct Chain {
-    /// The cluster.
-    pub cluster: Cluster,
-    /// The HPA and its pods.
-    pub watched: Watched,
-    /// The metric that the HPA scales by.
-    pub metric: Metric,
-    /// The counter's name, or why it is not known.
-    pub series: Result<String, String>,
-    /// Where Prometheus reads the counters, where that is known.
-    pub scraped: Option<Scraped>,
-    /// The query for the sum over the pods, and the Service of Prometheus; or why one of the two is not known.
-    pub prometheus: Result<(String, Endpoint), String>,
-    /// The path of the metrics API.
-    pub api: String,
-}
-
-/// A port of a Service.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Endpoint {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub service: String,
-    /// The port's number.
-    pub port: u16,
-}
-
-impl Endpoint {
-    /// The one of a URL within the cluster, seen from a namespace.
-    pub fn of(url: &str, from: &str) -> Option<Self> {
-        let uri: http::Uri = url.parse().ok()?;
-        let mut host = uri.host().filter(|_| uri.scheme_str() == Some("http"))?.split('.');
-        let service = host.next()?.to_owned();
-        let namespace = host.next().unwrap_or(from).to_owned();
-        Some(Self { namespace, service, port: uri.port_u16().unwrap_or(80) })
-    }
-
-    /// A pod behind it, and the pod's port.
-    async fn behind(&self, client: &Client) -> Result<(String, u16), String> {
-        let Self { namespace, service: name, .. } = self;
-        let services = Api::<Service>::namespaced(client.clone(), namespace);
-        let right = |what: &str| format!("{what} in namespace {namespace}");
-        let service = services.get(name).await.map_err(|error| why(&error, &right("get services")))?;
-        let selector = service.spec.as_ref().and_then(|spec| spec.selector.clone()).unwrap_or_default();
-        let selector: Selector = selector.into_iter().collect();
-        let pods = Api::<Pod>::namespaced(client.clone(), namespace);
-        let pods = list::all(&pods, &ListParams::default().labels_from(&selector)).await;
-        let pods = pods.map_err(|error| why(&error, &right("list pods")))?;
-        let pod = pods.iter().find(|pod| is_ready(pod)).ok_or_else(|| format!("Service {name} has no ready pod"))?;
-        let port = self.port_on(&service, pod).ok_or_else(|| format!("Service {name} has no port {}", self.port))?;
-        Ok((pod.name_any(), port))
-    }
-
-    /// The pod's own port, which need not be the Service's.
-    fn port_on(&self, service: &Service, pod: &Pod) -> Option<u16> {
-        let port = ports(service).iter().find(|port| port.port == i32::from(self.port))?;
-        port_of(pod, &target_port(port))
-    }
+    reader: Reader,
+    plan: Plan,
 }
 
 impl Chain {
+    /// Nothing is read yet.
+    pub fn new(client: Client, plan: Plan) -> Self {
+        Self { reader: Reader::new(client), plan }
+    }
+
     /// Reads all links in turn, until the receiver is gone.
     pub fn read_each(self, interval: Duration) -> UnboundedReceiver<Readings> {
         let (sender, receiver) = unbounded_channel();
@@ -127,12 +68,12 @@ impl Chain {
             let mut turns = tokio::time::interval(interval);
             turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
             let (mut counters, mut prometheus, mut api) = (Link::default(), Link::default(), Link::default());
-            let mut connection = None;
+            let mut way = None;
             loop {
                 turns.tick().await;
                 let (counted, rate, served) = tokio::join!(
                     counters.read(self.counted()),
-                    prometheus.read(self.prometheus(&mut connection)),
+                    prometheus.read(self.prometheus(&mut way)),
                     api.read(self.served())
                 );
                 let links = [(COUNTERS, &mut counters), (PROMETHEUS, &mut prometheus), (METRICS_API, &mut api)];
@@ -147,62 +88,76 @@ impl Chain {
     }
 
     async fn counted(&self) -> Result<f64, String> {
-        let series = self.series.as_ref()?;
-        let Watched { namespace, selector, .. } = &self.watched;
-        let client = &self.cluster.client;
-        let pods = Api::<Pod>::namespaced(client.clone(), namespace);
-        let pods = list::all(&pods, &ListParams::default().labels(selector)).await;
-        let pods = pods.map_err(|error| why(&error, &format!("list pods in namespace {namespace}")))?;
+        let Plan { namespace, pods: selector, counter, .. } = &self.plan;
+        let Counter { series, pages } = counter.as_ref()?;
         let mut sum = 0.0;
-        for pod in pods.iter().filter(|pod| is_ready(pod)) {
-            let path = counters_path(pod, self.scraped.as_ref());
-            let path = path.ok_or_else(|| format!("no port of pod {} is known", pod.name_any()))?;
-            let request = Request::get(path).body(Vec::new()).map_err(|error| one_line(&error))?;
-            let text = client.request_text(request).await;
+        for pod in self.pods(namespace, selector).await?.iter().filter(|pod| is_ready(pod)) {
+            let page = place(pod, pages).ok_or_else(|| format!("no port of pod {} is known", pod.name_any()));
+            let (path, place) = page?;
+            let request = Request::get(place.proxy(&path)).body(Vec::new()).map_err(|error| one_line(&error))?;
+            let text = self.reader.client.request_text(request).await;
             let text = text.map_err(|error| why(&error, &format!("get pods/proxy in namespace {namespace}")))?;
             sum += crate::autoscaling::exposition::sum_of(&text, series);
         }
         Ok(sum)
     }
 
-    async fn prometheus(&self, kept: &mut Option<SendRequest<Empty<Bytes>>>) -> Result<f64, String> {
-        let (query, endpoint) = self.prometheus.as_ref()?;
-        // A connection that failed is not used again.
-        let mut connection = if let Some(kept) = kept.take().filter(|kept| !kept.is_closed()) {
-            kept
-        } else {
-            let client = &self.cluster.client;
-            let (pod, port) = endpoint.behind(client).await?;
-            connect(client.clone(), &endpoint.namespace, &pod, port).await?
+    /// The pods that a selector selects.
+    async fn pods(&self, namespace: &str, selector: &str) -> Result<Vec<Pod>, String> {
+        let pods = Api::<Pod>::namespaced(self.reader.client.clone(), namespace);
+        let pods = list::all(&pods, &ListParams::default().labels(selector)).await;
+        pods.map_err(|error| why(&error, &format!("list pods in namespace {namespace}")))
+    }
+
+    async fn prometheus(&self, kept: &mut Option<Way>) -> Result<f64, String> {
+        let Query { pods, text: query } = self.plan.prometheus.as_ref()?;
+        // A way that failed is not taken again.
+        let mut way = match kept.take() {
+            Some(kept) => kept,
+            None => Way::open(&self.reader, self.replica(pods).await?).await,
         };
-        let request =
-            Request::get(format!("/api/v1/query?query={}", percent_encoded(query))).header(HOST, "prometheus");
-        let request = request.body(Empty::new()).map_err(|error| one_line(&error))?;
-        let answer = connection.send_request(request).await.map_err(|error| one_line(&error))?;
-        let status = answer.status();
-        let body = read(answer.into_body()).await.map_err(|failure| failure.to_string())?;
-        *kept = Some(connection);
-        match sum(&text(body.into())) {
+        let path = format!("{}/api/v1/query?query={}", pods.prefix, percent_encoded(query));
+        let (status, text) = way.get(&path, "the query").await.map_err(|(_, unread)| unread.reason())?;
+        *kept = Some(way);
+        match sum(&text) {
             Ok(Some(sum)) => Ok(sum),
             Err(Unlike::Excess(how)) => Err(Failure::Excess(how).to_string()),
             Ok(None) | Err(Unlike::Other) => Err(format!("it answered {status} without a result")),
         }
     }
 
+    /// A replica of Prometheus that is ready.
+    async fn replica(&self, of: &PrometheusPods) -> Result<Place, String> {
+        let PrometheusPods { namespace, selector, port, tls, .. } = of;
+        let pods = self.pods(namespace, selector).await?;
+        let pod = pods.iter().find(|pod| is_ready(pod));
+        let pod = pod.ok_or_else(|| format!("no pod of {selector} in namespace {namespace} is ready"))?;
+        let port = port_of(pod, port).ok_or_else(|| format!("pod {} has no such port", pod.name_any()))?;
+        Ok(Place { namespace: namespace.clone(), pod: pod.name_any(), port, tls: *tls })
+    }
+
     async fn served(&self) -> Result<f64, String> {
-        let list: Values = self.cluster.raw(&self.api).await.map_err(|error| {
-            let (group, resource) = match self.metric.source {
+        let Plan { namespace, metric: Metric { name, source, path }, .. } = &self.plan;
+        let request = Request::get(path).body(Vec::new()).map_err(|error| one_line(&error))?;
+        let list: Values = self.reader.client.request(request).await.map_err(|error| {
+            let (group, resource) = match source {
                 Source::Pods => ("custom", "pods/"),
                 Source::External => ("external", ""),
             };
-            let Watched { namespace, .. } = &self.watched;
-            let right =
-                format!("get {resource}{} of {group}.metrics.k8s.io in namespace {namespace}", self.metric.name);
-            why(&error, &right)
+            why(&error, &format!("get {resource}{name} of {group}.metrics.k8s.io in namespace {namespace}"))
         })?;
         let values = list.items.iter().map(|item| quantity::value(item.value.as_deref()?));
         values.sum::<Option<f64>>().ok_or_else(|| "a value is no quantity".to_owned())
     }
+}
+
+/// The path and the place of a pod's page: the first place that the pod has, else the first port that it declares.
+fn place(pod: &Pod, pages: &[PodPage]) -> Option<(String, Place)> {
+    let mut told = pages.iter().filter_map(|page| Some((page.path.clone(), port_of(pod, &page.port)?, page.tls)));
+    let declared =
+        || Some(("/metrics".to_owned(), container_ports(pod).next()?.container_port.try_into().ok()?, false));
+    let (path, port, tls) = told.next().or_else(declared)?;
+    Some((path, Place { namespace: pod.namespace()?, pod: pod.name_any(), port, tls }))
 }
 
 /// What the metrics API answers; how many there are of it is bounded where it is read.
@@ -242,33 +197,40 @@ impl Link {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
     use serde_json::json;
 
     use super::*;
 
-    #[test]
-    fn the_way_to_prometheus_ends_at_the_port_of_its_pod() {
-        let service = json!({"spec": {"ports": [{"name": "reload", "port": 8080, "targetPort": "reloader"},
-                                                {"name": "web", "port": 80, "targetPort": "web"},
-                                                {"name": "plain", "port": 9091, "targetPort": 9090}]}});
-        let containers = json!([{"name": "reloader", "ports": [{"name": "reloader", "containerPort": 8081}]},
-                                {"name": "prometheus", "ports": [{"name": "web", "containerPort": 9090}]}]);
-        let service: Service = serde_json::from_value(service).unwrap();
-        let pod: Pod = serde_json::from_value(json!({"spec": {"containers": containers}})).unwrap();
-        let port = |url: &str| Endpoint::of(url, "monitoring").unwrap().port_on(&service, &pod);
-        assert_eq!(port("http://prometheus-k8s.monitoring.svc"), Some(9090), "a name");
-        assert_eq!(port("http://prometheus-k8s:9091/"), Some(9090), "a number");
-        assert_eq!(port("http://prometheus-k8s:9090/"), None, "the Service has no such port");
+    /// A sidecar's port comes first.
+    fn pod() -> Pod {
+        let containers = json!([
+            {"name": "sidecar", "ports": [{"name": "admin", "containerPort": 15000}]},
+            {"name": "shop", "ports": [{"containerPort": 9898, "name": "http"}, {"containerPort": 9000}]},
+        ]);
+        let metadata = json!({"name": "shop-1", "namespace": "shops"});
+        serde_json::from_value(json!({"metadata": metadata, "spec": {"containers": containers}})).unwrap()
     }
 
     #[test]
-    fn an_address_within_the_cluster_names_a_service() {
-        let endpoint = |namespace: &str, service: &str, port| {
-            Some(Endpoint { namespace: namespace.to_owned(), service: service.to_owned(), port })
-        };
-        assert_eq!(Endpoint::of("http://prom.observed.svc:9090/", "monitoring"), endpoint("observed", "prom", 9090));
-        assert_eq!(Endpoint::of("http://prom/", "monitoring"), endpoint("monitoring", "prom", 80));
-        assert_eq!(Endpoint::of("https://prom.observed.svc:9090/", "monitoring"), None);
+    fn a_page_is_read_at_the_first_place_that_the_pod_has() {
+        let page = |port: IntOrString, tls: bool| PodPage { port, path: "/stats".to_owned(), tls };
+        let named = |name: &str| IntOrString::String(name.to_owned());
+        let base = "/api/v1/namespaces/shops/pods";
+        for (pages, expected) in [
+            (vec![page(named("http"), false)], format!("{base}/shop-1:9898/proxy/stats")),
+            (
+                vec![page(named("gone"), false), page(IntOrString::Int(9001), true)],
+                format!("{base}/https:shop-1:9001/proxy/stats"),
+            ),
+            (vec![page(named("gone"), false)], format!("{base}/shop-1:15000/proxy/metrics")),
+        ] {
+            let (path, place) = place(&pod(), &pages).unwrap();
+            assert_eq!(place.proxy(&path), expected);
+        }
+        let mut bare = pod();
+        bare.spec.as_mut().unwrap().containers.iter_mut().for_each(|container| container.ports = None);
+        assert!(place(&bare, &[]).is_none());
     }
 
     #[tokio::test]

@@ -1,16 +1,13 @@
-//! The autoscaler and its pods in a cluster, with no more than the right to read.
+//! Watches the autoscaler and its pods in a cluster over time, with no more than the right to read. What the chain is, the
+//! [`Plan`] says: nothing of it is looked for here.
 
-mod adapter;
 mod chain;
-mod metric;
+mod plan;
 mod pods;
-mod scraped;
-mod service;
-mod settings;
 mod told;
 mod watch;
 
 pub use chain::{COUNTERS, METRICS_API, PROMETHEUS};
+pub use plan::{Counter, Metric, Plan, Query};
 pub use pods::Happening;
-pub use settings::settings;
 pub use watch::watch;

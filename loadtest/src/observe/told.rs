@@ -6,8 +6,8 @@ use k8s_openapi::api::core::v1::Event;
 use kube::ResourceExt;
 use kube::runtime::watcher::Event as Change;
 
-use crate::kube::cluster::Watched;
 use crate::kube::list::MOST;
+use crate::observe::plan::Plan;
 use crate::observe::pods::Happening;
 
 /// What has been told, or was there before there was anything to tell.
@@ -22,7 +22,7 @@ pub struct Told {
 impl Told {
     /// Takes a change in, and tells of the Event if it is news of what is watched. A list that comes after the first is
     /// one after an interruption.
-    pub fn take(&mut self, change: Change<Event>, watched: &Watched) -> Option<Happening> {
+    pub fn take(&mut self, change: Change<Event>, plan: &Plan) -> Option<Happening> {
         let (event, listed) = match change {
             Change::Apply(event) => (event, false),
             Change::InitApply(event) => (event, true),
@@ -32,7 +32,7 @@ impl Told {
             }
             Change::Init | Change::Delete(_) => return None,
         };
-        let object = object(&event, watched)?;
+        let object = object(&event, plan)?;
         if self.counts.len() >= MOST {
             // More than there are where nobody makes them up: what was told before may be told again.
             self.counts.clear();
@@ -53,15 +53,15 @@ impl Told {
 }
 
 /// Kind and name of what the Event is about, where that is watched.
-fn object(event: &Event, watched: &Watched) -> Option<String> {
+fn object(event: &Event, plan: &Plan) -> Option<String> {
     let object = &event.involved_object;
     let (kind, name) = (object.kind.as_deref()?, object.name.as_deref()?);
-    let (_, scaled) = watched.scaled.split_once('/')?;
+    let (_, scaled) = plan.scaled.split_once('/')?;
     let object = format!("{kind}/{name}");
     let ours = match kind {
-        "HorizontalPodAutoscaler" => name == watched.hpa.name_any(),
+        "HorizontalPodAutoscaler" => name == plan.hpa,
         "Pod" | "ReplicaSet" => name.strip_prefix(scaled).is_some_and(|rest| rest.starts_with('-')),
-        _ => object == watched.scaled,
+        _ => object == plan.scaled,
     };
     ours.then_some(object)
 }
@@ -71,11 +71,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::observe::plan::tests::plan;
 
-    fn watched() -> Watched {
-        let mut watched = Watched { scaled: "StatefulSet/shop".to_owned(), ..Watched::default() };
-        watched.hpa.metadata.name = Some("shop-hpa".to_owned());
-        watched
+    fn watched() -> Plan {
+        Plan { scaled: "StatefulSet/shop".to_owned(), hpa: "shop-hpa".to_owned(), ..plan() }
     }
 
     fn event(uid: &str, count: i32, kind: &str, name: &str) -> Event {

@@ -14,11 +14,10 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::journal::{Entry, Event, Scaling};
-use crate::kube::cluster::{Cluster, Watched};
 use crate::kube::list::MOST;
 use crate::kube::{Failure, one_line};
 use crate::observe::chain::{Chain, Readings};
-use crate::observe::metric::Metric;
+use crate::observe::plan::{Metric, Plan};
 use crate::observe::pods::{Happening, Pods};
 use crate::observe::told::Told;
 use crate::session::clock::Clock;
@@ -40,23 +39,22 @@ const MESSAGE: usize = 1024;
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Watches until the receiver of the entries is gone.
-pub async fn watch(cluster: Cluster, watched: Watched, chain: Chain, clock: Clock, entries: UnboundedSender<Entry>) {
-    let Cluster { client, .. } = cluster;
-    let mut seen = Watches::begin(&client, &watched);
-    let mut view = View::new(clock, entries, chain.metric.clone());
-    let mut readings = chain.read_each(Duration::from_secs(1));
+pub async fn watch(client: Client, plan: Plan, clock: Clock, entries: UnboundedSender<Entry>) {
+    let mut seen = Watches::begin(&client, &plan);
+    let mut view = View::new(clock, entries, plan.metric.clone());
+    let mut readings = Chain::new(client.clone(), plan.clone()).read_each(Duration::from_secs(1));
     let mut beats = tokio::time::interval(Duration::from_secs(1));
-    let mut signs = signs_of_life(&client, &watched.namespace, watched.hpa.name_any());
+    let mut signs = signs_of_life(&client, &plan.namespace, plan.hpa.clone());
     while !view.entries.is_closed() {
         tokio::select! {
             Some(change) = seen.hpas.next() => view.hpa(change),
             Some(change) = seen.pods.next() => view.pod(change),
-            Some(change) = seen.events.next() => view.event(change, &watched),
+            Some(change) = seen.events.next() => view.event(change, &plan),
             Some(now) = readings.recv() => view.readings(now),
             Some(sign) = signs.recv() => {
                 if view.sign(sign) {
                     // The connections of before may never say anything again, nor that they will not.
-                    seen = Watches::begin(&client, &watched);
+                    seen = Watches::begin(&client, &plan);
                 }
             }
             _ = beats.tick() => {}
@@ -73,13 +71,13 @@ struct Watches {
 }
 
 impl Watches {
-    fn begin(client: &Client, watched: &Watched) -> Self {
-        let namespace = watched.namespace.as_str();
-        let name = format!("metadata.name={}", watched.hpa.name_any());
+    fn begin(client: &Client, plan: &Plan) -> Self {
+        let namespace = plan.namespace.as_str();
+        let name = format!("metadata.name={}", plan.hpa);
         let all = || watcher::Config::default().page_size(PAGE);
         Self {
             hpas: changes(client, namespace, all().fields(&name)),
-            pods: changes(client, namespace, all().labels(&watched.selector)),
+            pods: changes(client, namespace, all().labels(&plan.pods)),
             events: changes(client, namespace, all()),
         }
     }
@@ -230,18 +228,18 @@ impl View {
         self.pods.take(change).into_iter().for_each(|happening| self.happened(happening));
     }
 
-    fn event(&mut self, change: watcher::Result<Change<v1::Event>>, watched: &Watched) {
+    fn event(&mut self, change: watcher::Result<Change<v1::Event>>, plan: &Plan) {
         if let Err(error) = &change
             && is_forbidden(error)
         {
             if !std::mem::replace(&mut self.events_refused, true) {
-                let right = format!("list and watch events in namespace {}", watched.namespace);
+                let right = format!("list and watch events in namespace {}", plan.namespace);
                 self.of_watch("Unread", format!("{EVENTS}: the right to {right} is missing"), true);
             }
             return;
         }
         let Some(change) = self.whole(EVENTS, change) else { return };
-        self.events.take(change, watched).into_iter().for_each(|happening| self.happened(happening));
+        self.events.take(change, plan).into_iter().for_each(|happening| self.happened(happening));
     }
 
     fn readings(&mut self, mut now: Readings) {
@@ -353,7 +351,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::autoscaling::predict::Source;
+    use crate::observe::plan::tests::plan;
 
     fn list<K>(one: K) -> [watcher::Result<Change<K>>; 3] {
         [Ok(Change::Init), Ok(Change::InitApply(one)), Ok(Change::InitDone)]
@@ -361,10 +359,8 @@ mod tests {
 
     #[test]
     fn what_was_known_before_a_stall_is_not_told_after_it_until_all_is_listed_again() {
-        let metric =
-            Metric { name: "rate".to_owned(), target: 2.0, source: Source::Pods, selector: String::new(), index: 0 };
         let (entries, mut told) = unbounded_channel();
-        let mut view = View::new(Clock::new(Instant::now(), 1.0), entries, metric);
+        let mut view = View::new(Clock::new(Instant::now(), 1.0), entries, plan().metric);
         let mut states = |view: &mut View| {
             // As after a heartbeat.
             view.told = None;
@@ -380,7 +376,7 @@ mod tests {
                 view.pod(change);
             }
             for change in list(v1::Event::default()) {
-                view.event(change, &Watched::default());
+                view.event(change, &plan());
             }
         };
         all(&mut view);

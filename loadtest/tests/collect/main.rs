@@ -16,6 +16,7 @@ use http::{Request, Response};
 use hyper::body::{Bytes, Incoming};
 use loadtest::doctor::bundle;
 use loadtest::doctor::evidence::Evidence;
+use loadtest::kube::cluster::percent_encoded;
 use loadtest::kube::read::Read;
 use serde_json::json;
 use server::Server;
@@ -311,15 +312,26 @@ async fn a_rollout_of_argos_is_scaled_as_a_deployment_is() {
     assert!(told.ends_with("\nkubectl -n shop scale rollout.argoproj.io/till --replicas=1\n"), "{told}");
 }
 
-/// Runs a short load of the HPA against a server that answers nobody; whether anything was sent there comes last.
-async fn loaded(api: Api, hpa: &str, flags: &[&str]) -> (Option<i32>, String, String, bool) {
+/// A short load: exit code, both outputs, whether anything was sent, and what the API server was asked.
+struct Loaded {
+    code: Option<i32>,
+    out: String,
+    said: String,
+    sent: bool,
+    asked: Vec<String>,
+}
+
+/// Runs a short load of the HPA against a server that answers nobody.
+async fn loaded(api: Api, hpa: &str, flags: &[&str]) -> Loaded {
     let target = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     target.set_nonblocking(true).unwrap();
     let url = format!("http://{}/", target.local_addr().unwrap());
     let load = ["run", "--hpa", hpa, "--url", &url, "--stage", "5rps:1s", "--timeout", "1s", "--json"];
-    let (ran, _) = ran(api, &[&load, flags].concat()).await;
+    let (ran, api) = ran(api, &[&load, flags].concat()).await;
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (ran.status.code(), text(ran.stdout), text(ran.stderr), target.accept().is_ok())
+    let asked = api.asked.lock().unwrap().clone();
+    let sent = target.accept().is_ok();
+    Loaded { code: ran.status.code(), out: text(ran.stdout), said: text(ran.stderr), sent, asked }
 }
 
 fn without_replicas() -> Api {
@@ -334,13 +346,13 @@ fn without_replicas() -> Api {
 
 #[tokio::test]
 async fn a_load_that_cannot_scale_anything_is_refused() {
-    let (code, out, said, sent) = loaded(without_replicas(), "shop/hpa", &[]).await;
+    let Loaded { code, out, said, sent, .. } = loaded(without_replicas(), "shop/hpa", &[]).await;
     assert_eq!((code, out.as_str(), sent), (Some(3), "", false), "{said}");
     assert!(said.contains("(cause 21, replicas-zero)"), "{said}");
     let told = "shop/hpa cannot scale, so a load would decide nothing; --skip-doctor sends it all the same";
     assert!(said.contains(told), "{said}");
 
-    let (_, _, said, sent) = loaded(without_replicas(), "shop/hpa", &["--skip-doctor"]).await;
+    let Loaded { said, sent, .. } = loaded(without_replicas(), "shop/hpa", &["--skip-doctor"]).await;
     assert!(sent && !said.contains("cause 21"), "{said}");
 }
 
@@ -356,16 +368,18 @@ async fn a_load_goes_on_where_no_link_is_broken() {
     let served = json!({"describedObject": {"kind": "Pod", "namespace": "shop", "name": "till"}, "value": "1"});
     let path = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/shop/pods/*/hits_per_second";
     api.documents.push((path, list("MetricValue", &[served])));
-    let (_, out, said, sent) = loaded(api, "shop/hpa", &[]).await;
+    let Loaded { out, said, sent, asked, .. } = loaded(api, "shop/hpa", &[]).await;
     assert!(sent, "{said}");
     assert!(!out.contains(r#""Assumed""#), "the rules and the monitor are found: {out}");
-    let right = "Prometheus: the right to get and create pods/portforward in namespace watch is missing";
-    assert!(out.contains(right), "its place is found: {out}");
+    // There is no port-forward: it is asked through the API server's proxy, behind its prefix.
+    let query = percent_encoded(r#"sum(rate(hits_total{namespace="shop"}[120s]))"#);
+    let path = format!("GET /api/v1/namespaces/watch/pods/prom:9090/proxy/base/api/v1/query?query={query}");
+    assert!(asked.contains(&path) && !out.contains("Prometheus: "), "{out}");
 }
 
 #[tokio::test]
 async fn a_load_of_an_hpa_that_is_not_there_is_refused_in_one_line() {
-    let (code, out, said, sent) = loaded(chain(), "till/typo", &[]).await;
+    let Loaded { code, out, said, sent, .. } = loaded(chain(), "till/typo", &[]).await;
     assert_eq!((code, out.as_str(), sent), (Some(2), "", false), "{said}");
     assert!(said.contains("no HPA typo in namespace till") && said.lines().count() == 1, "{said}");
 }

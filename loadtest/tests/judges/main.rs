@@ -22,6 +22,8 @@ mod secrets;
 mod statuses;
 mod traffic;
 mod trigger;
+#[path = "judges/watched.rs"]
+mod watched;
 
 use loadtest::doctor::diagnosis::{Diagnosis, Finding};
 use loadtest::doctor::evidence::Evidence;

@@ -12,7 +12,7 @@ use crate::healthy::{PODS, adapter, keda, manifest};
 use crate::{found, seen, targets};
 
 /// A healthy chain after `kubectl apply -k k8s` with the component.
-fn with_ops(mut evidence: Evidence) -> Evidence {
+pub fn with_ops(mut evidence: Evidence) -> Evidence {
     // In the order of their names, as the API server lists them.
     seen(&mut evidence.services).insert(0, manifest("ops/service.yaml", "Service"));
     let monitor = &mut seen(&mut evidence.monitors)[0];

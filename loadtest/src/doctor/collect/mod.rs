@@ -5,8 +5,8 @@ mod load;
 mod pages;
 mod prometheus;
 mod replica;
-pub(crate) mod server;
-pub mod trust;
+mod server;
+mod usual;
 mod workload;
 
 use std::collections::BTreeSet;
@@ -17,51 +17,95 @@ use serde_json::Value;
 
 use super::{objects, redact};
 use crate::doctor::evidence::{Evidence, HPA_CONTROLLER};
-use crate::doctor::facts::requests;
+use crate::doctor::facts::trust::Trust;
+use crate::doctor::facts::{requests, scaling_metric};
 use crate::fault::Fault;
 use crate::kube::access;
 use crate::kube::access::Question;
 use crate::kube::cluster::Cluster;
 use crate::kube::read::{Answer, Read};
 use crate::kube::reader::Reader;
-use trust::Trust;
 use workload::Scaled;
 
 /// Reads everything of one HPA: the one that is named, or the only one there is. Whether a Prometheus that may be the
 /// tenant's own is asked is the user's to say.
 pub async fn collect(cluster: &Cluster, hpa: Option<&str>, trust: Trust) -> Result<Evidence, Fault> {
     // All that is asked at once makes a large future.
-    Box::pin(whole(cluster, hpa, trust)).await
+    Box::pin(async {
+        let mut collection = Collection::objects(cluster, hpa).await?;
+        collection.answers(trust).await;
+        Ok(collection.redacted())
+    })
+    .await
 }
 
-/// All is read into the one evidence, of which no part is copied: a cluster may be large.
-async fn whole(cluster: &Cluster, hpa: Option<&str>, trust: Trust) -> Result<Evidence, Fault> {
-    let reader = Reader::new(cluster.client.clone());
-    let (namespace, name) = which(cluster, hpa).await?;
-    let taken = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-    let version = env!("CARGO_PKG_VERSION").to_owned();
-    let mut evidence = Evidence { version, taken, namespace, name, ..Evidence::default() };
-    Box::pin(around(&reader, &mut evidence)).await;
-    evidence.scaled_object = workload::scaled_object(&reader, &evidence).await;
-    is_meant(&reader, &evidence).await?;
-    // The server is found from the HPA alone, while the workload is read.
-    let (server, scaled) = tokio::join!(server::server(&reader, &evidence), workload::workload(&reader, &evidence));
-    evidence.server = server;
-    Scaled { workload: evidence.workload, scale: evidence.scale, elsewhere: evidence.elsewhere, pods: evidence.pods } =
-        scaled;
-    evidence.prometheus = prometheus::found(&reader, &evidence).await;
-    // The pages take their time, and hold nothing else up.
-    let (pages, asked, answers, access) = tokio::join!(
-        pages::pages(&reader, &evidence),
-        prometheus::ask(&reader, &evidence, trust),
-        answers(&reader, &evidence),
-        access::reviews(&reader, &evidence.namespace, rights(&evidence))
-    );
-    evidence.pages = pages;
-    evidence.answers = answers.into_iter().collect();
-    evidence.access = access.into_iter().collect();
-    asked.queries(&mut evidence).await;
-    Ok(redact::redacted(&evidence))
+/// A chain that is being read. All is read into the one evidence, of which no part is copied: a cluster may be large.
+pub struct Collection {
+    reader: Reader,
+    /// What was read, with whatever secrets are in it.
+    pub evidence: Evidence,
+}
+
+impl Collection {
+    /// Reads the objects of one HPA. Nobody but the API server is asked.
+    pub async fn objects(cluster: &Cluster, hpa: Option<&str>) -> Result<Self, Fault> {
+        let reader = Reader::new(cluster.client.clone());
+        let (namespace, name) = which(cluster, hpa).await?;
+        let taken = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let mut evidence = Evidence { version, taken, namespace, name, ..Evidence::default() };
+        Box::pin(around(&reader, &mut evidence)).await;
+        evidence.scaled_object = workload::scaled_object(&reader, &evidence).await;
+        is_meant(&reader, &evidence).await?;
+        // The server is found from the HPA alone, while the workload is read.
+        let (server, scaled) = tokio::join!(server::server(&reader, &evidence), workload::workload(&reader, &evidence));
+        evidence.server = server;
+        Scaled {
+            workload: evidence.workload,
+            scale: evidence.scale,
+            elsewhere: evidence.elsewhere,
+            pods: evidence.pods,
+        } = scaled;
+        evidence.prometheus = prometheus::found(&reader, &evidence).await;
+        Ok(Self { reader, evidence })
+    }
+
+    /// Reads what the pods, Prometheus and the metrics API answer, which takes some seconds.
+    pub async fn answers(&mut self, trust: Trust) {
+        let Self { reader, evidence } = self;
+        // The pages take their time, and hold nothing else up.
+        let (pages, asked, answers, access) = tokio::join!(
+            pages::pages(reader, evidence),
+            prometheus::ask(reader, evidence, trust),
+            answers(reader, evidence),
+            access::reviews(reader, &evidence.namespace, rights(evidence))
+        );
+        evidence.pages = pages;
+        evidence.answers = answers.into_iter().collect();
+        evidence.access = access.into_iter().collect();
+        asked.queries(evidence).await;
+    }
+
+    /// What is judged.
+    pub fn redacted(&self) -> Evidence {
+        redact::redacted(&self.evidence)
+    }
+
+    /// Reads the adapter's rules and the monitors from where they usually are, if the rights end before it is known where
+    /// they are, or whether there are more. A prediction may rest on them; a diagnosis may not.
+    pub async fn usual(&mut self) {
+        let Self { reader, evidence } = self;
+        if evidence.server.deployment.seen().is_none() && evidence.scaled_object.seen().is_none() {
+            let config = usual::config(reader).await;
+            // Why the way there is not known tells more than that nothing is at its end.
+            if config.seen().is_some() || config.unread().is_some() {
+                evidence.server.config = config;
+            }
+        }
+        if evidence.monitors.unread().is_some() {
+            evidence.monitors = usual::monitors(reader, evidence).await;
+        }
+    }
 }
 
 /// Namespace and name of the HPA.
@@ -136,7 +180,9 @@ async fn is_meant(reader: &Reader, evidence: &Evidence) -> Result<(), Fault> {
         return Err(Fault::Use(format!("{none} (there: {there}); kubectl get hpa -A lists all")));
     }
     if evidence.own_namespace == Read::Absent {
-        return Err(Fault::Use(format!("no namespace {namespace}; kubectl get hpa -A lists all HPAs")));
+        return Err(Fault::Use(format!(
+            "{none}, as there is no namespace {namespace}; kubectl get hpa -A lists all HPAs"
+        )));
     }
     // Where they may not be listed, none is known.
     let all = reader.all("/apis/autoscaling/v2/horizontalpodautoscalers", "the HPAs of all namespaces").await;
@@ -150,7 +196,7 @@ async fn is_meant(reader: &Reader, evidence: &Evidence) -> Result<(), Fault> {
 async fn answers(reader: &Reader, evidence: &Evidence) -> Vec<(String, Answer)> {
     let metrics = evidence.hpa.seen().and_then(|hpa| hpa["spec"]["metrics"].as_array());
     let metrics = metrics.map(Vec::as_slice).unwrap_or_default();
-    let listing = workload::deciding(evidence).map(|metric| requests::listing(evidence, requests::group(metric)));
+    let listing = scaling_metric::deciding(evidence).map(|metric| requests::listing(evidence, requests::group(metric)));
     let paths: BTreeSet<String> =
         metrics.iter().filter_map(|metric| requests::metric(evidence, metric)).chain(listing).collect();
     join_all(paths.into_iter().map(|path| async move {

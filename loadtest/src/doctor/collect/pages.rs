@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::autoscaling::exposition::{few_of_each, series_of};
 use crate::doctor::evidence::{Evidence, Page, Server};
+use crate::doctor::facts::pages::{PATH, served_at};
+use crate::doctor::facts::pods::in_front;
 use crate::doctor::facts::ports;
 use crate::doctor::facts::scaling_metric::Subject;
-use crate::doctor::objects::{is_ready, leads_to, looks_in, name, selects};
+use crate::doctor::objects::{is_ready, name};
 use crate::kube::Failure;
-use crate::kube::pod_http::{Place, UNREACHED};
+use crate::kube::pod_http::{Place, PodPage, UNREACHED};
 use crate::kube::prometheus::MOST;
 use crate::kube::read::{Read, Unread};
 use crate::kube::reader::Reader;
@@ -25,9 +27,6 @@ const TRIES: usize = 8;
 
 /// Between the two readings.
 const APART: Duration = Duration::from_secs(6);
-
-/// Where Prometheus looks where nothing says otherwise.
-const PATH: &str = "/metrics";
 
 /// A port, a path, and whether TLS is spoken there.
 type At = (u16, String, bool);
@@ -118,7 +117,7 @@ fn is_not_there(read: &Read<String>) -> bool {
 /// the one that was told.
 fn elsewhere(evidence: &Evidence, pod: &Value, told: &At) -> Vec<At> {
     let (port, path, tls) = told;
-    let served = services(evidence, pod).flat_map(|service| led_to(service, pod));
+    let served = in_front(evidence, &pod["metadata"]["labels"]).flat_map(|service| led_to(service, pod));
     let mut places = Vec::new();
     for port in [*port].into_iter().chain(served).chain(ports::numbers(pod)) {
         for path in [PATH, path] {
@@ -133,51 +132,14 @@ fn elsewhere(evidence: &Evidence, pod: &Value, told: &At) -> Vec<At> {
 
 /// Port, path and whether it is TLS: as the monitor that selects the pod says, else the Service, else the pod itself.
 fn where_of(evidence: &Evidence, pod: &Value) -> Option<At> {
-    let monitored = evidence.monitors.items().iter().find_map(|monitor| monitored(evidence, monitor, pod));
-    let served = || {
-        let mut services = services(evidence, pod).filter_map(|service| led_to(service, pod).next());
-        services.next().or_else(|| ports::numbers(pod).next()).map(|port| (port, PATH.to_owned(), false))
-    };
-    monitored.or_else(served)
+    let places = served_at(evidence, &pod["metadata"]["labels"]).into_iter();
+    let mut here =
+        places.filter_map(|PodPage { port, path, tls }| Some((ports::of_pod(pod, &json!(port))?, path, tls)));
+    here.next().or_else(|| ports::numbers(pod).next().map(|port| (port, PATH.to_owned(), false)))
 }
 
 /// The pod's ports that a Service leads to.
 fn led_to<'a>(service: &'a Value, pod: &'a Value) -> impl Iterator<Item = u16> + 'a {
     let all = service["spec"]["ports"].as_array().into_iter().flatten();
     all.filter_map(|port| ports::of_service(pod, port))
-}
-
-fn services<'a>(evidence: &'a Evidence, pod: &'a Value) -> impl Iterator<Item = &'a Value> {
-    let labels = &pod["metadata"]["labels"];
-    evidence.services.items().iter().filter(|service| leads_to(service, labels))
-}
-
-/// Where a monitor has the pod scraped, if it does.
-fn monitored(evidence: &Evidence, monitor: &Value, pod: &Value) -> Option<At> {
-    if !looks_in(monitor, &evidence.namespace) {
-        return None;
-    }
-    let spec = &monitor["spec"];
-    let told = |endpoint: &Value, port: u16| {
-        let path = endpoint["path"].as_str().filter(|path| !path.is_empty()).unwrap_or(PATH);
-        (port, path.to_owned(), endpoint["scheme"] == "https")
-    };
-    let port_of = |endpoint: &Value| {
-        let declared = if endpoint["targetPort"].is_null() { &endpoint["portNumber"] } else { &endpoint["targetPort"] };
-        ports::of_pod(pod, declared)
-    };
-    if monitor["kind"] == "PodMonitor" {
-        if !selects(&spec["selector"], &pod["metadata"]["labels"]) {
-            return None;
-        }
-        let mut endpoints = spec["podMetricsEndpoints"].as_array()?.iter();
-        return endpoints.find_map(|endpoint| {
-            Some(told(endpoint, ports::of_pod(pod, &endpoint["port"]).or_else(|| port_of(endpoint))?))
-        });
-    }
-    let service = services(evidence, pod).find(|service| selects(&spec["selector"], &service["metadata"]["labels"]))?;
-    spec["endpoints"].as_array()?.iter().find_map(|endpoint| {
-        let named = ports::behind(pod, service, &endpoint["port"]);
-        Some(told(endpoint, named.or_else(|| port_of(endpoint))?))
-    })
 }

@@ -3,21 +3,18 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use http::Uri;
 use serde_json::Value;
 
 use crate::doctor::collect::replica::{Asked, queries, replica};
-use crate::doctor::collect::trust::Trust;
 use crate::doctor::collect::workload::{behind, pods};
 use crate::doctor::evidence::{Evidence, Prometheus, Replica};
-use crate::doctor::facts::{ports, requests};
+use crate::doctor::facts::prometheus::{Endpoint, OF_OPERATOR, place, prefix, url};
+use crate::doctor::facts::requests;
+use crate::doctor::facts::trust::Trust;
 use crate::doctor::objects::{looks_in, name, namespace};
-use crate::kube::pod_http::{Place, Way};
+use crate::kube::pod_http::Way;
 use crate::kube::read::{Read, Unread};
 use crate::kube::reader::Reader;
-
-/// The port where the operator's Prometheus listens.
-const PORT: u16 = 9090;
 
 /// How far back series are looked for where the adapter does not say how far it does.
 const LOOKBACK: Duration = Duration::from_mins(5);
@@ -132,48 +129,6 @@ fn pools(evidence: &Evidence) -> Vec<String> {
     pools.take(POOLS).collect()
 }
 
-/// What stands before each path: as the operator has Prometheus started, else as the URL has it, which may lead through
-/// somebody who takes it away.
-fn prefix(evidence: &Evidence, endpoint: Option<&Endpoint>) -> String {
-    let pods = evidence.prometheus.pods.items();
-    let runs = |object: &&Value| {
-        let label =
-            |pod: &Value| pod["metadata"]["labels"]["operator.prometheus.io/name"] == object["metadata"]["name"];
-        pods.iter().any(|pod| pod["metadata"]["namespace"] == object["metadata"]["namespace"] && label(pod))
-    };
-    let object = evidence.prometheuses.items().iter().find(runs);
-    let told = object.and_then(|object| object["spec"]["routePrefix"].as_str());
-    let of_url = || endpoint.map(|endpoint| endpoint.prefix.as_str());
-    told.or_else(of_url).unwrap_or_default().trim_end_matches('/').to_owned()
-}
-
-/// The port of a replica: the one behind the URL's, else the one that the operator gives it.
-fn place(pod: &Value, service: Option<&Value>, endpoint: Option<&Endpoint>) -> Place {
-    let behind = endpoint.and_then(|endpoint| ports::behind(pod, service?, &Value::from(endpoint.port)));
-    let number = behind.or_else(|| ports::of_pod(pod, &Value::from("web")));
-    Place {
-        namespace: pod["metadata"]["namespace"].as_str().unwrap_or_default().to_owned(),
-        pod: name(pod).to_owned(),
-        port: number.or_else(|| ports::numbers(pod).next()).unwrap_or(PORT),
-        tls: endpoint.is_some_and(|endpoint| endpoint.tls),
-    }
-}
-
-/// The URL that whoever asks Prometheus for the HPA was given.
-fn url(evidence: &Evidence) -> Read<String> {
-    if let Some(address) = requests::triggers(evidence).find_map(|trigger| trigger["serverAddress"].as_str()) {
-        return Read::Seen(address.to_owned());
-    }
-    match &evidence.server.deployment {
-        Read::Seen(deployment) => {
-            let url = requests::flag(deployment, "prometheus-url");
-            url.map_or(Read::Absent, |url| Read::Seen(url.to_owned()))
-        }
-        Read::Unread(unread) => Read::Unread(unread.clone()),
-        Read::Absent | Read::NotAsked => Read::NotAsked,
-    }
-}
-
 /// The pods of the operator's `Prometheus` objects.
 async fn of_the_operator(reader: &Reader, evidence: &Evidence) -> Read<Vec<Value>> {
     let objects = evidence.prometheuses.items();
@@ -182,35 +137,10 @@ async fn of_the_operator(reader: &Reader, evidence: &Evidence) -> Read<Vec<Value
     }
     let all = join_all(objects.iter().map(|object| async move {
         let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
-        pods(reader, namespace, &format!("operator.prometheus.io/name={}", name(object))).await
+        pods(reader, namespace, &format!("{OF_OPERATOR}={}", name(object))).await
     }))
     .await;
     let unread = all.iter().find(|one| one.unread().is_some()).cloned();
     let found: Vec<Value> = all.iter().flat_map(Read::items).cloned().collect();
     if found.is_empty() { unread.unwrap_or(Read::Absent) } else { Read::Seen(found) }
-}
-
-/// A Service within the cluster, as a URL names it.
-struct Endpoint {
-    namespace: String,
-    service: String,
-    port: u16,
-    prefix: String,
-    tls: bool,
-}
-
-impl Endpoint {
-    /// None where the URL leads out of the cluster, or nowhere.
-    fn of(url: &str, evidence: &Evidence) -> Option<Self> {
-        let uri: Uri = url.parse().ok()?;
-        let (service, namespace) = requests::service(evidence, uri.host()?)?;
-        let tls = uri.scheme_str() == Some("https");
-        Some(Self {
-            namespace: namespace.to_owned(),
-            service: service.to_owned(),
-            port: uri.port_u16().unwrap_or(if tls { 443 } else { 80 }),
-            prefix: uri.path().trim_end_matches('/').to_owned(),
-            tls,
-        })
-    }
 }

@@ -3,9 +3,10 @@
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use crate::doctor::collect::workload::{behind, deciding};
+use crate::doctor::collect::workload::behind;
 use crate::doctor::evidence::{Evidence, Server};
 use crate::doctor::facts::requests;
+use crate::doctor::facts::scaling_metric::deciding;
 use crate::doctor::objects::{leads_to, name};
 use crate::kube::read::Read;
 use crate::kube::reader::Reader;
@@ -59,12 +60,12 @@ pub async fn server(reader: &Reader, evidence: &Evidence) -> Server {
 }
 
 /// The Deployment behind a Service.
-pub async fn deployment(reader: &Reader, namespace: &str, service: &Value, all: &Read<Vec<Value>>) -> Read<Value> {
+async fn deployment(reader: &Reader, namespace: &str, service: &Value, all: &Read<Vec<Value>>) -> Read<Value> {
     let behind = |deployment: &Value| is_behind(deployment, service);
     if all.seen().is_some() {
         return all.find(behind);
     }
-    // Who may not, or did not, list those of all namespaces may perhaps list those of this one.
+    // Who may not list those of all namespaces may perhaps list those of this one.
     let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments");
     reader.all(&path, &format!("the Deployments of {namespace}")).await.find(behind)
 }
@@ -101,7 +102,7 @@ fn candidates(
 }
 
 /// The `APIService` of a group, in the version that the API server prefers.
-pub async fn api_service(reader: &Reader, group: &str) -> Read<Value> {
+async fn api_service(reader: &Reader, group: &str) -> Read<Value> {
     let base = "/apis/apiregistration.k8s.io/v1/apiservices";
     let versions = ["v1beta2", "v1beta1", "v1"].map(|version| {
         let service = format!("{version}.{group}");
@@ -117,7 +118,7 @@ pub async fn api_service(reader: &Reader, group: &str) -> Read<Value> {
 }
 
 /// The `ConfigMap` that the Deployment mounts; the one with rules, where there are several.
-pub async fn config(reader: &Reader, namespace: &str, deployment: &Read<Value>) -> Read<Value> {
+async fn config(reader: &Reader, namespace: &str, deployment: &Read<Value>) -> Read<Value> {
     let Some(deployment) = deployment.seen() else { return Read::NotAsked };
     let volumes = deployment["spec"]["template"]["spec"]["volumes"].as_array().into_iter().flatten();
     let mounted = volumes.filter_map(|volume| volume["configMap"]["name"].as_str()).map(|config| async move {

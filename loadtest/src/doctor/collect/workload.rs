@@ -142,9 +142,3 @@ pub async fn behind(reader: &Reader, namespace: &str, service: &Value) -> Read<V
         labels.map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default())).collect();
     if selector.is_empty() { Read::Absent } else { pods(reader, namespace, &selector.join(",")).await }
 }
-
-/// The first metric of an HPA that is not a resource of the pods, else its first.
-pub fn deciding(evidence: &Evidence) -> Option<&Value> {
-    let metrics = evidence.hpa.seen()?["spec"]["metrics"].as_array()?;
-    metrics.iter().find(|metric| requests::group(metric) != "metrics.k8s.io").or(metrics.first())
-}

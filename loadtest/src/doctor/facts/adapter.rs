@@ -110,3 +110,14 @@ pub fn series(evidence: &Evidence, rule: &Rule, wanted: impl Fn(&Series) -> bool
     let answers = replicas.filter_map(|replica| replica.series.get(rule.series_matcher()));
     answers.flat_map(Read::items).cloned().map(Series::from).filter(wanted).collect()
 }
+
+/// Why the Deployment that serves the metrics API is not known.
+pub fn unknown(evidence: &Evidence) -> String {
+    let server = &evidence.server;
+    let unread = [&server.api_service, &server.service, &server.deployment].into_iter().find_map(Read::unread);
+    match unread.or(server.candidates.unread()) {
+        Some(unread) => unread.reason(),
+        None if server.api_service.seen().is_none() => "there is no APIService of the metric".to_owned(),
+        None => "no Deployment is known to serve the metrics API".to_owned(),
+    }
+}

@@ -4,11 +4,31 @@ use serde_json::Value;
 
 use crate::doctor::evidence::Evidence;
 use crate::doctor::objects;
-use crate::doctor::objects::{is_ready, lives, time};
+use crate::doctor::objects::{is_ready, leads_to, lives, time};
 
 /// The pods that have not ended and are not about to go.
 pub fn living(evidence: &Evidence) -> impl Iterator<Item = &Value> + Clone {
     evidence.pods.items().iter().filter(|pod| lives(pod))
+}
+
+/// The labels that the workload's new pods get: its template's, or those of a pod that is there, as not every kind has a
+/// template.
+pub fn labels(evidence: &Evidence) -> &Value {
+    let template = evidence.workload.seen().and_then(|workload| workload.pointer("/spec/template/metadata/labels"));
+    let of_pod = || living(evidence).next().map(|pod| &pod["metadata"]["labels"]);
+    template.or_else(of_pod).unwrap_or(&Value::Null)
+}
+
+/// The Services before pods with these labels.
+pub fn in_front<'a>(evidence: &'a Evidence, labels: &'a Value) -> impl Iterator<Item = &'a Value> + Clone {
+    evidence.services.items().iter().filter(|service| leads_to(service, labels))
+}
+
+/// Seconds that a new pod's readiness probe waits before it asks for the first time.
+pub fn readiness_delay(evidence: &Evidence) -> f64 {
+    let template = evidence.workload.seen().and_then(|workload| workload.pointer("/spec/template/spec/containers/0"));
+    let container = template.or_else(|| living(evidence).next()?.pointer("/spec/containers/0"));
+    container.and_then(|one| one.pointer("/readinessProbe/initialDelaySeconds")?.as_f64()).unwrap_or_default()
 }
 
 /// The pods that are ready.

@@ -1,5 +1,7 @@
 //! Ports, by whatever they are named.
 
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde::Deserialize;
 use serde_json::Value;
 
 /// The port of a pod's container that a name or a number means.
@@ -31,6 +33,20 @@ pub fn behind(pod: &Value, service: &Value, wanted: &Value) -> Option<u16> {
 
 /// Where a port of a Service leads in a pod.
 pub fn of_service(pod: &Value, port: &Value) -> Option<u16> {
+    of_pod(pod, target_of(port))
+}
+
+/// The same by number or name, whatever the pod: the Service's own number where it says nothing.
+pub fn target(port: &Value) -> Option<IntOrString> {
+    named(target_of(port))
+}
+
+/// A port as an object writes it; none where it is not written.
+pub fn named(port: &Value) -> Option<IntOrString> {
+    IntOrString::deserialize(port).ok().filter(|port| *port != IntOrString::String(String::new()))
+}
+
+fn target_of(port: &Value) -> &Value {
     let target = &port["targetPort"];
-    of_pod(pod, if target.is_null() { &port["port"] } else { target })
+    if target.is_null() { &port["port"] } else { target }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIResource, APIResourceList};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIResource, APIResourceList, LabelSelector};
+use kube::core::Selector;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::server;
@@ -16,20 +18,8 @@ use crate::kube::read::Read;
 
 /// The label selector of a `labelSelector` field, as the API takes it in a URL's query and the scale writes it.
 pub fn selector(selector: &Value) -> String {
-    let labels = selector["matchLabels"].as_object().into_iter().flatten();
-    let labels = labels.map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()));
-    let expressions = selector["matchExpressions"].as_array().into_iter().flatten().map(|expression| {
-        let key = expression["key"].as_str().unwrap_or_default();
-        let values = expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let values = values.collect::<Vec<_>>().join(",");
-        match expression["operator"].as_str().unwrap_or_default() {
-            "In" => format!("{key} in ({values})"),
-            "NotIn" => format!("{key} notin ({values})"),
-            "DoesNotExist" => format!("!{key}"),
-            _ => key.to_owned(),
-        }
-    });
-    labels.chain(expressions).collect::<Vec<_>>().join(",")
+    let selector = LabelSelector::deserialize(selector).ok().and_then(|all| Selector::try_from(all).ok());
+    selector.unwrap_or_default().to_string()
 }
 
 /// The selector of the HPA's pods: that of the scale, else the workload's own.
@@ -42,6 +32,16 @@ pub fn pods_of(scale: &Read<Value>, workload: &Read<Value>) -> Option<String> {
     let scale = scale.seen().and_then(|scale| scale["status"]["selector"].as_str());
     let workload = workload.seen().map(|workload| selector(&workload["spec"]["selector"]));
     scale.map(str::to_owned).or(workload).filter(|selector| !selector.is_empty())
+}
+
+/// The same, or why no pods are selected: never all of them.
+pub fn pods_or_why(evidence: &Evidence) -> Result<String, String> {
+    pods(evidence).ok_or_else(|| match (evidence.scale.unread(), evidence.workload.unread()) {
+        (Some(unread), _) => format!("its scale cannot be read: {}", unread.reason()),
+        (None, Some(unread)) => unread.reason(),
+        (None, None) if evidence.workload == Read::Absent => "it does not exist".to_owned(),
+        (None, None) => "its scale has no selector, and without one the HPA does not scale either".to_owned(),
+    })
 }
 
 /// The group of the API that an HPA's metric (an item of `spec.metrics`) belongs to.
@@ -214,4 +214,55 @@ pub fn queries(evidence: &Evidence) -> BTreeSet<String> {
     let subject = Subject::of(evidence);
     let asked = triggers(evidence).filter_map(|trigger| trigger["query"].as_str()).map(str::to_owned);
     asked.chain(subject.queries()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::kube::read::Unread;
+
+    fn selected(scale: Read<Value>, workload: Value) -> Result<String, String> {
+        pods_or_why(&Evidence { scale, workload: Read::Seen(workload), ..Evidence::default() })
+    }
+
+    fn scale(selector: &str) -> Read<Value> {
+        Read::Seen(json!({"status": {"replicas": 1, "selector": selector}}))
+    }
+
+    fn forbidden() -> Read<Value> {
+        let right = Some("get deployments/scale in namespace shop".to_owned());
+        Read::Unread(Unread { right, ..Unread::default() })
+    }
+
+    #[test]
+    fn the_selector_of_the_scale_comes_first() {
+        let workload = json!({"spec": {"selector": {"matchLabels": {"app": "other"}}}});
+        assert_eq!(selected(scale("app=shop,tier!=back"), workload).unwrap(), "app=shop,tier!=back");
+    }
+
+    #[test]
+    fn expressions_of_a_selector_count_where_the_scale_may_not_be_read() {
+        let expressions = json!([
+            {"key": "tier", "operator": "In", "values": ["front", "back"]},
+            {"key": "track", "operator": "NotIn", "values": ["canary"]},
+            {"key": "app", "operator": "Exists"},
+            {"key": "legacy", "operator": "DoesNotExist"},
+        ]);
+        let workload = json!({"spec": {"selector": {"matchExpressions": expressions}}});
+        let all = "tier in (back,front),track notin (canary),app,!legacy";
+        assert_eq!(selected(forbidden(), workload).unwrap(), all);
+        let workload = json!({"spec": {"selector": {"matchLabels": {"app": "shop"}, "matchExpressions": expressions}}});
+        assert_eq!(selected(forbidden(), workload).unwrap(), format!("app=shop,{all}"));
+    }
+
+    #[test]
+    fn no_selector_selects_no_pods_and_never_all_of_them() {
+        for workload in [json!({"spec": {"selector": {}}}), json!({"spec": {"selector": "app=shop"}}), json!({})] {
+            assert!(selected(scale(""), workload.clone()).unwrap_err().contains("has no selector"));
+            let error = selected(forbidden(), workload).unwrap_err();
+            assert!(error.contains("the right to get deployments/scale in namespace shop is missing"), "{error}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use super::adapter;
 use crate::autoscaling::promql::{Matcher, Selector, selectors, window};
 use crate::autoscaling::quantity;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::objects::{is_ready, lives, name};
+use crate::doctor::objects::{is_ready, list, lives, name};
 
 /// Who brings the metric to the HPA.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,8 +24,7 @@ pub enum Source {
 /// What is to be looked for.
 #[derive(Clone, Debug, Default)]
 pub struct Subject {
-    /// The metric that decides: the first of those that KEDA asks Prometheus for, else the HPA's first that is not a
-    /// Resource metric, else its first. None without an HPA.
+    /// The metric that decides, as [`deciding`] finds it. None without an HPA.
     pub metric: Option<Metric>,
     /// The counter's name that the rule or the query asks for, where one can be told.
     pub series: Option<String>,
@@ -95,6 +94,14 @@ impl Subject {
         queries
     }
 
+    /// The counter's name, or why it is not known.
+    pub fn series_or_why(&self) -> Result<&str, String> {
+        self.series.as_deref().ok_or_else(|| match self.query {
+            Some(_) => "its query names no counter".to_owned(),
+            None => "the counter's name stands where the window does, and is not known".to_owned(),
+        })
+    }
+
     /// Whether there can only be a value where there is a pod that is ready.
     pub fn is_of_pods(&self) -> bool {
         let kind = self.metric.as_ref().and_then(|metric| metric.spec["type"].as_str());
@@ -131,15 +138,68 @@ fn of_pods(evidence: &Evidence, series: &str, pods: &[&Value]) -> String {
     format!("{} or {of_namespace}", with("instance", "=~", addresses.join("|")))
 }
 
-fn metric(evidence: &Evidence) -> Option<Metric> {
-    let all = evidence.hpa.seen()?["spec"]["metrics"].as_array()?;
-    let is_resource = |metric: &&Value| matches!(metric["type"].as_str(), Some("Resource" | "ContainerResource"));
+/// The metric that decides, an item of `spec.metrics`: the first that KEDA asks Prometheus for; else the first that is an
+/// average of the pods, and so can be watched beside a load; else the first that is no resource of the pods; else the
+/// first.
+pub fn deciding(evidence: &Evidence) -> Option<&Value> {
+    let all = metrics(evidence);
     let of_prometheus = |metric: &&Value| {
         let name = metric["external"]["metric"]["name"].as_str();
         name.and_then(|name| trigger(evidence, name)).is_some_and(asks_prometheus)
     };
-    let spec = all.iter().find(of_prometheus).or_else(|| all.iter().find(|metric| !is_resource(metric)));
-    let spec = spec.or(all.first())?;
+    let is_average = |metric: &&Value| average(metric).is_some();
+    let is_resource = |metric: &&Value| matches!(metric["type"].as_str(), Some("Resource" | "ContainerResource"));
+    let spec = all.iter().find(of_prometheus).or_else(|| all.iter().find(is_average));
+    spec.or_else(|| all.iter().find(|metric| !is_resource(metric))).or(all.first())
+}
+
+fn metrics(evidence: &Evidence) -> &[Value] {
+    evidence.hpa.seen().map_or(&[], |hpa| list(hpa, "/spec/metrics"))
+}
+
+/// The average of a pod that a metric of type Pods or External is held against.
+fn average(metric: &Value) -> Option<f64> {
+    let source = match metric["type"].as_str()? {
+        "Pods" => &metric["pods"],
+        "External" => &metric["external"],
+        _ => return None,
+    };
+    quantity::value(source["target"]["averageValue"].as_str()?)
+}
+
+/// Whether a metric can be watched beside a load: an error says which metrics there are, and what to do.
+pub fn is_watchable(evidence: &Evidence, metric: Option<&Metric>) -> Result<(), String> {
+    if metric.is_some_and(|metric| average(&metric.spec).is_some()) {
+        return Ok(());
+    }
+    let Evidence { namespace, name, .. } = evidence;
+    let names: Vec<_> = metrics(evidence).iter().map(titled).collect();
+    Err(format!(
+        "the HPA {namespace}/{name} scales by {}: what is watched is a metric of type Pods or External with an \
+         averageValue; give the HPA one, name another HPA with --hpa, or send load alone with --hpa none and --url",
+        names.join(", ")
+    ))
+}
+
+/// The HPA's other metrics, as a user would call them.
+pub fn others(evidence: &Evidence) -> Vec<String> {
+    let chosen = deciding(evidence);
+    let is_other = |metric: &&Value| chosen.is_none_or(|chosen| !std::ptr::eq(chosen, *metric));
+    metrics(evidence).iter().filter(is_other).map(titled).collect()
+}
+
+/// Type and name of a metric.
+fn titled(metric: &Value) -> String {
+    let kind = metric["type"].as_str().unwrap_or_default();
+    let name = ["resource", "containerResource", "object", "pods", "external"].into_iter().find_map(|source| {
+        let source = &metric[source];
+        source["metric"]["name"].as_str().or(source["name"].as_str())
+    });
+    format!("{kind} {}", name.unwrap_or_default()).trim_end().to_owned()
+}
+
+fn metric(evidence: &Evidence) -> Option<Metric> {
+    let spec = deciding(evidence)?;
     let (source, body) = match spec["type"].as_str()? {
         "Pods" => (Source::Adapter, &spec["pods"]),
         "Object" => (Source::Adapter, &spec["object"]),
@@ -178,4 +238,50 @@ fn asked_by_keda(evidence: &Evidence, metric: &Metric) -> Subject {
 
 fn asks_prometheus(trigger: &Value) -> bool {
     trigger["type"] == "prometheus"
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::kube::read::Read;
+
+    fn evidence(metrics: &Value) -> Evidence {
+        let hpa = Read::Seen(json!({"spec": {"metrics": metrics}}));
+        Evidence { namespace: "shops".to_owned(), name: "shop".to_owned(), hpa, ..Evidence::default() }
+    }
+
+    fn cpu() -> Value {
+        json!({"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}})
+    }
+
+    fn pods(name: &str) -> Value {
+        let target = json!({"type": "AverageValue", "averageValue": "2"});
+        json!({"type": "Pods", "pods": {"metric": {"name": name}, "target": target}})
+    }
+
+    fn refused(metrics: &Value) -> String {
+        let evidence = evidence(metrics);
+        is_watchable(&evidence, Subject::of(&evidence).metric.as_ref()).unwrap_err()
+    }
+
+    #[test]
+    fn an_hpa_without_a_metric_to_watch_gets_one_line_that_says_what_to_do() {
+        let error = refused(&json!([cpu()]));
+        assert!(error.contains("shops/shop scales by Resource cpu"), "{error}");
+        assert!(error.contains("--hpa none") && !error.contains('\n'), "{error}");
+        let total = json!({"type": "External", "external": {"metric": {"name": "queue"}, "target": {"type": "Value", "value": "5"}}});
+        assert!(refused(&json!([total])).contains("External queue"));
+    }
+
+    #[test]
+    fn of_several_metrics_the_first_average_of_the_pods_decides() {
+        let total = json!({"type": "Object", "object": {"metric": {"name": "queue"}, "target": {"type": "Value", "value": "5"}}});
+        let evidence = evidence(&json!([cpu(), total, pods("requests"), pods("bytes")]));
+        let metric = Subject::of(&evidence).metric.unwrap();
+        assert_eq!((metric.name.as_str(), metric.target), ("requests", 2.0));
+        assert_eq!(others(&evidence), ["Resource cpu", "Object queue", "Pods bytes"]);
+        assert_eq!(is_watchable(&evidence, Some(&metric)), Ok(()));
+    }
 }

@@ -29,27 +29,23 @@ impl Trust {
         if given { Self::Anywhere } else { Self::OfTheCluster }
     }
 
-    /// Whether a pod that may be the tenant's is asked, where a `ScaledObject` names it.
-    pub fn allows(self, of: &str, namespace: &str) -> bool {
-        self == Self::Anywhere || of != namespace
-    }
-
     /// Why a pod of Prometheus is not asked; none where it is.
     pub fn refuses(self, evidence: &Evidence, pod: &Value) -> Option<Unread> {
         let of = namespace(pod);
-        if self.allows(of, &evidence.namespace) || is_named_by_the_server(evidence) {
-            return None;
-        }
-        Some(Unread { what: format!("Prometheus {of}/{}", name(pod)), why: unasked(of), right: None })
+        let why = self.refuses_all_in(evidence, of)?;
+        Some(Unread { what: format!("Prometheus {of}/{}", name(pod)), why, right: None })
     }
-}
 
-/// What is said of one that is not asked.
-pub fn unasked(namespace: &str) -> String {
-    format!(
-        "not asked: it runs in {namespace}, the HPA's own namespace, where any pod may pass for Prometheus; if it is \
-         yours, add --trust-prometheus"
-    )
+    /// Why no pod in this namespace is asked as Prometheus; none where they are.
+    pub fn refuses_all_in(self, evidence: &Evidence, of: &str) -> Option<String> {
+        let is_trusted = self == Self::Anywhere || of != evidence.namespace || is_named_by_the_server(evidence);
+        (!is_trusted).then(|| {
+            format!(
+                "not asked: it runs in {of}, the HPA's own namespace, where any pod may pass for Prometheus; if it is \
+                 yours, add --trust-prometheus"
+            )
+        })
+    }
 }
 
 /// Whether the URL is that of the adapter behind the `APIService`.

@@ -1,0 +1,107 @@
+//! The autoscaler, as the model takes it.
+
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscalerBehavior;
+use serde_json::Value;
+
+use super::{adapter, intervals, pods};
+use crate::autoscaling::hpa::Behavior;
+use crate::autoscaling::manifests::{SCRAPE, START, SYNC};
+use crate::autoscaling::predict::Pipeline;
+use crate::autoscaling::{Autoscaler, predict};
+use crate::bounds::{DAY, PERIOD};
+use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::scaling_metric::{Source, Subject, others};
+use crate::doctor::objects::{text, time};
+use crate::kube::read::Read;
+
+/// A window that is common, in seconds, where the query's own is not known.
+pub const WINDOW: f64 = 120.0;
+
+/// The autoscaler, and what was assumed of it because it could not be read, or is more than the model knows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assumed {
+    /// The autoscaler.
+    pub autoscaler: Autoscaler,
+    /// Each assumption, with its reason.
+    pub assumptions: Vec<String>,
+}
+
+/// The autoscaler that the evidence has; an error says what of it cannot be read.
+pub fn autoscaler(evidence: &Evidence, subject: &Subject) -> Result<Assumed, String> {
+    let name = format!("{}/{}", evidence.namespace, evidence.name);
+    let (Some(hpa), Some(metric)) = (evidence.hpa.seen(), &subject.metric) else {
+        return Err(format!("{name}: the metric that it scales by is not known"));
+    };
+    let (spec, target) = (&hpa["spec"], &hpa["spec"]["scaleTargetRef"]);
+    let replicas = |field: &str| spec[field].as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(1);
+    let scrape = intervals::scrape(evidence).filter(|seconds| PERIOD.contains(seconds));
+    let window = subject.window.filter(|seconds| PERIOD.contains(seconds));
+    let autoscaler = Autoscaler {
+        scaled: format!("{}/{}", text(target, "/kind"), text(target, "/name")),
+        metric: metric.name.clone(),
+        target: metric.target,
+        min: replicas("minReplicas"),
+        max: replicas("maxReplicas"),
+        behavior: behavior(&spec["behavior"]).map_err(|why| format!("{name}: spec.behavior.{why}"))?,
+        pipeline: Pipeline {
+            scrape: scrape.unwrap_or(SCRAPE),
+            window: window.unwrap_or(WINDOW),
+            relist: intervals::relist(evidence, subject),
+            sync: SYNC,
+            startup: START + pods::readiness_delay(evidence).clamp(0.0, DAY - START),
+            source: if metric.source == Source::Adapter { predict::Source::Pods } else { predict::Source::External },
+        },
+        created: time(&hpa["metadata"]["creationTimestamp"]),
+        name,
+    };
+    let mut assumptions = Vec::new();
+    let others = others(evidence);
+    if !others.is_empty() {
+        assumptions.push(format!(
+            "the HPA scales by {} as well, and follows whichever asks for most: {} alone is watched and predicted",
+            others.join(", "),
+            metric.name
+        ));
+    }
+    let unknown = match (scrape, window) {
+        (Some(_), Some(_)) => None,
+        (None, Some(_)) => Some(format!("a scrape each {SCRAPE} s is assumed: {}", no_scrape(evidence))),
+        (Some(_), None) => Some(format!("a window of {WINDOW} s is assumed: {}", no_window(evidence, subject))),
+        (None, None) => Some(format!(
+            "a scrape each {SCRAPE} s and a window of {WINDOW} s are assumed: {}, {}",
+            no_scrape(evidence),
+            no_window(evidence, subject)
+        )),
+    };
+    assumptions.extend(unknown);
+    Ok(Assumed { autoscaler, assumptions })
+}
+
+fn behavior(written: &Value) -> Result<Behavior, String> {
+    let written: Option<HorizontalPodAutoscalerBehavior> =
+        serde_json::from_value(written.clone()).map_err(|error| format!(" {error}"))?;
+    Behavior::of(written.as_ref())
+}
+
+/// Why the interval is not known.
+fn no_scrape(evidence: &Evidence) -> String {
+    match &evidence.monitors {
+        Read::Unread(unread) => unread.reason(),
+        _ => "no monitor with a usable interval selects the pods".to_owned(),
+    }
+}
+
+/// Why the window is not known.
+fn no_window(evidence: &Evidence, subject: &Subject) -> String {
+    let of_keda = subject.metric.as_ref().is_some_and(|metric| metric.source == Source::Keda);
+    let read = if of_keda { &evidence.scaled_object } else { &evidence.server.config };
+    match read {
+        Read::Unread(unread) => unread.reason(),
+        Read::Absent | Read::NotAsked if of_keda => "there is no ScaledObject".to_owned(),
+        Read::NotAsked => format!("the adapter's rules are not known: {}", adapter::unknown(evidence)),
+        Read::Absent => "the adapter's ConfigMap does not exist".to_owned(),
+        Read::Seen(_) if subject.query.is_some() => "the query has no rate over a window".to_owned(),
+        Read::Seen(_) if of_keda => "the metric's trigger does not ask Prometheus".to_owned(),
+        Read::Seen(_) => "no rule of the adapter makes the metric".to_owned(),
+    }
+}
