@@ -4,6 +4,7 @@
 //! Times are seconds since the load's start. In a rehearsal that compresses time they are the rehearsed seconds.
 
 mod check;
+mod event;
 mod read;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::autoscaling::Autoscaler;
 use crate::profile::{Spacing, Stage};
 
+pub use event::{Event, Feed, ObjectEvent, ObservedEvent};
 pub use read::Reader;
+
+/// The format of the journals that this version writes and reads. Those of format 1 had their events as sentences.
+pub const FORMAT: u32 = 2;
 
 /// One line of a journal.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -36,6 +41,9 @@ pub enum Entry {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Start {
+    /// The journal's format.
+    #[serde(default = "first_format")]
+    pub format: u32,
     /// The tool's version.
     pub version: String,
     /// A run against a target, or a rehearsal.
@@ -59,6 +67,11 @@ pub struct Start {
     pub autoscaler: Option<Autoscaler>,
     /// What the user expects of the run.
     pub expectations: Expectations,
+}
+
+/// Journals did not name their format at first.
+const fn first_format() -> u32 {
+    1
 }
 
 /// What kind of journal it is.
@@ -165,22 +178,6 @@ pub struct Scaling {
     pub ready: u32,
     /// What the HPA says of itself: its conditions, each as `type=status reason: message`.
     pub says: Vec<String>,
-}
-
-/// Something that happened.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Event {
-    /// When.
-    pub at: f64,
-    /// What it happened to, such as `Pod/shopfront-deploy-…`, `load` or `watch`.
-    pub object: String,
-    /// A word for it, such as `Killing`, `SuccessfulRescale`, `Interrupted`.
-    pub reason: String,
-    /// What there is to say.
-    pub message: String,
-    /// Whether it is a fault.
-    pub warning: bool,
 }
 
 /// The load's end.

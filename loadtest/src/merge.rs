@@ -4,14 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::bounds::LOAD;
 use crate::fault::Fault;
-use crate::journal::{End, Entry, Event, Second, Start};
+use crate::journal::{End, Entry, Event, ObservedEvent, Second, Start};
 use crate::stats::join_seconds;
 
 /// How long after the first generator another may begin, in seconds, without being told of.
 const TOGETHER: f64 = 1.0;
-
-/// The reason of the event that tells of a generator which began later than that.
-pub const LATE: &str = "BeganLate";
 
 /// One journal of several, one of each generator. Their times count from the earliest start. What was seen of an
 /// autoscaler is that of one journal: of the first that saw any.
@@ -39,7 +36,8 @@ pub fn joined(journals: Vec<Vec<Entry>>) -> Result<Vec<Entry>, Fault> {
             return Err(Fault::Use(text));
         }
         if shift > TOGETHER {
-            all.push((shift, Entry::Event(late(&part.start, shift))));
+            let what = ObservedEvent::StartedLate { generator: part.start.generator, seconds: shift };
+            all.push((shift, Entry::Event(Event { at: shift, what })));
         }
         let mut end = None;
         for entry in part.entries {
@@ -52,7 +50,7 @@ pub fn joined(journals: Vec<Vec<Entry>>) -> Result<Vec<Entry>, Fault> {
                     scaling.at += shift;
                     all.push((scaling.at, Entry::Scaling(scaling)));
                 }
-                Entry::Event(mut event) if watcher == Some(index) || event.object == "load" => {
+                Entry::Event(mut event) if watcher == Some(index) || event.what.is_of_load() => {
                     event.at += shift;
                     all.push((event.at, Entry::Event(event)));
                 }
@@ -118,12 +116,6 @@ fn check(parts: &[Part]) -> Result<(), Fault> {
         }
     }
     Ok(())
-}
-
-fn late(start: &Start, at: f64) -> Event {
-    let Start { generator, .. } = start;
-    let message = format!("generator {generator} began {at:.1} s after the first");
-    Event { at, object: "load".to_owned(), reason: LATE.to_owned(), message, warning: true }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "seconds of a load")]

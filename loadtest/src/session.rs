@@ -16,7 +16,7 @@ use crate::autoscaling::{Autoscaler, predict};
 use crate::cli::{Common, Load};
 use crate::fault::Fault;
 use crate::generator::{Generator, Settings};
-use crate::journal::{Entry, Kind, Start, Target};
+use crate::journal::{Entry, FORMAT, Kind, Start, Target};
 use crate::output::show::Show;
 use crate::output::{Clean, Stream, say, visible};
 use crate::profile::{Profile, Stage};
@@ -129,6 +129,7 @@ impl Plan<'_> {
             expectations.scale_in = true;
         }
         Start {
+            format: FORMAT,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             kind: self.kind,
             started: started.as_secs_f64(),

@@ -6,7 +6,7 @@ mod target;
 use std::time::{Duration, Instant};
 
 use loadtest::generator::{Generator, Settings};
-use loadtest::journal::{End, Entry, Event, Second};
+use loadtest::journal::{End, Entry, Event, ObservedEvent, Second};
 use loadtest::schedule::Share;
 use loadtest::stats::{Total, join_seconds};
 use target::{Reply, Target, document};
@@ -201,7 +201,11 @@ async fn a_name_without_an_address_is_told_once_and_fails_each_request() {
     outcome.assert_adds_up();
     assert_eq!(outcome.failures(), [("no such host", 10)]);
     let [event] = outcome.events.as_slice() else { panic!("{:?}", outcome.events) };
-    assert!(event.warning && event.reason == "NoSuchHost" && event.message.contains("no-such-host.invalid"));
+    assert!(
+        matches!(&event.what, ObservedEvent::HostUnresolved { host, keeps_addresses: false, .. }
+            if host == "no-such-host.invalid"),
+        "{event:?}"
+    );
 }
 
 #[tokio::test]

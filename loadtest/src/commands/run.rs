@@ -9,7 +9,7 @@ use crate::doctor::collect::trust::Trust;
 use crate::doctor::diagnosis::Outcome;
 use crate::doctor::{collect, diagnose, render};
 use crate::fault::Fault;
-use crate::journal::{Entry, Event, Kind};
+use crate::journal::{Entry, Event, Kind, ObservedEvent};
 use crate::kube::cluster::Cluster;
 use crate::output::{Stream, say};
 use crate::session::{LEAD, Plan};
@@ -51,9 +51,8 @@ pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
         refuse_what_cannot_scale(&cluster, &autoscaler.name, trust).await?;
     }
     let (first, clock) = session::clock(LEAD, 1.0);
-    for message in assumed {
-        let (object, reason) = ("watch".to_owned(), "Assumed".to_owned());
-        let event = Event { at: clock.now(), object, reason, message, warning: true };
+    for assumption in assumed {
+        let event = Event { at: clock.now(), what: ObservedEvent::Assumed { assumption } };
         // Nobody has closed the channel yet.
         let _ = observed.send(Entry::Event(event));
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use super::{End, Entry, Event, Expectations, Scaling, Second, Start, Target};
+use super::{End, Entry, Event, Expectations, FORMAT, ObjectEvent, ObservedEvent, Scaling, Second, Start, Target};
 use crate::autoscaling::Autoscaler;
 use crate::autoscaling::hpa::Rules;
 use crate::bounds::{DAY, GENERATORS, IN_FLIGHT, LOAD, PERIOD, RATE, REPLICAS, SPEED, STAGES, TARGET, within};
@@ -45,11 +45,9 @@ impl Entry {
             Self::Start(start) => start.check(),
             Self::Second(second) => second.check(),
             Self::Scaling(scaling) => scaling.check(),
-            Self::Event(Event { at, object, reason, message, .. }) => {
+            Self::Event(Event { at, what }) => {
                 within("at", *at, &MOMENT)?;
-                text("object", object, NAME)?;
-                text("reason", reason, NAME)?;
-                text("message", message, TEXT)
+                what.check()
             }
             Self::End(End { at, .. }) => within("at", *at, &MOMENT),
         }
@@ -58,16 +56,54 @@ impl Entry {
     /// Cuts off what is too long of the texts that a cluster gave, so that the entry can be read again.
     pub fn clip(&mut self) {
         match self {
-            Self::Event(Event { object, reason, message, .. }) => {
-                cut(object, NAME);
-                cut(reason, NAME);
-                cut(message, TEXT);
-            }
+            Self::Event(Event { what, .. }) => what.clip(),
             Self::Scaling(scaling) => {
                 scaling.says.truncate(FEW);
                 scaling.says.iter_mut().for_each(|says| cut(says, TEXT));
             }
             Self::Start(_) | Self::Second(_) | Self::End(_) => {}
+        }
+    }
+}
+
+impl ObservedEvent {
+    fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Object(ObjectEvent { object, reason, message, warning: _ }) => {
+                text("object", object, NAME)?;
+                text("reason", reason, NAME)?;
+                text("message", message, TEXT)
+            }
+            Self::WatchInterrupted { feed: _, why }
+            | Self::Unread { feed: _, why }
+            | Self::LoadFailed { why }
+            | Self::RehearsalFailed { why } => text("why", why, TEXT),
+            Self::Assumed { assumption } => text("assumption", assumption, TEXT),
+            Self::HostUnresolved { host, why, keeps_addresses: _ } => {
+                text("host", host, NAME)?;
+                text("why", why, TEXT)
+            }
+            Self::HostResolved { host } => text("host", host, NAME),
+            Self::Truncated { recorded } => within("recorded", *recorded, &COUNT),
+            Self::StartedLate { generator, seconds } => {
+                within("generator", *generator, &(0..=GENERATORS - 1))?;
+                within("seconds", *seconds, &(0.0..=LOAD))
+            }
+            Self::WatchResumed { feed: _ } => Ok(()),
+        }
+    }
+
+    fn clip(&mut self) {
+        if let Some(message) = self.message_mut() {
+            cut(message, TEXT);
+        }
+        match self {
+            Self::Object(ObjectEvent { object, reason, .. }) => {
+                cut(object, NAME);
+                cut(reason, NAME);
+            }
+            Self::HostUnresolved { host, .. } | Self::HostResolved { host } => cut(host, NAME),
+            _ => {}
         }
     }
 }
@@ -78,6 +114,13 @@ impl Start {
             self;
         let Target { url, requests_per_connection, max_in_flight, http2: _ } = target;
         text("version", version, NAME)?;
+        if self.format != FORMAT {
+            return Err(format!(
+                "loadtest {version} wrote this journal in format {}, and this version reads format {FORMAT}: make the \
+                 report with that version",
+                self.format
+            ));
+        }
         within("started", *started, &DATE)?;
         within("speed", *speed, &SPEED)?;
         text("target.url", url, TEXT)?;

@@ -10,7 +10,5 @@ mod settings;
 mod told;
 mod watch;
 
-pub use chain::{COUNTERS, METRICS_API, PROMETHEUS};
-pub use pods::Happening;
 pub use settings::settings;
 pub use watch::watch;

@@ -10,10 +10,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::journal::{Entry, Scaling, Second, Start};
+use crate::output::events;
 use crate::output::text::{clock, count, fit, rate, seconds};
 use crate::profile::Profile;
-use crate::report::timeline::failed;
-use crate::stats::Times;
+use crate::stats::{Times, failed, succeeded};
 
 mod lines;
 pub use lines::Lines;
@@ -71,8 +71,7 @@ impl Live {
             }
             Entry::Event(event) => {
                 self.now = self.now.max(event.at);
-                let text = format!("{} {} {}: {}", clock(event.at), event.object, event.reason, event.message);
-                self.happened = Some(text);
+                self.happened = Some(format!("{} {}", clock(event.at), events::text(event).sentence()));
             }
             Entry::End(end) => {
                 self.now = self.now.max(end.at);
@@ -125,7 +124,6 @@ impl Live {
         let Some(last) = self.history.back() else {
             return vec!["rate       no second is over yet".to_owned()];
         };
-        let good = |second: &Second| second.statuses.range(..400).map(|(_, count)| count).sum::<u64>();
         let seen = self.recent().count() as f64;
         let mean = |figure: &dyn Fn(&Second) -> u64| self.recent().map(figure).sum::<u64>() as f64 / seen;
         let latency = Times::joined(self.recent().map(|second| &second.latency));
@@ -138,7 +136,7 @@ impl Live {
             format!(
                 "rate       offered {}/s, answered {}/s, in flight {}",
                 rate(mean(&|second| second.due)),
-                rate(mean(&good)),
+                rate(mean(&succeeded)),
                 count(last.in_flight)
             ),
             format!("           {spark} peak {}/s", count(highest)),

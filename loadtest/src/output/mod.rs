@@ -5,10 +5,11 @@
 //! (CWE-150, CVE-2021-25743, CVE-2021-42574). [`Printer`], [`print()`] and [`say`] take [`Clean`] alone, and only this module
 //! can make one; a test holds that nothing else in the tool writes to standard output or standard error.
 //!
-//! - `clean`: what is replaced, by what, and [`Clean`]. [`printer`]: prints, and holds nothing up. [`show`]: what
-//!   standard output gets while a load goes on. `stream`: how wide an output is.
+//! - `clean`: what is replaced, by what, and [`Clean`]. [`events`]: events in words. [`printer`]: prints, and holds
+//!   nothing up. [`show`]: what standard output gets while a load goes on. `stream`: how wide an output is.
 
 mod clean;
+pub mod events;
 pub mod live;
 pub mod printer;
 pub mod show;

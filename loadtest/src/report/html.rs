@@ -31,7 +31,7 @@ pub fn render(report: &Report) -> String {
             "checks" => tables::checks(report),
             "pods" => tables::pods(report),
             "failures" => tables::failures(report),
-            "events" => tables::events(report),
+            "events" => tables::event_table(report),
             "settings" => tables::settings(report),
             // Only `<` can end the element that it stands in, or begin a comment there.
             "data" => json(&panels.data()).replace('<', "\\u003c"),

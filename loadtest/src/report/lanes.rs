@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::journal::Event;
+use crate::output::events;
 use crate::output::text::{clock, escape, fit, rate};
 use crate::report::chart::Axis;
 use crate::report::figures::Report;
@@ -21,7 +22,7 @@ pub(crate) const TOLD: usize = 1_000;
 
 /// An event in words.
 pub(crate) fn told(event: &Event) -> String {
-    fit(&format!("{} {}: {}", event.object, event.reason, event.message), TOLD)
+    fit(&events::text(event).sentence(), TOLD)
 }
 
 /// The stages of the profile, each with its rate.
@@ -68,13 +69,13 @@ fn groups<'a>(report: &'a Report, axis: &Axis, close: f64) -> impl Iterator<Item
 }
 
 /// A mark for each group of events, which can be pointed at and reached by keyboard.
-pub(crate) fn events(report: &Report, axis: &Axis) -> String {
+pub(crate) fn event_lane(report: &Report, axis: &Axis) -> String {
     let mut marks = String::new();
     for group in groups(report, axis, MARK) {
         let words = group.iter().take(WORDS).map(|event| format!("{} {}", clock(event.at), told(event)));
         let more = group.len().saturating_sub(WORDS);
         let words: Vec<String> = words.chain((more > 0).then(|| format!("and {more} more"))).collect();
-        let class = if group.iter().any(|event| event.warning) { "mark bad" } else { "mark" };
+        let class = if group.iter().any(|event| event.what.is_warning()) { "mark bad" } else { "mark" };
         let (first, last) = (group[0].at, group[group.len() - 1].at);
         let x = axis.percent(f64::midpoint(first, last));
         let number = if group.len() > 1 {
@@ -103,7 +104,7 @@ pub(crate) fn events(report: &Report, axis: &Axis) -> String {
 pub(crate) fn event_lines(report: &Report, axis: &Axis) -> String {
     groups(report, axis, LINE)
         .map(|group| {
-            let class = if group.iter().any(|event| event.warning) { "event bad" } else { "event" };
+            let class = if group.iter().any(|event| event.what.is_warning()) { "event bad" } else { "event" };
             let x = axis.percent(group[0].at);
             format!("<line class=\"{class}\" x1=\"{x}\" x2=\"{x}\" y1=\"0\" y2=\"100%\"/>")
         })

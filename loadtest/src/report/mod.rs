@@ -27,7 +27,7 @@ mod panels;
 mod steps;
 mod tables;
 pub mod terminal;
-pub(crate) mod timeline;
+mod timeline;
 pub mod verdict;
 pub mod warnings;
 

@@ -66,7 +66,7 @@ impl<'a> Panels<'a> {
         let (drawn, absent): (Vec<_>, Vec<_>) = panels.into_iter().partition(Result::is_ok);
         let mut parts = Vec::new();
         if !drawn.is_empty() {
-            parts.extend([lanes::stages(self.report, &self.axis), lanes::events(self.report, &self.axis)]);
+            parts.extend([lanes::stages(self.report, &self.axis), lanes::event_lane(self.report, &self.axis)]);
             parts.extend(drawn.into_iter().flatten());
             parts.push(self.axis.render());
         }
@@ -275,7 +275,7 @@ impl<'a> Panels<'a> {
                 .collect::<Vec<_>>(),
             "band": report.band.iter().map(|moment| json!([moment.at, moment.least, moment.most])).collect::<Vec<_>>(),
             "pods": pods, "shares": shares.collect::<Vec<_>>(), "shareSeconds": report.shares.first().map(|s| s.seconds),
-            "events": report.events.iter().take(ROWS).map(|event| json!([event.at, visible(&lanes::told(event)), event.warning]))
+            "events": report.events.iter().take(ROWS).map(|event| json!([event.at, visible(&lanes::told(event)), event.what.is_warning()]))
                 .collect::<Vec<_>>(),
         })
     }

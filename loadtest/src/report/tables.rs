@@ -6,6 +6,7 @@ use crate::autoscaling::Autoscaler;
 use crate::autoscaling::hpa::{Rules, Select, Unit};
 use crate::autoscaling::predict::Source;
 use crate::journal::{Kind, Start};
+use crate::output::events;
 use crate::output::text::{clock, count, date, escape, fit, plural, rate, seconds};
 use crate::profile::Spacing;
 use crate::report::figures::{LinkName, Report};
@@ -172,7 +173,7 @@ pub(crate) fn failures(report: &Report) -> String {
 }
 
 /// What happened.
-pub(crate) fn events(report: &Report) -> String {
+pub(crate) fn event_table(report: &Report) -> String {
     if report.events.is_empty() {
         return "<p class=\"soft\">None were seen.</p>".to_owned();
     }
@@ -181,13 +182,14 @@ pub(crate) fn events(report: &Report) -> String {
         .iter()
         .take(ROWS)
         .map(|event| {
+            let text = events::text(event);
             format!(
                 "<tr class=\"{}\"><td class=\"figure\">{}</td><th scope=\"row\">{}</th><td>{}</td><td>{}</td></tr>\n",
-                if event.warning { "bad" } else { "" },
+                if event.what.is_warning() { "bad" } else { "" },
                 clock(event.at),
-                escape(&event.object),
-                escape(&event.reason),
-                escape(&fit(&event.message, TOLD))
+                escape(&text.object),
+                escape(&text.reason),
+                escape(&fit(&text.message, TOLD))
             )
         })
         .collect();

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::lag;
-use crate::merge;
-use crate::observe::{COUNTERS, METRICS_API, PROMETHEUS};
+use crate::journal::{Event, Feed, ObservedEvent};
+use crate::output::events::because;
 use crate::output::text::{clock, count, fit, plural, rate, seconds};
 use crate::profile::Profile;
 use crate::report::figures::Report;
@@ -158,8 +158,11 @@ fn dropped(report: &Report) -> Option<String> {
 }
 
 fn apart(report: &Report) -> Option<String> {
-    let late = report.events.iter().filter(|event| event.object == "load" && event.reason == merge::LATE);
-    let last = late.map(|event| event.at).reduce(f64::max)?;
+    let late = report.events.iter().filter_map(|event| match event.what {
+        ObservedEvent::StartedLate { seconds, .. } => Some(seconds),
+        _ => None,
+    });
+    let last = late.reduce(f64::max)?;
     Some(format!(
         "The generators did not begin together: the last began {} after the first (or its clock says so), and the load \
          was not the profile’s; start them at the same time.",
@@ -207,7 +210,8 @@ pub(crate) fn gaps(report: &Report) -> Vec<(f64, f64)> {
 fn watch(report: &Report) -> Option<String> {
     let gaps = gaps(report).into_iter().map(|(from, until)| (from, until - from));
     let longest = gaps.max_by(|a, b| a.1.total_cmp(&b.1));
-    let broken = report.events.iter().filter(|event| event.object == "watch" && event.reason == "Interrupted").count();
+    let interrupted = |event: &&Event| matches!(event.what, ObservedEvent::WatchInterrupted { .. });
+    let broken = report.events.iter().filter(interrupted).count();
     if longest.is_none() && broken == 0 {
         return None;
     }
@@ -312,21 +316,22 @@ fn hot_pod(report: &Report) -> Option<String> {
 
 /// What had to be assumed of the chain, and the links that were not read in the whole run.
 fn chain(report: &Report) -> Option<String> {
-    let read = |link: &str| {
-        report.scaling.iter().any(|seen| match link {
-            COUNTERS => seen.counted.is_some(),
-            PROMETHEUS => seen.prometheus.is_some(),
-            METRICS_API => seen.api.is_some(),
-            _ => false,
+    let read = |feed: Feed| {
+        report.scaling.iter().any(|seen| match feed {
+            Feed::Counters => seen.counted.is_some(),
+            Feed::Prometheus => seen.prometheus.is_some(),
+            Feed::MetricsApi => seen.api.is_some(),
+            Feed::ApiServer | Feed::Hpa | Feed::Pods | Feed::Events => false,
         })
     };
-    let doubted = report.events.iter().filter(|event| event.object == "watch").filter(|event| {
-        let link = event.message.split_once(": ").map_or("", |(link, _)| link);
-        event.reason == "Assumed" || event.reason == "Unread" && !read(link)
+    let doubted = report.events.iter().filter_map(|event| match &event.what {
+        ObservedEvent::Assumed { assumption } => Some(assumption.clone()),
+        ObservedEvent::Unread { feed, why } if !read(*feed) => Some(because(*feed, why)),
+        _ => None,
     });
-    let doubted: BTreeSet<&str> = doubted.map(|event| event.message.as_str()).collect();
+    let doubted: BTreeSet<String> = doubted.collect();
     let more = doubted.len().saturating_sub(LINKS);
-    let told = doubted.into_iter().take(LINKS).map(|message| fit(message, TOLD));
+    let told = doubted.into_iter().take(LINKS).map(|message| fit(&message, TOLD));
     let doubted = told.chain((more > 0).then(|| format!("and {more} more"))).collect::<Vec<_>>().join("; ");
     (!doubted.is_empty()).then(|| {
         format!(

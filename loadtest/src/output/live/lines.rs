@@ -2,10 +2,10 @@
 
 use crate::autoscaling::predict::Source;
 use crate::journal::{Entry, Scaling, Second, Start};
+use crate::output::events;
 use crate::output::text::{rate, seconds};
 use crate::output::visible;
-use crate::report::timeline::failed;
-use crate::stats::Times;
+use crate::stats::{Times, failed, succeeded};
 
 /// kubectl's columns, and ours.
 const HEADS: [&str; 11] =
@@ -67,8 +67,7 @@ impl Lines {
             }
             Entry::Event(event) => {
                 // kubectl has no line for it; a comment keeps the columns what they are.
-                let text = format!("{} {}: {}", event.object, event.reason, event.message);
-                return Some(format!("# {}\n", visible(&text)));
+                return Some(format!("# {}\n", visible(&events::text(event).sentence())));
             }
             Entry::End(_) => {}
         }
@@ -107,7 +106,7 @@ impl Lines {
             scaling.map_or_else(none, |seen| seen.pods.to_string()),
             age(self.age() + now),
             mean(self.since.iter().map(|second| second.due).sum()),
-            mean(self.since.iter().flat_map(|second| second.statuses.range(..400)).map(|(_, count)| count).sum()),
+            mean(self.since.iter().map(succeeded).sum()),
             latency.seconds(0.99).map_or_else(none, |p99| seconds(p99).replace(' ', "")),
             self.since.iter().map(failed).sum::<u64>().to_string(),
         ];
