@@ -9,12 +9,14 @@ mod read;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::autoscaling::Autoscaler;
 use crate::profile::{Spacing, Stage};
 
+pub use check::Invalid;
 pub use event::{Event, Feed, ObjectEvent, ObservedEvent};
 pub use read::Reader;
 
@@ -38,7 +40,7 @@ pub enum Entry {
 }
 
 /// What was asked for.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Start {
     /// The journal's format.
@@ -75,7 +77,7 @@ const fn first_format() -> u32 {
 }
 
 /// What kind of journal it is.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Kind {
     /// Load on a real target.
@@ -85,7 +87,7 @@ pub enum Kind {
 }
 
 /// Where the load goes, and how.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Target {
     /// The URL that is asked for.
@@ -99,7 +101,7 @@ pub struct Target {
 }
 
 /// What the user expects; a part that is not given is not judged.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Expectations {
     /// Ready replicas that have to be reached (`--expect-replicas`).
@@ -154,7 +156,7 @@ fn by_status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<u16,
 }
 
 /// The autoscaler and its pods at one moment.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Scaling {
     /// When.
@@ -181,7 +183,7 @@ pub struct Scaling {
 }
 
 /// The load's end.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct End {
     /// When.

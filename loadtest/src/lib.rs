@@ -13,8 +13,8 @@
 //!   verdict. [`live`]: the same while it goes on. [`recorder`]: takes it down. [`output`]: the one way to a terminal.
 //!   [`merge`]: joins several.
 //! - [`cli`]: the command line. [`commands`]: what each command does. [`session`]: from the first request to the verdict.
-//!   [`signals`]: what ends it before that. [`clock`]: the time that all parts share. [`fault`]: why the tool cannot go
-//!   on. [`exposition`]: Prometheus' text format. [`loopback`]: a listener on this machine alone. [`input`]: others' files.
+//!   [`signals`]: what ends it before that. [`clock`]: the time that all parts share. [`error`]: why the tool cannot go
+//!   on. [`visible`]: characters that cannot be seen. [`exposition`]: Prometheus' text format. [`loopback`]: a listener on this machine alone. [`input`]: others' files.
 //!   [`bounds`]: what a load and an autoscaler can be.
 
 pub mod autoscaling;
@@ -22,7 +22,7 @@ pub mod bounds;
 pub mod cli;
 pub mod commands;
 pub mod doctor;
-pub mod fault;
+pub mod error;
 pub mod generator;
 pub mod input;
 pub mod journal;
@@ -37,3 +37,4 @@ pub mod report;
 pub mod schedule;
 pub mod session;
 pub mod stats;
+pub mod visible;

@@ -299,11 +299,14 @@ async fn http2_to_a_server_without_it_fails_by_cause() {
 #[test]
 fn a_load_that_cannot_be_is_refused() {
     let good = || settings("http://127.0.0.1:9/", "1rps:1s");
-    let error = |settings| Generator::start(settings, Instant::now()).unwrap_err();
+    let error = |settings| Generator::start(settings, Instant::now()).unwrap_err().to_string();
     assert!(error(settings("http://127.0.0.1:9/", "0:1s")).contains("a rate above 0"));
-    assert!(error(Settings { requests_per_connection: 0, ..good() }).contains("requests per connection"));
-    assert!(error(Settings { max_in_flight: 0, ..good() }).contains("in flight"));
-    assert!(error(Settings { timeout: Duration::ZERO, ..good() }).contains("timeout"));
+    assert!(
+        error(Settings { requests_per_connection: 0, ..good() })
+            .contains("--requests-per-connection must be at least 1")
+    );
+    assert!(error(Settings { max_in_flight: 0, ..good() }).contains("--max-in-flight must be at least 1"));
+    assert!(error(Settings { timeout: Duration::ZERO, ..good() }).contains("--timeout must be greater than 0"));
     for speed in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         assert!(error(Settings { speed, ..good() }).contains("speed"));
     }

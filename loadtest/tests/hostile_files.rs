@@ -259,7 +259,7 @@ fn generators_whose_starts_are_years_apart_share_no_load() {
         entries
     };
     let apart = loadtest::merge::joined(vec![part(0, 0.0), part(1, 253_402_300_799.0)]);
-    assert!(apart.is_err_and(|fault| fault.to_string().contains("generator 1 began")));
+    assert!(apart.is_err_and(|fault| fault.to_string().contains("generator 1 started")));
 }
 
 #[test]

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use crate::cli::Doctor;
 use crate::doctor::collect::trust::Trust;
 use crate::doctor::{bundle, collect, diagnose, render};
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::kube::cluster::Cluster;
 use crate::output::{Clean, Stream, print, say};
 
 /// `loadtest doctor`: reads the chain, or what a bundle holds of it, and names the first link that is broken.
-pub async fn doctor(options: &Doctor) -> Result<ExitCode, Fault> {
+pub async fn doctor(options: &Doctor) -> Result<ExitCode, Error> {
     let evidence = match (&options.from, &options.bundle) {
         (Some(from), _) => bundle::read(from)?,
         (None, kept) => {

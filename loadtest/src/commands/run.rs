@@ -8,7 +8,7 @@ use crate::cli::Run;
 use crate::doctor::collect::trust::Trust;
 use crate::doctor::diagnosis::Outcome;
 use crate::doctor::{collect, diagnose, render};
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::journal::{Entry, Event, Kind, ObservedEvent};
 use crate::kube::cluster::Cluster;
 use crate::output::{Stream, say};
@@ -16,7 +16,7 @@ use crate::session::{LEAD, Plan};
 use crate::{observe, session};
 
 /// `loadtest run`: finds the HPA and the way to its pods, sends the load, watches, judges.
-pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
+pub async fn run(options: &Run) -> Result<ExitCode, Error> {
     let (observed, entries) = unbounded_channel();
     let plan = |url, profile, autoscaler| Plan {
         kind: Kind::Run,
@@ -30,7 +30,7 @@ pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
         let url = options
             .url
             .clone()
-            .ok_or_else(|| Fault::Use("--hpa none watches nothing, and so finds no target: give --url".to_owned()))?;
+            .ok_or_else(|| Error::Usage("--hpa none needs --url: without an HPA there is no target".to_owned()))?;
         drop(observed);
         let (first, _) = session::clock(LEAD, 1.0);
         let profile = session::profile(&options.common.load, None)?;
@@ -40,7 +40,7 @@ pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
     let watched = cluster.find(options.hpa.as_deref()).await?;
     let trust = Trust::of_flag(options.trust_prometheus);
     let (autoscaler, chain, assumed) = observe::settings(&cluster, &watched, trust).await?;
-    autoscaler.check().map_err(|why| Fault::Use(format!("HPA {}: {why}", autoscaler.name)))?;
+    autoscaler.check().map_err(|why| Error::Usage(format!("HPA {}: {why}", autoscaler.name)))?;
     let profile = session::profile(&options.common.load, Some(&autoscaler))?;
     let (url, _forward) = match &options.url {
         Some(url) => (url.clone(), None),
@@ -63,14 +63,14 @@ pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
 }
 
 /// A load on a chain that is broken would decide nothing. What could not be looked at is no obstacle.
-async fn refuse_what_cannot_scale(cluster: &Cluster, hpa: &str, trust: Trust) -> Result<(), Fault> {
+async fn refuse_what_cannot_scale(cluster: &Cluster, hpa: &str, trust: Trust) -> Result<(), Error> {
     let diagnosis = diagnose(&collect::collect(cluster, Some(hpa), trust).await?);
     if diagnosis.outcome != Outcome::Broken {
         return Ok(());
     }
     say(render::broken(&diagnosis, Stream::Err.columns(), Stream::Err.is_terminal()));
-    Err(Fault::World(format!(
-        "{} cannot scale, so a load would decide nothing; --skip-doctor sends it all the same",
+    Err(Error::Environment(format!(
+        "{} cannot scale, so a load test would prove nothing; --skip-doctor sends the load anyway",
         diagnosis.hpa
     )))
 }

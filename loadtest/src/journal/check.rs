@@ -2,12 +2,15 @@
 //! or a text of megabytes, is refused where it stands, before anything is calculated from it.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use super::{End, Entry, Event, Expectations, FORMAT, ObjectEvent, ObservedEvent, Scaling, Second, Start, Target};
 use crate::autoscaling::Autoscaler;
 use crate::autoscaling::hpa::Rules;
-use crate::bounds::{DAY, GENERATORS, IN_FLIGHT, LOAD, PERIOD, RATE, REPLICAS, SPEED, STAGES, TARGET, within};
+use crate::bounds::{
+    self, DAY, GENERATORS, IN_FLIGHT, LOAD, OutOfBounds, PERIOD, RATE, REPLICAS, SPEED, STAGES, TARGET,
+};
 use crate::profile::Stage;
 
 /// The longest name, in bytes.
@@ -38,9 +41,38 @@ const DATE: RangeInclusive<f64> = 0.0..=253_402_300_799.0;
 /// A value of a metric.
 const VALUE: RangeInclusive<f64> = -1e18..=1e18;
 
+/// What is wrong with an entry.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Invalid {
+    /// A number is out of its bounds.
+    #[error(transparent)]
+    OutOfBounds(#[from] OutOfBounds),
+    /// A text is too long.
+    #[error("{name} has {bytes} bytes, and may have {most}")]
+    TooLong {
+        /// The field.
+        name: String,
+        /// Its length.
+        bytes: usize,
+        /// The length that is allowed.
+        most: usize,
+    },
+    /// Another version wrote it.
+    #[error(
+        "loadtest {version} wrote this journal in format {format}, and this version reads format {FORMAT}: make the \
+         report with that version"
+    )]
+    Format {
+        /// The version that wrote it.
+        version: String,
+        /// Its format.
+        format: u32,
+    },
+}
+
 impl Entry {
     /// Whether all of its fields are within their bounds; an error names the field.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), Invalid> {
         match self {
             Self::Start(start) => start.check(),
             Self::Second(second) => second.check(),
@@ -67,7 +99,7 @@ impl Entry {
 }
 
 impl ObservedEvent {
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), Invalid> {
         match self {
             Self::Object(ObjectEvent { object, reason, message, warning: _ }) => {
                 text("object", object, NAME)?;
@@ -109,17 +141,13 @@ impl ObservedEvent {
 }
 
 impl Start {
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), Invalid> {
         let Self { version, started, speed, target, profile, generator, generators, autoscaler, expectations, .. } =
             self;
         let Target { url, requests_per_connection, max_in_flight, http2: _ } = target;
         text("version", version, NAME)?;
         if self.format != FORMAT {
-            return Err(format!(
-                "loadtest {version} wrote this journal in format {}, and this version reads format {FORMAT}: make the \
-                 report with that version",
-                self.format
-            ));
+            return Err(Invalid::Format { version: version.clone(), format: self.format });
         }
         within("started", *started, &DATE)?;
         within("speed", *speed, &SPEED)?;
@@ -138,7 +166,7 @@ impl Start {
 
 impl Stage {
     /// Whether it is one that the command line takes.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), Invalid> {
         within("a stage's from", self.from, &RATE)?;
         within("a stage's to", self.to, &RATE)?;
         // None lasts no time at all.
@@ -148,7 +176,7 @@ impl Stage {
 
 impl Autoscaler {
     /// Whether all of its settings are within what the model can calculate; an error names the field.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), Invalid> {
         let Self { name, scaled, metric, target, min, max, behavior, pipeline, created } = self;
         text("autoscaler.name", name, NAME)?;
         text("autoscaler.scaled", scaled, NAME)?;
@@ -168,7 +196,7 @@ impl Autoscaler {
 }
 
 impl Rules {
-    fn check(&self, of: &str) -> Result<(), String> {
+    fn check(&self, of: &str) -> Result<(), Invalid> {
         within(&format!("{of}.stabilizationSeconds"), self.stabilization_seconds, &(0.0..=DAY))?;
         within(&format!("{of}.tolerance"), self.tolerance, &(0.0..=1e6))?;
         within(&format!("the number of {of}.policies"), self.policies.len(), &(0..=FEW))?;
@@ -180,7 +208,7 @@ impl Rules {
 }
 
 impl Expectations {
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), Invalid> {
         self.replicas.map_or(Ok(()), |replicas| within("expectations.replicas", replicas, &(0..=REPLICAS)))?;
         self.scaled_within.map_or(Ok(()), |bound| within("expectations.scaledWithin", bound, &(0.0..=DAY)))?;
         within("the number of expectations.latency", self.latency.len(), &(0..=FEW))?;
@@ -192,7 +220,7 @@ impl Expectations {
 }
 
 impl Second {
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), Invalid> {
         within("at", self.at, &MOMENT)?;
         for (name, count) in [("due", self.due), ("sent", self.sent), ("dropped", self.dropped)] {
             within(name, count, &COUNT)?;
@@ -214,7 +242,7 @@ impl Second {
 }
 
 impl Scaling {
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), Invalid> {
         within("at", self.at, &MOMENT)?;
         let values =
             [("value", self.value), ("counted", self.counted), ("prometheus", self.prometheus), ("api", self.api)];
@@ -229,13 +257,20 @@ impl Scaling {
     }
 }
 
-fn counts<K>(name: &str, counts: &BTreeMap<K, u64>) -> Result<(), String> {
+fn within<T: Copy + PartialOrd + Display>(name: &str, value: T, range: &RangeInclusive<T>) -> Result<(), Invalid> {
+    Ok(bounds::within(name, value, range)?)
+}
+
+fn counts<K>(name: &str, counts: &BTreeMap<K, u64>) -> Result<(), Invalid> {
     within(&format!("the number of {name}"), counts.len(), &(0..=NAMES))?;
     counts.values().try_for_each(|count| within(&format!("a count of {name}"), *count, &COUNT))
 }
 
-fn text(name: &str, text: &str, most: usize) -> Result<(), String> {
-    if text.len() <= most { Ok(()) } else { Err(format!("{name} has {} bytes, and may have {most}", text.len())) }
+fn text(name: &str, text: &str, most: usize) -> Result<(), Invalid> {
+    if text.len() <= most {
+        return Ok(());
+    }
+    Err(Invalid::TooLong { name: name.to_owned(), bytes: text.len(), most })
 }
 
 fn cut(text: &mut String, most: usize) {

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::one_line;
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::kube::kubeconfig::{Reached, reach};
 use crate::kube::scale_target::Scaled;
 
@@ -43,17 +43,17 @@ pub struct Watched {
 
 impl Cluster {
     /// The cluster of the kubeconfig, or the one that this process runs in.
-    pub async fn connect(context: Option<&str>) -> Result<Self, Fault> {
+    pub async fn connect(context: Option<&str>) -> Result<Self, Error> {
         let Reached { client, inside, address } = reach(context).await?;
         client.apiserver_version().await.map_err(|error| {
             let why = one_line(&error);
-            Fault::World(format!("the cluster at {address} does not answer: {why}; --context NAME asks another"))
+            Error::Environment(format!("the cluster at {address} does not answer: {why}; --context NAME asks another"))
         })?;
         Ok(Self { client, inside })
     }
 
     /// The HPA that is meant: `NAMESPACE/NAME`, a name in the kubeconfig's namespace, or the only one there is.
-    pub async fn find(&self, hpa: Option<&str>) -> Result<Watched, Fault> {
+    pub async fn find(&self, hpa: Option<&str>) -> Result<Watched, Error> {
         let hpa = match hpa {
             Some(named) => self.named(named).await?,
             None => self.only().await?,
@@ -65,7 +65,7 @@ impl Cluster {
         Ok(Watched { namespace, hpa, scaled, object, selector, labels })
     }
 
-    async fn named(&self, named: &str) -> Result<HorizontalPodAutoscaler, Fault> {
+    async fn named(&self, named: &str) -> Result<HorizontalPodAutoscaler, Error> {
         let (namespace, name) = named.split_once('/').unwrap_or((self.client.default_namespace(), named));
         let hpas = Api::<HorizontalPodAutoscaler>::namespaced(self.client.clone(), namespace);
         match hpas.get_opt(name).await {
@@ -74,23 +74,28 @@ impl Cluster {
                 let there = hpas.list(&few()).await.map(|list| list.items).unwrap_or_default();
                 let there: Vec<_> = there.iter().map(ResourceExt::name_any).collect();
                 let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
-                Err(Fault::Use(format!(
+                Err(Error::Usage(format!(
                     "no HPA {name} in namespace {namespace} (there: {there}); kubectl get hpa -A lists all"
                 )))
             }
-            Err(error) => Err(Fault::World(format!("the HPA {namespace}/{name} cannot be read: {}", one_line(&error)))),
+            Err(error) => {
+                Err(Error::Environment(format!("the HPA {namespace}/{name} cannot be read: {}", one_line(&error))))
+            }
         }
     }
 
     /// The only HPA there is: in the kubeconfig's namespace, or else in the cluster.
-    pub async fn only(&self) -> Result<HorizontalPodAutoscaler, Fault> {
+    pub async fn only(&self) -> Result<HorizontalPodAutoscaler, Error> {
         let here = self.client.default_namespace();
         let own = Api::<HorizontalPodAutoscaler>::namespaced(self.client.clone(), here);
         let mut hpas = own.list(&few()).await.map(|list| list.items).unwrap_or_default();
         if hpas.is_empty() {
             let all = Api::<HorizontalPodAutoscaler>::all(self.client.clone()).list(&few()).await;
             let all = all.map_err(|error| {
-                Fault::World(format!("the HPAs cannot be listed: {}; name one as NAMESPACE/NAME", one_line(&error)))
+                Error::Environment(format!(
+                    "the HPAs cannot be listed: {}; name one as NAMESPACE/NAME",
+                    one_line(&error)
+                ))
             })?;
             hpas = all.items;
         }
@@ -98,10 +103,10 @@ impl Cluster {
             let name =
                 |hpa: &HorizontalPodAutoscaler| format!("{}/{}", hpa.namespace().unwrap_or_default(), hpa.name_any());
             let names = hpas.iter().map(name).collect::<Vec<_>>().join(", ");
-            return Err(Fault::Use(format!("several HPAs: name one of them: {names}")));
+            return Err(Error::Usage(format!("several HPAs: name one of them: {names}")));
         }
         hpas.pop().ok_or_else(|| {
-            Fault::Use(
+            Error::Usage(
                 "the cluster has no HPA: apply one (README.md, \"On Kubernetes\"); a load without one takes --hpa none with --url"
                     .to_owned(),
             )

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::{list, one_line};
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::kube::cluster::{Watched, why};
 use crate::loopback;
 
@@ -25,7 +25,7 @@ pub struct Forward {
 
 impl Forward {
     /// Listens on a free port.
-    pub async fn start(client: Client, watched: &Watched, port: IntOrString) -> Result<Self, Fault> {
+    pub async fn start(client: Client, watched: &Watched, port: IntOrString) -> Result<Self, Error> {
         let (listener, address) = loopback::listen().await?;
         let pods = Api::<Pod>::namespaced(client, &watched.namespace);
         let selector = ListParams::default().labels(&watched.selector);

@@ -13,7 +13,7 @@ use kube::discovery::pinned_kind;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::kube::cluster::why;
 
 /// An object that an HPA scales, and its pods.
@@ -28,10 +28,10 @@ pub struct Scaled {
 
 impl Scaled {
     /// What the HPA's `scaleTargetRef` names.
-    pub async fn read(client: &Client, namespace: &str, target: &CrossVersionObjectReference) -> Result<Self, Fault> {
+    pub async fn read(client: &Client, namespace: &str, target: &CrossVersionObjectReference) -> Result<Self, Error> {
         let failed = |why: String| {
             let (kind, name) = (&target.kind, &target.name);
-            Fault::World(format!("{kind}/{name} in namespace {namespace}, which the HPA scales: {why}"))
+            Error::Environment(format!("{kind}/{name} in namespace {namespace}, which the HPA scales: {why}"))
         };
         let version = target.api_version.as_deref().unwrap_or_default();
         let version: GroupVersion = version.parse().map_err(|_| failed(format!("its apiVersion is {version:?}")))?;

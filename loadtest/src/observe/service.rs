@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::kube::cluster::{Cluster, Watched, why};
 use crate::kube::forward::Forward;
 use crate::kube::list;
@@ -16,17 +16,17 @@ use crate::kube::list;
 impl Cluster {
     /// Where the pods are served: the load balancer of their Service, its name inside of the cluster, or else a
     /// port-forward that gives each connection to the next ready pod.
-    pub async fn target(&self, watched: &Watched) -> Result<(String, Option<Forward>), Fault> {
+    pub async fn target(&self, watched: &Watched) -> Result<(String, Option<Forward>), Error> {
         let Watched { namespace, .. } = watched;
         let services = Api::<Service>::namespaced(self.client.clone(), namespace);
         let services = list::all(&services, &ListParams::default()).await;
         let services = services.map_err(|error| {
             let why = why(&error, &format!("list services in namespace {namespace}"));
-            Fault::World(format!("the Services of namespace {namespace} cannot be listed: {why}; give --url"))
+            Error::Environment(format!("the Services of namespace {namespace} cannot be listed: {why}; give --url"))
         })?;
         let service = chosen(&services, watched)?;
         let Some(port) = ports(service).first() else {
-            return Err(Fault::Use(format!("the Service {} has no port: give --url", service.name_any())));
+            return Err(Error::Usage(format!("the Service {} has no port: give --url", service.name_any())));
         };
         if self.inside {
             return Ok((url(&format!("{}.{namespace}.svc", service.name_any()), port), None));
@@ -41,7 +41,7 @@ impl Cluster {
 
 /// The Service that is meant to be called from outside, where there is one: load that goes elsewhere than the user
 /// thinks is worse than a question.
-fn chosen<'a>(services: &'a [Service], watched: &Watched) -> Result<&'a Service, Fault> {
+fn chosen<'a>(services: &'a [Service], watched: &Watched) -> Result<&'a Service, Error> {
     let found: Vec<_> = services.iter().filter(|service| selects(service, &watched.labels)).collect();
     let outside =
         |service: &&&Service| service.spec.as_ref().is_some_and(|spec| spec.type_.as_deref() == Some("LoadBalancer"));
@@ -54,11 +54,13 @@ fn chosen<'a>(services: &'a [Service], watched: &Watched) -> Result<&'a Service,
     let Watched { namespace, scaled, .. } = watched;
     match meant[..] {
         [one] => Ok(one),
-        [] => Err(Fault::Use(format!("no Service in namespace {namespace} selects the pods of {scaled}: give --url"))),
+        [] => {
+            Err(Error::Usage(format!("no Service in namespace {namespace} selects the pods of {scaled}: give --url")))
+        }
         ref several => {
             let names: Vec<_> = several.iter().map(|service| service.name_any()).collect();
             let names = names.join(", ");
-            Err(Fault::Use(format!(
+            Err(Error::Usage(format!(
                 "several Services in namespace {namespace} select the pods of {scaled}: {names}: say with --url which one is meant"
             )))
         }

@@ -10,7 +10,7 @@ use crate::autoscaling::predict::{Pipeline, Source};
 use crate::autoscaling::{Autoscaler, manifests};
 use crate::doctor::collect::trust::{Trust, unasked};
 use crate::doctor::objects::looks_in;
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::kube::cluster::{Cluster, Watched, percent_encoded};
 use crate::kube::reader::Reader;
 use crate::kube::words::public;
@@ -28,8 +28,8 @@ pub async fn settings(
     cluster: &Cluster,
     watched: &Watched,
     trust: Trust,
-) -> Result<(Autoscaler, Chain, Vec<String>), Fault> {
-    let (metric, others) = Metric::of(&watched.hpa).map_err(Fault::Use)?;
+) -> Result<(Autoscaler, Chain, Vec<String>), Error> {
+    let (metric, others) = Metric::of(&watched.hpa).map_err(Error::Usage)?;
     let mut assumed = Vec::new();
     if !others.is_empty() {
         assumed.push(format!(
@@ -47,7 +47,7 @@ pub async fn settings(
             (manifests.autoscaler, manifests.series.ok_or_else(|| "its query names no counter".to_owned()))
         }
         Err(error) => {
-            let autoscaler = from_hpa_alone(watched, &metric).map_err(|why| Fault::Use(format!("{why}; {error}")))?;
+            let autoscaler = from_hpa_alone(watched, &metric).map_err(|why| Error::Usage(format!("{why}; {error}")))?;
             let Pipeline { scrape, window, .. } = autoscaler.pipeline;
             // What may not be read is not there for the model, which would have it added.
             let why = if unread.is_empty() { error } else { unread.join(", ") };

@@ -19,7 +19,7 @@ use crate::autoscaling::hpa::{Controller, Phase, Pod, Reading};
 use crate::autoscaling::manifests::Workload;
 use crate::autoscaling::predict::Source;
 use crate::autoscaling::quantity::milli;
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::journal::{Entry, Event, ObjectEvent, ObservedEvent, Scaling};
 use crate::session::clock::Clock;
 use balancer::Balancer;
@@ -48,7 +48,7 @@ impl Rehearsal {
         workload: Workload,
         clock: Clock,
         entries: UnboundedSender<Entry>,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, Error> {
         let balancer = Balancer::start().await?;
         let url = format!("http://{}/", balancer.address);
         let deployment = autoscaler.scaled.rsplit('/').next().unwrap_or_default().to_owned();
@@ -112,7 +112,7 @@ struct World {
 }
 
 impl World {
-    async fn go_on(&mut self) -> Result<(), Fault> {
+    async fn go_on(&mut self) -> Result<(), Error> {
         let mut turn = (self.clock.now() / TICK).floor();
         loop {
             turn = (turn + 1.0).max((self.clock.now() / TICK).floor());
@@ -132,7 +132,7 @@ impl World {
     }
 
     /// The Deployment's and the kubelet's part.
-    async fn reconcile(&mut self) -> Result<(), Fault> {
+    async fn reconcile(&mut self) -> Result<(), Error> {
         for event in self.pods.reconcile(self.replicas).await? {
             self.happened(ObservedEvent::Object(event));
         }
