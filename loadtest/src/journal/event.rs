@@ -1,9 +1,10 @@
 //! What can happen during a run, as data. No text in it is parsed again: [`crate::output::events`] writes the sentences.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Something that happened.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
     /// When.
@@ -14,7 +15,7 @@ pub struct Event {
 }
 
 /// What happened.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum ObservedEvent {
     /// Something happened to an object of Kubernetes, or of a rehearsal.
@@ -82,7 +83,7 @@ pub enum ObservedEvent {
 }
 
 /// Something that happened to an object.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectEvent {
     /// The object, as kind and name.
@@ -96,7 +97,7 @@ pub struct ObjectEvent {
 }
 
 /// What a run observes of a cluster.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Feed {
     /// The API server as a whole.

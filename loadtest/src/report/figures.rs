@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::autoscaling::predict::{Band, Predicted};
@@ -11,7 +12,7 @@ use crate::report::verdict::Verdict;
 use crate::report::warnings::Warning;
 
 /// A journal, folded into figures.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// The verdict on it.
@@ -52,7 +53,7 @@ pub struct Report {
 }
 
 /// Requests, counted.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
     /// Requests that were due.
@@ -72,7 +73,7 @@ pub struct Totals {
 }
 
 /// Quantiles in seconds, with three significant digits.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Quantiles {
     /// How many were measured.
@@ -91,7 +92,7 @@ pub struct Quantiles {
 }
 
 /// What the load did in one second.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Load {
     /// The second's start.
@@ -111,7 +112,7 @@ pub struct Load {
 }
 
 /// A pod's part.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Pod {
     /// Its name, as its answers tell it.
@@ -127,7 +128,7 @@ pub struct Pod {
 }
 
 /// What each pod answered in a while.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Shares {
     /// The while's start.
@@ -139,7 +140,7 @@ pub struct Shares {
 }
 
 /// The replicas' way up and down.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Replicas {
     /// Ready when they were first seen.
@@ -159,7 +160,7 @@ pub struct Replicas {
 }
 
 /// When a count of replicas came about.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reached {
     /// The count.
@@ -171,7 +172,7 @@ pub struct Reached {
 }
 
 /// A change of what the autoscaler wanted, beside what the model allows.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
     /// When it was seen.
@@ -190,7 +191,7 @@ pub struct Step {
 }
 
 /// The way down.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ScaleIn {
     /// When the autoscaler first wanted fewer replicas than at its peak.
@@ -204,7 +205,7 @@ pub struct ScaleIn {
 }
 
 /// Where the time went between the load and the pods that answer it.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Lag {
     /// The first moment at which the profile's rate asks for more replicas than there are.
@@ -218,7 +219,7 @@ pub struct Lag {
 }
 
 /// One link of the chain from the load to a pod.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Link {
     /// Which.
@@ -232,7 +233,7 @@ pub struct Link {
 }
 
 /// A link of the chain.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LinkName {
     /// The pods' own counters have grown by more than the load before the step explains.
@@ -256,12 +257,12 @@ impl LinkName {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Counter => "counted by the pods",
-            Self::Prometheus => "seen by Prometheus",
-            Self::Api => "in the metrics API",
+            Self::Prometheus => "visible in Prometheus",
+            Self::Api => "visible in the metrics API",
             Self::Value => "read by the HPA",
-            Self::Decision => "HPA wants more replicas",
+            Self::Decision => "HPA desires more replicas",
             Self::Ready => "a new pod is ready",
-            Self::Answer => "it answers",
+            Self::Answer => "the new pod answers",
         }
     }
 }

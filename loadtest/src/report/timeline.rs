@@ -55,7 +55,7 @@ impl Report {
             start,
             end,
         };
-        report.warnings = warnings::doubts(&report);
+        report.warnings = warnings::all(&report);
         report.verdict = verdict::judge(&report, |quantile| latency.seconds(quantile));
         report
     }
