@@ -196,7 +196,8 @@ impl<'a> Plot<'a> {
     pub fn stretch(&mut self, class: &str, from: f64, to: f64) {
         let width = 100.0 * (self.axis.part(to) - self.axis.part(from));
         self.rules.push(html! {
-            rect class=(class) x=(self.axis.percent(from)) width=(format!("{width:.2}%")) y="0" height=(place(self.height)) {}
+            rect class=(class) x=(self.axis.percent(from)) width=(format!("{width:.2}%"))
+                y="0" height=(place(self.height)) {}
         });
     }
 

@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{tables, tiles};
+use super::{settings, tables, tiles};
 use crate::journal::Kind;
 use crate::output::text::{date, plural};
 use crate::output::{json, lines};
@@ -67,7 +67,7 @@ fn page(report: &Report) -> Markup {
                     }
                     section.settings aria-labelledby="settings-title" {
                         h2 #settings-title { "Settings" }
-                        (tables::settings(report))
+                        (settings::render(report))
                     }
                     section aria-labelledby="events-title" {
                         h2 #events-title { "Events" }

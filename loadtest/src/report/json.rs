@@ -12,9 +12,6 @@ use serde_json::Value;
 use crate::output::json_pretty;
 use crate::report::figures::Report;
 
-/// The schema of `report.json`, as it is committed.
-pub const SCHEMA: &str = include_str!("../../report.schema.json");
-
 /// The report as JSON.
 pub fn render(report: &Report) -> String {
     json_pretty(report)

@@ -18,6 +18,9 @@ const LINE: f64 = 0.003;
 /// The most events of a group that are written out.
 const WRITTEN: usize = 20;
 
+/// The most rows of a table that can be of any length; report.json has all.
+pub(crate) const ROWS: usize = 500;
+
 /// The most characters of an event's message on the page.
 pub(crate) const MESSAGE: usize = 1_000;
 

@@ -11,7 +11,6 @@ use crate::report::chart::{Axis, Plot, Point, Scale, steps};
 use crate::report::columns::{Column, columns, step};
 use crate::report::figures::Report;
 use crate::report::steps::sentence;
-use crate::report::tables::ROWS;
 
 /// Pods that are told apart by colour; those with fewer answers are drawn as one.
 pub(crate) const COLOURS: usize = 7;
@@ -277,7 +276,7 @@ impl<'a> Panels<'a> {
                 .collect::<Vec<_>>(),
             "band": report.band.iter().map(|moment| json!([moment.at, moment.least, moment.most])).collect::<Vec<_>>(),
             "pods": pods, "shares": shares.collect::<Vec<_>>(), "shareSeconds": report.shares.first().map(|s| s.seconds),
-            "events": report.events.iter().take(ROWS).map(|event| json!([event.at, visible(&lanes::sentence(event)), event.what.is_warning()]))
+            "events": report.events.iter().take(lanes::ROWS).map(|event| json!([event.at, visible(&lanes::sentence(event)), event.what.is_warning()]))
                 .collect::<Vec<_>>(),
         })
     }

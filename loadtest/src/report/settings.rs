@@ -15,7 +15,7 @@ use crate::report::tables::soft;
 type Row = (&'static str, String);
 
 /// Both, side by side.
-pub(crate) fn settings(report: &Report) -> Markup {
+pub(crate) fn render(report: &Report) -> Markup {
     let Some(start) = &report.start else {
         return soft("The journal does not contain them.");
     };

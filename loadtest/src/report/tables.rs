@@ -6,14 +6,9 @@ use crate::journal::Event;
 use crate::output::events;
 use crate::output::text::{clock, count, fit, plural, rate, seconds};
 use crate::report::figures::{Lag, Link, LinkName, Pod, Report};
-use crate::report::lanes::MESSAGE;
+use crate::report::lanes::{MESSAGE, ROWS};
 use crate::report::panels::{COLOURS, short};
 use crate::report::verdict::Check;
-
-pub(crate) use crate::report::settings::settings;
-
-/// The most rows of a table that can be of any length; report.json has all.
-pub(crate) const ROWS: usize = 500;
 
 /// What a section says that has no table.
 pub(crate) fn soft(text: &str) -> Markup {
@@ -23,14 +18,21 @@ pub(crate) fn soft(text: &str) -> Markup {
 /// A table of at most [`ROWS`] rows, and a note below it where there are more.
 fn table<T>(head: &Markup, rows: &[T], row: impl Fn(usize, &T) -> Markup) -> Markup {
     html! {
-        table { thead { tr { (head) } } tbody { @for (index, one) in rows.iter().take(ROWS).enumerate() { (row(index, one)) } } }
+        table {
+            thead { tr { (head) } }
+            tbody { @for (index, one) in rows.iter().take(ROWS).enumerate() { (row(index, one)) } }
+        }
         @if rows.len() > ROWS { p.soft { "And " (count((rows.len() - ROWS) as u64)) " more, in report.json." } }
     }
 }
 
 /// The heads of columns: those whose class is `figure` are aligned to the right.
 fn heads(heads: &[(&str, &str)]) -> Markup {
-    html! { @for (class, name) in heads { th scope="col" class=[Some(class).filter(|class| !class.is_empty())] { (name) } } }
+    html! {
+        @for (class, name) in heads {
+            th scope="col" class=[Some(class).filter(|class| !class.is_empty())] { (name) }
+        }
+    }
 }
 
 /// The verdict's checks.
@@ -70,7 +72,9 @@ pub(crate) fn lag(report: &Report) -> Markup {
             " can take without scaling." (slowest(lag))
         }
         table.waterfall {
-            thead { tr { th scope="col" { "Step" } td {} (heads(&[("figure", "took"), ("figure", "since the load step")])) } }
+            thead {
+                tr { th scope="col" { "Step" } td {} (heads(&[("figure", "took"), ("figure", "since the load step")])) }
+            }
             tbody { @for link in &lag.links { (fall(lag, link)) } }
         }
     }

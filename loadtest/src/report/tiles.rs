@@ -25,7 +25,8 @@ pub(crate) fn render(report: &Report) -> Markup {
             (tile(&seconds(lateness.p99), "p99 send delay", "of the generator itself", lateness.p99 > 0.01))
         }
         @if lasted > 0.0 && report.replicas.is_none() {
-            (tile(&rate(totals.answered as f64 / lasted), "answers per second", &format!("over {}", seconds(lasted)), false))
+            @let mean = rate(totals.answered as f64 / lasted);
+            (tile(&mean, "answers per second", &format!("over {}", seconds(lasted)), false))
         }
     }
 }

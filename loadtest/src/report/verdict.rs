@@ -13,38 +13,38 @@ use crate::report::warnings::gaps;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
-    /// All in all.
+    /// The outcome of all checks.
     pub outcome: Outcome,
-    /// What decided it, in a sentence.
+    /// The verdict in a sentence.
     pub sentence: String,
-    /// One by one.
+    /// The checks.
     pub checks: Vec<Check>,
 }
 
-/// How a run came out.
+/// The outcome of a run: passed is exit code 0, failed 1, undecided 3.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
-    /// All that was expected holds.
+    /// Every expectation was met.
     Passed,
-    /// Something that was expected does not hold.
+    /// An expectation was not met.
     Failed,
-    /// Something that was expected could not be decided, and nothing is known not to hold.
+    /// An expectation could not be decided, and none is known not to be met.
     #[default]
     Undecided,
 }
 
-/// One thing that was looked at.
+/// One check.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Check {
-    /// What was looked at.
+    /// What was checked.
     pub name: String,
-    /// What was expected; none where nothing was, and the observation is all there is to say.
+    /// What was expected; null if nothing was, and this is only an observation.
     pub expected: Option<String>,
-    /// What was seen.
+    /// What was observed.
     pub observed: String,
-    /// Whether it is as expected; none where that cannot be decided, or nothing was expected.
+    /// Whether it is as expected; null if that cannot be decided, or nothing was expected.
     pub held: Option<bool>,
 }
 
@@ -74,7 +74,7 @@ impl Check {
         Self { name: name.to_owned(), expected, observed, held }
     }
 
-    /// A word for how it came out.
+    /// A word for its outcome.
     pub const fn label(&self) -> &'static str {
         match (&self.expected, self.held) {
             (None, _) => "observed",

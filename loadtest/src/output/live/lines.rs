@@ -21,7 +21,7 @@ impl Column {
     }
 
     /// One that is wider now and then has that width from the start.
-    const fn as_wide_as(self, example: &'static str) -> Self {
+    const fn at_least(self, example: &'static str) -> Self {
         Self { width: example.len(), ..self }
     }
 }
@@ -38,14 +38,14 @@ const COLUMNS: [Column; 11] = [
     Column::new("MINPODS", |line| line.of_hpa(|hpa| hpa.min.to_string())),
     Column::new("MAXPODS", |line| line.of_hpa(|hpa| hpa.max.to_string())),
     Column::new("REPLICAS", |line| line.scaling.map_or_else(none, |seen| seen.pods.to_string())),
-    Column::new("AGE", |line| age(line.age)).as_wide_as("9m59s"),
+    Column::new("AGE", |line| age(line.age)).at_least("9m59s"),
     Column::new("OFFERED", |line| line.mean(|second| second.due)),
     Column::new("SUCCEEDED", |line| line.mean(succeeded)),
     Column::new("P99", |line| {
         let latency = Times::joined(line.seconds.iter().map(|second| &second.latency));
         latency.seconds(0.99).map_or_else(none, |p99| seconds(p99).replace(' ', ""))
     })
-    .as_wide_as("99.9ms"),
+    .at_least("99.9ms"),
     Column::new("FAILED", |line| line.seconds.iter().map(failed).sum::<u64>().to_string()),
 ];
 
