@@ -33,14 +33,29 @@ pub const PERIOD: RangeInclusive<f64> = 0.1..=DAY;
 /// A metric's target: the controller calculates in thousandths.
 pub const TARGET: RangeInclusive<f64> = 0.001..=1e15;
 
-/// A number within a range, or what is wrong with it.
+/// A number that is out of its bounds.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{name} is {value}, and must be from {least} to {most}")]
+pub struct OutOfBounds {
+    name: String,
+    value: String,
+    least: String,
+    most: String,
+}
+
+/// Whether a number is within a range.
 pub fn within<T: Copy + PartialOrd + std::fmt::Display>(
     name: &str,
     value: T,
     range: &RangeInclusive<T>,
-) -> Result<(), String> {
+) -> Result<(), OutOfBounds> {
     if range.contains(&value) {
         return Ok(());
     }
-    Err(format!("{name} is {value}, and must be from {} to {}", range.start(), range.end()))
+    Err(OutOfBounds {
+        name: name.to_owned(),
+        value: value.to_string(),
+        least: range.start().to_string(),
+        most: range.end().to_string(),
+    })
 }

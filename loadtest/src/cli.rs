@@ -10,6 +10,7 @@ use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::bounds::{DAY, GENERATORS, IN_FLIGHT, REPLICAS, SPEED};
+use crate::error::Error;
 use crate::journal::Expectations;
 use crate::output::{Clean, print, say, visible};
 use crate::profile::{Profile, Spacing, Stage};
@@ -358,8 +359,13 @@ impl Load {
 
 impl Sending {
     /// This generator's part of the schedule.
-    pub fn share(&self) -> Result<Share, String> {
-        Share::new(self.generator.saturating_add(1), self.generators)
+    pub fn share(&self) -> Result<Share, Error> {
+        let Self { generator, generators, .. } = self;
+        Share::new(generator.saturating_add(1), *generators).map_err(|_| {
+            Error::Usage(format!(
+                "--generator is {generator}, and must be less than --generators, which is {generators}"
+            ))
+        })
     }
 }
 

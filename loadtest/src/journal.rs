@@ -4,17 +4,24 @@
 //! Times are seconds since the load's start. In a rehearsal that compresses time they are the rehearsed seconds.
 
 mod check;
+mod event;
 mod read;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::autoscaling::Autoscaler;
 use crate::profile::{Spacing, Stage};
 
+pub use check::Invalid;
+pub use event::{Event, Feed, ObjectEvent, ObservedEvent};
 pub use read::Reader;
+
+/// The format of the journals that this version writes and reads. Those of format 1 had their events as sentences.
+pub const FORMAT: u32 = 2;
 
 /// One line of a journal.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -32,10 +39,13 @@ pub enum Entry {
     End(End),
 }
 
-/// What was asked for.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+/// The command: what load is sent where, and what is expected.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Start {
+    /// The journal's format.
+    #[serde(default = "first_format")]
+    pub format: u32,
     /// The tool's version.
     pub version: String,
     /// A run against a target, or a rehearsal.
@@ -44,25 +54,30 @@ pub struct Start {
     pub started: f64,
     /// Rehearsed seconds per second; 1 for a run.
     pub speed: f64,
-    /// Where the load went.
+    /// Where the load goes.
     pub target: Target,
-    /// The load that was asked for.
+    /// The load, as stages.
     pub profile: Vec<Stage>,
     /// How requests are spaced.
     pub spacing: Spacing,
     /// Which of the generators that share the load this is, counted from 0 (`--generator`).
     pub generator: u32,
-    /// How many generators share the load (`--generators`); 1 as well where their journals are joined.
+    /// How many generators share the load (`--generators`); 1 if their journals are joined.
     pub generators: u32,
-    /// The autoscaler that is watched, if one is.
+    /// The autoscaler that is watched; absent if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub autoscaler: Option<Autoscaler>,
     /// What the user expects of the run.
     pub expectations: Expectations,
 }
 
+/// Journals did not name their format at first.
+const fn first_format() -> u32 {
+    1
+}
+
 /// What kind of journal it is.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Kind {
     /// Load on a real target.
@@ -72,36 +87,36 @@ pub enum Kind {
 }
 
 /// Where the load goes, and how.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Target {
-    /// The URL that is asked for.
+    /// The URL of the requests.
     pub url: String,
     /// Requests on one connection before it is closed; 1 is a new connection for each.
     pub requests_per_connection: u64,
     /// HTTP/2 with prior knowledge.
     pub http2: bool,
-    /// Requests in flight, beyond which a due request is dropped and counted so.
+    /// The most requests in flight; beyond that, a due request is dropped.
     pub max_in_flight: u64,
 }
 
-/// What the user expects; a part that is not given is not judged.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+/// What the user expects; an expectation that is absent is not checked.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Expectations {
-    /// Ready replicas that have to be reached (`--expect-replicas`).
+    /// Ready replicas that must be reached (`--expect-replicas`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replicas: Option<u32>,
-    /// Failed and dropped requests that are allowed, those during scale-in among them (`--max-failed`).
+    /// The most failed and dropped requests, including those during scale-in (`--max-failed`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_failed: Option<u64>,
-    /// Percentile (99 for `--p99`) and bound of the latency in seconds (`--p50`, `--p90`, `--p99`).
+    /// Limits on latency: a percentile (99 for `--p99`), and the limit in seconds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub latency: Vec<(f64, f64)>,
-    /// Seconds from the first load that the HPA must answer to the expected replicas being ready (`--scaled-within`).
+    /// Seconds from the first load that requires scaling until the expected replicas are ready (`--scaled-within`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scaled_within: Option<f64>,
-    /// Whether the replicas have to come back to the least (`--expect-scale-in`; so the profile `hpa` does).
+    /// Whether the replicas must return to the minimum (`--expect-scale-in`; implied by the profile `hpa`).
     #[serde(default)]
     pub scale_in: bool,
 }
@@ -140,55 +155,39 @@ fn by_status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<u16,
     counts.map(|(status, count)| Ok((status.parse().map_err(D::Error::custom)?, count))).collect()
 }
 
-/// The autoscaler and its pods at one moment.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+/// The state of the autoscaler and its pods at one moment.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Scaling {
     /// When.
     pub at: f64,
-    /// The average of a pod, as the HPA last read it; none is what kubectl shows as `<unknown>`.
+    /// The average per pod, as the HPA last read it; null where kubectl shows `<unknown>`.
     pub value: Option<f64>,
-    /// What the pods' own counters tell at this moment: requests counted by all ready pods, where they can be read.
+    /// Requests counted by all ready pods so far, where their counters can be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<f64>,
-    /// The sum over the pods as Prometheus has it, where it can be asked.
+    /// The sum over the pods in Prometheus, where it can be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<f64>,
-    /// The sum over the pods as the metrics API has it, where it can be asked.
+    /// The sum over the pods in the metrics API, where it can be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api: Option<f64>,
-    /// The replicas that the HPA wants.
+    /// The HPA's desired replicas.
     pub wanted: u32,
-    /// The replicas that there are, those that start and leave included.
+    /// The pods that exist, including those that start or terminate.
     pub pods: u32,
-    /// The replicas that are ready.
+    /// The pods that are ready.
     pub ready: u32,
-    /// What the HPA says of itself: its conditions, each as `type=status reason: message`.
+    /// The HPA's conditions, each as `type=status reason: message`.
     pub says: Vec<String>,
 }
 
-/// Something that happened.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Event {
-    /// When.
-    pub at: f64,
-    /// What it happened to, such as `Pod/shopfront-deploy-…`, `load` or `watch`.
-    pub object: String,
-    /// A word for it, such as `Killing`, `SuccessfulRescale`, `Interrupted`.
-    pub reason: String,
-    /// What there is to say.
-    pub message: String,
-    /// Whether it is a fault.
-    pub warning: bool,
-}
-
 /// The load's end.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct End {
     /// When.
     pub at: f64,
-    /// Ended before the profile was over, by the user or by a fault.
+    /// Whether it ended before the profile was over.
     pub interrupted: bool,
 }

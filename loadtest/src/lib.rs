@@ -10,19 +10,17 @@
 //! - [`model`]: Prometheus' `rate()`, the HPA's algorithm, and the two together as a prediction.
 //! - [`doctor`]: why an HPA does not scale: the first broken link between a request and a replica.
 //! - [`journal`]: all of it, written down as it comes. [`report`]: the journal folded into figures, a page and a
-//!   verdict. [`live`]: the same while it goes on. [`recorder`]: takes it down. [`output`]: the one way to a terminal.
-//!   [`merge`]: joins several.
+//!   verdict. [`output`]: the one way to a terminal. [`merge`]: joins several journals.
 //! - [`cli`]: the command line. [`commands`]: what each command does. [`session`]: from the first request to the verdict.
-//!   [`signals`]: what ends it before that. [`clock`]: the time that all parts share. [`fault`]: why the tool cannot go
-//!   on. [`exposition`]: Prometheus' text format. [`loopback`]: a listener on this machine alone. [`input`]: others' files.
-//!   [`bounds`]: what a load and an autoscaler can be.
+//! - [`error`]: why the tool cannot go on. [`visible`]: characters that cannot be seen. [`loopback`]: a listener on this
+//!   machine alone. [`input`]: files of others. [`bounds`]: what a load and an autoscaler can be.
 
 pub mod autoscaling;
 pub mod bounds;
 pub mod cli;
 pub mod commands;
 pub mod doctor;
-pub mod fault;
+pub mod error;
 pub mod generator;
 pub mod input;
 pub mod journal;
@@ -37,3 +35,4 @@ pub mod report;
 pub mod schedule;
 pub mod session;
 pub mod stats;
+pub mod visible;

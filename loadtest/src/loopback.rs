@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::fault::Fault;
+use crate::error::Error;
 
 /// After a connection that could not be accepted.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Listens on a free port.
-pub async fn listen() -> Result<(TcpListener, SocketAddr), Fault> {
-    let failed = |error: std::io::Error| Fault::World(format!("cannot listen on the loopback: {error}"));
+pub async fn listen() -> Result<(TcpListener, SocketAddr), Error> {
+    let failed = |error: std::io::Error| Error::Environment(format!("cannot listen on the loopback: {error}"));
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))

@@ -28,8 +28,8 @@ fn main() -> ExitCode {
         Command::Doctor(options) => commands::block_on(commands::doctor(&options)),
         Command::Merge(options) => commands::merge(&options),
     };
-    done.unwrap_or_else(|fault| {
-        say(Clean::of(&format!("loadtest: {fault}\n")));
-        fault.exit_code()
+    done.unwrap_or_else(|error| {
+        say(Clean::of(&format!("loadtest: {error}\n")));
+        error.exit_code()
     })
 }

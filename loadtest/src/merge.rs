@@ -3,19 +3,60 @@
 use std::collections::BTreeMap;
 
 use crate::bounds::LOAD;
-use crate::fault::Fault;
-use crate::journal::{End, Entry, Event, Second, Start};
+use crate::error::Error;
+use crate::journal::{End, Entry, Event, ObservedEvent, Second, Start};
 use crate::stats::join_seconds;
 
 /// How long after the first generator another may begin, in seconds, without being told of.
 const TOGETHER: f64 = 1.0;
 
-/// The reason of the event that tells of a generator which began later than that.
-pub const LATE: &str = "BeganLate";
+/// Why journals cannot be joined.
+#[derive(Debug, thiserror::Error)]
+pub enum MergeError {
+    /// A journal lacks its first entry.
+    #[error("a journal does not begin with its start: its first line may be lost")]
+    NoStart,
+    /// A file has the journals of two runs.
+    #[error("a journal has two starts: put each run's journal in a file of its own")]
+    TwoStarts,
+    /// They are not parts of one load.
+    #[error("the journals are of different loads: their targets, stages, spacing or number of generators differ")]
+    DifferentLoads,
+    /// The journal of one generator was not given.
+    #[error("the journal of generator {generator} of {of}, counted from 0, is missing: give all of them")]
+    Missing {
+        /// Which.
+        generator: u32,
+        /// How many there are.
+        of: u32,
+    },
+    /// The journal of one generator was given twice.
+    #[error("the journal of generator {generator} of {of}, counted from 0, is given more than once")]
+    Repeated {
+        /// Which.
+        generator: u32,
+        /// How many there are.
+        of: u32,
+    },
+    /// A generator started so late that it was another load.
+    #[error("generator {generator} started {seconds:.0} s after the first: it is not part of the same load")]
+    Apart {
+        /// Which.
+        generator: u32,
+        /// How many seconds later.
+        seconds: f64,
+    },
+}
+
+impl From<MergeError> for Error {
+    fn from(error: MergeError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
 
 /// One journal of several, one of each generator. Their times count from the earliest start. What was seen of an
 /// autoscaler is that of one journal: of the first that saw any.
-pub fn joined(journals: Vec<Vec<Entry>>) -> Result<Vec<Entry>, Fault> {
+pub fn joined(journals: Vec<Vec<Entry>>) -> Result<Vec<Entry>, MergeError> {
     let parts = journals.into_iter().map(Part::new).collect::<Result<Vec<_>, _>>()?;
     check(&parts)?;
     let Some(first) = parts.first() else { return Ok(Vec::new()) };
@@ -32,14 +73,11 @@ pub fn joined(journals: Vec<Vec<Entry>>) -> Result<Vec<Entry>, Fault> {
     for (index, part) in parts.into_iter().enumerate() {
         let shift = (part.start.started - started) * start.speed;
         if shift > LOAD {
-            let text = format!(
-                "generator {} began {shift:.0} s after the first: that is no part of the same load",
-                part.start.generator
-            );
-            return Err(Fault::Use(text));
+            return Err(MergeError::Apart { generator: part.start.generator, seconds: shift });
         }
         if shift > TOGETHER {
-            all.push((shift, Entry::Event(late(&part.start, shift))));
+            let what = ObservedEvent::StartedLate { generator: part.start.generator, seconds: shift };
+            all.push((shift, Entry::Event(Event { at: shift, what })));
         }
         let mut end = None;
         for entry in part.entries {
@@ -52,7 +90,7 @@ pub fn joined(journals: Vec<Vec<Entry>>) -> Result<Vec<Entry>, Fault> {
                     scaling.at += shift;
                     all.push((scaling.at, Entry::Scaling(scaling)));
                 }
-                Entry::Event(mut event) if watcher == Some(index) || event.object == "load" => {
+                Entry::Event(mut event) if watcher == Some(index) || event.what.is_of_load() => {
                     event.at += shift;
                     all.push((event.at, Entry::Event(event)));
                 }
@@ -61,7 +99,7 @@ pub fn joined(journals: Vec<Vec<Entry>>) -> Result<Vec<Entry>, Fault> {
                     end = Some(one);
                 }
                 Entry::Start(_) => {
-                    return Err(Fault::Use("a journal has two starts: give each run's journal by itself".to_owned()));
+                    return Err(MergeError::TwoStarts);
                 }
                 Entry::Scaling(_) | Entry::Event(_) => {}
             }
@@ -91,10 +129,10 @@ struct Part {
 }
 
 impl Part {
-    fn new(journal: Vec<Entry>) -> Result<Self, Fault> {
+    fn new(journal: Vec<Entry>) -> Result<Self, MergeError> {
         let mut entries = journal.into_iter();
         let Some(Entry::Start(start)) = entries.next() else {
-            return Err(Fault::Use("a journal does not begin with its start: was its first line lost?".to_owned()));
+            return Err(MergeError::NoStart);
         };
         Ok(Self { start: *start, entries: entries.collect() })
     }
@@ -102,28 +140,21 @@ impl Part {
 
 /// Whether they are all parts of one load, each of them once: a sum that lacks one, or has one twice, looks like any
 /// other.
-fn check(parts: &[Part]) -> Result<(), Fault> {
+fn check(parts: &[Part]) -> Result<(), MergeError> {
     let Some(Part { start: first, .. }) = parts.first() else { return Ok(()) };
     let load = |start: &Start| (start.profile.clone(), start.target.url.clone(), start.spacing, start.generators);
     if parts.iter().any(|part| load(&part.start) != load(first)) {
-        let text = "the journals are of different loads: their targets, stages, spacing or number of generators differ";
-        return Err(Fault::Use(text.to_owned()));
+        return Err(MergeError::DifferentLoads);
     }
     for generator in 0..first.generators {
-        let which = format!("generator {generator} of {}, counted from 0", first.generators);
+        let of = first.generators;
         match parts.iter().filter(|part| part.start.generator == generator).count() {
-            0 => return Err(Fault::Use(format!("the journal of {which}, is missing: give all of them"))),
+            0 => return Err(MergeError::Missing { generator, of }),
             1 => {}
-            _ => return Err(Fault::Use(format!("the journal of {which}, is given more than once"))),
+            _ => return Err(MergeError::Repeated { generator, of }),
         }
     }
     Ok(())
-}
-
-fn late(start: &Start, at: f64) -> Event {
-    let Start { generator, .. } = start;
-    let message = format!("generator {generator} began {at:.1} s after the first");
-    Event { at, object: "load".to_owned(), reason: LATE.to_owned(), message, warning: true }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "seconds of a load")]

@@ -5,12 +5,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::bounds::{DAY, LOAD, RATE, STAGES};
 
 /// One part of a profile. Written `15rps:3m`, or `2rps..15rps:1m` where the rate changes.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stage {
     /// Requests per second at its start.
@@ -30,7 +32,7 @@ pub struct Profile {
 }
 
 /// Whether requests come at even distances, or at random ones with the same mean.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize, ValueEnum)]
 #[serde(rename_all = "camelCase")]
 pub enum Spacing {
     /// The i-th request is due when the rate's integral reaches i.
@@ -40,12 +42,41 @@ pub enum Spacing {
     Poisson,
 }
 
-impl FromStr for Stage {
-    type Err = String;
+const EXAMPLE: &str = "a stage is RATE:DURATION, such as 15rps:3m, 0:6m or 2rps..15rps:1m";
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let example = "a stage is RATE:DURATION, such as 15rps:3m, 0:6m or 2rps..15rps:1m";
-        let (rate, duration) = text.split_once(':').ok_or_else(|| format!("{text:?} has no colon: {example}"))?;
+/// Why a text is not a stage.
+#[derive(Clone, Debug, Error, PartialEq)]
+pub enum StageError {
+    /// It does not have two parts.
+    #[error("{0:?} has no colon: {EXAMPLE}")]
+    NoColon(String),
+    /// The rate is not one.
+    #[error("{0:?} is not a rate from 0 to {most} requests per second: {EXAMPLE}", most = RATE.end())]
+    Rate(String),
+    /// The duration is not one.
+    #[error("{0:?} is not a duration ({1}): {EXAMPLE}")]
+    Duration(String, humantime::DurationError),
+    /// The duration is 0, or too long.
+    #[error("{0:?}: a stage must be longer than 0 and at most a day: {EXAMPLE}")]
+    Length(String),
+}
+
+/// Why a load cannot be sent.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum ProfileError {
+    /// No stage sends anything.
+    #[error("no request would be sent: at least one stage needs a rate above 0, such as 15rps:3m")]
+    Empty,
+    /// It has too many stages, or takes too long.
+    #[error("the load is too long: it can have {STAGES} stages and last {} days", LOAD / DAY)]
+    TooLong,
+}
+
+impl FromStr for Stage {
+    type Err = StageError;
+
+    fn from_str(text: &str) -> Result<Self, StageError> {
+        let (rate, duration) = text.split_once(':').ok_or_else(|| StageError::NoColon(text.to_owned()))?;
         let (from, to) = rate.split_once("..").unwrap_or((rate, rate));
         let number = |text: &str| {
             let text = text.trim();
@@ -55,12 +86,12 @@ impl FromStr for Stage {
                 .filter(|rate| RATE.contains(rate))
                 // Not -0, which would be written as it is.
                 .map(f64::abs)
-                .ok_or_else(|| format!("{text:?} is not a rate between 0 and 1000000 requests per second: {example}"))
+                .ok_or_else(|| StageError::Rate(text.to_owned()))
         };
-        let seconds = humantime::parse_duration(duration)
-            .map_err(|error| format!("{duration:?} is not a duration ({error}): {example}"))?;
+        let seconds =
+            humantime::parse_duration(duration).map_err(|error| StageError::Duration(duration.to_owned(), error))?;
         if seconds.is_zero() || seconds.as_secs_f64() > DAY {
-            return Err(format!("{duration:?}: a stage lasts longer than nothing, and a day at most: {example}"));
+            return Err(StageError::Length(duration.to_owned()));
         }
         Ok(Self { from: number(from)?, to: number(to)?, seconds: seconds.as_secs_f64() })
     }
@@ -79,10 +110,10 @@ impl fmt::Display for Stage {
 }
 
 impl FromStr for Profile {
-    type Err = String;
+    type Err = StageError;
 
     /// Stages with spaces between them. An error says what is wrong with which of them.
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, StageError> {
         Ok(Self { stages: text.split_whitespace().map(str::parse).collect::<Result<_, _>>()? })
     }
 }
@@ -97,21 +128,14 @@ impl fmt::Display for Profile {
 }
 
 impl Profile {
-    /// Whether it asks for anything at all; an error says that it does not, and what would.
-    pub fn check(&self) -> Result<(), String> {
-        if self.due_by(self.seconds()) > 0.0 {
-            Ok(())
-        } else {
-            Err("no request is ever due: at least one stage needs a rate above 0, such as 15rps:3m".to_owned())
-        }
+    /// Whether it sends anything at all.
+    pub fn check(&self) -> Result<(), ProfileError> {
+        if self.due_by(self.seconds()) > 0.0 { Ok(()) } else { Err(ProfileError::Empty) }
     }
 
-    /// Whether it is short enough; an error says what is.
-    pub fn is_bounded(&self) -> Result<(), String> {
-        if self.stages.len() > STAGES || self.seconds() > LOAD {
-            return Err(format!("the load is too long: it may have {STAGES} stages, and last {} days", LOAD / DAY));
-        }
-        Ok(())
+    /// Whether it is short enough.
+    pub fn is_bounded(&self) -> Result<(), ProfileError> {
+        if self.stages.len() > STAGES || self.seconds() > LOAD { Err(ProfileError::TooLong) } else { Ok(()) }
     }
 
     /// Seconds from its start to its end.
@@ -166,7 +190,7 @@ mod tests {
                 .chain(["1:25h", "1:1x", "1..:1s", "1..2..3:1s"])
         {
             let error = wrong.parse::<Stage>().unwrap_err();
-            assert!(error.contains("such as 15rps:3m"), "{wrong}: {error}");
+            assert!(error.to_string().contains("such as 15rps:3m"), "{wrong}: {error}");
         }
     }
 
@@ -174,7 +198,7 @@ mod tests {
     fn a_profile_that_asks_for_nothing_is_refused() {
         assert!("0:6m 1rps:1s".parse::<Profile>().unwrap().check().is_ok());
         for nothing in ["", "0:6m", "0rps:1s 0..0:5s"] {
-            assert!(nothing.parse::<Profile>().unwrap().check().unwrap_err().contains("a rate above 0"), "{nothing}");
+            assert_eq!(nothing.parse::<Profile>().unwrap().check(), Err(ProfileError::Empty), "{nothing}");
         }
     }
 

@@ -25,22 +25,24 @@ impl Default for Share {
     }
 }
 
+/// Why a text is not a share.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0:?} is not a share: write PART/PARTS with parts counted from 1, such as 2/3")]
+pub struct ShareError(String);
+
 impl Share {
-    /// Part `part`, counted from 1, of `of`. An error says what is allowed.
-    pub fn new(part: u32, of: u32) -> Result<Self, String> {
-        if part == 0 || part > of {
-            return Err(format!("{part}/{of} is no share: it is PART/PARTS with parts counted from 1, such as 2/3"));
-        }
-        Ok(Self { part, of })
+    /// Part `part`, counted from 1, of `of`.
+    pub fn new(part: u32, of: u32) -> Result<Self, ShareError> {
+        if part == 0 || part > of { Err(ShareError(format!("{part}/{of}"))) } else { Ok(Self { part, of }) }
     }
 }
 
 impl FromStr for Share {
-    type Err = String;
+    type Err = ShareError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ShareError> {
         let numbers = text.split_once('/').and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
-        let (part, of) = numbers.ok_or_else(|| format!("{text:?} is no share: it is PART/PARTS, such as 2/3"))?;
+        let (part, of) = numbers.ok_or_else(|| ShareError(text.to_owned()))?;
         Self::new(part, of)
     }
 }
@@ -263,7 +265,7 @@ mod tests {
     fn a_share_is_read_and_checked() {
         assert_eq!("2/3".parse::<Share>().unwrap().to_string(), "2/3");
         for wrong in ["0/3", "4/3", "3", "/", "1/0", "a/b", "1/2/3"] {
-            assert!(wrong.parse::<Share>().unwrap_err().contains("such as 2/3"), "{wrong}");
+            assert!(wrong.parse::<Share>().unwrap_err().to_string().contains("such as 2/3"), "{wrong}");
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod recorder;
 pub mod signals;
 
+use std::fmt::Display;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -14,9 +15,9 @@ use crate::autoscaling::derive::{LONGEST, STAGES, STEPS, hpa_profile};
 use crate::autoscaling::predict::{Band, Predicted};
 use crate::autoscaling::{Autoscaler, predict};
 use crate::cli::{Common, Load};
-use crate::fault::Fault;
-use crate::generator::{Generator, Settings};
-use crate::journal::{Entry, Kind, Start, Target};
+use crate::error::Error;
+use crate::generator::{Endpoint, Generator, Settings};
+use crate::journal::{Entry, FORMAT, Kind, Start, Target};
 use crate::output::show::Show;
 use crate::output::{Clean, Stream, say, visible};
 use crate::profile::{Profile, Stage};
@@ -45,40 +46,42 @@ pub struct Plan<'a> {
 }
 
 /// The stages that were given, or those that the HPA calls for.
-pub fn profile(load: &Load, autoscaler: Option<&Autoscaler>) -> Result<Profile, Fault> {
+pub fn profile(load: &Load, autoscaler: Option<&Autoscaler>) -> Result<Profile, Error> {
     if let Some(profile) = load.stages() {
-        profile.is_bounded().map_err(Fault::Use)?;
+        profile.is_bounded().map_err(|error| Error::Usage(error.to_string()))?;
         return Ok(profile);
     }
     let autoscaler = autoscaler.ok_or_else(|| {
-        Fault::Use("no load: without an HPA to make a profile from, give --stage RATE:DURATION".to_owned())
+        Error::Usage("no load: give --stage RATE:DURATION, or an HPA to make a profile from".to_owned())
     })?;
-    let of_hpa =
-        |why: String| Fault::Use(format!("no profile can be made from {}: {why}; give --stage", autoscaler.name));
-    predict::is_feasible(STAGES, autoscaler, autoscaler.min, LONGEST, STEPS).map_err(of_hpa)?;
+    let of_hpa = |why: &dyn Display| {
+        Error::Usage(format!("no profile can be made from {}: {why}; give --stage", autoscaler.name))
+    };
+    predict::is_feasible(STAGES, autoscaler, autoscaler.min, LONGEST, STEPS).map_err(|error| of_hpa(&error))?;
     let profile = hpa_profile(autoscaler);
-    profile.stages.iter().try_for_each(Stage::check).and_then(|()| profile.is_bounded()).map_err(of_hpa)?;
+    profile.stages.iter().try_for_each(Stage::check).map_err(|error| of_hpa(&error))?;
+    profile.is_bounded().map_err(|error| of_hpa(&error))?;
     Ok(profile)
 }
 
 impl Plan<'_> {
     /// Sends the load from `first` on, and takes down what the generator and the observer see; then judges it.
-    pub async fn conduct(self, first: Instant, mut observed: UnboundedReceiver<Entry>) -> Result<ExitCode, Fault> {
+    pub async fn conduct(self, first: Instant, mut observed: UnboundedReceiver<Entry>) -> Result<ExitCode, Error> {
         let Common { sending, output, .. } = self.options;
         let start = self.start(first);
         let settings = Settings {
             spacing: sending.spacing,
             seed: sending.seed,
-            share: sending.share().map_err(Fault::Use)?,
+            share: sending.share()?,
             requests_per_connection: sending.requests_per_connection,
             http2: sending.http2,
             max_in_flight: sending.max_in_flight,
             timeout: sending.timeout,
             speed: self.speed,
-            ..Settings::new(self.url.parse().map_err(Fault::Use)?, self.profile)
+            ..Settings::new(self.url.parse::<Endpoint>()?, self.profile)
         };
         let mut recorder = Recorder::open(output.out.as_deref(), Show::start(output.json)?)?;
-        let mut generator = Generator::start(settings, first).map_err(Fault::Use)?;
+        let mut generator = Generator::start(settings, first)?;
         let mut signals = Signals::listen()?;
         recorder.take(Entry::Start(Box::new(start)));
         let mut asked_to_stop = false;
@@ -129,6 +132,7 @@ impl Plan<'_> {
             expectations.scale_in = true;
         }
         Start {
+            format: FORMAT,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             kind: self.kind,
             started: started.as_secs_f64(),
@@ -150,8 +154,8 @@ impl Plan<'_> {
 }
 
 /// Writes the report into a folder, and returns what there is to say of it.
-pub fn write(report: &Report, folder: &Path) -> Result<Clean, Fault> {
-    let fault = |error| Fault::World(format!("{}: the report cannot be written: {error}", folder.display()));
+pub fn write(report: &Report, folder: &Path) -> Result<Clean, Error> {
+    let fault = |error| Error::Environment(format!("{}: cannot write the report: {error}", folder.display()));
     report.write(folder).map_err(fault)?;
     let place = folder.join("report.html").display().to_string();
     Ok(Clean::of(&format!("{}\n", visible(&place))))

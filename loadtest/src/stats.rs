@@ -146,6 +146,21 @@ pub fn join_seconds<'a>(seconds: impl IntoIterator<Item = &'a Second>) -> Second
     Second { due, sent, dropped, statuses, failures, pods, latency, lateness, ..joined }
 }
 
+/// Answers with a status that is a failure.
+pub fn refused(second: &Second) -> impl Iterator<Item = (&u16, &u64)> {
+    second.statuses.range(400..)
+}
+
+/// Requests that failed in this second.
+pub fn failed(second: &Second) -> u64 {
+    second.failures.values().sum::<u64>() + refused(second).map(|(_, count)| count).sum::<u64>()
+}
+
+/// Answers that are no failures.
+pub fn succeeded(second: &Second) -> u64 {
+    second.statuses.range(..400).map(|(_, count)| count).sum()
+}
+
 fn join<K: Clone + Ord>(into: &mut BTreeMap<K, u64>, counts: &BTreeMap<K, u64>) {
     for (key, count) in counts {
         *into.entry(key.clone()).or_default() += count;

@@ -10,6 +10,7 @@ mod replicas;
 mod tests;
 
 use k8s_openapi::api::autoscaling::v2::{HPAScalingRules, HorizontalPodAutoscalerBehavior};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use controller::{Condition, Controller, Decision};
@@ -18,7 +19,7 @@ pub use replicas::{Phase, Pod, Reading};
 use super::quantity;
 
 /// An HPA's `behavior`, with Kubernetes' defaults where it is silent.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Behavior {
     /// Whether the HPA has a `behavior` at all. Without one the controller knows no policies and remembers no changes:
@@ -32,7 +33,7 @@ pub struct Behavior {
 }
 
 /// One direction of a `behavior`.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rules {
     /// Seconds over which the most careful recommendation counts.
@@ -46,7 +47,7 @@ pub struct Rules {
 }
 
 /// `selectPolicy`.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Select {
     /// The policy that allows the largest change.
@@ -58,7 +59,7 @@ pub enum Select {
 }
 
 /// A scaling policy.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Policy {
     /// What `value` counts.
@@ -70,7 +71,7 @@ pub struct Policy {
 }
 
 /// What a policy counts.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Unit {
     /// `Pods`.

@@ -10,10 +10,11 @@ pub mod promql;
 pub mod quantity;
 pub mod rate;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The autoscaler's settings: all that a prediction needs.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Autoscaler {
     /// `namespace/name` of the HPA.

@@ -1,5 +1,6 @@
 //! A profile's replicas over time, as pure arithmetic.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Autoscaler, hpa};
@@ -8,7 +9,7 @@ use crate::autoscaling::rate::Series;
 use crate::profile::Profile;
 
 /// What lies between a request and the HPA. All times in seconds.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Pipeline {
     /// Between two scrapes.
@@ -26,7 +27,7 @@ pub struct Pipeline {
 }
 
 /// How the value reaches the HPA.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Source {
     /// A value for each pod, from the custom metrics API (prometheus-adapter).
@@ -36,7 +37,7 @@ pub enum Source {
 }
 
 /// The model at one moment.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Predicted {
     /// When, in seconds since the load's start.
@@ -102,7 +103,7 @@ pub fn is_feasible(
 }
 
 /// What the HPA may want at one moment, depending on when it looks and when Prometheus scrapes.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Band {
     /// When, in seconds since the load's start.

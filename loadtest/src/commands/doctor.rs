@@ -6,12 +6,12 @@ use crate::cli::Doctor;
 use crate::doctor::catalogue::{CATALOGUE, Cause};
 use crate::doctor::facts::trust::Trust;
 use crate::doctor::{bundle, collect, diagnose, render};
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::kube::cluster::Cluster;
 use crate::output::{Clean, Stream, print, say};
 
 /// `loadtest doctor`: collects the evidence, or reads it from a bundle, and names the first broken link.
-pub async fn doctor(options: &Doctor) -> Result<ExitCode, Fault> {
+pub async fn doctor(options: &Doctor) -> Result<ExitCode, Error> {
     if let Some(asked) = &options.explain {
         print(&render::explanation(known(asked)?, Stream::Out.columns()))?;
         return Ok(ExitCode::SUCCESS);
@@ -43,7 +43,7 @@ pub async fn doctor(options: &Doctor) -> Result<ExitCode, Fault> {
 }
 
 /// The cause that is asked for, by number or by name.
-fn known(asked: &str) -> Result<Cause, Fault> {
+fn known(asked: &str) -> Result<Cause, Error> {
     Cause::find(asked).ok_or_else(|| {
         let close: Vec<_> = Cause::close(asked)
             .into_iter()
@@ -54,6 +54,6 @@ fn known(asked: &str) -> Result<Cause, Fault> {
         } else {
             format!("did you mean {}?", close.join(", "))
         };
-        Fault::Use(format!("--explain {asked}: there is no such cause; {hint}"))
+        Error::Usage(format!("--explain {asked}: there is no such cause; {hint}"))
     })
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use crate::cli::Merge;
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::journal::Reader;
 use crate::merge::joined;
 use crate::output::{Stream, print, say};
@@ -12,7 +12,7 @@ use crate::session;
 use crate::session::recorder;
 
 /// `loadtest merge`: one report of several journals.
-pub fn merge(options: &Merge) -> Result<ExitCode, Fault> {
+pub fn merge(options: &Merge) -> Result<ExitCode, Error> {
     let mut reader = Reader::default();
     let journals = options.journals.iter().map(|path| reader.read(path)).collect::<Result<Vec<_>, _>>()?;
     let entries = joined(journals)?;

@@ -16,12 +16,12 @@ pub use watch_plan::watch_plan;
 
 use std::process::ExitCode;
 
-use crate::fault::Fault;
+use crate::error::Error;
 
 /// Runs a command that waits for the world.
-pub fn block_on(command: impl Future<Output = Result<ExitCode, Fault>>) -> Result<ExitCode, Fault> {
+pub fn block_on(command: impl Future<Output = Result<ExitCode, Error>>) -> Result<ExitCode, Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(|error| Fault::World(format!("no runtime: {error}")))?;
+    let runtime = runtime.map_err(|error| Error::Environment(format!("no runtime: {error}")))?;
     let done = runtime.block_on(command);
     // Not waiting for a lookup that hangs.
     runtime.shutdown_background();

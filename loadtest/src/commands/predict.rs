@@ -6,17 +6,17 @@ use std::process::ExitCode;
 use crate::autoscaling::predict::Predicted;
 use crate::autoscaling::{Autoscaler, manifests, predict};
 use crate::cli::Predict;
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::output::{Clean, json, print, visible};
 use crate::profile::Profile;
 use crate::session;
 
 /// `loadtest predict`: the same as arithmetic.
-pub fn predict(options: &Predict) -> Result<ExitCode, Fault> {
-    let autoscaler = manifests::read(&options.manifests).map_err(Fault::Use)?.autoscaler;
+pub fn predict(options: &Predict) -> Result<ExitCode, Error> {
+    let autoscaler = manifests::read(&options.manifests).map_err(Error::Usage)?.autoscaler;
     let profile = session::profile(&options.load, Some(&autoscaler))?;
     let (stages, seconds) = (profile.stages.len(), profile.seconds());
-    predict::is_feasible(stages, &autoscaler, autoscaler.min, seconds, predict::STEPS).map_err(Fault::Use)?;
+    predict::is_feasible(stages, &autoscaler, autoscaler.min, seconds, predict::STEPS).map_err(Error::Usage)?;
     let predicted = predict::predict(&profile, &autoscaler, autoscaler.min, seconds);
     let text = if options.json {
         predicted.iter().map(|look| json(look) + "\n").collect()

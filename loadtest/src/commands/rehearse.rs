@@ -8,16 +8,16 @@ use tokio::sync::mpsc::unbounded_channel;
 use crate::autoscaling::manifests;
 use crate::autoscaling::manifests::Manifests;
 use crate::cli::Rehearse;
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::journal::Kind;
 use crate::rehearse::{Rehearsal, WARM_UP};
 use crate::session;
 use crate::session::{LEAD, Plan};
 
 /// `loadtest rehearse`: the same on this machine.
-pub async fn rehearse(options: &Rehearse) -> Result<ExitCode, Fault> {
+pub async fn rehearse(options: &Rehearse) -> Result<ExitCode, Error> {
     let Rehearse { common, speed, .. } = options;
-    let Manifests { autoscaler, workload, .. } = manifests::read(&options.manifests).map_err(Fault::Use)?;
+    let Manifests { autoscaler, workload, .. } = manifests::read(&options.manifests).map_err(Error::Usage)?;
     let profile = session::profile(&common.load, Some(&autoscaler))?;
     let warm_up = WARM_UP * autoscaler.pipeline.scrape + autoscaler.pipeline.sync;
     let lead = LEAD.max(Duration::from_secs_f64(warm_up / speed));

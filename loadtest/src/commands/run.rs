@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use tokio::sync::mpsc::unbounded_channel;
 
+use super::watch_plan;
 use crate::cli::Run;
-use crate::commands::watch_plan;
 use crate::doctor::collect::Collection;
 use crate::doctor::diagnosis::Outcome;
 use crate::doctor::evidence::Evidence;
@@ -13,8 +13,8 @@ use crate::doctor::facts::autoscaler::Assumed;
 use crate::doctor::facts::entrance::{Entrance, entrance};
 use crate::doctor::facts::trust::Trust;
 use crate::doctor::{diagnose, render};
-use crate::fault::Fault;
-use crate::journal::{Entry, Event, Kind};
+use crate::error::Error;
+use crate::journal::{Entry, Event, Kind, ObservedEvent};
 use crate::kube::cluster::Cluster;
 use crate::kube::forward::Forward;
 use crate::observe::Plan;
@@ -23,7 +23,7 @@ use crate::session::LEAD;
 use crate::{observe, session};
 
 /// `loadtest run`: finds the HPA and the way to its pods, sends the load, watches, judges.
-pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
+pub async fn run(options: &Run) -> Result<ExitCode, Error> {
     let (observed, entries) = unbounded_channel();
     let plan = |url, profile, autoscaler| session::Plan {
         kind: Kind::Run,
@@ -37,7 +37,7 @@ pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
         let url = options
             .url
             .clone()
-            .ok_or_else(|| Fault::Use("--hpa none watches nothing, and so finds no target: give --url".to_owned()))?;
+            .ok_or_else(|| Error::Usage("--hpa none needs --url: without an HPA there is no target".to_owned()))?;
         drop(observed);
         let (first, _) = session::clock(LEAD, 1.0);
         let profile = session::profile(&options.common.load, None)?;
@@ -49,9 +49,9 @@ pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
     let mut collection = Box::pin(Collection::objects(&cluster, options.hpa.as_deref())).await?;
     let read = |collection: &Collection| {
         let (Assumed { autoscaler, assumptions }, watched) = watch_plan(&collection.evidence, trust)?;
-        autoscaler.check().map_err(|why| Fault::Use(format!("HPA {}: {why}", autoscaler.name)))?;
+        autoscaler.check().map_err(|why| Error::Usage(format!("HPA {}: {why}", autoscaler.name)))?;
         let profile = session::profile(&options.common.load, Some(&autoscaler))?;
-        Ok::<_, Fault>((autoscaler, assumptions, watched, profile))
+        Ok::<_, Error>((autoscaler, assumptions, watched, profile))
     };
     let (.., watched, _) = read(&collection)?;
     let (url, _forward) = match &options.url {
@@ -67,9 +67,8 @@ pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
     let (autoscaler, assumed, watched, profile) = read(&collection)?;
     drop(collection);
     let (first, clock) = session::clock(LEAD, 1.0);
-    for message in assumed {
-        let (object, reason) = ("watch".to_owned(), "Assumed".to_owned());
-        let event = Event { at: clock.now(), object, reason, message, warning: true };
+    for assumption in assumed {
+        let event = Event { at: clock.now(), what: ObservedEvent::Assumed { assumption } };
         // Nobody has closed the channel yet.
         let _ = observed.send(Entry::Event(event));
     }
@@ -80,7 +79,7 @@ pub async fn run(options: &Run) -> Result<ExitCode, Fault> {
 }
 
 /// Where the load goes; what has to be kept for as long as it does comes second.
-async fn target(cluster: &Cluster, evidence: &Evidence, watched: &Plan) -> Result<(String, Option<Forward>), Fault> {
+async fn target(cluster: &Cluster, evidence: &Evidence, watched: &Plan) -> Result<(String, Option<Forward>), Error> {
     match entrance(evidence, cluster.inside)? {
         Entrance::Url(url) => Ok((url, None)),
         Entrance::Pods(port) => {
@@ -91,14 +90,14 @@ async fn target(cluster: &Cluster, evidence: &Evidence, watched: &Plan) -> Resul
 }
 
 /// A load on a chain that is broken would decide nothing. What could not be looked at is no obstacle.
-fn refuse_what_cannot_scale(evidence: &Evidence) -> Result<(), Fault> {
+fn refuse_what_cannot_scale(evidence: &Evidence) -> Result<(), Error> {
     let diagnosis = diagnose(evidence);
     if diagnosis.outcome != Outcome::Broken {
         return Ok(());
     }
     say(render::broken(&diagnosis, Stream::Err.columns(), Stream::Err.is_terminal()));
-    Err(Fault::World(format!(
-        "{} cannot scale, so a load would decide nothing; --skip-doctor sends it all the same",
+    Err(Error::Environment(format!(
+        "{} cannot scale, so a load test would prove nothing; --skip-doctor sends the load anyway",
         diagnosis.hpa
     )))
 }

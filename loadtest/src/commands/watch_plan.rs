@@ -6,32 +6,32 @@ use crate::doctor::facts::autoscaler::{Assumed, autoscaler};
 use crate::doctor::facts::scaling_metric::{Source, Subject, is_watchable};
 use crate::doctor::facts::trust::Trust;
 use crate::doctor::facts::{pages, pods, prometheus, requests};
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::kube::read::Read;
 use crate::observe::{Counter, Metric, Plan, Query};
 
 /// The HPA's autoscaler, what had to be assumed of it, and what is to be watched.
-pub fn watch_plan(evidence: &Evidence, trust: Trust) -> Result<(Assumed, Plan), Fault> {
+pub fn watch_plan(evidence: &Evidence, trust: Trust) -> Result<(Assumed, Plan), Error> {
     let Evidence { namespace, name, .. } = evidence;
     match &evidence.hpa {
         Read::Seen(_) => {}
         Read::Unread(unread) => {
             let why = unread.reason();
-            return Err(Fault::World(format!("the HPA {namespace}/{name} cannot be read: {why}")));
+            return Err(Error::Environment(format!("the HPA {namespace}/{name} cannot be read: {why}")));
         }
         Read::Absent | Read::NotAsked => {
-            return Err(Fault::Use(format!(
+            return Err(Error::Usage(format!(
                 "no HPA {name} in namespace {namespace} (there: none); kubectl get hpa -A lists all"
             )));
         }
     }
     let subject = Subject::of(evidence);
-    is_watchable(evidence, subject.metric.as_ref()).map_err(Fault::Use)?;
-    let settings = autoscaler(evidence, &subject).map_err(Fault::Use)?;
+    is_watchable(evidence, subject.metric.as_ref()).map_err(Error::Usage)?;
+    let settings = autoscaler(evidence, &subject).map_err(Error::Usage)?;
     let scaled = &settings.autoscaler.scaled;
     let of_pods = requests::pods_or_why(evidence);
     let of_pods = of_pods
-        .map_err(|why| Fault::World(format!("{scaled} in namespace {namespace}, which the HPA scales: {why}")))?;
+        .map_err(|why| Error::Environment(format!("{scaled} in namespace {namespace}, which the HPA scales: {why}")))?;
     let counter = subject
         .series_or_why()
         .map(|series| Counter { series: series.to_owned(), pages: pages::served_at(evidence, pods::labels(evidence)) });
@@ -42,7 +42,7 @@ pub fn watch_plan(evidence: &Evidence, trust: Trust) -> Result<(Assumed, Plan), 
         let source = if of_adapter { predict::Source::Pods } else { predict::Source::External };
         Some(Metric { name: metric.name.clone(), source, path: requests::metric(evidence, &metric.spec)? })
     });
-    let metric = metric.ok_or_else(|| Fault::Use(format!("HPA {namespace}/{name}: its metric has no address")))?;
+    let metric = metric.ok_or_else(|| Error::Usage(format!("HPA {namespace}/{name}: its metric has no address")))?;
     let plan = Plan {
         namespace: namespace.clone(),
         hpa: name.clone(),

@@ -11,7 +11,7 @@ use std::path::Path;
 use serde_json::{Deserializer, Value};
 
 use crate::doctor::evidence::Evidence;
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::kube::value::tree;
 
 /// The most bytes of a bundle that is read.
@@ -27,25 +27,29 @@ const ANY: u64 = 32 << 20;
 pub use contents::contents;
 
 /// Whether a file of that name may be made: asked before anything is read for it.
-pub fn is_new(file: &Path) -> Result<(), Fault> {
+pub fn is_new(file: &Path) -> Result<(), Error> {
     if file.exists() {
         return Err(exists(file));
     }
     let folder = folder(file);
-    if folder.is_dir() { Ok(()) } else { Err(Fault::Use(format!("--bundle: there is no folder {}", folder.display()))) }
+    if folder.is_dir() {
+        Ok(())
+    } else {
+        Err(Error::Usage(format!("--bundle: there is no folder {}", folder.display())))
+    }
 }
 
 fn folder(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn exists(file: &Path) -> Fault {
-    Fault::Use(format!("{} is there already: choose another file for --bundle", file.display()))
+fn exists(file: &Path) -> Error {
+    Error::Usage(format!("{} is there already: choose another file for --bundle", file.display()))
 }
 
 /// Writes the whole of it into a new file, or nothing. It is its owner's alone: names of a cluster's objects are nobody
 /// else's business until he passes them on.
-pub fn write(file: &Path, evidence: &Evidence) -> Result<(), Fault> {
+pub fn write(file: &Path, evidence: &Evidence) -> Result<(), Error> {
     let text = serde_json::to_string_pretty(evidence).expect("evidence is made of what JSON has") + "\n";
     let folder = folder(file);
     let written = || {
@@ -60,25 +64,25 @@ pub fn write(file: &Path, evidence: &Evidence) -> Result<(), Fault> {
         ErrorKind::AlreadyExists => exists(file),
         // Another place may do.
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem | ErrorKind::NotFound => {
-            Fault::Use(format!("{} cannot be written: {error}", file.display()))
+            Error::Usage(format!("{} cannot be written: {error}", file.display()))
         }
         // A disk that is full, or fails, is no bad use.
-        _ => Fault::World(format!("{} cannot be written: {error}", file.display())),
+        _ => Error::Environment(format!("{} cannot be written: {error}", file.display())),
     })
 }
 
 /// Reads what [`write()`] wrote. Others' bundles are read too: what is too long, or too large in memory for its length, is
 /// refused.
-pub fn read(file: &Path) -> Result<Evidence, Fault> {
-    let fault = |error: &dyn fmt::Display| Fault::Use(format!("{} cannot be read: {error}", file.display()));
+pub fn read(file: &Path) -> Result<Evidence, Error> {
+    let fault = |error: &dyn fmt::Display| Error::Usage(format!("{} cannot be read: {error}", file.display()));
     let about = std::fs::metadata(file).map_err(|error| fault(&error))?;
     // What else can be opened may have no end, or never begin.
     if !about.is_file() {
-        return Err(Fault::Use(format!("{} is no regular file: write the bundle to one", file.display())));
+        return Err(Error::Usage(format!("{} is no regular file: write the bundle to one", file.display())));
     }
     if about.len() > MOST {
         let most = MOST / 1_000_000;
-        return Err(Fault::Use(format!("{} is longer than {most} MB, and no bundle is", file.display())));
+        return Err(Error::Usage(format!("{} is longer than {most} MB, and no bundle is", file.display())));
     }
     let left = Cell::new(usize::try_from(ANY.max(about.len() * FIFTHS / 5)).unwrap_or(usize::MAX));
     // It may grow meanwhile; and its text is not needed beside its tree.
@@ -94,7 +98,7 @@ pub fn read(file: &Path) -> Result<Evidence, Fault> {
         Err(error) if error.is_eof() => "it is cut short",
         Err(_) => "it is not JSON",
     };
-    Err(Fault::Use(format!("{} is no bundle ({why}): loadtest doctor --bundle FILE writes one", file.display())))
+    Err(Error::Usage(format!("{} is no bundle ({why}): loadtest doctor --bundle FILE writes one", file.display())))
 }
 
 /// Whether there is nothing in a file but spaces, as far as it is looked at.
@@ -106,9 +110,9 @@ fn is_blank(file: &Path) -> bool {
 
 /// The evidence in a bundle; none where it is something else. Names stand in commands to copy, so that a name that no
 /// object may have is a fault.
-fn evidence(file: &Path, bundle: Value) -> Result<Option<Evidence>, Fault> {
+fn evidence(file: &Path, bundle: Value) -> Result<Option<Evidence>, Error> {
     if let Some(name) = named(&bundle, "name").or_else(|| named(&bundle, "namespace")).or_else(|| strange(&bundle)) {
-        return Err(Fault::Use(format!("{}: {name:?} is no name that an object may have", file.display())));
+        return Err(Error::Usage(format!("{}: {name:?} is no name that an object may have", file.display())));
     }
     let evidence: Option<Evidence> = serde_json::from_value(bundle).ok();
     // Any object could be evidence of which nothing was read: it names at least the HPA.

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use crate::generator::endpoint::Endpoint;
 use crate::generator::failure::Failure;
+use crate::journal::ObservedEvent;
 
 /// Between two lookups, and for how much longer where no connection has failed since.
 const AT_LEAST: Duration = Duration::from_secs(1);
@@ -51,7 +52,7 @@ impl Addresses {
 
     /// Looks the name up again and again, and tells of a name that has no address any more, or has one again. Its last
     /// addresses stay in use meanwhile. Ends at once where there is nothing to look up.
-    pub async fn keep_up(&self, tell: impl Fn(Result<String, String>)) {
+    pub async fn keep_up(&self, tell: impl Fn(ObservedEvent)) {
         if self.endpoint.ip().is_none() {
             let (host, port) = (self.endpoint.host(), self.endpoint.port());
             self.follow(async || Ok(lookup_host((host, port)).await?.collect()), tell).await;
@@ -59,11 +60,7 @@ impl Addresses {
     }
 
     /// The same, by whatever looks the name up.
-    async fn follow(
-        &self,
-        look_up: impl AsyncFn() -> io::Result<Vec<SocketAddr>>,
-        tell: impl Fn(Result<String, String>),
-    ) {
+    async fn follow(&self, look_up: impl AsyncFn() -> io::Result<Vec<SocketAddr>>, tell: impl Fn(ObservedEvent)) {
         let host = self.endpoint.host();
         let mut failing = false;
         loop {
@@ -76,16 +73,17 @@ impl Addresses {
                         }
                     }
                     if std::mem::take(&mut failing) {
-                        tell(Ok(format!("{host} has an address again")));
+                        tell(ObservedEvent::HostResolved { host: host.to_owned() });
                     }
                     *self.known.borrow_mut() = addresses;
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {
-                        tell(Err(match self.known.borrow().len() {
-                            0 => format!("{host} has no address: {error}"),
-                            _ => format!("{host} has no address any more, its last ones stay in use: {error}"),
-                        }));
+                        tell(ObservedEvent::HostUnresolved {
+                            host: host.to_owned(),
+                            why: error.to_string(),
+                            keeps_addresses: !self.known.borrow().is_empty(),
+                        });
                     }
                 }
             }

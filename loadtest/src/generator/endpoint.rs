@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use http::Uri;
-use http::uri::{Authority, PathAndQuery};
+use http::uri::{Authority, InvalidUri, PathAndQuery};
 
 /// An `http` URL.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -15,23 +15,53 @@ pub struct Endpoint {
     port: u16,
 }
 
-impl FromStr for Endpoint {
-    type Err = String;
+const EXAMPLE: &str = "a URL looks like http://shop.example/path?query";
 
-    /// An error says what about the URL is wrong and what it should look like.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let example = "a URL is written like http://shop.example/path?query";
-        let mut uri: Uri = text.parse().map_err(|error| format!("{text:?} is no URL ({error}): {example}"))?;
+/// Why a text is not a URL that load can be sent to.
+#[derive(Debug, thiserror::Error)]
+pub enum UrlError {
+    /// It is not a URL.
+    #[error("{0:?} is not a URL ({1}): {EXAMPLE}")]
+    NotUrl(String, http::Error),
+    /// It is an `https` URL.
+    #[error("{0:?}: TLS is not supported: give the http:// address behind what ends it")]
+    Tls(String),
+    /// It has another scheme, or none.
+    #[error("{0:?} does not start with http://: {EXAMPLE}")]
+    Scheme(String),
+    /// It has no host.
+    #[error("{0:?} has no host: {EXAMPLE}")]
+    NoHost(String),
+    /// It has a user, and maybe a password.
+    #[error("{0:?}: a user and a password are not supported: {EXAMPLE}")]
+    Credentials(String),
+    /// The port is not one.
+    #[error("{0:?}: {1:?} is not a port from 1 to 65535: {EXAMPLE}")]
+    Port(String, String),
+}
+
+impl From<UrlError> for crate::error::Error {
+    fn from(error: UrlError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        let not_url = |error: http::Error| UrlError::NotUrl(text.to_owned(), error);
+        let mut uri: Uri = text.parse().map_err(|error: InvalidUri| not_url(error.into()))?;
         match uri.scheme_str() {
             Some("http") => {}
             Some("https") => {
-                return Err(format!("{text:?}: TLS is not spoken here; give the http:// address behind what ends it"));
+                return Err(UrlError::Tls(text.to_owned()));
             }
-            _ => return Err(format!("{text:?} does not start with http://: {example}")),
+            _ => return Err(UrlError::Scheme(text.to_owned())),
         }
-        let authority = uri.authority().ok_or_else(|| format!("{text:?} names no host: {example}"))?;
+        let authority = uri.authority().ok_or_else(|| UrlError::NoHost(text.to_owned()))?;
         if authority.as_str().contains('@') {
-            return Err(format!("{text:?}: a user and a password are not sent: {example}"));
+            return Err(UrlError::Credentials(text.to_owned()));
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = match authority.as_str()[authority.host().len()..].strip_prefix(':') {
@@ -40,17 +70,17 @@ impl FromStr for Endpoint {
                 .parse()
                 .ok()
                 .filter(|port| *port > 0)
-                .ok_or_else(|| format!("{text:?}: {port:?} is no port between 1 and 65535: {example}"))?,
+                .ok_or_else(|| UrlError::Port(text.to_owned(), port.to_owned()))?,
         };
         if host.is_empty() {
-            return Err(format!("{text:?} names no host: {example}"));
+            return Err(UrlError::NoHost(text.to_owned()));
         }
         // A request line's path starts with a slash, also where the URL has a query only.
         if let Some(query) = uri.path_and_query().map(PathAndQuery::as_str).filter(|path| path.starts_with('?')) {
             let path = format!("/{query}");
             let mut parts = uri.into_parts();
-            parts.path_and_query = Some(path.parse().map_err(|error| format!("{text:?} is no URL ({error})"))?);
-            uri = Uri::from_parts(parts).map_err(|error| format!("{text:?} is no URL ({error})"))?;
+            parts.path_and_query = Some(path.parse().map_err(|error: InvalidUri| not_url(error.into()))?);
+            uri = Uri::from_parts(parts).map_err(|error| not_url(error.into()))?;
         }
         Ok(Self { uri, host, port })
     }
@@ -127,7 +157,7 @@ mod tests {
             ("http://shop.example:99999/", "port"),
             ("", "URL"),
         ] {
-            let error = url.parse::<Endpoint>().unwrap_err();
+            let error = url.parse::<Endpoint>().unwrap_err().to_string();
             assert!(error.contains(part), "{url}: {error}");
         }
     }

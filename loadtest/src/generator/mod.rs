@@ -17,6 +17,7 @@ mod pod;
 mod timer;
 mod window;
 
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,11 +26,12 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, mpsc};
 
+use crate::error::Error;
 use crate::journal::Entry;
-use crate::profile::{Profile, Spacing};
+use crate::profile::{Profile, ProfileError, Spacing};
 use crate::schedule::Share;
 
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, UrlError};
 pub use failure::Failure;
 
 use timer::Timer;
@@ -76,22 +78,51 @@ impl Settings {
         }
     }
 
-    /// Whether a load can be made of it. An error says which setting is wrong.
-    fn check(&self) -> Result<(), String> {
+    /// Whether a load can be made of it.
+    fn check(&self) -> Result<(), StartError> {
         self.profile.check()?;
         if self.requests_per_connection == 0 {
-            return Err("0 requests per connection are none: 1 is a new connection for each".to_owned());
+            return Err(StartError::RequestsPerConnection);
         }
         if self.max_in_flight == 0 {
-            return Err("with 0 requests in flight nothing is sent: at least 1 is needed".to_owned());
+            return Err(StartError::MaxInFlight);
         }
         if self.timeout.is_zero() {
-            return Err("no request is answered in no time: the timeout has to be longer than 0".to_owned());
+            return Err(StartError::Timeout);
         }
         if !(self.speed.is_finite() && self.speed > 0.0) {
-            return Err(format!("time does not go {} times as fast: the speed is a number above 0", self.speed));
+            return Err(StartError::Speed);
         }
         Ok(())
+    }
+}
+
+/// Why a load cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The profile sends nothing.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// No connection would be for any request.
+    #[error("--requests-per-connection must be at least 1")]
+    RequestsPerConnection,
+    /// No request would be sent.
+    #[error("--max-in-flight must be at least 1")]
+    MaxInFlight,
+    /// No answer would be in time.
+    #[error("--timeout must be greater than 0")]
+    Timeout,
+    /// Time would stand still, or go backwards.
+    #[error("--speed must be greater than 0")]
+    Speed,
+    /// This machine has no thread, or no timer, for it.
+    #[error("cannot start the load: {0}")]
+    Machine(#[from] io::Error),
+}
+
+impl From<StartError> for Error {
+    fn from(error: StartError) -> Self {
+        Self::Usage(error.to_string())
     }
 }
 
@@ -111,9 +142,8 @@ struct Control {
 }
 
 impl Generator {
-    /// Starts a load whose profile begins at `start`, which may lie in the future. The error is what the user has to
-    /// change, or what this machine lacks.
-    pub fn start(settings: Settings, start: Instant) -> Result<Self, String> {
+    /// Starts a load whose profile begins at `start`, which may lie in the future.
+    pub fn start(settings: Settings, start: Instant) -> Result<Self, StartError> {
         settings.check()?;
         raise_descriptor_limit();
         let (sender, entries) = mpsc::unbounded_channel();
@@ -137,13 +167,9 @@ impl Generator {
             // Not waiting for a lookup that hangs.
             runtime.shutdown_background();
         };
-        let cannot = |error: &dyn std::fmt::Display| format!("cannot start the load: {error}");
-        std::thread::Builder::new().name("load".to_owned()).spawn(run).map_err(|error| cannot(&error))?;
-        match starts.recv() {
-            Ok(Ok(())) => Ok(Self { entries, control }),
-            Ok(Err(error)) => Err(cannot(&error)),
-            Err(error) => Err(cannot(&error)),
-        }
+        std::thread::Builder::new().name("load".to_owned()).spawn(run)?;
+        starts.recv().map_err(io::Error::other)??;
+        Ok(Self { entries, control })
     }
 
     /// The next thing to write down: an [`Entry::Second`] as each second of the profile ends, an [`Entry::Event`] when

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::select;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::journal::{End, Entry, Event};
+use crate::journal::{End, Entry, Event, ObservedEvent};
 use crate::schedule::Schedule;
 
 use super::{Control, Settings};
@@ -58,13 +58,13 @@ impl Load {
     /// The whole load, to the answer of its last request. Ends early where nobody wants its entries any more.
     pub async fn run(self: Rc<Self>, mut timer: Timer) {
         let names = Rc::clone(&self);
-        tokio::task::spawn_local(async move { names.client.addresses.keep_up(|news| names.tell(news)).await });
+        tokio::task::spawn_local(async move { names.client.addresses.keep_up(|what| names.event(what)).await });
         select! {
             () = self.entries.closed() => {}
             result = self.pace(&mut timer) => {
                 let at = self.at(Instant::now());
                 if let Err(error) = &result {
-                    self.event("Failed", format!("the load's timer failed: {error}"), true);
+                    self.event(ObservedEvent::LoadFailed { why: error.to_string() });
                 }
                 if !self.window.borrow().is_empty() {
                     self.close_second();
@@ -188,16 +188,8 @@ impl Load {
         let _ = self.entries.send(Entry::Second(second));
     }
 
-    fn tell(&self, news: Result<String, String>) {
-        match news {
-            Ok(message) => self.event("Resolved", message, false),
-            Err(message) => self.event("NoSuchHost", message, true),
-        }
-    }
-
-    fn event(&self, reason: &str, message: String, warning: bool) {
+    fn event(&self, what: ObservedEvent) {
         let at = self.at(Instant::now());
-        let event = Event { at, object: "load".to_owned(), reason: reason.to_owned(), message, warning };
-        let _ = self.entries.send(Entry::Event(event));
+        let _ = self.entries.send(Entry::Event(Event { at, what }));
     }
 }

@@ -2,12 +2,14 @@
 //! or a text of megabytes, is refused where it stands, before anything is calculated from it.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use super::{End, Entry, Event, Expectations, Scaling, Second, Start, Target};
+use super::{End, Entry, Event, Expectations, FORMAT, ObjectEvent, ObservedEvent, Scaling, Second, Start, Target};
 use crate::autoscaling::Autoscaler;
 use crate::autoscaling::hpa::Rules;
-use crate::bounds::{DAY, GENERATORS, IN_FLIGHT, LOAD, PERIOD, RATE, REPLICAS, SPEED, STAGES, TARGET, within};
+use crate::bounds;
+use crate::bounds::{DAY, GENERATORS, IN_FLIGHT, LOAD, OutOfBounds, PERIOD, RATE, REPLICAS, SPEED, STAGES, TARGET};
 use crate::profile::Stage;
 
 /// The longest name, in bytes.
@@ -38,18 +40,45 @@ const DATE: RangeInclusive<f64> = 0.0..=253_402_300_799.0;
 /// A value of a metric.
 const VALUE: RangeInclusive<f64> = -1e18..=1e18;
 
+/// What is wrong with an entry.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Invalid {
+    /// A number is out of its bounds.
+    #[error(transparent)]
+    OutOfBounds(#[from] OutOfBounds),
+    /// A text is too long.
+    #[error("{name} has {bytes} bytes, and may have {most}")]
+    TooLong {
+        /// The field.
+        name: String,
+        /// Its length.
+        bytes: usize,
+        /// The length that is allowed.
+        most: usize,
+    },
+    /// Another version wrote it.
+    #[error(
+        "loadtest {version} wrote this journal in format {format}, and this version reads format {FORMAT}: make the \
+         report with that version"
+    )]
+    Format {
+        /// The version that wrote it.
+        version: String,
+        /// Its format.
+        format: u32,
+    },
+}
+
 impl Entry {
     /// Whether all of its fields are within their bounds; an error names the field.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), Invalid> {
         match self {
             Self::Start(start) => start.check(),
             Self::Second(second) => second.check(),
             Self::Scaling(scaling) => scaling.check(),
-            Self::Event(Event { at, object, reason, message, .. }) => {
+            Self::Event(Event { at, what }) => {
                 within("at", *at, &MOMENT)?;
-                text("object", object, NAME)?;
-                text("reason", reason, NAME)?;
-                text("message", message, TEXT)
+                what.check()
             }
             Self::End(End { at, .. }) => within("at", *at, &MOMENT),
         }
@@ -58,11 +87,7 @@ impl Entry {
     /// Cuts off what is too long of the texts that a cluster gave, so that the entry can be read again.
     pub fn clip(&mut self) {
         match self {
-            Self::Event(Event { object, reason, message, .. }) => {
-                cut(object, NAME);
-                cut(reason, NAME);
-                cut(message, TEXT);
-            }
+            Self::Event(Event { what, .. }) => what.clip(),
             Self::Scaling(scaling) => {
                 scaling.says.truncate(FEW);
                 scaling.says.iter_mut().for_each(|says| cut(says, TEXT));
@@ -72,12 +97,57 @@ impl Entry {
     }
 }
 
+impl ObservedEvent {
+    fn check(&self) -> Result<(), Invalid> {
+        match self {
+            Self::Object(ObjectEvent { object, reason, message, warning: _ }) => {
+                text("object", object, NAME)?;
+                text("reason", reason, NAME)?;
+                text("message", message, TEXT)
+            }
+            Self::WatchInterrupted { feed: _, why }
+            | Self::Unread { feed: _, why }
+            | Self::LoadFailed { why }
+            | Self::RehearsalFailed { why } => text("why", why, TEXT),
+            Self::Assumed { assumption } => text("assumption", assumption, TEXT),
+            Self::HostUnresolved { host, why, keeps_addresses: _ } => {
+                text("host", host, NAME)?;
+                text("why", why, TEXT)
+            }
+            Self::HostResolved { host } => text("host", host, NAME),
+            Self::Truncated { recorded } => within("recorded", *recorded, &COUNT),
+            Self::StartedLate { generator, seconds } => {
+                within("generator", *generator, &(0..=GENERATORS - 1))?;
+                within("seconds", *seconds, &(0.0..=LOAD))
+            }
+            Self::WatchResumed { feed: _ } => Ok(()),
+        }
+    }
+
+    fn clip(&mut self) {
+        if let Some(message) = self.message_mut() {
+            cut(message, TEXT);
+        }
+        match self {
+            Self::Object(ObjectEvent { object, reason, .. }) => {
+                cut(object, NAME);
+                cut(reason, NAME);
+            }
+            Self::HostUnresolved { host, .. } | Self::HostResolved { host } => cut(host, NAME),
+            _ => {}
+        }
+    }
+}
+
 impl Start {
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), Invalid> {
         let Self { version, started, speed, target, profile, generator, generators, autoscaler, expectations, .. } =
             self;
         let Target { url, requests_per_connection, max_in_flight, http2: _ } = target;
         text("version", version, NAME)?;
+        if self.format != FORMAT {
+            return Err(Invalid::Format { version: version.clone(), format: self.format });
+        }
         within("started", *started, &DATE)?;
         within("speed", *speed, &SPEED)?;
         text("target.url", url, TEXT)?;
@@ -95,7 +165,7 @@ impl Start {
 
 impl Stage {
     /// Whether it is one that the command line takes.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), Invalid> {
         within("a stage's from", self.from, &RATE)?;
         within("a stage's to", self.to, &RATE)?;
         // None lasts no time at all.
@@ -105,7 +175,7 @@ impl Stage {
 
 impl Autoscaler {
     /// Whether all of its settings are within what the model can calculate; an error names the field.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), Invalid> {
         let Self { name, scaled, metric, target, min, max, behavior, pipeline, created } = self;
         text("autoscaler.name", name, NAME)?;
         text("autoscaler.scaled", scaled, NAME)?;
@@ -125,7 +195,7 @@ impl Autoscaler {
 }
 
 impl Rules {
-    fn check(&self, of: &str) -> Result<(), String> {
+    fn check(&self, of: &str) -> Result<(), Invalid> {
         within(&format!("{of}.stabilizationSeconds"), self.stabilization_seconds, &(0.0..=DAY))?;
         within(&format!("{of}.tolerance"), self.tolerance, &(0.0..=1e6))?;
         within(&format!("the number of {of}.policies"), self.policies.len(), &(0..=FEW))?;
@@ -137,7 +207,7 @@ impl Rules {
 }
 
 impl Expectations {
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), Invalid> {
         self.replicas.map_or(Ok(()), |replicas| within("expectations.replicas", replicas, &(0..=REPLICAS)))?;
         self.scaled_within.map_or(Ok(()), |bound| within("expectations.scaledWithin", bound, &(0.0..=DAY)))?;
         within("the number of expectations.latency", self.latency.len(), &(0..=FEW))?;
@@ -149,7 +219,7 @@ impl Expectations {
 }
 
 impl Second {
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), Invalid> {
         within("at", self.at, &MOMENT)?;
         for (name, count) in [("due", self.due), ("sent", self.sent), ("dropped", self.dropped)] {
             within(name, count, &COUNT)?;
@@ -171,7 +241,7 @@ impl Second {
 }
 
 impl Scaling {
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), Invalid> {
         within("at", self.at, &MOMENT)?;
         let values =
             [("value", self.value), ("counted", self.counted), ("prometheus", self.prometheus), ("api", self.api)];
@@ -186,13 +256,20 @@ impl Scaling {
     }
 }
 
-fn counts<K>(name: &str, counts: &BTreeMap<K, u64>) -> Result<(), String> {
+fn within<T: Copy + PartialOrd + Display>(name: &str, value: T, range: &RangeInclusive<T>) -> Result<(), Invalid> {
+    Ok(bounds::within(name, value, range)?)
+}
+
+fn counts<K>(name: &str, counts: &BTreeMap<K, u64>) -> Result<(), Invalid> {
     within(&format!("the number of {name}"), counts.len(), &(0..=NAMES))?;
     counts.values().try_for_each(|count| within(&format!("a count of {name}"), *count, &COUNT))
 }
 
-fn text(name: &str, text: &str, most: usize) -> Result<(), String> {
-    if text.len() <= most { Ok(()) } else { Err(format!("{name} has {} bytes, and may have {most}", text.len())) }
+fn text(name: &str, text: &str, most: usize) -> Result<(), Invalid> {
+    if text.len() <= most {
+        return Ok(());
+    }
+    Err(Invalid::TooLong { name: name.to_owned(), bytes: text.len(), most })
 }
 
 fn cut(text: &mut String, most: usize) {

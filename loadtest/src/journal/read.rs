@@ -1,11 +1,12 @@
 //! Reads journals: files that a run wrote, or that anybody else did.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use super::Entry;
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::input;
 
 /// The longest line, in bytes: a second in which a thousand pods answer has some 300 KB.
@@ -30,6 +31,15 @@ pub struct Reader {
     failures: BTreeSet<String>,
 }
 
+/// More than a report can be made of.
+#[derive(Debug, thiserror::Error)]
+enum Excess {
+    #[error("the journal has more than {ENTRIES} entries, or {SEEN} of the autoscaler")]
+    Entries,
+    #[error("more than {NAMES} different names in {field}")]
+    Names { field: &'static str },
+}
+
 /// How much one journal has.
 #[derive(Default)]
 struct Size {
@@ -42,20 +52,20 @@ impl Reader {
     /// Reads one more journal. A last line that a crash cut off is left out, and so is what is no JSON object: a
     /// container's log holds what was said to people as well. An object that is no entry, or one that no run writes, is a
     /// fault, which names the line.
-    pub fn read(&mut self, path: &Path) -> Result<Vec<Entry>, Fault> {
+    pub fn read(&mut self, path: &Path) -> Result<Vec<Entry>, Error> {
         let name = path.display().to_string();
-        let file = input::open(path).map_err(|error| Fault::Use(format!("{name}: {error}")))?;
+        let file = input::open(path).map_err(|error| Error::Usage(format!("{name}: {error}")))?;
         self.read_from(&mut BufReader::new(file), &name)
     }
 
     /// The same of what is not a file, or is open already.
-    pub fn read_from(&mut self, journal: &mut impl BufRead, name: &str) -> Result<Vec<Entry>, Fault> {
+    pub fn read_from(&mut self, journal: &mut impl BufRead, name: &str) -> Result<Vec<Entry>, Error> {
         let (mut entries, mut line, mut size) = (Vec::new(), Vec::new(), Size::default());
         for number in 1_u64.. {
-            let wrong = |why: &str| Fault::Use(format!("{name}, line {number}: {why}"));
+            let wrong = |why: &dyn Display| Error::Usage(format!("{name}, line {number}: {why}"));
             line.clear();
             let read = journal.take(LINE + 1).read_until(b'\n', &mut line);
-            read.map_err(|error| Fault::Use(format!("{name}: {error}")))?;
+            read.map_err(|error| Error::Usage(format!("{name}: {error}")))?;
             if line.len() as u64 > LINE {
                 return Err(wrong(&format!("it is longer than {LINE} bytes")));
             }
@@ -72,18 +82,18 @@ impl Reader {
             let entry: Entry = serde_json::from_str(&String::from_utf8_lossy(&line))
                 .map_err(|error| wrong(&format!("not a journal's entry: {error}")))?;
             entry.check().map_err(|why| wrong(&why))?;
-            self.count(&entry, &mut size).map_err(|why| wrong(&why))?;
+            self.count(&entry, &mut size).map_err(|excess| wrong(&excess))?;
             entries.push(entry);
         }
         Ok(entries)
     }
 
     /// Counts what a report has a row for.
-    fn count(&mut self, entry: &Entry, size: &mut Size) -> Result<(), String> {
+    fn count(&mut self, entry: &Entry, size: &mut Size) -> Result<(), Excess> {
         size.entries += 1;
         size.seen += usize::from(matches!(entry, Entry::Scaling(_) | Entry::Event(_)));
         if size.entries > ENTRIES || size.seen > SEEN {
-            return Err(format!("the journal has more than {ENTRIES} entries, or {SEEN} of the autoscaler"));
+            return Err(Excess::Entries);
         }
         let Entry::Second(second) = entry else { return Ok(()) };
         add(&mut self.pods, "pods", second.pods.keys())?;
@@ -91,11 +101,15 @@ impl Reader {
     }
 }
 
-fn add<'a>(known: &mut BTreeSet<String>, what: &str, names: impl Iterator<Item = &'a String>) -> Result<(), String> {
+fn add<'a>(
+    known: &mut BTreeSet<String>,
+    field: &'static str,
+    names: impl Iterator<Item = &'a String>,
+) -> Result<(), Excess> {
     for name in names {
         if !known.contains(name) {
             known.insert(name.clone());
         }
     }
-    if known.len() > NAMES { Err(format!("more than {NAMES} different names in {what}")) } else { Ok(()) }
+    if known.len() > NAMES { Err(Excess::Names { field }) } else { Ok(()) }
 }

@@ -7,7 +7,7 @@ use kube::client::UpgradeConnectionError;
 use kube::{Client, ResourceExt};
 
 use super::one_line;
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::kube::kubeconfig::{Reached, reach};
 
 /// A cluster that answers.
@@ -21,24 +21,27 @@ pub struct Cluster {
 
 impl Cluster {
     /// The cluster of the kubeconfig, or the one that this process runs in.
-    pub async fn connect(context: Option<&str>) -> Result<Self, Fault> {
+    pub async fn connect(context: Option<&str>) -> Result<Self, Error> {
         let Reached { client, inside, address } = reach(context).await?;
         client.apiserver_version().await.map_err(|error| {
             let why = one_line(&error);
-            Fault::World(format!("the cluster at {address} does not answer: {why}; --context NAME asks another"))
+            Error::Environment(format!("the cluster at {address} does not answer: {why}; --context NAME asks another"))
         })?;
         Ok(Self { client, inside })
     }
 
     /// The only HPA there is: in the kubeconfig's namespace, or else in the cluster.
-    pub async fn only(&self) -> Result<HorizontalPodAutoscaler, Fault> {
+    pub async fn only(&self) -> Result<HorizontalPodAutoscaler, Error> {
         let here = self.client.default_namespace();
         let own = Api::<HorizontalPodAutoscaler>::namespaced(self.client.clone(), here);
         let mut hpas = own.list(&few()).await.map(|list| list.items).unwrap_or_default();
         if hpas.is_empty() {
             let all = Api::<HorizontalPodAutoscaler>::all(self.client.clone()).list(&few()).await;
             let all = all.map_err(|error| {
-                Fault::World(format!("the HPAs cannot be listed: {}; name one as NAMESPACE/NAME", one_line(&error)))
+                Error::Environment(format!(
+                    "the HPAs cannot be listed: {}; name one as NAMESPACE/NAME",
+                    one_line(&error)
+                ))
             })?;
             hpas = all.items;
         }
@@ -46,10 +49,10 @@ impl Cluster {
             let name =
                 |hpa: &HorizontalPodAutoscaler| format!("{}/{}", hpa.namespace().unwrap_or_default(), hpa.name_any());
             let names = hpas.iter().map(name).collect::<Vec<_>>().join(", ");
-            return Err(Fault::Use(format!("several HPAs: name one of them: {names}")));
+            return Err(Error::Usage(format!("several HPAs: name one of them: {names}")));
         }
         hpas.pop().ok_or_else(|| {
-            Fault::Use(
+            Error::Usage(
                 "the cluster has no HPA: apply one (README.md, \"On Kubernetes\"); a load without one takes --hpa none with --url"
                     .to_owned(),
             )

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::{list, one_line};
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::kube::cluster::why;
 use crate::loopback;
 
@@ -25,7 +25,7 @@ pub struct Forward {
 
 impl Forward {
     /// Listens on a free port, for the pods that a label selector selects.
-    pub async fn start(client: Client, namespace: &str, selector: &str, port: IntOrString) -> Result<Self, Fault> {
+    pub async fn start(client: Client, namespace: &str, selector: &str, port: IntOrString) -> Result<Self, Error> {
         let (listener, address) = loopback::listen().await?;
         let pods = Api::<Pod>::namespaced(client, namespace);
         let selector = ListParams::default().labels(selector);

@@ -10,7 +10,7 @@ use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
 use super::plugin;
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::kube::client::client;
 use crate::kube::plugin::Plugin;
 use crate::kube::proxy::Variables;
@@ -30,11 +30,11 @@ const ADVICE: &str = "set KUBECONFIG or --context (run --url URL --hpa none and 
 
 /// The cluster of the kubeconfig (`KUBECONFIG`, `~/.kube/config`), or the one that this process runs in. A context is one of
 /// a kubeconfig, in a pod as well.
-pub async fn reach(context: Option<&str>) -> Result<Reached, Fault> {
+pub async fn reach(context: Option<&str>) -> Result<Reached, Error> {
     let has = |variable: &str| std::env::var_os(variable).is_some();
     let inside = context.is_none() && has("KUBERNETES_SERVICE_HOST") && !has("KUBECONFIG");
     let (mut config, proxy_url) = if inside {
-        let config = Config::incluster().map_err(|error| Fault::Use(format!("in this pod: {}", one_line(&error))))?;
+        let config = Config::incluster().map_err(|error| Error::Usage(format!("in this pod: {}", one_line(&error))))?;
         (config, None)
     } else {
         of_kubeconfig(context).await?
@@ -42,24 +42,24 @@ pub async fn reach(context: Option<&str>) -> Result<Reached, Fault> {
     // An API server that is busy or going is to be told, not waited for out of sight.
     config.default_retry = false;
     let variables = Variables { get: &|name| std::env::var(name).ok() };
-    let proxy = variables.proxy(proxy_url.as_deref(), &config.cluster_url).map_err(Fault::Use)?;
+    let proxy = variables.proxy(proxy_url.as_deref(), &config.cluster_url).map_err(Error::Usage)?;
     let plugin = plugin(&mut config.auth_info, proxy_url, plugin::PATIENCE).await.map_err(|why| unusable(&why))?;
     let address = without_user(&config.cluster_url);
     let client = client(&config, proxy, plugin).map_err(|error| unusable(&one_line(&error)))?;
     Ok(Reached { client, inside, address })
 }
 
-fn unusable(why: &str) -> Fault {
-    Fault::Use(format!("the kubeconfig cannot be used: {why}"))
+fn unusable(why: &str) -> Error {
+    Error::Usage(format!("the kubeconfig cannot be used: {why}"))
 }
 
 /// What the kubeconfig says, and its `proxy-url`.
-async fn of_kubeconfig(context: Option<&str>) -> Result<(Config, Option<String>), Fault> {
+async fn of_kubeconfig(context: Option<&str>) -> Result<(Config, Option<String>), Error> {
     let mut kubeconfig =
-        Kubeconfig::read().map_err(|error| Fault::Use(format!("no kubeconfig: {}; {ADVICE}", told(&error))))?;
+        Kubeconfig::read().map_err(|error| Error::Usage(format!("no kubeconfig: {}; {ADVICE}", told(&error))))?;
     if let Some(context) = context.filter(|context| kubeconfig.contexts.iter().all(|one| one.name != *context)) {
         let none = format!("the kubeconfig has no context {context}; kubectl config get-contexts lists all");
-        return Err(Fault::Use(none));
+        return Err(Error::Usage(none));
     }
     let chosen = context.map(str::to_owned).or_else(|| kubeconfig.current_context.clone());
     let of_context = kubeconfig.contexts.iter().find(|one| Some(&one.name) == chosen.as_ref());
@@ -77,7 +77,7 @@ async fn of_kubeconfig(context: Option<&str>) -> Result<(Config, Option<String>)
     let options = KubeConfigOptions { context: context.map(str::to_owned), ..Default::default() };
     let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
     let config =
-        config.map_err(|error| Fault::Use(format!("the kubeconfig cannot be used: {}; {ADVICE}", told(&error))))?;
+        config.map_err(|error| Error::Usage(format!("the kubeconfig cannot be used: {}; {ADVICE}", told(&error))))?;
     Ok((config, proxy_url))
 }
 

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::autoscaling::predict::Source;
 use crate::autoscaling::quantity;
+use crate::journal::Feed;
 use crate::kube::cluster::{percent_encoded, why};
 use crate::kube::forward::{container_ports, is_ready, port_of};
 use crate::kube::pod_http::{Place, PodPage, PrometheusPods, Way};
@@ -20,15 +21,6 @@ use crate::kube::prometheus::{Unlike, sum};
 use crate::kube::reader::Reader;
 use crate::kube::{Failure, list, one_line};
 use crate::observe::plan::{Counter, Metric, Plan, Query};
-
-/// What the pods' counters are called where they are told of.
-pub const COUNTERS: &str = "the pods' counters";
-
-/// Likewise Prometheus.
-pub const PROMETHEUS: &str = "Prometheus";
-
-/// Likewise the metrics API.
-pub const METRICS_API: &str = "the metrics API";
 
 /// A link that failed is asked again after so long.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -46,7 +38,7 @@ pub struct Readings {
     /// The rate that the metrics API has.
     pub api: Option<f64>,
     /// Links that could not be read at the start, each with the reason: told once.
-    pub unread: Vec<String>,
+    pub unread: Vec<(Feed, String)>,
 }
 
 /// What there is to read.
@@ -76,8 +68,12 @@ impl Chain {
                     prometheus.read(self.prometheus(&mut way)),
                     api.read(self.served())
                 );
-                let links = [(COUNTERS, &mut counters), (PROMETHEUS, &mut prometheus), (METRICS_API, &mut api)];
-                let unread = links.into_iter().filter_map(|(name, link)| Some(format!("{name}: {}", link.why.take()?)));
+                let links = [
+                    (Feed::Counters, &mut counters),
+                    (Feed::Prometheus, &mut prometheus),
+                    (Feed::MetricsApi, &mut api),
+                ];
+                let unread = links.into_iter().filter_map(|(feed, link)| Some((feed, link.why.take()?)));
                 let unread = unread.collect();
                 if sender.send(Readings { counted, prometheus: rate, api: served, unread }).is_err() {
                     return;

@@ -7,7 +7,5 @@ mod pods;
 mod told;
 mod watch;
 
-pub use chain::{COUNTERS, METRICS_API, PROMETHEUS};
 pub use plan::{Counter, Metric, Plan, Query};
-pub use pods::Happening;
 pub use watch::watch;

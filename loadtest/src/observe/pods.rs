@@ -6,35 +6,9 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::runtime::watcher::Event as Change;
 
+use crate::journal::ObjectEvent;
 use crate::kube::forward::is_ready;
 use crate::kube::list::MOST;
-
-/// Something that happened, seen or inferred.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Happening {
-    /// What it happened to.
-    pub object: String,
-    /// A word for it.
-    pub reason: String,
-    /// What there is to say.
-    pub message: String,
-    /// Whether it is a fault.
-    pub warning: bool,
-}
-
-impl Happening {
-    fn to(pod: &Pod, reason: &str, message: &str, warning: bool) -> Self {
-        let object = format!("Pod/{}", pod.name_any());
-        Self { object, reason: reason.to_owned(), message: message.to_owned(), warning }
-    }
-
-    /// The same, found out later: its time is that of the finding.
-    #[must_use]
-    pub fn unseen(mut self) -> Self {
-        self.message += " (this happened while the watch was broken)";
-        self
-    }
-}
 
 /// All pods by name.
 #[derive(Default)]
@@ -47,7 +21,7 @@ pub struct Pods {
 
 impl Pods {
     /// Takes a change in, and tells what happened by it.
-    pub fn take(&mut self, change: Change<Pod>) -> Vec<Happening> {
+    pub fn take(&mut self, change: Change<Pod>) -> Vec<ObjectEvent> {
         match change {
             // A list begins anew, and counts once it is whole: what is not in it is gone.
             Change::Init => self.listed.clear(),
@@ -83,28 +57,33 @@ impl Pods {
 }
 
 /// What happened from one list to the next.
-fn between(before: &BTreeMap<String, Pod>, now: &BTreeMap<String, Pod>) -> Vec<Happening> {
+fn between(before: &BTreeMap<String, Pod>, now: &BTreeMap<String, Pod>) -> Vec<ObjectEvent> {
     // A pod of a StatefulSet has the name of the one before it.
     let same = |one: &&Pod, other: &Pod| one.uid() == other.uid();
     let left = before.iter().filter(|(name, pod)| now.get(*name).is_none_or(|now| !same(&now, pod)));
     let there = now.iter().flat_map(|(name, pod)| became(before.get(name).filter(|before| same(before, pod)), pod));
-    left.map(|(_, pod)| gone(pod)).chain(there).map(Happening::unseen).collect()
+    left.map(|(_, pod)| gone(pod)).chain(there).map(ObjectEvent::unseen).collect()
 }
 
 /// What happened to a pod that was like this before, or was not there.
-fn became(before: Option<&Pod>, now: &Pod) -> impl Iterator<Item = Happening> {
+fn became(before: Option<&Pod>, now: &Pod) -> impl Iterator<Item = ObjectEvent> {
     let ready = is_ready(now) && !before.is_some_and(is_ready);
-    let ready = ready.then(|| Happening::to(now, "Ready", "it takes requests", false));
+    let ready = ready.then(|| happened(now, "Ready", "it takes requests", false));
     let ended =
         last_end(now).filter(|end| before.and_then(last_end).as_ref() != Some(end)).map(|(reason, restarts)| {
             let message = format!("a container ended ({reason}); {restarts} restarts so far");
-            Happening::to(now, "ContainerEnded", &message, true)
+            happened(now, "ContainerEnded", &message, true)
         });
     ended.into_iter().chain(ready)
 }
 
-fn gone(pod: &Pod) -> Happening {
-    Happening::to(pod, "Gone", "it is gone", false)
+fn happened(pod: &Pod, reason: &str, message: &str, warning: bool) -> ObjectEvent {
+    let object = format!("Pod/{}", pod.name_any());
+    ObjectEvent { object, reason: reason.to_owned(), message: message.to_owned(), warning }
+}
+
+fn gone(pod: &Pod) -> ObjectEvent {
+    happened(pod, "Gone", "it is gone", false)
 }
 
 /// Why a container last ended, and how often one was started again.
@@ -179,7 +158,7 @@ mod tests {
         list(&mut pods, &[]);
         assert_eq!(pods.take(Change::Apply(pod("shop", "1", false, 0))), []);
         let ready = pods.take(Change::Apply(pod("shop", "1", true, 0)));
-        assert_eq!(ready, [Happening::to(&pod("shop", "1", true, 0), "Ready", "it takes requests", false)]);
+        assert_eq!(ready, [happened(&pod("shop", "1", true, 0), "Ready", "it takes requests", false)]);
         assert_eq!(pods.take(Change::Delete(pod("shop", "1", true, 0)))[0].message, "it is gone");
         assert_eq!(pods.count(), Some((0, 0)));
     }

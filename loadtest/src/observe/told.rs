@@ -6,9 +6,9 @@ use k8s_openapi::api::core::v1::Event;
 use kube::ResourceExt;
 use kube::runtime::watcher::Event as Change;
 
+use crate::journal::ObjectEvent;
 use crate::kube::list::MOST;
 use crate::observe::plan::Plan;
-use crate::observe::pods::Happening;
 
 /// What has been told, or was there before there was anything to tell.
 #[derive(Default)]
@@ -22,7 +22,7 @@ pub struct Told {
 impl Told {
     /// Takes a change in, and tells of the Event if it is news of what is watched. A list that comes after the first is
     /// one after an interruption.
-    pub fn take(&mut self, change: Change<Event>, plan: &Plan) -> Option<Happening> {
+    pub fn take(&mut self, change: Change<Event>, plan: &Plan) -> Option<ObjectEvent> {
         let (event, listed) = match change {
             Change::Apply(event) => (event, false),
             Change::InitApply(event) => (event, true),
@@ -42,7 +42,7 @@ impl Told {
         if !self.begun || before == Some(count) {
             return None;
         }
-        let happening = Happening {
+        let happening = ObjectEvent {
             object,
             reason: event.reason.unwrap_or_default(),
             message: event.message.unwrap_or_default(),

@@ -13,12 +13,12 @@ use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::journal::{Entry, Event, Scaling};
+use crate::journal::{Entry, Event, Feed, ObjectEvent, ObservedEvent, Scaling};
 use crate::kube::list::MOST;
 use crate::kube::{Failure, one_line};
 use crate::observe::chain::{Chain, Readings};
 use crate::observe::plan::{Metric, Plan};
-use crate::observe::pods::{Happening, Pods};
+use crate::observe::pods::Pods;
 use crate::observe::told::Told;
 use crate::session::clock::Clock;
 
@@ -31,8 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// The items of a page: five of them are a page of the least pods.
 const PAGE: u32 = 100;
 
-/// The most happenings that are told of a run, and the most characters of each: an API server may tell anything.
-const HAPPENINGS: usize = 10_000;
+/// The most events that are recorded of a run, and the most characters of each message: an API server may send anything.
+const EVENTS: u64 = 10_000;
 const MESSAGE: usize = 1024;
 
 /// Between two tries to watch again.
@@ -148,10 +148,8 @@ fn is_forbidden(error: &watcher::Error) -> bool {
     )
 }
 
-const HPA: &str = "the HPA";
-const PODS: &str = "the pods";
-const EVENTS: &str = "the events";
-const SERVER: &str = "the API server";
+/// Everything that has to be listed again where the API server did not answer for a while.
+const WATCHES: [Feed; 3] = [Feed::Hpa, Feed::Pods, Feed::Events];
 
 /// What is known at the moment.
 struct View {
@@ -166,13 +164,13 @@ struct View {
     /// Whether it has been told that they may not be read.
     events_refused: bool,
     readings: Readings,
-    /// How many happenings have been told.
-    happenings: usize,
+    /// How many events have been recorded.
+    recorded: u64,
     told: Option<Scaling>,
     /// Watches that are interrupted, by what they watch.
-    broken: BTreeSet<&'static str>,
+    broken: BTreeSet<Feed>,
     /// Watches whose list is not whole.
-    listing: BTreeSet<&'static str>,
+    listing: BTreeSet<Feed>,
 }
 
 impl View {
@@ -187,45 +185,45 @@ impl View {
             events: Told::default(),
             events_refused: false,
             readings: Readings::default(),
-            happenings: 0,
+            recorded: 0,
             told: None,
             broken: BTreeSet::new(),
-            listing: [HPA, PODS, EVENTS].into(),
+            listing: WATCHES.into(),
         }
     }
 
     fn hpa(&mut self, change: watcher::Result<Change<HorizontalPodAutoscaler>>) {
-        let gone = |hpa: &HorizontalPodAutoscaler| Happening {
+        let gone = |hpa: &HorizontalPodAutoscaler| ObjectEvent {
             object: format!("HorizontalPodAutoscaler/{}", hpa.name_any()),
             reason: "Deleted".to_owned(),
             message: "it is gone".to_owned(),
             warning: true,
         };
-        match self.whole(HPA, change) {
+        match self.whole(Feed::Hpa, change) {
             Some(Change::Init) => self.listed = None,
             Some(Change::InitApply(hpa)) => self.listed = Some(hpa),
             Some(Change::InitDone) => {
                 let before = std::mem::replace(&mut self.hpa, self.listed.take());
                 if let Some(before) = before.filter(|_| self.hpa.is_none()) {
-                    self.happened(gone(&before).unseen());
+                    self.happened(ObservedEvent::Object(gone(&before).unseen()));
                 }
             }
             Some(Change::Apply(hpa)) => self.hpa = Some(hpa),
             Some(Change::Delete(hpa)) => {
                 self.hpa = None;
-                self.happened(gone(&hpa));
+                self.happened(ObservedEvent::Object(gone(&hpa)));
             }
             None => {}
         }
     }
 
     fn pod(&mut self, change: watcher::Result<Change<Pod>>) {
-        let Some(mut change) = self.whole(PODS, change) else { return };
+        let Some(mut change) = self.whole(Feed::Pods, change) else { return };
         if let Change::Apply(pod) | Change::InitApply(pod) = &mut change {
             // There may be thousands, and they are kept.
             (pod.spec, pod.metadata.managed_fields, pod.metadata.annotations) = (None, None, None);
         }
-        self.pods.take(change).into_iter().for_each(|happening| self.happened(happening));
+        self.pods.take(change).into_iter().for_each(|event| self.happened(ObservedEvent::Object(event)));
     }
 
     fn event(&mut self, change: watcher::Result<Change<v1::Event>>, plan: &Plan) {
@@ -234,37 +232,38 @@ impl View {
         {
             if !std::mem::replace(&mut self.events_refused, true) {
                 let right = format!("list and watch events in namespace {}", plan.namespace);
-                self.of_watch("Unread", format!("{EVENTS}: the right to {right} is missing"), true);
+                let why = format!("the right to {right} is missing");
+                self.happened(ObservedEvent::Unread { feed: Feed::Events, why });
             }
             return;
         }
-        let Some(change) = self.whole(EVENTS, change) else { return };
-        self.events.take(change, plan).into_iter().for_each(|happening| self.happened(happening));
+        let Some(change) = self.whole(Feed::Events, change) else { return };
+        self.events.take(change, plan).into_iter().for_each(|event| self.happened(ObservedEvent::Object(event)));
     }
 
     fn readings(&mut self, mut now: Readings) {
-        for why in std::mem::take(&mut now.unread) {
-            self.of_watch("Unread", why, true);
+        for (feed, why) in std::mem::take(&mut now.unread) {
+            self.happened(ObservedEvent::Unread { feed, why });
         }
         self.readings = now;
     }
 
     /// The change, if the watch has not broken; the first break and the return are told.
-    fn whole<K>(&mut self, what: &'static str, change: watcher::Result<Change<K>>) -> Option<Change<K>> {
+    fn whole<K>(&mut self, feed: Feed, change: watcher::Result<Change<K>>) -> Option<Change<K>> {
         match &change {
             // A list that is about to be asked for: nothing has been seen again yet.
-            Ok(Change::Init) => drop(self.listing.insert(what)),
+            Ok(Change::Init) => drop(self.listing.insert(feed)),
             Ok(change) => {
                 if matches!(change, Change::InitDone) {
-                    self.listing.remove(what);
+                    self.listing.remove(&feed);
                 }
-                if self.broken.remove(what) {
-                    self.of_watch("Resumed", format!("{what} are seen again"), false);
+                if self.broken.remove(&feed) {
+                    self.happened(ObservedEvent::WatchResumed { feed });
                 }
             }
             Err(error) => {
-                if self.broken.insert(what) {
-                    self.of_watch("Interrupted", format!("{what}: {}", one_line(error)), true);
+                if self.broken.insert(feed) {
+                    self.happened(ObservedEvent::WatchInterrupted { feed, why: one_line(error) });
                 }
             }
         }
@@ -274,47 +273,42 @@ impl View {
     /// Whether the API server answers again, after it had not.
     fn sign(&mut self, sign: Result<(), String>) -> bool {
         match sign {
-            Ok(()) if self.broken.remove(SERVER) => {
-                self.of_watch("Resumed", "the API server answers again".to_owned(), false);
+            Ok(()) if self.broken.remove(&Feed::ApiServer) => {
+                self.happened(ObservedEvent::WatchResumed { feed: Feed::ApiServer });
                 // What is known is from before; all is listed again.
-                self.listing = [HPA, PODS, EVENTS].into();
+                self.listing = WATCHES.into();
                 return true;
             }
-            Err(why) if self.broken.insert(SERVER) => {
-                self.of_watch("Interrupted", format!("{SERVER}: {why}"), true);
+            Err(why) if self.broken.insert(Feed::ApiServer) => {
+                self.happened(ObservedEvent::WatchInterrupted { feed: Feed::ApiServer, why });
             }
             _ => {}
         }
         false
     }
 
-    fn of_watch(&mut self, reason: &str, message: String, warning: bool) {
-        self.happened(Happening { object: "watch".to_owned(), reason: reason.to_owned(), message, warning });
-    }
-
-    fn happened(&mut self, happening: Happening) {
-        let Happening { object, reason, mut message, warning } = happening;
-        self.happenings += 1;
-        if self.happenings > HAPPENINGS {
+    fn happened(&mut self, mut what: ObservedEvent) {
+        self.recorded += 1;
+        if self.recorded > EVENTS {
             return;
         }
-        if let Some((end, _)) = message.char_indices().nth(MESSAGE) {
+        if let Some(message) = what.message_mut()
+            && let Some((end, _)) = message.char_indices().nth(MESSAGE)
+        {
             message.truncate(end);
         }
-        let event = Event { at: self.clock.now(), object, reason, message, warning };
         // The receiver may be gone: the run has ended.
-        let _ = self.entries.send(Entry::Event(event));
-        if self.happenings == HAPPENINGS - 1 {
-            let message = format!("{HAPPENINGS} happenings have been told: no more are");
-            self.of_watch("Truncated", message, true);
+        let _ = self.entries.send(Entry::Event(Event { at: self.clock.now(), what }));
+        if self.recorded == EVENTS - 1 {
+            self.happened(ObservedEvent::Truncated { recorded: self.recorded });
         }
     }
 
     /// Tells the state where it changed, or where it has not been told for a while. While a watch is broken, or lists
     /// what it missed, the state is not known, and nothing is told. Events are no part of it.
     fn tell(&mut self) {
-        let unknown = |what: &str| self.broken.contains(what) || self.listing.contains(what);
-        let known = ![SERVER, HPA, PODS].into_iter().any(unknown);
+        let unknown = |feed: &Feed| self.broken.contains(feed) || self.listing.contains(feed);
+        let known = ![Feed::ApiServer, Feed::Hpa, Feed::Pods].iter().any(unknown);
         let (Some(hpa), Some((pods, ready)), true) = (&self.hpa, self.pods.count(), known) else { return };
         let status = hpa.status.clone().unwrap_or_default();
         let conditions = status.conditions.unwrap_or_default().into_iter().map(|one| {

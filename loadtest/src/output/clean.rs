@@ -1,56 +1,12 @@
-//! Text without a character that a terminal obeys or that a reader cannot see.
-//!
-//! What is replaced: control characters (C0, DEL, C1), line and paragraph separators, and all characters that Unicode
-//! calls format characters or default ignorable: bidirectional controls, zero-width characters, byte order marks, soft
-//! hyphens, variation selectors, tags, Hangul fillers. All of these change how other characters look, or look like
-//! nothing, so that two names which look alike would differ. No name that Kubernetes or Prometheus requires has one.
-//!
-//! By what: a control character by the two signs that kubectl and `cat -v` write for it (`^[` for ESC), any other by
-//! its number (`<U+202E>`), as `less` does. Nothing is left out, so that what was replaced can be told. JSON keeps the
-//! same strings for a parser: there the characters become `\u` escapes.
+//! Text for terminals, and JSON, in which every character can be seen ([`crate::visible`] says what is replaced).
 
-use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::ops::Deref;
-use std::sync::LazyLock;
 
-use regex::{Captures, Regex};
+use regex::Captures;
 use serde::Serialize;
 
-static HIDDEN: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]").expect("it is a pattern")
-});
-
-/// Whether a character is one that a terminal obeys or that a reader cannot see; line breaks and tabs are among them.
-pub fn is_hidden(character: char) -> bool {
-    !(' '..='~').contains(&character) && HIDDEN.is_match(character.encode_utf8(&mut [0; 4]))
-}
-
-/// A text as one line in which every character can be seen. A line break or a tab becomes a space.
-pub fn visible(text: &str) -> Cow<'_, str> {
-    replaced(text, |character| if matches!(character, '\n' | '\t') { Some(' ') } else { None })
-}
-
-/// The same for lines: line breaks and tabs stay.
-fn lines(text: &str) -> Cow<'_, str> {
-    replaced(text, |character| Some(character).filter(|character| matches!(character, '\n' | '\t')))
-}
-
-fn replaced(text: &str, plain: impl Fn(char) -> Option<char>) -> Cow<'_, str> {
-    HIDDEN.replace_all(text, |found: &Captures| {
-        let character = found[0].chars().next().unwrap_or_default();
-        plain(character).map_or_else(|| mark(character), String::from)
-    })
-}
-
-/// What stands for a character that cannot be seen.
-fn mark(character: char) -> String {
-    match u8::try_from(character) {
-        // `^@` to `^_`, and `^?` for DEL.
-        Ok(byte @ (..0x20 | 0x7f)) => format!("^{}", char::from(byte ^ 0x40)),
-        _ => format!("<U+{:04X}>", u32::from(character)),
-    }
-}
+use crate::visible::{HIDDEN, lines, visible};
 
 /// Data as a line of JSON, without the line's end.
 pub fn json(data: &impl Serialize) -> String {
@@ -124,21 +80,8 @@ impl fmt::Display for Clean {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// One of each kind: C0, DEL, C1, separators, bidirectional, zero-width, fillers, selectors, tags.
-    const HOSTILE: &str = "\0\x07\x08\r\x1b[2J\x7f\u{85}\u{9b}2J\u{ad}\u{61c}\u{115f}\u{180e}\u{200b}\u{200d}\u{200e}\u{200f}\u{2028}\u{2029}\
-                           \u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\u{3164}\u{fe0f}\u{feff}\u{fff9}\u{e0001}\u{e0041}\u{e0100}";
-
-    #[test]
-    fn hidden_characters_become_marks_and_others_stay() {
-        assert_eq!(visible("\x1b]0;x\x07\x7f\u{9b}\u{202e}\u{e0041}"), "^[]0;x^G^?<U+009B><U+202E><U+E0041>");
-        assert_eq!(visible("a\r\n\tb"), "a^M  b");
-        for kept in ["shop/hpa", "→ é ß 北京 ½ µs ✓ █ …", "Pod’s “x”", " \u{a0}"] {
-            assert_eq!(visible(kept), kept);
-        }
-        assert!(!visible(HOSTILE).chars().any(is_hidden), "{:?}", visible(HOSTILE));
-        assert_eq!(visible(&visible(HOSTILE)), visible(HOSTILE), "marks are text themselves");
-    }
+    use crate::visible::is_hidden;
+    use crate::visible::tests::HOSTILE;
 
     #[test]
     fn json_has_escapes_and_the_same_strings() {

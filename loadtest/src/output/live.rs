@@ -9,11 +9,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::events;
 use crate::journal::{Entry, Scaling, Second, Start};
 use crate::output::text::{clock, count, fit, rate, seconds};
 use crate::profile::Profile;
-use crate::report::timeline::failed;
-use crate::stats::Times;
+use crate::stats::{Times, failed, succeeded};
 
 mod lines;
 pub use lines::Lines;
@@ -24,10 +24,10 @@ pub const LINES: usize = 20;
 /// The most pods that a frame shows.
 const PODS: usize = 5;
 
-/// Seconds over which rates, percentiles and shares are told: long enough to be read, short enough to follow.
+/// Seconds over which rates, percentiles and shares are calculated: long enough to be read, short enough to follow.
 const WINDOW: usize = 10;
 
-/// The seconds that a sparkline shows at most.
+/// The most seconds that a sparkline shows.
 const HISTORY: usize = 240;
 
 /// What is known so far.
@@ -36,8 +36,9 @@ pub struct Live {
     start: Option<Start>,
     history: VecDeque<Second>,
     scaling: Option<Scaling>,
-    happened: Option<String>,
-    /// The last moment that anything told of.
+    /// The latest event, in words.
+    event: Option<String>,
+    /// The time of the latest entry.
     now: f64,
     ended: bool,
     sent: u64,
@@ -71,8 +72,7 @@ impl Live {
             }
             Entry::Event(event) => {
                 self.now = self.now.max(event.at);
-                let text = format!("{} {} {}: {}", clock(event.at), event.object, event.reason, event.message);
-                self.happened = Some(text);
+                self.event = Some(format!("{} {}", clock(event.at), events::text(event).sentence()));
             }
             Entry::End(end) => {
                 self.now = self.now.max(end.at);
@@ -87,7 +87,7 @@ impl Live {
         lines.extend(self.load(width));
         lines.extend(self.autoscaler(width));
         lines.extend(self.pods(width));
-        lines.extend(self.happened.iter().map(|happened| format!("last       {happened}")));
+        lines.extend(self.event.iter().map(|event| format!("event      {event}")));
         lines.truncate(LINES);
         lines.iter().map(|line| fit(line, width) + "\n").collect()
     }
@@ -123,9 +123,8 @@ impl Live {
 
     fn load(&self, width: usize) -> Vec<String> {
         let Some(last) = self.history.back() else {
-            return vec!["rate       no second is over yet".to_owned()];
+            return vec!["rate       waiting for the first second".to_owned()];
         };
-        let good = |second: &Second| second.statuses.range(..400).map(|(_, count)| count).sum::<u64>();
         let seen = self.recent().count() as f64;
         let mean = |figure: &dyn Fn(&Second) -> u64| self.recent().map(figure).sum::<u64>() as f64 / seen;
         let latency = Times::joined(self.recent().map(|second| &second.latency));
@@ -136,9 +135,9 @@ impl Live {
         let spark = spark(&offered[offered.len().saturating_sub(room)..], highest);
         vec![
             format!(
-                "rate       offered {}/s, answered {}/s, in flight {}",
+                "rate       offered {}/s, succeeded {}/s, in flight {}",
                 rate(mean(&|second| second.due)),
-                rate(mean(&good)),
+                rate(mean(&succeeded)),
                 count(last.in_flight)
             ),
             format!("           {spark} peak {}/s", count(highest)),
@@ -159,11 +158,11 @@ impl Live {
         let autoscaler = self.start.as_ref().and_then(|start| start.autoscaler.as_ref());
         let marks = |count: u32, mark: &str| mark.repeat(count.min(20) as usize);
         let waiting = scaling.pods.saturating_sub(scaling.ready);
-        let bounds = autoscaler.map(|of| format!(", {} to {} allowed", of.min, of.max)).unwrap_or_default();
+        let bounds = autoscaler.map(|of| format!(", limits {} to {}", of.min, of.max)).unwrap_or_default();
         let mut lines = vec![
             String::new(),
             format!(
-                "replicas   {}{} {} ready of {}, {} wanted{bounds}",
+                "replicas   {}{} {} ready of {}, {} desired{bounds}",
                 marks(scaling.ready, "■"),
                 marks(waiting, "□"),
                 scaling.ready,
@@ -175,7 +174,7 @@ impl Live {
             let value = scaling.value.map_or("<unknown>".to_owned(), rate);
             let part = scaling.value.unwrap_or_default() / (2.0 * autoscaler.target);
             let bar = bar(part, width.saturating_sub(60).clamp(10, 20));
-            lines.push(format!("value      {bar} {value} of a target of {} a pod", rate(autoscaler.target)));
+            lines.push(format!("value      {bar} {value} per pod, target {}", rate(autoscaler.target)));
         }
         lines.extend(scaling.says.iter().take(3).map(|says| format!("hpa        {says}")));
         lines

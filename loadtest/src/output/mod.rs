@@ -5,16 +5,19 @@
 //! (CWE-150, CVE-2021-25743, CVE-2021-42574). [`Printer`], [`print()`] and [`say`] take [`Clean`] alone, and only this module
 //! can make one; a test holds that nothing else in the tool writes to standard output or standard error.
 //!
-//! - `clean`: what is replaced, by what, and [`Clean`]. [`printer`]: prints, and holds nothing up. [`show`]: what
-//!   standard output gets while a load goes on. `stream`: how wide an output is.
+//! - `clean`: [`Clean`], and JSON. [`events`]: events in words. [`printer`]: prints, and holds
+//!   nothing up. [`show`]: what standard output gets while a load goes on. `stream`: how wide an output is.
 
 mod clean;
+pub mod events;
 pub mod live;
 pub mod printer;
 pub mod show;
 mod stream;
 pub mod text;
 
-pub use clean::{Clean, is_hidden, json, json_pretty, visible};
+pub(crate) use crate::visible::lines;
+pub use crate::visible::{is_hidden, visible};
+pub use clean::{Clean, json, json_pretty};
 pub use printer::{Printer, print, say};
 pub use stream::Stream;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::Clean;
-use crate::fault::Fault;
+use crate::error::Error;
 
 /// For how long a reader may take nothing before it is given up, where nobody wants to wait for it.
 const STALLED: Duration = Duration::from_secs(2);
@@ -43,19 +43,19 @@ pub enum End {
     /// All of it, or all that the reader wanted before it went away.
     Whole,
     /// A write failed, and nothing was written from then on.
-    Failed(Fault),
+    Failed(Error),
     /// Nobody read any more, with so many texts left.
     Stalled(usize),
 }
 
 impl Printer {
     /// Starts the thread. It goes on until all is written, or a write fails.
-    pub fn start() -> Result<Self, Fault> {
+    pub fn start() -> Result<Self, Error> {
         // Not Rust's own handle: it keeps in a buffer what could not be written, and a lock while a write lasts.
         Self::to(File::from(stdout().as_fd().try_clone_to_owned().map_err(|error| cannot(&error))?))
     }
 
-    fn to(out: File) -> Result<Self, Fault> {
+    fn to(out: File) -> Result<Self, Error> {
         let (texts, come) = mpsc::channel();
         let (ended, end) = oneshot::channel();
         let progress = Arc::new(Progress::default());
@@ -106,8 +106,8 @@ impl Printer {
     }
 }
 
-fn cannot(error: &io::Error) -> Fault {
-    Fault::World(format!("standard output cannot be written to: {error}"))
+fn cannot(error: &io::Error) -> Error {
+    Error::Environment(format!("cannot write to standard output: {error}"))
 }
 
 fn write(mut out: File, texts: &mpsc::Receiver<Clean>, progress: &Progress) -> io::Result<()> {
@@ -123,7 +123,7 @@ fn write(mut out: File, texts: &mpsc::Receiver<Clean>, progress: &Progress) -> i
 
 /// Writes to standard output where there is nothing to hold up. A reader that has gone away is no fault: a closed pipe
 /// under a long table is nothing to report.
-pub fn print(text: &Clean) -> Result<(), Fault> {
+pub fn print(text: &Clean) -> Result<(), Error> {
     let mut out = stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(cannot(&error)),

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Clean, Printer, Stream, say};
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::journal::Entry;
 use crate::output::live::{Lines, Live};
 use crate::output::printer::End;
@@ -35,7 +35,7 @@ struct View {
 
 impl Show {
     /// The journal where it is asked for, else a view in a terminal, else kubectl's lines.
-    pub fn start(journal: bool) -> Result<Self, Fault> {
+    pub fn start(journal: bool) -> Result<Self, Error> {
         let form = if journal {
             Form::Journal
         } else if Stream::Out.is_terminal() {
@@ -63,7 +63,7 @@ impl Show {
     /// so is in a hurry, waits only while the reader takes something. Either is ended by (another) signal, for which
     /// `enough` waits. Lines of the journal that are lost by that, or by a write that failed, are a fault; a reader that
     /// has gone away is none, and neither is a view that nobody looks at.
-    pub async fn finish(self, summary: Clean, hurry: bool, enough: impl Future<Output = ()>) -> Option<Fault> {
+    pub async fn finish(self, summary: Clean, hurry: bool, enough: impl Future<Output = ()>) -> Option<Error> {
         let Self { form, printer } = self;
         let journal = matches!(form, Form::Journal);
         if journal {
@@ -75,8 +75,8 @@ impl Show {
             End::Failed(fault) if !matches!(form, Form::View(_)) => Some(fault),
             End::Stalled(left) if journal => {
                 let text =
-                    format!("standard output is not read any more: it lacks the journal's last lines, {left} of them");
-                Some(Fault::World(text))
+                    format!("standard output is no longer read: the last {left} lines of the journal are missing");
+                Some(Error::Environment(text))
             }
             _ => None,
         }

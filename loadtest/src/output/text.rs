@@ -76,16 +76,6 @@ pub(crate) fn date(unix: f64) -> String {
     humantime::format_rfc3339_seconds(moment).to_string().replace('T', " ").replace('Z', " UTC")
 }
 
-/// A text with all that means something to HTML escaped, in which every character can be seen.
-pub(crate) fn escape(text: &str) -> String {
-    visible(text)
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-        .replace('\'', "&#39;")
-}
-
 /// A text in lines of this many columns, all but the first of which begin with as many spaces. A word that no line holds,
 /// such as a path, goes on in the next.
 pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> Vec<String> {

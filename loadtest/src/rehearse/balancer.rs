@@ -7,7 +7,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::loopback;
 
 /// A listener on the loopback with a changing set of replicas behind it.
@@ -20,7 +20,7 @@ pub struct Balancer {
 
 impl Balancer {
     /// Listens on a free port, with no replica yet.
-    pub async fn start() -> Result<Self, Fault> {
+    pub async fn start() -> Result<Self, Error> {
         let (listener, address) = loopback::listen().await?;
         let endpoints = Arc::new(Mutex::new(Vec::<SocketAddr>::new()));
         let accepting = tokio::spawn({

@@ -19,9 +19,8 @@ use crate::autoscaling::hpa::{Controller, Phase, Pod, Reading};
 use crate::autoscaling::manifests::Workload;
 use crate::autoscaling::predict::Source;
 use crate::autoscaling::quantity::milli;
-use crate::fault::Fault;
-use crate::journal::{Entry, Event, Scaling};
-use crate::observe::Happening;
+use crate::error::Error;
+use crate::journal::{Entry, Event, ObjectEvent, ObservedEvent, Scaling};
 use crate::session::clock::Clock;
 use balancer::Balancer;
 use metrics::Metrics;
@@ -49,7 +48,7 @@ impl Rehearsal {
         workload: Workload,
         clock: Clock,
         entries: UnboundedSender<Entry>,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, Error> {
         let balancer = Balancer::start().await?;
         let url = format!("http://{}/", balancer.address);
         let deployment = autoscaler.scaled.rsplit('/').next().unwrap_or_default().to_owned();
@@ -70,7 +69,7 @@ impl Rehearsal {
         world.reconcile().await?;
         let task = tokio::spawn(async move {
             if let Err(fault) = world.go_on().await {
-                world.happened("rehearsal", "Interrupted", &fault.to_string(), true);
+                world.happened(ObservedEvent::RehearsalFailed { why: fault.to_string() });
             }
         });
         Ok(Self { url, task })
@@ -113,7 +112,7 @@ struct World {
 }
 
 impl World {
-    async fn go_on(&mut self) -> Result<(), Fault> {
+    async fn go_on(&mut self) -> Result<(), Error> {
         let mut turn = (self.clock.now() / TICK).floor();
         loop {
             turn = (turn + 1.0).max((self.clock.now() / TICK).floor());
@@ -133,9 +132,9 @@ impl World {
     }
 
     /// The Deployment's and the kubelet's part.
-    async fn reconcile(&mut self) -> Result<(), Fault> {
-        for Happening { object, reason, message, warning } in self.pods.reconcile(self.replicas).await? {
-            self.happened(&object, &reason, &message, warning);
+    async fn reconcile(&mut self) -> Result<(), Error> {
+        for event in self.pods.reconcile(self.replicas).await? {
+            self.happened(ObservedEvent::Object(event));
         }
         self.balancer.route_to(self.pods.ready());
         // The endpoints of a Service list those as well that are not ready, and Prometheus scrapes them.
@@ -159,8 +158,12 @@ impl World {
         self.replicas = decision.desired;
         if let Some(message) = decision.rescaled {
             let name = self.autoscaler.name.rsplit('/').next().unwrap_or_default();
-            self.happened(&format!("HorizontalPodAutoscaler/{name}"), "SuccessfulRescale", &message, false);
-            self.happened(&format!("Deployment/{}", self.deployment), "ScalingReplicaSet", &message, false);
+            let rescaled = |object: String, reason: &str| {
+                let (reason, message) = (reason.to_owned(), message.clone());
+                self.happened(ObservedEvent::Object(ObjectEvent { object, reason, message, warning: false }));
+            };
+            rescaled(format!("HorizontalPodAutoscaler/{name}"), "SuccessfulRescale");
+            rescaled(format!("Deployment/{}", self.deployment), "ScalingReplicaSet");
         }
     }
 
@@ -191,14 +194,7 @@ impl World {
         let _ = self.entries.send(Entry::Scaling(scaling));
     }
 
-    fn happened(&self, object: &str, reason: &str, message: &str, warning: bool) {
-        let event = Event {
-            at: self.clock.now(),
-            object: object.to_owned(),
-            reason: reason.to_owned(),
-            message: message.to_owned(),
-            warning,
-        };
-        let _ = self.entries.send(Entry::Event(event));
+    fn happened(&self, what: ObservedEvent) {
+        let _ = self.entries.send(Entry::Event(Event { at: self.clock.now(), what }));
     }
 }

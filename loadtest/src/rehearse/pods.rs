@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::autoscaling::manifests::{Probe, Workload};
-use crate::fault::Fault;
-use crate::observe::Happening;
+use crate::error::Error;
+use crate::journal::ObjectEvent;
 use crate::rehearse::readiness::{Finding, Readiness};
 use crate::rehearse::replica::Replica;
 use crate::session::clock::Clock;
@@ -57,7 +57,7 @@ impl Pods {
     }
 
     /// Brings their number to this, their containers back to life, and their readiness up to date.
-    pub async fn reconcile(&mut self, wanted: u32) -> Result<Vec<Happening>, Fault> {
+    pub async fn reconcile(&mut self, wanted: u32) -> Result<Vec<ObjectEvent>, Error> {
         while self.leaving.try_join_next().is_some() {}
         let mut happened = Vec::new();
         for pod in &mut self.there {
@@ -123,7 +123,7 @@ impl Pods {
 }
 
 /// Starts a container.
-async fn start(clock: Clock, pod: &str, startup: f64, probe: Option<&Probe>) -> Result<Container, Fault> {
+async fn start(clock: Clock, pod: &str, startup: f64, probe: Option<&Probe>) -> Result<Container, Error> {
     let asked = clock.now();
     let replica = Replica::start(pod, clock.real(DRAIN_DELAY)).await?;
     let readiness = Readiness::start(clock, replica.address, probe, asked + startup);
@@ -136,13 +136,13 @@ impl Pod {
     }
 
     /// In the words of a cluster's events.
-    fn happened(&self, reason: &str, message: &str, warning: bool) -> Happening {
+    fn happened(&self, reason: &str, message: &str, warning: bool) -> ObjectEvent {
         let object = format!("Pod/{}", self.name);
-        Happening { object, reason: reason.to_owned(), message: message.to_owned(), warning }
+        ObjectEvent { object, reason: reason.to_owned(), message: message.to_owned(), warning }
     }
 
     /// What has become of its container.
-    fn look(&mut self, clock: Clock) -> Vec<Happening> {
+    fn look(&mut self, clock: Clock) -> Vec<ObjectEvent> {
         let Container::Runs(replica, readiness) = &mut self.container else { return Vec::new() };
         if let Some(how) = replica.has_ended() {
             let wait = back_off(self.restarts);

@@ -20,7 +20,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin, Command};
 
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::output::{Clean, say};
 
 /// How long a scrape may take.
@@ -66,8 +66,8 @@ pub struct Replica {
 
 impl Replica {
     /// Starts it, with what its clients see as the pod's name, and waits until it listens.
-    pub async fn start(pod: &str, drain_delay: Duration) -> Result<Self, Fault> {
-        let failed = |what: &str| Fault::World(format!("a replica cannot be started: {what}"));
+    pub async fn start(pod: &str, drain_delay: Duration) -> Result<Self, Error> {
+        let failed = |what: &str| Error::Environment(format!("a replica cannot be started: {what}"));
         let program = std::env::current_exe().map_err(|error| failed(&error.to_string()))?;
         let mut child = Command::new(program)
             .args(["replica", "--address", "127.0.0.1:0", "--log-format", "json", "--drain-delay"])

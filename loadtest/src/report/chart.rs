@@ -3,7 +3,9 @@
 
 use std::fmt::Write;
 
-use crate::output::text::{clock, escape, rate};
+use maud::{Markup, html};
+
+use crate::output::text::{clock, rate};
 
 /// The width of the shapes' own coordinates; a page stretches it to its own.
 const WIDTH: f64 = 1000.0;
@@ -33,14 +35,13 @@ impl Axis {
         (first..=last).map(|index| index as f64 * step).collect()
     }
 
-    /// The marks and names of moments.
-    pub fn render(&self) -> String {
-        let ticks = self
-            .ticks()
-            .into_iter()
-            .map(|at| format!("<text x=\"{}\" y=\"16\" text-anchor=\"middle\">{}</text>", self.percent(at), clock(at)));
-        let ticks: String = ticks.collect();
-        format!("<svg class=\"plot axis\" height=\"24\" aria-hidden=\"true\">{ticks}</svg>")
+    /// The names of moments.
+    pub fn render(&self) -> Markup {
+        html! {
+            svg.plot.axis height="24" aria-hidden="true" {
+                @for at in self.ticks() { text x=(self.percent(at)) y="16" text-anchor="middle" { (clock(at)) } }
+            }
+        }
     }
 }
 
@@ -104,14 +105,14 @@ pub(crate) struct Plot<'a> {
     scale: Scale,
     height: f64,
     /// In the stretched coordinates.
-    shapes: String,
+    shapes: Vec<Markup>,
     /// In those of the page.
-    rules: String,
+    rules: Vec<Markup>,
 }
 
 impl<'a> Plot<'a> {
     pub fn new(axis: &'a Axis, scale: Scale, height: u32) -> Self {
-        Self { axis, scale, height: f64::from(height), shapes: String::new(), rules: String::new() }
+        Self { axis, scale, height: f64::from(height), shapes: Vec::new(), rules: Vec::new() }
     }
 
     fn x(&self, at: f64) -> f64 {
@@ -137,7 +138,7 @@ impl<'a> Plot<'a> {
 
     fn shape(&mut self, class: &str, path: &str) {
         if !path.is_empty() {
-            let _ = write!(self.shapes, "<path class=\"{class}\" d=\"{path}\"/>");
+            self.shapes.push(html! { path class=(class) d=(path) {} });
         }
     }
 
@@ -186,64 +187,65 @@ impl<'a> Plot<'a> {
     /// A band over all the time.
     pub fn band(&mut self, class: &str, low: f64, high: f64) {
         let (top, bottom) = (self.y(high), self.y(low));
-        let height = bottom - top;
-        let _ = write!(
-            self.rules,
-            "<rect class=\"{class}\" x=\"0\" width=\"100%\" y=\"{top:.1}\" height=\"{height:.1}\"/>"
-        );
+        self.rules.push(html! {
+            rect class=(class) x="0" width="100%" y=(place(top)) height=(place(bottom - top)) {}
+        });
     }
 
     /// A stretch of time over the whole height.
     pub fn stretch(&mut self, class: &str, from: f64, to: f64) {
         let width = 100.0 * (self.axis.part(to) - self.axis.part(from));
-        let _ = write!(
-            self.rules,
-            "<rect class=\"{class}\" x=\"{}\" width=\"{width:.2}%\" y=\"0\" height=\"{}\"/>",
-            self.axis.percent(from),
-            self.height
-        );
+        self.rules.push(html! {
+            rect class=(class) x=(self.axis.percent(from)) width=(format!("{width:.2}%"))
+                y="0" height=(place(self.height)) {}
+        });
     }
 
     /// A line across, named at its end.
     pub fn rule(&mut self, class: &str, value: f64, name: &str) {
         let y = self.y(value);
-        let _ = write!(
-            self.rules,
-            "<line class=\"{class}\" x1=\"0\" x2=\"100%\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
-             <text class=\"name {class}\" x=\"100%\" dx=\"8\" y=\"{:.1}\">{}</text>",
-            y + 4.0,
-            escape(name)
-        );
+        self.rules.push(html! {
+            line class=(class) x1="0" x2="100%" y1=(place(y)) y2=(place(y)) {}
+            text class=(format!("name {class}")) x="100%" dx="8" y=(place(y + 4.0)) { (name) }
+        });
     }
 
-    /// The whole, with lines through it at these moments; `label` says in words what is to be seen.
-    pub fn render(self, label: &str, unit: &str, events: &str) -> String {
-        let mut grid = String::new();
-        for tick in self.scale.ticks() {
-            let y = self.y(tick);
-            let class = if tick == 0.0 { "base" } else { "grid" };
-            let _ = write!(
-                grid,
-                "<line class=\"{class}\" x1=\"0\" x2=\"100%\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>\
-                 <text x=\"0\" dx=\"-8\" y=\"{:.1}\" text-anchor=\"end\">{}{unit}</text>",
-                y + 4.0,
-                rate(tick)
-            );
+    /// The whole, with lines through it at these moments; `label` says in words what there is to see.
+    pub fn render(self, label: &str, unit: &str, events: &Markup) -> Markup {
+        let height = place(self.height);
+        html! {
+            svg.plot height=(height) role="img" aria-label=(label) {
+                g aria-hidden="true" {
+                    (self.grid(unit))
+                    @for rule in &self.rules { (rule) }
+                    svg.shapes width="100%" height=(height) viewBox=(format!("0 0 {WIDTH} {height}"))
+                        preserveAspectRatio="none" {
+                        @for shape in &self.shapes { (shape) }
+                    }
+                    (events)
+                }
+            }
         }
-        for at in self.axis.ticks() {
-            let x = self.axis.percent(at);
-            let _ = write!(grid, "<line class=\"grid\" x1=\"{x}\" x2=\"{x}\" y1=\"0\" y2=\"{}\"/>", self.height);
-        }
-        format!(
-            "<svg class=\"plot\" height=\"{height}\" role=\"img\" aria-label=\"{label}\"><g aria-hidden=\"true\">{grid}\
-             {rules}<svg class=\"shapes\" width=\"100%\" height=\"{height}\" viewBox=\"0 0 {WIDTH} {height}\" \
-             preserveAspectRatio=\"none\">{shapes}</svg>{events}</g></svg>",
-            height = self.height,
-            label = escape(label),
-            rules = self.rules,
-            shapes = self.shapes,
-        )
     }
+
+    fn grid(&self, unit: &str) -> Markup {
+        html! {
+            @for tick in self.scale.ticks() {
+                @let y = self.y(tick);
+                line class=(if tick == 0.0 { "base" } else { "grid" }) x1="0" x2="100%" y1=(place(y)) y2=(place(y)) {}
+                text x="0" dx="-8" y=(place(y + 4.0)) text-anchor="end" { (rate(tick)) (unit) }
+            }
+            @for at in self.axis.ticks() {
+                @let x = self.axis.percent(at);
+                line.grid x1=(x) x2=(x) y1="0" y2=(place(self.height)) {}
+            }
+        }
+    }
+}
+
+/// A place, or a length, in pixels.
+fn place(pixels: f64) -> String {
+    format!("{pixels:.1}")
 }
 
 fn polyline(points: &[(f64, f64)]) -> String {

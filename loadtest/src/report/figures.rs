@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::autoscaling::predict::{Band, Predicted};
@@ -10,69 +11,69 @@ use crate::journal::{End, Event, Scaling, Start};
 use crate::report::verdict::Verdict;
 use crate::report::warnings::Warning;
 
-/// A journal, folded into figures.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+/// The report of a load test. All times are seconds; in a rehearsal they are rehearsed seconds.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// The verdict on it.
+    /// The verdict.
     pub verdict: Verdict,
-    /// Where the tool doubts the result.
+    /// Why the result may be wrong or incomplete, the gravest warning first.
     pub warnings: Vec<Warning>,
-    /// What was asked for; none where the journal does not tell.
+    /// What load was sent where, and what was expected; null if the journal has no start.
     pub start: Option<Start>,
-    /// The load's end; none where the journal does not tell.
+    /// The load's end; null if the journal has none.
     pub end: Option<End>,
-    /// Requests, counted.
+    /// Counts of requests.
     pub totals: Totals,
-    /// From the moment at which a request was due to its answer; none without an answer.
+    /// Latency, from when a request was due to its answer; null without answers.
     pub latency: Option<Quantiles>,
-    /// From the moment at which a request was due to its being sent: the generator's own fault.
+    /// Send delay of the generator itself, from when a request was due to when it was sent.
     pub lateness: Option<Quantiles>,
-    /// The replicas' way up and down; none where no autoscaler was watched.
+    /// How the replicas scaled out and in; null if no autoscaler was watched.
     pub replicas: Option<Replicas>,
-    /// Where the time went between the load and the pods that answer it; none where the load asked for no more pods.
+    /// The reaction time, from the load step to a new pod that answers; null if the load did not require more pods.
     pub lag: Option<Lag>,
-    /// The pods that answered, the most answers first.
+    /// The pods that answered, the one with the most answers first.
     pub pods: Vec<Pod>,
-    /// What each pod answered over time.
+    /// Each pod's answers over time.
     pub shares: Vec<Shares>,
-    /// What the load did, second by second; a second that the journal lacks is left out.
+    /// The load, second by second; seconds that the journal lacks are left out.
     pub seconds: Vec<Load>,
-    /// What the autoscaler and its pods looked like.
+    /// The states of the autoscaler and its pods.
     pub scaling: Vec<Scaling>,
-    /// What the model says would happen.
+    /// What the model predicts.
     pub prediction: Vec<Predicted>,
-    /// Between which replicas the HPA may want, whenever it looks and Prometheus scrapes: the moments at which that
-    /// changes, and the end.
+    /// The range of desired replicas that the model expects, whenever the HPA syncs and Prometheus scrapes: the moments
+    /// at which it changes, and the end.
     pub band: Vec<Band>,
-    /// The steps of what the autoscaler wanted.
+    /// The changes of the desired replicas, compared with the band.
     pub steps: Vec<Step>,
     /// What happened.
     pub events: Vec<Event>,
 }
 
-/// Requests, counted.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+/// Counts of requests.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
     /// Requests that were due.
     pub due: u64,
     /// Requests that were sent.
     pub sent: u64,
-    /// Answers, whatever their status.
+    /// Answers with any status.
     pub answered: u64,
     /// Requests that got no answer, or one with a status of 400 or more.
     pub failed: u64,
-    /// Requests that were due with as many in flight as are allowed: never sent.
+    /// Requests that were never sent, because too many were in flight.
     pub dropped: u64,
     /// Answers by status.
     pub statuses: BTreeMap<u16, u64>,
-    /// Failed requests by cause; that of an answer is `status 500` and the like.
+    /// Failed requests by cause; an answer's cause is its status, such as `status 500`.
     pub failures: BTreeMap<String, u64>,
 }
 
 /// Quantiles in seconds, with three significant digits.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Quantiles {
     /// How many were measured.
@@ -91,14 +92,14 @@ pub struct Quantiles {
 }
 
 /// What the load did in one second.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Load {
     /// The second's start.
     pub at: f64,
     /// Requests per second that were due.
     pub offered: u64,
-    /// Answers per second, failed ones left out.
+    /// Answers per second that did not fail.
     pub achieved: u64,
     /// Half of its answers took less.
     pub p50: Option<f64>,
@@ -110,15 +111,15 @@ pub struct Load {
     pub dropped: u64,
 }
 
-/// A pod's part.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+/// A pod's share of the answers.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Pod {
-    /// Its name, as its answers tell it.
+    /// Its name, as its answers give it.
     pub name: String,
     /// Its answers.
     pub answers: u64,
-    /// Its part of all answers that name a pod, from 0 to 1.
+    /// Its share of all answers that name a pod, from 0 to 1.
     pub share: f64,
     /// The start of the second of its first answer.
     pub first: f64,
@@ -126,11 +127,11 @@ pub struct Pod {
     pub last: f64,
 }
 
-/// What each pod answered in a while.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+/// Each pod's answers in an interval.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Shares {
-    /// The while's start.
+    /// The interval's start.
     pub at: f64,
     /// How long it is.
     pub seconds: f64,
@@ -138,116 +139,116 @@ pub struct Shares {
     pub answers: BTreeMap<String, u64>,
 }
 
-/// The replicas' way up and down.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+/// How the replicas scaled out and in.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Replicas {
-    /// Ready when they were first seen.
+    /// Ready replicas at first.
     pub initial: u32,
-    /// The least that the autoscaler allows.
+    /// The autoscaler's minimum.
     pub least: u32,
-    /// The most that the autoscaler wanted.
+    /// The highest desired count.
     pub wanted: u32,
-    /// The most that were ready.
+    /// The highest ready count.
     pub ready: u32,
-    /// When each count came about.
+    /// When each count was reached.
     pub reached: Vec<Reached>,
-    /// The last moment at which the load asked for more than the least; none where it never did.
+    /// The last moment at which the load required more than the minimum; null if it never did.
     pub relieved: Option<f64>,
-    /// The way down; none where there was none.
+    /// The scale-in; null if there was none.
     pub scale_in: Option<ScaleIn>,
 }
 
-/// When a count of replicas came about.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+/// When a count of replicas was reached.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reached {
     /// The count.
     pub replicas: u32,
-    /// When the autoscaler first wanted as many.
+    /// When the autoscaler first desired as many.
     pub wanted: Option<f64>,
     /// When as many were first ready.
     pub ready: Option<f64>,
 }
 
-/// A change of what the autoscaler wanted, beside what the model allows.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+/// A change of the desired replicas, compared with the model.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
-    /// When it was seen.
+    /// When it was observed.
     pub at: f64,
-    /// Replicas that were wanted until then.
+    /// Desired replicas before.
     pub from: u32,
-    /// Replicas that were wanted from then on.
+    /// Desired replicas after.
     pub to: u32,
-    /// When the model's quickest case takes this step, less the grain of the band (its second and the distance of its
-    /// cases); none where no case does.
+    /// The earliest moment at which the model expects this step, less the resolution of the band; null if it never
+    /// does.
     pub earliest: Option<f64>,
-    /// When its slowest case takes it, and the grain more; none where no case does.
+    /// The latest moment at which the model expects this step, with the same tolerance; null if it never does.
     pub latest: Option<f64>,
-    /// Whether it was seen between those; none where there is no prediction.
+    /// Whether it was observed between those; null without a prediction.
     pub inside: Option<bool>,
 }
 
-/// The way down.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+/// A scale-in.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ScaleIn {
-    /// When the autoscaler first wanted fewer replicas than at its peak.
+    /// When the autoscaler first desired fewer replicas than at its peak.
     pub from: f64,
-    /// When the least were wanted and no more were there; none where it did not come to that.
+    /// When only the minimum was desired and present; null if that was not reached.
     pub until: Option<f64>,
-    /// Requests that failed from then on until then.
+    /// Requests that failed meanwhile.
     pub failed: u64,
     /// Requests that were sent meanwhile.
     pub sent: u64,
 }
 
-/// Where the time went between the load and the pods that answer it.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+/// The reaction time, from the load step to a new pod that answers.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Lag {
-    /// The first moment at which the profile's rate asks for more replicas than there are.
+    /// The load step: the first moment at which the profile requires more replicas than there are.
     pub step: f64,
-    /// The rate in requests per second beyond which it does: replicas, times target, times one and the tolerance.
+    /// The rate in requests per second beyond which it does: replicas × target × (1 + tolerance).
     pub threshold: f64,
-    /// The replicas that there were.
+    /// The replicas at the load step.
     pub replicas: u32,
-    /// What happened in turn.
+    /// The links of the chain, in order.
     pub links: Vec<Link>,
 }
 
 /// One link of the chain from the load to a pod.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Link {
     /// Which.
     pub name: LinkName,
-    /// When the step was first seen there; none where it was not.
+    /// When the step was first observed there; null if it was not.
     pub at: Option<f64>,
     /// Seconds since the step.
     pub after: Option<f64>,
-    /// Seconds since the last link before it that saw the step; 0 where that one was looked at later.
+    /// Seconds since the previous link that observed the step; 0 if that one was read later.
     pub took: Option<f64>,
 }
 
 /// A link of the chain.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LinkName {
-    /// The pods' own counters have grown by more than the load before the step explains.
+    /// The pods' counters grew by more than the load before the step explains.
     Counter,
-    /// Prometheus' sum is beyond the threshold.
+    /// Prometheus' sum exceeds the threshold.
     Prometheus,
-    /// The metrics API's sum is beyond the threshold.
+    /// The metrics API's sum exceeds the threshold.
     Api,
-    /// The value that the HPA read is beyond its target and tolerance.
+    /// The value that the HPA read exceeds its target and tolerance.
     Value,
-    /// The HPA wants more replicas.
+    /// The HPA desires more replicas.
     Decision,
     /// One more replica is ready.
     Ready,
-    /// A pod that is new has answered: the end of that second.
+    /// A new pod answered; the end of that second.
     Answer,
 }
 
@@ -256,12 +257,12 @@ impl LinkName {
     pub const fn label(self) -> &'static str {
         match self {
             Self::Counter => "counted by the pods",
-            Self::Prometheus => "seen by Prometheus",
-            Self::Api => "in the metrics API",
+            Self::Prometheus => "visible in Prometheus",
+            Self::Api => "visible in the metrics API",
             Self::Value => "read by the HPA",
-            Self::Decision => "HPA wants more replicas",
+            Self::Decision => "HPA desires more replicas",
             Self::Ready => "a new pod is ready",
-            Self::Answer => "it answers",
+            Self::Answer => "the new pod answers",
         }
     }
 }

@@ -1,15 +1,16 @@
-//! `report.json`, and how a file comes into being: whole, or not at all.
+//! `report.json` and its schema, and how a file is written: whole, or not at all.
 
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use schemars::Schema;
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+
 use crate::output::json_pretty;
 use crate::report::figures::Report;
-
-/// The schema that `report.json` keeps to.
-pub const SCHEMA: &str = include_str!("../../report.schema.json");
 
 /// The report as JSON.
 pub fn render(report: &Report) -> String {
@@ -27,4 +28,33 @@ pub(crate) fn write(folder: &Path, name: &str, text: &str) -> io::Result<()> {
     file.persist(folder.join(name))?;
     // The name is in the folder, and it too may be lost.
     File::open(folder)?.sync_all()
+}
+
+/// The schema of `report.json`, as the types have it.
+pub fn schema() -> String {
+    let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
+    let mut schema = generator.into_root_schema_for::<Report>();
+    close("Report", &mut schema);
+    if let Some(Value::Object(definitions)) = schema.get_mut("$defs") {
+        for (name, definition) in definitions {
+            if let Ok(definition) = <&mut Schema>::try_from(definition) {
+                close(name, definition);
+            }
+        }
+    }
+    json_pretty(&schema)
+}
+
+/// Has a structure no properties but those that are named.
+fn close(name: &str, schema: &mut Schema) {
+    let keyword = match name {
+        // Its properties are among those of an event.
+        "ObjectEvent" => return,
+        // And these come from several places.
+        "Event" => "unevaluatedProperties",
+        _ => "additionalProperties",
+    };
+    if schema.get("properties").is_some() {
+        schema.insert(keyword.to_owned(), false.into());
+    }
 }

@@ -1,22 +1,22 @@
-//! The lag budget: when the load's step is seen at each link of the chain that leads from it to a pod that answers.
+//! The reaction time: when the load's step is observed at each link of the chain, up to a new pod that answers.
 
 use crate::autoscaling::Autoscaler;
 use crate::journal::{Scaling, Start};
 use crate::profile::{Profile, Stage};
 use crate::report::figures::{Lag, Link, LinkName, Pod};
 
-/// The rate beyond which the HPA wants more than these replicas.
+/// The rate beyond which the HPA desires more than these replicas.
 fn threshold(autoscaler: &Autoscaler, replicas: u32) -> f64 {
     f64::from(replicas) * autoscaler.target * (1.0 + autoscaler.behavior.up.tolerance)
 }
 
-/// The replicas that the profile's highest rate asks for, within the autoscaler's bounds.
+/// The replicas that the profile's highest rate requires, within the autoscaler's bounds.
 pub(crate) fn demanded(start: &Start) -> Option<u32> {
     let autoscaler = start.autoscaler.as_ref()?;
     let highest = start.profile.iter().flat_map(|stage| [stage.from, stage.to]).fold(0.0, f64::max);
     let above = (autoscaler.min..autoscaler.max).rfind(|replicas| highest > threshold(autoscaler, *replicas));
-    let wanted = (highest / autoscaler.target).ceil() as u32;
-    Some(above.map_or(autoscaler.min, |_| wanted.clamp(autoscaler.min, autoscaler.max)))
+    let needed = (highest / autoscaler.target).ceil() as u32;
+    Some(above.map_or(autoscaler.min, |_| needed.clamp(autoscaler.min, autoscaler.max)))
 }
 
 /// The first moment from `from` to `until` at which the stage's rate, which begins at `begun`, is beyond the threshold.
@@ -43,7 +43,7 @@ fn spans(scaling: &[Scaling]) -> impl Iterator<Item = (f64, f64, u32)> {
     })
 }
 
-/// The first moment at which the profile asks for more replicas than there are, and those that there are.
+/// The first moment at which the profile requires more replicas than there are, and how many there are.
 fn step(start: &Start, autoscaler: &Autoscaler, scaling: &[Scaling]) -> Option<(f64, u32)> {
     spans(scaling).filter(|(_, _, replicas)| *replicas < autoscaler.max).find_map(|(from, until, replicas)| {
         let mut begun = 0.0;
@@ -55,7 +55,7 @@ fn step(start: &Start, autoscaler: &Autoscaler, scaling: &[Scaling]) -> Option<(
     })
 }
 
-/// The last moment at which the profile asks for more than the least replicas.
+/// The last moment at which the profile requires more than the minimum.
 pub(crate) fn relieved(start: &Start) -> Option<f64> {
     let autoscaler = start.autoscaler.as_ref()?;
     let threshold = threshold(autoscaler, autoscaler.min);
@@ -71,7 +71,7 @@ pub(crate) fn relieved(start: &Start) -> Option<f64> {
     relieved
 }
 
-/// The lag budget of a run that asked for more replicas than there were.
+/// The reaction time of a run that required more replicas than there were.
 pub(crate) fn budget(start: &Start, scaling: &[Scaling], pods: &[Pod]) -> Option<Lag> {
     let autoscaler = start.autoscaler.as_ref()?;
     let (step, replicas) = step(start, autoscaler, scaling)?;

@@ -1,9 +1,11 @@
 //! What runs above the page's drawings, or through them: the profile's stages, and events.
 
-use std::fmt::Write;
+use maud::{Markup, html};
 
 use crate::journal::Event;
-use crate::output::text::{clock, escape, fit, rate};
+use crate::output::events;
+use crate::output::text::{clock, fit, rate};
+use crate::profile::Stage;
 use crate::report::chart::Axis;
 use crate::report::figures::Report;
 
@@ -13,52 +15,58 @@ const MARK: f64 = 0.024;
 /// Events closer than this part of it share a line.
 const LINE: f64 = 0.003;
 
-/// The most events of a group that are told in words.
-const WORDS: usize = 20;
+/// The most events of a group that are written out.
+const WRITTEN: usize = 20;
 
-/// As much of what an event says is on the page, in characters.
-pub(crate) const TOLD: usize = 1_000;
+/// The most rows of a table that can be of any length; report.json has all.
+pub(crate) const ROWS: usize = 500;
+
+/// The most characters of an event's message on the page.
+pub(crate) const MESSAGE: usize = 1_000;
 
 /// An event in words.
-pub(crate) fn told(event: &Event) -> String {
-    fit(&format!("{} {}: {}", event.object, event.reason, event.message), TOLD)
+pub(crate) fn sentence(event: &Event) -> String {
+    fit(&events::text(event).sentence(), MESSAGE)
 }
 
 /// The stages of the profile, each with its rate.
-pub(crate) fn stages(report: &Report, axis: &Axis) -> String {
-    let mut marks = String::new();
+pub(crate) fn stages(report: &Report, axis: &Axis) -> Markup {
+    let profile = report.start.as_ref().map(|start| start.profile.as_slice()).unwrap_or_default();
+    let highest = profile.iter().map(|stage| stage.from.max(stage.to)).fold(0.001, f64::max);
     let mut begun = 0.0;
-    let highest = report.start.iter().flat_map(|start| &start.profile).map(|stage| stage.from.max(stage.to));
-    let highest = highest.fold(0.001, f64::max);
-    for stage in report.start.iter().flat_map(|start| &start.profile) {
-        let (from, until) = (begun, (begun + stage.seconds).min(axis.to));
+    let stages = profile.iter().map(|stage| {
+        let from = begun;
         begun += stage.seconds;
-        if from >= axis.to {
-            break;
-        }
-        let part = (until - from) / (axis.to - axis.from);
-        // The fuller the lane, the higher the rate: four shades can be told apart.
-        let shade = (4.0 * stage.from.max(stage.to) / highest).ceil();
-        let _ = write!(
-            marks,
-            "<rect class=\"stage shade{shade}\" x=\"{}\" width=\"{:.2}%\" y=\"2\" height=\"20\"/>",
-            axis.percent(from),
-            100.0 * part
-        );
-        let text = if (stage.from - stage.to).abs() < f64::EPSILON {
-            format!("{}/s", rate(stage.from))
-        } else {
-            format!("{}→{}/s", rate(stage.from), rate(stage.to))
-        };
-        if part > 0.012 * text.chars().count() as f64 {
-            let middle = axis.percent(f64::midpoint(from, until));
-            let _ = write!(marks, "<text x=\"{middle}\" y=\"16\" text-anchor=\"middle\">{text}</text>");
+        (from, stage)
+    });
+    let shown: Vec<(f64, &Stage)> = stages.take_while(|(from, _)| *from < axis.to).collect();
+    if shown.is_empty() {
+        return html! {};
+    }
+    let marks = html! {
+        svg.plot height="24" aria-hidden="true" { @for (from, stage) in shown { (mark(stage, from, highest, axis)) } }
+    };
+    lane("Load profile", &marks)
+}
+
+/// A stage from this moment on; the darker, the higher its rate.
+fn mark(stage: &Stage, from: f64, highest: f64, axis: &Axis) -> Markup {
+    let until = (from + stage.seconds).min(axis.to);
+    let part = (until - from) / (axis.to - axis.from);
+    // Four shades can be told apart.
+    let shade = (4.0 * stage.from.max(stage.to) / highest).ceil();
+    let text = if (stage.from - stage.to).abs() < f64::EPSILON {
+        format!("{}/s", rate(stage.from))
+    } else {
+        format!("{}→{}/s", rate(stage.from), rate(stage.to))
+    };
+    html! {
+        rect class=(format!("stage shade{shade}")) x=(axis.percent(from)) width=(format!("{:.2}%", 100.0 * part))
+            y="2" height="20" {}
+        @if part > 0.012 * text.chars().count() as f64 {
+            text x=(axis.percent(f64::midpoint(from, until))) y="16" text-anchor="middle" { (text) }
         }
     }
-    if marks.is_empty() {
-        return String::new();
-    }
-    lane("Load asked for", &format!("<svg class=\"plot\" height=\"24\" aria-hidden=\"true\">{marks}</svg>"))
 }
 
 /// Groups of events that lie closer together than this part of the time axis.
@@ -67,49 +75,48 @@ fn groups<'a>(report: &'a Report, axis: &Axis, close: f64) -> impl Iterator<Item
     report.events.chunk_by(move |a, b| b.at - a.at < close)
 }
 
+fn has_warning(group: &[Event]) -> bool {
+    group.iter().any(|event| event.what.is_warning())
+}
+
 /// A mark for each group of events, which can be pointed at and reached by keyboard.
-pub(crate) fn events(report: &Report, axis: &Axis) -> String {
-    let mut marks = String::new();
-    for group in groups(report, axis, MARK) {
-        let words = group.iter().take(WORDS).map(|event| format!("{} {}", clock(event.at), told(event)));
-        let more = group.len().saturating_sub(WORDS);
-        let words: Vec<String> = words.chain((more > 0).then(|| format!("and {more} more"))).collect();
-        let class = if group.iter().any(|event| event.warning) { "mark bad" } else { "mark" };
-        let (first, last) = (group[0].at, group[group.len() - 1].at);
-        let x = axis.percent(f64::midpoint(first, last));
-        let number = if group.len() > 1 {
-            format!("<text x=\"{x}\" y=\"15\" text-anchor=\"middle\">{}</text>", group.len())
-        } else {
-            String::new()
-        };
-        let _ = write!(
-            marks,
-            "<g class=\"{class}\" data-from=\"{first}\" data-to=\"{last}\" tabindex=\"0\" role=\"img\" aria-label=\"{}\">\
-             <circle cx=\"{x}\" cy=\"11\" r=\"{}\"/>{number}</g>",
-            escape(&words.join("; ")),
-            if group.len() > 1 { 8 } else { 5 }
-        );
+pub(crate) fn event_marks(report: &Report, axis: &Axis) -> Markup {
+    if report.events.is_empty() {
+        return lane("Events", &html! { p { "none" } });
     }
-    if marks.is_empty() {
-        return lane("Events", "<p>none</p>");
-    }
-    lane(
-        "Events",
-        &format!("<svg class=\"plot events\" height=\"22\" role=\"group\" aria-label=\"Events\">{marks}</svg>"),
-    )
+    let marks = html! {
+        svg.plot.events height="22" role="group" aria-label="Events" {
+            @for group in groups(report, axis, MARK) {
+                @let (first, last) = (group[0].at, group[group.len() - 1].at);
+                @let x = axis.percent(f64::midpoint(first, last));
+                g.mark.bad[has_warning(group)] data-from=(first.to_string()) data-to=(last.to_string()) tabindex="0"
+                    role="img" aria-label=(words(group)) {
+                    circle cx=(x) cy="11" r=(if group.len() > 1 { 8 } else { 5 }) {}
+                    @if group.len() > 1 { text x=(x) y="15" text-anchor="middle" { (group.len()) } }
+                }
+            }
+        }
+    };
+    lane("Events", &marks)
+}
+
+fn words(group: &[Event]) -> String {
+    let words = group.iter().take(WRITTEN).map(|event| format!("{} {}", clock(event.at), sentence(event)));
+    let more = group.len().saturating_sub(WRITTEN);
+    let words: Vec<String> = words.chain((more > 0).then(|| format!("and {more} more"))).collect();
+    words.join("; ")
 }
 
 /// The lines that events draw through each panel.
-pub(crate) fn event_lines(report: &Report, axis: &Axis) -> String {
-    groups(report, axis, LINE)
-        .map(|group| {
-            let class = if group.iter().any(|event| event.warning) { "event bad" } else { "event" };
-            let x = axis.percent(group[0].at);
-            format!("<line class=\"{class}\" x1=\"{x}\" x2=\"{x}\" y1=\"0\" y2=\"100%\"/>")
-        })
-        .collect()
+pub(crate) fn event_lines(report: &Report, axis: &Axis) -> Markup {
+    html! {
+        @for group in groups(report, axis, LINE) {
+            @let x = axis.percent(group[0].at);
+            line.event.bad[has_warning(group)] x1=(x) x2=(x) y1="0" y2="100%" {}
+        }
+    }
 }
 
-fn lane(name: &str, content: &str) -> String {
-    format!("<div class=\"lane\"><h3>{name}</h3>{content}</div>\n")
+fn lane(name: &str, content: &Markup) -> Markup {
+    html! { div.lane { h3 { (name) } (content) } }
 }

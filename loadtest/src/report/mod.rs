@@ -1,9 +1,9 @@
 //! A journal folded into figures, a page and a verdict: a pure function of its entries.
 //!
-//! - `timeline`: from entries to [`figures`]. `lag`: where the time went. `steps`: what was seen beside what the model
-//!   allows. [`verdict`] and [`warnings`]: what the figures prove, and where they are to be doubted.
-//! - [`json`]: for programs. [`terminal`]: the end of a run. [`html`]: for people; its drawings are `panels` and `lanes`,
-//!   made with `chart` of `columns`, and its `tables`. `text`: how all of them write figures.
+//! - `timeline`: from entries to [`figures`]. `lag`: where the time went. `steps`: what was observed compared with what the
+//!   model expects. [`verdict`] and [`warnings`]: what the figures prove, and why they may be wrong.
+//! - [`json`]: for programs. [`terminal`]: the end of a run. [`html`]: for people, with `tiles`, `tables` and `settings`; its
+//!   drawings are `panels` and `lanes`, made with `chart` of `columns`.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -11,7 +11,6 @@
     clippy::cast_sign_loss,
     reason = "figures are drawn and read by people: counts are far below 2^52, and no time is negative where it counts"
 )]
-#![allow(clippy::format_collect, reason = "a page is made once, of pieces that read best as what they become")]
 
 use std::io;
 use std::path::Path;
@@ -24,10 +23,12 @@ pub mod json;
 mod lag;
 mod lanes;
 mod panels;
+mod settings;
 mod steps;
 mod tables;
 pub mod terminal;
-pub(crate) mod timeline;
+mod tiles;
+mod timeline;
 pub mod verdict;
 pub mod warnings;
 

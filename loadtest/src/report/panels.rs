@@ -1,22 +1,22 @@
 //! The page's drawings, one under another on the same time axis, and the figures that its crosshair tells.
 
+use maud::{Markup, html};
 use serde_json::{Value, json};
 
 use super::{lanes, warnings};
 use crate::autoscaling::Autoscaler;
-use crate::output::text::{clock, escape, plural, rate, seconds};
+use crate::output::text::{clock, plural, rate, seconds};
 use crate::output::visible;
 use crate::report::chart::{Axis, Plot, Point, Scale, steps};
 use crate::report::columns::{Column, columns, step};
 use crate::report::figures::Report;
-use crate::report::steps::told;
-use crate::report::tables::ROWS;
+use crate::report::steps::sentence;
 
 /// Pods that are told apart by colour; those with fewer answers are drawn as one.
 pub(crate) const COLOURS: usize = 7;
 
-/// A drawing, or a word why there is none.
-type Panel = Result<String, String>;
+/// A drawing, or a note why there is none.
+type Panel = Result<Markup, Markup>;
 
 /// The drawings of a report.
 pub(crate) struct Panels<'a> {
@@ -24,7 +24,7 @@ pub(crate) struct Panels<'a> {
     axis: Axis,
     step: f64,
     columns: Vec<Column>,
-    events: String,
+    events: Markup,
 }
 
 impl<'a> Panels<'a> {
@@ -60,24 +60,25 @@ impl<'a> Panels<'a> {
         !gaps.is_empty()
     }
 
-    /// All of them, as HTML; what cannot be drawn is told below the others.
-    pub fn render(&self) -> String {
+    /// All of them; notes about those that cannot be drawn come below the others.
+    pub fn render(&self) -> Markup {
         let panels = [self.rate(), self.latency(), self.value(), self.replicas(), self.pods()];
         let (drawn, absent): (Vec<_>, Vec<_>) = panels.into_iter().partition(Result::is_ok);
-        let mut parts = Vec::new();
-        if !drawn.is_empty() {
-            parts.extend([lanes::stages(self.report, &self.axis), lanes::events(self.report, &self.axis)]);
-            parts.extend(drawn.into_iter().flatten());
-            parts.push(self.axis.render());
+        html! {
+            @if !drawn.is_empty() {
+                (lanes::stages(self.report, &self.axis))
+                (lanes::event_marks(self.report, &self.axis))
+                @for panel in drawn.into_iter().flatten() { (panel) }
+                (self.axis.render())
+            }
+            @for note in absent.into_iter().filter_map(Result::err) { (note) }
         }
-        parts.extend(absent.into_iter().filter_map(Result::err));
-        parts.concat()
     }
 
     fn rate(&self) -> Panel {
         let (title, id) = ("Requests per second", "rate");
         if self.columns.is_empty() {
-            return Err(absent(id, title, "the journal has no second of load"));
+            return Err(absent(id, title, "the journal contains no second of load"));
         }
         let highest = self.columns.iter().map(|column| column.offered.max(column.achieved)).fold(0.0, f64::max);
         let mut plot = Plot::new(&self.axis, Scale::up_to(highest), 130);
@@ -92,12 +93,12 @@ impl<'a> Panels<'a> {
             rate(highest),
             plural(self.report.totals.failed + self.report.totals.dropped, "request")
         );
-        let keys = [("offered", "offered"), ("achieved", "answered well"), ("failed", "failed or dropped")];
+        let keys = [("offered", "offered"), ("achieved", "succeeded"), ("failed", "failed or dropped")];
         Ok(figure(id, title, &keys, &plot.render(&label, "", &self.events)))
     }
 
     fn latency(&self) -> Panel {
-        let (title, id) = ("Latency, in milliseconds from when a request was due", "latency");
+        let (title, id) = ("Latency in milliseconds, from when a request was due", "latency");
         let known: Vec<&Column> = self.columns.iter().filter(|column| column.p50.is_some()).collect();
         let (Some(lowest), Some(highest)) = (
             known.iter().filter_map(|column| column.p50).min_by(f64::total_cmp),
@@ -114,8 +115,7 @@ impl<'a> Panels<'a> {
             plot.rule("aim", bound * 1e3, &format!("p{percentile} ≤ {}", seconds(*bound)));
         }
         let label = format!(
-            "Latency over time, logarithmic: half of the answers of a moment within {} at best, the slowest p99 of a \
-             second {}",
+            "Latency over time, logarithmic: the lowest median of a second is {}, the highest p99 of a second {}",
             seconds(lowest),
             seconds(highest)
         );
@@ -128,7 +128,7 @@ impl<'a> Panels<'a> {
     }
 
     fn value(&self) -> Panel {
-        let (title, id) = ("The metric’s value, as the HPA reads it", "value");
+        let (title, id) = ("Metric value per pod, as the HPA reads it", "value");
         let Some(autoscaler) = self.autoscaler().filter(|_| !self.report.scaling.is_empty()) else {
             return Err(absent(id, title, "no autoscaler was watched"));
         };
@@ -146,16 +146,16 @@ impl<'a> Panels<'a> {
             plot.stretch("unknown", pair[0].at, pair[1].at);
         }
         let unwatched = self.mark_unwatched(&mut plot);
-        plot.line("guess seen", steps(predicted, self.axis.to));
+        plot.line("predicted seen", steps(predicted, self.axis.to));
         plot.line("seen", steps(scaling.iter().map(|seen| (seen.at, seen.value)), self.axis.to));
         let label = format!(
-            "Average of a pod over time: at most {}, beside a target of {}",
+            "Average per pod over time: at most {}, with a target of {}",
             scaling.iter().filter_map(|seen| seen.value).max_by(f64::total_cmp).map_or("unknown".to_owned(), rate),
             rate(target)
         );
-        let mut keys = vec![("seen", "seen"), ("aim", "target"), ("tolerance", "tolerance: nothing is done")];
+        let mut keys = vec![("seen", "observed"), ("aim", "target"), ("tolerance", "tolerance: no scaling")];
         if !self.report.prediction.is_empty() {
-            keys.push(("guess seen", "predicted"));
+            keys.push(("predicted seen", "predicted"));
         }
         if scaling.iter().any(|seen| seen.value.is_none()) {
             keys.push(("unknown", "<unknown>"));
@@ -183,25 +183,26 @@ impl<'a> Panels<'a> {
             let (least, most) = (f64::from(moment.least), f64::from(moment.most));
             [(moment.at, least, most), (until, least, most)]
         });
-        plot.between("possible", possible);
-        plot.line("guess wanted", steps(predicted.iter().map(|seen| (seen.at, count(seen.wanted))), self.axis.to));
-        plot.line("guess ready", steps(predicted.iter().map(|seen| (seen.at, count(seen.ready))), self.axis.to));
-        plot.line("wanted", steps(scaling.iter().map(|seen| (seen.at, count(seen.wanted))), self.axis.to));
+        plot.between("expected", possible);
+        plot.line("predicted desired", steps(predicted.iter().map(|seen| (seen.at, count(seen.wanted))), self.axis.to));
+        plot.line("predicted ready", steps(predicted.iter().map(|seen| (seen.at, count(seen.ready))), self.axis.to));
+        plot.line("desired", steps(scaling.iter().map(|seen| (seen.at, count(seen.wanted))), self.axis.to));
         plot.line("ready", steps(scaling.iter().map(|seen| (seen.at, count(seen.ready))), self.axis.to));
         let reached = replicas.reached.iter().filter_map(|reached| Some((reached.replicas, reached.ready?)));
         let reached: Vec<String> = reached.map(|(count, at)| format!("{count} ready from {}", clock(at))).collect();
         let label = format!("Replicas over time: {}", reached.join(", "));
-        let mut keys = vec![("wanted", "wanted by the HPA"), ("ready", "ready")];
+        let mut keys = vec![("desired", "desired by the HPA"), ("ready", "ready")];
         if !self.report.prediction.is_empty() {
-            keys.extend([("guess wanted", "wanted, as predicted"), ("guess ready", "ready, as predicted")]);
+            keys.extend([("predicted desired", "desired, predicted"), ("predicted ready", "ready, predicted")]);
         }
         if !band.is_empty() {
-            keys.push(("possible", "possible, whenever it looks"));
+            keys.push(("expected", "expected range"));
         }
         keys.extend(unwatched.then_some(("unwatched", "not watched")));
-        let beside = told(self.report).map(|steps| format!("<p class=\"beside\">{}</p>\n", escape(&steps)));
-        let drawn = figure(id, title, &keys, &plot.render(&label, "", &self.events));
-        Ok(drawn + &beside.unwrap_or_default())
+        Ok(html! {
+            (figure(id, title, &keys, &plot.render(&label, "", &self.events)))
+            @if let Some(steps) = sentence(self.report) { p.beside { (steps) } }
+        })
     }
 
     fn pods(&self) -> Panel {
@@ -275,7 +276,7 @@ impl<'a> Panels<'a> {
                 .collect::<Vec<_>>(),
             "band": report.band.iter().map(|moment| json!([moment.at, moment.least, moment.most])).collect::<Vec<_>>(),
             "pods": pods, "shares": shares.collect::<Vec<_>>(), "shareSeconds": report.shares.first().map(|s| s.seconds),
-            "events": report.events.iter().take(ROWS).map(|event| json!([event.at, visible(&lanes::told(event)), event.warning]))
+            "events": report.events.iter().take(lanes::ROWS).map(|event| json!([event.at, visible(&lanes::sentence(event)), event.what.is_warning()]))
                 .collect::<Vec<_>>(),
         })
     }
@@ -296,15 +297,18 @@ fn axis(report: &Report) -> Axis {
     Axis { from, to }
 }
 
-fn figure(id: &str, title: &str, keys: &[(&str, &str)], plot: &str) -> String {
-    let keys: String =
-        keys.iter().map(|(class, name)| format!("<li><i class=\"key {class}\"></i>{}</li>", escape(name))).collect();
-    format!(
-        "<figure id=\"panel-{id}\" class=\"panel\"><figcaption><h3>{title}</h3><ul class=\"keys\">{keys}</ul>\
-         </figcaption>{plot}</figure>\n"
-    )
+fn figure(id: &str, title: &str, keys: &[(&str, &str)], plot: &Markup) -> Markup {
+    html! {
+        figure.panel id=(format!("panel-{id}")) {
+            figcaption {
+                h3 { (title) }
+                ul.keys { @for (class, name) in keys { li { i class=(format!("key {class}")) {} (name) } } }
+            }
+            (plot)
+        }
+    }
 }
 
-fn absent(id: &str, title: &str, why: &str) -> String {
-    format!("<p id=\"absent-{id}\" class=\"absent\"><b>{title}</b>: not drawn, for {why}.</p>\n")
+fn absent(id: &str, title: &str, why: &str) -> Markup {
+    html! { p.absent id=(format!("absent-{id}")) { b { (title) } ": not shown, because " (why) "." } }
 }

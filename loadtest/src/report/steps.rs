@@ -1,4 +1,4 @@
-//! The steps of what the autoscaler wanted, beside what the model allows.
+//! Changes of the desired replicas, compared with the model.
 
 use super::Report;
 use crate::autoscaling::predict::{Band, CASES};
@@ -7,7 +7,7 @@ use crate::output::text::clock;
 use crate::report::figures::Step;
 
 impl Report {
-    /// The same report beside the model's band: each step that was seen lies inside it, or does not.
+    /// The same report with the model's band: each step that was observed is inside it, or is not.
     #[must_use]
     pub fn beside(mut self, band: &[Band]) -> Self {
         let looks = self.start.as_ref().and_then(|start| start.autoscaler.as_ref()).map(|hpa| hpa.pipeline.sync);
@@ -25,11 +25,10 @@ impl Report {
     }
 }
 
-/// The most steps that are told of: each is held to the whole band, and an HPA that wants more of them swings.
+/// The most steps that are compared: each is held to the whole band, and an HPA with more of them oscillates.
 const STEPS: usize = 200;
 
-/// The first steps that were seen. One from 0 is none of the HPA's: it says 0 until its first look, and where it has no pods it
-/// leaves it at that.
+/// The first steps that were observed. A step from 0 is not one: an HPA reports 0 until its first sync.
 pub(super) fn seen(scaling: &[Scaling]) -> Vec<Step> {
     let pairs = scaling.windows(2).filter(|pair| pair[0].wanted != pair[1].wanted && pair[0].wanted > 0);
     let step = |pair: &[Scaling]| Step {
@@ -43,9 +42,9 @@ pub(super) fn seen(scaling: &[Scaling]) -> Vec<Step> {
     pairs.map(step).take(STEPS).collect()
 }
 
-/// When the step may come: some case still wants as many as before, or has not got that far, and some wants as many as
-/// after it, or is beyond. Where the cases differ because they step the other way, it may not: either none has taken the
-/// step just before, or each has just afterwards.
+/// When the step is expected. For a step from 2 to 3, these are the moments at which some case of the model still desires 2
+/// or fewer, and another 3 or more. Cases also differ while they step from 3 back to 2; those moments are left out. They
+/// are told apart by the moment before, at which no case has taken the step yet, or the moment after, at which each has.
 fn windows(band: &[Band], step: &Step) -> Vec<(f64, f64)> {
     let (low, high) = (step.from.min(step.to), step.from.max(step.to));
     let may = |moment: &Band| moment.least <= low && high <= moment.most;
@@ -79,17 +78,17 @@ fn changes(band: &[Band]) -> Vec<Band> {
 }
 
 /// The steps in words; nothing where there were none, or nothing to compare them with.
-pub(super) fn told(report: &Report) -> Option<String> {
+pub(super) fn sentence(report: &Report) -> Option<String> {
     let steps = report.steps.iter().filter_map(|step| {
         let place = match (step.inside?, step.earliest.zip(step.latest)) {
-            (_, None) => "which the model never allows".to_owned(),
-            (true, Some((earliest, latest))) => format!("inside {}–{}", clock(earliest), clock(latest)),
-            (false, Some((earliest, latest))) => format!("outside {}–{}", clock(earliest), clock(latest)),
+            (_, None) => "which the model does not expect".to_owned(),
+            (true, Some((earliest, latest))) => format!("within the expected {}–{}", clock(earliest), clock(latest)),
+            (false, Some((earliest, latest))) => format!("outside the expected {}–{}", clock(earliest), clock(latest)),
         };
         Some(format!("{} → {} at {}, {place}", step.from, step.to, clock(step.at)))
     });
     let steps: Vec<String> = steps.collect();
-    (!steps.is_empty()).then(|| format!("Beside what is possible: {}.", steps.join("; ")))
+    (!steps.is_empty()).then(|| format!("Changes of desired replicas: {}.", steps.join("; ")))
 }
 
 #[cfg(test)]

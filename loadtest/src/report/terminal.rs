@@ -7,10 +7,10 @@ use crate::report::figures::{Quantiles, Report};
 /// The most lines that it takes.
 const LINES: usize = 30;
 
-/// Where the figures begin that have a name.
+/// The width of a figure's name.
 const INDENT: usize = 11;
 
-/// What there is to say of a run, in lines that are no wider than this, each ended.
+/// The summary of a run, in lines that are no wider than this, each ended.
 pub fn summary(report: &Report, width: usize) -> Clean {
     let verdict = &report.verdict;
     let outcome = format!("{}  {}", verdict.outcome.label().to_uppercase(), verdict.sentence);
@@ -31,16 +31,16 @@ pub fn summary(report: &Report, width: usize) -> Clean {
     let figures = [
         requests(report),
         report.latency.map(|latency| quantiles("Latency", &latency)),
-        report.lateness.map(|lateness| quantiles("Own delay", &lateness)),
+        report.lateness.map(|lateness| quantiles("Send delay", &lateness)),
         scaling(report),
     ];
     lines.extend(figures.iter().flatten().flat_map(|figure| wrap(figure, width, INDENT)));
-    let doubts = warnings(report, width, LINES.saturating_sub(lines.len()).max(6));
-    let room = LINES.saturating_sub(lines.len() + doubts.len());
+    let warnings = warnings(report, width, LINES.saturating_sub(lines.len()).max(6));
+    let room = LINES.saturating_sub(lines.len() + warnings.len());
     lines.extend(lag(report, width, room));
-    // What is doubted counts for more than figures: where there is too much of both, it is the figures that give way.
-    lines.truncate(LINES - doubts.len());
-    lines.extend(doubts);
+    // Warnings count for more than figures: where there is too much of both, figures are left out.
+    lines.truncate(LINES - warnings.len());
+    lines.extend(warnings);
     let lines: String = lines.iter().map(|line| fit(line, width) + "\n").collect();
     Clean::of(&lines)
 }
@@ -78,11 +78,11 @@ fn scaling(report: &Report) -> Option<String> {
     let climbed = replicas.reached.iter().filter(|reached| reached.replicas > replicas.initial);
     let climbed = climbed.map(|reached| {
         let at = |at: Option<f64>| at.map_or("never".to_owned(), clock);
-        format!("{} wanted {} ready {}", reached.replicas, at(reached.wanted), at(reached.ready))
+        format!("{} desired {} ready {}", reached.replicas, at(reached.wanted), at(reached.ready))
     });
-    let mut parts: Vec<String> = std::iter::once(format!("{} at first", replicas.initial)).chain(climbed).collect();
+    let mut parts: Vec<String> = std::iter::once(format!("{} initially", replicas.initial)).chain(climbed).collect();
     if let Some(scale_in) = replicas.scale_in {
-        parts.push(format!("down from {}", clock(scale_in.from)));
+        parts.push(format!("scale-in from {}", clock(scale_in.from)));
         parts.push(scale_in.until.map_or_else(
             || format!("never back to {}", replicas.least),
             |until| format!("back to {} at {}", replicas.least, clock(until)),
@@ -91,13 +91,17 @@ fn scaling(report: &Report) -> Option<String> {
     Some(format!("Replicas   {}", parts.join(", ")))
 }
 
-/// The lag budget: a line for each link where there is room for that, else all in one.
+/// The reaction time: a line for each step where there is room for that, else all in one.
 fn lag(report: &Report, width: usize, room: usize) -> Vec<String> {
     let Some(lag) = &report.lag else {
         return Vec::new();
     };
     let links = || lag.links.iter().filter_map(|link| Some((link.name.label(), link.after?, link.took?)));
-    let head = format!("Lag        from {}, beyond {}", clock(lag.step), plural(u64::from(lag.replicas), "replica"));
+    let head = format!(
+        "Reaction   from {}, when the load exceeded {}",
+        clock(lag.step),
+        plural(u64::from(lag.replicas), "replica")
+    );
     if room > links().count() {
         let rows = links()
             .map(|(name, after, took)| format!("{:INDENT$}{:>9}  +{:<9} {name}", "", seconds(after), seconds(took)));
@@ -107,18 +111,18 @@ fn lag(report: &Report, width: usize, room: usize) -> Vec<String> {
     wrap(&format!("{head}: {}", links.join(", ")), width, INDENT)
 }
 
-/// The doubts, as many as this many lines hold, after an empty one.
+/// The warnings, as many as this many lines hold, after an empty one.
 fn warnings(report: &Report, width: usize, room: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for (index, warning) in report.warnings.iter().enumerate() {
-        let doubt = wrap(&format!("! {}", warning.message), width, 2);
+        let text = wrap(&format!("! {}", warning.message), width, 2);
         // The last line is for saying that there are more.
-        if lines.len() + doubt.len() >= room {
+        if lines.len() + text.len() >= room {
             let left = report.warnings.len() - index;
-            lines.push(format!("! and {} more, in the report", plural(left as u64, "doubt")));
+            lines.push(format!("! and {} more, in the report", plural(left as u64, "warning")));
             break;
         }
-        lines.extend(doubt);
+        lines.extend(text);
     }
     if report.warnings.is_empty() { Vec::new() } else { lines }
 }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{lag, steps, verdict, warnings};
 use crate::autoscaling::predict::Predicted;
-use crate::journal::{Entry, Event, Scaling, Second, Start};
+use crate::journal::{Entry, Scaling, Second, Start};
+use crate::output::events;
 use crate::report::figures::{Load, Pod, Quantiles, Reached, Replicas, Report, ScaleIn, Shares, Totals};
-use crate::stats::{Times, join_seconds};
+use crate::stats::{Times, failed, join_seconds, refused, succeeded};
 
 /// The most points of a series of shares. More would show chance, not shares.
 const WHILES: f64 = 80.0;
@@ -29,7 +30,7 @@ impl Report {
         let seconds = seconds.into_values().map(join_seconds);
         let seconds: Vec<_> = seconds.map(|second| Second { at: second.at.floor(), ..second }).collect();
         scaling.sort_by(|a, b| a.at.total_cmp(&b.at));
-        events.sort_by(|a, b| a.at.total_cmp(&b.at).then_with(|| told(a).cmp(&told(b))));
+        events.sort_by(|a, b| a.at.total_cmp(&b.at).then_with(|| events::text(a).cmp(&events::text(b))));
         events.dedup();
 
         let pods = pods(&seconds);
@@ -54,25 +55,10 @@ impl Report {
             start,
             end,
         };
-        report.warnings = warnings::doubts(&report);
+        report.warnings = warnings::all(&report);
         report.verdict = verdict::judge(&report, |quantile| latency.seconds(quantile));
         report
     }
-}
-
-/// What is said of events of the same moment orders them.
-fn told(event: &Event) -> (&str, &str, &str) {
-    (&event.object, &event.reason, &event.message)
-}
-
-/// Answers with these statuses that are failures.
-fn refused(second: &Second) -> impl Iterator<Item = (&u16, &u64)> {
-    second.statuses.iter().filter(|(status, _)| **status >= 400)
-}
-
-/// Requests that failed in this second.
-pub(crate) fn failed(second: &Second) -> u64 {
-    second.failures.values().sum::<u64>() + refused(second).map(|(_, count)| count).sum::<u64>()
 }
 
 fn totals(seconds: &[Second]) -> Totals {
@@ -112,7 +98,7 @@ fn load(second: &Second) -> Load {
     Load {
         at: second.at,
         offered: second.due,
-        achieved: second.statuses.range(..400).map(|(_, count)| count).sum(),
+        achieved: succeeded(second),
         p50: latency.seconds(0.5),
         p99: latency.seconds(0.99),
         failed: failed(second),

@@ -1,5 +1,6 @@
 //! What the run proved: one check for each thing expected of it, and what was seen besides.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::lag;
@@ -9,41 +10,41 @@ use crate::report::figures::{Replicas, Report};
 use crate::report::warnings::gaps;
 
 /// The verdict on a run.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verdict {
-    /// All in all.
+    /// The outcome of all checks.
     pub outcome: Outcome,
-    /// What decided it, in a sentence.
+    /// The verdict in a sentence.
     pub sentence: String,
-    /// One by one.
+    /// The checks.
     pub checks: Vec<Check>,
 }
 
-/// How a run came out.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+/// The outcome of a run: passed is exit code 0, failed 1, undecided 3.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
-    /// All that was expected holds.
+    /// Every expectation was met.
     Passed,
-    /// Something that was expected does not hold.
+    /// An expectation was not met.
     Failed,
-    /// Something that was expected could not be decided, and nothing is known not to hold.
+    /// An expectation could not be decided, and none is known not to be met.
     #[default]
     Undecided,
 }
 
-/// One thing that was looked at.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+/// One check.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Check {
-    /// What was looked at.
+    /// What was checked.
     pub name: String,
-    /// What was expected; none where nothing was, and the observation is all there is to say.
+    /// What was expected; null if nothing was, and this is only an observation.
     pub expected: Option<String>,
-    /// What was seen.
+    /// What was observed.
     pub observed: String,
-    /// Whether it is as expected; none where that cannot be decided, or nothing was expected.
+    /// Whether it is as expected; null if that cannot be decided, or nothing was expected.
     pub held: Option<bool>,
 }
 
@@ -73,13 +74,13 @@ impl Check {
         Self { name: name.to_owned(), expected, observed, held }
     }
 
-    /// A word for how it came out.
+    /// A word for its outcome.
     pub const fn label(&self) -> &'static str {
         match (&self.expected, self.held) {
-            (None, _) => "seen",
-            (_, Some(true)) => "holds",
-            (_, Some(false)) => "does not hold",
-            (_, None) => "cannot be told",
+            (None, _) => "observed",
+            (_, Some(true)) => "passed",
+            (_, Some(false)) => "failed",
+            (_, None) => "undecided",
         }
     }
 }
@@ -94,7 +95,7 @@ pub(crate) fn judge(report: &Report, latency: impl Fn(f64) -> Option<f64>) -> Ve
             checks.extend([
                 reached(report, start, replicas),
                 scaled_within(report, start, replicas),
-                came_back(report, start, replicas),
+                scaled_in(report, start, replicas),
                 failed_in_scale_in(expectations, replicas),
             ]);
         }
@@ -116,8 +117,8 @@ pub(crate) fn judge(report: &Report, latency: impl Fn(f64) -> Option<f64>) -> Ve
     Verdict { outcome, sentence: sentence(report, outcome, &checks), checks }
 }
 
-/// Whether the run went on to its planned end, and was seen all the while: only then does what was not seen tell
-/// anything.
+/// Whether the run reached its planned end and was watched all the time: only then is something that was not observed
+/// known not to have happened.
 fn complete(report: &Report) -> bool {
     report.end.as_ref().is_some_and(|end| !end.interrupted) && gaps(report).is_empty()
 }
@@ -125,12 +126,12 @@ fn complete(report: &Report) -> bool {
 fn answered(report: &Report) -> Check {
     let totals = &report.totals;
     let good = totals.answered - totals.statuses.range(400..).map(|(_, count)| count).sum::<u64>();
-    let observed = format!("{} of {} that were sent", count(good), count(totals.sent));
-    Check::new("Requests answered", Some("at least one".to_owned()), observed, (totals.sent > 0).then_some(good > 0))
+    let observed = format!("{} of {} sent", count(good), count(totals.sent));
+    Check::new("Requests succeeded", Some("at least one".to_owned()), observed, (totals.sent > 0).then_some(good > 0))
 }
 
-/// The replicas that are expected, or else those that the load asks for.
-fn wanted(start: &Start) -> Option<u32> {
+/// The replicas that are expected, or else those that the load requires.
+fn required(start: &Start) -> Option<u32> {
     start.expectations.replicas.or_else(|| lag::demanded(start))
 }
 
@@ -143,7 +144,7 @@ fn reached(report: &Report, start: &Start, replicas: &Replicas) -> Check {
     let enough = expected.is_some_and(|expected| replicas.ready >= expected);
     let asked = expected.zip(lag::demanded(start)).is_none_or(|(expected, demanded)| demanded >= expected);
     if !enough && expected.is_some() && !asked {
-        observed += "; the load asks for no more";
+        observed += "; the load does not require more";
     }
     let held = if enough { Some(true) } else { (complete(report) && asked).then_some(false) };
     let expected = expected.map(|expected| format!("at least {}", plural(u64::from(expected), "ready replica")));
@@ -152,16 +153,16 @@ fn reached(report: &Report, start: &Start, replicas: &Replicas) -> Check {
 
 fn scaled_within(report: &Report, start: &Start, replicas: &Replicas) -> Check {
     let bound = start.expectations.scaled_within;
-    let goal = wanted(start);
+    let goal = required(start);
     let took = report.lag.as_ref().zip(goal).and_then(|(lag, goal)| {
         let reached = replicas.reached.iter().find(|reached| reached.replicas == goal)?;
         reached.ready.map(|at| (at - lag.step).max(0.0))
     });
     let goal = goal.map_or_else(|| "the replicas".to_owned(), |goal| plural(u64::from(goal), "replica"));
     let observed = match (&report.lag, took) {
-        (None, _) => "the load asked for no more replicas than there were".to_owned(),
+        (None, _) => "the load did not require more replicas".to_owned(),
         (_, Some(took)) => format!("{goal} ready after {}", seconds(took)),
-        (_, None) => format!("{goal} never ready"),
+        (_, None) => format!("{goal} were never ready"),
     };
     let held = match took.zip(bound) {
         Some((took, bound)) => Some(took <= bound),
@@ -174,7 +175,7 @@ fn scaled_within(report: &Report, start: &Start, replicas: &Replicas) -> Check {
     Check::new("Scaled out", bound.map(|bound| format!("within {}", seconds(bound))), observed, held)
 }
 
-fn came_back(report: &Report, start: &Start, replicas: &Replicas) -> Check {
+fn scaled_in(report: &Report, start: &Start, replicas: &Replicas) -> Check {
     let expected = start.expectations.scale_in;
     let climbed = replicas.wanted.max(replicas.ready) > replicas.least;
     let least = plural(u64::from(replicas.least), "replica");
@@ -182,7 +183,7 @@ fn came_back(report: &Report, start: &Start, replicas: &Replicas) -> Check {
     let observed = match (until, replicas.relieved) {
         _ if !climbed => format!("never above {least}"),
         (Some(until), Some(relieved)) if until > relieved => {
-            format!("{least} {} after the load asked for no more", seconds(until - relieved))
+            format!("{least} {} after the load fell", seconds(until - relieved))
         }
         (Some(until), _) => format!("{least} {} after the load’s start", seconds(until)),
         (None, _) => {
@@ -191,14 +192,14 @@ fn came_back(report: &Report, start: &Start, replicas: &Replicas) -> Check {
         }
     };
     let held = if !climbed || (until.is_none() && !complete(report)) { None } else { Some(until.is_some()) };
-    Check::new("Came back", expected.then(|| format!("to {least}")), observed, held)
+    Check::new("Scaled in", expected.then(|| format!("to {least}")), observed, held)
 }
 
-/// Told of every scale-in; judged by what the user allows for the whole run, where that is said.
+/// Reported for every scale-in; checked against the failures that the user allows for the whole run, if any.
 fn failed_in_scale_in(expectations: &Expectations, replicas: &Replicas) -> Check {
     let name = "Failed during scale-in";
     let Some(scale_in) = replicas.scale_in else {
-        return Check::new(name, None, "no scale-in was seen".to_owned(), None);
+        return Check::new(name, None, "no scale-in was observed".to_owned(), None);
     };
     let observed = format!("{} of {}", count(scale_in.failed), plural(scale_in.sent, "request"));
     // Without a request in that time there is nothing to judge: a profile may end in silence.
@@ -206,11 +207,11 @@ fn failed_in_scale_in(expectations: &Expectations, replicas: &Replicas) -> Check
     Check::new(name, allowed.map(at_most), observed, allowed.map(|allowed| scale_in.failed <= allowed))
 }
 
-/// What was expected of an autoscaler of which nothing was seen.
+/// The expectations of an autoscaler that was not watched.
 fn unwatched(expectations: &Expectations) -> Vec<Check> {
     let replicas = expectations.replicas.map(|replicas| ("Replicas reached", format!("at least {replicas} ready")));
     let within = expectations.scaled_within.map(|bound| ("Scaled out", format!("within {}", seconds(bound))));
-    let back = expectations.scale_in.then(|| ("Came back", "to the least replicas".to_owned()));
+    let back = expectations.scale_in.then(|| ("Scaled in", "to the minimum".to_owned()));
     let expected = [replicas, within, back].into_iter().flatten();
     expected.map(|(name, text)| Check::new(name, Some(text), "no autoscaler was watched".to_owned(), None)).collect()
 }
@@ -247,17 +248,17 @@ fn sentence(report: &Report, outcome: Outcome, checks: &[Check]) -> String {
         return "No request was sent, so there is nothing to judge.".to_owned();
     }
     let open = |check: &&Check| check.expected.is_some() && check.held.is_none();
-    let told: Vec<String> = match outcome {
+    let reasons: Vec<String> = match outcome {
         Outcome::Passed => return format!("{}.", story(report)),
-        Outcome::Failed => checks.iter().filter(|check| check.held == Some(false)).map(told).collect(),
-        Outcome::Undecided => checks.iter().filter(open).map(told).collect(),
+        Outcome::Failed => checks.iter().filter(|check| check.held == Some(false)).map(explained).collect(),
+        Outcome::Undecided => checks.iter().filter(open).map(explained).collect(),
     };
-    let more = told.len().saturating_sub(2);
+    let more = reasons.len().saturating_sub(2);
     let more = if more == 0 { String::new() } else { format!("; and {more} more") };
-    format!("{}{more}.", told[..told.len().min(2)].join("; "))
+    format!("{}{more}.", reasons[..reasons.len().min(2)].join("; "))
 }
 
-fn told(check: &Check) -> String {
+fn explained(check: &Check) -> String {
     let expected = check.expected.as_deref().unwrap_or_default();
     format!("{}: {}, expected {expected}", check.name, check.observed)
 }

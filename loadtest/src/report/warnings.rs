@@ -1,77 +1,78 @@
-//! Where the tool doubts its own result, and what to do about it.
+//! Why a result may be wrong or incomplete, and what to do about it.
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::lag;
-use crate::merge;
-use crate::observe::{COUNTERS, METRICS_API, PROMETHEUS};
+use crate::journal::{Event, Feed, ObservedEvent};
+use crate::output::events::because;
 use crate::output::text::{clock, count, fit, plural, rate, seconds};
 use crate::profile::Profile;
 use crate::report::figures::Report;
-use crate::report::lanes::TOLD;
+use crate::report::lanes::MESSAGE;
 
-/// One doubt.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+/// A reason to doubt the result.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Warning {
     /// What it is about.
     pub about: About,
-    /// What is wrong and what to do, in a sentence.
+    /// What is wrong and what to do.
     pub message: String,
 }
 
-/// What a doubt is about.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+/// What a warning is about.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum About {
-    /// The journal lacks its start, its end, or seconds in between.
+    /// The start, the end, or seconds in between are missing from the journal.
     Journal,
     /// The run ended before its profile did.
     Interrupted,
     /// The generator did not keep to its schedule.
     Schedule,
-    /// The generators did not begin together.
+    /// The generators did not start together.
     Apart,
     /// Requests were never sent.
     Dropped,
-    /// More requests came to nothing than chance explains, and nobody said how many may.
+    /// Requests failed, and no limit was set for them.
     Failed,
     /// Too few answers for a percentile.
     FewAnswers,
-    /// The autoscaler was out of sight.
+    /// The autoscaler could not be watched all the time.
     Watch,
     /// The HPA had no value.
     Unknown,
-    /// The load asks for no more replicas than there are.
+    /// The load does not require more replicas.
     LowLoad,
-    /// One pod answers more than its part.
+    /// One pod answers far more than its share.
     HotPod,
-    /// Links of the chain were out of sight, or were taken for what they may not be.
+    /// Parts of the metrics pipeline could not be read, or were assumed.
     Chain,
 }
 
 /// The generator's own lateness, in seconds at the 99th percentile, beyond which its figures are not to be trusted.
 const LATE: f64 = 0.01;
 
-/// The part of all requests that may come to nothing without a word, where the user has not set a bound.
+/// The part of all requests that may fail without a warning, where the user has not set a limit.
 const FAILED: f64 = 0.01;
 
-/// The longest in seconds that a watch which works says nothing.
+/// The longest time in seconds without an entry from a watch that works.
 const SILENCE: f64 = 10.0;
 
 /// How many answers beyond a percentile make it one.
 const BEYOND: f64 = 5.0;
 
-/// How many times its even part a pod answers before it is called hot.
+/// How many times its even share a pod answers before it is called hot.
 const HOT: f64 = 1.5;
 
-/// The most links that are told of as not seen.
+/// The most parts of the pipeline that are named.
 const LINKS: usize = 20;
 
-/// All doubts about this report, the gravest first.
-pub(crate) fn doubts(report: &Report) -> Vec<Warning> {
+/// All warnings about this report, the gravest first.
+pub(crate) fn all(report: &Report) -> Vec<Warning> {
     let groups = [
         (About::Journal, journal(report)),
         (About::Interrupted, interrupted(report)),
@@ -91,15 +92,14 @@ pub(crate) fn doubts(report: &Report) -> Vec<Warning> {
 
 fn journal(report: &Report) -> Option<String> {
     let Some(start) = &report.start else {
-        let message =
-            "The journal does not tell what was asked for, so nothing can be judged: give its first line too.";
+        let message = "The journal has no start entry, so nothing can be judged. Include its first line.";
         return Some(message.to_owned());
     };
     if report.end.is_none() {
         let last = report.seconds.last().map_or(0.0, |second| second.at + 1.0);
         return Some(format!(
-            "The journal stops at {} without an end, as the tool was killed: what came until then is here; run it \
-             again for the rest.",
+            "The journal stops at {} without an end, because the tool was killed. The report covers the time until then; \
+             for the rest, run it again.",
             clock(last)
         ));
     }
@@ -111,7 +111,7 @@ fn journal(report: &Report) -> Option<String> {
     let missing: f64 = holes.map(|(from, until)| until - from).sum();
     (missing >= 1.0).then(|| {
         format!(
-            "The journal lacks {} of the load: totals leave them out; look for lines that were lost or cut.",
+            "The journal is missing {} of the load, and totals do not include them. Check for lost or truncated lines.",
             plural(missing.round() as u64, "second")
         )
     })
@@ -121,7 +121,7 @@ fn interrupted(report: &Report) -> Option<String> {
     let end = report.end.as_ref().filter(|end| end.interrupted)?;
     let planned: f64 = report.start.iter().flat_map(|start| &start.profile).map(|stage| stage.seconds).sum();
     let message = format!(
-        "The run was interrupted at {} of {}: what had not happened by then is not judged; let it run to its end.",
+        "The run was interrupted at {} of {}. What had not happened by then is not judged; let it run to its end.",
         clock(end.at),
         clock(planned)
     );
@@ -134,22 +134,22 @@ fn schedule(report: &Report) -> Option<String> {
     let late = report.lateness.map(|lateness| lateness.p99).filter(|p99| *p99 > LATE);
     let what = match (late, unsent) {
         (None, 0) => return None,
-        (Some(p99), 0) => format!("it sent 1 % of requests more than {} late", seconds(p99)),
-        (None, _) => format!("it never sent {} of {} due", count(unsent), plural(totals.due, "request")),
+        (Some(p99), 0) => format!("1 % of requests were sent more than {} late", seconds(p99)),
+        (None, _) => format!("{} of {} were never sent", count(unsent), plural(totals.due, "request")),
         (Some(p99), _) => {
-            format!("it sent 1 % of requests more than {} late, and {} never", seconds(p99), count(unsent))
+            format!("1 % of requests were sent more than {} late, and {} never", seconds(p99), count(unsent))
         }
     };
-    let advice = "give it more CPU, or split the rate over several generators";
-    Some(format!("The generator fell behind its schedule: {what}; {advice}."))
+    let advice = "Give the generator more CPU, or split the rate over several generators";
+    Some(format!("The generator fell behind its schedule: {what}. {advice}."))
 }
 
 fn dropped(report: &Report) -> Option<String> {
     let totals = &report.totals;
     let limit = report.start.as_ref().map_or(0, |start| start.target.max_in_flight);
     let message = format!(
-        "{} of {} due were dropped, for {} were in flight already: the target is too slow for this rate, or the bound \
-         (--max-in-flight) too low.",
+        "{} of {} were dropped, because {} were already in flight. The target is too slow for this rate, or \
+         --max-in-flight is too low.",
         count(totals.dropped),
         plural(totals.due, "request"),
         count(limit)
@@ -158,11 +158,14 @@ fn dropped(report: &Report) -> Option<String> {
 }
 
 fn apart(report: &Report) -> Option<String> {
-    let late = report.events.iter().filter(|event| event.object == "load" && event.reason == merge::LATE);
-    let last = late.map(|event| event.at).reduce(f64::max)?;
+    let late = report.events.iter().filter_map(|event| match event.what {
+        ObservedEvent::StartedLate { seconds, .. } => Some(seconds),
+        _ => None,
+    });
+    let last = late.reduce(f64::max)?;
     Some(format!(
-        "The generators did not begin together: the last began {} after the first (or its clock says so), and the load \
-         was not the profile’s; start them at the same time.",
+        "The generators did not start together: the last one started {} after the first (or its clock is wrong), so the \
+         load was not that of the profile. Start them at the same time.",
         seconds(last)
     ))
 }
@@ -172,8 +175,7 @@ fn failed(report: &Report) -> Option<String> {
     let bad = totals.failed + totals.dropped;
     let judged = report.start.as_ref().is_some_and(|start| start.expectations.max_failed.is_some());
     let message = format!(
-        "{} of {} due failed or were dropped, which the verdict leaves out, for nothing was said of it: --max-failed \
-         does.",
+        "{} of {} failed or were dropped. The verdict does not include this, because no limit was set: use --max-failed.",
         count(bad),
         plural(totals.due, "request")
     );
@@ -185,15 +187,15 @@ fn few_answers(report: &Report) -> Option<String> {
     let (percentile, share) =
         [("p99", 0.01), ("p99.9", 0.001)].into_iter().find(|(_, share)| (answers as f64) * share < BEYOND)?;
     let message = format!(
-        "{} are too few for a {percentile}: fewer than {BEYOND} lie beyond it, so it is little more than the slowest; \
-         send {} or more.",
+        "{} are too few for a {percentile}: fewer than {BEYOND} of them are slower, so it is little more than the slowest \
+         answer. Send {} or more.",
         plural(answers, "answer"),
         count((BEYOND / share).round() as u64)
     );
     Some(message)
 }
 
-/// When nothing was seen of the autoscaler: from and until.
+/// When the autoscaler was not watched: from and until.
 pub(crate) fn gaps(report: &Report) -> Vec<(f64, f64)> {
     // From the load's start on, and to its end.
     let watched = report.start.as_ref().is_some_and(|start| start.autoscaler.is_some());
@@ -207,20 +209,21 @@ pub(crate) fn gaps(report: &Report) -> Vec<(f64, f64)> {
 fn watch(report: &Report) -> Option<String> {
     let gaps = gaps(report).into_iter().map(|(from, until)| (from, until - from));
     let longest = gaps.max_by(|a, b| a.1.total_cmp(&b.1));
-    let broken = report.events.iter().filter(|event| event.object == "watch" && event.reason == "Interrupted").count();
+    let interrupted = |event: &&Event| matches!(event.what, ObservedEvent::WatchInterrupted { .. });
+    let broken = report.events.iter().filter(interrupted).count();
     if longest.is_none() && broken == 0 {
         return None;
     }
     let mut what = Vec::new();
     if let Some((from, gap)) = longest {
-        what.push(format!("nothing was seen of the autoscaler for {} from {}", seconds(gap), clock(from)));
+        what.push(format!("the autoscaler could not be watched for {} from {}", seconds(gap), clock(from)));
     }
     if broken > 0 {
         what.push(format!("the connection to the API server broke {}", times(broken)));
     }
     let what = what.join(", and ");
     Some(format!(
-        "The watch was interrupted: {what}; times of scaling may be later than the truth by as much; look at the API server."
+        "The watch was interrupted: {what}. Scaling may have happened earlier than shown, by as much. Check the API server."
     ))
 }
 
@@ -235,8 +238,8 @@ fn unknown(report: &Report) -> Option<String> {
     let pairs = report.scaling.windows(2).filter(|pair| pair[0].value.is_none());
     let lasted: f64 = pairs.map(|pair| pair[1].at - pair[0].at).sum();
     let message = format!(
-        "The HPA had no value (<unknown>) for {} from {}, and does not scale without one: `kubectl \
-         describe hpa` says what it could not get.",
+        "The HPA had no value (<unknown>) for {} from {}, and does not scale without one. `kubectl describe hpa` shows \
+         what it could not get.",
         seconds(lasted),
         clock(first)
     );
@@ -252,8 +255,8 @@ fn low_load(report: &Report) -> Option<String> {
     }
     let message = if replicas.initial >= autoscaler.max {
         format!(
-            "All {} were there when the load began, so scaling out was not tested: wait until the HPA has come down \
-             to {}, then run it again.",
+            "All {} were already there when the load began, so scaling out was not tested. Wait until the HPA has scaled \
+             in to {}, then run it again.",
             plural(u64::from(autoscaler.max), "replica"),
             autoscaler.min
         )
@@ -261,8 +264,8 @@ fn low_load(report: &Report) -> Option<String> {
         let enough = f64::from(autoscaler.max) * autoscaler.target;
         let highest = start.profile.iter().flat_map(|stage| [stage.from, stage.to]).fold(0.0, f64::max);
         format!(
-            "The load is too low to decide: {} requests per second ask for {} at most; more than {} per second ask \
-             for all {}.",
+            "The load is too low to decide: {} requests per second require at most {}. More than {} per second require \
+             all {}.",
             rate(highest),
             plural(u64::from(lag::demanded(start)?.max(replicas.initial)), "replica"),
             rate(enough),
@@ -272,7 +275,7 @@ fn low_load(report: &Report) -> Option<String> {
     Some(message)
 }
 
-/// A pod that answers far more than its even part while there are several. Random balancing alone does not do that.
+/// A pod that answers far more than its even share while there are several. Random balancing alone does not do that.
 fn hot_pod(report: &Report) -> Option<String> {
     let mut answers = std::collections::BTreeMap::<&str, f64>::new();
     let mut even = 0.0;
@@ -298,40 +301,41 @@ fn hot_pod(report: &Report) -> Option<String> {
     let pinned =
         report.start.as_ref().is_some_and(|start| start.target.requests_per_connection > 1 || start.target.http2);
     let advice = if pinned {
-        "connections that are kept stay with the pods that they began with; use --requests-per-connection 1"
+        "Connections that are kept open stay with one pod: use --requests-per-connection 1"
     } else {
-        "look at the Service’s session affinity and at proxies that keep connections"
+        "Check the Service’s session affinity, and proxies that keep connections open"
     };
     let message = format!(
-        "One pod is hot: {pod} answered {:.0} % of the requests while an even part was {:.0} %; {advice}.",
+        "One pod is hot: {pod} answered {:.0} % of the requests, where an even share is {:.0} %. {advice}.",
         100.0 * most / all,
         100.0 * even / all
     );
     Some(message)
 }
 
-/// What had to be assumed of the chain, and the links that were not read in the whole run.
+/// What had to be assumed of the pipeline, and the parts that were not read in the whole run.
 fn chain(report: &Report) -> Option<String> {
-    let read = |link: &str| {
-        report.scaling.iter().any(|seen| match link {
-            COUNTERS => seen.counted.is_some(),
-            PROMETHEUS => seen.prometheus.is_some(),
-            METRICS_API => seen.api.is_some(),
-            _ => false,
+    let read = |feed: Feed| {
+        report.scaling.iter().any(|seen| match feed {
+            Feed::Counters => seen.counted.is_some(),
+            Feed::Prometheus => seen.prometheus.is_some(),
+            Feed::MetricsApi => seen.api.is_some(),
+            Feed::ApiServer | Feed::Hpa | Feed::Pods | Feed::Events => false,
         })
     };
-    let doubted = report.events.iter().filter(|event| event.object == "watch").filter(|event| {
-        let link = event.message.split_once(": ").map_or("", |(link, _)| link);
-        event.reason == "Assumed" || event.reason == "Unread" && !read(link)
+    let doubted = report.events.iter().filter_map(|event| match &event.what {
+        ObservedEvent::Assumed { assumption } => Some(assumption.clone()),
+        ObservedEvent::Unread { feed, why } if !read(*feed) => Some(because(*feed, why)),
+        _ => None,
     });
-    let doubted: BTreeSet<&str> = doubted.map(|event| event.message.as_str()).collect();
+    let doubted: BTreeSet<String> = doubted.collect();
     let more = doubted.len().saturating_sub(LINKS);
-    let told = doubted.into_iter().take(LINKS).map(|message| fit(message, TOLD));
+    let told = doubted.into_iter().take(LINKS).map(|message| fit(&message, MESSAGE));
     let doubted = told.chain((more > 0).then(|| format!("and {more} more"))).collect::<Vec<_>>().join("; ");
     (!doubted.is_empty()).then(|| {
         format!(
-            "Not all of the chain was seen ({doubted}): the lag budget lacks what was not read, and the prediction may \
-             be that of another chain; grant the rights that are missing, or mend what is named."
+            "Parts of the metrics pipeline could not be read or were assumed ({doubted}). The reaction time does not \
+             include them, and the prediction may be wrong. Grant the missing rights, or fix what is named."
         )
     })
 }

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::journal::Entry;
 use crate::output::show::Show;
 use crate::output::{Clean, json, say};
@@ -18,12 +18,12 @@ pub struct Recorder {
     file: Option<File>,
     show: Show,
     entries: Vec<Entry>,
-    fault: Option<Fault>,
+    fault: Option<Error>,
 }
 
 impl Recorder {
     /// Makes the folder and the journal in it. A folder that has one, or a report, is refused: nothing is overwritten.
-    pub fn open(folder: Option<&Path>, show: Show) -> Result<Self, Fault> {
+    pub fn open(folder: Option<&Path>, show: Show) -> Result<Self, Error> {
         let file = folder.map(create).transpose()?;
         Ok(Self { file, show, entries: Vec::new(), fault: None })
     }
@@ -35,10 +35,10 @@ impl Recorder {
         if let Some(file) = &mut self.file {
             // One write a line: a crash cuts off the last one at most.
             if let Err(error) = file.write_all(line.as_bytes()) {
-                let text = format!("the journal cannot be written any more: {error}");
+                let text = format!("cannot write the journal any more: {error}");
                 // Where standard error is on the same full disk, nobody is told before the end.
                 say(Clean::of(&format!("loadtest: {text}\n")));
-                self.fault = Some(Fault::World(text));
+                self.fault = Some(Error::Environment(text));
                 self.file = None;
             }
         }
@@ -47,16 +47,16 @@ impl Recorder {
     }
 
     /// All that was taken, what shows it, and what kept it from being written down.
-    pub fn finish(self) -> (Vec<Entry>, Show, Option<Fault>) {
+    pub fn finish(self) -> (Vec<Entry>, Show, Option<Error>) {
         (self.entries, self.show, self.fault)
     }
 }
 
-fn create(folder: &Path) -> Result<File, Fault> {
-    let there = |path: &Path| Fault::Use(format!("{} is there already: choose another folder", path.display()));
+fn create(folder: &Path) -> Result<File, Error> {
+    let there = |path: &Path| Error::Usage(format!("{} already exists: choose another folder", path.display()));
     let fault = |path: &Path, error: &std::io::Error| match error.kind() {
         ErrorKind::AlreadyExists => there(path),
-        _ => Fault::Use(format!("{} cannot be written: {error}", path.display())),
+        _ => Error::Usage(format!("cannot write {}: {error}", path.display())),
     };
     // Whatever else has the name, a link that leads nowhere too.
     if let Some(file) = report::FILES.map(|name| folder.join(name)).iter().find(|file| file.symlink_metadata().is_ok())
@@ -73,8 +73,8 @@ fn line(entry: &Entry) -> String {
 }
 
 /// Writes a whole journal into a folder that has none.
-pub fn write(folder: &Path, entries: &[Entry]) -> Result<(), Fault> {
+pub fn write(folder: &Path, entries: &[Entry]) -> Result<(), Error> {
     let mut file = create(folder)?;
     let text: String = entries.iter().map(line).collect();
-    file.write_all(text.as_bytes()).map_err(|error| Fault::World(format!("the journal cannot be written: {error}")))
+    file.write_all(text.as_bytes()).map_err(|error| Error::Environment(format!("cannot write the journal: {error}")))
 }

@@ -2,7 +2,7 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::fault::Fault;
+use crate::error::Error;
 
 /// Both of them. Once they are listened to, neither ends the process by itself any more.
 pub struct Signals {
@@ -12,8 +12,8 @@ pub struct Signals {
 
 impl Signals {
     /// Listens from now on.
-    pub fn listen() -> Result<Self, Fault> {
-        let of = |kind| signal(kind).map_err(|error| Fault::World(format!("signals cannot be listened to: {error}")));
+    pub fn listen() -> Result<Self, Error> {
+        let of = |kind| signal(kind).map_err(|error| Error::Environment(format!("cannot listen for signals: {error}")));
         Ok(Self { interrupts: of(SignalKind::interrupt())?, terminations: of(SignalKind::terminate())? })
     }
 

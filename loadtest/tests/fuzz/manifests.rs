@@ -4,7 +4,7 @@ use std::path::Path;
 
 use loadtest::autoscaling::manifests::Manifests;
 use loadtest::autoscaling::{manifests, predict};
-use loadtest::fault::Fault;
+use loadtest::error::Error;
 use loadtest::profile::Profile;
 use serde_json::Value;
 
@@ -49,7 +49,7 @@ fn check(read: Result<Manifests, String>) {
     match read {
         // As it is printed: a name may be of any length.
         Err(told) => {
-            let told = Fault::Use(told).to_string();
+            let told = Error::Usage(told).to_string();
             assert!(told.len() < 20_000 && told.lines().count() == 1, "{told}");
         }
         Ok(Manifests { autoscaler, .. }) => {

@@ -49,7 +49,7 @@ fn read(text: &[u8]) -> Result<Vec<Entry>, String> {
     Reader::default().read(file.path()).map_err(|fault| fault.to_string())
 }
 
-/// The lines of a good journal: its start, a second, a look, an event and its end.
+/// The lines of a good journal: its start, a second, a sync, an event and its end.
 fn lines() -> [Value; 5] {
     let entries = journals::good();
     let of = |kind: &str| {
@@ -77,6 +77,8 @@ fn out_of_bounds() -> Vec<(usize, &'static str, Value, &'static str)> {
     let rules = json!({"stabilizationSeconds": 1e300, "tolerance": 0.1, "select": "max", "policies": []});
     let policy = json!([{"unit": "pods", "value": 0, "periodSeconds": 15}]);
     vec![
+        (0, "/format", json!(1), "format 1"),
+        (0, "/format", json!(3), "format 3"),
         (0, "/started", json!(253_402_300_800_u64), "started"),
         (0, "/started", json!(-1.0), "started"),
         (0, "/speed", json!(0.0), "speed"),
@@ -154,6 +156,50 @@ fn a_number_or_a_text_that_no_run_writes_is_refused_with_its_line() {
     }
 }
 
+/// Events that the good journal does not have, with a field that no run writes, and the name that the error gives.
+fn odd_events() -> Vec<(Value, &'static str)> {
+    let (huge, long) = ("x".repeat(20_000), "x".repeat(2_000));
+    vec![
+        (json!({"event": "watchInterrupted", "feed": "pods", "why": huge}), "why"),
+        (json!({"event": "watchInterrupted", "feed": "moon", "why": "gone"}), "moon"),
+        (json!({"event": "unread", "feed": "prometheus", "why": huge}), "why"),
+        (json!({"event": "assumed", "assumption": huge}), "assumption"),
+        (json!({"event": "truncated", "recorded": u64::MAX}), "recorded"),
+        (json!({"event": "hostUnresolved", "host": long, "why": "gone", "keepsAddresses": true}), "host"),
+        (json!({"event": "hostUnresolved", "host": "shop", "why": huge, "keepsAddresses": true}), "why"),
+        (json!({"event": "hostResolved", "host": long}), "host"),
+        (json!({"event": "loadFailed", "why": huge}), "why"),
+        (json!({"event": "rehearsalFailed", "why": huge}), "why"),
+        (json!({"event": "startedLate", "generator": 1_000, "seconds": 1.0}), "generator"),
+        (json!({"event": "startedLate", "generator": 0, "seconds": 1e9}), "seconds"),
+        (json!({"event": "startedLate", "generator": 0, "seconds": -1.0}), "seconds"),
+        (json!({"event": "exploded"}), "exploded"),
+        // As format 1 had it.
+        (json!({"object": "load", "reason": "Failed", "message": "gone", "warning": true}), "event"),
+    ]
+}
+
+#[test]
+fn each_kind_of_event_is_held_to_its_bounds() {
+    for (mut event, name) in odd_events() {
+        (event["entry"], event["at"]) = (json!("event"), json!(1.0));
+        let mut all = lines();
+        all[3] = event;
+        let error = read(text(&all).as_bytes()).expect_err(name);
+        assert!(error.contains("line 4: ") && error.contains(name) && error.len() < 500, "{name}: {error}");
+    }
+}
+
+#[test]
+fn journal_of_an_earlier_format_names_the_version_to_use() {
+    let mut all = lines();
+    let start = all[0].as_object_mut().expect("an object");
+    start.remove("format");
+    start.insert("version".to_owned(), json!("0.0.9"));
+    let error = read(text(&all).as_bytes()).expect_err("it is of format 1");
+    assert!(error.contains("line 1: loadtest 0.0.9 wrote this journal in format 1"), "{error}");
+}
+
 #[tokio::test]
 async fn a_bad_number_in_a_journal_gets_one_line_and_exit_code_2() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -211,7 +257,7 @@ fn generators_whose_starts_are_years_apart_share_no_load() {
         entries
     };
     let apart = loadtest::merge::joined(vec![part(0, 0.0), part(1, 253_402_300_799.0)]);
-    assert!(apart.is_err_and(|fault| fault.to_string().contains("generator 1 began")));
+    assert!(apart.is_err_and(|fault| fault.to_string().contains("generator 1 started")));
 }
 
 #[test]

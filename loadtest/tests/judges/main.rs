@@ -22,7 +22,6 @@ mod secrets;
 mod statuses;
 mod traffic;
 mod trigger;
-#[path = "judges/watched.rs"]
 mod watched;
 
 use loadtest::doctor::diagnosis::{Diagnosis, Finding};

@@ -16,7 +16,7 @@ use std::process::Stdio;
 use api::{Api, Mood, event, pod};
 use kubeconfig::kubeconfig;
 use line::Line;
-use loadtest::journal::{Entry, Scaling};
+use loadtest::journal::{Entry, Feed, ObservedEvent, Scaling};
 use loadtest::report::warnings::About;
 use loadtest::session::judged;
 use run::{Run, Target};
@@ -65,9 +65,9 @@ async fn an_api_server_that_goes_and_comes_back_is_told() {
 
     run.until(|entry| entry["entry"] == "scaling").await;
     line.cut();
-    run.until(|entry| entry["reason"] == "Interrupted").await;
+    run.until(|entry| entry["event"] == "watchInterrupted").await;
     line.mend().await;
-    run.until(|entry| entry["reason"] == "Resumed").await;
+    run.until(|entry| entry["event"] == "watchResumed").await;
     run.until(|entry| entry["entry"] == "scaling").await;
     // What it loads goes as well.
     target.child.kill().await.expect("it is ours");
@@ -85,14 +85,14 @@ async fn an_api_server_that_goes_and_comes_back_is_told() {
 
 #[tokio::test]
 async fn an_api_server_that_is_busy_for_a_while_is_told_and_what_it_did_not_show() {
-    let all = ["the HPA: ", "the pods: ", "the events: ", "the API server: "];
+    let all = ["hpa", "pods", "events", "apiServer"];
     an_interruption(Mood::Busy, &all, "ServiceUnavailable").await;
 }
 
 #[tokio::test]
 async fn an_api_server_that_stalls_for_a_while_is_told_and_what_it_did_not_show() {
     // A watch that hangs does not say so.
-    an_interruption(Mood::Stalled, &["the API server: "], "no answer within").await;
+    an_interruption(Mood::Stalled, &["apiServer"], "no answer within").await;
 }
 
 /// The API server is not well for a while, in which a pod goes and another becomes ready.
@@ -107,10 +107,12 @@ async fn an_interruption(mood: Mood, broken: &[&'static str], why: &'static str)
     let ready = |count: u64| move |entry: &Value| entry["entry"] == "scaling" && entry["ready"] == count;
     run.until(ready(1)).await;
     api.is(mood);
-    let told = |entry: &Value, text: &str| entry["message"].as_str().is_some_and(|message| message.contains(text));
-    let interrupted = broken
-        .iter()
-        .map(|what| move |entry: &Value| entry["reason"] == "Interrupted" && told(entry, what) && told(entry, why));
+    let contains = |field: &Value, text: &str| field.as_str().is_some_and(|field| field.contains(text));
+    let interrupted = broken.iter().map(|feed| {
+        move |entry: &Value| {
+            entry["event"] == "watchInterrupted" && entry["feed"] == **feed && contains(&entry["why"], why)
+        }
+    });
     let interrupted: Vec<_> = interrupted.collect();
     let interrupted: Vec<_> = interrupted.iter().map(|one| one as &dyn Fn(&Value) -> bool).collect();
     run.until_all("what is broken", &interrupted).await;
@@ -118,11 +120,12 @@ async fn an_interruption(mood: Mood, broken: &[&'static str], why: &'static str)
     api.is(Mood::Well);
     let unseen = |object: &'static str, reason: &'static str| {
         move |entry: &Value| {
-            entry["object"] == object && entry["reason"] == reason && told(entry, "while the watch was broken")
+            let unseen = contains(&entry["message"], "while the watch was broken");
+            entry["object"] == object && entry["reason"] == reason && unseen
         }
     };
     let expected: [&dyn Fn(&Value) -> bool; 6] = [
-        &|entry| entry["object"] == "watch" && entry["reason"] == "Resumed",
+        &|entry| entry["event"] == "watchResumed",
         &unseen("Pod/shop-0", "Gone"),
         &unseen("Pod/shop-0", "Killing"),
         &unseen("Pod/shop-1", "Ready"),
@@ -132,9 +135,10 @@ async fn an_interruption(mood: Mood, broken: &[&'static str], why: &'static str)
     run.until_all("what happened meanwhile", &expected).await;
 
     let (_, journal) = run.end().await;
-    let reasons: Vec<_> = events(&journal).map(|(_, reason)| reason).collect();
-    assert!(!reasons.contains(&"OfBefore"), "{reasons:?}");
-    let interrupted = journal.iter().position(|entry| is_event(entry, "Interrupted")).expect("it was told");
+    let of_before =
+        |event: &&ObservedEvent| matches!(event, ObservedEvent::Object(event) if event.reason == "OfBefore");
+    assert_eq!(events(&journal).find(of_before), None);
+    let interrupted = journal.iter().position(|entry| is_event(entry, is_interruption)).expect("it was recorded");
     let after = journal.iter().skip(interrupted).find(|entry| matches!(entry, Entry::Scaling(_)));
     assert!(matches!(after, Some(Entry::Scaling(seen)) if seen.ready == 2), "nothing old is told as new: {after:?}");
     let doubts: Vec<_> = judged(&journal).warnings.iter().map(|warning| warning.about).collect();
@@ -147,25 +151,25 @@ async fn links_that_may_not_be_read_are_told_with_the_right_that_is_missing() {
     let api = Api::start(folder.path()).await;
     let target = Target::start().await;
     let mut run = Run::start(&api.server.kubeconfig, &target.url, api::HPA, &folder.path().join("report"));
-    let of_watch = |reason: &'static str, texts: &'static [&'static str]| {
+    let contains = |field: &Value, text: &str| field.as_str().is_some_and(|field| field.contains(text));
+    let assumed = |texts: [&'static str; 2]| {
         move |entry: &Value| {
-            let message = entry["message"].as_str().unwrap_or_default();
-            entry["object"] == "watch" && entry["reason"] == reason && texts.iter().all(|text| message.contains(text))
+            entry["event"] == "assumed" && texts.iter().all(|text| contains(&entry["assumption"], text))
         }
     };
+    let unread = |feed: &'static str, why: &'static str| {
+        move |entry: &Value| entry["event"] == "unread" && entry["feed"] == feed && contains(&entry["why"], why)
+    };
     let expected: [&dyn Fn(&Value) -> bool; 5] = [
-        &of_watch("Assumed", &["Resource cpu as well", "rate alone is watched"]),
-        &of_watch("Assumed", &["a window of 120 s", "the right to list servicemonitors.monitoring.coreos.com"]),
-        &of_watch("Unread", &["the pods' counters: ", "the counter's name"]),
-        &of_watch("Unread", &["Prometheus: ", "the right to get apiservices.apiregistration.k8s.io"]),
-        &of_watch(
-            "Unread",
-            &["the metrics API: ", "the right to get pods/rate of custom.metrics.k8s.io in namespace shops"],
-        ),
+        &assumed(["Resource cpu as well", "rate alone is watched"]),
+        &assumed(["a window of 120 s", "the right to list servicemonitors.monitoring.coreos.com"]),
+        &unread("counters", "the counter's name"),
+        &unread("prometheus", "the right to get apiservices.apiregistration.k8s.io"),
+        &unread("metricsApi", "the right to get pods/rate of custom.metrics.k8s.io in namespace shops"),
     ];
     run.until_all("what is missing", &expected).await;
     let (_, mut journal) = run.end().await;
-    let unread = events(&journal).filter(|(_, reason)| *reason == "Unread");
+    let unread = events(&journal).filter(|event| matches!(event, ObservedEvent::Unread { .. }));
     assert_eq!(unread.count(), 3, "each once");
     let doubt = |journal: &[Entry]| {
         let mut warnings = judged(journal).warnings.into_iter();
@@ -188,17 +192,18 @@ async fn events_that_may_not_be_read_hide_nothing_else() {
     let target = Target::start().await;
     let mut run = Run::start(&api.server.kubeconfig, &target.url, api::HPA, &folder.path().join("report"));
     let refused = |entry: &Value| {
-        let right = "the events: the right to list and watch events in namespace shops is missing";
-        entry["reason"] == "Unread" && entry["message"] == right
+        let right = "the right to list and watch events in namespace shops is missing";
+        entry["event"] == "unread" && entry["feed"] == "events" && entry["why"] == right
     };
     run.until_all("the right", &[&refused, &|entry| entry["entry"] == "scaling" && entry["ready"] == 1]).await;
     // A heartbeat later they have been asked for again.
     run.until(|entry| entry["entry"] == "scaling").await;
     let (_, journal) = run.end().await;
-    let told: Vec<_> = events(&journal).filter(|(_, reason)| ["Interrupted", "Resumed"].contains(reason)).collect();
-    assert!(told.is_empty(), "{told:?}");
-    let refused = |entry: &&Entry| matches!(entry, Entry::Event(event) if event.message.starts_with("the events: "));
-    assert_eq!(journal.iter().filter(refused).count(), 1, "once");
+    let resumed = |event: &ObservedEvent| matches!(event, ObservedEvent::WatchResumed { .. });
+    let broken: Vec<_> = events(&journal).filter(|event| is_interruption(event) || resumed(event)).collect();
+    assert!(broken.is_empty(), "{broken:?}");
+    let refused = |event: &&ObservedEvent| matches!(event, ObservedEvent::Unread { feed: Feed::Events, .. });
+    assert_eq!(events(&journal).filter(refused).count(), 1, "once");
 }
 
 #[tokio::test]
@@ -212,16 +217,20 @@ async fn a_context_is_one_of_a_kubeconfig_in_a_pod_as_well() {
     assert!(said.contains("no kubeconfig") && said.contains("--context"), "{said}");
 }
 
-/// What happened, by its object and its reason.
-fn events(journal: &[Entry]) -> impl Iterator<Item = (&str, &str)> {
+/// What happened.
+fn events(journal: &[Entry]) -> impl Iterator<Item = &ObservedEvent> {
     journal.iter().filter_map(|entry| match entry {
-        Entry::Event(event) => Some((event.object.as_str(), event.reason.as_str())),
+        Entry::Event(event) => Some(&event.what),
         _ => None,
     })
 }
 
-fn is_event(entry: &Entry, reason: &str) -> bool {
-    matches!(entry, Entry::Event(event) if event.reason == reason)
+fn is_event(entry: &Entry, is: impl Fn(&ObservedEvent) -> bool) -> bool {
+    matches!(entry, Entry::Event(event) if is(&event.what))
+}
+
+fn is_interruption(event: &ObservedEvent) -> bool {
+    matches!(event, ObservedEvent::WatchInterrupted { .. })
 }
 
 struct Namespace(String, PathBuf);

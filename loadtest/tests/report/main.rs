@@ -9,6 +9,8 @@ mod merging;
 mod page;
 mod terminals;
 
+use std::path::{Path, PathBuf};
+
 use loadtest::journal::{Entry, Reader};
 use loadtest::report::figures::LinkName;
 use loadtest::report::warnings::About;
@@ -97,7 +99,7 @@ fn each_step_is_told_to_be_inside_the_model_s_band_or_not() {
         report.band.iter().map(|moment| moment.at).collect::<Vec<_>>(),
         [0.0, 185.0, 200.0, 203.0, 215.0, 682.0, 699.0, 780.0]
     );
-    assert!(html::render(&report).contains("1 → 2 at 3:19, inside 3:01–3:26; 2 → 3 at 3:34"));
+    assert!(html::render(&report).contains("1 → 2 at 3:19, within the expected 3:01–3:26; 2 → 3 at 3:34"));
 
     let mut early = journals::band();
     for moment in &mut early {
@@ -105,7 +107,7 @@ fn each_step_is_told_to_be_inside_the_model_s_band_or_not() {
     }
     let report = good().beside(&early);
     assert_eq!(inside(&report), [Some(false); 3], "{:?}", report.steps);
-    assert!(html::render(&report).contains("1 → 2 at 3:19, outside 2:31–2:56"), "{:?}", report.steps);
+    assert!(html::render(&report).contains("1 → 2 at 3:19, outside the expected 2:31–2:56"), "{:?}", report.steps);
 
     let never = good().beside(&journals::band()[..1]);
     assert_eq!((inside(&never), never.steps[0].earliest), (vec![Some(false); 3], None));
@@ -147,10 +149,11 @@ fn a_broken_run_fails_and_says_where_it_is_to_be_doubted() {
     assert_eq!(report.totals.failures["connection refused"], 120);
     assert_eq!((report.totals.failed, report.totals.dropped), (270, 30));
     // It was cut short: what was not seen until then is not known to fail.
-    assert_eq!(held(&report, "Came back"), None);
+    assert_eq!(held(&report, "Scaled in"), None);
     assert_eq!(held(&report, "Failed or dropped"), Some(false));
-    let doubts = [About::Interrupted, About::Schedule, About::Dropped, About::FewAnswers, About::Watch, About::Unknown];
-    assert_eq!(abouts(&report), doubts, "{:#?}", report.warnings);
+    let warnings =
+        [About::Interrupted, About::Schedule, About::Dropped, About::FewAnswers, About::Watch, About::Unknown];
+    assert_eq!(abouts(&report), warnings, "{:#?}", report.warnings);
 }
 
 #[test]
@@ -179,9 +182,9 @@ fn failures_fail_a_run_where_they_are_bounded_and_are_doubted_where_they_are_not
     assert_eq!(free.verdict.outcome, Outcome::Passed, "{:#?}", free.verdict);
     let check = free.verdict.checks.iter().find(|check| check.name == "Failed during scale-in").unwrap();
     assert_eq!((check.expected.as_deref(), check.observed.as_str()), (None, "4 of 4 requests"));
-    let doubt = free.warnings.iter().find(|warning| warning.about == About::Failed).expect("it is doubted");
-    assert!(doubt.message.contains("49 of 3,396 requests"), "{}", doubt.message);
-    assert!(doubt.message.contains("--max-failed"), "{}", doubt.message);
+    let warning = free.warnings.iter().find(|warning| warning.about == About::Failed).expect("there is a warning");
+    assert!(warning.message.contains("49 of 3,396 requests"), "{}", warning.message);
+    assert!(warning.message.contains("--max-failed"), "{}", warning.message);
 }
 
 #[test]
@@ -230,7 +233,7 @@ fn a_journal_that_a_crash_cut_short_makes_a_report() {
     assert_eq!(report.end, None);
     assert_eq!(abouts(&report)[0], About::Journal);
     assert_eq!(held(&report, "Replicas reached"), Some(true));
-    assert_eq!((held(&report, "Came back"), report.verdict.outcome), (None, Outcome::Undecided));
+    assert_eq!((held(&report, "Scaled in"), report.verdict.outcome), (None, Outcome::Undecided));
 }
 
 #[test]
@@ -267,9 +270,30 @@ fn an_empty_journal_is_undecided() {
     assert!(terminal::summary(&report, 80).starts_with("UNDECIDED"));
 }
 
+/// The schema of `report.json`, as it is committed.
+fn schema_file() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("report.schema.json")
+}
+
+/// `loadtest/report.schema.json` is written anew by `WRITE_SCHEMA=1 cargo test -p loadtest --test report schema`.
 #[test]
-fn reports_keep_to_the_schema() {
-    kept::keep_to(json::SCHEMA, &[broken(), alone(), empty(), good()], json::render, "totals");
+fn schema_file_is_that_of_the_types() {
+    if std::env::var_os("WRITE_SCHEMA").is_some() {
+        std::fs::write(schema_file(), json::schema()).unwrap();
+    }
+    let written = std::fs::read_to_string(schema_file()).unwrap();
+    let first = written.lines().zip(json::schema().lines().map(str::to_owned)).find(|(one, other)| one != other);
+    assert!(
+        written == json::schema(),
+        "loadtest/report.schema.json is not that of the types (first difference: {first:?}): \
+         WRITE_SCHEMA=1 cargo test -p loadtest --test report schema writes it anew"
+    );
+}
+
+#[test]
+fn reports_conform_to_the_schema() {
+    let reports = [broken(), alone(), empty(), good()];
+    kept::keep_to(&json::schema(), &reports, json::render, "totals");
 }
 
 #[test]

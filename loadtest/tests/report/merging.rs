@@ -1,6 +1,6 @@
 //! Journals of several generators, joined.
 
-use loadtest::journal::{Entry, Event, Start};
+use loadtest::journal::{Entry, Event, Feed, ObservedEvent, Start};
 use loadtest::merge::joined;
 use loadtest::report::Report;
 use loadtest::report::warnings::About;
@@ -26,9 +26,17 @@ fn unseeing(mut entries: Vec<Entry>) -> Vec<Entry> {
     entries
 }
 
-fn happened(at: f64, object: &str) -> Entry {
-    let (object, reason) = (object.to_owned(), "Interrupted".to_owned());
-    Entry::Event(Event { at, object, reason, message: "it ended".to_owned(), warning: true })
+fn watch_broke(at: f64) -> Entry {
+    let what = ObservedEvent::WatchInterrupted { feed: Feed::Pods, why: "it ended".to_owned() };
+    Entry::Event(Event { at, what })
+}
+
+fn load_failed(at: f64) -> Entry {
+    Entry::Event(Event { at, what: ObservedEvent::LoadFailed { why: "it ended".to_owned() } })
+}
+
+fn is_of_watch(event: &Event) -> bool {
+    matches!(event.what, ObservedEvent::WatchInterrupted { .. })
 }
 
 /// The report of what every part has.
@@ -82,16 +90,17 @@ fn times_count_from_the_first_start_whichever_journal_that_is() {
 fn what_was_seen_is_that_of_the_first_journal_that_saw_anything() {
     let (mut blind, mut seeing) = (unseeing(part(0, 2, 0.0)), part(1, 2, 0.0));
     start(&mut blind).autoscaler.as_mut().unwrap().max = 7;
-    blind.extend([happened(50.0, "watch"), happened(51.0, "load")]);
-    seeing.extend([happened(60.0, "watch"), happened(61.0, "load")]);
+    blind.extend([watch_broke(50.0), load_failed(51.0)]);
+    seeing.extend([watch_broke(60.0), load_failed(61.0)]);
     let whole = report(vec![blind.clone(), seeing]);
     assert_eq!(whole.start.unwrap().autoscaler, Some(journals::autoscaler()));
     assert_eq!(whole.scaling, alone().scaling);
-    let interrupted = whole.events.iter().filter(|event| event.reason == "Interrupted").map(|event| event.at);
+    let broke = |event: &&Event| is_of_watch(event) || matches!(event.what, ObservedEvent::LoadFailed { .. });
+    let interrupted = whole.events.iter().filter(broke).map(|event| event.at);
     assert_eq!(interrupted.collect::<Vec<_>>(), [51.0, 60.0, 61.0], "the load's are those of all");
 
     // Where none saw anything, the first that looked tells why not.
     let whole = report(vec![blind, unseeing(part(1, 2, 0.0))]);
     assert_eq!(whole.start.unwrap().autoscaler.unwrap().max, 7);
-    assert!(whole.scaling.is_empty() && whole.events.iter().any(|event| event.object == "watch"));
+    assert!(whole.scaling.is_empty() && whole.events.iter().any(is_of_watch));
 }

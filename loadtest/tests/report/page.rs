@@ -58,7 +58,7 @@ async fn the_page_shows_the_run_and_tells_its_figures() {
         ("#panel-latency path", 2),
         ("#panel-value path", 2),
         ("#panel-replicas path", 6),
-        ("#panel-replicas path.possible", 1),
+        ("#panel-replicas path.expected", 1),
         ("#panel-pods path.pod", 3),
         (".waterfall rect[class^=bar]", 7),
         (".absent", 0),
@@ -78,7 +78,7 @@ async fn the_page_shows_the_run_and_tells_its_figures() {
         return document.querySelector('#tip').innerText";
     let told = browser.script(hover).await;
     let told = told.as_str().unwrap();
-    for text in ["5:00", "offered", "15/s", "wanted · ready", "3 · 3", "possible", "fblvd"] {
+    for text in ["5:00", "offered", "15/s", "desired · ready", "3 · 3", "expected", "fblvd"] {
         assert!(told.contains(text), "no {text} in {told}");
     }
     let picture = browser.page.screenshot().await.unwrap();

@@ -18,7 +18,7 @@ fn the_summary_fits_a_terminal() {
     }
     let summary = terminal::summary(&broken(), 120);
     for text in
-        ["FAILED", "? Came back", "over several generators", "--max-in-flight", "API server.", "The HPA had no value"]
+        ["FAILED", "? Scaled in", "over several generators", "--max-in-flight", "API server.", "The HPA had no value"]
     {
         assert!(summary.contains(text), "no {text} in\n{summary}");
     }
@@ -27,7 +27,7 @@ fn the_summary_fits_a_terminal() {
         "PASSED",
         "✓ Replicas reached",
         "p99.9",
-        "HPA wants more replicas",
+        "HPA desires more replicas",
         "! 3,396 answers are too few",
         "send 5,000",
     ] {
@@ -56,9 +56,9 @@ fn the_live_view_tells_where_a_run_is() {
     let frame = view.frame(110);
     for text in [
         "3:38 of 13:00, 9:22 left, stage 15rps:3m",
-        "offered 15/s, answered 15/s",
-        "■■□ 2 ready of 3, 3 wanted, 1 to 3 allowed",
-        "of a target of 2 a pod",
+        "offered 15/s, succeeded 15/s",
+        "■■□ 2 ready of 3, 3 desired, limits 1 to 3",
+        "per pod, target 2",
         "hpa        AbleToScale=True",
         "7d94b56f44-x7qzm",
         "peak 15/s",

@@ -12,7 +12,9 @@ use std::collections::BTreeMap;
 use loadtest::autoscaling::Autoscaler;
 use loadtest::autoscaling::hpa::Behavior;
 use loadtest::autoscaling::predict::{Band, Pipeline, Predicted, Source};
-use loadtest::journal::{End, Entry, Event, Expectations, Kind, Scaling, Second, Start, Target};
+use loadtest::journal::{
+    End, Entry, Event, Expectations, FORMAT, Feed, Kind, ObjectEvent, ObservedEvent, Scaling, Second, Start, Target,
+};
 use loadtest::profile::{Profile, Spacing, Stage};
 
 pub const PODS: [&str; 3] =
@@ -41,6 +43,7 @@ pub fn autoscaler() -> Autoscaler {
 
 pub fn start() -> Start {
     Start {
+        format: FORMAT,
         version: "0.1.0".to_owned(),
         kind: Kind::Run,
         started: 1_764_000_000.0,
@@ -67,13 +70,12 @@ pub fn start() -> Start {
 }
 
 fn event(at: f64, object: &str, reason: &str, message: &str, warning: bool) -> Entry {
-    Entry::Event(Event {
-        at,
-        object: object.to_owned(),
-        reason: reason.to_owned(),
-        message: message.to_owned(),
-        warning,
-    })
+    let (object, reason, message) = (object.to_owned(), reason.to_owned(), message.to_owned());
+    happened(at, ObservedEvent::Object(ObjectEvent { object, reason, message, warning }))
+}
+
+fn happened(at: f64, what: ObservedEvent) -> Entry {
+    Entry::Event(Event { at, what })
 }
 
 /// Replicas that are wanted, that there are and that are ready, as the run has it.
@@ -247,8 +249,9 @@ pub fn broken() -> Vec<Entry> {
     }
     let pod = format!("Pod/{}", PODS[1]);
     entries.push(event(250.0, &pod, "Killing", "Stopping container shopfront </script><b>&", true));
-    entries.push(event(245.0, "watch", "Interrupted", "connection refused", true));
-    entries.push(event(330.0, "load", "Interrupted", "by the user", true));
+    let refused = "connection refused".to_owned();
+    entries.push(happened(245.0, ObservedEvent::WatchInterrupted { feed: Feed::ApiServer, why: refused }));
+    entries.push(happened(330.0, ObservedEvent::LoadFailed { why: "timer expired".to_owned() }));
     entries.push(Entry::End(End { at: 330.0, interrupted: true }));
     entries
 }

@@ -19,7 +19,7 @@ use super::{objects, redact};
 use crate::doctor::evidence::{Evidence, HPA_CONTROLLER};
 use crate::doctor::facts::trust::Trust;
 use crate::doctor::facts::{requests, scaling_metric};
-use crate::fault::Fault;
+use crate::error::Error;
 use crate::kube::access;
 use crate::kube::access::Question;
 use crate::kube::cluster::Cluster;
@@ -29,7 +29,7 @@ use workload::Scaled;
 
 /// Reads everything of one HPA: the one that is named, or the only one there is. Whether a Prometheus that may be the
 /// tenant's own is asked is the user's to say.
-pub async fn collect(cluster: &Cluster, hpa: Option<&str>, trust: Trust) -> Result<Evidence, Fault> {
+pub async fn collect(cluster: &Cluster, hpa: Option<&str>, trust: Trust) -> Result<Evidence, Error> {
     // All that is asked at once makes a large future.
     Box::pin(async {
         let mut collection = Collection::objects(cluster, hpa).await?;
@@ -48,7 +48,7 @@ pub struct Collection {
 
 impl Collection {
     /// Reads the objects of one HPA. Nobody but the API server is asked.
-    pub async fn objects(cluster: &Cluster, hpa: Option<&str>) -> Result<Self, Fault> {
+    pub async fn objects(cluster: &Cluster, hpa: Option<&str>) -> Result<Self, Error> {
         let reader = Reader::new(cluster.client.clone());
         let (namespace, name) = which(cluster, hpa).await?;
         let taken = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
@@ -109,7 +109,7 @@ impl Collection {
 }
 
 /// Namespace and name of the HPA.
-async fn which(cluster: &Cluster, hpa: Option<&str>) -> Result<(String, String), Fault> {
+async fn which(cluster: &Cluster, hpa: Option<&str>) -> Result<(String, String), Error> {
     let Some(named) = hpa else {
         let only = cluster.only().await?.metadata;
         return Ok((only.namespace.unwrap_or_default(), only.name.unwrap_or_default()));
@@ -168,7 +168,7 @@ fn joined(one: Read<Vec<Value>>, other: Read<Vec<Value>>) -> Read<Vec<Value>> {
 
 /// An HPA that is not there is a finding where its namespace has none at all, and none of its name is in another, or where
 /// KEDA should have made it; else its name or its namespace's is mistyped.
-async fn is_meant(reader: &Reader, evidence: &Evidence) -> Result<(), Fault> {
+async fn is_meant(reader: &Reader, evidence: &Evidence) -> Result<(), Error> {
     let Evidence { namespace, name, .. } = evidence;
     let there = evidence.hpas.items();
     if evidence.hpa != Read::Absent || evidence.scaled_object.seen().is_some() {
@@ -177,17 +177,17 @@ async fn is_meant(reader: &Reader, evidence: &Evidence) -> Result<(), Fault> {
     let none = format!("no HPA {name} in namespace {namespace}");
     if !there.is_empty() {
         let there = there.iter().map(objects::name).collect::<Vec<_>>().join(", ");
-        return Err(Fault::Use(format!("{none} (there: {there}); kubectl get hpa -A lists all")));
+        return Err(Error::Usage(format!("{none} (there: {there}); kubectl get hpa -A lists all")));
     }
     if evidence.own_namespace == Read::Absent {
-        return Err(Fault::Use(format!(
+        return Err(Error::Usage(format!(
             "{none}, as there is no namespace {namespace}; kubectl get hpa -A lists all HPAs"
         )));
     }
     // Where they may not be listed, none is known.
     let all = reader.all("/apis/autoscaling/v2/horizontalpodautoscalers", "the HPAs of all namespaces").await;
     match all.items().iter().find(|other| objects::name(other) == name) {
-        Some(other) => Err(Fault::Use(format!("{none}; there is {}/{name}", objects::namespace(other)))),
+        Some(other) => Err(Error::Usage(format!("{none}; there is {}/{name}", objects::namespace(other)))),
         None => Ok(()),
     }
 }

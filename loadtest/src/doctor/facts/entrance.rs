@@ -9,7 +9,7 @@ use super::ports;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::{in_front, labels};
 use crate::doctor::objects::{list, name, text};
-use crate::fault::Fault;
+use crate::error::Error;
 
 /// Where a load goes.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,17 +22,19 @@ pub enum Entrance {
 
 /// Where the pods are served: by the load balancer of their Service, by its name inside of the cluster, or else by nothing
 /// but the pods themselves.
-pub fn entrance(evidence: &Evidence, inside: bool) -> Result<Entrance, Fault> {
+pub fn entrance(evidence: &Evidence, inside: bool) -> Result<Entrance, Error> {
     let namespace = evidence.namespace.as_str();
     if let Some(unread) = evidence.services.unread() {
         let why = unread.reason();
-        return Err(Fault::World(format!("the Services of namespace {namespace} cannot be listed: {why}; give --url")));
+        return Err(Error::Environment(format!(
+            "the Services of namespace {namespace} cannot be listed: {why}; give --url"
+        )));
     }
     let service = service(evidence)?;
     let port = list(service, "/spec/ports").first();
     let port = port.and_then(|port| Some((port["port"].as_u64()?, ports::target(port)?)));
     let Some((number, target)) = port else {
-        return Err(Fault::Use(format!("the Service {} has no port: give --url", name(service))));
+        return Err(Error::Usage(format!("the Service {} has no port: give --url", name(service))));
     };
     if inside {
         return Ok(Entrance::Url(url(&format!("{}.{namespace}.svc", name(service)), number)));
@@ -44,7 +46,7 @@ pub fn entrance(evidence: &Evidence, inside: bool) -> Result<Entrance, Fault> {
 
 /// The Service that is meant to be called from outside, where there is one: load that goes elsewhere than the user
 /// thinks is worse than a question.
-fn service(evidence: &Evidence) -> Result<&Value, Fault> {
+fn service(evidence: &Evidence) -> Result<&Value, Error> {
     let found: Vec<_> = in_front(evidence, labels(evidence)).collect();
     let of = |is_it: &dyn Fn(&Value) -> bool| found.iter().copied().filter(|one| is_it(one)).collect::<Vec<_>>();
     let balanced = of(&|service| service["spec"]["type"] == "LoadBalancer");
@@ -55,11 +57,13 @@ fn service(evidence: &Evidence) -> Result<&Value, Fault> {
     let (namespace, scaled) = (&evidence.namespace, format!("{}/{}", text(target, "/kind"), text(target, "/name")));
     match meant[..] {
         [one] => Ok(one),
-        [] => Err(Fault::Use(format!("no Service in namespace {namespace} selects the pods of {scaled}: give --url"))),
+        [] => {
+            Err(Error::Usage(format!("no Service in namespace {namespace} selects the pods of {scaled}: give --url")))
+        }
         ref several => {
             let names: Vec<_> = several.iter().map(|service| name(service)).collect();
             let names = names.join(", ");
-            Err(Fault::Use(format!(
+            Err(Error::Usage(format!(
                 "several Services in namespace {namespace} select the pods of {scaled}: {names}: say with --url which one is meant"
             )))
         }

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::Value;
 
+use super::ports;
 use crate::doctor::evidence::{Evidence, Page};
 use crate::doctor::facts::monitors::endpoints;
 use crate::doctor::facts::pods::in_front;
-use crate::doctor::facts::ports;
 use crate::doctor::objects::{list, looks_in, selects};
 use crate::kube::pod_http::PodPage;
 

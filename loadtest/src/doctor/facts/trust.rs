@@ -9,8 +9,8 @@
 
 use serde_json::Value;
 
+use super::requests;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::requests;
 use crate::doctor::objects::{leads_to, name, namespace};
 use crate::kube::read::Unread;
 

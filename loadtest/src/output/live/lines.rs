@@ -1,31 +1,96 @@
 //! What is printed where there is no terminal to draw in: `kubectl get hpa --watch`, and more columns of our own.
 
+use crate::autoscaling::Autoscaler;
 use crate::autoscaling::predict::Source;
 use crate::journal::{Entry, Scaling, Second, Start};
 use crate::output::text::{rate, seconds};
-use crate::output::visible;
-use crate::report::timeline::failed;
-use crate::stats::Times;
+use crate::output::{events, visible};
+use crate::stats::{Times, failed, succeeded};
+
+/// A column of the lines: its title, the width that it starts with, and what a line has in it.
+struct Column {
+    title: &'static str,
+    width: usize,
+    cell: fn(&Line) -> String,
+}
+
+impl Column {
+    const fn new(title: &'static str, cell: fn(&Line) -> String) -> Self {
+        Self { title, width: title.len(), cell }
+    }
+
+    /// One that is wider now and then has that width from the start.
+    const fn at_least(self, example: &'static str) -> Self {
+        Self { width: example.len(), ..self }
+    }
+}
 
 /// kubectl's columns, and ours.
-const HEADS: [&str; 11] =
-    ["NAME", "REFERENCE", "TARGETS", "MINPODS", "MAXPODS", "REPLICAS", "AGE", "OFFERED", "ACHIEVED", "P99", "FAILED"];
+const COLUMNS: [Column; 11] = [
+    Column::new("NAME", |line| {
+        line.of_hpa(|hpa| visible(hpa.name.rsplit('/').next().unwrap_or_default()).into_owned())
+    }),
+    Column::new("REFERENCE", |line| line.of_hpa(|hpa| visible(&hpa.scaled).into_owned())),
+    Column::new("TARGETS", |line| {
+        line.of_hpa(|hpa| targets(line.scaling.and_then(|seen| seen.value), hpa.target, hpa.pipeline.source))
+    }),
+    Column::new("MINPODS", |line| line.of_hpa(|hpa| hpa.min.to_string())),
+    Column::new("MAXPODS", |line| line.of_hpa(|hpa| hpa.max.to_string())),
+    Column::new("REPLICAS", |line| line.scaling.map_or_else(none, |seen| seen.pods.to_string())),
+    Column::new("AGE", |line| age(line.age)).at_least("9m59s"),
+    Column::new("OFFERED", |line| line.mean(|second| second.due)),
+    Column::new("SUCCEEDED", |line| line.mean(succeeded)),
+    Column::new("P99", |line| {
+        let latency = Times::joined(line.seconds.iter().map(|second| &second.latency));
+        latency.seconds(0.99).map_or_else(none, |p99| seconds(p99).replace(' ', ""))
+    })
+    .at_least("99.9ms"),
+    Column::new("FAILED", |line| line.seconds.iter().map(failed).sum::<u64>().to_string()),
+];
+
+/// What a line is made of.
+struct Line<'a> {
+    hpa: Option<&'a Autoscaler>,
+    scaling: Option<&'a Scaling>,
+    /// The autoscaler's age in seconds.
+    age: f64,
+    /// What the load did since the last line.
+    seconds: &'a [Second],
+}
+
+impl Line<'_> {
+    fn of_hpa(&self, cell: impl Fn(&Autoscaler) -> String) -> String {
+        self.hpa.map_or_else(none, cell)
+    }
+
+    fn mean(&self, figure: impl Fn(&Second) -> u64) -> String {
+        if self.seconds.is_empty() {
+            return none();
+        }
+        let sum: u64 = self.seconds.iter().map(figure).sum();
+        format!("{}/s", rate(sum as f64 / self.seconds.len() as f64))
+    }
+}
+
+fn none() -> String {
+    "-".to_owned()
+}
 
 /// Between two columns, as kubectl has it.
 const PADDING: usize = 3;
 
-/// Between two looks of an HPA, in seconds.
+/// An HPA's default sync period, in seconds.
 const PERIOD: f64 = 15.0;
 
-/// Makes the lines, one for each change of the autoscaler and each of its looks, with what the load did since the last.
+/// Makes the lines: one for each change of the autoscaler and each of its syncs, with what the load did since the last.
 #[derive(Clone, Debug)]
 pub struct Lines {
     start: Option<Start>,
     since: Vec<Second>,
-    /// What was last told of the autoscaler.
-    told: Option<Scaling>,
+    /// What was last printed of the autoscaler.
+    printed: Option<Scaling>,
     /// A column never becomes narrower again.
-    widths: [usize; HEADS.len()],
+    widths: [usize; COLUMNS.len()],
     headed: bool,
 }
 
@@ -36,86 +101,57 @@ impl Default for Lines {
 }
 
 impl Lines {
-    /// Nothing is told yet.
+    /// Nothing is printed yet.
     pub fn new() -> Self {
-        // What is wider only now and then has its width from the beginning.
-        let mut widths = HEADS.map(str::len);
-        widths[6] = "9m59s".len();
-        widths[9] = "99.9ms".len();
-        Self { start: None, since: Vec::new(), told: None, widths, headed: false }
+        let widths = COLUMNS.map(|column| column.width);
+        Self { start: None, since: Vec::new(), printed: None, widths, headed: false }
     }
 
-    /// Takes one more entry in, and tells what is to be printed for it, if anything is: lines, each ended.
+    /// Takes one more entry in, and returns what is to be printed for it, if anything is: lines, each ended.
     pub fn take(&mut self, entry: &Entry) -> Option<String> {
         match entry {
             Entry::Start(start) => self.start = Some(Start::clone(start)),
             Entry::Second(second) => {
                 self.since.push(second.clone());
-                // Where no autoscaler is watched, the load alone is told every five seconds.
+                // Where no autoscaler is watched, there is a line about the load every five seconds.
                 let watched = self.start.as_ref().is_some_and(|start| start.autoscaler.is_some());
                 return (!watched && self.since.len() == 5).then(|| self.line(second.at + 1.0, None));
             }
             Entry::Scaling(scaling) => {
-                // As kubectl does: what changed, and otherwise as often as the HPA looks.
+                // As kubectl does: what changed, and otherwise as often as the HPA syncs.
                 let shown = |scaling: &Scaling| (scaling.value, scaling.wanted, scaling.pods);
-                if self.told.as_ref().is_some_and(|told| shown(told) == shown(scaling) && scaling.at < told.at + PERIOD)
-                {
+                let same = |printed: &Scaling| shown(printed) == shown(scaling) && scaling.at < printed.at + PERIOD;
+                if self.printed.as_ref().is_some_and(same) {
                     return None;
                 }
-                self.told = Some(scaling.clone());
+                self.printed = Some(scaling.clone());
                 return Some(self.line(scaling.at, Some(scaling)));
             }
             Entry::Event(event) => {
                 // kubectl has no line for it; a comment keeps the columns what they are.
-                let text = format!("{} {}: {}", event.object, event.reason, event.message);
-                return Some(format!("# {}\n", visible(&text)));
+                return Some(format!("# {}\n", visible(&events::text(event).sentence())));
             }
             Entry::End(_) => {}
         }
         None
     }
 
-    /// The autoscaler's age in seconds when the load began; where nobody created it, it is as old as the load.
+    /// The autoscaler's age in seconds when the load began; where its creation is unknown, it is as old as the load.
     fn age(&self) -> f64 {
         let age = self.start.as_ref().and_then(|start| Some(start.started - start.autoscaler.as_ref()?.created?));
         age.unwrap_or_default()
     }
 
     fn line(&mut self, now: f64, scaling: Option<&Scaling>) -> String {
-        let none = || "-".to_owned();
-        let autoscaler = self.start.as_ref().and_then(|start| start.autoscaler.as_ref());
-        let [name, reference, targets, min, max] = match autoscaler {
-            Some(of) => [
-                visible(of.name.rsplit('/').next().unwrap_or_default()).into_owned(),
-                visible(&of.scaled).into_owned(),
-                targets(scaling.and_then(|seen| seen.value), of.target, of.pipeline.source),
-                of.min.to_string(),
-                of.max.to_string(),
-            ],
-            None => std::array::from_fn(|_| none()),
-        };
-        let length = self.since.len().max(1) as f64;
-        let mean =
-            |count: u64| if self.since.is_empty() { none() } else { format!("{}/s", rate(count as f64 / length)) };
-        let latency = Times::joined(self.since.iter().map(|second| &second.latency));
-        let cells = [
-            name,
-            reference,
-            targets,
-            min,
-            max,
-            scaling.map_or_else(none, |seen| seen.pods.to_string()),
-            age(self.age() + now),
-            mean(self.since.iter().map(|second| second.due).sum()),
-            mean(self.since.iter().flat_map(|second| second.statuses.range(..400)).map(|(_, count)| count).sum()),
-            latency.seconds(0.99).map_or_else(none, |p99| seconds(p99).replace(' ', "")),
-            self.since.iter().map(failed).sum::<u64>().to_string(),
-        ];
+        let hpa = self.start.as_ref().and_then(|start| start.autoscaler.as_ref());
+        let line = Line { hpa, scaling, age: self.age() + now, seconds: &self.since };
+        let cells = COLUMNS.map(|column| (column.cell)(&line));
         self.since.clear();
         for (width, cell) in self.widths.iter_mut().zip(&cells) {
             *width = cell.chars().count().max(*width);
         }
-        let head = if self.headed { String::new() } else { row(&HEADS.map(str::to_owned), &self.widths) };
+        let titles = COLUMNS.map(|column| column.title.to_owned());
+        let head = if self.headed { String::new() } else { row(&titles, &self.widths) };
         self.headed = true;
         head + &row(&cells, &self.widths)
     }

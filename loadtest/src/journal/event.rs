@@ -1,0 +1,172 @@
+//! What can happen during a run, as data. No text in it is parsed again: [`crate::output::events`] writes the sentences.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Something that happened.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    /// When.
+    pub at: f64,
+    /// What.
+    #[serde(flatten)]
+    pub what: ObservedEvent,
+}
+
+/// What happened.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum ObservedEvent {
+    /// Something happened to an object of Kubernetes, or of a rehearsal.
+    Object(ObjectEvent),
+    /// A watch broke, or the API server stopped answering.
+    WatchInterrupted {
+        /// What is not observed meanwhile.
+        feed: Feed,
+        /// The error.
+        why: String,
+    },
+    /// A watch works again, or the API server answers again.
+    WatchResumed {
+        /// What is observed again.
+        feed: Feed,
+    },
+    /// Something could not be read.
+    Unread {
+        /// What.
+        feed: Feed,
+        /// The error, or the right that is missing.
+        why: String,
+    },
+    /// The model calculates with an assumption.
+    Assumed {
+        /// The assumption, and why it was necessary.
+        assumption: String,
+    },
+    /// More events happened than a journal records.
+    Truncated {
+        /// How many it records.
+        recorded: u64,
+    },
+    /// The target's host name has no address.
+    HostUnresolved {
+        /// The name.
+        host: String,
+        /// The error.
+        why: String,
+        /// Whether addresses from an earlier lookup stay in use.
+        keeps_addresses: bool,
+    },
+    /// The target's host name has an address again.
+    HostResolved {
+        /// The name.
+        host: String,
+    },
+    /// The load ended early, because its timer failed.
+    LoadFailed {
+        /// The error.
+        why: String,
+    },
+    /// A generator started its part of the load after the first one.
+    StartedLate {
+        /// Which generator, counted from 0.
+        generator: u32,
+        /// How many seconds later.
+        seconds: f64,
+    },
+    /// A rehearsal ended early.
+    RehearsalFailed {
+        /// The error.
+        why: String,
+    },
+}
+
+/// Something that happened to an object.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectEvent {
+    /// The object, as kind and name.
+    pub object: String,
+    /// The reason, such as `Killing` or `SuccessfulRescale`.
+    pub reason: String,
+    /// The message.
+    pub message: String,
+    /// Whether it is a fault.
+    pub warning: bool,
+}
+
+/// What a run observes of a cluster.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Feed {
+    /// The API server as a whole.
+    ApiServer,
+    /// The watch of the HPA.
+    Hpa,
+    /// The watch of the pods.
+    Pods,
+    /// The watch of Kubernetes' events.
+    Events,
+    /// The pods' own counters.
+    Counters,
+    /// Prometheus.
+    Prometheus,
+    /// The metrics API.
+    MetricsApi,
+}
+
+impl ObjectEvent {
+    /// The same event, found after the watch was broken: its time is when it was found.
+    #[must_use]
+    pub fn unseen(mut self) -> Self {
+        self.message += " (this happened while the watch was broken)";
+        self
+    }
+}
+
+impl ObservedEvent {
+    /// Whether it is a fault.
+    pub fn is_warning(&self) -> bool {
+        match self {
+            Self::Object(event) => event.warning,
+            Self::WatchResumed { .. } | Self::HostResolved { .. } => false,
+            _ => true,
+        }
+    }
+
+    /// Whether it happened to the load. A joined journal has these events of all generators, and those of the
+    /// autoscaler from one.
+    pub fn is_of_load(&self) -> bool {
+        match self {
+            Self::HostUnresolved { .. }
+            | Self::HostResolved { .. }
+            | Self::LoadFailed { .. }
+            | Self::StartedLate { .. } => true,
+            Self::Object(_)
+            | Self::WatchInterrupted { .. }
+            | Self::WatchResumed { .. }
+            | Self::Unread { .. }
+            | Self::Assumed { .. }
+            | Self::Truncated { .. }
+            | Self::RehearsalFailed { .. } => false,
+        }
+    }
+
+    /// The text that others wrote, which may be long.
+    pub fn message_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Object(event) => Some(&mut event.message),
+            Self::WatchInterrupted { why, .. }
+            | Self::Unread { why, .. }
+            | Self::Assumed { assumption: why }
+            | Self::HostUnresolved { why, .. }
+            | Self::LoadFailed { why }
+            | Self::RehearsalFailed { why } => Some(why),
+            Self::WatchResumed { .. }
+            | Self::Truncated { .. }
+            | Self::HostResolved { .. }
+            | Self::StartedLate { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The page's settings: the load, and the autoscaler.
+
+use maud::{Markup, html};
+
+use crate::autoscaling::Autoscaler;
+use crate::autoscaling::hpa::{Rules, Select, Unit};
+use crate::autoscaling::predict::Source;
+use crate::journal::{Kind, Start};
+use crate::output::text::{count, date, plural, rate, seconds};
+use crate::profile::Spacing;
+use crate::report::figures::Report;
+use crate::report::tables::soft;
+
+/// A setting's name and value.
+type Row = (&'static str, String);
+
+/// Both, side by side.
+pub(crate) fn render(report: &Report) -> Markup {
+    let Some(start) = &report.start else {
+        return soft("The journal does not contain them.");
+    };
+    html! {
+        div.pair {
+            (table(&load(start)))
+            @if let Some(autoscaler) = &start.autoscaler { (table(&of_autoscaler(autoscaler))) }
+        }
+    }
+}
+
+fn table(rows: &[Row]) -> Markup {
+    html! { table { tbody { @for (name, value) in rows { tr { th scope="row" { (name) } td { (value) } } } } } }
+}
+
+fn load(start: &Start) -> Vec<Row> {
+    let target = &start.target;
+    let spacing = match start.spacing {
+        Spacing::Even => "evenly spaced",
+        Spacing::Poisson => "randomly spaced (Poisson)",
+    };
+    let stages: Vec<String> = start.profile.iter().map(ToString::to_string).collect();
+    let connection = match target.requests_per_connection {
+        1 => "a new one for each request".to_owned(),
+        many => format!("{} requests on each", count(many)),
+    };
+    let mut rows = vec![
+        ("Target", target.url.clone()),
+        ("Profile", stages.join(", ")),
+        ("Requests", spacing.to_owned()),
+        ("Connections", format!("{connection}, HTTP/{}", if target.http2 { "2" } else { "1.1" })),
+        ("In flight", format!("at most {}", count(target.max_in_flight))),
+        ("Started", date(start.started)),
+        ("Version", format!("loadtest {}", start.version)),
+    ];
+    if start.kind == Kind::Rehearsal {
+        rows.push(("Speed", format!("{} rehearsed seconds per second", rate(start.speed))));
+    }
+    rows
+}
+
+fn of_autoscaler(autoscaler: &Autoscaler) -> Vec<Row> {
+    let pipeline = &autoscaler.pipeline;
+    let source = match pipeline.source {
+        Source::Pods => "custom metrics API",
+        Source::External => "external metrics API",
+    };
+    let relist =
+        if pipeline.relist > 0.0 { format!(", relisted every {}", seconds(pipeline.relist)) } else { String::new() };
+    vec![
+        ("HPA", format!("{} scales {}", autoscaler.name, autoscaler.scaled)),
+        ("Metric", format!("{}, {} per pod", autoscaler.metric, rate(autoscaler.target))),
+        ("Replicas", format!("{} to {}", autoscaler.min, autoscaler.max)),
+        ("Scale up", rules(&autoscaler.behavior.up)),
+        ("Scale down", rules(&autoscaler.behavior.down)),
+        (
+            "Pipeline",
+            format!(
+                "scraped every {}, rate over {}, {source}{relist}, HPA syncs every {}",
+                seconds(pipeline.scrape),
+                seconds(pipeline.window),
+                seconds(pipeline.sync)
+            ),
+        ),
+    ]
+}
+
+fn rules(rules: &Rules) -> String {
+    let policies = rules.policies.iter().map(|policy| {
+        let what = match policy.unit {
+            Unit::Pods => plural(u64::from(policy.value), "pod"),
+            Unit::Percent => format!("{} %", policy.value),
+        };
+        format!("{what} per {} s", policy.period_seconds)
+    });
+    let policies: Vec<String> = policies.collect();
+    let policies = match rules.select {
+        Select::Disabled => "never".to_owned(),
+        Select::Max => policies.join(" or "),
+        Select::Min => format!("the smallest of {}", policies.join(" and ")),
+    };
+    let stabilized = match rules.stabilization_seconds {
+        none if none <= 0.0 => "immediately".to_owned(),
+        some => format!("stabilised over {}", seconds(some)),
+    };
+    format!("{policies}; {stabilized}; tolerance {}\u{a0}%", rate(100.0 * rules.tolerance))
+}

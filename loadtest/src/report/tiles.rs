@@ -1,0 +1,64 @@
+//! The page's key figures.
+
+use maud::{Markup, html};
+
+use crate::output::text::{clock, count, rate, seconds};
+use crate::report::figures::{Replicas, Report};
+
+/// A figure, its name, and a remark.
+fn tile(figure: &str, name: &str, remark: &str, is_bad: bool) -> Markup {
+    html! { li.bad[is_bad] { b { (figure) } span { (name) } small { (remark) } } }
+}
+
+/// All of them.
+pub(crate) fn render(report: &Report) -> Markup {
+    let totals = &report.totals;
+    let lasted = report.seconds.last().map_or(0.0, |second| second.at + 1.0);
+    html! {
+        (tile(&count(totals.answered), "answers", &format!("of {} requests", count(totals.due)), false))
+        (failed(report))
+        @if let Some(latency) = &report.latency {
+            (tile(&seconds(latency.p99), "p99 latency", &format!("median {}", seconds(latency.p50)), false))
+        }
+        @if let Some(replicas) = &report.replicas { (scaled_out(report, replicas)) (scaled_in(replicas)) }
+        @if let Some(lateness) = &report.lateness {
+            (tile(&seconds(lateness.p99), "p99 send delay", "of the generator itself", lateness.p99 > 0.01))
+        }
+        @if lasted > 0.0 && report.replicas.is_none() {
+            @let mean = rate(totals.answered as f64 / lasted);
+            (tile(&mean, "answers per second", &format!("over {}", seconds(lasted)), false))
+        }
+    }
+}
+
+fn failed(report: &Report) -> Markup {
+    let totals = &report.totals;
+    let bad = totals.failed + totals.dropped;
+    let share = 100.0 * bad as f64 / totals.due.max(1) as f64;
+    let remark =
+        if bad == 0 { "none dropped".to_owned() } else { format!("{share:.2} %, {} dropped", count(totals.dropped)) };
+    tile(&count(bad), "failed or dropped", &remark, bad > 0)
+}
+
+fn scaled_out(report: &Report, replicas: &Replicas) -> Markup {
+    let peak = replicas.reached.iter().find(|reached| reached.replicas == replicas.ready);
+    let remark = match (peak.and_then(|peak| peak.ready), &report.lag) {
+        (Some(ready), Some(lag)) if replicas.ready > replicas.initial => {
+            format!("{} after the load step", seconds(ready - lag.step))
+        }
+        _ => "no scale-out".to_owned(),
+    };
+    tile(&format!("{} → {}", replicas.initial, replicas.ready), "ready replicas", &remark, false)
+}
+
+fn scaled_in(replicas: &Replicas) -> Markup {
+    let Some(scale_in) = &replicas.scale_in else { return html! {} };
+    let (figure, remark) = match (scale_in.until, replicas.relieved) {
+        (Some(until), Some(relieved)) => {
+            (seconds(until - relieved), format!("after the load fell; {} failed", count(scale_in.failed)))
+        }
+        (Some(until), None) => (clock(until), format!("{} failed meanwhile", count(scale_in.failed))),
+        (None, _) => ("never".to_owned(), format!("scale-in began at {}", clock(scale_in.from))),
+    };
+    tile(&figure, &format!("back to {}", replicas.least), &remark, false)
+}
