@@ -8,6 +8,8 @@
 mod cases;
 #[path = "../../tests/cluster/ending.rs"]
 mod ending;
+#[path = "rules/folder.rs"]
+mod folder;
 #[path = "rules/lab.rs"]
 mod lab;
 

@@ -5,6 +5,8 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscalerBehavior;
 use crate::autoscaling::hpa::Behavior;
 use crate::autoscaling::manifests::{START, SYNC};
 use crate::autoscaling::predict::{Pipeline, band};
+use crate::autoscaling::promql::rates;
+use crate::autoscaling::rate::Function;
 use crate::autoscaling::{Autoscaler, predict};
 use crate::doctor::diagnosis::Figures;
 use crate::doctor::evidence::Evidence;
@@ -37,7 +39,7 @@ pub fn figures(evidence: &Evidence) -> Option<Figures> {
         // The question is when more are wanted, not whether they may be.
         max: least(evidence).saturating_mul(2),
         behavior: behavior(evidence)?,
-        pipeline: Pipeline { scrape, window, relist, sync: SYNC, startup: START, source },
+        pipeline: Pipeline { scrape, window, function: function(&subject), relist, sync: SYNC, startup: START, source },
     };
     Some(Figures {
         idle: idle(evidence, &subject),
@@ -49,6 +51,12 @@ pub fn figures(evidence: &Evidence) -> Option<Figures> {
         sync: SYNC,
         delay: delay(&autoscaler)?,
     })
+}
+
+/// What the query makes of its window; what is unknown here is taken for a rate.
+fn function(subject: &Subject) -> Function {
+    let rates = subject.query.as_deref().map(rates).unwrap_or_default();
+    rates.iter().find_map(|rate| Function::named(rate.function)).unwrap_or_default()
 }
 
 fn least(evidence: &Evidence) -> u32 {
@@ -103,6 +111,7 @@ mod tests {
         let pipeline = Pipeline {
             scrape: 5.0,
             window: 120.0,
+            function: Function::Rate,
             relist: 60.0,
             sync: SYNC,
             startup: START,

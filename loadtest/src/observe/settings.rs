@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::autoscaling::hpa::Behavior;
 use crate::autoscaling::manifests::{RELIST, SCRAPE, START, SYNC};
 use crate::autoscaling::predict::{Pipeline, Source};
+use crate::autoscaling::rate::Function;
 use crate::autoscaling::{Autoscaler, manifests};
 use crate::doctor::collect::trust::{Trust, unasked};
 use crate::doctor::objects::looks_in;
@@ -61,8 +62,8 @@ pub async fn settings(
     autoscaler.scaled.clone_from(&watched.scaled);
     autoscaler.created = watched.hpa.creation_timestamp().map(|created| created.0.as_duration().as_secs_f64());
     let query = series.clone().map(|series| {
-        let window = autoscaler.pipeline.window;
-        format!("sum(rate({series}{{namespace=\"{}\"}}[{window:.0}s]))", watched.namespace)
+        let Pipeline { window, function, .. } = autoscaler.pipeline;
+        format!("sum({}({series}{{namespace=\"{}\"}}[{window:.0}s]))", function.name(), watched.namespace)
     });
     let chain = Chain {
         cluster: cluster.clone(),
@@ -176,6 +177,7 @@ fn from_hpa_alone(watched: &Watched, metric: &Metric) -> Result<Autoscaler, Stri
         pipeline: Pipeline {
             scrape: SCRAPE,
             window: WINDOW,
+            function: Function::Rate,
             relist: if metric.source == Source::Pods { RELIST } else { 0.0 },
             sync: SYNC,
             startup: START,
@@ -242,7 +244,8 @@ mod tests {
                              "spec": {"selector": labels, "ports": [{"name": "web", "port": 80}]}});
         let monitor = json!({"kind": "ServiceMonitor", "metadata": {"name": "shop"}, "spec": {
                              "selector": {"matchLabels": labels}, "endpoints": [{"port": "web", "interval": "5s"}]}});
-        let rules = "rules: [{seriesQuery: hits_total, name: {as: hits_per_second}, metricsQuery: 'sum(rate(x[1m]))'}]";
+        let rules = "rules: [{seriesQuery: hits_total, resources: {template: <<.Resource>>}, \
+                     name: {as: hits_per_second}, metricsQuery: 'sum(rate(x[1m]))'}]";
         let config = json!({"kind": "ConfigMap", "metadata": {"name": "adapter"}, "data": {"config.yaml": rules}});
         let scaler = of_a_deployment(by_one_metric(&hpa, &metric));
         let read = manifests::from_objects(vec![scaler, scaled(&set), service, monitor, config]).unwrap();

@@ -258,8 +258,9 @@ fn autoscaler_settings(autoscaler: &Autoscaler) -> Vec<(&'static str, String)> {
         (
             "Chain",
             format!(
-                "scraped every {}, rate over {}, {source}{relist}, HPA looks every {}",
+                "scraped every {}, {} over {}, {source}{relist}, HPA looks every {}",
                 seconds(pipeline.scrape),
+                pipeline.function.name(),
                 seconds(pipeline.window),
                 seconds(pipeline.sync)
             ),

@@ -7,29 +7,17 @@ use serde_json::Value;
 
 use super::server;
 use crate::autoscaling::adapter_rules::{Resources, Rules};
+use crate::autoscaling::duration;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::intervals::go_duration;
 use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::objects;
 use crate::doctor::objects::namespace;
 use crate::kube::cluster::percent_encoded;
 use crate::kube::read::Read;
 
-/// The label selector of a `labelSelector` field, as the API takes it in a URL's query and the scale writes it.
-pub fn selector(selector: &Value) -> String {
-    let labels = selector["matchLabels"].as_object().into_iter().flatten();
-    let labels = labels.map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()));
-    let expressions = selector["matchExpressions"].as_array().into_iter().flatten().map(|expression| {
-        let key = expression["key"].as_str().unwrap_or_default();
-        let values = expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let values = values.collect::<Vec<_>>().join(",");
-        match expression["operator"].as_str().unwrap_or_default() {
-            "In" => format!("{key} in ({values})"),
-            "NotIn" => format!("{key} notin ({values})"),
-            "DoesNotExist" => format!("!{key}"),
-            _ => key.to_owned(),
-        }
-    });
-    labels.chain(expressions).collect::<Vec<_>>().join(",")
+/// A label selector as the API takes it in a URL's query and the scale writes it.
+fn selector(selector: &Value) -> String {
+    objects::selector(selector).unwrap_or_default().to_string()
 }
 
 /// The selector of the HPA's pods: that of the scale, else the workload's own.
@@ -198,7 +186,7 @@ pub fn series(evidence: &Evidence) -> BTreeSet<String> {
 /// How far back the adapter looks for series, in seconds, where its flags say so.
 pub fn lookback(evidence: &Evidence) -> Option<f64> {
     let deployment = evidence.server.deployment.seen()?;
-    let told = |name| flag(deployment, name).and_then(go_duration).filter(|seconds| *seconds > 0.0);
+    let told = |name| flag(deployment, name).and_then(duration::go).filter(|seconds| *seconds > 0.0);
     told("metrics-max-age").or_else(|| told("metrics-relist-interval"))
 }
 
@@ -214,4 +202,25 @@ pub fn queries(evidence: &Evidence) -> BTreeSet<String> {
     let subject = Subject::of(evidence);
     let asked = triggers(evidence).filter_map(|trigger| trigger["query"].as_str()).map(str::to_owned);
     asked.chain(subject.queries()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::selector;
+
+    /// Source: `internalSelector.String` in `pkg/labels/selector.go` of k8s.io/apimachinery, which sorts values as well.
+    #[test]
+    fn a_selector_is_written_as_the_api_server_reads_it() {
+        let expression =
+            |key: &str, operator: &str, values: &[&str]| json!({"key": key, "operator": operator, "values": values});
+        let all = json!({"matchLabels": {"app": "shop", "a/b": "c"}, "matchExpressions": [
+            expression("e", "In", &["y", "x"]), expression("f", "NotIn", &["z"]), expression("g", "Exists", &[]),
+            expression("h", "DoesNotExist", &[])]});
+        assert_eq!(selector(&all), "a/b=c,app=shop,e in (x,y),f notin (z),g,!h");
+        assert_eq!(selector(&json!({})), "");
+        assert_eq!(selector(&json!(null)), "");
+        assert_eq!(selector(&json!({"matchExpressions": [expression("e", "Has", &[])]})), "");
+    }
 }
