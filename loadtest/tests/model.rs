@@ -6,6 +6,7 @@ use loadtest::autoscaling::derive::hpa_profile;
 use loadtest::autoscaling::hpa::{Behavior, Policy, Select, Unit};
 use loadtest::autoscaling::manifests::{Manifests, Probe, Workload};
 use loadtest::autoscaling::predict::{Band, Pipeline, Predicted, Source, band, predict};
+use loadtest::autoscaling::rate::Function;
 use loadtest::autoscaling::{Autoscaler, manifests};
 use loadtest::profile::Profile;
 
@@ -20,7 +21,15 @@ fn shopfront(source: Source) -> Autoscaler {
         min: 1,
         max: 3,
         behavior: Behavior::default(),
-        pipeline: Pipeline { scrape: 5.0, window, relist: 60.0, sync: 15.0, startup: 1.0, source },
+        pipeline: Pipeline {
+            scrape: 5.0,
+            window,
+            function: Function::Rate,
+            relist: 60.0,
+            sync: 15.0,
+            startup: 1.0,
+            source,
+        },
         created: None,
     }
 }
@@ -260,7 +269,7 @@ fn an_error_is_one_line_that_says_what_to_change() {
             "shopfront.yml",
             "type: Pods",
             "type: Resource",
-            "HPA: spec.metrics has the types [\"Resource\"]: the model knows one metric, of type Pods",
+            "HPA: spec.metrics has the types [\"Resource\"]: the model knows one metric, of type Pods or External",
         ),
         (
             "shopfront.yml",
@@ -312,8 +321,8 @@ fn an_error_is_one_line_that_says_what_to_change() {
             "custom-metrics-config.yaml",
             "_per_second",
             "_rate",
-            "no ConfigMap has an adapter rule whose name.as makes http_requests_per_second of a series: add one, or \
-             correct the metric's name in the HPA",
+            "no ConfigMap has an adapter rule for pods that makes http_requests_per_second: add one, or correct the \
+             metric's name in the HPA",
         ),
     ] {
         let error = edited(file, from, to).unwrap_err();
@@ -330,4 +339,126 @@ fn an_error_is_one_line_that_says_what_to_change() {
     );
     let nowhere = manifests::read(Path::new("/nowhere")).unwrap_err();
     assert_eq!(nowhere, "/nowhere: No such file or directory (os error 2): --manifests takes a folder of YAML files");
+}
+
+/// What reading the manifests comes to with these rules, each a mapping in one line, in place of the repository's own.
+fn with_rules(key: &str, rules: &[&str]) -> Result<Manifests, String> {
+    let rules: String = rules.iter().map(|rule| format!("\n      - {{{rule}}}")).collect();
+    let map = std::fs::read_to_string(manifests().join("custom-metrics-config.yaml")).unwrap();
+    let (from, to) = (map.find("    rules:").unwrap(), map.find("    resourceRules:").unwrap());
+    edited("custom-metrics-config.yaml", &map[from..to], &format!("    {key}:{rules}\n"))
+}
+
+const PODS: &str = "resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}";
+
+fn rule(series: &str, name: &str, query: &str) -> String {
+    format!("seriesQuery: '{series}', {PODS}, name: {name}, metricsQuery: '{query}'")
+}
+
+fn sum(window: &str) -> String {
+    format!("sum(rate(<<.Series>>{{<<.LabelMatchers>>}}[{window}])) by (<<.GroupBy>>)")
+}
+
+const OWN: &str = "{matches: ^(.*)_total$, as: '${1}_per_second'}";
+
+/// The window and the series of an HPA's metric by these rules.
+fn read_by(rules: &[String]) -> Result<(f64, Option<String>), String> {
+    let read = with_rules("rules", &rules.iter().map(String::as_str).collect::<Vec<_>>())?;
+    Ok((read.autoscaler.pipeline.window, read.series))
+}
+
+#[test]
+fn of_two_rules_for_one_metric_the_last_counts() {
+    let series = r#"http_requests_total{namespace!="",pod!=""}"#;
+    let own = Some("http_requests_total".to_owned());
+    let rules = [rule(series, OWN, &sum("2m")), rule(series, OWN, &sum("5m"))];
+    assert_eq!(read_by(&rules), Ok((300.0, own.clone())));
+    let [first, last] = rules;
+    assert_eq!(read_by(&[last, first.clone()]), Ok((120.0, own.clone())));
+    // One that takes the series, too, whatever it is called by.
+    let any = rule(r#"{__name__=~"^http_.*",pod!=""}"#, OWN, &sum("5m"));
+    assert_eq!(read_by(&[first.clone(), any.clone()]), Ok((300.0, own.clone())));
+    // One that does not.
+    let filtered = any.replace("name:", "seriesFilters: [{isNot: ^http_requests}], name:");
+    assert_eq!(read_by(&[first, filtered]), Ok((120.0, own)));
+}
+
+#[test]
+fn a_metric_is_named_as_the_adapter_names_it() {
+    let own = Some("http_requests_total".to_owned());
+    for name in ["{as: http_requests_per_second}", "{matches: '.*', as: http_requests_per_second}", OWN] {
+        assert_eq!(read_by(&[rule("http_requests_total", name, &sum("3m"))]), Ok((180.0, own.clone())), "{name}");
+    }
+    let itself = Some("http_requests_per_second".to_owned());
+    assert_eq!(read_by(&[rule("http_requests_per_second", "{}", &sum("3m"))]), Ok((180.0, itself)));
+    for name in ["{}", "{matches: ^(.*)_total$}", "{matches: ^(.*)_total$, as: $1_per_second}"] {
+        let error = read_by(&[rule("http_requests_total", name, &sum("3m"))]).unwrap_err();
+        assert!(
+            error.starts_with("no ConfigMap has an adapter rule for pods that makes http_requests_per_second"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn irate_reacts_after_two_scrapes() {
+    let query = "sum(irate(<<.Series>>{<<.LabelMatchers>>}[2m])) by (<<.GroupBy>>)";
+    let read = with_rules("rules", &[&rule("http_requests_total", OWN, query)]).unwrap().autoscaler;
+    assert_eq!((read.pipeline.window, read.pipeline.function), (120.0, Function::Irate));
+    let load = profile(&["10rps:3m"]);
+    let second = |autoscaler: &Autoscaler| first(&predict(&load, autoscaler, 1, 180.0), 2);
+    // Two scrapes and a sync are enough; rate() waits until enough of its two minutes has load in it.
+    assert!(second(&read) <= 25.0 && second(&shopfront(Source::Pods)) > 26.0, "{}", second(&read));
+}
+
+#[test]
+fn a_query_template_is_filled_in_before_its_window_is_read() {
+    for query in [
+        "sum(rate(<<- .Series ->> {<</* all */>><<.LabelMatchers>>}[2m]))".to_owned(),
+        "rate(<<.Series>>{namespace=\"<<index .LabelValuesByName \"namespace\">>\"}[2m])".to_owned(),
+        "sum(rate(<<.Series>>{<<.LabelMatchers>>}[<<`2m`>>])) by (<<.GroupBy>>)".to_owned(),
+    ] {
+        let read = read_by(&[rule("http_requests_total", OWN, &query)]);
+        assert_eq!(read, Ok((120.0, Some("http_requests_total".to_owned()))), "{query}");
+    }
+    let wrong = read_by(&[rule("http_requests_total", OWN, "sum(<<.Name>>)")]).unwrap_err();
+    assert!(wrong.contains("prometheus-adapter cannot fill in: can't evaluate field Name"), "{wrong}");
+}
+
+#[test]
+fn an_external_metric_is_made_by_the_external_rules() {
+    let external = |key: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        for file in ["shopfront.yml", "custom-metrics-config.yaml"] {
+            let text = std::fs::read_to_string(manifests().join(file)).unwrap();
+            let text = text.replace("- type: Pods\n      pods:", "- type: External\n      external:");
+            std::fs::write(folder.path().join(file), text.replace("    rules:", &format!("    {key}:"))).unwrap();
+        }
+        manifests::read(folder.path())
+    };
+    let read = external("externalRules").unwrap();
+    let pipeline = read.autoscaler.pipeline;
+    assert_eq!((pipeline.source, pipeline.window, pipeline.relist), (Source::External, 120.0, 60.0));
+    assert_eq!(read.series.as_deref(), Some("http_requests_total"));
+    let error = external("rules").unwrap_err();
+    assert!(error.starts_with("no ConfigMap has an external adapter rule that makes http_requests"), "{error}");
+}
+
+#[test]
+fn rules_that_a_folder_cannot_decide_between_are_an_error() {
+    let any = r#"{pod!=""}"#;
+    let (total, count) = (rule(any, OWN, &sum("2m")), rule(any, &OWN.replace("total", "count"), &sum("5m")));
+    let error = read_by(&[total.clone(), count.clone()]).unwrap_err();
+    assert!(
+        error.ends_with(
+            "makes http_requests_per_second from series http_requests_total by rules[0], or from series \
+             http_requests_count by rules[1], with another window, and a folder does not show which series exists: \
+             name it in the rule's seriesQuery"
+        ) && error.lines().count() == 1,
+        "{error}"
+    );
+    let same = count.replace("[5m]", "[2m]");
+    assert_eq!(read_by(&[total, same]), Ok((120.0, None)));
+    let refused = read_by(&[rule("http_requests_total", "{matches: '('}", &sum("2m"))]).unwrap_err();
+    assert!(refused.contains("data[\"config.yaml\"] stops prometheus-adapter at its start"), "{refused}");
 }

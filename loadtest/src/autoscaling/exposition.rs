@@ -1,6 +1,9 @@
-//! Prometheus' text format, as far as a counter needs it.
+//! The text that a pod's metrics are scraped as: Prometheus' own format and OpenMetrics', as far as a counter needs it.
 
 use std::collections::HashMap;
+
+/// What parts the words of a line.
+const BLANK: [char; 2] = [' ', '\t'];
 
 /// The sum of all series of this name; 0 where there is none.
 pub fn sum_of(text: &str, name: &str) -> f64 {
@@ -10,24 +13,20 @@ pub fn sum_of(text: &str, name: &str) -> f64 {
 /// All series of this name: what stands in their braces, and their value.
 pub fn series_of<'a>(text: &'a str, name: &str) -> impl Iterator<Item = (&'a str, f64)> {
     text.lines().filter_map(move |line| {
-        let rest = line.strip_prefix(name)?;
-        // A space or a label set: another name may begin the same way.
-        let (labels, value) = match rest.as_bytes().first()? {
-            b' ' => ("", rest.trim_start()),
-            b'{' => {
-                let end = rest.rfind('}')?;
-                (&rest[1..end], rest[end + 1..].trim_start())
-            }
-            _ => return None,
+        let (_, rest) = named(line).filter(|(found, _)| *found == name)?;
+        let (labels, rest) = match rest.trim_start_matches(BLANK).strip_prefix('{') {
+            Some(braces) => braces.split_at_checked(closing(braces)?).map(|(labels, rest)| (labels, &rest[1..]))?,
+            None => ("", rest),
         };
-        Some((labels, value.split(' ').next()?.parse().ok()?))
+        // A timestamp may follow, and an exemplar.
+        let value = rest.trim_start_matches(BLANK).split(BLANK).next()?;
+        Some((labels, value.parse().ok()?))
     })
 }
 
 /// The name of each series.
 pub fn names_of(text: &str) -> impl Iterator<Item = &str> {
-    let series = text.lines().filter(|line| !line.starts_with('#'));
-    series.filter_map(|line| line.split(['{', ' ']).next()).filter(|name| !name.is_empty())
+    text.lines().filter_map(|line| named(line)).map(|(name, _)| name)
 }
 
 /// The page without what no judge reads of it: comments but the types of counters, and of each name at most `most` series
@@ -38,11 +37,12 @@ pub fn few_of_each(text: &str, most: usize) -> String {
     for line in text.split_inclusive('\n') {
         let is_kept = if line.starts_with('#') {
             line.starts_with("# TYPE ") && line.trim_end().ends_with(" counter")
-        } else {
-            let name = line.split(['{', ' ', '\n']).next().unwrap_or_default();
+        } else if let Some((name, _)) = named(line.trim_end()) {
             let count = seen.entry(name).or_default();
             *count += 1;
-            !name.is_empty() && *count <= most + 1
+            *count <= most + 1
+        } else {
+            false
         };
         if is_kept {
             kept.push_str(line);
@@ -51,9 +51,37 @@ pub fn few_of_each(text: &str, most: usize) -> String {
     kept
 }
 
+/// The name that a line's series has, and what follows it; none of a comment, and of an empty line.
+fn named(line: &str) -> Option<(&str, &str)> {
+    let line = line.trim_start_matches(BLANK);
+    let end = line.find(['{', ' ', '\t']).unwrap_or(line.len());
+    let (name, rest) = line.split_at(end);
+    (!name.is_empty() && !name.starts_with('#')).then_some((name, rest))
+}
+
+/// Where the brace is that ends a set of labels: one within a label's value ends nothing.
+fn closing(labels: &str) -> Option<usize> {
+    let (mut quoted, mut escaped) = (false, false);
+    labels.bytes().position(|byte| match byte {
+        _ if escaped => {
+            escaped = false;
+            false
+        }
+        b'\\' if quoted => {
+            escaped = true;
+            false
+        }
+        b'"' => {
+            quoted = !quoted;
+            false
+        }
+        byte => byte == b'}' && !quoted,
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{few_of_each, names_of, sum_of};
+    use super::{few_of_each, names_of, series_of, sum_of};
 
     #[test]
     fn of_each_name_a_few_are_kept() {
@@ -68,5 +96,21 @@ mod tests {
         assert!((sum_of(text, "hits") - 6.5).abs() < f64::EPSILON);
         assert!(sum_of(text, "misses").abs() < f64::EPSILON);
         assert_eq!(names_of(text).collect::<Vec<_>>(), ["hits", "hits", "hits_total", "hits"]);
+    }
+
+    #[test]
+    fn exemplars_timestamps_and_escapes_are_no_part_of_a_value() {
+        for (line, expected) in [
+            (r#"x_total{a="b"} 5 # {trace_id="c"} 1"#, (r#"a="b""#, 5.0)),
+            (r#"x_total{a="b"} 5 1700000000.1 # {trace_id="c"} 1 1700000000"#, (r#"a="b""#, 5.0)),
+            (r#"x_total 5 # {trace_id="}"} 1"#, ("", 5.0)),
+            (r#"x_total{a="\"} 7 \\",b="{"}	1e3	1700000000000"#, (r#"a="\"} 7 \\",b="{""#, 1000.0)),
+            (r#"x_total{a="x",} +Inf"#, (r#"a="x","#, f64::INFINITY)),
+            ("x_total{} 5", ("", 5.0)),
+            (r#"x_total {a="b"} 5"#, (r#"a="b""#, 5.0)),
+        ] {
+            assert_eq!(series_of(line, "x_total").collect::<Vec<_>>(), [expected], "{line}");
+        }
+        assert_eq!(series_of(r#"x_total{a="b} 5"#, "x_total").count(), 0);
     }
 }

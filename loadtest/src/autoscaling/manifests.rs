@@ -1,17 +1,18 @@
 //! An autoscaler and what it scales, out of a folder of manifests.
 
+mod adapter;
 mod documents;
 mod scalers;
 
 use std::path::Path;
 
 use documents::Document;
-use scalers::Scaler;
+use scalers::{Query, Scaler};
 use serde_json::Value;
 use shopfront::app::Endpoint;
 
-use super::Autoscaler;
-use crate::autoscaling::predict::{Pipeline, Source};
+use super::{Autoscaler, duration};
+use crate::autoscaling::predict::Pipeline;
 use crate::bounds::PERIOD;
 
 /// The adapter lists its series once a minute, in seconds: `--metrics-relist-interval` as kube-prometheus leaves it.
@@ -103,23 +104,24 @@ fn of(all: &Folder) -> Result<Manifests, String> {
         &format!("that selects the pods of Deployment {}", deployment.name()),
         services.iter().copied().filter(|service| all_headless || is_for_clients(service)),
     )?;
-    let selects = |monitor: &Document, service: &Document| {
-        service.has_labels("metadata.labels", monitor.get("spec.selector.matchLabels"))
-    };
+    let selects =
+        |monitor: &Document, service: &Document| monitor.selects("spec.selector", &service.labels("metadata.labels"));
     let monitor = all.the("ServiceMonitor", &format!("that selects Service {}", service.name()), |monitor| {
         services.iter().any(|service| selects(monitor, service))
     })?;
     // The clients' Service, or another one of the same pods.
     let scraped = [service].into_iter().chain(services).find(|service| selects(monitor, service)).unwrap_or(service);
-    let (window, series) = match scaler.query {
+    let by_adapter = scaler.query.is_none();
+    let Query { window, function, series } = match scaler.query {
         Some(query) => query,
-        None => scalers::adapter_query(&all.every("ConfigMap"), &scaler.metric)?,
+        None => adapter::query(&all.every("ConfigMap"), scaler.source, &scaler.metric, deployment.namespace())?,
     };
     let workload = workload(deployment, service)?;
     let pipeline = Pipeline {
         scrape: interval(monitor, scraped)?,
         window,
-        relist: if scaler.source == Source::Pods { RELIST } else { 0.0 },
+        function,
+        relist: if by_adapter { RELIST } else { 0.0 },
         sync: SYNC,
         startup: START + workload.readiness.as_ref().map_or(0.0, |probe| probe.delay),
         source: scaler.source,
@@ -171,11 +173,8 @@ impl Folder {
 
     /// The Services that lead to a Deployment's pods.
     fn services(&self, deployment: &Document) -> Vec<&Document> {
-        let labels = "spec.template.metadata.labels";
-        let leads = |service: &&Document| {
-            service.get("spec.selector").is_some() && deployment.has_labels(labels, service.get("spec.selector"))
-        };
-        self.every("Service").into_iter().filter(leads).collect()
+        let labels = deployment.labels("spec.template.metadata.labels");
+        self.every("Service").into_iter().filter(|service| service.leads_to(&labels)).collect()
     }
 
     fn the(&self, kind: &str, which: &str, is_it: impl Fn(&Document) -> bool) -> Result<&Document, String> {
@@ -230,8 +229,7 @@ fn interval(monitor: &Document, service: &Document) -> Result<f64, String> {
     };
     let path = format!("spec.endpoints[{index}].interval");
     let Some(written) = monitor.get(&path) else { return Ok(SCRAPE) };
-    let interval = written.as_str().and_then(|text| humantime::parse_duration(text).ok());
-    let interval = interval.filter(|interval| !interval.is_zero()).map(|interval| interval.as_secs_f64());
+    let interval = written.as_str().and_then(duration::prometheus).filter(|interval| *interval > 0.0);
     let interval = interval.ok_or_else(|| monitor.change(&path, "a duration, such as 5s"))?;
     if PERIOD.contains(&interval) { Ok(interval) } else { Err(monitor.change(&path, "100ms to 1d")) }
 }

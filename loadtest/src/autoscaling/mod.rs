@@ -2,6 +2,7 @@
 
 pub mod adapter_rules;
 pub mod derive;
+pub mod duration;
 pub mod exposition;
 pub mod hpa;
 pub mod manifests;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Autoscaler, hpa};
 use crate::autoscaling::hpa::{Controller, Pod, Reading};
-use crate::autoscaling::rate::Series;
+use crate::autoscaling::rate::{Function, Series};
 use crate::profile::Profile;
 
 /// What lies between a request and the HPA. All times in seconds.
@@ -16,6 +16,9 @@ pub struct Pipeline {
     pub scrape: f64,
     /// The window of `rate()`.
     pub window: f64,
+    /// What the query makes of the window's scrapes.
+    #[serde(default, skip_serializing_if = "Function::is_rate")]
+    pub function: Function,
     /// Between two listings of the adapter; 0 with KEDA.
     pub relist: f64,
     /// Between two looks of the HPA.
@@ -261,15 +264,17 @@ impl<'a> Simulation<'a> {
         // As the adapter and KEDA make thousandths of a float: cut off.
         #[expect(clippy::cast_possible_truncation, reason = "a rate of requests in thousandths")]
         let milli = |rate: f64| (rate * 1000.0) as i64;
+        let function = self.pipeline.function;
         let series = self.replicas.iter_mut().map(|replica| &mut replica.series).chain(&mut self.gone);
         series.for_each(|series| series.forget_until(now - window));
-        let of_pod = |replica: &Replica| Some((replica.name.clone(), milli(replica.series.rate(now, window)?)));
+        let of_pod =
+            |replica: &Replica| Some((replica.name.clone(), milli(replica.series.value(function, now, window)?)));
         let reading = match self.pipeline.source {
             // The adapter asks for the pods that there are, and KEDA's query for a sum that names none.
             Source::Pods => Ok(Reading::Pods(self.replicas.iter().filter_map(of_pod).collect())),
             Source::External => {
                 let series = self.replicas.iter().map(|replica| &replica.series).chain(&self.gone);
-                let rates: Vec<_> = series.filter_map(|series| series.rate(now, window)).collect();
+                let rates: Vec<_> = series.filter_map(|series| series.value(function, now, window)).collect();
                 if rates.is_empty() { Err("no series") } else { Ok(Reading::Total(milli(rates.iter().sum()))) }
             }
         };

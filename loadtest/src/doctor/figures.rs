@@ -77,6 +77,7 @@ mod tests {
     use crate::autoscaling::hpa::Behavior;
     use crate::autoscaling::manifests::{START, SYNC};
     use crate::autoscaling::predict::Pipeline;
+    use crate::autoscaling::rate::Function;
 
     /// The manifests' own chain: a look each 15 s, a scrape each 5 s, and a window that fills slowly.
     #[test]
@@ -84,6 +85,7 @@ mod tests {
         let pipeline = Pipeline {
             scrape: 5.0,
             window: 120.0,
+            function: Function::Rate,
             relist: 60.0,
             sync: SYNC,
             startup: START,

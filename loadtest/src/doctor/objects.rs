@@ -1,7 +1,11 @@
 //! What the API's objects say.
 
+use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::core::{Selector, SelectorExt};
+use serde::Deserialize;
 use serde_json::Value;
 
 /// The annotation in which `kubectl apply` keeps the manifest that it applied.
@@ -71,25 +75,17 @@ pub fn mentions(message: &str, name: &str) -> bool {
     message.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '.')).any(|word| word == name)
 }
 
-/// The labels that a selector's `matchLabels` and `matchExpressions` are held against: whether they satisfy it. An
-/// empty selector takes everything.
+/// A label selector, with its `matchLabels` and `matchExpressions`; an empty one where there is none. None of what the API
+/// server refuses.
+pub fn selector(selector: &Value) -> Option<Selector> {
+    let selector: Option<LabelSelector> = Deserialize::deserialize(selector).ok()?;
+    selector.unwrap_or_default().try_into().ok()
+}
+
+/// Whether labels satisfy a selector. An empty selector takes everything.
 pub fn selects(selector: &Value, labels: &Value) -> bool {
-    let label = |key: &str| labels[key].as_str();
-    let equal = |(key, value): (&String, &Value)| label(key) == value.as_str();
-    let holds = |expression: &Value| {
-        let found = expression["key"].as_str().and_then(label);
-        let listed = || expression["values"].as_array().into_iter().flatten().any(|value| value.as_str() == found);
-        match expression["operator"].as_str().unwrap_or_default() {
-            "In" => found.is_some() && listed(),
-            "NotIn" => found.is_none() || !listed(),
-            "Exists" => found.is_some(),
-            "DoesNotExist" => found.is_none(),
-            _ => false,
-        }
-    };
-    let wanted = selector["matchLabels"].as_object();
-    let expressions = selector["matchExpressions"].as_array();
-    wanted.into_iter().flatten().all(equal) && expressions.into_iter().flatten().all(holds)
+    let labels: BTreeMap<String, String> = BTreeMap::deserialize(labels).unwrap_or_default();
+    self::selector(selector).is_some_and(|selector| selector.matches(&labels))
 }
 
 /// Whether a Service sends to pods with these labels; one without a selector has its addresses from elsewhere.

@@ -9,7 +9,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
 
 use crate::autoscaling::exposition::sum_of;
-use crate::autoscaling::rate::Series;
+use crate::autoscaling::predict::Pipeline;
+use crate::autoscaling::rate::{Function, Series};
 use crate::rehearse::replica::scrape;
 use crate::session::clock::Clock;
 
@@ -18,6 +19,7 @@ pub struct Metrics {
     clock: Clock,
     interval: f64,
     window: f64,
+    function: Function,
     series: BTreeMap<String, Series>,
     /// Where each pod is scraped: a container that was started again listens elsewhere, and its series goes on.
     scraping: BTreeMap<String, (SocketAddr, AbortHandle)>,
@@ -32,9 +34,10 @@ struct Scrape {
 
 impl Metrics {
     /// Interval and window in the clock's seconds.
-    pub fn new(clock: Clock, interval: f64, window: f64) -> Self {
+    pub fn new(clock: Clock, pipeline: &Pipeline) -> Self {
+        let Pipeline { scrape: interval, window, function, .. } = *pipeline;
         let (series, scraping) = (BTreeMap::new(), BTreeMap::new());
-        Self { clock, interval, window, series, scraping, scraped: unbounded_channel() }
+        Self { clock, interval, window, function, series, scraping, scraped: unbounded_channel() }
     }
 
     /// From now on these pods are scraped.
@@ -60,7 +63,7 @@ impl Metrics {
         }
     }
 
-    /// `rate()` of each pod that has one at this moment.
+    /// The rate of each pod that has one at this moment.
     pub fn rates(&mut self) -> BTreeMap<String, f64> {
         while let Ok(Scrape { pod, at, value }) = self.scraped.1.try_recv() {
             self.series.entry(pod).or_default().push(at, value);
@@ -69,7 +72,8 @@ impl Metrics {
         for series in self.series.values_mut() {
             series.forget_until(now - window);
         }
-        self.series.iter().filter_map(|(pod, series)| Some((pod.clone(), series.rate(now, window)?))).collect()
+        let value = |series: &Series| series.value(self.function, now, window);
+        self.series.iter().filter_map(|(pod, series)| Some((pod.clone(), value(series)?))).collect()
     }
 }
 

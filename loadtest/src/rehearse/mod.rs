@@ -56,7 +56,7 @@ impl Rehearsal {
         let mut world = World {
             clock,
             pods: Pods::new(clock, workload, pipeline.startup, &deployment),
-            metrics: Metrics::new(clock, pipeline.scrape, pipeline.window),
+            metrics: Metrics::new(clock, pipeline),
             controller: Controller::new(&autoscaler),
             replicas: autoscaler.min.max(1),
             next_look: f64::NEG_INFINITY,

@@ -74,8 +74,9 @@ fn of_autoscaler(autoscaler: &Autoscaler) -> Vec<Row> {
         (
             "Pipeline",
             format!(
-                "scraped every {}, rate over {}, {source}{relist}, HPA syncs every {}",
+                "scraped every {}, {} over {}, {source}{relist}, HPA syncs every {}",
                 seconds(pipeline.scrape),
+                pipeline.function.name(),
                 seconds(pipeline.window),
                 seconds(pipeline.sync)
             ),

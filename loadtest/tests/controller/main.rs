@@ -23,6 +23,7 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kubeconfig::kubeconfig;
 use loadtest::autoscaling::hpa::{Behavior, Controller, Decision, Phase, Pod, Reading};
 use loadtest::autoscaling::predict::{Pipeline, Source};
+use loadtest::autoscaling::rate::Function;
 use loadtest::autoscaling::{Autoscaler, quantity};
 use serde_json::Value;
 use situations::{Answer, Situation, pod, situations};
@@ -154,7 +155,15 @@ fn autoscaler(hpa: &Value) -> Autoscaler {
         min: spec.min_replicas.unwrap().try_into().unwrap(),
         max: spec.max_replicas.try_into().unwrap(),
         behavior: Behavior::of(spec.behavior.as_ref()).unwrap(),
-        pipeline: Pipeline { scrape: 5.0, window: 60.0, relist: 0.0, sync: 15.0, startup: 1.0, source },
+        pipeline: Pipeline {
+            scrape: 5.0,
+            window: 60.0,
+            function: Function::Rate,
+            relist: 0.0,
+            sync: 15.0,
+            startup: 1.0,
+            source,
+        },
         created: None,
     }
 }

@@ -1,6 +1,7 @@
 //! The queries of triggers and rules.
 
-use loadtest::autoscaling::promql::{is_plain_rate, ranges_of_rates, seconds, selectors, window};
+use loadtest::autoscaling::duration;
+use loadtest::autoscaling::promql::{is_plain_rate, one_selector, ranges_of_rates, seconds, selectors, window};
 
 use super::cases;
 
@@ -23,6 +24,8 @@ fn any_query_is_read() {
         // What is made of a query is no longer than it can be with each character escaped.
         assert!(found.iter().all(|selector| selector.text().len() <= 4 * query.len() + 4));
         assert!(ranges_of_rates(&query).iter().all(|range| query.contains(range)));
+        assert!(one_selector(&query).is_none_or(|matchers| matchers.len() <= query.len()));
         let _ = (is_plain_rate(&query), window(&query), seconds(&query));
+        let _ = (duration::prometheus(&query), duration::go(&query));
     });
 }

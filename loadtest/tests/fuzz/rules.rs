@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use loadtest::autoscaling::adapter_rules::{GroupResource, Metric, Rule, Rules, Series};
+use loadtest::autoscaling::adapter_rules::{Api, GroupResource, Metric, Resources, Rule, Rules, Series};
 use loadtest::doctor::facts::requests;
 
 use super::{cases, healthy};
@@ -30,6 +30,12 @@ fn any_configuration_is_read() {
         let text = mutation.text(RULES);
         if let Ok(rules) = Rules::parse(&text, &resources) {
             apply(&rules);
+        }
+        if let Ok(rules) = Rules::parse(&text, &Resources::assumed()) {
+            for (api, all) in [(Api::Pods, rules.custom()), (Api::External, rules.external())] {
+                let found = rules.unseen(api, "http_requests_per_second");
+                assert!(found.iter().all(|unseen| unseen.source.rule < all.len()), "{found:?}");
+            }
         }
     });
 }

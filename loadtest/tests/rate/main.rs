@@ -1,4 +1,4 @@
-//! `rate()` as the model has it, against a real Prometheus that holds the same samples.
+//! `rate()` and `irate()` as the model has them, against a real Prometheus that holds the same samples.
 
 mod prometheus;
 
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use fastrand::Rng;
-use loadtest::autoscaling::rate::{Sample, rate};
+use loadtest::autoscaling::rate::{Function, Sample};
 use prometheus::Prometheus;
 
 /// When the samples start: Unix time in seconds.
@@ -14,7 +14,7 @@ const START: i64 = 1_750_000_000;
 const SERIES: usize = 2400;
 
 #[tokio::test]
-async fn rate_is_what_prometheus_says() {
+async fn rates_are_what_prometheus_says() {
     let seed = 20_260_124;
     println!("seed {seed}");
     let mut rng = Rng::with_seed(seed);
@@ -31,23 +31,26 @@ async fn rate_is_what_prometheus_says() {
     for instant in [90_000, 247_500, 600_000, 600_250, 1_000_000, 1_300_000, 1_450_750] {
         for window in [30_000, 60_000, 120_000, 300_000] {
             let at = START * 1000 + instant;
-            let real = prometheus.query(&format!("rate(requests_total[{window}ms])"), at).await;
-            for (number, samples) in series.iter().enumerate() {
-                if prometheus.differs_from_3(samples, at, window) {
-                    left_out += 1;
-                    continue;
-                }
-                let (ours, real) = (rate(samples, at, window), real.get(&number).copied());
-                let what = || format!("series {number}, [{window}ms] at {instant} ms: {ours:?}, Prometheus {real:?}");
-                match (ours, real) {
-                    (Some(ours), Some(real)) => {
-                        let off = (ours - real).abs() / real.abs().max(1e-12);
-                        assert!(off < 1e-9, "{}", what());
-                        worst = worst.max(off);
-                        compared += 1;
+            for function in [Function::Rate, Function::Irate] {
+                let query = format!("{}(requests_total[{window}ms])", function.name());
+                let real = prometheus.query(&query, at).await;
+                for (number, samples) in series.iter().enumerate() {
+                    if prometheus.differs_from_3(samples, at, window) {
+                        left_out += 1;
+                        continue;
                     }
-                    (None, None) => absent += 1,
-                    _ => panic!("{}", what()),
+                    let (ours, real) = (function.of(samples, at, window), real.get(&number).copied());
+                    let what = || format!("series {number}, {query} at {instant} ms: {ours:?}, Prometheus {real:?}");
+                    match (ours, real) {
+                        (Some(ours), Some(real)) => {
+                            let off = (ours - real).abs() / real.abs().max(1e-12);
+                            assert!(off < 1e-9, "{}", what());
+                            worst = worst.max(off);
+                            compared += 1;
+                        }
+                        (None, None) => absent += 1,
+                        _ => panic!("{}", what()),
+                    }
                 }
             }
         }

@@ -7,6 +7,7 @@
 mod cases;
 #[path = "../support/ending.rs"]
 mod ending;
+mod folder;
 #[path = "../support/kubeconfig.rs"]
 mod kubeconfig;
 mod lab;

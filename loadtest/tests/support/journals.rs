@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use loadtest::autoscaling::Autoscaler;
 use loadtest::autoscaling::hpa::Behavior;
 use loadtest::autoscaling::predict::{Band, Pipeline, Predicted, Source};
+use loadtest::autoscaling::rate::Function;
 use loadtest::journal::{
     End, Entry, Event, Expectations, FORMAT, Feed, Kind, ObjectEvent, ObservedEvent, Scaling, Second, Start, Target,
 };
@@ -36,7 +37,15 @@ pub fn autoscaler() -> Autoscaler {
         min: 1,
         max: 3,
         behavior: Behavior::default(),
-        pipeline: Pipeline { scrape: 5.0, window: 60.0, relist: 30.0, sync: 15.0, startup: 4.0, source: Source::Pods },
+        pipeline: Pipeline {
+            scrape: 5.0,
+            window: 60.0,
+            function: Function::Rate,
+            relist: 30.0,
+            sync: 15.0,
+            startup: 4.0,
+            source: Source::Pods,
+        },
         created: None,
     }
 }

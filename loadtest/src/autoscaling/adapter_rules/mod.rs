@@ -8,6 +8,7 @@
 //! the names that the API server has for its [`Resources`].
 
 mod config;
+mod examples;
 mod labels;
 mod naming;
 mod pattern;
@@ -15,6 +16,7 @@ mod query;
 mod resources;
 mod selector;
 mod template;
+mod unseen;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -27,9 +29,11 @@ use naming::Naming;
 use selector::NameMatcher;
 use template::Template;
 
-pub use pattern::compiled;
+use super::promql;
+
+pub use pattern::Pattern;
 pub use resources::{GroupResource, Resources};
-pub use selector::{quoted, seconds, window};
+pub use unseen::{Api, Unseen, usual_counters};
 
 /// The longest configuration, in bytes: a `ConfigMap` has no more.
 const LONGEST: usize = 1 << 20;
@@ -128,7 +132,8 @@ pub struct Rule {
     naming: Naming,
     labels: Labels,
     metrics_query: Template,
-    window: Option<f64>,
+    /// The same, as it is written.
+    written: String,
     namespaced: bool,
 }
 
@@ -200,7 +205,7 @@ impl Rules {
         let mut sources = Vec::new();
         for (number, rule) in self.custom.iter().enumerate() {
             let names: BTreeSet<_> = series.iter().copied().chain(rule.series_name()).collect();
-            let made = names.into_iter().filter(|name| rule.metric_of(name).as_deref() == Some(metric));
+            let made = names.into_iter().filter(|name| rule.makes(metric, name));
             sources.extend(made.map(|name| Source { rule: number, series: name.to_owned() }));
         }
         sources
@@ -221,12 +226,12 @@ impl Rule {
             .map_err(|error| associated(error, "generate series names"))?;
         Ok(Self {
             names: selector::name_matchers(&rule.series_query),
-            window: selector::window(&rule.metrics_query),
             namespaced: rule.resources.namespaced.unwrap_or(true),
             series_query: rule.series_query,
             naming,
             labels,
             metrics_query,
+            written: rule.metrics_query,
         })
     }
 
@@ -256,6 +261,11 @@ impl Rule {
         selected.then(|| self.naming.metric(series)).flatten()
     }
 
+    /// Whether a series of this name makes a metric of that name.
+    pub fn makes(&self, metric: &str, series: &str) -> bool {
+        self.metric_of(series).as_deref() == Some(metric)
+    }
+
     /// The one name of a series that the `seriesQuery` asks for.
     pub fn series_name(&self) -> Option<&str> {
         self.names.as_ref()?.iter().find_map(NameMatcher::exactly)
@@ -263,7 +273,12 @@ impl Rule {
 
     /// The window of the `metricsQuery`, in seconds; none where it has no range, or several that differ.
     pub fn window(&self) -> Option<f64> {
-        self.window
+        promql::window(&self.written)
+    }
+
+    /// The `metricsQuery`, as it is written.
+    pub fn metrics_query(&self) -> &str {
+        &self.written
     }
 
     fn answered<'a>(&self, answers: &'a Answers) -> Result<&'a [Series], Error> {

@@ -39,6 +39,11 @@ impl Naming {
         let taken = self.filters.iter().all(|(pattern, is)| pattern.matches(series) == *is);
         taken.then(|| self.matches.expand(&self.name, series)).flatten()
     }
+
+    /// `matches`, and `as`, or what is in its place.
+    pub fn pattern(&self) -> (&Pattern, &str) {
+        (&self.matches, &self.name)
+    }
 }
 
 fn filter(filter: &Filter) -> Result<(Pattern, bool), Error> {

@@ -15,9 +15,10 @@ const LARGEST: usize = 256 * 1024;
 
 /// A regular expression as Go takes it.
 #[derive(Clone, Debug)]
-pub(super) struct Pattern(Regex);
+pub struct Pattern(Regex);
 
 impl Pattern {
+    /// Compiles it; what Go refuses is refused, and what is too large is not known.
     pub fn new(expression: &str) -> Result<Self, Error> {
         let refused = |why: String| Error::Refused(format!("error parsing regexp: {why}: `{expression}`"));
         let large =
@@ -34,9 +35,19 @@ impl Pattern {
         })
     }
 
+    /// A pattern of Prometheus, in a query or a relabelling, which is anchored at both ends.
+    pub fn whole(expression: &str) -> Result<Self, Error> {
+        Self::new(&format!("^(?s:{expression})$"))
+    }
+
     /// Whether it matches anywhere in a text: nothing anchors it but itself.
     pub fn matches(&self, text: &str) -> bool {
         self.0.is_match(text)
+    }
+
+    /// In the syntax of the `regex` crate.
+    pub(super) fn translated(&self) -> &str {
+        self.0.as_str()
     }
 
     /// How many groups it captures.
@@ -44,13 +55,28 @@ impl Pattern {
         self.0.captures_len() - 1
     }
 
+    /// Whether it has a group of this name.
     pub fn has_group(&self, name: &str) -> bool {
-        self.0.capture_names().flatten().any(|known| known == name)
+        self.group(name).is_some()
+    }
+
+    /// The number of a group that a template calls by its number or its name.
+    pub(super) fn group(&self, name: &str) -> Option<usize> {
+        match number(name) {
+            Some(number) => Some(number).filter(|number| *number <= self.groups()),
+            None => self.0.capture_names().position(|known| known == Some(name)),
+        }
     }
 
     /// What a named group captures of a text that the pattern matches.
     pub fn named<'a>(&self, name: &str, text: &'a str) -> Option<&'a str> {
         Some(self.0.captures(text)?.name(name)?.as_str())
+    }
+
+    /// What each of its groups captures of a text that the pattern matches, the first group first.
+    pub(super) fn captured(&self, text: &str) -> Option<Vec<String>> {
+        let captures = self.0.captures(text)?;
+        Some(captures.iter().skip(1).map(|group| group.map_or("", |group| group.as_str()).to_owned()).collect())
     }
 
     /// What the first match makes of a template with `$1`, `${1}` or `${name}`; a group that there is not is nothing.
@@ -60,33 +86,44 @@ impl Pattern {
     /// Source: `expand` and `extract` in `regexp/regexp.go`.
     pub fn expand(&self, template: &str, text: &str) -> Option<String> {
         let captures = self.0.captures(text)?;
-        let (mut expanded, mut rest) = (String::new(), template);
-        while let Some((before, after)) = rest.split_once('$') {
-            expanded.push_str(before);
-            rest = after;
-            if let Some(after) = rest.strip_prefix('$') {
-                expanded.push('$');
-                rest = after;
-            } else if let Some((name, after)) = group_name(rest) {
-                let group = match number(name) {
-                    Some(number) => captures.get(number),
-                    None => captures.name(name),
-                };
-                expanded.push_str(group.map_or("", |group| group.as_str()));
-                rest = after;
-            } else {
-                expanded.push('$');
+        let part = |part| match part {
+            Part::Text(text) => text,
+            Part::Group(name) => {
+                self.group(name).and_then(|group| captures.get(group)).map_or("", |group| group.as_str())
             }
-        }
-        Some(expanded + rest)
+        };
+        Some(parts(template).into_iter().map(part).collect())
     }
 }
 
-/// A pattern of a cluster's own, such as a relabeling's, within the same bounds.
-pub fn compiled(text: &str) -> Result<Regex, regex::Error> {
-    if text.len() > LONGEST {
-        return Err(regex::Error::CompiledTooBig(LONGEST));
+/// A part of a template: a text, or a group by its number or name.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Part<'a> {
+    Text(&'a str),
+    Group(&'a str),
+}
+
+/// The parts of a template.
+pub(super) fn parts(template: &str) -> Vec<Part<'_>> {
+    let (mut parts, mut rest) = (Vec::new(), template);
+    while let Some((before, after)) = rest.split_once('$') {
+        parts.push(Part::Text(before));
+        rest = after;
+        if let Some(after) = rest.strip_prefix('$') {
+            parts.push(Part::Text("$"));
+            rest = after;
+        } else if let Some((name, after)) = group_name(rest) {
+            parts.push(Part::Group(name));
+            rest = after;
+        } else {
+            parts.push(Part::Text("$"));
+        }
     }
+    parts.push(Part::Text(rest));
+    parts
+}
+
+fn compiled(text: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(text).size_limit(LARGEST).dfa_size_limit(LARGEST).build()
 }
 
@@ -247,6 +284,13 @@ mod tests {
     }
 
     #[test]
+    fn prometheus_anchors_both_ends() {
+        let whole = |expression: &str, text: &str| Pattern::whole(expression).unwrap().matches(text);
+        assert!(whole("a|b.*", "b\n") && whole("", "") && whole(r"\w+", "ab"));
+        assert!(!whole("a|b", "ab") && !whole("a", "ba") && !whole(r"\w+", "é") && !whole("", "x"));
+    }
+
+    #[test]
     fn what_go_reads_otherwise() {
         assert!(matches("^a{b}$", "a{b}") && matches("^a{,2}$", "a{,2}"));
         assert!(matches(r"^\<a\>$", "<a>"));
@@ -273,7 +317,6 @@ mod tests {
         for long in [alternatives.as_str(), r"(a{1000}){1000}", r"(\pL{100}){100}", "((a{100}){100}){100}"] {
             let error = Pattern::new(long).unwrap_err();
             assert!(matches!(&error, Error::NotKnown(what) if what.contains("regular expression beyond")), "{error}");
-            assert!(compiled(long).is_err());
         }
         assert!(Pattern::new(&"http_requests|".repeat(250)).is_ok());
     }

@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::{Error, GroupResource, Metric, Rule};
 use crate::autoscaling::adapter_rules::template::Value;
+use crate::autoscaling::promql::matcher;
 
 /// The matchers of a query, and the values of their labels.
 #[derive(Default)]
@@ -19,8 +20,7 @@ struct Matchers {
 
 impl Matchers {
     fn add(&mut self, label: &str, operator: &str, value: &str) {
-        let escaped = value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n");
-        self.expressions.push(format!("{label}{operator}\"{escaped}\""));
+        self.expressions.push(matcher(label, operator, value));
         self.values.insert(label.to_owned(), value.to_owned());
     }
 

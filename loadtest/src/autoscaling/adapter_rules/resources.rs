@@ -40,7 +40,11 @@ impl fmt::Display for GroupResource {
 
 /// All resources that the API server's discovery knows.
 #[derive(Clone, Debug)]
-pub struct Resources(Arc<[Known]>);
+pub struct Resources {
+    known: Arc<[Known]>,
+    /// Whether there may be others.
+    open: bool,
+}
 
 #[derive(Debug)]
 struct Known {
@@ -69,13 +73,30 @@ impl Resources {
             }
             add("lists".to_owned(), "list".to_owned());
         }
-        Self(all.into())
+        Self { known: all.into(), open: false }
+    }
+
+    /// For when there is no API server to ask: the usual resources, and any other that a rule names. The adapter would not
+    /// start with a rule that names an unknown resource.
+    pub fn assumed() -> Self {
+        let known = |singular: &str| Known {
+            group: String::new(),
+            plural: format!("{singular}s"),
+            singular: singular.to_owned(),
+        };
+        let core = ["namespace", "node", "persistentvolume", "pod", "service"];
+        Self { known: core.into_iter().map(known).collect(), open: true }
     }
 
     /// The resource that is meant by a name, plural or singular, and by a group or what it starts with.
     pub(super) fn find(&self, group: &str, resource: &str) -> Result<GroupResource, String> {
-        let known = self.first(group, resource)?;
-        Ok(GroupResource { group: known.group.clone(), resource: known.plural.clone() })
+        match self.first(group, resource) {
+            Ok(known) => Ok(GroupResource { group: known.group.clone(), resource: known.plural.clone() }),
+            Err(_) if self.open && !resource.is_empty() => {
+                Ok(GroupResource { group: group.to_owned(), resource: resource.to_lowercase() })
+            }
+            Err(why) => Err(why),
+        }
     }
 
     /// The singular of a resource's name, of the first group that has it: the group is not asked for.
@@ -88,7 +109,7 @@ impl Resources {
         if name.is_empty() {
             return Err(format!("a resource must be present, got: {group}/, Resource="));
         }
-        let mut all = self.0.iter().filter(|known| known.group.starts_with(group));
+        let mut all = self.known.iter().filter(|known| known.group.starts_with(group));
         all.find(|known| known.plural == name || known.singular == name)
             .ok_or_else(|| format!("no matches for {group}/, Resource={name}"))
     }
@@ -142,6 +163,14 @@ pub(super) mod tests {
         assert_eq!(found("extensions", "deployment"), "no matches for extensions/, Resource=deployment");
         assert_eq!(found("", "instance"), "no matches for /, Resource=instance");
         assert_eq!(found("", "pods/log"), "no matches for /, Resource=pods/log");
+    }
+
+    #[test]
+    fn without_an_api_server_any_named_resource_is_assumed() {
+        let found = |group: &str, resource: &str| Resources::assumed().find(group, resource).unwrap().to_string();
+        assert_eq!([found("", "Pod"), found("", "namespaces")], ["pods", "namespaces"]);
+        assert_eq!([found("apps", "deployment"), found("", "instance")], ["deployment.apps", "instance"]);
+        assert!(Resources::assumed().find("", "").is_err());
     }
 
     #[test]

@@ -3,10 +3,18 @@
 use super::*;
 use crate::autoscaling::Autoscaler;
 use crate::autoscaling::predict::{Pipeline, Source};
+use crate::autoscaling::rate::Function;
 
 fn autoscaler(max: u32) -> Autoscaler {
-    let pipeline =
-        Pipeline { scrape: 5.0, window: 120.0, relist: 60.0, sync: 15.0, startup: 2.0, source: Source::Pods };
+    let pipeline = Pipeline {
+        scrape: 5.0,
+        window: 120.0,
+        function: Function::Rate,
+        relist: 60.0,
+        sync: 15.0,
+        startup: 2.0,
+        source: Source::Pods,
+    };
     Autoscaler {
         name: "shop/hpa".into(),
         scaled: "Deployment/shop".into(),

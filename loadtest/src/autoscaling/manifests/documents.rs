@@ -1,7 +1,11 @@
 //! The objects in a folder of manifests, and errors that say where something is wrong.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::core::{Selector, SelectorExt};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -126,20 +130,27 @@ impl Document {
         T::deserialize(value).map(Some).map_err(|error| self.wrong(path, &format!("cannot be read: {error}")))
     }
 
-    /// The documents within a `ConfigMap`'s data, by the path of each.
-    pub fn configurations(&self) -> Vec<(String, Value)> {
+    /// The texts in a `ConfigMap`'s data, by the path of each.
+    pub fn texts(&self) -> impl Iterator<Item = (String, &str)> {
         let data = self.get("data").and_then(Value::as_object).into_iter().flatten();
-        let parsed = |(key, text): (&String, &Value)| {
-            let value = serde_saphyr::from_str(text.as_str()?).ok()?;
-            Some((format!("data[{key:?}]"), value))
-        };
-        data.filter_map(parsed).collect()
+        data.filter_map(|(key, text)| Some((format!("data[{key:?}]"), text.as_str()?)))
     }
 
-    /// Whether each of these labels is among those at a path.
-    pub fn has_labels(&self, path: &str, wanted: Option<&Value>) -> bool {
-        let Some(wanted) = wanted.and_then(Value::as_object) else { return false };
-        let Some(labels) = self.get(path).and_then(Value::as_object) else { return wanted.is_empty() };
-        wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
+    /// The labels at a path; none where there are none.
+    pub fn labels(&self, path: &str) -> BTreeMap<String, String> {
+        self.get(path).and_then(|labels| BTreeMap::deserialize(labels).ok()).unwrap_or_default()
+    }
+
+    /// Whether the selector at a path takes these labels; where there is none, it takes nothing.
+    pub fn selects(&self, path: &str, labels: &BTreeMap<String, String>) -> bool {
+        let selector = self.get(path).and_then(|selector| LabelSelector::deserialize(selector).ok());
+        selector.and_then(|selector| Selector::try_from(selector).ok()).is_some_and(|selector| selector.matches(labels))
+    }
+
+    /// The same for a Service's selector, which is a map.
+    pub fn leads_to(&self, labels: &BTreeMap<String, String>) -> bool {
+        let selector =
+            self.get("spec.selector").and_then(|labels| BTreeMap::<String, String>::deserialize(labels).ok());
+        selector.is_some_and(|selector| selector.into_iter().collect::<Selector>().matches(labels))
     }
 }

@@ -6,7 +6,9 @@ use serde_json::Value;
 use crate::autoscaling::hpa::Behavior;
 use crate::autoscaling::manifests::documents::{Document, SHOWN};
 use crate::autoscaling::predict::Source;
-use crate::autoscaling::{adapter_rules, quantity};
+use crate::autoscaling::promql::{rates, seconds};
+use crate::autoscaling::quantity;
+use crate::autoscaling::rate::Function;
 use crate::bounds::{PERIOD, REPLICAS, TARGET};
 
 /// An autoscaler, as it stands in its manifest.
@@ -19,8 +21,19 @@ pub(super) struct Scaler {
     pub max: u32,
     pub behavior: Behavior,
     pub source: Source,
-    /// The window in seconds, and the series, of KEDA's query; those of a Pods metric stand in the adapter's rule.
-    pub query: Option<(f64, Option<String>)>,
+    /// KEDA's query; that of an HPA's own metric stands in the adapter's rule.
+    pub query: Option<Query>,
+}
+
+/// What is asked of Prometheus.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Query {
+    /// The window of its rate, in seconds.
+    pub window: f64,
+    /// Which rate that is.
+    pub function: Function,
+    /// The name of the series that it is the rate of.
+    pub series: Option<String>,
 }
 
 pub(super) fn from_hpa(hpa: &Document) -> Result<Scaler, String> {
@@ -31,23 +44,27 @@ pub(super) fn from_hpa(hpa: &Document) -> Result<Scaler, String> {
     }
     let deployment = scaled(hpa, hpa.text("spec.scaleTargetRef.kind").unwrap_or_default())?;
     let metrics = hpa.list("spec.metrics");
-    if metrics.len() != 1 || hpa.text("spec.metrics[0].type") != Some("Pods") {
-        let kinds: Vec<_> = metrics.iter().filter_map(|metric| metric["type"].as_str()).collect();
-        let what = format!("has the types {kinds:?}: the model knows one metric, of type Pods");
-        return Err(hpa.wrong("spec.metrics", &what));
-    }
-    let metric = "spec.metrics[0].pods.metric.name";
-    let metric = hpa.text(metric).ok_or_else(|| hpa.change(metric, "the metric's name"))?;
+    let (source, field) = match hpa.text("spec.metrics[0].type") {
+        Some("Pods") if metrics.len() == 1 => (Source::Pods, "spec.metrics[0].pods"),
+        Some("External") if metrics.len() == 1 => (Source::External, "spec.metrics[0].external"),
+        _ => {
+            let kinds: Vec<_> = metrics.iter().filter_map(|metric| metric["type"].as_str()).collect();
+            let what = format!("has the types {kinds:?}: the model knows one metric, of type Pods or External");
+            return Err(hpa.wrong("spec.metrics", &what));
+        }
+    };
+    let metric = format!("{field}.metric.name");
+    let metric = hpa.text(&metric).ok_or_else(|| hpa.change(&metric, "the metric's name"))?;
     let (min, max) = bounds(hpa, "spec.minReplicas", "spec.maxReplicas", 1, None)?;
     Ok(Scaler {
         name: hpa.name().into(),
         deployment,
         metric: metric.into(),
-        target: positive(hpa, "spec.metrics[0].pods.target.averageValue")?,
+        target: positive(hpa, &format!("{field}.target.averageValue"))?,
         min,
         max,
         behavior: behavior(hpa, "spec.behavior")?,
-        source: Source::Pods,
+        source,
         query: None,
     })
 }
@@ -78,7 +95,7 @@ pub(super) fn from_scaled_object(object: &Document) -> Result<Scaler, String> {
         max,
         behavior: behavior(object, &format!("{config}.behavior"))?,
         source: Source::External,
-        query: Some((window(object, &query, text)?, series(text))),
+        query: Some(Query::of(object, &query, text, text)?),
     })
 }
 
@@ -123,54 +140,19 @@ fn positive(document: &Document, path: &str) -> Result<f64, String> {
     if TARGET.contains(&value) { Ok(value) } else { Err(document.change(path, r#""1m" to "1P""#)) }
 }
 
-/// The window, in seconds, of the adapter's rule that makes this metric, and the series that it is made of.
-pub(super) fn adapter_query(maps: &[&Document], metric: &str) -> Result<(f64, Option<String>), String> {
-    for map in maps {
-        for (path, configuration) in map.configurations() {
-            let rules = configuration["rules"].as_array().map_or(&[][..], Vec::as_slice);
-            if let Some(rule) = rules.iter().find(|rule| makes(rule, metric)) {
-                let query = format!("{path}: metricsQuery of the rule for {metric}");
-                let text = rule["metricsQuery"].as_str().ok_or_else(|| map.wrong(&query, "is missing"))?;
-                let series = rule["seriesQuery"].as_str().and_then(|query| query.split('{').next());
-                let series = series.filter(|name| !name.is_empty()).map(str::to_owned);
-                return Ok((window(map, &query, text)?, series));
-            }
+impl Query {
+    /// Reads it; an error shows it as it is written, at this path.
+    pub fn of(document: &Document, path: &str, query: &str, written: &str) -> Result<Self, String> {
+        let rate = rates(query).into_iter().find_map(|rate| Some((Function::named(rate.function)?, rate)));
+        let window = rate.and_then(|(_, rate)| seconds(rate.range.trim())).filter(|seconds| *seconds > 0.0);
+        let (Some((function, rate)), Some(window)) = (rate, window) else {
+            let written: String = written.chars().take(SHOWN).collect();
+            let what = "make it a query with a rate() over a window, such as rate(x[2m])";
+            return Err(document.wrong(path, &format!("is {written:?}: {what}")));
+        };
+        if !PERIOD.contains(&window) {
+            return Err(document.wrong(path, "has a window that is no time from 100ms to 1d"));
         }
+        Ok(Self { window, function, series: rate.series.map(str::to_owned) })
     }
-    Err(format!(
-        "no ConfigMap has an adapter rule whose name.as makes {metric} of a series: add one, or correct the metric's name \
-         in the HPA"
-    ))
-}
-
-/// Whether a rule's `as` can come to this name: what stands before and after the part of the series' name.
-fn makes(rule: &Value, metric: &str) -> bool {
-    let Some(name) = rule["name"]["as"].as_str() else { return false };
-    let Some((before, rest)) = name.split_once('$') else { return name == metric };
-    let after = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '{' || c == '}');
-    metric.len() > before.len() + after.len() && metric.starts_with(before) && metric.ends_with(after)
-}
-
-/// The window of a query's `rate()`, in seconds.
-fn window(document: &Document, path: &str, query: &str) -> Result<f64, String> {
-    let rate = query
-        .match_indices("rate(")
-        .find(|(at, _)| !query[..*at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_'));
-    let range = rate.and_then(|(at, _)| query[at..].split_once('[')).and_then(|(_, rest)| rest.split_once(']'));
-    let seconds = range.and_then(|(range, _)| adapter_rules::seconds(range));
-    let seconds = seconds.filter(|seconds| *seconds > 0.0).ok_or_else(|| {
-        let query: String = query.chars().take(SHOWN).collect();
-        document.wrong(path, &format!("is {query:?}: make it a query with a rate() over a window, such as rate(x[2m])"))
-    })?;
-    if PERIOD.contains(&seconds) {
-        Ok(seconds)
-    } else {
-        Err(document.wrong(path, "has a window that is no time from 100ms to 1d"))
-    }
-}
-
-/// The series that a query takes the `rate()` of.
-fn series(query: &str) -> Option<String> {
-    let name = query.split_once("rate(")?.1.split(['{', '[']).next()?.trim();
-    (!name.is_empty()).then(|| name.to_owned())
 }

@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::Deserialize;
 
 use crate::autoscaling::adapter_rules;
-use crate::autoscaling::adapter_rules::{GroupResource, Rule, Rules, Series};
+use crate::autoscaling::adapter_rules::{Api, GroupResource, Rule, Rules, Series, usual_counters};
 use crate::autoscaling::exposition::names_of;
 use crate::autoscaling::promql::selectors;
 use crate::doctor::evidence::Evidence;
@@ -22,7 +22,7 @@ use crate::kube::read::Read;
 pub fn made(evidence: &Evidence, metric: &Metric) -> Subject {
     let Some(rules) = rules(evidence) else { return Subject::default() };
     let rules = of_kind(&rules, metric);
-    let makes = |rule: &Rule, series: &str| rule.metric_of(series).as_deref() == Some(&metric.name);
+    let makes = |rule: &Rule, series: &str| rule.makes(&metric.name, series);
     let there =
         |rule: &Rule| answered(evidence, rule).into_iter().rfind(|series| makes(rule, series)).map(str::to_owned);
     let named = |rule: &Rule| rule.series_name().filter(|series| makes(rule, series)).map(str::to_owned);
@@ -33,7 +33,7 @@ pub fn made(evidence: &Evidence, metric: &Metric) -> Subject {
     let expected = |rule: &Rule| {
         let takes = |counter: &&str| rule.metric_of(counter).is_some();
         let none = answered(evidence, rule).is_empty() && !counters(evidence).iter().any(takes);
-        usual(&metric.name).filter(|_| none).find(|series| makes(rule, series))
+        usual_counters(&metric.name).filter(|_| none).find(|series| makes(rule, series))
     };
     let last = |of: &dyn Fn(&Rule) -> Option<String>| {
         rules.iter().enumerate().rev().find_map(|(number, rule)| Some((number, rule, of(rule)?)))
@@ -47,13 +47,7 @@ pub fn made(evidence: &Evidence, metric: &Metric) -> Subject {
 
 /// The rules among which a metric's own is.
 fn of_kind<'a>(rules: &'a Rules, metric: &Metric) -> &'a [Rule] {
-    if metric.source == Source::AdapterExternal { rules.external() } else { rules.custom() }
-}
-
-/// The counters that a metric of this name is usually made of.
-fn usual(metric: &str) -> impl Iterator<Item = String> {
-    let stems = ["_per_second", "_per_minute", "_rate", ""].into_iter().filter_map(|end| metric.strip_suffix(end));
-    stems.flat_map(|stem| ["_total", "_count"].map(|end| format!("{stem}{end}")))
+    rules.of(if metric.source == Source::AdapterExternal { Api::External } else { Api::Pods })
 }
 
 /// Whether Prometheus has no series that is new enough for the adapter to list it, of the rule that makes the metric. A

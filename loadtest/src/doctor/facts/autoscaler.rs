@@ -7,6 +7,8 @@ use super::{adapter, intervals, pods};
 use crate::autoscaling::hpa::Behavior;
 use crate::autoscaling::manifests::{SCRAPE, START, SYNC};
 use crate::autoscaling::predict::Pipeline;
+use crate::autoscaling::promql::rates;
+use crate::autoscaling::rate::Function;
 use crate::autoscaling::{Autoscaler, predict};
 use crate::bounds::{DAY, PERIOD};
 use crate::doctor::evidence::Evidence;
@@ -24,6 +26,12 @@ pub struct Assumed {
     pub autoscaler: Autoscaler,
     /// Each assumption, with its reason.
     pub assumptions: Vec<String>,
+}
+
+/// What the query makes of its window; one that is not known here is taken for a rate.
+fn function(subject: &Subject) -> Function {
+    let rates = subject.query.as_deref().map(rates).unwrap_or_default();
+    rates.iter().find_map(|rate| Function::named(rate.function)).unwrap_or_default()
 }
 
 /// The autoscaler that the evidence has; an error says what of it cannot be read.
@@ -46,6 +54,7 @@ pub fn autoscaler(evidence: &Evidence, subject: &Subject) -> Result<Assumed, Str
         pipeline: Pipeline {
             scrape: scrape.unwrap_or(SCRAPE),
             window: window.unwrap_or(WINDOW),
+            function: function(subject),
             relist: intervals::relist(evidence, subject),
             sync: SYNC,
             startup: START + pods::readiness_delay(evidence).clamp(0.0, DAY - START),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{intervals, server};
-use crate::autoscaling::promql::seconds;
+use crate::autoscaling::duration;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::monitors::of_target;
 use crate::doctor::facts::pods::{living, ready_for};
@@ -133,7 +133,7 @@ pub const FOUND: f64 = 30.0;
 /// How long after a pod is ready its first scrapes are to be there, in seconds.
 pub fn patience(evidence: &Evidence, subject: &Subject) -> f64 {
     let targets = evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, subject, replica));
-    let intervals = targets.filter_map(|(_, target)| seconds(target["scrapeInterval"].as_str()?));
+    let intervals = targets.filter_map(|(_, target)| duration::prometheus(target["scrapeInterval"].as_str()?));
     intervals.fold(FOUND, |patience, interval| patience.max(FOUND + 2.0 * interval))
 }
 

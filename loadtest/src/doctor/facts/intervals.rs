@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::server;
+use crate::autoscaling::duration;
 use crate::autoscaling::promql::{ranges_of_rates, seconds};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::{Source, Subject};
@@ -22,7 +23,7 @@ pub fn scrape(evidence: &Evidence) -> Option<f64> {
         pod.and_then(Value::as_str).is_some_and(|pod| pods.contains(&pod))
     };
     let targets = evidence.prometheus.replicas.iter().flat_map(|replica| replica.targets.items());
-    let intervals = targets.filter(ours).filter_map(|target| seconds(text(target, "/scrapeInterval")));
+    let intervals = targets.filter(ours).filter_map(|target| duration::prometheus(text(target, "/scrapeInterval")));
     // A pod may be scraped by several jobs, of which the fastest decides what a window holds.
     intervals.reduce(f64::min).or_else(|| of_monitors(evidence))
 }
@@ -37,11 +38,7 @@ fn of_monitors(evidence: &Evidence) -> Option<f64> {
     let monitors = evidence.monitors.seen()?.iter().filter(selects);
     let endpoints = monitors
         .flat_map(|monitor| list(monitor, "/spec/endpoints").iter().chain(list(monitor, "/spec/podMetricsEndpoints")));
-    endpoints
-        .map(|endpoint| {
-            Some(text(endpoint, "/interval")).filter(|written| !written.is_empty()).and_then(seconds).unwrap_or(SCRAPE)
-        })
-        .reduce(f64::min)
+    endpoints.map(|endpoint| duration::prometheus(text(endpoint, "/interval")).unwrap_or(SCRAPE)).reduce(f64::min)
 }
 
 /// The first range of a query's rates that holds less than two scrapes, in brackets as it is written; its seconds; and
@@ -59,33 +56,8 @@ pub fn relist(evidence: &Evidence, subject: &Subject) -> f64 {
         Some(Source::Adapter | Source::AdapterExternal) => {
             let adapter = evidence.server.deployment.seen();
             let written = adapter.and_then(|adapter| server::argument(adapter, "--metrics-relist-interval"));
-            written.and_then(|written| go_duration(written.value)).unwrap_or(RELIST)
+            written.and_then(|written| duration::go(written.value)).unwrap_or(RELIST)
         }
         _ => 0.0,
-    }
-}
-
-/// Seconds of a duration as Go's flags take it: such as `1m0s`, `1.5h` or `500ms`.
-pub fn go_duration(written: &str) -> Option<f64> {
-    let (number, unit) = written.split_at(written.find(|c: char| !c.is_ascii_digit() && c != '.')?);
-    let end = unit.find(|c: char| c.is_ascii_digit()).unwrap_or(unit.len());
-    let (unit, rest) = unit.split_at(end);
-    let units = [("h", 3600.0), ("m", 60.0), ("s", 1.0), ("ms", 0.001)];
-    let (_, factor) = units.into_iter().find(|(name, _)| *name == unit)?;
-    let rest = if rest.is_empty() { 0.0 } else { go_duration(rest)? };
-    Some(number.parse::<f64>().ok()? * factor + rest)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::go_duration;
-
-    #[test]
-    fn durations_of_flags() {
-        for (written, seconds) in [("1m", 60.0), ("10m0s", 600.0), ("1.5h", 5400.0), ("500ms", 0.5), ("1h2m3s", 3723.0)]
-        {
-            assert_eq!(go_duration(written), Some(seconds), "{written}");
-        }
-        assert!(["", "5", "m", "1x"].into_iter().all(|written| go_duration(written).is_none()));
     }
 }

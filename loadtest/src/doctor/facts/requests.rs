@@ -2,24 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIResource, APIResourceList, LabelSelector};
-use kube::core::Selector;
-use serde::Deserialize;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIResource, APIResourceList};
 use serde_json::Value;
 
 use super::server;
 use crate::autoscaling::adapter_rules::{Resources, Rules};
+use crate::autoscaling::duration;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::intervals::go_duration;
 use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::objects;
 use crate::doctor::objects::namespace;
 use crate::kube::cluster::percent_encoded;
 use crate::kube::read::Read;
 
-/// The label selector of a `labelSelector` field, as the API takes it in a URL's query and the scale writes it.
+/// A label selector as the API takes it in a URL's query and the scale writes it.
 pub fn selector(selector: &Value) -> String {
-    let selector = LabelSelector::deserialize(selector).ok().and_then(|all| Selector::try_from(all).ok());
-    selector.unwrap_or_default().to_string()
+    objects::selector(selector).unwrap_or_default().to_string()
 }
 
 /// The selector of the HPA's pods: that of the scale, else the workload's own.
@@ -198,7 +196,7 @@ pub fn series(evidence: &Evidence) -> BTreeSet<String> {
 /// How far back the adapter looks for series, in seconds, where its flags say so.
 pub fn lookback(evidence: &Evidence) -> Option<f64> {
     let deployment = evidence.server.deployment.seen()?;
-    let told = |name| flag(deployment, name).and_then(go_duration).filter(|seconds| *seconds > 0.0);
+    let told = |name| flag(deployment, name).and_then(duration::go).filter(|seconds| *seconds > 0.0);
     told("metrics-max-age").or_else(|| told("metrics-relist-interval"))
 }
 
@@ -264,5 +262,19 @@ mod tests {
             let error = selected(forbidden(), workload).unwrap_err();
             assert!(error.contains("the right to get deployments/scale in namespace shop is missing"), "{error}");
         }
+    }
+
+    /// Source: `internalSelector.String` in `pkg/labels/selector.go` of k8s.io/apimachinery, which sorts values as well.
+    #[test]
+    fn a_selector_is_written_as_the_api_server_reads_it() {
+        let expression =
+            |key: &str, operator: &str, values: &[&str]| json!({"key": key, "operator": operator, "values": values});
+        let all = json!({"matchLabels": {"app": "shop", "a/b": "c"}, "matchExpressions": [
+            expression("e", "In", &["y", "x"]), expression("f", "NotIn", &["z"]), expression("g", "Exists", &[]),
+            expression("h", "DoesNotExist", &[])]});
+        assert_eq!(selector(&all), "a/b=c,app=shop,e in (x,y),f notin (z),g,!h");
+        assert_eq!(selector(&json!({})), "");
+        assert_eq!(selector(&json!(null)), "");
+        assert_eq!(selector(&json!({"matchExpressions": [expression("e", "Has", &[])]})), "");
     }
 }

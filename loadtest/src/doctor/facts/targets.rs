@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::adapter;
-use crate::autoscaling::adapter_rules::compiled;
+use crate::autoscaling::adapter_rules::Pattern;
 use crate::autoscaling::exposition::series_of;
 use crate::autoscaling::promql::{Matcher, selectors};
 use crate::doctor::evidence::{Evidence, Page, Prometheus, Replica};
@@ -136,8 +136,7 @@ pub fn telling(evidence: &Evidence, labels: &BTreeMap<String, String>) -> Option
 
 fn takes((label, operator, wanted): &Matcher, labels: &[Matcher]) -> bool {
     let value = labels.iter().find(|(found, ..)| found == label).map_or("", |(.., value)| value);
-    // Anchored at both ends, as Prometheus does.
-    let matches = || compiled(&format!("^(?s:{wanted})$")).is_ok_and(|pattern| pattern.is_match(value));
+    let matches = || Pattern::whole(wanted).is_ok_and(|pattern| pattern.matches(value));
     match operator.as_str() {
         "=" => value == wanted,
         "!=" => value != wanted,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::autoscaling::adapter_rules::compiled;
+use crate::autoscaling::adapter_rules::Pattern;
 use crate::autoscaling::promql::Selector;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::{Evidence, Replica};
@@ -179,8 +179,8 @@ fn action(relabelling: &Value) -> String {
 
 /// Whether a relabelling takes one of these labels away, or writes another value to it.
 fn takes_away(one: &Value, lost: &[&str]) -> bool {
-    let pattern = compiled(&format!("^(?s:{})$", one["regex"].as_str().unwrap_or("(.*)")));
-    let matches = |label: &&str| pattern.as_ref().is_ok_and(|pattern| pattern.is_match(label));
+    let pattern = Pattern::whole(one["regex"].as_str().unwrap_or("(.*)"));
+    let matches = |label: &&str| pattern.as_ref().is_ok_and(|pattern| pattern.matches(label));
     match action(one).as_str() {
         "labeldrop" => lost.iter().any(matches),
         "labelkeep" => !lost.iter().all(matches),

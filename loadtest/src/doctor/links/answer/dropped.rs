@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::autoscaling::adapter_rules::compiled;
+use crate::autoscaling::adapter_rules::Pattern;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::monitors::{endpoints, of_target};
 use crate::doctor::facts::scaling_metric::Subject;
@@ -29,10 +29,9 @@ pub fn dropped(evidence: &Evidence, subject: &Subject, pod: &Value) -> Option<(S
 
 /// Only by the pod's name: the other labels of a target that does not exist are not known.
 fn drops(rule: &Value, pod: &Value) -> bool {
-    let written = rule["regex"].as_str().unwrap_or("(.*)");
     // Some of Go's syntax is unknown here.
-    let Ok(regex) = compiled(&format!("^(?s:{written})$")) else { return false };
-    let fits = regex.is_match(name(pod));
+    let Ok(pattern) = Pattern::whole(rule["regex"].as_str().unwrap_or("(.*)")) else { return false };
+    let fits = pattern.matches(name(pod));
     let acts = match text(rule, "/action").to_lowercase().as_str() {
         "drop" => fits,
         "keep" => !fits,

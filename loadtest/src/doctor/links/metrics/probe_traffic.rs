@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::autoscaling::duration;
 use crate::autoscaling::exposition::series_of;
-use crate::autoscaling::promql::{is_plain_rate, seconds};
+use crate::autoscaling::promql::is_plain_rate;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::{Evidence, Page};
 use crate::doctor::facts::scaling_metric::{Source, Subject};
@@ -127,7 +128,7 @@ impl Own {
         for replica in &evidence.prometheus.replicas {
             let targets = ours(evidence, subject, replica);
             for (_, target) in targets.iter().filter(|(pod, _)| *pod == page.pod) {
-                let interval = target["scrapeInterval"].as_str().and_then(seconds);
+                let interval = target["scrapeInterval"].as_str().and_then(duration::prometheus);
                 all.extend(interval.map(|interval| (page.path.clone(), 1.0 / interval)));
             }
         }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::autoscaling::duration;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
@@ -52,8 +53,8 @@ fn short_relist(evidence: &Evidence) -> Option<Finding> {
     let scrape = intervals::scrape(evidence)?;
     let deployment = evidence.server.deployment.seen()?;
     let relist = server::argument(deployment, "--metrics-relist-interval")?;
-    let seconds = intervals::go_duration(relist.value)?;
-    let age = server::argument(deployment, "--metrics-max-age").and_then(|age| intervals::go_duration(age.value));
+    let seconds = duration::go(relist.value)?;
+    let age = server::argument(deployment, "--metrics-max-age").and_then(|age| duration::go(age.value));
     if age.unwrap_or(0.0).max(seconds) >= scrape {
         return None;
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::autoscaling::promql::seconds;
+use crate::autoscaling::duration;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::{Evidence, Replica};
 use crate::doctor::facts::early::settled;
@@ -200,7 +200,7 @@ fn by_answers(evidence: &Evidence, subject: &Subject, two: [&Replica; 2]) -> Opt
 fn phase(evidence: &Evidence, subject: &Subject) -> f64 {
     let Some(window) = subject.window else { return 0.0 };
     let targets = evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, subject, replica));
-    let intervals = targets.filter_map(|(_, target)| seconds(target["scrapeInterval"].as_str()?));
+    let intervals = targets.filter_map(|(_, target)| duration::prometheus(target["scrapeInterval"].as_str()?));
     2.0 * growth(evidence, subject) * intervals.fold(0.0, f64::max) / window
 }
 
