@@ -7,6 +7,12 @@ use serde_json::{Value, json};
 
 use crate::healthy;
 
+/// The counter of the pods, whatever labels it has: by their addresses, or at least of their namespace.
+const BY_ADDRESS: &str = concat!(
+    r#"http_requests_total{instance=~"\\[?10\\.244\\.0\\.11\\]?(:\\d+)?|\\[?10\\.244\\.0\\.12\\]?(:\\d+)?"}"#,
+    r#" or http_requests_total{namespace="miztiik-automation-ns"}"#,
+);
+
 /// The paths of the metrics API that were asked, and the queries of each replica of Prometheus.
 fn asked(evidence: &Evidence) -> (Vec<&str>, Vec<&str>) {
     let queries = |index: usize| evidence.prometheus.replicas[index].queries.keys().map(String::as_str);
@@ -26,7 +32,16 @@ fn the_adapters_list_and_the_pods_metric_are_read_at_these_paths_and_the_rate_by
              ?labelSelector=app%3Dshopfront",
         ]
     );
-    assert_eq!(queries, [""; 0]);
+    assert_eq!(
+        queries,
+        [
+            BY_ADDRESS,
+            "http_requests_total{namespace=\"miztiik-automation-ns\",\
+             pod=~\"shopfront-deploy-7d94b56f44-fblvd|shopfront-deploy-7d94b56f44-x2kqp\"}",
+            "sum(rate(http_requests_total{namespace=\"miztiik-automation-ns\",\
+             pod=~\"shopfront-deploy-7d94b56f44-fblvd|shopfront-deploy-7d94b56f44-x2kqp\"}[2m])) by (pod)",
+        ]
+    );
 }
 
 #[test]
@@ -41,7 +56,14 @@ fn kedas_list_and_the_external_metric_are_read_at_these_paths_and_the_trigger_by
              ?labelSelector=scaledobject.keda.sh%2Fname%3Dshopfront-scaledobject",
         ]
     );
-    assert_eq!(queries, [""; 0]);
+    assert_eq!(
+        queries,
+        [
+            BY_ADDRESS,
+            r#"http_requests_total{namespace="miztiik-automation-ns",service="shopfront-svc"}"#,
+            r#"sum(rate(http_requests_total{namespace="miztiik-automation-ns",service="shopfront-svc"}[1m]))"#,
+        ]
+    );
 }
 
 /// Where the HPA's controller reads a metric of this description.
