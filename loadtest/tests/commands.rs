@@ -206,7 +206,7 @@ async fn help_and_completions_are_there() {
         "✗",
         "?",
         "·",
-        "  - not",
+        "- not",
     ] {
         assert!(help.contains(told), "{told}: {help}");
     }
