@@ -37,7 +37,6 @@ Examples:
 
 It prints one line per link, then the cause, the evidence and the fix. The marks: ✓ ok, ✗ broken, ? no access, \
 · not checked (another link decides, or it is too early to tell), - not applicable to this kind of metric.
-
 It changes nothing. It queries Prometheus through a port-forward or the API server's proxy, and names missing rights.
 
 Exit codes: 0 healthy, 1 a link is broken, 2 bad usage, 3 undecided: nothing is known to be broken, but the HPA does not \
@@ -196,7 +195,7 @@ pub struct Doctor {
     pub from: Option<PathBuf>,
 
     /// Explain a cause, by its number or name, and do nothing else
-    #[arg(long, value_name = "CAUSE", conflicts_with_all = ["hpa", "context", "trust_prometheus", "json", "bundle", "from"])]
+    #[arg(long, value_name = "CAUSE", exclusive = true)]
     pub explain: Option<String>,
 }
 

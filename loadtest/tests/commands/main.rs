@@ -199,14 +199,9 @@ async fn help_and_completions_are_there() {
     let help = String::from_utf8(ran.stdout).expect("text");
     assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
     // An example that is wrapped is no line to copy, and the marks are explained nowhere else.
-    for told in [
-        "\n  loadtest doctor --from shop.json              the same, without a cluster\n",
-        "✓",
-        "✗",
-        "?",
-        "·",
-        "  - not",
-    ] {
+    for told in
+        ["\n  loadtest doctor --from shop.json              the same, without a cluster\n", "✓", "✗", "?", "·", "- not"]
+    {
         assert!(help.contains(told), "{told}: {help}");
     }
 }

@@ -18,11 +18,19 @@ fn result(evidence: &Evidence, link: Link) -> LinkResult {
     diagnosis.links.into_iter().find(|result| result.link == link).unwrap()
 }
 
+/// The HPA has reported for so long that it cannot read its metric, and its API has just started.
+fn unreadable(seconds: f64) -> Evidence {
+    let mut evidence = adapter();
+    answers(&mut evidence, 200, json!({"items": []}));
+    server_started(&mut evidence, 20.0);
+    conditions(&mut evidence, "FailedGetPodsMetric", "unable to get metric x: no metrics returned", seconds);
+    evidence
+}
+
 #[test]
 fn too_early_says_how_long_to_wait() {
     // Two syncs of 15 s, 8 s of which have passed.
-    let mut evidence = adapter();
-    conditions(&mut evidence, "FailedGetPodsMetric", "unable to get metric x: no metrics returned", 8.0);
+    let evidence = unreadable(8.0);
     assert_eq!(result(&evidence, Link::Condition).wait, Some(22.0));
     // Discovery in 6 s, two scrapes each 5 s, 5 s more, and a relist each 60 s: 20 s have passed.
     let mut evidence = adapter();
@@ -38,9 +46,7 @@ fn too_early_says_how_long_to_wait() {
 
 #[test]
 fn a_clock_that_is_wrong_gives_no_wait_without_end() {
-    let mut evidence = adapter();
-    conditions(&mut evidence, "FailedGetPodsMetric", "unable to get metric x: no metrics returned", -1e9);
-    assert_eq!(result(&evidence, Link::Condition).wait, Some(86_400.0));
+    assert_eq!(result(&unreadable(-1e9), Link::Condition).wait, Some(86_400.0));
 }
 
 #[test]
