@@ -343,10 +343,10 @@ fn an_error_is_one_line_that_says_what_to_change() {
 
 /// What reading the manifests comes to with these rules, each a mapping in one line, in place of the repository's own.
 fn with_rules(key: &str, rules: &[&str]) -> Result<Manifests, String> {
-    let rules: String = rules.iter().map(|rule| format!("\n      - {{{rule}}}")).collect();
+    let rules: Vec<_> = rules.iter().map(|rule| format!("\n      - {{{rule}}}")).collect();
     let map = std::fs::read_to_string(manifests().join("custom-metrics-config.yaml")).unwrap();
     let (from, to) = (map.find("    rules:").unwrap(), map.find("    resourceRules:").unwrap());
-    edited("custom-metrics-config.yaml", &map[from..to], &format!("    {key}:{rules}\n"))
+    edited("custom-metrics-config.yaml", &map[from..to], &format!("    {key}:{}\n", rules.concat()))
 }
 
 const PODS: &str = "resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}";

@@ -1,4 +1,4 @@
-//! The text that a pod's metrics are scraped as: Prometheus' own format and OpenMetrics', as far as a counter needs it.
+//! The page of metrics that Prometheus scrapes, in its own text format or in `OpenMetrics`, as far as a counter needs it.
 
 use std::collections::HashMap;
 

@@ -42,7 +42,6 @@ impl Function {
     }
 
     /// Whether it is the one that needs no mention.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "for serde")]
     pub fn is_rate(&self) -> bool {
         *self == Self::Rate
     }

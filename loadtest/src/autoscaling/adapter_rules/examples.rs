@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Class, ClassUnicodeRange, Hir, HirKind};
 
 use super::Rule;
 use crate::autoscaling::adapter_rules::pattern::{Part, Pattern, parts};
@@ -136,7 +136,7 @@ fn one_of(class: &Class) -> Option<char> {
     match class {
         Class::Unicode(class) => {
             let has = |c: &char| class.iter().any(|range| (range.start()..=range.end()).contains(c));
-            ['a', '_', '0'].into_iter().find(has).or_else(|| class.iter().next().map(|range| range.start()))
+            ['a', '_', '0'].into_iter().find(has).or_else(|| class.iter().next().map(ClassUnicodeRange::start))
         }
         Class::Bytes(class) => class.iter().next().map(|range| char::from(range.start())),
     }

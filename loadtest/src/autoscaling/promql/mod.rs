@@ -75,6 +75,7 @@ pub fn selectors(query: &str) -> Vec<Selector> {
                         found.push(Selector { name: word.to_owned(), matchers });
                     }
                     Some(Token::Sign('(')) => {}
+                    Some(Token::Unended) => return found,
                     _ if is_aggregation(&lower) => {}
                     _ => found.push(Selector { name: word.to_owned(), matchers: Vec::new() }),
                 }
