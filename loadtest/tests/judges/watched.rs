@@ -39,7 +39,7 @@ fn planned(evidence: &Evidence) -> (Assumed, Plan) {
 }
 
 fn told(diagnosis: &Diagnosis, link: Link) -> &str {
-    &diagnosis.rungs.iter().find(|rung| rung.link == link).expect("each link has its line").evidence
+    &diagnosis.links.iter().find(|result| result.link == link).expect("each link has its line").evidence
 }
 
 /// Namespace, selector, port, prefix, and whether TLS is spoken.
