@@ -66,8 +66,8 @@ fn diagnoses_keep_to_the_schema() {
 fn a_line_a_link_then_the_first_broken_one_and_its_fix() {
     let text = render::render(&broken(), 40, false);
     let lines: Vec<&str> = text.lines().collect();
-    let links = &lines[2..14];
-    let marks: String = links.iter().filter_map(|result| result.chars().next()).collect();
+    let results = &lines[2..14];
+    let marks: String = results.iter().filter_map(|result| result.chars().next()).collect();
     assert_eq!(marks, "✓?✗-········", "{text}");
     assert!(text.contains("BROKEN at monitor (link 3 of 12)") && text.contains("annotations-only"), "{text}");
     assert!(text.contains(&format!("\n{COMMAND}\n")), "a command is whole, and begins at the first column: {text}");

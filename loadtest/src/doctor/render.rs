@@ -147,9 +147,7 @@ pub fn explanation(cause: Cause, width: usize) -> Clean {
     text.push_str(&lines(&wrap(&format!("{}, {}", entry.name, entry.raised_by("")), width, 0), width));
     text.push('\n');
     text.push_str(&said(&[("Symptom", entry.symptom), ("Check", entry.check), ("Fix", entry.fix)], width));
-    for (_, address) in entry.references() {
-        text.push_str(&format!("{:<INDENT$}{address}\n", "Reference"));
-    }
+    text.extend(entry.references().map(|(_, address)| format!("{:<INDENT$}{address}\n", "Reference")));
     text.push_str(&page(cause));
     Clean::of(&text)
 }

@@ -80,7 +80,6 @@ fn another_broken_link_is_blocked_by_the_first() {
     let mut evidence = adapter();
     seen(&mut evidence.scale)["spec"]["replicas"] = json!(0);
     conditions(&mut evidence, "ScalingDisabled", "the replica count of the target is zero", 600.0);
-    seen(&mut evidence.scale)["spec"]["replicas"] = json!(0);
     let diagnosis = diagnose(&evidence);
     let condition = diagnosis.links.iter().find(|result| result.link == Link::Condition).unwrap();
     assert_eq!((condition.state, condition.blocked_by), (State::Blocked, Some(Link::Pod)));

@@ -98,14 +98,14 @@ causes! {
         references: ["kubernetes-sigs/prometheus-adapter#150", "kubernetes-sigs/prometheus-adapter#325"],
     }
     14 ApiServiceMissing "api-service-missing" at [ApiService, Condition] {
-        title: "The APIService is missing",
+        title: "The `APIService` is missing",
         symptom: "The HPA reports “no custom metrics API registered”.",
         check: "List the APIServices.",
         fix: "Register `v1beta1.custom.metrics.k8s.io` for the adapter's Service.",
         references: ["prometheus-operator/kube-prometheus#423"],
     }
     15 ApiServiceUnavailable "api-service-unavailable" at [ApiService, Condition] {
-        title: "The APIService is not available",
+        title: "The `APIService` is not available",
         symptom: "The APIService reports FailedDiscoveryCheck, or its Service has no endpoints.",
         check: "Read the reason and the message of its condition `Available`.",
         fix: "Check that the adapter runs, that its Service leads to its port, and that the control plane can reach it. On EKS, allow port 6443 in the nodes' security group.",
@@ -224,7 +224,7 @@ causes! {
         references: ["kedacore/keda#5781"],
     }
     32 KedaBlocked "keda-blocked" at [Rule, Answer] {
-        title: "A NetworkPolicy or its own webhook blocks KEDA",
+        title: "A `NetworkPolicy` or its own webhook blocks KEDA",
         symptom: "The ScaledObject is not Ready, or there is no HPA.",
         check: "Read its condition, and the network policies at Prometheus. Look for a second HPA of the workload.",
         fix: "Allow KEDA's operator to reach Prometheus' port. Keep one autoscaler per workload.",
