@@ -24,8 +24,8 @@ pub fn scrape(evidence: &Evidence) -> Option<f64> {
     };
     let targets = evidence.prometheus.replicas.iter().flat_map(|replica| replica.targets.items());
     let intervals = targets.filter(ours).filter_map(|target| duration::prometheus(text(target, "/scrapeInterval")));
-    // A pod may be scraped by several jobs, of which the fastest decides what a window holds.
-    intervals.reduce(f64::min).or_else(|| of_monitors(evidence))
+    // A pod may be scraped by several jobs, of which the fastest decides what a window holds. Not every Prometheus says.
+    intervals.filter(|seconds| *seconds > 0.0).reduce(f64::min).or_else(|| of_monitors(evidence))
 }
 
 fn of_monitors(evidence: &Evidence) -> Option<f64> {
