@@ -7,7 +7,7 @@
 //!   due, whatever the target does. [`stats`]: what came of them, second by second.
 //! - [`kube`]: the one way to a cluster, and the bounds on what is read of it.
 //! - [`observe`]: the autoscaler and its pods, in a cluster. [`rehearse`]: the whole loop on this machine instead.
-//! - [`model`]: Prometheus' `rate()`, the HPA's algorithm, and the two together as a prediction.
+//! - [`autoscaling`]: Prometheus' `rate()`, the HPA's algorithm, and the two together as a prediction.
 //! - [`doctor`]: why an HPA does not scale: the first broken link between a request and a replica.
 //! - [`journal`]: all of it, written down as it comes. [`report`]: the journal folded into figures, a page and a
 //!   verdict. [`output`]: the one way to a terminal. [`merge`]: joins several journals.

@@ -221,12 +221,12 @@ mod tests {
             ),
             (vec![page(named("gone"), false)], format!("{base}/shop-1:15000/proxy/metrics")),
         ] {
-            let (path, place) = place(&pod(), &pages).unwrap();
-            assert_eq!(place.proxy(&path), expected);
+            let (path, chosen) = place(&pod(), &pages).unwrap();
+            assert_eq!(chosen.proxy(&path), expected);
         }
-        let mut bare = pod();
-        bare.spec.as_mut().unwrap().containers.iter_mut().for_each(|container| container.ports = None);
-        assert!(place(&bare, &[]).is_none());
+        let mut portless = pod();
+        portless.spec.as_mut().unwrap().containers.iter_mut().for_each(|container| container.ports = None);
+        assert!(place(&portless, &[]).is_none());
     }
 
     #[tokio::test]

@@ -72,8 +72,11 @@ fn no_rule_for_the_metric() {
     let text = evidence.server.config.seen().unwrap()["data"]["config.yaml"].as_str().unwrap().to_owned();
     let resources = text.find("resourceRules:").unwrap();
     for (head, added) in [
-        ("rules:\n  - {seriesQuery: other_total, resources: {template: <<.Resource>>}}\n", "s/^    rules:$/&\\"),
-        ("", "s/^  config\\.yaml: |"),
+        (
+            "rules:\n  - {seriesQuery: other_total, resources: {template: <<.Resource>>}}\n",
+            "value: |\n    rules:\n      - {seriesQuery: http_requests_total",
+        ),
+        ("", "value: |\n    rules: [{seriesQuery: http_requests_total"),
     ] {
         seen(&mut evidence.server.config)["data"]["config.yaml"] = json!(format!("{head}{}", &text[resources..]));
         let (number, commands) = cause(&evidence, Link::Rule);
@@ -108,11 +111,8 @@ fn a_name_that_misses_the_metrics() {
     rewritten(&mut evidence, "^(.*)_total", "^(.*)_count$");
     let (number, commands) = cause(&evidence, Link::Rule);
     assert_eq!(number, 2);
-    assert!(
-        commands.contains(r"sed 's/^(\.\*)_count\$/^(\.\*)_total$/'")
-            || commands.contains(r"s/\^(\.\*)_count\$/^(.*)_total$/"),
-        "{commands}"
-    );
+    let (before, after) = commands.split_once("op: replace").unwrap();
+    assert!(before.contains("matches: ^(.*)_count$") && after.contains("matches: ^(.*)_total$"), "{commands}");
     // The same rule under the name that is asked for.
     let mut evidence = adapter();
     rewritten(&mut evidence, "^(.*)_total", "^(http_.*)_total$");

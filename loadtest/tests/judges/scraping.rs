@@ -102,16 +102,19 @@ fn a_monitor_without_the_label_that_prometheus_wants() {
         "kubectl -n monitoring label servicemonitor.monitoring.coreos.com/shopfront-monitor 'release=kps' --overwrite"
     );
     let evidence = without_targets(|_, prometheus| prometheus["spec"]["serviceMonitorSelector"] = Value::Null);
-    assert!(command(&found(&evidence, 5)).contains(r#"-p '{"spec":{"serviceMonitorSelector":{}}}'"#));
+    let fix = found(&evidence, 5).fix;
+    assert!(
+        fix.commands.is_empty() && fix.advice.starts_with("Set spec.serviceMonitorSelector of Prometheus"),
+        "{fix:?}"
+    );
 }
 
 #[test]
 fn a_monitor_in_a_namespace_that_prometheus_does_not_look_in() {
     let own = json!({"matchLabels": {"kubernetes.io/metadata.name": "default"}});
     let evidence = without_targets(|_, prometheus| prometheus["spec"]["serviceMonitorNamespaceSelector"] = own);
-    // A part that is empty would change nothing of a selector that is there.
-    let patch = r#"--type json -p '[{"op":"replace","path":"/spec/serviceMonitorNamespaceSelector","value":{}}]'"#;
-    assert!(command(&found(&evidence, 5)).ends_with(patch));
+    let fix = found(&evidence, 5).fix;
+    assert!(fix.commands.is_empty() && fix.advice.starts_with("Move the monitor to a namespace"), "{fix:?}");
 }
 
 #[test]
@@ -125,7 +128,7 @@ fn a_monitor_that_looks_elsewhere() {
 #[test]
 fn a_monitor_whose_selector_fits_no_service() {
     let evidence = without_targets(|monitor, _| monitor["spec"]["selector"] = json!({"matchLabels": {"app": "shop"}}));
-    let patch = r#"json -p '[{"op":"replace","path":"/spec/selector","value":{"matchLabels":{"app":"shopfront"}}}]'"#;
+    let patch = r#"json -p '[{"op":"test","path":"/spec/selector","value":{"matchLabels":{"app":"shop"}}},{"op":"replace","path":"/spec/selector","value":{"matchLabels":{"app":"shopfront"}}}]'"#;
     assert_eq!(command(&found(&evidence, 5)), format!("{MONITOR} {patch}"));
 }
 
@@ -279,8 +282,9 @@ fn prometheus_scaled_to_nothing() {
     let mut evidence = healthy::adapter();
     (evidence.prometheus.pods, evidence.prometheus.replicas) = (Read::Seen(Vec::new()), Vec::new());
     seen(&mut evidence.prometheuses)[0]["spec"]["replicas"] = json!(0);
-    let patch = r#"prometheus.monitoring.coreos.com/k8s --type merge -p '{"spec":{"replicas":1}}'"#;
-    assert_eq!(command(&found(&evidence, 35)), format!("kubectl -n monitoring patch {patch}"));
+    let fix = found(&evidence, 35).fix;
+    assert_eq!(fix.commands, [""; 0]);
+    assert_eq!(fix.advice, "Set spec.replicas of Prometheus monitoring/k8s to 1 or more.");
     seen(&mut evidence.prometheuses)[0]["spec"]["replicas"] = json!(2);
     assert_eq!(command(&found(&evidence, 35)), "kubectl -n monitoring get events --sort-by=.lastTimestamp");
 }

@@ -29,7 +29,7 @@ fn the_summary_fits_a_terminal() {
         "p99.9",
         "HPA desires more replicas",
         "! 3,396 answers are too few",
-        "send 5,000",
+        "Send 5,000",
     ] {
         assert!(summary.contains(text), "no {text} in\n{summary}");
     }

@@ -111,6 +111,13 @@ pub fn cause(evidence: &Evidence, link: Link) -> (u8, String) {
     (finding.cause.number(), finding.fix.commands.join("\n"))
 }
 
+/// The number of the cause at this link, and the advice, where the change is not the user's own to paste.
+pub fn advised(evidence: &Evidence, link: Link) -> (u8, String) {
+    let finding = broken(evidence, link);
+    assert_eq!(finding.fix.commands, [""; 0], "{finding:?}");
+    (finding.cause.number(), finding.fix.advice)
+}
+
 /// That nothing is broken; how this link is.
 pub fn state(evidence: &Evidence, link: Link) -> State {
     let Diagnosis { links, broken, .. } = diagnose(evidence);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{HOSTILE, healthy, is_clean, journals, manifests, poison, prints_clean, texts};
 
 /// Words that an entry needs to be one.
-const WORDS: [&str; 8] = ["entry", "kind", "spacing", "source", "select", "unit", "version", "url"];
+const WORDS: [&str; 10] = ["entry", "event", "feed", "kind", "spacing", "source", "select", "unit", "version", "url"];
 
 fn hostile_journal() -> String {
     let entries = journals::broken();

@@ -12,7 +12,6 @@ pub(crate) mod hpa;
 pub mod kubectl;
 mod names;
 pub(crate) mod rollback;
-pub(crate) mod rule;
 pub(crate) mod trigger;
 
 pub use command::{Command, Line};

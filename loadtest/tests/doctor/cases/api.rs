@@ -21,11 +21,13 @@ pub fn missing() -> Case {
 pub fn wrong_port() -> Case {
     let line = format!(r#"kubectl patch apiservice {API} --type merge -p '{{"spec":{{"service":{{"port":444}}}}}}'"#);
     Case::new(Cause::ApiServiceUnavailable, "a port that the adapter's Service has not", line, API_BACK)
+        .by_hand("the API's server is shared")
 }
 
 pub fn no_adapter() -> Case {
     let line = monitoring("scale deployment prometheus-adapter --replicas 0");
     Case::new(Cause::ApiServiceUnavailable, "the adapter scaled to 0", line, DEPLOYMENT_BACK)
+        .by_hand("the API's server is shared")
 }
 
 /// Its last pod goes before the new one comes.
@@ -33,7 +35,8 @@ fn adapter_crashes() -> Case {
     let get = monitoring("get deployment prometheus-adapter -o yaml");
     let change = r"s/--secure-port=/--no-such-flag=/; s/type: RollingUpdate/type: Recreate/; /^    rollingUpdate:/,+2d";
     let line = format!("{get} | sed '{change}' | kubectl replace -f -");
-    Case::new(Cause::ApiServiceUnavailable, "a flag that the adapter does not know", line, DEPLOYMENT_BACK).tidied()
+    Case::new(Cause::ApiServiceUnavailable, "a flag that the adapter does not know", line, DEPLOYMENT_BACK)
+        .by_hand("the API's server is shared")
 }
 
 fn nobody_listens() -> Case {
@@ -43,6 +46,7 @@ fn nobody_listens() -> Case {
     let undo = "kubectl replace -f adapter-service.bak";
     // Connections that are open stay open.
     Case::new(Cause::ApiServiceUnavailable, "a targetPort where no adapter listens", line, undo)
+        .by_hand("the API's server is shared")
         .then(super::adapter::RESTART)
         .tidied()
 }
@@ -51,4 +55,5 @@ fn another() -> Case {
     let other = r#"{"spec":{"service":{"namespace":"miztiik-automation-ns","name":"shopfront-svc","port":80}}}"#;
     let line = format!("kubectl patch apiservice {API} --type merge -p '{other}'");
     Case::new(Cause::AnotherServer, "the APIService of another server", line, API_BACK)
+        .by_hand("others may use the server that is there")
 }

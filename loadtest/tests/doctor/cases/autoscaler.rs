@@ -44,6 +44,7 @@ pub fn second_hpa() -> Case {
         line,
         own("delete hpa shopfront-second --ignore-not-found"),
     )
+    .by_hand("which HPA is meant is its owner's to know")
 }
 
 fn overlapping() -> Case {
@@ -53,6 +54,7 @@ fn overlapping() -> Case {
     );
     let undo = own("delete hpa,deployment shopfront-double --ignore-not-found");
     Case::new(Cause::SeveralHpas, "an HPA whose workload takes the same pods", copy, undo)
+        .by_hand("which HPA is meant is its owner's to know")
         .then(own("autoscale deployment shopfront-double --min 1 --max 2 --cpu-percent 80"))
         .tidied()
 }
@@ -62,7 +64,9 @@ pub fn second_metric() -> Case {
     let line = own(&format!(
         r#"patch hpa shopfront-hpa --type json -p '[{{"op":"add","path":"/spec/metrics/-","value":{metric}}}]'"#
     ));
-    Case::new(Cause::OtherMetricInvalid, "a second metric that nobody serves", line, MANIFEST).quick()
+    Case::new(Cause::OtherMetricInvalid, "a second metric that nobody serves", line, MANIFEST)
+        .by_hand("the metric may be meant")
+        .quick()
 }
 
 /// A tool that applies its manifest, with the replicas in it, after the HPA has set them.

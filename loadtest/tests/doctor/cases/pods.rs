@@ -60,6 +60,7 @@ fn quota() -> Case {
     let two = own(r#"patch hpa shopfront-hpa -p '{"spec":{"minReplicas":2}}'"#);
     let undo = format!("{} && {MANIFEST}", own("delete quota shopfront-few --ignore-not-found"));
     Case::new(Cause::PodsPending, "a quota that is used up", own("create quota shopfront-few --hard pods=1"), undo)
+        .by_hand("the quota is its owner's")
         .then(two)
         .tidied()
 }
@@ -89,7 +90,7 @@ fn old() -> Case {
         own("delete hpa shopfront-hpa"),
         format!("rm -rf old && {}", manifest()),
     )
+    .by_hand("the manifest is its author's to change")
     .then("mkdir -p old && sed 's|autoscaling/v2$|autoscaling/v2beta2|' k8s/shopfront.yml > old/shopfront.yml")
     .then("! kubectl apply -f old/shopfront.yml")
-    .tidied()
 }

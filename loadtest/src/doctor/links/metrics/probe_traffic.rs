@@ -9,7 +9,8 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::{Evidence, Page};
 use crate::doctor::facts::scaling_metric::{Source, Subject};
 use crate::doctor::facts::targets::{labels_of, ours, taken};
-use crate::doctor::fixes::{Command, rule, trigger};
+use crate::doctor::findings::rule;
+use crate::doctor::fixes::{Command, trigger};
 use crate::doctor::objects::name;
 use crate::doctor::status::Finding;
 

@@ -7,7 +7,7 @@ use crate::doctor::facts::adapter::series;
 use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
 use crate::doctor::facts::targets::telling;
 use crate::doctor::facts::{early, pages, requests, server};
-use crate::doctor::fixes::rule::{Config, rule_for};
+use crate::doctor::findings::rule::{Config, rule_for};
 use crate::doctor::fixes::{Command, is_metric};
 use crate::doctor::links::rule::reach::exchanged;
 use crate::doctor::objects::{list, text, titled};

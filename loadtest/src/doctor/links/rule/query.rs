@@ -7,8 +7,7 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
 use crate::doctor::facts::{intervals, server};
-use crate::doctor::fixes::rule::Config;
-use crate::doctor::links::rule::reach::exchanged;
+use crate::doctor::findings::rule::Config;
 use crate::doctor::objects::titled;
 use crate::doctor::status::{Finding, Status};
 use crate::kube::read::Read;
@@ -63,10 +62,13 @@ fn short_relist(evidence: &Evidence) -> Option<Finding> {
         titled(deployment),
         relist.value
     );
-    let advice = "Set the relist interval to at least the scrape interval. One minute is usual.";
-    let minute = format!("{:.0}s", (2.0 * scrape).max(60.0));
-    let command = exchanged(deployment, &relist.pointer, &relist.with(relist.value), &relist.with(&minute));
-    Some(Finding::new(Cause::GroupByDropped, seen, advice, vec![command]))
+    // No command: the adapter's flags are for all who read a metric from it.
+    let advice = format!(
+        "The relist interval must be at least the scrape interval. Set --metrics-relist-interval={:.0}s in {}.",
+        (2.0 * scrape).max(60.0),
+        titled(deployment)
+    );
+    Some(Finding::new(Cause::GroupByDropped, seen, advice, Vec::new()))
 }
 
 /// The result has values, and none says whose it is.

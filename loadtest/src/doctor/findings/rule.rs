@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{Command, is_label_name, is_metric, kubectl};
 use crate::autoscaling::adapter_rules::{Error, Rules};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
 use crate::doctor::facts::{adapter, intervals, requests, server};
+use crate::doctor::fixes::{Command, is_label_name, is_metric, kubectl};
 use crate::doctor::objects::{list, time, titled};
 use crate::doctor::status::{Finding, Input, Status};
 use crate::kube::read::Read;
