@@ -1,5 +1,6 @@
 //! The route table on one screen, and the layers around it on the next.
 
+use std::any::Any;
 use std::net::IpAddr;
 use std::sync::{Arc, RwLock};
 
@@ -7,7 +8,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::handler::Handler;
 use axum::routing::{MethodRouter, any, get};
+use http::{Response, StatusCode};
 use tokio::runtime::{Handle, RuntimeMetrics};
+use tower::Layer;
+use tower::util::MapResponse;
+use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::activity::Activity;
 use crate::config::Limits;
@@ -18,7 +23,6 @@ use crate::http_rules::{Hosts, Lawful};
 use crate::lifecycle::Lifecycle;
 use crate::limits::Limited;
 use crate::metrics::{Counted, Metrics};
-use crate::panics::CatchPanic;
 use crate::routes::{activity, health, metrics, root, version};
 use crate::secured::Secured;
 use crate::server::{self, Pressure};
@@ -115,7 +119,7 @@ where
 /// 2. [`Secured`] tells browsers and caches what they may do with an answer.
 /// 3. [`Documented`] gives each error below it a body in the client's format.
 /// 4. [`Lawful`] refuses what breaks HTTP's rules or is for other hosts, and closes after a request with a body.
-/// 5. [`CatchPanic`] turns a panic into an error; the connection and the service live on.
+/// 5. [`CatchPanicLayer`] turns a panic into an error; the connection and the service live on.
 /// 6. [`Limited`] refuses what is too long, too big or too slow before a route sees it.
 pub fn layered(
     routes: Router,
@@ -125,8 +129,22 @@ pub fn layered(
     hosts: Hosts,
 ) -> impl server::HttpService {
     let limited = Limited::new(limits, pressure, routes);
-    let caught = CatchPanic::new(limited);
+    let caught =
+        MapResponse::new(CatchPanicLayer::custom(panicked).layer(limited), |answer: Response<_>| answer.map(Body::new));
     Counted::new(metrics, Secured::new(Documented::new(Lawful::new(hosts, caught))))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "CatchPanicLayer hands the panic over")]
+fn panicked(panic: Box<dyn Any + Send>) -> Response<Body> {
+    let message = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    tracing::error!(panic = message, "a handler panicked");
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
 }
 
 /// What the handlers share.

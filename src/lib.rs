@@ -8,7 +8,7 @@
 //! - [`server`]: sockets and connections, with their bounds. [`cgroup`]: the memory limit that the bounds come from.
 //!   [`allocator`]: memory that is given back. [`lifecycle`]: Starting → Ready → Draining → Stopping.
 //! - [`app`]: the route table and the layers around it. [`http_rules`]: what the RFCs ask of a request. [`limits`]: the
-//!   bounds on it. [`panics`]: what a panic becomes. [`secured`]: the headers of every answer. [`routes`]: one file an endpoint.
+//!   bounds on it. [`secured`]: the headers of every answer. [`routes`]: one file an endpoint.
 //! - [`metrics`]: every instrument. [`activity`]: the last minute's request rate, for the page.
 //! - [`facts`]: what `/` tells. [`redact`]: what it, and the load tool's bundle, keep back. [`imds`]: the machine's public
 //!   address.
@@ -29,7 +29,6 @@ pub mod imds;
 pub mod lifecycle;
 pub mod limits;
 pub mod metrics;
-pub mod panics;
 pub mod pieces;
 pub mod redact;
 pub mod routes;

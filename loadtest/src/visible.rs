@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
+use serde_json::Value;
 
 pub(crate) static HIDDEN: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]").expect("it is a pattern")
@@ -26,6 +27,18 @@ pub fn is_hidden(character: char) -> bool {
 /// A text as one line in which every character can be seen. A line break or a tab becomes a space.
 pub fn visible(text: &str) -> Cow<'_, str> {
     replaced(text, |character| if matches!(character, '\n' | '\t') { Some(' ') } else { None })
+}
+
+/// The same for each text and each name of a JSON document.
+pub fn visible_tree(tree: Value) -> Value {
+    match tree {
+        Value::String(text) => Value::String(visible(&text).into_owned()),
+        Value::Array(items) => items.into_iter().map(visible_tree).collect(),
+        Value::Object(fields) => {
+            fields.into_iter().map(|(name, value)| (visible(&name).into_owned(), visible_tree(value))).collect()
+        }
+        other => other,
+    }
 }
 
 /// The same for lines: line breaks and tabs stay.

@@ -55,8 +55,8 @@ const LAYERS: [&[&str]; 11] = [
     &["catalogue"],
     &["status"],
     &["findings"],
-    &["figures", "links"],
     &["diagnosis"],
+    &["figures", "links"],
     &["bundle", "collect"],
     &["render"],
 ];

@@ -16,8 +16,7 @@ pub mod show;
 mod stream;
 pub mod text;
 
-pub(crate) use crate::visible::lines;
-pub use crate::visible::{is_hidden, visible};
+pub use crate::visible::{is_hidden, visible, visible_tree};
 pub use clean::{Clean, json, json_pretty};
 pub use printer::{Printer, print, say};
 pub use stream::Stream;

@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::{settings, tables, tiles};
 use crate::journal::Kind;
 use crate::output::text::{date, plural};
-use crate::output::{json, lines};
+use crate::output::{json, visible_tree};
 use crate::report::figures::Report;
 use crate::report::panels::Panels;
 use crate::report::verdict::Outcome;
@@ -22,7 +22,13 @@ const POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; i
 /// The page of this report. What a journal holds is text there, never markup or script, and every character of it can
 /// be seen.
 pub fn render(report: &Report) -> String {
-    lines(&page(report).into_string()).into_owned()
+    page(&visible_report(report)).into_string()
+}
+
+/// The report with every text in it as one line that can be seen.
+fn visible_report(report: &Report) -> Report {
+    let tree = serde_json::to_value(report).expect("a report is JSON");
+    serde_json::from_value(visible_tree(tree)).expect("the same fields are a report")
 }
 
 fn page(report: &Report) -> Markup {

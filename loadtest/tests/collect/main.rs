@@ -349,7 +349,7 @@ async fn a_load_that_cannot_scale_anything_is_refused() {
     let Loaded { code, out, said, sent, .. } = loaded(without_replicas(), "shop/hpa", &[]).await;
     assert_eq!((code, out.as_str(), sent), (Some(3), "", false), "{said}");
     assert!(said.contains("(cause 21, replicas-zero)"), "{said}");
-    let told = "shop/hpa cannot scale, so a load would decide nothing; --skip-doctor sends it all the same";
+    let told = "shop/hpa cannot scale, so a load test would prove nothing; --skip-doctor sends the load anyway";
     assert!(said.contains(told), "{said}");
 
     let Loaded { said, sent, .. } = loaded(without_replicas(), "shop/hpa", &["--skip-doctor"]).await;

@@ -49,10 +49,8 @@ fn an_api_service_that_is_not_available() {
     let mut evidence = adapter();
     seen(&mut evidence.server.api_service)["spec"]["service"]["port"] = json!(444);
     unavailable(&mut evidence, "ServicePortError", "service port 444 not found", 300.0);
-    let (number, command) = cause(&evidence, Link::ApiService);
-    assert_eq!(number, 15);
-    let patch = r#"kubectl patch apiservice.apiregistration.k8s.io/v1beta1.custom.metrics.k8s.io --type merge -p '{"spec":{"service":{"port":443}}}'"#;
-    assert_eq!(command, patch);
+    let fixed = "Set spec.service.port of APIService v1beta1.custom.metrics.k8s.io to 443.".to_owned();
+    assert_eq!(advised(&evidence, Link::ApiService), (15, fixed));
 }
 
 #[test]

@@ -31,9 +31,9 @@ pub fn adapter(evidence: &Evidence, deployment: &Value) -> Option<Finding> {
         return Some(Finding::new(Cause::PrometheusUnreachable, seen, advice, Vec::new()));
     }
     // No command: every HPA that reads a metric from the adapter depends on this Deployment.
-    let url = right(evidence).map(|url| format!(" It should be {url}."));
+    let url = without_user(evidence).map(|url| format!(" It should be {url}."));
     let advice = format!(
-        "Set {} of {} to Prometheus' Service and port; keep its user and path.{}",
+        "Set {} of {} to Prometheus' Service and port. Keep its user and path.{}",
         server::URL,
         titled(deployment),
         url.unwrap_or_default()
@@ -78,13 +78,16 @@ fn has_the_pods_ports(service: &Value) -> bool {
     service["spec"]["clusterIP"] == "None" || service["spec"]["type"] == "ExternalName"
 }
 
-/// The URL as it should be: the same Service and path at a port that it has, else the Service of the operator's one
-/// Prometheus. None where the URL has a user, whose password is not ours to know.
+/// The URL as it should be, for a command. None where the URL has a user, whose password is not ours to know.
 pub fn right(evidence: &Evidence) -> Option<String> {
     let url = evidence.prometheus.url.seen().map_or("", String::as_str);
-    if url.contains('@') {
-        return None;
-    }
+    if url.contains('@') { None } else { without_user(evidence) }
+}
+
+/// The URL as it should be, without a user: the same Service and path at a port that it has, else the Service of the
+/// operator's one Prometheus.
+fn without_user(evidence: &Evidence) -> Option<String> {
+    let url = evidence.prometheus.url.seen().map_or("", String::as_str);
     if let Some(service) = evidence.prometheus.service.seen() {
         let ports = list(service, "/spec/ports");
         let web = ports.iter().find(|port| matches!(port["name"].as_str(), Some("web" | "http-web" | "http")));
