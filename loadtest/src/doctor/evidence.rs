@@ -58,7 +58,7 @@ pub struct Evidence {
     pub server: Server,
     /// What the metrics API answers, by path: its list of resources, and each metric of the HPA.
     pub answers: BTreeMap<String, Answer>,
-    /// Answers of `SubjectAccessReview`s, by the question as [`access`] writes it.
+    /// Answers of `SubjectAccessReview`s, by the question as [`access::access`](crate::kube::access::access) writes it.
     pub access: BTreeMap<String, Read<bool>>,
     /// What this project's own load tool tells of a load that runs in the namespace.
     pub load: Read<Load>,

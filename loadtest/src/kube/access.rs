@@ -57,7 +57,7 @@ async fn review(reader: &Reader, namespace: &str, question: &Question, key: &str
     }
 }
 
-/// The question of a `SubjectAccessReview`, as [`Evidence::access`] has it.
+/// The question of a `SubjectAccessReview`, as the evidence has it.
 pub fn access(user: &str, verb: &str, group: &str, resource: &str, namespace: &str) -> String {
     let resource = if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") };
     format!("{user}: {verb} {resource} in {namespace}")

@@ -39,6 +39,8 @@ fn diagnose(evidence: &Evidence) -> Diagnosis {
     let of_kept = loadtest::doctor::diagnose(&kept);
     assert_eq!(without_secrets(of_kept), without_secrets(diagnosis.clone()), "of the redacted evidence");
     assert_eq!(redacted(&kept), kept, "redacting twice changes nothing more");
+    let findings = [&diagnosis.broken, &diagnosis.explains].into_iter().flatten();
+    findings.flat_map(|finding| &finding.fix.commands).for_each(|command| changes_the_users_own_alone(command));
     diagnosis
 }
 
@@ -49,6 +51,32 @@ fn without_secrets(mut diagnosis: Diagnosis) -> Diagnosis {
         *text = shopfront::redact::text(text, LEFT_OUT);
     }
     diagnosis
+}
+
+/// A command changes the workload, its Service, its monitor, its HPA, or the rule for its metric. Of what others depend on
+/// it changes nothing, but restarts the adapter, which reads its rules only then; and it makes objects that are missing.
+fn changes_the_users_own_alone(command: &str) {
+    const CHANGES: [&str; 8] = ["patch", "delete", "scale", "label", "annotate", "replace", "set", "undo"];
+    const OWN: [&str; 8] = [
+        "configmap/adapter-config",
+        "deployment.apps/shopfront",
+        "horizontalpodautoscaler.autoscaling/",
+        "podmonitor.monitoring.coreos.com/",
+        "scaledobject.keda.sh/",
+        "service/shopfront",
+        "servicemonitor.monitoring.coreos.com/",
+        "statefulset.apps/",
+    ];
+    // What this creates stands in it.
+    if command.starts_with("printf") {
+        return;
+    }
+    let mut words = command.split_whitespace();
+    if words.any(|word| CHANGES.contains(&word)) {
+        let object = words.find(|word| word.contains('/'));
+        assert!(object.is_some_and(|object| OWN.iter().any(|own| object.starts_with(own))), "{command}");
+    }
+    assert!(!command.contains("grep") && !command.contains("find "), "{command}");
 }
 
 /// The number of the cause that is named; none where no link is broken.
