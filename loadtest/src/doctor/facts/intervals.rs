@@ -56,7 +56,7 @@ pub fn relist(evidence: &Evidence, subject: &Subject) -> f64 {
         Some(Source::Adapter | Source::AdapterExternal) => {
             let adapter = evidence.server.deployment.seen();
             let written = adapter.and_then(|adapter| server::argument(adapter, "--metrics-relist-interval"));
-            written.and_then(|written| duration::go(written.value)).unwrap_or(RELIST)
+            written.and_then(duration::go).unwrap_or(RELIST)
         }
         _ => 0.0,
     }

@@ -10,8 +10,7 @@ use crate::autoscaling::adapter_rules::{Resources, Rules};
 use crate::autoscaling::duration;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::Subject;
-use crate::doctor::objects;
-use crate::doctor::objects::namespace;
+use crate::doctor::objects::{self, namespace};
 use crate::kube::cluster::percent_encoded;
 use crate::kube::read::Read;
 
@@ -134,7 +133,7 @@ pub fn document(config: &Value) -> Option<&str> {
 
 /// The value of a flag, such as `prometheus-url`, in the arguments of a workload's containers.
 pub fn flag<'a>(workload: &'a Value, name: &str) -> Option<&'a str> {
-    Some(server::argument(workload, &format!("--{name}"))?.value)
+    server::argument(workload, &format!("--{name}"))
 }
 
 /// The Service that the host of a URL of Prometheus names, and its namespace: `service` of the namespace of whoever asks,

@@ -36,7 +36,7 @@ pub fn serves(deployment: &Value, source: Source) -> bool {
     let keda = named("keda");
     match source {
         Source::Adapter | Source::AdapterExternal => {
-            !keda && (named("prometheus-adapter") || arguments(deployment).any(|(_, text)| text.starts_with(URL)))
+            !keda && (named("prometheus-adapter") || arguments(deployment).any(|text| text.starts_with(URL)))
         }
         Source::Keda => keda,
         Source::Resource => true,
@@ -84,48 +84,24 @@ pub fn is_read_of_log(line: &str) -> bool {
     is_failure(line) || line.contains(SELF_SIGNED)
 }
 
-/// An argument of a Deployment's containers.
-pub struct Argument<'a> {
-    /// The JSON pointer to what holds the value.
-    pub pointer: String,
-    /// The value.
-    pub value: &'a str,
-    /// What stands before the value in the same word: `--name=`, or nothing where the value is a word of its own.
-    before: &'a str,
-}
-
-impl Argument<'_> {
-    /// The word with another value.
-    pub fn with(&self, value: &str) -> String {
-        format!("{}{value}", self.before)
-    }
-}
-
-/// The argument of this name, its two dashes included, though it may be written with one: `--x=y`, or `--x` and `y`. The
-/// last, where there are several.
-pub fn argument<'a>(deployment: &'a Value, name: &str) -> Option<Argument<'a>> {
+/// The value of a Deployment's argument of this name, its two dashes included, though it may be written with one: `--x=y`,
+/// or `--x` and `y`. The last, where there are several.
+pub fn argument<'a>(deployment: &'a Value, name: &str) -> Option<&'a str> {
     let words: Vec<_> = arguments(deployment).collect();
-    let mut found = words.iter().enumerate().filter_map(|(at, &(ref pointer, word))| {
+    let mut found = words.iter().enumerate().filter_map(|(at, word)| {
         let rest = word.strip_prefix(name).or_else(|| word.strip_prefix(name.strip_prefix('-')?))?;
-        if let Some(value) = rest.strip_prefix('=') {
-            return Some(Argument { pointer: pointer.clone(), value, before: &word[..word.len() - value.len()] });
-        }
-        let &(ref pointer, value) = words.get(at + 1).filter(|_| rest.is_empty())?;
-        Some(Argument { pointer: pointer.clone(), value, before: "" })
+        let next = || words.get(at + 1).copied().filter(|_| rest.is_empty());
+        rest.strip_prefix('=').or_else(next)
     });
     // The last counts, as everywhere.
     found.next_back()
 }
 
-fn arguments(deployment: &Value) -> impl Iterator<Item = (String, &str)> {
-    let containers = list(deployment, "/spec/template/spec/containers").iter().enumerate();
-    containers.flat_map(|(number, container)| {
-        ["command", "args"].into_iter().flat_map(move |field| {
-            let path = format!("/spec/template/spec/containers/{number}/{field}");
-            let written = list(container, &format!("/{field}")).iter().enumerate();
-            written.filter_map(move |(place, text)| Some((format!("{path}/{place}"), text.as_str()?)))
-        })
-    })
+fn arguments(deployment: &Value) -> impl Iterator<Item = &str> {
+    let containers = list(deployment, "/spec/template/spec/containers").iter();
+    let words =
+        containers.flat_map(|container| ["/command", "/args"].into_iter().flat_map(|field| list(container, field)));
+    words.filter_map(Value::as_str)
 }
 
 /// Seconds since each of the server's containers started.

@@ -100,7 +100,7 @@ pub fn finding(evidence: &Evidence, source: Source, api: &Value, version: &str, 
 /// The Service leads to another port than the one that its server was told to listen on: what is seen, and what to do.
 fn elsewhere(evidence: &Evidence, port: i64) -> Option<(String, String)> {
     let service = evidence.server.service.seen()?;
-    let listens: u16 = server::argument(evidence.server.deployment.seen()?, "--secure-port")?.value.parse().ok()?;
+    let listens: u16 = server::argument(evidence.server.deployment.seen()?, "--secure-port")?.parse().ok()?;
     let place = list(service, "/spec/ports").iter().position(|one| one["port"] == port)?;
     let item = &service["spec"]["ports"][place];
     let pod = evidence.server.pods.items().iter().find(|pod| ready_for(pod, evidence.taken).is_some())?;

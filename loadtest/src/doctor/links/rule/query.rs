@@ -52,15 +52,15 @@ fn short_relist(evidence: &Evidence) -> Option<Finding> {
     let scrape = intervals::scrape(evidence)?;
     let deployment = evidence.server.deployment.seen()?;
     let relist = server::argument(deployment, "--metrics-relist-interval")?;
-    let seconds = duration::go(relist.value)?;
-    let age = server::argument(deployment, "--metrics-max-age").and_then(|age| duration::go(age.value));
+    let seconds = duration::go(relist)?;
+    let age = server::argument(deployment, "--metrics-max-age").and_then(duration::go);
     if age.unwrap_or(0.0).max(seconds) >= scrape {
         return None;
     }
     let seen = format!(
         "{}: --metrics-relist-interval is {}, but Prometheus scrapes every {scrape} s: the metric appears and disappears",
         titled(deployment),
-        relist.value
+        relist
     );
     // No command: the adapter's flags are for all who read a metric from it.
     let advice = format!(
