@@ -13,8 +13,7 @@ pub fn patch(object: &Value, operations: &Value) -> Command {
 
 /// The same, with the patch in YAML: for long texts, whose lines can then be read.
 pub fn patch_as_yaml(object: &Value, operations: &Value) -> Command {
-    let yaml = serde_saphyr::to_string(operations).unwrap_or_else(|_| operations.to_string());
-    about(object, "patch").words("--type json -p").document(operations, yaml.trim_end()).end()
+    about(object, "patch").words("--type json -p").document(operations, yaml(operations).trim_end()).end()
 }
 
 /// A patch of what is at a place that names an item of a list by its number: it fails where that is another one by now.
@@ -61,20 +60,25 @@ pub fn scale(object: &Value, of: &str, replicas: u64) -> Command {
 
 /// A `kubectl apply` of an object. Not of a here-document, which fish has not.
 pub fn apply(object: &Value) -> Command {
-    let yaml = serde_saphyr::to_string(object).unwrap_or_else(|_| object.to_string());
-    Line::new(r"printf '%s\n'").document(object, yaml.trim_end()).words("| kubectl apply -f -").end()
+    applied(object, &yaml(object))
 }
 
 /// The same, with a comment above the line that sets this field.
 pub fn apply_with_comment(object: &Value, field: &str, comment: &'static str) -> Command {
-    let yaml = serde_saphyr::to_string(object).unwrap_or_else(|_| object.to_string());
     let line = |line: &str| {
         let indent = &line[..line.len() - line.trim_start().len()];
         let above = line.trim_start().starts_with(field).then(|| format!("{indent}# {comment}\n"));
         above.unwrap_or_default() + line + "\n"
     };
-    let yaml: String = yaml.lines().map(line).collect();
+    applied(object, &yaml(object).lines().map(line).collect::<String>())
+}
+
+fn applied(object: &Value, yaml: &str) -> Command {
     Line::new(r"printf '%s\n'").document(object, yaml.trim_end()).words("| kubectl apply -f -").end()
+}
+
+fn yaml(value: &Value) -> String {
+    serde_saphyr::to_string(value).unwrap_or_else(|_| value.to_string())
 }
 
 /// A command about an object in its namespace, up to the object.
