@@ -1,5 +1,8 @@
 //! Which part may import which: docs/ARCHITECTURE.md draws the arrows, and this reads the `crate::` paths of the sources.
 
+#[path = "support/sources.rs"]
+mod sources;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -135,9 +138,7 @@ fn no_two_folders_import_each_other() {
 
 /// Each path into the crate: the file, its module, and the path, without `crate`. Tests within a file are left out.
 fn imports() -> impl Iterator<Item = (PathBuf, Vec<String>, Vec<String>)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    find(&root, &mut files);
+    let (root, files) = (sources::root(), sources::all());
     assert!(files.len() > 100, "only {} files below {}", files.len(), root.display());
     files.into_iter().flat_map(move |file| {
         let relative = file.strip_prefix(&root).expect("it is below src").to_owned();
@@ -150,17 +151,6 @@ fn imports() -> impl Iterator<Item = (PathBuf, Vec<String>, Vec<String>)> {
         let paths: Vec<_> = code.match_indices(own).flat_map(|(at, _)| paths(&code[at + own.len()..])).collect();
         paths.into_iter().map(move |path| (relative.clone(), module.clone(), path))
     })
-}
-
-fn find(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("a folder of sources can be read") {
-        let path = entry.expect("an entry of it can be read").path();
-        if path.is_dir() {
-            find(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
 }
 
 fn module(file: &Path) -> Vec<String> {

@@ -11,7 +11,7 @@ use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chain::{Api, chain, list};
+use chain::{Api, chain, list, unbroken};
 use http::{Request, Response};
 use hyper::body::{Bytes, Incoming};
 use loadtest::doctor::bundle;
@@ -358,17 +358,7 @@ async fn a_load_that_cannot_scale_anything_is_refused() {
 
 #[tokio::test]
 async fn a_load_goes_on_where_no_link_is_broken() {
-    let mut api = chain();
-    let value = json!({"metric": {"namespace": "shop", "pod": "till"}, "value": [0, "1"]});
-    for (path, document) in &mut api.documents {
-        if path.ends_with("/api/v1/query") {
-            document["data"]["result"] = json!([value]);
-        }
-    }
-    let served = json!({"describedObject": {"kind": "Pod", "namespace": "shop", "name": "till"}, "value": "1"});
-    let path = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/shop/pods/*/hits_per_second";
-    api.documents.push((path, list("MetricValue", &[served])));
-    let Loaded { out, said, sent, asked, .. } = loaded(api, "shop/hpa", &[]).await;
+    let Loaded { out, said, sent, asked, .. } = loaded(unbroken(), "shop/hpa", &[]).await;
     assert!(sent, "{said}");
     assert!(!out.contains(r#""Assumed""#), "the rules and the monitor are found: {out}");
     // There is no port-forward: it is asked through the API server's proxy, behind its prefix.

@@ -10,10 +10,9 @@ mod server;
 
 use std::time::Duration;
 
-use chain::{Api, chain, list};
+use chain::unbroken;
 use futures_util::StreamExt;
 use measured::{MIB, Measured, run};
-use serde_json::json;
 use server::{Hurt, Server};
 
 /// What the tool may take where nothing of what it is answered can be used.
@@ -25,25 +24,10 @@ const OF_JOB: u64 = 128 * MIB;
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(150);
 
-/// A chain of which no link is broken.
-fn whole() -> Api {
-    let mut api = chain();
-    let value = json!({"metric": {"namespace": "shop", "pod": "till"}, "value": [0, "1"]});
-    for (path, document) in &mut api.documents {
-        if path.ends_with("/api/v1/query") {
-            document["data"]["result"] = json!([value]);
-        }
-    }
-    let served = json!({"describedObject": {"kind": "Pod", "namespace": "shop", "name": "till"}, "value": "1"});
-    let path = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/shop/pods/*/hits_per_second";
-    api.documents.push((path, list("MetricValue", &[served])));
-    api
-}
-
 /// Runs the doctor on the chain, of which these answers hurt.
 async fn examined(hurt: Hurt, places: &'static [&'static str]) -> Measured {
     let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path(), whole(), hurt, places).await;
+    let server = Server::start(folder.path(), unbroken(), hurt, places).await;
     let ran = run(&["doctor", "shop/hpa"], &[("KUBECONFIG", &server.kubeconfig)], PATIENCE).await;
     assert!(server.hurt() > 0, "{hurt:?} {places:?}: nobody asked");
     println!("{hurt:?} {places:?}: {} MiB, exit {:?}", ran.peak / MIB, ran.code);
@@ -149,7 +133,7 @@ async fn a_run_in_a_job_survives_whatever_the_metrics_api_answers() {
     for hurt in [Hurt::Flood, Hurt::Endless, Hurt::Drip, Hurt::Names] {
         let folder = tempfile::tempdir().unwrap();
         let places = &["/apis/custom.metrics.k8s.io/", "/proxy/counts"];
-        let server = Server::start(folder.path(), whole(), hurt, places).await;
+        let server = Server::start(folder.path(), unbroken(), hurt, places).await;
         // Nobody listens there: what is loaded does not matter.
         let target = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", target.local_addr().unwrap());

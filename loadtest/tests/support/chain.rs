@@ -167,3 +167,19 @@ fn prometheus() -> Vec<(&'static str, Value)> {
         (at("/api/v1/query"), json!({"status": "success", "data": {"resultType": "vector", "result": []}})),
     ]
 }
+
+/// The same, of which no link is broken: Prometheus and the metrics API have a value.
+#[allow(dead_code, reason = "not all of the tests that share this want it")]
+pub fn unbroken() -> Api {
+    let mut api = chain();
+    let value = json!({"metric": {"namespace": "shop", "pod": "till"}, "value": [0, "1"]});
+    for (path, document) in &mut api.documents {
+        if path.ends_with("/api/v1/query") {
+            document["data"]["result"] = json!([value]);
+        }
+    }
+    let served = json!({"describedObject": {"kind": "Pod", "namespace": "shop", "name": "till"}, "value": "1"});
+    let path = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/shop/pods/*/hits_per_second";
+    api.documents.push((path, list("MetricValue", &[served])));
+    api
+}

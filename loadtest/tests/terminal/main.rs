@@ -12,6 +12,8 @@ mod journals;
 #[path = "../support/server.rs"]
 mod server;
 mod source;
+#[path = "../support/sources.rs"]
+mod sources;
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};

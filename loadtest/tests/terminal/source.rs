@@ -1,6 +1,6 @@
 //! Nobody prints around the one way.
 
-use std::path::{Path, PathBuf};
+use crate::sources;
 
 /// What writes to a terminal, or ends the process with something said.
 const WAYS: [&str; 13] = [
@@ -19,22 +19,9 @@ const WAYS: [&str; 13] = [
     "/dev/std",
 ];
 
-fn sources(folder: &Path, all: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("it can be read") {
-        let path = entry.expect("it can be read").path();
-        if path.is_dir() {
-            sources(&path, all);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            all.push(path);
-        }
-    }
-}
-
 #[test]
 fn only_the_output_module_writes_to_a_terminal() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut all = Vec::new();
-    sources(&root, &mut all);
+    let (root, all) = (sources::root(), sources::all());
     assert!(all.len() > 100, "{} files", all.len());
     let others = all.iter().filter(|path| !path.starts_with(root.join("output")));
     for path in others {
