@@ -8,8 +8,7 @@ use crate::journal::Reader;
 use crate::merge::joined;
 use crate::output::{Stream, print, say};
 use crate::report::terminal;
-use crate::session;
-use crate::session::recorder;
+use crate::session::{self, recorder};
 
 /// `loadtest merge`: one report of several journals.
 pub fn merge(options: &Merge) -> Result<ExitCode, Error> {

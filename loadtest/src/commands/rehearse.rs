@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::autoscaling::manifests;
-use crate::autoscaling::manifests::Manifests;
+use crate::autoscaling::manifests::{self, Manifests};
 use crate::cli::Rehearse;
 use crate::error::Error;
 use crate::journal::Kind;
 use crate::rehearse::{Rehearsal, WARM_UP};
-use crate::session;
-use crate::session::{LEAD, Plan};
+use crate::session::{self, LEAD, Plan};
 
 /// `loadtest rehearse`: the same on this machine.
 pub async fn rehearse(options: &Rehearse) -> Result<ExitCode, Error> {

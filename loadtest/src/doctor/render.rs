@@ -155,7 +155,7 @@ pub fn explanation(cause: Cause, width: usize) -> Clean {
 fn health(diagnosis: &Diagnosis, width: usize) -> String {
     let mut text = "HEALTHY\n".to_owned();
     if let Some(figures) = &diagnosis.figures {
-        text.push_str(&lines(&crate::doctor::render::figures(figures), width));
+        text.push_str(&lines(&self::figures(figures), width));
     }
     if let Some(finding) = &diagnosis.explains {
         text.push('\n');

@@ -8,8 +8,9 @@ use std::ops::RangeInclusive;
 use super::{End, Entry, Event, Expectations, FORMAT, ObjectEvent, ObservedEvent, Scaling, Second, Start, Target};
 use crate::autoscaling::Autoscaler;
 use crate::autoscaling::hpa::Rules;
-use crate::bounds;
-use crate::bounds::{DAY, GENERATORS, IN_FLIGHT, LOAD, OutOfBounds, PERIOD, RATE, REPLICAS, SPEED, STAGES, TARGET};
+use crate::bounds::{
+    self, DAY, GENERATORS, IN_FLIGHT, LOAD, OutOfBounds, PERIOD, RATE, REPLICAS, SPEED, STAGES, TARGET,
+};
 use crate::profile::Stage;
 
 /// The longest name, in bytes.

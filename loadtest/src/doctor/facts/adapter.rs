@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::Deserialize;
 
-use crate::autoscaling::adapter_rules;
-use crate::autoscaling::adapter_rules::{Api, GroupResource, Rule, Rules, Series, usual_counters};
+use crate::autoscaling::adapter_rules::{self, Api, GroupResource, Rule, Rules, Series, usual_counters};
 use crate::autoscaling::exposition::names_of;
 use crate::autoscaling::promql::selectors;
 use crate::doctor::evidence::Evidence;

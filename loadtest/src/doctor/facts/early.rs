@@ -11,7 +11,7 @@ use crate::doctor::facts::scaling_metric::Subject;
 use crate::doctor::facts::targets::{arrived, elsewhere, known, ours};
 use crate::doctor::objects::{changed, name, text, titled};
 
-/// Seconds that Prometheus takes to discover a new pod, at the longest: see `model/predict.rs`.
+/// Seconds that Prometheus takes to discover a new pod, at the longest: see `autoscaling/predict.rs`.
 const DISCOVERY: f64 = 6.0;
 /// Seconds that a pod's CPU and memory take to be known, or a metrics server that was just started.
 pub const SAMPLES: f64 = 120.0;

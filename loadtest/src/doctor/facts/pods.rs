@@ -3,8 +3,7 @@
 use serde_json::Value;
 
 use crate::doctor::evidence::Evidence;
-use crate::doctor::objects;
-use crate::doctor::objects::{is_ready, leads_to, lives, time};
+use crate::doctor::objects::{self, is_ready, leads_to, lives, time};
 
 /// The pods that have not ended and are not about to go.
 pub fn living(evidence: &Evidence) -> impl Iterator<Item = &Value> + Clone {

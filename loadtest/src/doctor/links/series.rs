@@ -12,8 +12,9 @@ use crate::doctor::facts::early::{settled, until_settled};
 use crate::doctor::facts::monitors::{endpoints, of_target};
 use crate::doctor::facts::pages::last;
 use crate::doctor::facts::scaling_metric::Subject;
-use crate::doctor::facts::targets;
-use crate::doctor::facts::targets::{Ours, elsewhere, ours, refused, result, silent_shard, telling, with_counter};
+use crate::doctor::facts::targets::{
+    self, Ours, elsewhere, ours, refused, result, silent_shard, telling, with_counter,
+};
 use crate::doctor::findings::{no_counter, rule};
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::patch_item;

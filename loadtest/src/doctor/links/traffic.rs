@@ -9,8 +9,7 @@ use crate::doctor::evidence::{Evidence, Load};
 use crate::doctor::facts::pods::{ready, ready_for};
 use crate::doctor::facts::ports;
 use crate::doctor::facts::scaling_metric::Subject;
-use crate::doctor::fixes::kubectl;
-use crate::doctor::fixes::kubectl::{in_namespace, merge};
+use crate::doctor::fixes::kubectl::{self, in_namespace, merge};
 use crate::doctor::objects::{age, leads_to, list, name, namespace, text, titled};
 use crate::doctor::status::{Finding, Input, Status};
 
