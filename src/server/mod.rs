@@ -107,7 +107,7 @@ pub async fn serve<S: HttpService>(
     let Entrance { listeners, service, limits, budget, pressure } = entrance;
     let open = metrics.connections().clone();
     let doors = Doors::new(service, limits, budget, &pressure, lifecycle.clone(), metrics, open);
-    tokio::spawn(reclaim::after_crowds(Arc::clone(&doors.slots)));
+    tokio::spawn(reclaim::after_clients(Arc::clone(&doors.slots)));
     lifecycle.advance(Phase::Ready);
     let mut turn = 0;
     for phase in [Phase::Draining, Phase::Stopping] {

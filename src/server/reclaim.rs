@@ -1,4 +1,4 @@
-//! Gives memory back after a crowd has gone.
+//! Gives memory back after clients have gone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,25 +6,26 @@ use std::time::Duration;
 use super::slots::Slots;
 use crate::allocator;
 
-/// How often the connections are counted.
+/// How often it is asked whether connections have ended.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// So many connections that have gone are worth the trouble: on HTTP/2 they held some megabytes.
-const CROWD: usize = 32;
+/// Resident bytes that are not worth a trim: the service at rest has about 5 MB.
+const REST: u64 = 8 << 20;
 
-/// Trims the allocator's memory when, of the most connections that were open, a crowd has gone; for as long as it is
-/// polled.
-pub(super) async fn after_crowds(slots: Arc<Slots>) {
+/// Trims the allocator's memory after connections have ended, for as long as it is polled.
+///
+/// Any connection counts, also the last few of a crowd: one on HTTP/2 may have held megabytes. After the last there is
+/// one more trim: the tasks of a connection's streams are woken when it ends, and drop what they hold after that.
+pub(super) async fn after_clients(slots: Arc<Slots>) {
     let mut turns = tokio::time::interval(EVERY);
-    let mut most = 0;
+    let mut had_ended = false;
     loop {
         turns.tick().await;
-        most = most.max(slots.take_most());
-        let open = slots.taken();
-        if most >= open + CROWD {
-            most = open;
+        let have_ended = slots.take_ended() > 0;
+        if have_ended || had_ended {
             // Milliseconds for each hundred megabytes: not on a thread that serves.
-            let _ = tokio::task::spawn_blocking(allocator::trim).await;
+            let _ = tokio::task::spawn_blocking(|| allocator::trim_above(REST)).await;
         }
+        had_ended = have_ended;
     }
 }

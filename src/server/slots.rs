@@ -17,8 +17,8 @@ pub(super) struct Slots {
     /// Connections that are open. The semaphore does not tell while somebody waits for all of its permits.
     open: AtomicUsize,
     weighing: Mutex<()>,
-    /// The most connections that have been open at once, since somebody asked.
-    most: AtomicUsize,
+    /// Connections that have ended since somebody asked.
+    ended: AtomicUsize,
 }
 
 impl Slots {
@@ -30,7 +30,7 @@ impl Slots {
             pressure,
             open: AtomicUsize::new(0),
             weighing: Mutex::new(()),
-            most: AtomicUsize::new(0),
+            ended: AtomicUsize::new(0),
         })
     }
 
@@ -39,16 +39,16 @@ impl Slots {
         let connection = Arc::clone(&self.connections).try_acquire_owned().ok();
         let memory = Arc::clone(&self.kibibytes).try_acquire_many_owned(self.budget.http1_kibibytes).ok();
         let slot = connection.zip(memory).map(|(connection, memory)| {
-            self.most.fetch_max(self.open.fetch_add(1, Relaxed) + 1, Relaxed);
+            self.open.fetch_add(1, Relaxed);
             Slot { connection: Some(connection), memory: Some(memory), slots: Arc::clone(self) }
         });
         self.weigh();
         slot
     }
 
-    /// The most connections that have been open at once since this was last asked.
-    pub(super) fn take_most(&self) -> usize {
-        self.most.swap(0, Relaxed)
+    /// How many connections have ended since this was last asked.
+    pub(super) fn take_ended(&self) -> usize {
+        self.ended.swap(0, Relaxed)
     }
 
     pub(super) fn taken(&self) -> usize {
@@ -101,6 +101,7 @@ impl Drop for Slot {
         // Memory first: whoever finds a free connection finds its memory, too.
         drop((self.memory.take(), self.connection.take()));
         self.slots.open.fetch_sub(1, Relaxed);
+        self.slots.ended.fetch_add(1, Relaxed);
         self.slots.weigh();
     }
 }
