@@ -69,12 +69,12 @@ async fn tell(lab: &Lab) {
 async fn prove(lab: &Lab) {
     let (quick, asked_for) = (lab.settings.quick, asked_for());
     let whole = asked_for.is_none();
-    let wanted = |is_quick: bool, causes: &[Cause]| {
-        let numbers: Vec<u8> = causes.iter().map(|cause| cause.number()).collect();
-        asked_for.as_ref().map_or(is_quick || !quick, |asked_for| asked_for.contains(&numbers))
+    let is_selected = |is_quick: bool, causes: &[Cause]| match &asked_for {
+        Some(asked_for) => asked_for.iter().any(|selected| selected == causes),
+        None => is_quick || !quick,
     };
-    let one = |case: &&Case| wanted(case.quick, &[case.cause]);
-    let both = |pair: &&Pair| wanted(pair.quick, &[pair.near.cause, pair.far.cause]);
+    let one = |case: &&Case| is_selected(case.quick, &[case.cause]);
+    let both = |pair: &&Pair| is_selected(pair.quick, &[pair.near.cause, pair.far.cause]);
     let (cases, pairs, loaded) = match lab.settings.scaler {
         Scaler::Adapter => (cases::adapter(), cases::pairs(), cases::loaded()),
         Scaler::Keda => (cases::keda(), cases::pairs_of_keda(), Vec::new()),
@@ -101,10 +101,12 @@ async fn prove(lab: &Lab) {
     }
 }
 
-/// What `SHOPFRONT_TEST_CAUSES` names, for whoever works on a judge: causes by their numbers, as 5, and pairs, as 5+25.
-fn asked_for() -> Option<Vec<Vec<u8>>> {
-    let numbers = std::env::var("SHOPFRONT_TEST_CAUSES").ok().filter(|numbers| !numbers.is_empty())?;
-    let number =
-        |text: &str| text.trim().parse().unwrap_or_else(|_| panic!("SHOPFRONT_TEST_CAUSES: {text} is no number"));
-    Some(numbers.split(',').map(|causes| causes.split('+').map(number).collect()).collect())
+/// The cases that `SHOPFRONT_TEST_CAUSES` selects: causes by number or name, as `5` or `rule-absent`, and pairs of them, as
+/// `5+25`.
+fn asked_for() -> Option<Vec<Vec<Cause>>> {
+    let causes = std::env::var("SHOPFRONT_TEST_CAUSES").ok().filter(|causes| !causes.is_empty())?;
+    let cause = |text: &str| {
+        Cause::find(text).unwrap_or_else(|| panic!("SHOPFRONT_TEST_CAUSES: there is no cause {}", text.trim()))
+    };
+    Some(causes.split(',').map(|pair| pair.split('+').map(cause).collect()).collect())
 }

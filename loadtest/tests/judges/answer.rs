@@ -1,5 +1,6 @@
 //! What the metrics API answers.
 
+use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::State;
 use loadtest::doctor::evidence::{Evidence, HPA_CONTROLLER};
 use loadtest::doctor::link::Link;
@@ -7,7 +8,7 @@ use loadtest::kube::access::access;
 use loadtest::kube::read::Read;
 use serde_json::json;
 
-use crate::changed::{answers, broken, cause, conditions, not_found, server_started, state};
+use crate::changed::{answers, broken, cause_at, commands_at, conditions, not_found, server_started, state};
 use crate::healthy::{NAMESPACE, PODS, adapter, ago, keda};
 use crate::seen;
 
@@ -21,8 +22,8 @@ fn the_controller_may_not_read_the_metric() {
         // It reads it all the same, by a way of its own.
         assert_eq!(state(&evidence, Link::Answer), State::Ok);
         conditions(&mut evidence, "FailedGetPodsMetric", "unable to get metric: forbidden", 60.0);
-        let (number, commands) = cause(&evidence, Link::Answer);
-        assert_eq!(number, 17);
+        let (cause, commands) = commands_at(&evidence, Link::Answer);
+        assert_eq!(cause, Cause::ControllerForbidden);
         assert!(
             commands.contains("kind: ClusterRole\n") && commands.contains("kind: ClusterRoleBinding\n"),
             "{commands}"
@@ -51,7 +52,7 @@ fn second_is_ready_for(evidence: &mut Evidence, seconds: f64) {
 fn a_ready_pod_without_a_value() {
     let mut evidence = adapter();
     only_the_first_pod(&mut evidence);
-    assert_eq!(cause(&evidence, Link::Answer), (22, String::new()));
+    assert_eq!(commands_at(&evidence, Link::Answer), (Cause::PodsNotCounted, String::new()));
     // Its monitor leaves it out; one that leaves out another has nothing to do with it.
     for replica in &mut evidence.prometheus.replicas {
         seen(&mut replica.targets).truncate(1);
@@ -59,15 +60,15 @@ fn a_ready_pod_without_a_value() {
     let mut relabeled = |action: &str, regex: &str| {
         let rule = json!({"action": action, "sourceLabels": ["__meta_kubernetes_pod_name"], "regex": regex});
         seen(&mut evidence.monitors)[0]["spec"]["endpoints"][0]["relabelings"] = json!([rule]);
-        cause(&evidence, Link::Answer)
+        commands_at(&evidence, Link::Answer)
     };
     for (action, regex) in [("drop", PODS[1].0), ("Keep", PODS[0].0)] {
-        let (number, command) = relabeled(action, regex);
-        assert_eq!(number, 22, "{command}");
+        let (cause, command) = relabeled(action, regex);
+        assert_eq!(cause, Cause::PodsNotCounted, "{command}");
         assert!(command.ends_with(r#"{"op":"remove","path":"/spec/endpoints/0/relabelings/0"}]'"#), "{command}");
     }
     for (action, regex) in [("drop", "other-.*"), ("replace", ".*")] {
-        assert_eq!(relabeled(action, regex), (22, String::new()));
+        assert_eq!(relabeled(action, regex), (Cause::PodsNotCounted, String::new()));
     }
     second_is_ready_for(&mut evidence, 8.0);
     assert_eq!(state(&evidence, Link::Answer), State::Ok);
@@ -84,7 +85,7 @@ fn a_pod_that_runs_and_does_not_become_ready() {
         "message": "Readiness probe failed: HTTP probe failed with statuscode: 503", "lastTimestamp": ago(2.0),
     })]);
     let finding = broken(&evidence, Link::Answer);
-    assert_eq!((finding.cause.number(), finding.evidence.contains("statuscode: 503")), (22, true));
+    assert_eq!((finding.cause, finding.evidence.contains("statuscode: 503")), (Cause::PodsNotCounted, true));
     let conditions = &mut seen(&mut evidence.pods)[1]["status"]["conditions"];
     conditions[0]["lastTransitionTime"] = json!(ago(10.0));
     assert_eq!(state(&evidence, Link::Answer), State::Ok);
@@ -99,7 +100,7 @@ fn a_pod_that_runs_and_does_not_become_ready() {
 fn a_metric_that_an_adapter_does_not_list_yet() {
     let mut evidence = adapter();
     not_found(&mut evidence);
-    assert_eq!(cause(&evidence, Link::Answer).0, 11);
+    assert_eq!(cause_at(&evidence, Link::Answer), Cause::RuleAbsent);
     server_started(&mut evidence, 20.0);
     assert_eq!(state(&evidence, Link::Answer), State::Pending);
 }
@@ -119,7 +120,7 @@ fn a_metric_that_is_on_its_way_is_no_fault_of_the_rule() {
 fn a_monitor_that_was_just_changed_takes_its_time() {
     let mut evidence = adapter();
     not_found(&mut evidence);
-    assert_eq!(cause(&evidence, Link::Answer).0, 11);
+    assert_eq!(cause_at(&evidence, Link::Answer), Cause::RuleAbsent);
     for monitor in seen(&mut evidence.monitors) {
         monitor["metadata"]["creationTimestamp"] = json!(ago(200.0));
     }
@@ -150,7 +151,7 @@ fn a_monitor_that_has_no_target_yet_is_no_fault_of_the_rule() {
 fn an_adapter_that_was_just_restarted_may_have_no_value() {
     let mut evidence = adapter();
     answers(&mut evidence, 200, json!({"items": []}));
-    assert_eq!(cause(&evidence, Link::Answer).0, 22);
+    assert_eq!(cause_at(&evidence, Link::Answer), Cause::PodsNotCounted);
     server_started(&mut evidence, 20.0);
     assert_eq!(state(&evidence, Link::Answer), State::Pending);
 }

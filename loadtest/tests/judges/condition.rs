@@ -1,13 +1,16 @@
 //! What the HPA says of itself.
 
 use super::diagnose;
+use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::{Finding, Outcome, State};
 use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::link::Link;
 use loadtest::kube::read::{Answer, Read};
 use serde_json::{Value, json};
 
-use crate::changed::{advised, broken, cause, conditions, not_found, ready_for, server_started, state};
+use crate::changed::{
+    advice_at, broken, cause_at, commands_at, conditions, not_found, ready_for, server_started, state,
+};
 use crate::healthy::{NAMESPACE, adapter, ago, keda};
 use crate::seen;
 
@@ -25,8 +28,11 @@ fn two_hpas() {
     for healthy in [adapter(), keda()] {
         let mut evidence = healthy.clone();
         other_hpa(&mut evidence, "shopfront-deploy");
-        let (number, advice) = advised(&evidence, Link::Condition);
-        assert!(number == 20 && advice.ends_with("HPA second-hpa was created later."), "{number}: {advice}");
+        let (cause, advice) = advice_at(&evidence, Link::Condition);
+        assert!(
+            cause == Cause::SeveralHpas && advice.ends_with("HPA second-hpa was created later."),
+            "{cause:?}: {advice}"
+        );
         // Which of the two is meant is not known of one that was there before.
         let created = json!(ago(90_000.0));
         seen(&mut evidence.hpas).last_mut().unwrap()["metadata"]["creationTimestamp"] = created;
@@ -36,8 +42,11 @@ fn two_hpas() {
         let other = seen(&mut evidence.hpas).last_mut().unwrap();
         other["metadata"]["creationTimestamp"] = json!(ago(60.0));
         other["metadata"]["ownerReferences"] = json!([{"kind": "ScaledObject", "name": "second"}]);
-        let (number, advice) = advised(&evidence, Link::Condition);
-        assert!(number == 20 && advice.ends_with("ScaledObject second was created later."), "{number}: {advice}");
+        let (cause, advice) = advice_at(&evidence, Link::Condition);
+        assert!(
+            cause == Cause::SeveralHpas && advice.ends_with("ScaledObject second was created later."),
+            "{cause:?}: {advice}"
+        );
         // Of another workload: only where the controller says that it takes the same pods.
         let mut evidence = healthy;
         other_hpa(&mut evidence, "other");
@@ -46,7 +55,7 @@ fn two_hpas() {
             "pods by selector app=shopfront are controlled by multiple HPAs: [{NAMESPACE}/second-hpa {NAMESPACE}/shopfront-hpa]"
         );
         conditions(&mut evidence, "AmbiguousSelector", &message, 60.0);
-        assert_eq!(advised(&evidence, Link::Condition).0, 20);
+        assert_eq!(advice_at(&evidence, Link::Condition).0, Cause::SeveralHpas);
     }
 }
 
@@ -58,8 +67,11 @@ fn another_metric_that_is_invalid() {
     }});
     seen(&mut evidence.hpa)["spec"]["metrics"].as_array_mut().unwrap().push(metric);
     seen(&mut evidence.hpa)["status"]["currentMetrics"].as_array_mut().unwrap().push(json!({"type": ""}));
-    let (number, advice) = advised(&evidence, Link::Condition);
-    assert!(number == 25 && advice.starts_with("Fix that metric, or remove it"), "{number}: {advice}");
+    let (cause, advice) = advice_at(&evidence, Link::Condition);
+    assert!(
+        cause == Cause::OtherMetricInvalid && advice.starts_with("Fix that metric, or remove it"),
+        "{cause:?}: {advice}"
+    );
     // The API has it, and the HPA looked before that.
     let path = format!("/apis/external.metrics.k8s.io/v1beta1/namespaces/{NAMESPACE}/queue_depth?labelSelector=");
     let body = json!({"items": [{"metricName": "queue_depth", "value": "3"}]});
@@ -78,8 +90,11 @@ fn another_trigger_that_is_invalid() {
     assert_eq!(state(&evidence, Link::Condition), State::Ok);
     let path = format!("/apis/external.metrics.k8s.io/v1beta1/namespaces/{NAMESPACE}/s1-kafka?labelSelector=");
     evidence.answers.insert(path, Answer { status: 500, body: json!({"message": "no brokers"}) });
-    let (number, advice) = advised(&evidence, Link::Condition);
-    assert!(number == 25 && advice.starts_with("Fix that metric, or remove it"), "{number}: {advice}");
+    let (cause, advice) = advice_at(&evidence, Link::Condition);
+    assert!(
+        cause == Cause::OtherMetricInvalid && advice.starts_with("Fix that metric, or remove it"),
+        "{cause:?}: {advice}"
+    );
 }
 
 #[test]
@@ -101,13 +116,13 @@ fn cpu_is_no_adapters_to_serve() {
         json!([{"type": "Resource", "resource": {"name": "cpu", "target": target}}]);
     let message = "unable to get metrics for resource cpu: no metrics returned from resource metrics API";
     conditions(&mut evidence, "FailedGetResourceMetric", message, 50.0);
-    assert_eq!(cause(&evidence, Link::Condition).0, 22);
+    assert_eq!(cause_at(&evidence, Link::Condition), Cause::PodsNotCounted);
     // What a metrics server knows of a new pod comes later.
     ready_for(&mut evidence, 50.0);
     assert_eq!(state(&evidence, Link::Condition), State::Pending);
     evidence.server.api_service = Read::Absent;
     let Finding { cause, fix, .. } = broken(&evidence, Link::ApiService);
-    assert!(cause.number() == 14 && fix.commands.is_empty() && !fix.advice.contains("adapter"), "{fix:?}");
+    assert!(cause == Cause::ApiServiceMissing && fix.commands.is_empty() && !fix.advice.contains("adapter"), "{fix:?}");
 }
 
 #[test]
@@ -132,7 +147,7 @@ fn metrics_of_one_name_are_told_apart() {
     let path = loadtest::doctor::facts::requests::metric(&evidence, &second).unwrap();
     seen(&mut evidence.hpa)["spec"]["metrics"].as_array_mut().unwrap().push(second);
     evidence.answers.insert(path, Answer { status: 404, body: json!({"message": "not found"}) });
-    assert_eq!(cause(&evidence, Link::Condition).0, 25);
+    assert_eq!(cause_at(&evidence, Link::Condition), Cause::OtherMetricInvalid);
     // The adapter was just started.
     server_started(&mut evidence, 20.0);
     assert_eq!(state(&evidence, Link::Condition), State::Pending);
@@ -170,7 +185,7 @@ fn what_the_hpa_says_of_itself_has_a_command_too() {
     let message = "scaling is disabled since the replica count of the target is zero";
     conditions(&mut evidence, "ScalingDisabled", message, 600.0);
     let one = "kubectl -n miztiik-automation-ns scale deployment.apps/shopfront-deploy --replicas=1".to_owned();
-    assert_eq!(cause(&evidence, Link::Condition), (21, one));
+    assert_eq!(commands_at(&evidence, Link::Condition), (Cause::ReplicasZero, one));
     let describe =
         "kubectl -n miztiik-automation-ns describe horizontalpodautoscaler.autoscaling/shopfront-hpa".to_owned();
     conditions(
@@ -179,11 +194,13 @@ fn what_the_hpa_says_of_itself_has_a_command_too() {
         "pods by selector app=shopfront are controlled by multiple HPAs",
         60.0,
     );
-    assert_eq!(cause(&evidence, Link::Condition), (20, describe.clone()));
-    for (reason, number) in [("FailedGetScale", 18), ("FailedUpdateScale", 26)] {
+    assert_eq!(commands_at(&evidence, Link::Condition), (Cause::SeveralHpas, describe.clone()));
+    for (reason, cause) in
+        [("FailedGetScale", Cause::TargetElsewhere), ("FailedUpdateScale", Cause::ReplicasSetElsewhere)]
+    {
         seen(&mut evidence.hpa)["status"]["conditions"] =
             json!([{"type": "AbleToScale", "status": "False", "reason": reason, "message": "refused"}]);
-        assert_eq!(cause(&evidence, Link::Condition), (number, describe.clone()));
+        assert_eq!(commands_at(&evidence, Link::Condition), (cause, describe.clone()));
     }
 }
 
@@ -196,17 +213,20 @@ fn a_controller_that_may_not_read_or_write_the_scale() {
         let message = format!("rollouts.argoproj.io \"shopfront-deploy\" is forbidden: {why}");
         seen(&mut evidence.hpa)["status"]["conditions"] =
             json!([{"type": "AbleToScale", "status": "False", "reason": reason, "message": message}]);
-        cause(&evidence, Link::Condition)
+        commands_at(&evidence, Link::Condition)
     };
     for (reason, verb) in [("FailedGetScale", "get"), ("FailedUpdateScale", "update")] {
         let why = |user: &str| format!("User \"system:{user}\" cannot {verb} resource \"rollouts/scale\"");
-        let (number, commands) = told(reason, &why("serviceaccount:kube-system:horizontal-pod-autoscaler"));
-        assert_eq!((number, commands.matches("kubectl apply").count()), (17, 2), "{commands}");
+        let (cause, commands) = told(reason, &why("serviceaccount:kube-system:horizontal-pod-autoscaler"));
+        assert_eq!((cause, commands.matches("kubectl apply").count()), (Cause::ControllerForbidden, 2), "{commands}");
         assert!(commands.contains("rollouts/scale") && commands.contains("argoproj.io"), "{commands}");
         // Whom a role is to be given to is not told by another's name.
-        let (number, commands) = told(reason, &why("kube-controller-manager"));
-        assert!(number == 17 && commands.contains("describe") && !commands.contains("apply"), "{commands}");
+        let (cause, commands) = told(reason, &why("kube-controller-manager"));
+        assert!(
+            cause == Cause::ControllerForbidden && commands.contains("describe") && !commands.contains("apply"),
+            "{commands}"
+        );
     }
     // A policy's word, and no missing right.
-    assert_eq!(told("FailedUpdateScale", "no more than 3 replicas").0, 26);
+    assert_eq!(told("FailedUpdateScale", "no more than 3 replicas").0, Cause::ReplicasSetElsewhere);
 }

@@ -24,6 +24,7 @@ mod traffic;
 mod trigger;
 mod watched;
 
+use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::{Diagnosis, Finding};
 use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::redact::redacted;
@@ -79,15 +80,15 @@ fn changes_the_users_own_alone(command: &str) {
     assert!(!command.contains("grep") && !command.contains("find "), "{command}");
 }
 
-/// The number of the cause that is named; none where no link is broken.
-fn named(evidence: &Evidence) -> Option<u8> {
-    diagnose(evidence).broken.map(|finding| finding.cause.number())
+/// The cause of the broken link. None if no link is broken.
+fn broken_cause(evidence: &Evidence) -> Option<Cause> {
+    diagnose(evidence).broken.map(|finding| finding.cause)
 }
 
-/// What is found of a broken chain: its cause is this one.
-fn found(evidence: &Evidence, cause: u8) -> Finding {
-    let finding = diagnose(evidence).broken.unwrap_or_else(|| panic!("cause {cause} is not named"));
-    assert_eq!(finding.cause.number(), cause, "{finding:?}");
+/// The finding of the broken link, which must have this cause.
+fn found(evidence: &Evidence, cause: Cause) -> Finding {
+    let finding = diagnose(evidence).broken.unwrap_or_else(|| panic!("no link is broken; expected {cause:?}"));
+    assert_eq!(finding.cause, cause, "{finding:?}");
     changed::readable(finding)
 }
 

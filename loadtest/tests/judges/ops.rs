@@ -1,5 +1,6 @@
 //! Chains with `k8s/ops`: Prometheus scrapes the port ops through a headless Service, and the public port has no metrics.
 
+use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnose;
 use loadtest::doctor::diagnosis::State;
 use loadtest::doctor::evidence::{Evidence, Prometheus};
@@ -7,7 +8,7 @@ use loadtest::doctor::link::Link;
 use loadtest::kube::read::Read;
 use serde_json::{Value, json};
 
-use crate::changed::cause;
+use crate::changed::cause_at;
 use crate::healthy::{PODS, adapter, keda, manifest};
 use crate::{found, seen, targets};
 
@@ -72,7 +73,7 @@ fn a_chain_with_the_port_ops_holds_at_each_link() {
 fn a_hot_pod_is_named_although_scrapes_have_a_headless_service() {
     let mut evidence = with_ops(adapter());
     requests(&mut evidence, [90, 1]);
-    assert_eq!(cause(&evidence, Link::Traffic).0, 28);
+    assert_eq!(cause_at(&evidence, Link::Traffic), Cause::ClientsPinned);
     // Where it leads clients as well, they may choose their pods by name.
     seen(&mut evidence.services)[0]["spec"]["ports"][0]["targetPort"] = json!("web");
     assert_eq!(diagnose(&evidence).broken, None);
@@ -88,7 +89,7 @@ fn the_request_that_makes_a_series_goes_to_the_clients_port() {
         replica.queries.values_mut().for_each(|result| *result = Read::Seen(Vec::new()));
         replica.series.values_mut().for_each(|series| *series = Read::Seen(Vec::new()));
     }
-    let commands = found(&evidence, 1).fix.commands;
+    let commands = found(&evidence, Cause::CounterAbsent).fix.commands;
     assert!(!commands.is_empty() && commands.iter().all(|command| command.contains(":9898/proxy/")), "{commands:?}");
 }
 
@@ -103,7 +104,7 @@ fn a_monitor_left_at_the_public_port_is_led_to_the_page() {
             seen(&mut evidence.services).remove(0);
         }
         down(&mut evidence, "server returned HTTP status 404 Not Found", 9898);
-        let commands = found(&evidence, 7).fix.commands;
+        let commands = found(&evidence, Cause::TargetDown).fix.commands;
         let [command] = commands.as_slice() else { panic!("{commands:?}") };
         // The Service that it selects has no port of that name.
         assert!(command.ends_with(r#"{"op":"add","path":"/spec/endpoints/0/targetPort","value":9797}]'"#), "{command}");
@@ -122,7 +123,7 @@ fn a_selector_that_fits_no_service_is_given_the_one_with_the_monitor_s_port() {
         let spec = &mut seen(&mut evidence.monitors)[0]["spec"];
         spec["selector"] = json!({"matchLabels": {"app": "shop"}});
         spec["endpoints"][0]["port"] = json!(port);
-        let commands = found(&evidence, 5).fix.commands;
+        let commands = found(&evidence, Cause::MonitorSelectsNothing).fix.commands;
         let [command] = commands.as_slice() else { panic!("{commands:?}") };
         assert!(command.ends_with(&format!(r#""value":{{"matchLabels":{{"app":"{app}"}}}}}}]'"#)), "{command}");
     }

@@ -1,12 +1,13 @@
 //! The first link: the workload, and a pod of it that runs.
 
 use super::diagnose;
+use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::evidence::Evidence;
 use loadtest::kube::read::{Read, Unread};
 use serde_json::{Value, json};
 
 use super::healthy::{self, ago};
-use super::{found, named, seen};
+use super::{broken_cause, found, seen};
 
 #[test]
 fn a_target_in_another_namespace_is_found_there() {
@@ -14,7 +15,7 @@ fn a_target_in_another_namespace_is_found_there() {
     evidence.workload = Read::Absent;
     (evidence.scale, evidence.pods) = (Read::Absent, Read::NotAsked);
     evidence.elsewhere = vec!["shop".to_owned()];
-    let finding = found(&evidence, 18);
+    let finding = found(&evidence, Cause::TargetElsewhere);
     assert!(finding.evidence.contains("namespace shop has it"), "{}", finding.evidence);
     let [apply, delete] = finding.fix.commands.as_slice() else { panic!("{:?}", finding.fix) };
     assert_eq!(delete, "kubectl -n miztiik-automation-ns delete horizontalpodautoscaler.autoscaling/shopfront-hpa");
@@ -23,7 +24,7 @@ fn a_target_in_another_namespace_is_found_there() {
     assert_eq!((&moved["metadata"]["namespace"], &moved["spec"]["maxReplicas"]), (&json!("shop"), &json!(3)));
     // It is not made anew without what the evidence has not.
     seen(&mut evidence.hpa)["spec"]["metrics"][0]["pods"]["note"] = json!("(left out)");
-    assert_eq!(found(&evidence, 18).fix.commands, Vec::<String>::new());
+    assert_eq!(found(&evidence, Cause::TargetElsewhere).fix.commands, Vec::<String>::new());
 }
 
 #[test]
@@ -40,22 +41,22 @@ fn no_hpa_at_all_is_a_manifest_that_was_refused() {
     let mut evidence = healthy::adapter();
     (evidence.hpa, evidence.workload, evidence.scale) = (Read::Absent, Read::NotAsked, Read::NotAsked);
     let others = std::mem::replace(&mut evidence.hpas, Read::Seen(Vec::new()));
-    let finding = found(&evidence, 19);
+    let finding = found(&evidence, Cause::OldApiVersion);
     assert!(finding.evidence.contains("serves autoscaling/v2, v1"), "{finding:?}");
     let fix = &finding.fix;
     assert!(fix.commands.is_empty() && fix.advice.contains("`apiVersion: autoscaling/v2`"), "{fix:?}");
     // With others there, its name is mistyped; what is not known is no refusal.
     for hpas in [others, Read::Absent, Read::NotAsked] {
         let evidence = Evidence { hpas, ..evidence.clone() };
-        assert_eq!(named(&evidence), None);
+        assert_eq!(broken_cause(&evidence), None);
     }
     // Nor is that it is in another namespace than there is, or before an API server that takes the manifest.
     let typed = Evidence { own_namespace: Read::Absent, ..evidence.clone() };
-    assert_eq!((named(&typed), diagnose(&typed).outcome.exit_code()), (None, 3));
+    assert_eq!((broken_cause(&typed), diagnose(&typed).outcome.exit_code()), (None, 3));
     let told = format!("there is no namespace {}", healthy::NAMESPACE);
     assert_eq!(diagnose(&typed).links[0].evidence, told);
     seen(&mut evidence.autoscaling).push("v2beta2".to_owned());
-    assert_eq!(named(&evidence), None);
+    assert_eq!(broken_cause(&evidence), None);
 }
 
 #[test]
@@ -67,7 +68,7 @@ fn from_zero_no_hpa_scales() {
         evidence
     };
     let evidence = zero(healthy::adapter());
-    let commands = found(&evidence, 21).fix.commands;
+    let commands = found(&evidence, Cause::ReplicasZero).fix.commands;
     assert_eq!(commands, ["kubectl -n miztiik-automation-ns scale deployment.apps/shopfront-deploy --replicas=1"]);
     // KEDA does, where it went there itself.
     let mut evidence = zero(healthy::keda());
@@ -92,11 +93,11 @@ fn unready(evidence: &mut Evidence, state: &Value, age: f64) {
 fn an_image_that_cannot_be_pulled_is_told_from_one_that_is_being_pulled() {
     let mut evidence = healthy::adapter();
     unready(&mut evidence, &json!({"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling"}}), 60.0);
-    let finding = found(&evidence, 33);
+    let finding = found(&evidence, Cause::PodFails);
     assert!(finding.evidence.contains("ImagePullBackOff: Back-off pulling"), "{}", finding.evidence);
 
     unready(&mut evidence, &json!({"waiting": {"reason": "ContainerCreating"}}), 20.0);
-    assert_eq!(named(&evidence), None);
+    assert_eq!(broken_cause(&evidence), None);
 }
 
 /// A Deployment of two revisions that was changed so long ago, and then lost its pods.
@@ -116,18 +117,18 @@ fn a_change_is_taken_back_where_the_pods_before_it_served() {
     let stuck = json!({"waiting": {"reason": "ImagePullBackOff", "message": ""}});
     unready(&mut evidence, &stuck, 60.0);
     changed(&mut evidence, 62.0);
-    assert_eq!(found(&evidence, 33).fix.commands, undo);
+    assert_eq!(found(&evidence, Cause::PodFails).fix.commands, undo);
     // They served for an hour and longer; what is wrong is not the change, nor where it was none.
     for age in [4000.0, 600.0] {
         unready(&mut evidence, &stuck, age);
         changed(&mut evidence, if age > 3600.0 { age + 2.0 } else { 90_000.0 });
-        assert_eq!(found(&evidence, 33).fix.commands, Vec::<String>::new());
+        assert_eq!(found(&evidence, Cause::PodFails).fix.commands, Vec::<String>::new());
     }
     // It was broken before.
     unready(&mut evidence, &stuck, 60.0);
     changed(&mut evidence, 62.0);
     seen(&mut evidence.workload)["status"]["conditions"][0]["lastTransitionTime"] = json!(ago(900.0));
-    assert_eq!(found(&evidence, 33).fix.commands, Vec::<String>::new());
+    assert_eq!(found(&evidence, Cause::PodFails).fix.commands, Vec::<String>::new());
 }
 
 #[test]
@@ -135,17 +136,17 @@ fn a_container_that_ended_once_is_about_to_be_started_again() {
     let mut evidence = healthy::adapter();
     let ended = json!({"terminated": {"reason": "Error", "exitCode": 1}});
     unready(&mut evidence, &ended, 20.0);
-    assert_eq!(named(&evidence), None);
+    assert_eq!(broken_cause(&evidence), None);
     for pod in seen(&mut evidence.pods) {
         pod["status"]["containerStatuses"][0]["restartCount"] = json!(3);
     }
-    found(&evidence, 33);
+    found(&evidence, Cause::PodFails);
     for pod in seen(&mut evidence.pods) {
         let init = json!([{"name": "wait", "ready": false, "restartCount": 1, "state": ended, "lastState": {}}]);
         pod["status"]["containerStatuses"] = json!([]);
         pod["status"]["initContainerStatuses"] = init;
     }
-    assert_eq!(named(&evidence), None);
+    assert_eq!(broken_cause(&evidence), None);
 }
 
 #[test]
@@ -155,7 +156,7 @@ fn a_container_that_ran_out_of_memory_is_told_so() {
     for pod in seen(&mut evidence.pods) {
         pod["status"]["containerStatuses"][0]["lastState"] = json!({"terminated": {"reason": "OOMKilled", "exitCode": 137, "startedAt": ago(200.0), "finishedAt": ago(20.0)}});
     }
-    let finding = found(&evidence, 33);
+    let finding = found(&evidence, Cause::PodFails);
     assert!(
         finding.evidence.ends_with("CrashLoopBackOff: last ended with OOMKilled, exit code 137"),
         "{}",
@@ -166,12 +167,16 @@ fn a_container_that_ran_out_of_memory_is_told_so() {
                    --limits=memory=512Mi";
     assert_eq!(finding.fix.commands, [doubled]);
     let version = std::mem::replace(&mut seen(&mut evidence.workload)["apiVersion"], json!("argoproj.io/v1alpha1"));
-    assert_eq!(found(&evidence, 33).fix.commands, Vec::<String>::new(), "kubectl sets nothing of other kinds");
+    assert_eq!(
+        found(&evidence, Cause::PodFails).fix.commands,
+        Vec::<String>::new(),
+        "kubectl sets nothing of other kinds"
+    );
     seen(&mut evidence.workload)["apiVersion"] = version;
     for pod in seen(&mut evidence.pods) {
         pod["spec"]["containers"][0]["resources"]["limits"]["memory"] = json!("1.5Gi");
     }
-    assert_eq!(found(&evidence, 33).fix.commands, Vec::<String>::new());
+    assert_eq!(found(&evidence, Cause::PodFails).fix.commands, Vec::<String>::new());
     // One pod that serves, and the chain holds this far.
     let pods = seen(&mut evidence.pods);
     pods[0] = seen(&mut healthy::adapter().pods)[0].clone();
@@ -186,7 +191,7 @@ fn pods_that_no_node_takes_are_pending() {
             "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes: Insufficient cpu",
         }]});
     }
-    assert!(found(&evidence, 27).evidence.contains("Insufficient cpu"));
+    assert!(found(&evidence, Cause::PodsPending).evidence.contains("Insufficient cpu"));
     // A quota that leaves no pod at all.
     let message = "pods \"shopfront-deploy-7d94b56f44-x\" is forbidden: exceeded quota: few, requested: pods=1, used: pods=0, \
                    limited: pods=0";
@@ -195,7 +200,7 @@ fn pods_that_no_node_takes_are_pending() {
         "reason": "FailedCreate", "message": message, "lastTimestamp": ago(20.0),
         "involvedObject": {"kind": "ReplicaSet", "name": "shopfront-deploy-7d94b56f44"},
     }));
-    let fix = found(&evidence, 27).fix;
+    let fix = found(&evidence, Cause::PodsPending).fix;
     assert_eq!(fix.commands, [""; 0]);
     assert_eq!(fix.advice, "Ask whoever owns ResourceQuota few to raise pods to 2, or run fewer replicas.");
 }
@@ -207,15 +212,15 @@ fn pods_that_run_and_never_get_ready_are_told_by_their_probe() {
     let event =
         json!({"reason": "Unhealthy", "involvedObject": {"name": healthy::PODS[0].0}, "message": "probe failed: 503"});
     seen(&mut evidence.events).push(event);
-    let finding = found(&evidence, 22);
+    let finding = found(&evidence, Cause::PodsNotCounted);
     assert!(finding.evidence.ends_with("probe failed: 503") && finding.fix.commands.is_empty(), "{finding:?}");
     changed(&mut evidence, 902.0);
     let undo = ["kubectl -n miztiik-automation-ns rollout undo deployment.apps/shopfront-deploy"];
-    assert_eq!(found(&evidence, 22).fix.commands, undo);
+    assert_eq!(found(&evidence, Cause::PodsNotCounted).fix.commands, undo);
     // It served for ten minutes after it.
     let lost = json!([{"type": "Available", "status": "False", "lastTransitionTime": ago(300.0)}]);
     seen(&mut evidence.workload)["status"]["conditions"] = lost;
-    assert_eq!(found(&evidence, 22).fix.commands, Vec::<String>::new());
+    assert_eq!(found(&evidence, Cause::PodsNotCounted).fix.commands, Vec::<String>::new());
     unready(&mut evidence, &json!({"running": {"startedAt": ago(9.0)}}), 10.0);
-    assert_eq!(named(&evidence), None);
+    assert_eq!(broken_cause(&evidence), None);
 }

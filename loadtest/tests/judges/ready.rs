@@ -1,13 +1,14 @@
 //! The pods that are to become ready.
 
 use super::diagnose;
+use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::State;
 use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::link::Link;
 use loadtest::kube::read::{Read, Unread};
 use serde_json::{Value, json};
 
-use crate::changed::{advised, broken, cause, scaled, state};
+use crate::changed::{advice_at, broken, cause_at, commands_at, scaled, state};
 use crate::healthy::{adapter, ago, keda};
 use crate::seen;
 
@@ -35,13 +36,13 @@ fn a_new_pod_that_finds_no_place() {
         let mut evidence = healthy.clone();
         third(&mut evidence, "Pending", &unschedulable(), &json!([]), 40.0);
         let finding = broken(&evidence, Link::Ready);
-        assert_eq!((finding.cause.number(), finding.evidence.contains("Insufficient cpu")), (27, true));
+        assert_eq!((finding.cause, finding.evidence.contains("Insufficient cpu")), (Cause::PodsPending, true));
         let field = if evidence.scaled_object.seen().is_some() { "maxReplicaCount" } else { "maxReplicas" };
         let [command] = finding.fix.commands.as_slice() else { panic!("{:?}", finding.fix) };
         assert!(command.ends_with(&format!(r#"--type merge -p '{{"spec":{{"{field}":2}}}}'"#)), "{command}");
         // No fewer than it is to have at the least.
         seen(&mut evidence.hpa)["spec"]["minReplicas"] = json!(3);
-        assert_eq!(cause(&evidence, Link::Ready), (27, String::new()));
+        assert_eq!(commands_at(&evidence, Link::Ready), (Cause::PodsPending, String::new()));
         // An autoscaler of nodes makes one for it; or has said that it will not.
         let told = |reason: &str| {
             let of = json!({"kind": "Pod", "name": "shopfront-deploy-7d94b56f44-third"});
@@ -52,7 +53,7 @@ fn a_new_pod_that_finds_no_place() {
             assert_eq!(state(&evidence, Link::Ready), State::Pending);
         }
         evidence.events = Read::Seen(Vec::new());
-        assert_eq!(cause(&evidence, Link::Ready).0, 27);
+        assert_eq!(cause_at(&evidence, Link::Ready), Cause::PodsPending);
         seen(&mut evidence.pods)[2]["status"]["nominatedNodeName"] = json!("node-1");
         assert_eq!(state(&evidence, Link::Ready), State::Pending);
         seen(&mut evidence.pods)[2]["status"]["nominatedNodeName"] = Value::Null;
@@ -64,7 +65,7 @@ fn a_new_pod_that_finds_no_place() {
         third(&mut evidence, "Pending", &unschedulable(), &json!([]), 20.0);
         assert_eq!(state(&evidence, Link::Ready), State::Pending);
         evidence.events = told("NotTriggerScaleUp");
-        assert_eq!(cause(&evidence, Link::Ready).0, 27);
+        assert_eq!(cause_at(&evidence, Link::Ready), Cause::PodsPending);
         let mut evidence = healthy;
         let creating =
             json!([{"name": "shopfront", "state": {"waiting": {"reason": "ContainerCreating"}}, "lastState": {}}]);
@@ -86,9 +87,9 @@ fn a_quota_that_is_used_up() {
         })
     };
     evidence.events = Read::Seen(vec![event("shopfront-deploy-7d94b56f44", 20.0)]);
-    let (number, advice) = advised(&evidence, Link::Ready);
+    let (cause, advice) = advice_at(&evidence, Link::Ready);
     assert!(
-        number == 27 && advice.contains("ResourceQuota small to raise pods to 3, requests.cpu to 300m"),
+        cause == Cause::PodsPending && advice.contains("ResourceQuota small to raise pods to 3, requests.cpu to 300m"),
         "{advice}"
     );
     for other in [event("shopfront-deploy-7d94b56f44", 900.0), event("other-7d94b56f44", 20.0)] {
@@ -98,11 +99,11 @@ fn a_quota_that_is_used_up() {
     // It is tried ever more seldom, and the Deployment keeps why.
     let kept = json!([{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}]);
     seen(&mut evidence.workload)["status"]["conditions"] = kept;
-    assert_eq!(cause(&evidence, Link::Ready), (27, String::new()));
+    assert_eq!(commands_at(&evidence, Link::Ready), (Cause::PodsPending, String::new()));
     // Another kind does not.
     seen(&mut evidence.workload)["kind"] = json!("StatefulSet");
     evidence.events = Read::Seen(vec![event("shopfront-deploy-7d94b56f44", 900.0)]);
-    assert_eq!(cause(&evidence, Link::Ready), (27, String::new()));
+    assert_eq!(commands_at(&evidence, Link::Ready), (Cause::PodsPending, String::new()));
 }
 
 /// Back to those that serve, whatever was tried after them.
@@ -121,7 +122,7 @@ fn a_change_that_asks_for_more_than_there_is_is_taken_back() {
     let mut evidence = adapter();
     third(&mut evidence, "Pending", &unschedulable(), &json!([]), 40.0);
     of_a_change(&mut evidence);
-    assert_eq!(cause(&evidence, Link::Ready), (27, UNDO.to_owned()));
+    assert_eq!(commands_at(&evidence, Link::Ready), (Cause::PodsPending, UNDO.to_owned()));
 }
 
 #[test]
@@ -140,10 +141,10 @@ fn a_pod_that_is_on_its_way_for_ever() {
     evidence.events =
         Read::Seen(vec![json!({"involvedObject": {"name": name}, "reason": "FailedMount", "message": message})]);
     let finding = broken(&evidence, Link::Ready);
-    assert_eq!((finding.cause.number(), finding.fix.commands.len()), (22, 0));
+    assert_eq!((finding.cause, finding.fix.commands.len()), (Cause::PodsNotCounted, 0));
     assert!(finding.evidence.contains("does not start: MountVolume.SetUp failed"), "{}", finding.evidence);
     of_a_change(&mut evidence);
-    assert_eq!(cause(&evidence, Link::Ready), (22, UNDO.to_owned()));
+    assert_eq!(commands_at(&evidence, Link::Ready), (Cause::PodsNotCounted, UNDO.to_owned()));
     // A large image.
     seen(&mut evidence.events).push(json!({"involvedObject": {"name": name}, "reason": "Pulling"}));
     assert_eq!(state(&evidence, Link::Ready), State::Ok);
@@ -177,13 +178,13 @@ fn a_new_pod_that_cannot_start() {
     for healthy in [adapter(), keda()] {
         let mut evidence = healthy.clone();
         third(&mut evidence, "Pending", &not_ready, &waiting("ImagePullBackOff"), 60.0);
-        assert_eq!(cause(&evidence, Link::Ready), (33, String::new()));
+        assert_eq!(commands_at(&evidence, Link::Ready), (Cause::PodFails, String::new()));
         // Of a new revision: the one before is there to go back to.
         of_a_change(&mut evidence);
-        assert_eq!(cause(&evidence, Link::Ready), (33, UNDO.to_owned()));
+        assert_eq!(commands_at(&evidence, Link::Ready), (Cause::PodFails, UNDO.to_owned()));
         // Of one that is a day old: something else changed since.
         seen(&mut evidence.pods)[2]["metadata"]["creationTimestamp"] = json!(ago(86_400.0));
-        assert_eq!(cause(&evidence, Link::Ready), (33, String::new()));
+        assert_eq!(commands_at(&evidence, Link::Ready), (Cause::PodFails, String::new()));
         let mut evidence = healthy.clone();
         let killed = json!([{
             "name": "shopfront", "restartCount": 3, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
@@ -192,7 +193,7 @@ fn a_new_pod_that_cannot_start() {
         third(&mut evidence, "Running", &not_ready, &killed, 60.0);
         let more = "kubectl -n miztiik-automation-ns set resources deployment.apps/shopfront-deploy --containers=shopfront \
                     --limits=memory=512Mi";
-        assert_eq!(cause(&evidence, Link::Ready), (33, more.to_owned()));
+        assert_eq!(commands_at(&evidence, Link::Ready), (Cause::PodFails, more.to_owned()));
         // It starts for the fourth time, after its node; and one that ends by itself again and again.
         let restarted = |exit: u32, seconds: f64| {
             let mut evidence = healthy.clone();
@@ -207,7 +208,7 @@ fn a_new_pod_that_cannot_start() {
             evidence
         };
         assert_eq!(state(&restarted(255, 7200.0), Link::Ready), State::Ok);
-        assert_eq!(cause(&restarted(0, 30.0), Link::Ready).0, 33);
+        assert_eq!(cause_at(&restarted(0, 30.0), Link::Ready), Cause::PodFails);
         // A start that takes its time.
         let mut evidence = healthy;
         third(&mut evidence, "Pending", &not_ready, &waiting("ContainerCreating"), 20.0);

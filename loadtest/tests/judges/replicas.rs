@@ -1,13 +1,14 @@
 //! How many replicas there are, and why there are no more.
 
 use super::diagnose;
+use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::{Finding, Outcome, State};
 use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::link::Link;
 use loadtest::kube::read::Read;
 use serde_json::json;
 
-use crate::changed::{broken, cause, scaled, state};
+use crate::changed::{broken, cause_at, commands_at, scaled, state};
 use crate::healthy::{NAMESPACE, adapter, ago, keda};
 use crate::seen;
 
@@ -31,7 +32,7 @@ fn at_the_maximum() {
     ] {
         scaled(&mut evidence, "4500m", 2, 2, 2);
         let finding = explained(&evidence).unwrap();
-        assert_eq!(finding.cause.number(), 24);
+        assert_eq!(finding.cause, Cause::AtMaximum);
         assert_eq!(finding.fix.commands, [format!("kubectl -n {NAMESPACE} {command}")]);
         // Of a peak, no more than twice what was allowed is allowed at once.
         assert!(finding.fix.advice.contains("5 replicas") && finding.fix.advice.contains("twice"), "{finding:?}");
@@ -45,7 +46,7 @@ fn at_the_maximum() {
 fn within_the_tolerance() {
     for mut evidence in [adapter(), keda()] {
         scaled(&mut evidence, "2150m", 2, 2, 3);
-        assert_eq!(explained(&evidence).map(|finding| finding.cause.number()), Some(23));
+        assert_eq!(explained(&evidence).map(|finding| finding.cause), Some(Cause::WithinTolerance));
         // One replica fewer would be above the target: the tolerance has nothing to do with it.
         scaled(&mut evidence, "1900m", 2, 2, 3);
         assert_eq!(explained(&evidence), None);
@@ -75,7 +76,7 @@ fn a_manifest_that_sets_the_replicas_back() {
             seen(&mut evidence.workload)["metadata"]["managedFields"] = json!([entry]);
             if named {
                 let finding = broken(&evidence, Link::Replicas);
-                assert_eq!(finding.cause.number(), 26);
+                assert_eq!(finding.cause, Cause::ReplicasSetElsewhere);
                 assert!(finding.evidence.contains("argocd-controller"), "{}", finding.evidence);
             } else {
                 assert_eq!(state(&evidence, Link::Replicas), State::Ok, "{entry}");
@@ -106,7 +107,10 @@ fn a_manifest_with_replicas_that_kubectl_applies() {
     };
     let forgets = "kubectl -n miztiik-automation-ns apply view-last-applied deployment.apps/shopfront-deploy -o yaml | \
                    sed '/^  replicas:/d' | kubectl -n miztiik-automation-ns apply set-last-applied -f -";
-    assert_eq!(cause(&apply("\"replicas\":1,"), Link::Replicas), (26, forgets.to_owned()));
+    assert_eq!(
+        commands_at(&apply("\"replicas\":1,"), Link::Replicas),
+        (Cause::ReplicasSetElsewhere, forgets.to_owned())
+    );
     // The field stays kubectl's when a manifest without it is applied.
     assert_eq!(state(&apply(""), Link::Replicas), State::Ok);
 }
@@ -122,7 +126,7 @@ fn a_see_saw() {
     };
     let mut evidence = adapter();
     evidence.events = Read::Seen(vec![rescale(3, 4, 200.0, 20.0)]);
-    assert_eq!(cause(&evidence, Link::Replicas).0, 26);
+    assert_eq!(cause_at(&evidence, Link::Replicas), Cause::ReplicasSetElsewhere);
     // Out, in and out again, all by itself.
     evidence.events = Read::Seen(vec![rescale(3, 2, 500.0, 20.0), rescale(1, 1, 100.0, 100.0)]);
     assert_eq!(state(&evidence, Link::Replicas), State::Ok);
@@ -138,7 +142,7 @@ fn a_value_as_a_whole_is_divided_by_nothing() {
     hpa["spec"]["metrics"][0]["external"]["target"] = json!({"type": "Value", "value": "2"});
     hpa["spec"]["maxReplicas"] = json!(2);
     hpa["status"]["currentMetrics"][0]["external"]["current"] = json!({"value": "3"});
-    assert_eq!(explained(&evidence).map(|finding| finding.cause.number()), Some(24));
+    assert_eq!(explained(&evidence).map(|finding| finding.cause), Some(Cause::AtMaximum));
     // By the API's answer, where the HPA has not said it yet: twice one request a second.
     seen(&mut evidence.hpa)["status"]["currentMetrics"] = json!([]);
     assert_eq!(diagnose(&evidence).figures.unwrap().value, Some(2.0));

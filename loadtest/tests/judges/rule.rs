@@ -1,14 +1,17 @@
 //! The adapter's rule: that there is one, that it was read, and that it makes this metric of these series.
 
+use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::State;
 use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::link::Link;
 use loadtest::kube::read::Read;
 use serde_json::json;
 
-use crate::changed::{answers, cause, not_found, ready_for, rewritten, server_started, state, unavailable};
+use crate::changed::{
+    answers, cause_at, commands_at, not_found, ready_for, rewritten, server_started, state, unavailable,
+};
 use crate::healthy::{adapter, ago};
-use crate::{named, seen};
+use crate::{broken_cause, seen};
 
 fn config_changed(evidence: &mut Evidence, seconds: f64) {
     seen(&mut evidence.server.config)["metadata"]["managedFields"] = json!([
@@ -24,7 +27,7 @@ fn an_adapter_that_is_older_than_its_rules() {
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
     not_found(&mut evidence);
     let restart = "kubectl -n monitoring rollout restart deployment prometheus-adapter".to_owned();
-    assert_eq!(cause(&evidence, Link::Rule), (11, restart));
+    assert_eq!(commands_at(&evidence, Link::Rule), (Cause::RuleAbsent, restart));
     // The first pods have just come: there was nothing to list.
     ready_for(&mut evidence, 15.0);
     assert_eq!(state(&evidence, Link::Rule), State::Pending);
@@ -38,7 +41,7 @@ fn an_adapter_that_is_older_than_its_rules() {
     seen(&mut evidence.server.deployment)["status"]["unavailableReplicas"] = json!(0);
     config_changed(&mut evidence, 200.0);
     server_started(&mut evidence, 200.0);
-    assert_eq!(cause(&evidence, Link::Answer).0, 11);
+    assert_eq!(cause_at(&evidence, Link::Answer), Cause::RuleAbsent);
     // It has just started, and serves no such API: no listing will bring the rule.
     let mut evidence = adapter();
     config_changed(&mut evidence, 2.0);
@@ -47,22 +50,22 @@ fn an_adapter_that_is_older_than_its_rules() {
     assert_eq!(state(&evidence, Link::Rule), State::Pending);
     let found_nothing = "bad status from https://10.0.0.1:443: 404";
     unavailable(&mut evidence, "FailedDiscoveryCheck", found_nothing, 5.0);
-    assert_eq!(cause(&evidence, Link::Rule).0, 11);
+    assert_eq!(cause_at(&evidence, Link::Rule), Cause::RuleAbsent);
     // Half a minute later it is still that, and not its being out of reach.
     server_started(&mut evidence, 33.0);
     config_changed(&mut evidence, 30.0);
     unavailable(&mut evidence, "FailedDiscoveryCheck", found_nothing, 31.0);
-    assert_eq!(cause(&evidence, Link::Rule).0, 11);
+    assert_eq!(cause_at(&evidence, Link::Rule), Cause::RuleAbsent);
     // Restarted: what the API server says of it is of before.
     server_started(&mut evidence, 6.0);
     unavailable(&mut evidence, "FailedDiscoveryCheck", found_nothing, 60.0);
-    assert_eq!(named(&evidence), None);
+    assert_eq!(broken_cause(&evidence), None);
     // It lists the metric: of a rule that it has read before, and that nobody changed.
     let mut evidence = adapter();
     config_changed(&mut evidence, 86_400.0);
     server_started(&mut evidence, 90_000.0);
     answers(&mut evidence, 200, json!({"items": []}));
-    assert_eq!(cause(&evidence, Link::Answer).0, 22);
+    assert_eq!(cause_at(&evidence, Link::Answer), Cause::PodsNotCounted);
 }
 
 #[test]
@@ -79,8 +82,8 @@ fn no_rule_for_the_metric() {
         ("", "value: |\n    rules: [{seriesQuery: http_requests_total"),
     ] {
         seen(&mut evidence.server.config)["data"]["config.yaml"] = json!(format!("{head}{}", &text[resources..]));
-        let (number, commands) = cause(&evidence, Link::Rule);
-        assert_eq!(number, 11, "{commands}");
+        let (cause, commands) = commands_at(&evidence, Link::Rule);
+        assert_eq!(cause, Cause::RuleAbsent, "{commands}");
         assert!(commands.contains(added) && commands.contains("seriesQuery: http_requests_total"), "{commands}");
         assert!(commands.ends_with("rollout restart deployment prometheus-adapter"), "{commands}");
     }
@@ -91,7 +94,7 @@ fn a_configuration_that_the_adapter_refuses() {
     let mut evidence = adapter();
     not_found(&mut evidence);
     rewritten(&mut evidence, "seriesQuery:", "seriesquery:");
-    assert_eq!(cause(&evidence, Link::Rule).0, 11);
+    assert_eq!(cause_at(&evidence, Link::Rule), Cause::RuleAbsent);
 }
 
 #[test]
@@ -99,8 +102,8 @@ fn a_name_that_misses_the_metrics() {
     let mut evidence = adapter();
     not_found(&mut evidence);
     rewritten(&mut evidence, "${1}_per_second", "${1}_rate");
-    let (number, command) = cause(&evidence, Link::Rule);
-    assert_eq!(number, 2);
+    let (cause, command) = commands_at(&evidence, Link::Rule);
+    assert_eq!(cause, Cause::NameMissesRule);
     assert!(
         command.contains(
             r#"[{"op":"test","path":"/spec/metrics/0/pods/metric/name","value":"http_requests_per_second"},{"op":"replace","path":"/spec/metrics/0/pods/metric/name","value":"http_requests_rate"}]"#
@@ -109,8 +112,8 @@ fn a_name_that_misses_the_metrics() {
     );
     rewritten(&mut evidence, "${1}_rate", "${1}_per_second");
     rewritten(&mut evidence, "^(.*)_total", "^(.*)_count$");
-    let (number, commands) = cause(&evidence, Link::Rule);
-    assert_eq!(number, 2);
+    let (cause, commands) = commands_at(&evidence, Link::Rule);
+    assert_eq!(cause, Cause::NameMissesRule);
     let (before, after) = commands.split_once("op: replace").unwrap();
     assert!(before.contains("matches: ^(.*)_count$") && after.contains("matches: ^(.*)_total$"), "{commands}");
     // The same rule under the name that is asked for.
@@ -135,7 +138,7 @@ fn any_series(evidence: &mut Evidence) {
 fn a_rule_for_any_series_that_has_none_yet() {
     let mut evidence = adapter();
     any_series(&mut evidence);
-    let finding = crate::found(&evidence, 1);
+    let finding = crate::found(&evidence, Cause::CounterAbsent);
     assert!(finding.evidence.contains("http_requests_total"), "{finding:?}");
     // The pages cannot be read, and nothing is scraped of pods that have just come.
     evidence.pages.clear();
@@ -147,7 +150,7 @@ fn a_rule_for_any_series_that_has_none_yet() {
     for monitor in seen(&mut evidence.monitors) {
         monitor["metadata"]["creationTimestamp"] = json!(ago(20.0));
     }
-    assert_eq!(named(&evidence), None);
+    assert_eq!(broken_cause(&evidence), None);
 }
 
 #[test]
@@ -161,8 +164,8 @@ fn a_counter_of_a_like_name_is_not_the_one() {
             let text = format!("# TYPE http_requests_in_flight_total counter\nhttp_requests_in_flight_total 1\n{text}");
             read.second = Read::Seen(text);
         }
-        let (number, commands) = cause(&evidence, Link::Rule);
-        assert_eq!(number, 11);
+        let (cause, commands) = commands_at(&evidence, Link::Rule);
+        assert_eq!(cause, Cause::RuleAbsent);
         // Of two that may be meant, none is chosen.
         assert_eq!(commands.contains("seriesQuery: http_requests_total"), counters == 1, "{commands}");
         assert!(!commands.contains("in_flight"), "{commands}");
@@ -184,7 +187,7 @@ fn a_rule_that_maps_none_of_the_labels() {
         }
         replica.series.insert("http_requests_total".to_owned(), series);
     }
-    let (number, commands) = cause(&evidence, Link::Rule);
+    let (cause, commands) = commands_at(&evidence, Link::Rule);
     let overrides = "overrides: {kubernetes_namespace: {resource: namespace}, kubernetes_pod: {resource: pod}}";
-    assert_eq!((number, commands.contains(overrides)), (10, true), "{commands}");
+    assert_eq!((cause, commands.contains(overrides)), (Cause::LabelsMissing, true), "{commands}");
 }

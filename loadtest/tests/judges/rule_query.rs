@@ -1,5 +1,6 @@
 //! The query that the adapter makes of its rule, and what Prometheus answers to it.
 
+use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::State;
 use loadtest::doctor::facts::requests;
 use loadtest::doctor::facts::scaling_metric::Subject;
@@ -7,9 +8,9 @@ use loadtest::doctor::link::Link;
 use loadtest::kube::read::{Read, Unread};
 use serde_json::{Value, json};
 
-use crate::changed::{advised, answers, argument, cause, not_found, results, rewritten, state};
+use crate::changed::{advice_at, answers, argument, cause_at, commands_at, not_found, results, rewritten, state};
 use crate::healthy::{self, TAKEN, adapter};
-use crate::{named, seen};
+use crate::{broken_cause, seen};
 
 #[test]
 fn a_query_is_what_the_adapter_makes_of_its_rule() {
@@ -53,8 +54,8 @@ fn another_rule_whose_query_fails() {
     // As long as it was not restarted, it has its old list.
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
     not_found(&mut evidence);
-    let (number, commands) = cause(&evidence, Link::Rule);
-    assert_eq!(number, 12);
+    let (cause, commands) = commands_at(&evidence, Link::Rule);
+    assert_eq!(cause, Cause::AnotherRuleFails);
     let (before, after) = commands.split_once("op: replace").unwrap();
     assert!(before.contains("sum(up)") && !after.contains("sum(up)") && !after.contains("up{"), "{commands}");
     assert!(after.contains("http_requests_total"), "{commands}");
@@ -64,7 +65,7 @@ fn another_rule_whose_query_fails() {
             let unread = Unread { what: "the series up{".to_owned(), why: why.to_owned(), right: None };
             replica.series.insert("up{".to_owned(), Read::Unread(unread));
         }
-        assert_eq!(cause(&evidence, Link::Answer).0, 11);
+        assert_eq!(cause_at(&evidence, Link::Answer), Cause::RuleAbsent);
     }
 }
 
@@ -74,8 +75,8 @@ fn a_result_without_the_pods_label() {
     answers(&mut evidence, 200, json!({"items": []}));
     rewritten(&mut evidence, " by (<<.GroupBy>>)\nresourceRules", "\nresourceRules");
     results(&mut evidence, &[json!({"metric": {}, "value": [TAKEN, "2"]})]);
-    let (number, commands) = cause(&evidence, Link::Rule);
-    assert_eq!(number, 13);
+    let (cause, commands) = commands_at(&evidence, Link::Rule);
+    assert_eq!(cause, Cause::GroupByDropped);
     let (_, after) = commands.split_once("op: replace").unwrap();
     assert!(after.contains("[2m])) by (<<.GroupBy>>)"), "{commands}");
     // Values of the pods, and a pod that is not there: not this.
@@ -88,8 +89,8 @@ fn a_result_without_the_pods_label() {
 fn a_relist_that_is_shorter_than_a_scrape() {
     let mut evidence = adapter();
     argument(&mut evidence, 2, "--metrics-relist-interval=2s");
-    let (number, advice) = advised(&evidence, Link::Rule);
-    assert!(number == 13 && advice.contains("--metrics-relist-interval=60s"), "{number}: {advice}");
+    let (cause, advice) = advice_at(&evidence, Link::Rule);
+    assert!(cause == Cause::GroupByDropped && advice.contains("--metrics-relist-interval=60s"), "{cause:?}: {advice}");
     // The list may look further back.
     argument(&mut evidence, 4, "--metrics-max-age=1m");
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
@@ -102,8 +103,8 @@ fn a_window_of_less_than_two_scrapes() {
     // It has a value all the same: Prometheus scrapes more often than we know.
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
     answers(&mut evidence, 200, json!({"items": []}));
-    let (number, commands) = cause(&evidence, Link::Rule);
-    assert_eq!(number, 8);
+    let (cause, commands) = commands_at(&evidence, Link::Rule);
+    assert_eq!(cause, Cause::WindowTooShort);
     let (before, after) = commands.split_once("op: replace").unwrap();
     assert!(before.contains("[5s]") && after.contains("[20s]") && !after.contains("[5s]"), "{commands}");
     assert!(before.starts_with("kubectl -n monitoring patch configmap/adapter-config --type json -p '"), "{commands}");
@@ -111,13 +112,13 @@ fn a_window_of_less_than_two_scrapes() {
     // The rule is mended that is meant, and no other of the same window.
     let other = "rules:\n  - seriesQuery: other_total\n    resources: {template: <<.Resource>>}\n    metricsQuery: sum(rate(other_total[5s]))\n";
     rewritten(&mut evidence, "rules:\n", other);
-    let (_, commands) = cause(&evidence, Link::Rule);
+    let (_, commands) = commands_at(&evidence, Link::Rule);
     let (_, after) = commands.split_once("op: replace").unwrap();
     assert!(after.contains("<<.LabelMatchers>>}[20s]") && after.contains("other_total[5s]"), "{commands}");
     for query in ["rate(<<.Series>>{<<.LabelMatchers>>}[10s])", "max_over_time(<<.Series>>{<<.LabelMatchers>>}[5s])"] {
         let mut evidence = adapter();
         rewritten(&mut evidence, "rate(<<.Series>>{<<.LabelMatchers>>}[2m])", query);
         answers(&mut evidence, 200, json!({"items": []}));
-        assert_ne!(named(&evidence), Some(8), "{query}");
+        assert_ne!(broken_cause(&evidence), Some(Cause::WindowTooShort), "{query}");
     }
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::changed::{answers, conditions, not_found, ready_for, server_started};
 use crate::healthy::{adapter, ago, keda};
-use crate::{diagnose, named, seen};
+use crate::{broken_cause, diagnose, seen};
 
 fn result(evidence: &Evidence, link: Link) -> LinkResult {
     let diagnosis = diagnose(evidence);
@@ -111,7 +111,7 @@ fn an_api_service_that_is_new_is_pending() {
     api["status"] = json!({});
     api["metadata"]["creationTimestamp"] = json!(ago(5.0));
     let result = result(&evidence, Link::ApiService);
-    assert_eq!((result.state, result.wait, named(&evidence)), (State::Pending, Some(40.0), None));
+    assert_eq!((result.state, result.wait, broken_cause(&evidence)), (State::Pending, Some(40.0), None));
 }
 
 /// Every case of these tests goes through the same check, in `links::check`.

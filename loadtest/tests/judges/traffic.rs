@@ -1,12 +1,13 @@
 //! The traffic to the pods.
 
+use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::State;
 use loadtest::doctor::evidence::{Evidence, Load};
 use loadtest::doctor::link::Link;
 use loadtest::kube::read::Read;
 use serde_json::json;
 
-use crate::changed::{cause, state};
+use crate::changed::{cause_at, commands_at, state};
 use crate::healthy::{NAMESPACE, adapter, ago, keda};
 use crate::seen;
 
@@ -25,10 +26,10 @@ fn one_hot_pod() {
     for mut evidence in [adapter(), keda()] {
         requests(&mut evidence, [90, 1]);
         let restart = "kubectl -n miztiik-automation-ns rollout restart deployment shopfront-deploy".to_owned();
-        assert_eq!(cause(&evidence, Link::Traffic), (28, restart));
+        assert_eq!(commands_at(&evidence, Link::Traffic), (Cause::ClientsPinned, restart));
         seen(&mut evidence.services)[0]["spec"]["sessionAffinity"] = json!("ClientIP");
-        let (number, command) = cause(&evidence, Link::Traffic);
-        assert_eq!((number, command.contains(r#""sessionAffinity":"None""#)), (28, true), "{command}");
+        let (cause, command) = commands_at(&evidence, Link::Traffic);
+        assert_eq!((cause, command.contains(r#""sessionAffinity":"None""#)), (Cause::ClientsPinned, true), "{command}");
         // Where pods are chosen by name, or differ: a canary.
         seen(&mut evidence.services)[0]["spec"]["clusterIP"] = json!("None");
         assert_eq!(state(&evidence, Link::Traffic), State::Ok);
@@ -36,7 +37,7 @@ fn one_hot_pod() {
         let hash = seen(&mut evidence.pods)[1]["metadata"]["labels"]["pod-template-hash"].take();
         assert_eq!(state(&evidence, Link::Traffic), State::Ok);
         seen(&mut evidence.pods)[1]["metadata"]["labels"]["pod-template-hash"] = hash;
-        assert_eq!(cause(&evidence, Link::Traffic).0, 28);
+        assert_eq!(cause_at(&evidence, Link::Traffic), Cause::ClientsPinned);
         // Uneven, as chance has it; and too few to tell.
         requests(&mut evidence, [60, 30]);
         assert_eq!(state(&evidence, Link::Traffic), State::Ok);
@@ -58,7 +59,7 @@ fn a_hot_pod_where_no_service_spreads_over_all() {
         requests(&mut evidence, [90, 1]);
         evidence
     };
-    assert_eq!(cause(&hot(), Link::Traffic).0, 28);
+    assert_eq!(cause_at(&hot(), Link::Traffic), Cause::ClientsPinned);
     // A shard, or whoever leads: the pods have names and parts of their own, whatever Service is before them.
     let mut evidence = hot();
     seen(&mut evidence.workload)["kind"] = json!("StatefulSet");
@@ -84,7 +85,7 @@ fn a_hot_pod_where_no_service_spreads_over_all() {
         seen(&mut evidence.services).push(service.clone());
         assert_eq!(state(&evidence, Link::Traffic), State::Ok, "{pod}");
         seen(&mut evidence.services)[1]["spec"]["selector"] = json!({"app": "shopfront"});
-        assert_eq!(cause(&evidence, Link::Traffic).0, 28, "{pod}");
+        assert_eq!(cause_at(&evidence, Link::Traffic), Cause::ClientsPinned, "{pod}");
     }
     let mut evidence = hot();
     seen(&mut evidence.services).clear();
@@ -101,7 +102,7 @@ fn a_load_that_falls_short() {
             evidence.load = load(answered, dropped);
             let log = |pod: &str| format!("kubectl -n {NAMESPACE} logs pod/{pod} --tail=50");
             let logs = format!("{}\n{}", log("loadtest-x"), log("loadtest-y"));
-            assert_eq!(cause(&evidence, Link::Traffic), (29, logs));
+            assert_eq!(commands_at(&evidence, Link::Traffic), (Cause::LoadShort, logs));
         }
         evidence.load = load(96, 0);
         assert_eq!(state(&evidence, Link::Traffic), State::Ok);
@@ -116,10 +117,10 @@ fn a_load_balancer_without_an_address() {
         assert_eq!(state(&evidence, Link::Traffic), State::Ok);
         requests(&mut evidence, [0, 0]);
         let forward = "kubectl -n miztiik-automation-ns port-forward service/shopfront-svc 8080:80".to_owned();
-        assert_eq!(cause(&evidence, Link::Traffic), (34, forward.clone()));
+        assert_eq!(commands_at(&evidence, Link::Traffic), (Cause::NoLoadBalancer, forward.clone()));
         // A place for one is none.
         seen(&mut evidence.services)[0]["status"] = json!({"loadBalancer": {"ingress": [{}]}});
-        assert_eq!(cause(&evidence, Link::Traffic), (34, forward));
+        assert_eq!(commands_at(&evidence, Link::Traffic), (Cause::NoLoadBalancer, forward));
         // It is new; and a Service that wants none.
         seen(&mut evidence.services)[0]["metadata"]["creationTimestamp"] = json!(ago(30.0));
         assert_eq!(state(&evidence, Link::Traffic), State::Ok);

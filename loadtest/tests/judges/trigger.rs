@@ -1,5 +1,6 @@
 //! KEDA's trigger.
 
+use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::State;
 use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::facts::scaling_metric::Subject;
@@ -7,9 +8,9 @@ use loadtest::doctor::link::Link;
 use loadtest::kube::read::Read;
 use serde_json::{Value, json};
 
-use crate::changed::{answers, cause, results, state};
+use crate::changed::{answers, cause_at, commands_at, results, state};
 use crate::healthy::{TAKEN, ago, keda};
-use crate::{named, seen};
+use crate::{broken_cause, seen};
 
 fn metadata(evidence: &mut Evidence) -> &mut Value {
     &mut seen(&mut evidence.scaled_object)["spec"]["triggers"][0]["metadata"]
@@ -39,7 +40,7 @@ fn asked_anew(evidence: &mut Evidence, query: &str, result: &[Value]) {
     results(evidence, result);
 }
 
-fn number(value: &str) -> Value {
+fn sum_of(value: &str) -> Value {
     json!({"metric": {}, "value": [TAKEN, value]})
 }
 
@@ -50,8 +51,8 @@ fn an_address_that_names_no_service() {
     metadata(&mut evidence)["serverAddress"] = json!("http://prometheus.monitoring.svc:9090");
     evidence.prometheus.service = Read::Absent;
     fails(&mut evidence);
-    let (number, command) = cause(&evidence, Link::Rule);
-    assert_eq!(number, 9);
+    let (cause, command) = commands_at(&evidence, Link::Rule);
+    assert_eq!(cause, Cause::PrometheusUnreachable);
     assert!(
         command.starts_with(
             "kubectl -n miztiik-automation-ns patch scaledobject.keda.sh/shopfront-scaledobject --type json"
@@ -64,39 +65,39 @@ fn an_address_that_names_no_service() {
     answers(&mut works, 200, json!({"items": [{"metricName": "s0-prometheus", "value": "2"}]}));
     assert_eq!(state(&works, Link::Rule), State::Ok);
     seen(&mut works.scaled_object)["status"]["conditions"] = json!([{"type": "Fallback", "status": "True"}]);
-    assert_eq!(cause(&works, Link::Rule).0, 9);
+    assert_eq!(cause_at(&works, Link::Rule), Cause::PrometheusUnreachable);
     // An address outside the cluster is nobody's Service.
     evidence.prometheus.service = Read::NotAsked;
-    assert_eq!(cause(&evidence, Link::Answer).0, 32);
+    assert_eq!(cause_at(&evidence, Link::Answer), Cause::KedaBlocked);
 }
 
 #[test]
 fn nothing_and_nan_are_read_as_zero() {
     let mut evidence = keda();
     results(&mut evidence, &[]);
-    let (cause_number, command) = cause(&evidence, Link::Rule);
-    assert_eq!(cause_number, 30);
+    let (cause, command) = commands_at(&evidence, Link::Rule);
+    assert_eq!(cause, Cause::EmptyReadAsZero);
     assert!(
         command.contains(
             r#""sum(rate(http_requests_total{namespace=\"miztiik-automation-ns\",service=\"shopfront-svc\"}[1m]))""#
         ),
         "{command}"
     );
-    results(&mut evidence, &[number("NaN")]);
-    assert_eq!(cause(&evidence, Link::Rule).0, 30);
+    results(&mut evidence, &[sum_of("NaN")]);
+    assert_eq!(cause_at(&evidence, Link::Rule), Cause::EmptyReadAsZero);
     // Of a gauge no rate is made, and nothing is said for it.
     asked_anew(
         &mut evidence,
         r#"max(http_requests_total{namespace="miztiik-automation-ns",service="shopfront-svc"}) > 9e9"#,
         &[],
     );
-    assert_eq!(cause(&evidence, Link::Rule), (30, String::new()));
+    assert_eq!(commands_at(&evidence, Link::Rule), (Cause::EmptyReadAsZero, String::new()));
     let mut evidence = keda();
     // One replica has a gap: that is the replica's, not the query's.
-    results(&mut evidence, &[number("0")]);
+    results(&mut evidence, &[sum_of("0")]);
     let query = Subject::of(&evidence).query.unwrap();
     evidence.prometheus.replicas[0].queries.insert(query, Read::Seen(Vec::new()));
-    assert_eq!(named(&evidence), Some(35));
+    assert_eq!(broken_cause(&evidence), Some(Cause::PrometheusNotReady));
     // The pods have had no two scrapes.
     results(&mut evidence, &[]);
     for pod in seen(&mut evidence.pods) {
@@ -104,7 +105,7 @@ fn nothing_and_nan_are_read_as_zero() {
             condition["lastTransitionTime"] = json!(ago(4.0));
         }
     }
-    assert_eq!(named(&evidence), None);
+    assert_eq!(broken_cause(&evidence), None);
 }
 
 #[test]
@@ -113,19 +114,19 @@ fn several_series_or_an_average() {
     let rate = r#"rate(http_requests_total{namespace="miztiik-automation-ns",service="shopfront-svc"}[1m])"#;
     let mut evidence = keda();
     asked_anew(&mut evidence, &format!("sum by (pod) ({rate})"), &[of_a_pod("a"), of_a_pod("b")]);
-    let (cause_number, command) = cause(&evidence, Link::Rule);
-    assert_eq!(cause_number, 31);
+    let (cause, command) = commands_at(&evidence, Link::Rule);
+    assert_eq!(cause, Cause::SeveralSeries);
     assert!(command.contains(r#""value":"sum(sum by (pod) (rate("#), "{command}");
-    asked_anew(&mut evidence, &format!("avg({rate})"), &[number("1")]);
-    let (cause_number, command) = cause(&evidence, Link::Rule);
-    assert_eq!((cause_number, command.contains(r#""value":"sum(rate("#)), (31, true), "{command}");
+    asked_anew(&mut evidence, &format!("avg({rate})"), &[sum_of("1")]);
+    let (cause, command) = commands_at(&evidence, Link::Rule);
+    assert_eq!((cause, command.contains(r#""value":"sum(rate("#)), (Cause::SeveralSeries, true), "{command}");
     // What is told of something else than the pods, by several, is not to be summed up.
     let wanted = Subject::of(&evidence).wanted.unwrap().text();
     for replica in &mut evidence.prometheus.replicas {
         let series = json!({"metric": {"pod": "exporter-a"}, "value": [TAKEN, "1"]});
         replica.queries.insert(wanted.clone(), Read::Seen(vec![series]));
     }
-    assert_eq!(cause(&evidence, Link::Rule), (31, String::new()));
+    assert_eq!(commands_at(&evidence, Link::Rule), (Cause::SeveralSeries, String::new()));
     // A Value is not divided by the number of pods: there an average is right.
     seen(&mut evidence.hpa)["spec"]["metrics"][0]["external"]["target"] = json!({"type": "Value", "value": "2"});
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
@@ -140,14 +141,14 @@ fn a_window_of_less_than_two_scrapes() {
         )
     };
     asked_anew(&mut evidence, &rate("5s"), &[]);
-    let (cause_number, command) = cause(&evidence, Link::Rule);
-    assert_eq!((cause_number, command.contains("[20s]")), (8, true), "{command}");
+    let (cause, command) = commands_at(&evidence, Link::Rule);
+    assert_eq!((cause, command.contains("[20s]")), (Cause::WindowTooShort, true), "{command}");
     // What stands at the trigger's place by now may be another one.
     let path = "/spec/triggers/0/metadata/query";
     let query = evidence.scaled_object.seen().unwrap().pointer(path).unwrap();
     let test = json!({"op": "test", "path": path, "value": query});
     assert!(command.contains(&format!("--type json -p '[{test},{{\"op\":\"add\",\"path\":\"{path}\"")), "{command}");
-    asked_anew(&mut evidence, &rate("20s"), &[number("2")]);
+    asked_anew(&mut evidence, &rate("20s"), &[sum_of("2")]);
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
 }
 
@@ -170,8 +171,8 @@ fn a_policy_that_does_not_admit_keda() {
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
     fails(&mut evidence);
     is_not_ready(&mut evidence, "TriggerError", "Triggers defined in ScaledObject are not working correctly");
-    let (cause_number, command) = cause(&evidence, Link::Rule);
-    assert_eq!(cause_number, 32);
+    let (cause, command) = commands_at(&evidence, Link::Rule);
+    assert_eq!(cause, Cause::KedaBlocked);
     assert!(command.starts_with(r"printf '%s\n' '") && command.contains("prometheus-k8s-keda"), "{command}");
     assert!(command.contains("kubernetes.io/metadata.name: keda"), "{command}");
     // Another policy admits it, but the object is not ready all the same.
@@ -181,7 +182,7 @@ fn a_policy_that_does_not_admit_keda() {
     }]);
     evidence.prometheus.policies = Read::Seen(vec![policy(grafana), policy(keda)]);
     let log = "kubectl -n keda logs deployment/keda-operator --tail=50".to_owned();
-    assert_eq!(cause(&evidence, Link::Rule), (32, log));
+    assert_eq!(commands_at(&evidence, Link::Rule), (Cause::KedaBlocked, log));
 }
 
 #[test]
@@ -195,14 +196,14 @@ fn a_scaled_object_that_keda_refuses() {
         "the workload 'shopfront-deploy' of type 'apps/v1.Deployment' is already managed by the hpa 'other-hpa'";
     is_not_ready(&mut evidence, "ScaledObjectCheckFailed", message);
     let expected = "kubectl -n miztiik-automation-ns delete horizontalpodautoscaler.autoscaling/other-hpa".to_owned();
-    assert_eq!(cause(&evidence, Link::Rule), (32, expected));
+    assert_eq!(commands_at(&evidence, Link::Rule), (Cause::KedaBlocked, expected));
     // A trigger that failed a moment ago, and has a value now.
     is_not_ready(&mut evidence, "TriggerError", "Triggers defined in ScaledObject are not working correctly");
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
     // What it made of the object before still works.
     seen(&mut evidence.scaled_object)["spec"]["triggers"][0]["type"] = json!("prometheuz");
     is_not_ready(&mut evidence, "ScaledObjectCheckFailed", "no scaler found for type: prometheuz");
-    assert_eq!(cause(&evidence, Link::Rule), (32, String::new()));
+    assert_eq!(commands_at(&evidence, Link::Rule), (Cause::KedaBlocked, String::new()));
 }
 
 #[test]

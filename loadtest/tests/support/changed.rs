@@ -1,5 +1,6 @@
 //! What tests change of a chain that holds, and what is found of it then.
 
+use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::{Diagnosis, Finding, State};
 use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::facts::requests;
@@ -97,7 +98,7 @@ pub fn scaled(evidence: &mut Evidence, value: &str, current: u32, wanted: u32, m
     status[kind]["current"]["averageValue"] = json!(value);
 }
 
-/// What is found broken at this link, and nothing above it.
+/// The finding of the broken link, which must be this one.
 pub fn broken(evidence: &Evidence, link: Link) -> Finding {
     let Diagnosis { links, broken, .. } = diagnose(evidence);
     let result = links.iter().find(|result| result.state == State::Broken);
@@ -105,20 +106,25 @@ pub fn broken(evidence: &Evidence, link: Link) -> Finding {
     readable(broken.unwrap())
 }
 
-/// The number of the cause at this link, and the commands that mend it.
-pub fn cause(evidence: &Evidence, link: Link) -> (u8, String) {
-    let finding = broken(evidence, link);
-    (finding.cause.number(), finding.fix.commands.join("\n"))
+/// The cause at this link, which must be the broken one.
+pub fn cause_at(evidence: &Evidence, link: Link) -> Cause {
+    broken(evidence, link).cause
 }
 
-/// The number of the cause at this link, and the advice, where the change is not the user's own to paste.
-pub fn advised(evidence: &Evidence, link: Link) -> (u8, String) {
+/// The cause at this link, and the commands that fix it, a line each.
+pub fn commands_at(evidence: &Evidence, link: Link) -> (Cause, String) {
+    let finding = broken(evidence, link);
+    (finding.cause, finding.fix.commands.join("\n"))
+}
+
+/// The cause at this link, and the advice. The fix must have no commands, because the object is not the user's own.
+pub fn advice_at(evidence: &Evidence, link: Link) -> (Cause, String) {
     let finding = broken(evidence, link);
     assert_eq!(finding.fix.commands, [""; 0], "{finding:?}");
-    (finding.cause.number(), finding.fix.advice)
+    (finding.cause, finding.fix.advice)
 }
 
-/// That nothing is broken; how this link is.
+/// The state of this link. No link may be broken.
 pub fn state(evidence: &Evidence, link: Link) -> State {
     let Diagnosis { links, broken, .. } = diagnose(evidence);
     assert_eq!(broken, None, "{links:#?}");
