@@ -56,7 +56,7 @@ fn read(file: &Path) -> Option<Evidence> {
 }
 
 #[tokio::test]
-async fn any_workload_is_read_whatever_its_names_and_nothing_is_changed() {
+async fn any_workload_is_read_without_changes() {
     let (ran, evidence, api) = examined(chain(), "shop/hpa").await;
     let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
     assert_eq!(evidence.pods.items().len(), 1);
@@ -103,7 +103,7 @@ async fn any_workload_is_read_whatever_its_names_and_nothing_is_changed() {
 }
 
 #[tokio::test]
-async fn the_exposition_is_found_where_the_monitor_does_not_scrape() {
+async fn metrics_page_is_found_beside_the_monitored_port_and_path() {
     for (port, path) in [(json!(9999), "/counts"), (json!(8080), "/wrong"), (json!(9999), "/wrong")] {
         let mut api = chain();
         for (known, document) in &mut api.documents {
@@ -130,7 +130,7 @@ async fn the_exposition_is_found_where_the_monitor_does_not_scrape() {
 
 /// As `k8s/ops` has it: a headless Service for scrapes, which is listed first, and no metrics on the public port.
 #[tokio::test]
-async fn a_page_is_read_where_a_headless_service_has_prometheus_read_it() {
+async fn metrics_page_is_read_on_the_port_of_a_headless_service() {
     let mut api = chain();
     for (known, document) in &mut api.documents {
         match *known {
@@ -167,7 +167,7 @@ async fn a_page_is_read_where_a_headless_service_has_prometheus_read_it() {
 
 /// A network policy drops what the API server's proxy sends, and no port-forward.
 #[tokio::test]
-async fn a_page_that_the_proxy_waits_for_is_asked_for_by_a_port_forward() {
+async fn metrics_page_is_read_by_port_forward_if_the_proxy_times_out() {
     let mut api = chain();
     api.silent = vec!["/pods/till:8080/proxy/"];
     let (ran, evidence, api) = examined(api, "shop/hpa").await;
@@ -179,7 +179,7 @@ async fn a_page_that_the_proxy_waits_for_is_asked_for_by_a_port_forward() {
 }
 
 #[tokio::test]
-async fn an_exposition_without_the_counter_does_not_replace_the_monitored_one() {
+async fn page_without_the_counter_does_not_replace_the_monitored_page() {
     let mut api = chain();
     for (known, document) in &mut api.documents {
         if known.ends_with("/proxy/counts") {
@@ -194,7 +194,7 @@ async fn an_exposition_without_the_counter_does_not_replace_the_monitored_one() 
 }
 
 #[tokio::test]
-async fn an_hpa_that_is_not_there_is_a_finding_where_there_is_none_at_all() {
+async fn missing_hpa_is_an_error_unless_its_namespace_has_none() {
     let (ran, evidence, _) = examined(chain(), "shop/hpq").await;
     assert_eq!((ran.status.code(), evidence), (Some(2), None), "its name is mistyped");
     assert!(String::from_utf8_lossy(&ran.stderr).contains("there: hpa"));
@@ -232,7 +232,7 @@ async fn an_hpa_that_is_not_there_is_a_finding_where_there_is_none_at_all() {
 }
 
 #[tokio::test]
-async fn a_user_without_rights_is_told_each_missing_right() {
+async fn user_without_rights_gets_no_access_and_the_missing_rights() {
     let mut api = chain();
     api.forbidden = vec!["/api", "/apis"];
     let (ran, evidence, _) = examined(api, "shop/hpa").await;
@@ -248,7 +248,7 @@ async fn a_user_without_rights_is_told_each_missing_right() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_come_holds_up_no_other() {
+async fn silent_endpoint_does_not_delay_other_reads() {
     let mut api = chain();
     api.silent = vec!["/proxy/base/api/v1/targets"];
     let (ran, evidence, _) = examined(api, "shop/hpa").await;
@@ -261,7 +261,7 @@ async fn an_answer_that_does_not_come_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn a_prometheus_with_a_prefix_is_asked_behind_it() {
+async fn prometheus_with_a_route_prefix_is_queried_behind_it() {
     let mut api = chain();
     let object = json!({"metadata": {"name": "main", "namespace": "watch"}, "spec": {"routePrefix": "/deep/"}});
     api.documents.push(("/apis/monitoring.coreos.com/v1/prometheuses", list("Prometheus", &[object])));
@@ -284,7 +284,7 @@ async fn a_prometheus_with_a_prefix_is_asked_behind_it() {
 }
 
 #[tokio::test]
-async fn a_rollout_of_argos_is_scaled_as_a_deployment_is() {
+async fn argo_rollout_is_scaled_like_a_deployment() {
     let mut api = chain();
     for (path, document) in &mut api.documents {
         if let Some(rest) = path.strip_prefix("/apis/apps/v1/namespaces/shop/statefulsets/") {
@@ -345,7 +345,7 @@ fn without_replicas() -> Api {
 }
 
 #[tokio::test]
-async fn a_load_that_cannot_scale_anything_is_refused() {
+async fn load_for_an_hpa_that_cannot_scale_is_refused() {
     let Loaded { code, out, said, sent, .. } = loaded(without_replicas(), "shop/hpa", &[]).await;
     assert_eq!((code, out.as_str(), sent), (Some(3), "", false), "{said}");
     assert!(said.contains("(cause 21, replicas-zero)"), "{said}");
@@ -357,7 +357,7 @@ async fn a_load_that_cannot_scale_anything_is_refused() {
 }
 
 #[tokio::test]
-async fn a_load_goes_on_where_no_link_is_broken() {
+async fn load_is_sent_if_no_link_is_broken() {
     let Loaded { out, said, sent, asked, .. } = loaded(unbroken(), "shop/hpa", &[]).await;
     assert!(sent, "{said}");
     assert!(!out.contains(r#""Assumed""#), "the rules and the monitor are found: {out}");
@@ -368,7 +368,7 @@ async fn a_load_goes_on_where_no_link_is_broken() {
 }
 
 #[tokio::test]
-async fn a_load_of_an_hpa_that_is_not_there_is_refused_in_one_line() {
+async fn load_for_a_missing_hpa_is_refused_in_one_line() {
     let Loaded { code, out, said, sent, .. } = loaded(chain(), "till/typo", &[]).await;
     assert_eq!((code, out.as_str(), sent), (Some(2), "", false), "{said}");
     assert!(said.contains("no HPA typo in namespace till") && said.lines().count() == 1, "{said}");
@@ -437,7 +437,7 @@ fn asked_of(api: &Api, pod: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_tenants_own_prometheus_is_asked_where_the_user_says_so() {
+async fn tenants_own_prometheus_is_queried_only_with_trust_prometheus() {
     for address in ["http://till.shop.svc:80", "http://till.shop:80", "http://till.shop.svc.cluster.local"] {
         let (ran, api) = self::ran(tenant(address), &["doctor", "shop/hpa"]).await;
         let told = words(&ran);

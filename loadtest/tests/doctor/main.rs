@@ -27,7 +27,7 @@ use loadtest::doctor::catalogue::Cause;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a cluster: set SHOPFRONT_TEST_KUBECONFIG"]
-async fn the_doctor_names_what_is_broken_and_its_fixes_mend_it() {
+async fn doctor_names_each_cause_and_its_commands_fix_it() {
     let settings = Settings::from_environment("doctor-transcript.txt");
     let transcript = Transcript::create(&settings.transcript);
     let workload = Workload::prepare(&settings, transcript.clone()).await;

@@ -13,7 +13,7 @@ use crate::healthy::{NAMESPACE, PODS, adapter, ago, keda};
 use crate::seen;
 
 #[test]
-fn the_controller_may_not_read_the_metric() {
+fn controller_without_the_right_to_read_gets_a_role_and_a_binding() {
     for (mut evidence, verb, group, resource) in [
         (adapter(), "get", "custom.metrics.k8s.io", "pods/http_requests_per_second"),
         (keda(), "list", "external.metrics.k8s.io", "s0-prometheus"),
@@ -49,7 +49,7 @@ fn second_is_ready_for(evidence: &mut Evidence, seconds: f64) {
 }
 
 #[test]
-fn a_ready_pod_without_a_value() {
+fn ready_pod_without_a_value_is_not_counted() {
     let mut evidence = adapter();
     only_the_first_pod(&mut evidence);
     assert_eq!(commands_at(&evidence, Link::Answer), (Cause::PodsNotCounted, String::new()));
@@ -75,7 +75,7 @@ fn a_ready_pod_without_a_value() {
 }
 
 #[test]
-fn a_pod_that_runs_and_does_not_become_ready() {
+fn running_pod_that_does_not_become_ready_is_not_counted() {
     let mut evidence = adapter();
     only_the_first_pod(&mut evidence);
     let pod = &mut seen(&mut evidence.pods)[1];
@@ -97,7 +97,7 @@ fn a_pod_that_runs_and_does_not_become_ready() {
 }
 
 #[test]
-fn a_metric_that_an_adapter_does_not_list_yet() {
+fn metric_not_listed_since_the_adapter_started_is_pending() {
     let mut evidence = adapter();
     not_found(&mut evidence);
     assert_eq!(cause_at(&evidence, Link::Answer), Cause::RuleAbsent);
@@ -106,7 +106,7 @@ fn a_metric_that_an_adapter_does_not_list_yet() {
 }
 
 #[test]
-fn a_metric_that_is_on_its_way_is_no_fault_of_the_rule() {
+fn metric_is_pending_at_answer_and_condition_after_a_restart() {
     let mut evidence = adapter();
     let message = "unable to fetch metrics from custom metrics API: the server could not find the metric x for pods";
     conditions(&mut evidence, "FailedGetPodsMetric", message, 50.0);
@@ -117,7 +117,7 @@ fn a_metric_that_is_on_its_way_is_no_fault_of_the_rule() {
 }
 
 #[test]
-fn a_monitor_that_was_just_changed_takes_its_time() {
+fn metric_is_pending_after_a_new_monitor() {
     let mut evidence = adapter();
     not_found(&mut evidence);
     assert_eq!(cause_at(&evidence, Link::Answer), Cause::RuleAbsent);
@@ -128,7 +128,7 @@ fn a_monitor_that_was_just_changed_takes_its_time() {
 }
 
 #[test]
-fn a_monitor_that_has_no_target_yet_is_no_fault_of_the_rule() {
+fn metric_is_pending_while_a_new_monitor_has_no_targets() {
     let mut evidence = adapter();
     not_found(&mut evidence);
     // It was made while its targets were read.
@@ -148,7 +148,7 @@ fn a_monitor_that_has_no_target_yet_is_no_fault_of_the_rule() {
 }
 
 #[test]
-fn an_adapter_that_was_just_restarted_may_have_no_value() {
+fn empty_answer_is_pending_after_a_restart() {
     let mut evidence = adapter();
     answers(&mut evidence, 200, json!({"items": []}));
     assert_eq!(cause_at(&evidence, Link::Answer), Cause::PodsNotCounted);

@@ -14,7 +14,7 @@ use crate::healthy::{adapter, ago, keda};
 use crate::seen;
 
 #[test]
-fn no_api_service() {
+fn missing_api_service_gets_a_manifest() {
     for (mut evidence, name, service) in [
         (adapter(), "v1beta1.custom.metrics.k8s.io", "prometheus-adapter"),
         (keda(), "v1beta1.external.metrics.k8s.io", "keda-operator-metrics-apiserver"),
@@ -34,7 +34,7 @@ fn no_api_service() {
 }
 
 #[test]
-fn an_api_service_that_is_not_available() {
+fn unavailable_api_service_shows_its_reason() {
     let mut evidence = adapter();
     unavailable(
         &mut evidence,
@@ -57,7 +57,7 @@ fn an_api_service_that_is_not_available() {
 }
 
 #[test]
-fn an_adapter_that_is_just_being_restarted_is_no_fault() {
+fn restarting_adapter_is_pending() {
     let mut evidence = adapter();
     unavailable(&mut evidence, "MissingEndpoints", "endpoints for service/prometheus-adapter have no addresses", 5.0);
     seen(&mut evidence.server.deployment)["status"]["unavailableReplicas"] = json!(1);
@@ -73,7 +73,7 @@ fn an_adapter_that_is_just_being_restarted_is_no_fault() {
 }
 
 #[test]
-fn a_server_that_has_just_started_is_not_out_of_reach() {
+fn server_that_just_started_is_pending() {
     // It was unavailable for a minute, for whatever reason; then the adapter was restarted.
     let mut evidence = adapter();
     let refused = "Get \"https://10.0.0.1:443/\": dial tcp 10.0.0.1:443: connect: connection refused";
@@ -108,7 +108,7 @@ fn a_server_that_has_just_started_is_not_out_of_reach() {
 }
 
 #[test]
-fn a_server_that_fails_since_its_change_is_taken_back() {
+fn server_that_fails_since_a_change_gets_advice_to_roll_back() {
     let mut evidence = adapter();
     unavailable(&mut evidence, "MissingEndpoints", "no addresses", 100.0);
     let deployment = seen(&mut evidence.server.deployment);
@@ -136,7 +136,7 @@ fn a_server_that_fails_since_its_change_is_taken_back() {
 }
 
 #[test]
-fn a_rollout_of_the_server_that_does_not_come_to_an_end_is_none() {
+fn stuck_rollout_of_the_server_is_unavailable() {
     let rolling = |condition: Value, age: f64| {
         let mut evidence = adapter();
         unavailable(&mut evidence, "MissingEndpoints", "no addresses", 700.0);
@@ -156,7 +156,7 @@ fn a_rollout_of_the_server_that_does_not_come_to_an_end_is_none() {
 }
 
 #[test]
-fn an_api_service_that_was_just_made_has_to_be_found() {
+fn new_api_service_is_pending_and_404_means_no_rule() {
     let mut evidence = adapter();
     unavailable(&mut evidence, "FailedDiscoveryCheck", "bad status from https://10.0.0.1:443: 404", 5.0);
     seen(&mut evidence.server.api_service)["metadata"]["creationTimestamp"] = json!(ago(12.0));
@@ -171,7 +171,7 @@ fn an_api_service_that_was_just_made_has_to_be_found() {
 }
 
 #[test]
-fn another_server_owns_the_api() {
+fn api_of_another_known_server_is_reported() {
     let mut evidence = adapter();
     let own = evidence.server.candidates.clone();
     evidence.server.deployment = keda().server.deployment;
@@ -200,7 +200,7 @@ fn of(evidence: &mut Evidence, image: &str) {
 }
 
 #[test]
-fn a_server_of_another_make_is_none_too_many() {
+fn unknown_server_is_accepted_unless_it_lacks_the_metric() {
     for mut evidence in [adapter(), keda()] {
         of(&mut evidence, "registry.example/datadog/cluster-agent:7");
         assert_eq!(state(&evidence, Link::ApiService), State::Ok);
@@ -219,7 +219,7 @@ fn a_server_of_another_make_is_none_too_many() {
 }
 
 #[test]
-fn a_certificate_that_is_not_trusted_is_not_done_without() {
+fn untrusted_certificate_gets_advice_on_the_ca() {
     let mut evidence = adapter();
     unavailable(&mut evidence, "FailedDiscoveryCheck", "x509: certificate signed by unknown authority", 300.0);
     let Finding { cause, fix, .. } = broken(&evidence, Link::ApiService);
@@ -242,7 +242,7 @@ fn a_certificate_that_is_not_trusted_is_not_done_without() {
 }
 
 #[test]
-fn a_service_that_leads_to_a_port_where_no_server_listens() {
+fn wrong_target_port_of_the_servers_service_gets_the_right_one() {
     let broken_by = |target: Value| {
         let mut evidence = adapter();
         let refused = "dial tcp 10.0.0.1:443: connect: connection refused";

@@ -24,7 +24,7 @@ fn other_hpa(evidence: &mut Evidence, workload: &str) {
 }
 
 #[test]
-fn two_hpas() {
+fn second_hpa_of_the_workload_is_several_hpas() {
     for healthy in [adapter(), keda()] {
         let mut evidence = healthy.clone();
         other_hpa(&mut evidence, "shopfront-deploy");
@@ -60,7 +60,7 @@ fn two_hpas() {
 }
 
 #[test]
-fn another_metric_that_is_invalid() {
+fn invalid_second_metric_is_reported_unless_the_api_has_it() {
     let mut evidence = adapter();
     let metric = json!({"type": "External", "external": {
         "metric": {"name": "queue_depth"}, "target": {"type": "AverageValue", "averageValue": "5"},
@@ -80,7 +80,7 @@ fn another_metric_that_is_invalid() {
 }
 
 #[test]
-fn another_trigger_that_is_invalid() {
+fn failing_second_trigger_is_reported() {
     let mut evidence = keda();
     let metric = json!({"type": "External", "external": {
         "metric": {"name": "s1-kafka"}, "target": {"type": "AverageValue", "averageValue": "5"},
@@ -98,7 +98,7 @@ fn another_trigger_that_is_invalid() {
 }
 
 #[test]
-fn an_hpa_that_has_not_looked_yet_is_not_broken() {
+fn hpa_before_its_second_sync_is_pending() {
     for mut evidence in [adapter(), keda()] {
         conditions(&mut evidence, "FailedGetPodsMetric", "unable to get metric x: no metrics returned", 8.0);
         assert_eq!(state(&evidence, Link::Condition), State::Pending);
@@ -109,7 +109,7 @@ fn an_hpa_that_has_not_looked_yet_is_not_broken() {
 }
 
 #[test]
-fn cpu_is_no_adapters_to_serve() {
+fn cpu_metric_needs_no_adapter() {
     let mut evidence = adapter();
     let target = json!({"type": "Utilization", "averageUtilization": 80});
     seen(&mut evidence.hpa)["spec"]["metrics"] =
@@ -126,7 +126,7 @@ fn cpu_is_no_adapters_to_serve() {
 }
 
 #[test]
-fn no_pod_by_keda_is_no_fault() {
+fn zero_replicas_by_keda_are_healthy() {
     let mut evidence = keda();
     let spec = &mut seen(&mut evidence.scaled_object)["spec"];
     spec["minReplicaCount"] = json!(0);
@@ -140,7 +140,7 @@ fn no_pod_by_keda_is_no_fault() {
 }
 
 #[test]
-fn metrics_of_one_name_are_told_apart() {
+fn metrics_with_the_same_name_differ_by_selector() {
     let mut evidence = adapter();
     let mut second = evidence.hpa.seen().unwrap()["spec"]["metrics"][0].clone();
     second["pods"]["metric"]["selector"] = json!({"matchLabels": {"path": "pay"}});
@@ -154,7 +154,7 @@ fn metrics_of_one_name_are_told_apart() {
 }
 
 #[test]
-fn a_pod_that_starts_is_no_fault_of_the_hpa() {
+fn condition_is_pending_while_pods_start() {
     let mut evidence = adapter();
     for pod in seen(&mut evidence.pods) {
         pod["metadata"]["creationTimestamp"] = json!(ago(90.0));
@@ -166,7 +166,7 @@ fn a_pod_that_starts_is_no_fault_of_the_hpa() {
 }
 
 #[test]
-fn a_workload_that_was_just_scaled_up_from_zero_is_looked_at_soon() {
+fn workload_just_scaled_from_zero_is_pending() {
     let mut evidence = adapter();
     conditions(
         &mut evidence,
@@ -178,7 +178,7 @@ fn a_workload_that_was_just_scaled_up_from_zero_is_looked_at_soon() {
 }
 
 #[test]
-fn what_the_hpa_says_of_itself_has_a_command_too() {
+fn each_hpa_condition_has_a_command() {
     let mut evidence = adapter();
     // How many replicas there are may not be read.
     evidence.scale = Read::Unread(loadtest::kube::read::Unread::default());
@@ -205,7 +205,7 @@ fn what_the_hpa_says_of_itself_has_a_command_too() {
 }
 
 #[test]
-fn a_controller_that_may_not_read_or_write_the_scale() {
+fn controller_without_scale_rights_gets_a_role_and_a_binding() {
     let mut evidence = adapter();
     seen(&mut evidence.hpa)["spec"]["scaleTargetRef"] =
         json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "shopfront-deploy"});

@@ -11,13 +11,13 @@ use crate::healthy::{self, adapter, keda};
 use crate::seen;
 
 #[test]
-fn a_chain_that_holds_is_not_broken() {
+fn healthy_chain_has_no_broken_link() {
     assert_eq!(diagnose(&healthy::adapter()).broken, None);
     assert_eq!(diagnose(&healthy::keda()).broken, None);
 }
 
 #[test]
-fn a_chain_that_holds_holds_at_each_link() {
+fn healthy_chain_is_ok_at_each_link() {
     for evidence in [adapter(), keda()] {
         let diagnosis = diagnose(&evidence);
         let lower = diagnosis.links.iter().filter(|result| result.link >= Link::Rule);
@@ -28,7 +28,7 @@ fn a_chain_that_holds_holds_at_each_link() {
 }
 
 #[test]
-fn a_chain_that_holds_has_its_figures() {
+fn healthy_chain_has_figures() {
     let figures = diagnose(&adapter()).figures.unwrap();
     let pace = [figures.scrape, figures.window, figures.relist, figures.sync, figures.target];
     assert_eq!(format!("{pace:?}"), "[5.0, 120.0, 60.0, 15.0, 2.0]");
@@ -47,7 +47,7 @@ fn a_chain_that_holds_has_its_figures() {
 }
 
 #[test]
-fn what_may_not_be_read_is_told_and_no_fault() {
+fn unreadable_object_is_a_missing_right_and_no_cause() {
     let mut evidence = adapter();
     let right = "get configmaps in namespace monitoring".to_owned();
     let unread = loadtest::kube::read::Unread { what: "a".into(), why: "403".into(), right: Some(right.clone()) };
@@ -59,14 +59,14 @@ fn what_may_not_be_read_is_told_and_no_fault() {
 }
 
 #[test]
-fn a_bundle_is_judged_as_what_it_was_written_from() {
+fn bundle_gets_the_diagnosis_of_its_evidence() {
     let evidence = healthy::adapter();
     let bundle = serde_json::to_string(&evidence).unwrap();
     assert_eq!(diagnose(&serde_json::from_str(&bundle).unwrap()), diagnose(&evidence));
 }
 
 #[test]
-fn a_metric_of_the_resources_needs_no_prometheus() {
+fn resource_metric_needs_no_prometheus() {
     let mut evidence = healthy::adapter();
     let target = serde_json::json!({"type": "Utilization", "averageUtilization": 80});
     seen(&mut evidence.hpa)["spec"]["metrics"] =

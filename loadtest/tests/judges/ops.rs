@@ -57,7 +57,7 @@ fn down(evidence: &mut Evidence, error: &str, port: u16) {
 }
 
 #[test]
-fn a_chain_with_the_port_ops_holds_at_each_link() {
+fn chain_with_the_ops_port_is_ok_at_each_link() {
     for evidence in [with_ops(adapter()), with_ops(keda())] {
         let diagnosis = diagnose(&evidence);
         assert_eq!(diagnosis.broken, None);
@@ -70,7 +70,7 @@ fn a_chain_with_the_port_ops_holds_at_each_link() {
 }
 
 #[test]
-fn a_hot_pod_is_named_although_scrapes_have_a_headless_service() {
+fn hot_pod_is_found_beside_a_headless_service_for_scrapes() {
     let mut evidence = with_ops(adapter());
     requests(&mut evidence, [90, 1]);
     assert_eq!(cause_at(&evidence, Link::Traffic), Cause::ClientsPinned);
@@ -80,7 +80,7 @@ fn a_hot_pod_is_named_although_scrapes_have_a_headless_service() {
 }
 
 #[test]
-fn the_request_that_makes_a_series_goes_to_the_clients_port() {
+fn first_request_is_sent_to_the_clients_port() {
     let mut evidence = with_ops(adapter());
     for page in &mut evidence.pages {
         (page.first, page.second) = (Read::Seen("up 1\n".to_owned()), Read::Seen("up 1\n".to_owned()));
@@ -95,7 +95,7 @@ fn the_request_that_makes_a_series_goes_to_the_clients_port() {
 
 /// `--public-metrics false`, and the monitor still at the public port.
 #[test]
-fn a_monitor_left_at_the_public_port_is_led_to_the_page() {
+fn monitor_of_the_public_port_is_moved_to_the_ops_port() {
     let monitor = "kubectl -n miztiik-automation-ns";
     for services in [true, false] {
         let mut evidence = with_ops(adapter());
@@ -113,7 +113,7 @@ fn a_monitor_left_at_the_public_port_is_led_to_the_page() {
 }
 
 #[test]
-fn a_selector_that_fits_no_service_is_given_the_one_with_the_monitor_s_port() {
+fn unmatched_selector_gets_the_service_with_the_monitors_port() {
     for (port, app) in [("web", "shopfront"), ("ops", "shopfront-ops")] {
         let mut evidence = with_ops(adapter());
         targets(&mut evidence).for_each(Vec::clear);

@@ -10,7 +10,7 @@ use super::healthy::{self, ago};
 use super::{broken_cause, found, seen};
 
 #[test]
-fn a_target_in_another_namespace_is_found_there() {
+fn workload_in_another_namespace_gets_commands_to_move_the_hpa() {
     let mut evidence = healthy::adapter();
     evidence.workload = Read::Absent;
     (evidence.scale, evidence.pods) = (Read::Absent, Read::NotAsked);
@@ -28,7 +28,7 @@ fn a_target_in_another_namespace_is_found_there() {
 }
 
 #[test]
-fn a_target_that_may_not_be_read_is_not_missing() {
+fn unreadable_workload_is_a_missing_right_and_no_cause() {
     let mut evidence = healthy::adapter();
     let right = Some("get deployments.apps in namespace x".to_owned());
     evidence.workload = Read::Unread(Unread { what: "it".to_owned(), why: "403".to_owned(), right: right.clone() });
@@ -37,7 +37,7 @@ fn a_target_that_may_not_be_read_is_not_missing() {
 }
 
 #[test]
-fn no_hpa_at_all_is_a_manifest_that_was_refused() {
+fn namespace_without_any_hpa_means_a_refused_manifest() {
     let mut evidence = healthy::adapter();
     (evidence.hpa, evidence.workload, evidence.scale) = (Read::Absent, Read::NotAsked, Read::NotAsked);
     let others = std::mem::replace(&mut evidence.hpas, Read::Seen(Vec::new()));
@@ -60,7 +60,7 @@ fn no_hpa_at_all_is_a_manifest_that_was_refused() {
 }
 
 #[test]
-fn from_zero_no_hpa_scales() {
+fn workload_with_zero_replicas_is_scaled_to_one() {
     let zero = |mut evidence: Evidence| {
         // As the API server writes a 0.
         seen(&mut evidence.scale)["spec"] = json!({});
@@ -90,7 +90,7 @@ fn unready(evidence: &mut Evidence, state: &Value, age: f64) {
 }
 
 #[test]
-fn an_image_that_cannot_be_pulled_is_told_from_one_that_is_being_pulled() {
+fn image_pull_backoff_is_broken_and_a_running_pull_is_not() {
     let mut evidence = healthy::adapter();
     unready(&mut evidence, &json!({"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling"}}), 60.0);
     let finding = found(&evidence, Cause::PodFails);
@@ -111,7 +111,7 @@ fn changed(evidence: &mut Evidence, ago_seconds: f64) {
 }
 
 #[test]
-fn a_change_is_taken_back_where_the_pods_before_it_served() {
+fn change_is_rolled_back_only_if_earlier_pods_were_ready() {
     let undo = ["kubectl -n miztiik-automation-ns rollout undo deployment.apps/shopfront-deploy"];
     let mut evidence = healthy::adapter();
     let stuck = json!({"waiting": {"reason": "ImagePullBackOff", "message": ""}});
@@ -132,7 +132,7 @@ fn a_change_is_taken_back_where_the_pods_before_it_served() {
 }
 
 #[test]
-fn a_container_that_ended_once_is_about_to_be_started_again() {
+fn container_that_ended_once_is_not_broken() {
     let mut evidence = healthy::adapter();
     let ended = json!({"terminated": {"reason": "Error", "exitCode": 1}});
     unready(&mut evidence, &ended, 20.0);
@@ -150,7 +150,7 @@ fn a_container_that_ended_once_is_about_to_be_started_again() {
 }
 
 #[test]
-fn a_container_that_ran_out_of_memory_is_told_so() {
+fn container_out_of_memory_gets_twice_its_limit() {
     let mut evidence = healthy::adapter();
     unready(&mut evidence, &json!({"waiting": {"reason": "CrashLoopBackOff"}}), 600.0);
     for pod in seen(&mut evidence.pods) {
@@ -184,7 +184,7 @@ fn a_container_that_ran_out_of_memory_is_told_so() {
 }
 
 #[test]
-fn pods_that_no_node_takes_are_pending() {
+fn unschedulable_pods_are_pending() {
     let mut evidence = healthy::adapter();
     for pod in seen(&mut evidence.pods) {
         pod["status"] = json!({"phase": "Pending", "conditions": [{
@@ -206,7 +206,7 @@ fn pods_that_no_node_takes_are_pending() {
 }
 
 #[test]
-fn pods_that_run_and_never_get_ready_are_told_by_their_probe() {
+fn pods_that_never_become_ready_show_their_probe_failure() {
     let mut evidence = healthy::adapter();
     unready(&mut evidence, &json!({"running": {"startedAt": ago(900.0)}}), 900.0);
     let event =

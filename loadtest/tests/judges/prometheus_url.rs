@@ -12,7 +12,7 @@ use crate::healthy::{self, adapter, ago};
 use crate::{broken_cause, seen};
 
 #[test]
-fn a_url_that_names_no_service_or_no_port_of_it() {
+fn prometheus_url_with_unknown_service_or_port_gets_the_right_url() {
     let mut evidence = adapter();
     not_found(&mut evidence);
     let url = "http://prometheus-k8s.monitoring.svc:9091/";
@@ -55,7 +55,7 @@ fn a_url_that_names_no_service_or_no_port_of_it() {
 }
 
 #[test]
-fn a_host_of_two_labels_is_a_service_only_where_its_namespace_is_known() {
+fn two_label_host_is_a_service_only_in_a_known_namespace() {
     let mut evidence = adapter();
     for (host, service) in [
         ("prom", Some(("prom", "monitoring"))),
@@ -83,7 +83,7 @@ fn a_host_of_two_labels_is_a_service_only_where_its_namespace_is_known() {
 }
 
 #[test]
-fn a_host_outside_that_is_not_reached_is_not_replaced() {
+fn external_host_is_replaced_only_if_it_does_not_resolve() {
     let mut evidence = adapter();
     not_found(&mut evidence);
     (evidence.prometheus.service, evidence.prometheus.url) =
@@ -101,7 +101,7 @@ fn a_host_outside_that_is_not_reached_is_not_replaced() {
 }
 
 #[test]
-fn a_log_that_says_that_prometheus_is_out_of_reach() {
+fn recent_adapter_log_error_means_prometheus_unreachable() {
     let line = |seconds: f64| {
         let moment = ago(seconds);
         let (day, clock) = (format!("{}{}", &moment[5..7], &moment[8..10]), &moment[11..19]);
@@ -123,7 +123,7 @@ fn a_log_that_says_that_prometheus_is_out_of_reach() {
 }
 
 #[test]
-fn a_url_keeps_its_path_and_its_user() {
+fn corrected_url_keeps_path_and_mentions_user() {
     let mut evidence = adapter();
     not_found(&mut evidence);
     for (url, mended) in [

@@ -31,7 +31,7 @@ fn unschedulable() -> Value {
 }
 
 #[test]
-fn a_new_pod_that_finds_no_place() {
+fn unschedulable_new_pod_is_pending() {
     for healthy in [adapter(), keda()] {
         let mut evidence = healthy.clone();
         third(&mut evidence, "Pending", &unschedulable(), &json!([]), 40.0);
@@ -75,7 +75,7 @@ fn a_new_pod_that_finds_no_place() {
 }
 
 #[test]
-fn a_quota_that_is_used_up() {
+fn exhausted_quota_is_pods_pending() {
     let mut evidence = adapter();
     seen(&mut evidence.scale)["spec"]["replicas"] = json!(3);
     let message = "Error creating: pods \"x\" is forbidden: exceeded quota: small, requested: pods=1,requests.cpu=100m, \
@@ -118,7 +118,7 @@ fn of_a_change(evidence: &mut Evidence) {
 }
 
 #[test]
-fn a_change_that_asks_for_more_than_there_is_is_taken_back() {
+fn change_with_too_large_requests_is_rolled_back() {
     let mut evidence = adapter();
     third(&mut evidence, "Pending", &unschedulable(), &json!([]), 40.0);
     of_a_change(&mut evidence);
@@ -126,7 +126,7 @@ fn a_change_that_asks_for_more_than_there_is_is_taken_back() {
 }
 
 #[test]
-fn a_pod_that_is_on_its_way_for_ever() {
+fn pod_that_does_not_start_within_five_minutes_is_not_counted() {
     let scheduled = json!([{"type": "PodScheduled", "status": "True"}]);
     let creating = json!([{"name": "shopfront", "state": {"waiting": {"reason": "ContainerCreating"}}}]);
     let on_its_way = |age: f64| {
@@ -156,7 +156,7 @@ fn a_pod_that_is_on_its_way_for_ever() {
 }
 
 #[test]
-fn how_many_are_wanted_where_the_scale_may_not_be_read() {
+fn desired_replicas_come_from_the_workload_if_the_scale_is_unreadable() {
     let told = |evidence: &Evidence| {
         let links = diagnose(evidence).links;
         links.into_iter().find(|result| result.link == Link::Ready).unwrap().evidence
@@ -172,7 +172,7 @@ fn how_many_are_wanted_where_the_scale_may_not_be_read() {
 }
 
 #[test]
-fn a_new_pod_that_cannot_start() {
+fn failing_new_pod_gets_a_rollback_or_more_memory() {
     let not_ready = json!([{"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": "False", "lastTransitionTime": ago(60.0)}]);
     let waiting = |reason: &str| json!([{"name": "shopfront", "image": "x", "restartCount": 0, "state": {"waiting": {"reason": reason}}, "lastState": {}}]);
     for healthy in [adapter(), keda()] {

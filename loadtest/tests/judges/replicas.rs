@@ -19,7 +19,7 @@ fn explained(evidence: &Evidence) -> Option<Finding> {
 }
 
 #[test]
-fn at_the_maximum() {
+fn value_above_target_at_the_maximum_is_at_maximum() {
     for (mut evidence, command) in [
         (
             adapter(),
@@ -43,7 +43,7 @@ fn at_the_maximum() {
 }
 
 #[test]
-fn within_the_tolerance() {
+fn value_near_the_target_is_within_tolerance() {
     for mut evidence in [adapter(), keda()] {
         scaled(&mut evidence, "2150m", 2, 2, 3);
         assert_eq!(explained(&evidence).map(|finding| finding.cause), Some(Cause::WithinTolerance));
@@ -56,7 +56,7 @@ fn within_the_tolerance() {
 }
 
 #[test]
-fn a_manifest_that_sets_the_replicas_back() {
+fn replicas_written_by_another_manager_are_set_elsewhere() {
     for mut evidence in [adapter(), keda()] {
         seen(&mut evidence.hpa)["status"]["lastScaleTime"] = json!(ago(120.0));
         let wrote = |manager: &str, subresource: &str, seconds: f64| {
@@ -86,7 +86,7 @@ fn a_manifest_that_sets_the_replicas_back() {
 }
 
 #[test]
-fn a_manifest_with_replicas_that_kubectl_applies() {
+fn applied_manifest_with_replicas_gets_a_command_to_forget_them() {
     let mut evidence = adapter();
     seen(&mut evidence.hpa)["status"]["lastScaleTime"] = json!(ago(120.0));
     let applied = |replicas: &str| {
@@ -116,7 +116,7 @@ fn a_manifest_with_replicas_that_kubectl_applies() {
 }
 
 #[test]
-fn a_see_saw() {
+fn repeated_rescale_to_the_same_size_is_set_elsewhere() {
     let rescale = |size: u32, count: u32, first: f64, last: f64| {
         json!({
             "involvedObject": {"kind": "HorizontalPodAutoscaler", "name": "shopfront-hpa"}, "reason": "SuccessfulRescale",
@@ -136,7 +136,7 @@ fn a_see_saw() {
 }
 
 #[test]
-fn a_value_as_a_whole_is_divided_by_nothing() {
+fn target_of_type_value_is_not_divided_by_the_pods() {
     let mut evidence = keda();
     let hpa = seen(&mut evidence.hpa);
     hpa["spec"]["metrics"][0]["external"]["target"] = json!({"type": "Value", "value": "2"});

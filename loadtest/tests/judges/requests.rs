@@ -21,7 +21,7 @@ fn asked(evidence: &Evidence) -> (Vec<&str>, Vec<&str>) {
 }
 
 #[test]
-fn the_adapters_list_and_the_pods_metric_are_read_at_these_paths_and_the_rate_by_these_queries() {
+fn adapter_chain_is_read_by_these_paths_and_queries() {
     let evidence = healthy::adapter();
     let (paths, queries) = asked(&evidence);
     assert_eq!(
@@ -45,7 +45,7 @@ fn the_adapters_list_and_the_pods_metric_are_read_at_these_paths_and_the_rate_by
 }
 
 #[test]
-fn kedas_list_and_the_external_metric_are_read_at_these_paths_and_the_trigger_by_its_own_query() {
+fn keda_chain_is_read_by_these_paths_and_queries() {
     let evidence = healthy::keda();
     let (paths, queries) = asked(&evidence);
     assert_eq!(
@@ -72,7 +72,7 @@ fn path(metric: &Value) -> String {
 }
 
 #[test]
-fn each_type_of_metric_is_read_where_the_hpa_controller_reads_it() {
+fn each_metric_type_is_read_at_the_path_of_the_hpa_controller() {
     const CUSTOM: &str = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/miztiik-automation-ns";
     let labelled = json!({"name": "hits", "selector": {"matchLabels": {"shop": "a/b"}}});
     let object = |version: &str, kind: &str, name: &str| {

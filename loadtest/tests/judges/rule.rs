@@ -20,7 +20,7 @@ fn config_changed(evidence: &mut Evidence, seconds: f64) {
 }
 
 #[test]
-fn an_adapter_that_is_older_than_its_rules() {
+fn adapter_older_than_its_rules_is_restarted() {
     let mut evidence = adapter();
     config_changed(&mut evidence, 60.0);
     // It answers: whatever was changed, the metric is served.
@@ -69,7 +69,7 @@ fn an_adapter_that_is_older_than_its_rules() {
 }
 
 #[test]
-fn no_rule_for_the_metric() {
+fn missing_rule_is_added_to_the_configuration() {
     let mut evidence = adapter();
     not_found(&mut evidence);
     let text = evidence.server.config.seen().unwrap()["data"]["config.yaml"].as_str().unwrap().to_owned();
@@ -90,7 +90,7 @@ fn no_rule_for_the_metric() {
 }
 
 #[test]
-fn a_configuration_that_the_adapter_refuses() {
+fn refused_configuration_is_rule_absent() {
     let mut evidence = adapter();
     not_found(&mut evidence);
     rewritten(&mut evidence, "seriesQuery:", "seriesquery:");
@@ -98,7 +98,7 @@ fn a_configuration_that_the_adapter_refuses() {
 }
 
 #[test]
-fn a_name_that_misses_the_metrics() {
+fn rule_with_another_metric_name_gets_a_patch() {
     let mut evidence = adapter();
     not_found(&mut evidence);
     rewritten(&mut evidence, "${1}_per_second", "${1}_rate");
@@ -135,7 +135,7 @@ fn any_series(evidence: &mut Evidence) {
 }
 
 #[test]
-fn a_rule_for_any_series_that_has_none_yet() {
+fn rule_for_any_series_without_one_is_counter_absent() {
     let mut evidence = adapter();
     any_series(&mut evidence);
     let finding = crate::found(&evidence, Cause::CounterAbsent);
@@ -154,7 +154,7 @@ fn a_rule_for_any_series_that_has_none_yet() {
 }
 
 #[test]
-fn a_counter_of_a_like_name_is_not_the_one() {
+fn added_rule_does_not_use_a_counter_with_a_similar_name() {
     let mut evidence = adapter();
     not_found(&mut evidence);
     rewritten(&mut evidence, "seriesQuery: http_requests_total", "seriesQuery: orders_total");
@@ -173,7 +173,7 @@ fn a_counter_of_a_like_name_is_not_the_one() {
 }
 
 #[test]
-fn a_rule_that_maps_none_of_the_labels() {
+fn rule_without_label_mapping_gets_overrides() {
     let mut evidence = adapter();
     not_found(&mut evidence);
     rewritten(&mut evidence, "http_requests_total{namespace!=\"\",pod!=\"\"}", "http_requests_total");

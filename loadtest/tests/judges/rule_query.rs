@@ -13,7 +13,7 @@ use crate::healthy::{self, TAKEN, adapter};
 use crate::{broken_cause, seen};
 
 #[test]
-fn a_query_is_what_the_adapter_makes_of_its_rule() {
+fn query_is_rendered_from_the_last_matching_rule() {
     let mut evidence = healthy::adapter();
     let selector = serde_json::json!({"matchLabels": {"status": "200"}});
     seen(&mut evidence.hpa)["spec"]["metrics"][0]["pods"]["metric"]["selector"] = selector;
@@ -42,7 +42,7 @@ fn a_query_is_what_the_adapter_makes_of_its_rule() {
 }
 
 #[test]
-fn another_rule_whose_query_fails() {
+fn failing_neighbour_rule_is_removed() {
     let mut evidence = adapter();
     let rule = "rules:\n  - seriesQuery: 'up{'\n    resources: {template: <<.Resource>>}\n    metricsQuery: sum(up)\n";
     rewritten(&mut evidence, "rules:\n", rule);
@@ -70,7 +70,7 @@ fn another_rule_whose_query_fails() {
 }
 
 #[test]
-fn a_result_without_the_pods_label() {
+fn query_without_group_by_gets_one() {
     let mut evidence = adapter();
     answers(&mut evidence, 200, json!({"items": []}));
     rewritten(&mut evidence, " by (<<.GroupBy>>)\nresourceRules", "\nresourceRules");
@@ -86,7 +86,7 @@ fn a_result_without_the_pods_label() {
 }
 
 #[test]
-fn a_relist_that_is_shorter_than_a_scrape() {
+fn relist_shorter_than_the_scrape_interval_is_reported() {
     let mut evidence = adapter();
     argument(&mut evidence, 2, "--metrics-relist-interval=2s");
     let (cause, advice) = advice_at(&evidence, Link::Rule);
@@ -97,7 +97,7 @@ fn a_relist_that_is_shorter_than_a_scrape() {
 }
 
 #[test]
-fn a_window_of_less_than_two_scrapes() {
+fn rule_window_shorter_than_two_scrapes_is_widened() {
     let mut evidence = adapter();
     rewritten(&mut evidence, "[2m]", "[5s]");
     // It has a value all the same: Prometheus scrapes more often than we know.

@@ -22,7 +22,7 @@ fn rewrite(evidence: &mut Evidence, with: impl Fn(&str) -> String) {
 }
 
 #[test]
-fn a_counter_that_is_not_on_an_idle_pods_page() {
+fn counter_missing_on_an_idle_pods_page_is_absent() {
     for mut evidence in [healthy::adapter(), healthy::keda()] {
         rewrite(&mut evidence, |text| text.replace("http_requests_total{", "other_total{"));
         if evidence.scaled_object.seen().is_some() {
@@ -40,7 +40,7 @@ fn a_counter_that_is_not_on_an_idle_pods_page() {
 }
 
 #[test]
-fn a_pod_that_has_just_started_may_be_without_its_counter() {
+fn new_pod_may_lack_its_counter() {
     let mut evidence = healthy::adapter();
     rewrite(&mut evidence, |text| text.replace("http_requests_total{", "other_total{"));
     for pod in seen(&mut evidence.pods) {
@@ -52,7 +52,7 @@ fn a_pod_that_has_just_started_may_be_without_its_counter() {
 }
 
 #[test]
-fn another_series_of_the_counter_is_not_one_without_labels() {
+fn unselected_series_does_not_mean_missing_labels() {
     // Nobody lets us see the page; of its counter, a series that is not wanted is there.
     let mut evidence = healthy::adapter();
     let rules = seen(&mut evidence.server.config);
@@ -65,7 +65,7 @@ fn another_series_of_the_counter_is_not_one_without_labels() {
 }
 
 #[test]
-fn a_series_that_the_rule_asks_for_and_that_is_not_on_the_page_yet() {
+fn series_selected_by_the_rule_must_be_on_the_page() {
     let mut evidence = healthy::adapter();
     let rules = seen(&mut evidence.server.config);
     let changed = rules["data"]["config.yaml"].as_str().unwrap().replace("pod!=\"\"}", "pod!=\"\",path=\"version\"}");
@@ -76,14 +76,14 @@ fn a_series_that_the_rule_asks_for_and_that_is_not_on_the_page_yet() {
 }
 
 #[test]
-fn a_counter_at_zero_is_there() {
+fn counter_at_zero_is_present() {
     let mut evidence = healthy::adapter();
     rewrite(&mut evidence, |_| "http_requests_total{path=\"root\"} 0\n".to_owned());
     assert_eq!(broken_cause(&evidence), None);
 }
 
 #[test]
-fn a_counter_that_an_ingress_has_need_not_be_on_the_pods_pages() {
+fn counter_of_an_ingress_need_not_be_on_the_pods_pages() {
     let mut evidence = healthy::keda();
     rewrite(&mut evidence, |text| text.replace("http_requests_total{", "other_total{"));
     let ingress =
@@ -106,7 +106,7 @@ fn counting_scrapes(evidence: &mut Evidence) {
 }
 
 #[test]
-fn scrapes_that_the_counter_counts() {
+fn counted_scrapes_are_excluded_in_the_rule() {
     let mut evidence = healthy::adapter();
     counting_scrapes(&mut evidence);
     let finding = found(&evidence, Cause::ProbesCounted);
@@ -136,7 +136,7 @@ fn scrapes_that_the_counter_counts() {
 }
 
 #[test]
-fn scrapes_that_the_query_leaves_out_are_not_counted() {
+fn counted_scrapes_are_excluded_in_the_trigger() {
     let mut evidence = healthy::keda();
     counting_scrapes(&mut evidence);
     let command = &found(&evidence, Cause::ProbesCounted).fix.commands[0];
@@ -156,7 +156,7 @@ fn paced(evidence: &mut Evidence, growth: u32) {
 }
 
 #[test]
-fn a_counter_without_routes_is_told_by_its_rate() {
+fn counter_without_routes_counts_probes_if_its_rate_is_theirs() {
     // 2 scrapes each 5 s, a probe each 2 s and one each 10 s: one a second.
     let mut evidence = healthy::adapter();
     paced(&mut evidence, 6);
@@ -168,7 +168,7 @@ fn a_counter_without_routes_is_told_by_its_rate() {
 }
 
 #[test]
-fn one_pods_few_requests_may_be_as_many_as_its_probes_by_chance() {
+fn probe_rate_on_one_pod_alone_may_be_chance() {
     let mut evidence = healthy::adapter();
     paced(&mut evidence, 6);
     found(&evidence, Cause::ProbesCounted);
@@ -177,7 +177,7 @@ fn one_pods_few_requests_may_be_as_many_as_its_probes_by_chance() {
 }
 
 #[test]
-fn what_a_ratio_makes_of_scrapes_is_not_told_by_their_number() {
+fn ratio_query_is_not_judged_by_counted_scrapes() {
     let mut evidence = healthy::keda();
     counting_scrapes(&mut evidence);
     let query = "sum(rate(http_requests_total[1m])) / sum(rate(http_requests_count[1m]))";
@@ -187,7 +187,7 @@ fn what_a_ratio_makes_of_scrapes_is_not_told_by_their_number() {
 }
 
 #[test]
-fn a_label_that_relabelling_dropped() {
+fn dropped_label_removes_its_relabelling() {
     let mut evidence = healthy::adapter();
     let drop = json!([{"action": "labeldrop", "regex": "le"}, {"action": "labeldrop", "regex": "pod"}]);
     seen(&mut evidence.monitors)[0]["spec"]["endpoints"][0]["metricRelabelings"] = drop;
@@ -206,7 +206,7 @@ fn a_label_that_relabelling_dropped() {
 }
 
 #[test]
-fn a_label_of_the_page_that_wins_over_prometheus_own() {
+fn label_of_the_page_with_honor_labels_is_reported() {
     let mut evidence = healthy::adapter();
     seen(&mut evidence.monitors)[0]["spec"]["endpoints"][0]["honorLabels"] = json!(true);
     unlabelled(&mut evidence, |labels| {
@@ -218,7 +218,7 @@ fn a_label_of_the_page_that_wins_over_prometheus_own() {
 }
 
 #[test]
-fn a_label_that_is_called_otherwise() {
+fn renamed_label_is_copied_by_relabelling_or_an_override() {
     let mut evidence = healthy::adapter();
     unlabelled(&mut evidence, |labels| {
         let pod = labels.remove("pod").unwrap();
@@ -257,7 +257,7 @@ fn a_label_that_is_called_otherwise() {
 }
 
 #[test]
-fn a_pod_that_was_not_scraped_twice_has_no_series_yet() {
+fn pod_not_scraped_twice_may_lack_series() {
     let mut evidence = healthy::adapter();
     unlabelled(&mut evidence, |_| {});
     for pod in seen(&mut evidence.pods) {
@@ -301,7 +301,7 @@ fn series(evidence: &Evidence) -> LinkResult {
 }
 
 #[test]
-fn shards_of_prometheus_have_the_series_together() {
+fn shards_of_prometheus_share_the_series() {
     let mut evidence = sharded();
     let result = series(&evidence);
     assert_eq!((broken_cause(&evidence), result.state), (None, State::Ok), "{result:?}");
@@ -326,7 +326,7 @@ fn shards_of_prometheus_have_the_series_together() {
 }
 
 #[test]
-fn a_shard_that_does_not_answer_may_have_the_targets() {
+fn unreadable_shard_may_have_the_targets() {
     let mut evidence = sharded();
     targets(&mut evidence).for_each(Vec::clear);
     for replica in &mut evidence.prometheus.replicas {

@@ -29,7 +29,7 @@ fn command(finding: &Finding) -> &str {
 const MONITOR: &str = "kubectl -n monitoring patch servicemonitor.monitoring.coreos.com/shopfront-monitor --type";
 
 #[test]
-fn without_a_monitor_annotations_do_nothing() {
+fn annotations_without_a_monitor_get_a_monitor_manifest() {
     let mut evidence = without_targets(|_, _| {});
     seen(&mut evidence.monitors).clear();
     seen(&mut evidence.services)[0]["metadata"]["annotations"] = json!({"prometheus.io/scrape": "true"});
@@ -49,14 +49,14 @@ fn without_a_monitor_annotations_do_nothing() {
 }
 
 #[test]
-fn a_job_by_another_way_needs_no_monitor() {
+fn targets_of_another_job_need_no_monitor() {
     let mut evidence = healthy::adapter();
     seen(&mut evidence.monitors).clear();
     assert_eq!(broken_cause(&evidence), None);
 }
 
 #[test]
-fn series_that_come_without_a_target_need_no_monitor() {
+fn current_series_without_targets_need_no_monitor() {
     for mut evidence in [healthy::adapter(), healthy::keda()] {
         seen(&mut evidence.monitors).clear();
         targets(&mut evidence).for_each(Vec::clear);
@@ -73,7 +73,7 @@ fn series_that_come_without_a_target_need_no_monitor() {
 }
 
 #[test]
-fn the_port_that_leads_to_the_page_is_meant() {
+fn unknown_port_name_is_replaced_by_the_port_of_the_metrics_page() {
     let mut evidence = without_targets(|monitor, _| monitor["spec"]["endpoints"][0]["port"] = json!("http"));
     let port = json!({"name": "admin", "port": 81, "targetPort": 8081});
     seen(&mut evidence.services)[0]["spec"]["ports"].as_array_mut().unwrap().insert(0, port);
@@ -86,7 +86,7 @@ fn the_port_that_leads_to_the_page_is_meant() {
 }
 
 #[test]
-fn others_monitors_are_not_taken_for_the_pods() {
+fn monitor_of_another_app_does_not_count() {
     let mut evidence = without_targets(|monitor, _| {
         monitor["spec"]["namespaceSelector"] = Value::Null;
         monitor["spec"]["selector"] = json!({"matchLabels": {"app": "alertmanager"}});
@@ -97,7 +97,7 @@ fn others_monitors_are_not_taken_for_the_pods() {
 }
 
 #[test]
-fn a_monitor_without_the_label_that_prometheus_wants() {
+fn monitor_without_the_selected_label_gets_a_label_command() {
     let selector = json!({"matchLabels": {"release": "kps"}});
     let evidence = without_targets(|_, prometheus| prometheus["spec"]["serviceMonitorSelector"] = selector);
     let finding = found(&evidence, Cause::MonitorSelectsNothing);
@@ -114,7 +114,7 @@ fn a_monitor_without_the_label_that_prometheus_wants() {
 }
 
 #[test]
-fn a_monitor_in_a_namespace_that_prometheus_does_not_look_in() {
+fn monitor_in_an_unselected_namespace_gets_advice_to_move_it() {
     let own = json!({"matchLabels": {"kubernetes.io/metadata.name": "default"}});
     let evidence = without_targets(|_, prometheus| prometheus["spec"]["serviceMonitorNamespaceSelector"] = own);
     let fix = found(&evidence, Cause::MonitorSelectsNothing).fix;
@@ -122,7 +122,7 @@ fn a_monitor_in_a_namespace_that_prometheus_does_not_look_in() {
 }
 
 #[test]
-fn a_monitor_that_looks_elsewhere() {
+fn monitor_for_another_namespace_gets_the_pods_namespace() {
     let evidence = without_targets(|monitor, _| monitor["spec"]["namespaceSelector"]["matchNames"] = json!(["shop"]));
     let patch =
         format!(r#"{MONITOR} merge -p '{{"spec":{{"namespaceSelector":{{"matchNames":["shop","{NAMESPACE}"]}}}}}}'"#);
@@ -130,14 +130,14 @@ fn a_monitor_that_looks_elsewhere() {
 }
 
 #[test]
-fn a_monitor_whose_selector_fits_no_service() {
+fn monitor_selector_that_matches_no_service_is_replaced() {
     let evidence = without_targets(|monitor, _| monitor["spec"]["selector"] = json!({"matchLabels": {"app": "shop"}}));
     let patch = r#"json -p '[{"op":"test","path":"/spec/selector","value":{"matchLabels":{"app":"shop"}}},{"op":"replace","path":"/spec/selector","value":{"matchLabels":{"app":"shopfront"}}}]'"#;
     assert_eq!(command(&found(&evidence, Cause::MonitorSelectsNothing)), format!("{MONITOR} {patch}"));
 }
 
 #[test]
-fn a_monitor_that_names_a_port_that_there_is_not() {
+fn monitor_with_an_unknown_port_name_is_patched() {
     let evidence = without_targets(|monitor, _| monitor["spec"]["endpoints"][0]["port"] = json!("http"));
     let patch = r#"json -p '[{"op":"test","path":"/spec/endpoints/0/port","value":"http"},{"op":"replace","path":"/spec/endpoints/0/port","value":"web"}]'"#;
     assert_eq!(command(&found(&evidence, Cause::MonitorSelectsNothing)), format!("{MONITOR} {patch}"));
@@ -150,14 +150,14 @@ fn a_monitor_that_names_a_port_that_there_is_not() {
 }
 
 #[test]
-fn a_monitor_that_was_just_made_has_its_targets_soon() {
+fn new_monitor_without_targets_is_not_broken() {
     let evidence = without_targets(|monitor, _| monitor["metadata"]["creationTimestamp"] = json!(ago(20.0)));
     assert_eq!(broken_cause(&evidence), None);
     assert_eq!(broken_cause(&without_targets(|_, _| {})), Some(Cause::MonitorSelectsNothing));
 }
 
 #[test]
-fn prometheus_without_the_right_to_look() {
+fn prometheus_without_rights_gets_a_role_and_a_binding() {
     let mut evidence = without_targets(|_, _| {});
     let slices = access(ACCOUNT, "list", "discovery.k8s.io", "endpointslices", NAMESPACE);
     evidence.access.insert(slices, Read::Seen(false));
@@ -169,7 +169,7 @@ fn prometheus_without_the_right_to_look() {
 }
 
 #[test]
-fn prometheus_needs_no_right_that_it_does_not_use() {
+fn missing_right_that_prometheus_does_not_use_is_no_fault() {
     let mut evidence = healthy::adapter();
     evidence.access.insert(access(ACCOUNT, "list", "", "endpoints", NAMESPACE), Read::Seen(false));
     assert_eq!(broken_cause(&evidence), None);
@@ -194,14 +194,14 @@ fn down(error: &str, url: &str) -> Evidence {
 }
 
 #[test]
-fn a_target_with_a_wrong_path() {
+fn target_with_a_wrong_path_gets_the_path_of_the_metrics_page() {
     let evidence = down("server returned HTTP status 404 Not Found", ":9898/wrong");
     let patch = r#"json -p '[{"op":"test","path":"/spec/endpoints/0/port","value":"web"},{"op":"add","path":"/spec/endpoints/0/path","value":"/metrics"}]'"#;
     assert_eq!(command(&found(&evidence, Cause::TargetDown)), format!("{MONITOR} {patch}"));
 }
 
 #[test]
-fn a_target_with_a_wrong_port() {
+fn target_with_a_wrong_port_gets_a_patch_of_the_service_or_the_monitor() {
     let mut evidence = down("dial tcp 10.244.0.11:9999: connect: connection refused", ":9999/metrics");
     seen(&mut evidence.services)[0]["spec"]["ports"][0]["targetPort"] = json!(9999);
     assert_eq!(
@@ -219,7 +219,7 @@ fn a_target_with_a_wrong_port() {
 }
 
 #[test]
-fn a_target_with_a_wrong_port_and_a_wrong_path() {
+fn target_with_a_wrong_port_and_path_gets_a_patch_for_each() {
     let mut evidence = down("dial tcp 10.244.0.11:9999: connect: connection refused", ":9999/wrong");
     let endpoint = json!([{"targetPort": 9999, "path": "/wrong", "interval": "5s"}]);
     seen(&mut evidence.monitors)[0]["spec"]["endpoints"] = endpoint;
@@ -230,14 +230,14 @@ fn a_target_with_a_wrong_port_and_a_wrong_path() {
 }
 
 #[test]
-fn a_target_that_a_policy_keeps_prometheus_from() {
+fn target_that_times_out_gets_advice_on_network_policies() {
     let evidence = down("context deadline exceeded", ":9898/metrics");
     let fix = found(&evidence, Cause::TargetDown).fix;
     assert!(fix.advice.contains("NetworkPolicy") && fix.commands.is_empty(), "{fix:?}");
 }
 
 #[test]
-fn a_scrape_that_was_missed_under_load_is_no_target_that_is_down() {
+fn target_with_values_is_not_down_after_one_missed_scrape() {
     let healthy = healthy::adapter();
     let mut evidence = down("context deadline exceeded", ":9898/metrics");
     for (replica, healthy) in evidence.prometheus.replicas.iter_mut().zip(healthy.prometheus.replicas) {
@@ -247,7 +247,7 @@ fn a_scrape_that_was_missed_under_load_is_no_target_that_is_down() {
 }
 
 #[test]
-fn the_target_of_a_pod_that_has_just_started_may_be_down() {
+fn target_of_a_new_pod_may_be_down() {
     let mut evidence = healthy::adapter();
     let down = |target: &mut Value| {
         target["health"] = json!("down");
@@ -262,7 +262,7 @@ fn the_target_of_a_pod_that_has_just_started_may_be_down() {
 }
 
 #[test]
-fn a_replica_of_prometheus_that_is_not_ready() {
+fn unready_prometheus_replica_is_reported_with_its_log() {
     let mut evidence = healthy::adapter();
     evidence.prometheus.replicas[1].ready = Read::Seen(false);
     let finding = found(&evidence, Cause::PrometheusNotReady);
@@ -282,7 +282,7 @@ fn a_replica_of_prometheus_that_is_not_ready() {
 }
 
 #[test]
-fn prometheus_scaled_to_nothing() {
+fn prometheus_with_zero_replicas_gets_advice_to_scale_it() {
     let mut evidence = healthy::adapter();
     (evidence.prometheus.pods, evidence.prometheus.replicas) = (Read::Seen(Vec::new()), Vec::new());
     seen(&mut evidence.prometheuses)[0]["spec"]["replicas"] = json!(0);
@@ -297,7 +297,7 @@ fn prometheus_scaled_to_nothing() {
 }
 
 #[test]
-fn replicas_of_prometheus_that_disagree() {
+fn prometheus_replicas_with_different_values_disagree() {
     let mut evidence = healthy::adapter();
     let rate = |evidence: &mut Evidence, value: &str| {
         for (query, result) in &mut evidence.prometheus.replicas[1].queries {
@@ -326,7 +326,7 @@ fn replicas_of_prometheus_that_disagree() {
 }
 
 #[test]
-fn shards_and_others_have_other_targets() {
+fn shards_and_other_prometheuses_may_have_other_targets() {
     for label in ["operator.prometheus.io/shard", "operator.prometheus.io/name"] {
         let mut evidence = healthy::adapter();
         seen(&mut evidence.prometheus.replicas[0].targets).pop();
@@ -336,7 +336,7 @@ fn shards_and_others_have_other_targets() {
 }
 
 #[test]
-fn a_prometheus_that_has_nothing_to_do_with_the_pods_need_not_be_ready() {
+fn unrelated_prometheus_need_not_be_ready() {
     let mut evidence = healthy::adapter();
     evidence.prometheus.service = Read::NotAsked;
     evidence.prometheus.replicas[1].ready = Read::Seen(false);
@@ -346,7 +346,7 @@ fn a_prometheus_that_has_nothing_to_do_with_the_pods_need_not_be_ready() {
 }
 
 #[test]
-fn a_replica_of_prometheus_without_a_target_that_the_other_has() {
+fn prometheus_replica_without_a_target_of_the_other_is_reported() {
     let mut evidence = healthy::adapter();
     seen(&mut evidence.prometheus.replicas[0].targets).pop();
     assert!(found(&evidence, Cause::PrometheusNotReady).evidence.contains("prometheus-k8s-0 has no target of it"));

@@ -24,7 +24,7 @@ fn started_with(arguments: &Value) -> Evidence {
 }
 
 #[test]
-fn what_is_kept_is_judged_as_what_was_read() {
+fn redacted_evidence_gets_the_same_diagnosis() {
     for evidence in [healthy::adapter(), healthy::keda()] {
         assert_eq!(diagnose(&redacted(&evidence)), diagnose(&evidence));
         assert_eq!(redacted(&redacted(&evidence)), redacted(&evidence));
@@ -32,7 +32,7 @@ fn what_is_kept_is_judged_as_what_was_read() {
 }
 
 #[test]
-fn arguments_hold_no_secret_however_they_are_written() {
+fn no_secret_is_left_in_arguments() {
     for arguments in [
         json!(["--prometheus-header=Authorization=Bearer hidden"]),
         json!(["sh", "-c", "exec app --port=1 --password=hidden"]),
@@ -53,7 +53,7 @@ fn arguments_hold_no_secret_however_they_are_written() {
 }
 
 #[test]
-fn known_arguments_are_kept_at_their_index() {
+fn known_arguments_keep_their_index() {
     let arguments = json!(["--v=hidden", "-prometheus-url", "http://kept/base", "hidden", "--secure-port=1"]);
     let evidence = redacted(&started_with(&arguments));
     let of = |object: &Value| object.pointer("/spec/template/spec/containers/0/args").cloned();
@@ -63,7 +63,7 @@ fn known_arguments_are_kept_at_their_index() {
 }
 
 #[test]
-fn a_password_is_cut_whole_though_it_is_not_escaped() {
+fn unescaped_password_is_removed_from_a_url() {
     for (url, expected) in [
         ("http://shop:hid/hidden@kept:9090/base", "http://kept:9090/base"),
         ("http://shop:hid?hidden@kept/base?token=hidden", "http://kept/base"),
@@ -93,7 +93,7 @@ fn a_password_is_cut_whole_though_it_is_not_escaped() {
 }
 
 #[test]
-fn urls_and_monitors_hold_no_secret() {
+fn no_secret_is_left_in_urls_and_monitors() {
     let mut evidence = healthy::adapter();
     let endpoint = &mut seen(&mut evidence.monitors)[0]["spec"]["endpoints"][0];
     endpoint["params"] = json!({"token": ["hidden"], "key": ["hidden"]});
@@ -116,7 +116,7 @@ fn urls_and_monitors_hold_no_secret() {
 }
 
 #[test]
-fn what_is_said_of_a_container_or_in_an_event_holds_no_secret() {
+fn no_secret_is_left_in_messages_of_events_and_containers() {
     let with = |message: &str| {
         let mut evidence = healthy::adapter();
         seen(&mut evidence.events).push(json!({"reason": "Unhealthy", "message": message}));
@@ -156,7 +156,7 @@ fn what_is_said_of_a_container_or_in_an_event_holds_no_secret() {
 }
 
 #[test]
-fn the_path_of_an_address_outside_the_cluster_is_left_out() {
+fn path_of_an_external_url_is_left_out() {
     let mut evidence = healthy::keda();
     let url = "https://metrics.example.com/hidden/push";
     evidence.prometheus.url = Read::Seen(url.to_owned());
@@ -216,7 +216,7 @@ fn no_command_contains_a_redacted_value() {
 }
 
 #[test]
-fn of_a_page_the_counter_is_kept_and_of_a_config_map_its_rules() {
+fn only_the_counter_of_a_page_and_the_rules_of_a_config_map_are_kept() {
     let mut evidence = healthy::adapter();
     for page in &mut evidence.pages {
         seen(&mut page.first).push_str("# HELP users Hidden.\nusers{mail=\"hidden\"} 1\n");
@@ -231,7 +231,7 @@ fn of_a_page_the_counter_is_kept_and_of_a_config_map_its_rules() {
 }
 
 #[test]
-fn names_that_no_object_has_are_not_judged() {
+fn bundle_with_an_invalid_object_name_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bundle.json");
     let judged = |evidence: &Evidence| {

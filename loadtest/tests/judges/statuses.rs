@@ -28,7 +28,7 @@ fn unreadable(seconds: f64) -> Evidence {
 }
 
 #[test]
-fn too_early_says_how_long_to_wait() {
+fn pending_link_says_how_long_to_wait() {
     // Two syncs of 15 s, 8 s of which have passed.
     let evidence = unreadable(8.0);
     assert_eq!(result(&evidence, Link::Condition).wait, Some(22.0));
@@ -45,12 +45,12 @@ fn too_early_says_how_long_to_wait() {
 }
 
 #[test]
-fn a_clock_that_is_wrong_gives_no_wait_without_end() {
+fn wrong_clock_limits_the_wait_to_a_day() {
     assert_eq!(result(&unreadable(-1e9), Link::Condition).wait, Some(86_400.0));
 }
 
 #[test]
-fn without_an_hpa_the_input_is_missing() {
+fn missing_hpa_is_a_missing_input() {
     let mut evidence = adapter();
     evidence.hpa = Read::Absent;
     evidence.hpas = Read::NotAsked;
@@ -68,7 +68,7 @@ fn without_an_hpa_the_input_is_missing() {
 }
 
 #[test]
-fn an_api_without_a_server_is_decided_by_the_api_service() {
+fn unavailable_api_blocks_answer_by_api_service() {
     let mut evidence = adapter();
     answers(&mut evidence, 503, json!({"message": "the server is currently unable to handle the request"}));
     let answer = result(&evidence, Link::Answer);
@@ -76,7 +76,7 @@ fn an_api_without_a_server_is_decided_by_the_api_service() {
 }
 
 #[test]
-fn another_broken_link_is_blocked_by_the_first() {
+fn second_broken_link_is_blocked_by_the_first() {
     let mut evidence = adapter();
     seen(&mut evidence.scale)["spec"]["replicas"] = json!(0);
     conditions(&mut evidence, "ScalingDisabled", "the replica count of the target is zero", 600.0);
@@ -87,7 +87,7 @@ fn another_broken_link_is_blocked_by_the_first() {
 }
 
 #[test]
-fn a_trigger_without_prometheus_needs_no_counter() {
+fn trigger_without_prometheus_needs_no_counter() {
     let mut evidence = keda();
     seen(&mut evidence.scaled_object)["spec"]["triggers"][0]["type"] = json!("cron");
     for link in [Link::Metrics, Link::Series] {
@@ -96,7 +96,7 @@ fn a_trigger_without_prometheus_needs_no_counter() {
 }
 
 #[test]
-fn a_missing_right_stays_with_its_link() {
+fn missing_right_is_in_its_links_result() {
     let mut evidence = adapter();
     let right = "get configmaps in namespace monitoring".to_owned();
     evidence.server.config =
@@ -105,7 +105,7 @@ fn a_missing_right_stays_with_its_link() {
 }
 
 #[test]
-fn an_api_service_that_is_new_is_pending() {
+fn new_api_service_is_pending() {
     let mut evidence = adapter();
     let api = seen(&mut evidence.server.api_service);
     api["status"] = json!({});
@@ -116,7 +116,7 @@ fn an_api_service_that_is_new_is_pending() {
 
 /// Every case of these tests goes through the same check, in `links::check`.
 #[test]
-fn a_link_may_raise_its_own_causes_only() {
+fn link_owns_only_its_own_causes() {
     let raised = |cause| Status::Broken(Finding::new(cause, "", "", Vec::new()));
     assert!(links::owns(Link::Rule, &raised(Cause::RuleAbsent)));
     assert!(links::owns(Link::Answer, &raised(Cause::RuleAbsent)));

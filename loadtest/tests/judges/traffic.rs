@@ -22,7 +22,7 @@ fn requests(evidence: &mut Evidence, counts: [u32; 2]) {
 }
 
 #[test]
-fn one_hot_pod() {
+fn one_hot_pod_means_pinned_clients() {
     for mut evidence in [adapter(), keda()] {
         requests(&mut evidence, [90, 1]);
         let restart = "kubectl -n miztiik-automation-ns rollout restart deployment shopfront-deploy".to_owned();
@@ -53,7 +53,7 @@ fn one_hot_pod() {
 }
 
 #[test]
-fn a_hot_pod_where_no_service_spreads_over_all() {
+fn hot_pod_is_expected_unless_a_service_balances_over_all_pods() {
     let hot = || {
         let mut evidence = adapter();
         requests(&mut evidence, [90, 1]);
@@ -93,7 +93,7 @@ fn a_hot_pod_where_no_service_spreads_over_all() {
 }
 
 #[test]
-fn a_load_that_falls_short() {
+fn load_below_its_rate_is_reported_with_its_logs() {
     for mut evidence in [adapter(), keda()] {
         let load = |answered, dropped| {
             Read::Seen(Load { pod: "loadtest-x, loadtest-y".to_owned(), seconds: 10.0, due: 100, answered, dropped })
@@ -110,7 +110,7 @@ fn a_load_that_falls_short() {
 }
 
 #[test]
-fn a_load_balancer_without_an_address() {
+fn load_balancer_without_an_address_gets_a_port_forward() {
     for mut evidence in [adapter(), keda()] {
         seen(&mut evidence.services)[0]["status"] = json!({"loadBalancer": {}});
         // Requests come from within all the same.

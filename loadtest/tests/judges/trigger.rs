@@ -45,7 +45,7 @@ fn sum_of(value: &str) -> Value {
 }
 
 #[test]
-fn an_address_that_names_no_service() {
+fn server_address_without_a_service_is_replaced() {
     let mut evidence = keda();
     evidence.prometheus.url = Read::Seen("http://prometheus.monitoring.svc:9090".to_owned());
     metadata(&mut evidence)["serverAddress"] = json!("http://prometheus.monitoring.svc:9090");
@@ -72,7 +72,7 @@ fn an_address_that_names_no_service() {
 }
 
 #[test]
-fn nothing_and_nan_are_read_as_zero() {
+fn empty_and_nan_results_are_read_as_zero() {
     let mut evidence = keda();
     results(&mut evidence, &[]);
     let (cause, command) = commands_at(&evidence, Link::Rule);
@@ -109,7 +109,7 @@ fn nothing_and_nan_are_read_as_zero() {
 }
 
 #[test]
-fn several_series_or_an_average() {
+fn query_of_several_series_or_an_average_becomes_a_sum() {
     let of_a_pod = |pod: &str| json!({"metric": {"pod": pod}, "value": [TAKEN, "1"]});
     let rate = r#"rate(http_requests_total{namespace="miztiik-automation-ns",service="shopfront-svc"}[1m])"#;
     let mut evidence = keda();
@@ -133,7 +133,7 @@ fn several_series_or_an_average() {
 }
 
 #[test]
-fn a_window_of_less_than_two_scrapes() {
+fn trigger_window_shorter_than_two_scrapes_is_widened() {
     let mut evidence = keda();
     let rate = |window: &str| {
         format!(
@@ -153,7 +153,7 @@ fn a_window_of_less_than_two_scrapes() {
 }
 
 #[test]
-fn a_policy_that_does_not_admit_keda() {
+fn network_policy_without_keda_gets_one_for_keda() {
     let policy = |from: Value| {
         json!({
             "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
@@ -186,7 +186,7 @@ fn a_policy_that_does_not_admit_keda() {
 }
 
 #[test]
-fn a_scaled_object_that_keda_refuses() {
+fn refused_scaled_object_shows_its_conflict() {
     let mut evidence = keda();
     let mut other = evidence.hpa.seen().unwrap().clone();
     other["metadata"]["name"] = json!("other-hpa");
@@ -207,7 +207,7 @@ fn a_scaled_object_that_keda_refuses() {
 }
 
 #[test]
-fn a_trigger_of_prometheus_is_meant_wherever_it_stands() {
+fn prometheus_trigger_is_found_at_any_index() {
     let mut evidence = keda();
     let metric = |name: &str| {
         let selector = json!({"matchLabels": {"scaledobject.keda.sh/name": "shopfront-scaledobject"}});

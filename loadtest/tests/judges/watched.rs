@@ -63,7 +63,7 @@ const OF_TRIGGER: &str =
 const PROMETHEUS: &str = "monitoring/app.kubernetes.io/name=prometheus";
 
 #[test]
-fn a_chain_by_the_adapter_is_watched_as_it_is_judged() {
+fn adapter_chain_is_watched_as_it_is_judged() {
     let evidence = adapter();
     let (autoscaler, plan) = watched(&evidence);
     assert_eq!(
@@ -82,7 +82,7 @@ fn a_chain_by_the_adapter_is_watched_as_it_is_judged() {
 }
 
 #[test]
-fn a_chain_by_keda_is_watched_by_the_query_of_its_trigger() {
+fn keda_chain_is_watched_by_the_query_of_its_trigger() {
     let (autoscaler, plan) = watched(&keda());
     assert_eq!((autoscaler.pipeline.scrape, autoscaler.pipeline.window), (5.0, 60.0));
     let path = "/apis/external.metrics.k8s.io/v1beta1/namespaces/miztiik-automation-ns/s0-prometheus\
@@ -92,7 +92,7 @@ fn a_chain_by_keda_is_watched_by_the_query_of_its_trigger() {
 }
 
 #[test]
-fn a_trigger_that_asks_nobody_is_not_the_metric_although_it_comes_first() {
+fn cron_trigger_before_the_prometheus_trigger_is_not_the_metric() {
     let mut evidence = keda();
     let triggers = seen(&mut evidence.scaled_object)["spec"]["triggers"].as_array_mut().unwrap();
     triggers.insert(0, json!({"type": "cron", "metadata": {"start": "0 6 * * *", "desiredReplicas": "2"}}));
@@ -111,7 +111,7 @@ fn a_trigger_that_asks_nobody_is_not_the_metric_although_it_comes_first() {
 }
 
 #[test]
-fn a_prometheus_behind_tls_and_a_prefix_is_asked_there() {
+fn prometheus_behind_tls_and_a_prefix_is_queried_there() {
     let mut evidence = adapter();
     let url = "https://prometheus-k8s.monitoring.svc:9090/prometheus";
     evidence.prometheus.url = Read::Seen(url.to_owned());
@@ -123,7 +123,7 @@ fn a_prometheus_behind_tls_and_a_prefix_is_asked_there() {
 }
 
 #[test]
-fn of_two_metrics_the_one_of_the_pods_is_watched() {
+fn pods_metric_is_watched_rather_than_cpu() {
     let mut evidence = adapter();
     let cpu = json!({"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}});
     let metrics = seen(&mut evidence.hpa)["spec"]["metrics"].as_array_mut().unwrap();
@@ -136,7 +136,7 @@ fn of_two_metrics_the_one_of_the_pods_is_watched() {
 }
 
 #[test]
-fn pages_behind_a_headless_service_for_scrapes_are_read_there() {
+fn metrics_pages_are_read_on_the_scraped_port() {
     for evidence in [with_ops(adapter()), with_ops(keda())] {
         let (autoscaler, plan) = watched(&evidence);
         assert_eq!((page(&plan), autoscaler.pipeline.scrape), (json!("ops"), 5.0));
@@ -151,7 +151,7 @@ fn pages_behind_a_headless_service_for_scrapes_are_read_there() {
 }
 
 #[test]
-fn what_may_not_be_read_is_assumed_and_the_right_named() {
+fn unreadable_settings_are_assumed_and_name_the_missing_right() {
     let mut evidence = adapter();
     let unread = |right: &str| loadtest::kube::read::Unread { right: Some(right.to_owned()), ..Default::default() };
     evidence.prometheus = loadtest::doctor::evidence::Prometheus::default();

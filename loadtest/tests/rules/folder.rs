@@ -49,7 +49,7 @@ fn read(config: &str, kind: &str, metric: &str) -> Result<manifests::Manifests, 
 }
 
 #[test]
-fn a_folder_is_read_as_the_adapter_reads_its_rules() {
+fn folder_gets_the_windows_of_the_adapters_queries() {
     let config =
         format!("rules: [{}]\nexternalRules: [{}]\n", cases::custom().join(",\n"), cases::external().join(",\n"));
     let rules = Rules::parse(&config, &Resources::assumed()).unwrap();
@@ -91,7 +91,7 @@ fn a_folder_is_read_as_the_adapter_reads_its_rules() {
 }
 
 #[test]
-fn a_configuration_that_ends_the_adapter_is_refused_in_one_line() {
+fn refused_configuration_gets_one_line() {
     for config in cases::REFUSED.iter().filter(|config| config.contains("seriesQuery")) {
         // A folder does not list the API server's resources.
         if config.contains("resource: nothing") {

@@ -29,7 +29,7 @@ const EXTERNAL: &str = "/apis/external.metrics.k8s.io/v1beta1";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a cluster: set SHOPFRONT_TEST_KUBECONFIG"]
-async fn the_real_adapter_lists_and_asks_as_the_rules_say() {
+async fn rules_list_and_query_like_the_real_adapter() {
     let lab = Rc::new(Lab::at(&kubeconfig()).await);
     // Whatever happens in between, the cluster is left as it was found.
     let compared = ending::told(compare(lab.clone())).await;
