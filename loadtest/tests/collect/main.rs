@@ -1,4 +1,4 @@
-//! What is read of a chain, from an API server of the test's own; and what `run` makes of it.
+//! What `doctor` and `run` read from a fake API server.
 
 #[path = "../support/chain.rs"]
 mod chain;
@@ -16,15 +16,14 @@ use http::{Request, Response};
 use hyper::body::{Bytes, Incoming};
 use loadtest::doctor::bundle;
 use loadtest::doctor::evidence::Evidence;
-use loadtest::kube::cluster::percent_encoded;
 use loadtest::kube::read::Read;
 use serde_json::json;
 use server::Server;
 
-/// How long anything may take.
+/// The longest that a command may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Runs a command on such an API server.
+/// Runs a command against this API server.
 async fn ran(api: Api, arguments: &[&str]) -> (Output, Arc<Api>) {
     let folder = tempfile::tempdir().unwrap();
     let api = Arc::new(api);
@@ -43,7 +42,7 @@ async fn ran(api: Api, arguments: &[&str]) -> (Output, Arc<Api>) {
     (output, api)
 }
 
-/// Runs the doctor, and gives back what it read, where it did.
+/// Runs the doctor, and returns the evidence that it read, if any.
 async fn examined(api: Api, hpa: &str) -> (Output, Option<Evidence>, Arc<Api>) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bundle.json");
@@ -128,7 +127,7 @@ async fn metrics_page_is_found_beside_the_monitored_port_and_path() {
     }
 }
 
-/// As `k8s/ops` has it: a headless Service for scrapes, which is listed first, and no metrics on the public port.
+/// As in `k8s/ops`: a headless Service for scrapes, which is listed first, and no metrics on the public port.
 #[tokio::test]
 async fn metrics_page_is_read_on_the_port_of_a_headless_service() {
     let mut api = chain();
@@ -165,7 +164,7 @@ async fn metrics_page_is_read_on_the_port_of_a_headless_service() {
     assert!(!api.asked.lock().unwrap().iter().any(|asked| asked.contains("/till:8080/")), "nowhere else");
 }
 
-/// A network policy drops what the API server's proxy sends, and no port-forward.
+/// A network policy may drop the API server's proxy, but not a port-forward.
 #[tokio::test]
 async fn metrics_page_is_read_by_port_forward_if_the_proxy_times_out() {
     let mut api = chain();
@@ -174,7 +173,7 @@ async fn metrics_page_is_read_by_port_forward_if_the_proxy_times_out() {
     let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
     let asked = api.asked.lock().unwrap();
     assert!(asked.iter().any(|asked| asked.contains("/pods/till/portforward")), "{asked:?}");
-    // This server has none.
+    // The fake server has no port-forward.
     assert_eq!(evidence.pages[0].first.unread().map(|unread| unread.why.as_str()), Some("no answer within 8 s"));
 }
 
@@ -222,7 +221,7 @@ async fn missing_hpa_is_an_error_unless_its_namespace_has_none() {
     assert_eq!((ran.status.code(), evidence), (Some(2), None), "its namespace is another");
     assert!(String::from_utf8_lossy(&ran.stderr).contains("there is shop/hpa"));
 
-    // KEDA was to make it, and does not where another scales the workload.
+    // KEDA does not create an HPA if the workload has another one.
     let mut api = chain();
     let object = json!({"metadata": {"name": "web", "namespace": "shop"}, "spec": {"scaleTargetRef": {"name": "web"}}});
     let objects = list("ScaledObject", &[object]);
@@ -312,7 +311,7 @@ async fn argo_rollout_is_scaled_like_a_deployment() {
     assert!(told.ends_with("\nkubectl -n shop scale rollout.argoproj.io/till --replicas=1\n"), "{told}");
 }
 
-/// A short load: exit code, both outputs, whether anything was sent, and what the API server was asked.
+/// The result of a short load. `sent` says whether the target got a connection.
 struct Loaded {
     code: Option<i32>,
     out: String,
@@ -321,7 +320,7 @@ struct Loaded {
     asked: Vec<String>,
 }
 
-/// Runs a short load of the HPA against a server that answers nobody.
+/// Runs a short load for the HPA against a target that does not answer.
 async fn loaded(api: Api, hpa: &str, flags: &[&str]) -> Loaded {
     let target = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     target.set_nonblocking(true).unwrap();
@@ -361,8 +360,8 @@ async fn load_is_sent_if_no_link_is_broken() {
     let Loaded { out, said, sent, asked, .. } = loaded(unbroken(), "shop/hpa", &[]).await;
     assert!(sent, "{said}");
     assert!(!out.contains(r#""Assumed""#), "the rules and the monitor are found: {out}");
-    // There is no port-forward: it is asked through the API server's proxy, behind its prefix.
-    let query = percent_encoded(r#"sum(rate(hits_total{namespace="shop"}[120s]))"#);
+    // Without a port-forward, Prometheus is queried through the API server's proxy, behind its prefix.
+    let query = "sum%28rate%28hits_total%7Bnamespace%3D%22shop%22%7D%5B120s%5D%29%29";
     let path = format!("GET /api/v1/namespaces/watch/pods/prom:9090/proxy/base/api/v1/query?query={query}");
     assert!(asked.contains(&path) && !out.contains("Prometheus: "), "{out}");
 }
@@ -389,7 +388,7 @@ async fn no_planted_secret_reaches_the_bundle_or_the_screen() {
         let leaks: Vec<_> = (0..corpus.len()).filter(found).map(|number| &corpus[number]).collect();
         assert!(leaks.is_empty(), "{} of {}: {leaks:#?}", leaks.len(), corpus.len());
     }
-    // The objects around them were read and kept.
+    // The objects around the secrets were read and kept.
     for kept in ["new-relic", "CrashLoopBackOff", "Unhealthy", "no such host", "probed", "EOF", "queryParameters"] {
         assert!(bundle.contains(kept), "{kept}: {bundle}");
     }
@@ -399,7 +398,7 @@ async fn no_planted_secret_reaches_the_bundle_or_the_screen() {
     }
 }
 
-/// The chain of a tenant whose `ScaledObject` names a Service of his own namespace for Prometheus.
+/// The chain of a tenant whose `ScaledObject` has this address of Prometheus, and whose namespace has a Service `till`.
 fn tenant(address: &str) -> Api {
     let mut api = chain();
     let metric = json!({"metric": {"name": "s0-prometheus", "selector": {"matchLabels": {"scaledobject.keda.sh/name": "web"}}},
@@ -424,12 +423,12 @@ fn tenant(address: &str) -> Api {
     api
 }
 
-/// What was printed, wherever its lines end.
+/// The printed text without line breaks.
 fn words(ran: &Output) -> String {
     String::from_utf8_lossy(&ran.stdout).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a pod of the HPA's namespace was asked as Prometheus is.
+/// Whether the doctor sent Prometheus' requests to this pod.
 fn asked_of(api: &Api, pod: &str) -> bool {
     let asked = api.asked.lock().unwrap();
     let api = asked.iter().any(|asked| asked.contains(&format!("/pods/{pod}")) && asked.contains("/proxy/api/v1/"));
@@ -443,7 +442,7 @@ async fn tenants_own_prometheus_is_queried_only_with_trust_prometheus() {
         let told = words(&ran);
         assert!(!asked_of(&api, "till"), "{address}: {:?}", api.asked.lock().unwrap());
         assert!(told.contains("any pod may pass for") && told.contains("--trust-prometheus"), "{told}");
-        // What the chain lacks besides, KEDA's metrics server, is another link's.
+        // The chain has no KEDA metrics server either, which is another link's.
         assert!(told.contains("? target Prometheus shop/till: not asked") && !told.contains("✗ series"), "{told}");
     }
     let (ran, api) = self::ran(tenant("http://till.shop.svc:80"), &["doctor", "shop/hpa", "--trust-prometheus"]).await;

@@ -17,7 +17,7 @@ pub fn corpus() -> Vec<(String, String)> {
         .collect()
 }
 
-/// The chain with the corpus planted in it.
+/// The chain with each value of the corpus in its place.
 pub fn planted(corpus: &[(String, String)]) -> Api {
     let of = |wanted: &str| -> Vec<&str> {
         corpus.iter().filter(|(place, _)| place == wanted).map(|(_, value)| &**value).collect()
@@ -110,7 +110,7 @@ fn scaled_object(triggers: &[&str]) -> Value {
     })
 }
 
-/// Prometheus and the adapter.
+/// Plants values in Prometheus and the adapter.
 fn watching<'a>(api: &mut Api, of: &impl Fn(&str) -> Vec<&'a str>) {
     let deployments = document(api, "/apis/apps/v1/namespaces/watch/deployments");
     let template = &mut deployments["items"][0]["spec"]["template"]["spec"];

@@ -1,4 +1,4 @@
-//! A chain that holds is never called broken: idle, loaded, scaling out and in, and while its pods are replaced.
+//! The doctor never calls a healthy chain broken: idle, under load, scaling out and in, or while its pods are replaced.
 
 use std::time::{Duration, Instant};
 
@@ -10,13 +10,13 @@ use crate::cluster::observer::{HPA, NAMESPACE};
 use crate::lab::Lab;
 use crate::table::Spell;
 
-/// So many ask at once where nothing happens in between.
+/// How many doctors run at once on an idle chain.
 const SIDE_BY_SIDE: usize = 5;
 
-/// A window of two minutes, the HPA's period and its stabilisation, for each of two pods; and some more.
+/// A window of two minutes, the HPA's sync period and its stabilisation for each of two pods, and a margin.
 const SCALED_IN: Duration = Duration::from_mins(6);
 
-/// The load tool's look at the chain, a rate that rises, the HPA's period and the pods' start; and some more.
+/// The load tool's own check of the chain, a rising rate, the HPA's sync period, the pods' start, and a margin.
 const SCALED_OUT: Duration = Duration::from_mins(3);
 
 impl Lab {
@@ -29,7 +29,7 @@ impl Lab {
         self.spell("idle", &told);
     }
 
-    /// Five requests a second, which the HPA answers with two more pods; they are all replaced on the way.
+    /// Sends five requests per second, for which the HPA adds two pods. A restart replaces all pods meanwhile.
     pub async fn a_loaded_chain_is_healthy(&self, answers: usize) {
         self.transcript.step("a healthy chain, under five requests a second");
         self.bash(&load("5rps", &[])).await.unwrap_or_else(|fault| panic!("{fault}"));
@@ -63,7 +63,7 @@ impl Lab {
     }
 
     fn spell(&self, what: &'static str, answers: &[Answer]) {
-        // While the only pod is replaced, the HPA itself may read nothing: what cannot be told then is not called broken.
+        // While the only pod is replaced, the HPA may have no value: links may be pending, but not broken.
         let is_wrong = |answer: &&Answer| answer.diagnosis.is_err() || answer.finding(false).is_some();
         let wrong: Vec<_> = answers.iter().filter(is_wrong).map(Answer::line).collect();
         let healthy = answers.iter().filter(|answer| answer.is_healthy()).count();

@@ -1,4 +1,4 @@
-//! Breaks, asks, mends, and asks again.
+//! The lab: it breaks the chain, runs the doctor, applies its fix, and runs it again.
 
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
@@ -17,19 +17,19 @@ use crate::cluster::transcript::Transcript;
 use crate::cluster::workload::Workload;
 use crate::table::{Row, Spell, Table};
 
-/// What is broken is named within this time: what takes longest is a pod that has to be ready for a minute.
+/// The doctor names a cause within this time. The slowest cause needs a pod that has been ready for a minute.
 const NAMED: Duration = Duration::from_mins(3);
 
-/// And what is mended is healthy within this: a pod, its scrapes, a relist of the adapter, a look of the HPA.
+/// A fixed chain is healthy within this time: a pod's start, its scrapes, a relist of the adapter, and an HPA sync.
 const HEALTHY: Duration = Duration::from_mins(4);
 
-/// No line of bash takes longer.
+/// The longest that a line of bash may take.
 const PATIENCE: Duration = Duration::from_mins(4);
 
-/// The HPA's stabilisation in the lab, in seconds.
+/// The HPA's stabilisation window in the lab, in seconds.
 pub const STABILISATION: u32 = 15;
 
-/// What the lab changes that the manifests did not bring, as it was.
+/// Objects that the lab changes and the manifests do not contain, and the file for a copy of each.
 const COPIES: [(&str, &str); 4] = [
     ("adapter.bak", "-n monitoring get deployment prometheus-adapter"),
     ("adapter-service.bak", "-n monitoring get service prometheus-adapter"),
@@ -37,7 +37,7 @@ const COPIES: [(&str, &str); 4] = [
     ("controller.bak", "get clusterrole system:controller:horizontal-pod-autoscaler"),
 ];
 
-/// The same by their paths, and their fields that are changed.
+/// The paths of the same objects, and the fields that the lab changes.
 const CHANGED: [(&str, &[&str]); 4] = [
     (
         "/apis/apps/v1/namespaces/monitoring/deployments/prometheus-adapter",
@@ -51,7 +51,7 @@ const CHANGED: [(&str, &[&str]); 4] = [
     ("/apis/rbac.authorization.k8s.io/v1/clusterroles/system:controller:horizontal-pod-autoscaler", &["/rules"]),
 ];
 
-/// What the lab, or a fix, makes beside the manifests: must be absent before.
+/// Objects that the lab or a fix creates. They must not exist before.
 const OWN: [&str; 2] = ["namespace shopfront-elsewhere", "clusterrole hpa-reads-custom"];
 
 pub struct Lab {
@@ -59,14 +59,14 @@ pub struct Lab {
     pub workload: Workload,
     pub transcript: Transcript,
     pub table: RefCell<Table>,
-    /// What has been broken, and is not mended yet.
+    /// Cases that were made and not fixed yet.
     broken: RefCell<Vec<Case>>,
-    /// Whether the last answer was that the chain is healthy, and nothing was changed since.
+    /// Whether the last answer was healthy, and nothing has changed since.
     steady: Cell<bool>,
-    /// Where what was read is kept, where a wrong cause was named.
+    /// The folder for the evidence of wrong answers.
     kept: PathBuf,
     folder: tempfile::TempDir,
-    /// What is not the manifests', before anything was changed.
+    /// The fields of [`CHANGED`] before any change.
     before: Vec<Value>,
 }
 
@@ -91,14 +91,14 @@ impl Lab {
         }
         let before = lab.not_the_manifests().await;
         for (file, object) in COPIES {
-            // Without what belongs to the one moment, so that it can be put back at any other.
+            // `kubectl replace` refuses an old resourceVersion.
             let line = format!("kubectl {object} -o yaml | sed '/^  resourceVersion:/d' > {file}");
             lab.bash(&line).await.unwrap_or_else(|error| panic!("{error}"));
         }
         Self { before, ..lab }
     }
 
-    /// What the lab changes beside the manifests' objects, in so far as it changes it.
+    /// The present values of the fields of [`CHANGED`].
     async fn not_the_manifests(&self) -> Vec<Value> {
         let mut all = Vec::new();
         for (path, fields) in CHANGED {
@@ -108,13 +108,13 @@ impl Lab {
         all
     }
 
-    /// Fails where something that was there before the lab is not as it was.
+    /// Fails if a field of [`CHANGED`] differs from its value before the lab.
     pub async fn all_else_is_as_it_was(&self) -> Result<(), String> {
         let now = self.not_the_manifests().await;
         if now == self.before { Ok(()) } else { Err(format!("there was {:?}, and there is {now:?}", self.before)) }
     }
 
-    /// Puts the manifests on the cluster. While the chain comes up, no link of it is called broken.
+    /// Applies the manifests, and waits until the chain is healthy. The doctor must not call it broken meanwhile.
     pub async fn install(&self) {
         self.transcript.step("the manifests");
         self.workload.apply().await;
@@ -141,7 +141,7 @@ impl Lab {
         format!("{NAMESPACE}/{HPA}")
     }
 
-    /// Hands on what the operator writes for Prometheus, as soon as it does so.
+    /// Makes the kubelet update Prometheus' configuration whenever the operator has written a new one.
     pub async fn hand_scrape_configurations_on(&self) {
         let mut turns = tokio::time::interval(Duration::from_millis(500));
         let mut last = None;
@@ -177,7 +177,7 @@ impl Lab {
         self.note(row);
     }
 
-    /// Keeps a row, and shows it.
+    /// Prints a row, and adds it to the table.
     pub fn note(&self, row: Row) {
         let told = |outcome: &Result<f64, String>| match outcome {
             Ok(seconds) => format!("{seconds:.1} s"),
@@ -187,7 +187,7 @@ impl Lab {
         self.table.borrow_mut().rows.push(row);
     }
 
-    /// From a healthy start: makes it, and waits until it is named.
+    /// Makes the case from a healthy start, and waits until the doctor names its cause.
     async fn named(&self, case: &Case) -> Result<(Finding, f64), String> {
         if !self.steady.get() {
             self.healthy(None, &Self::hpa()).await.map_err(|fault| format!("no healthy start: {fault}"))?;
@@ -205,7 +205,7 @@ impl Lab {
         Ok(())
     }
 
-    /// Waits until a cause is named, which has to be this one. The other one, where there is one, may be named before.
+    /// Waits until the doctor names the case's cause. It may name `other` before, and no third cause.
     pub async fn names(&self, case: &Case, other: Option<Cause>) -> Result<(Finding, f64), String> {
         let begun = Instant::now();
         let named = self
@@ -223,7 +223,7 @@ impl Lab {
         named
     }
 
-    /// Runs the doctor's commands as they are printed, where it has any, and waits for a healthy chain.
+    /// Fixes the case, and waits for a healthy chain.
     async fn mended(&self, case: &Case, finding: &Finding) -> (String, Result<f64, String>) {
         let (fix, applied) = self.mend(case, finding).await;
         let healthy = match applied {
@@ -243,7 +243,7 @@ impl Lab {
         (fix, healthy)
     }
 
-    /// What was done, and whether it could be.
+    /// Runs the printed commands as they are, or undoes the case. Says which, and whether it worked.
     pub async fn mend(&self, case: &Case, finding: &Finding) -> (String, Result<(), String>) {
         self.transcript.say(format_args!("advice: {}", finding.fix.advice));
         if let Some(why) = case.by_hand {
@@ -263,7 +263,7 @@ impl Lab {
         (format!("{count}, as printed"), Ok(()))
     }
 
-    /// Takes back what the doctor's commands did not.
+    /// Runs the lines that undo the case.
     async fn take_back(&self, case: &Case) {
         self.steady.set(false);
         for line in &case.undo {
@@ -273,7 +273,7 @@ impl Lab {
         }
     }
 
-    /// Brings the manifests back to the letter.
+    /// Restores the manifests after the doctor's commands.
     pub async fn tidy(&self, case: &Case) {
         for line in &case.tidy {
             self.steady.set(false);
@@ -287,7 +287,7 @@ impl Lab {
         }
     }
 
-    /// At the end, however it came.
+    /// Undoes all cases that are not fixed, the last one first.
     pub async fn mend_what_is_broken(&self) {
         let broken = self.broken.take();
         for case in broken.iter().rev() {
@@ -295,7 +295,7 @@ impl Lab {
         }
     }
 
-    /// Waits until each link of the chain is seen to hold, and this cause is no longer why nothing changes: the seconds it took.
+    /// Waits until each link is ok and this cause explains nothing any more. Returns the seconds it took.
     pub async fn healthy(&self, but: Option<Cause>, hpa: &str) -> Result<f64, String> {
         let begun = Instant::now();
         let healthy = self
@@ -307,7 +307,7 @@ impl Lab {
         healthy
     }
 
-    /// Asks until the answer will do: what it gave; or the last answer's line.
+    /// Runs the doctor until `does` accepts the answer. Fails with the last answer's line.
     async fn until<T>(
         &self,
         bound: Duration,
@@ -335,7 +335,7 @@ impl Lab {
         self.folder.path().join("bundle.json")
     }
 
-    /// Keeps what was last read, for `loadtest doctor --from`.
+    /// Keeps the last evidence, for `loadtest doctor --from`.
     fn keep_where(&self, wanted: bool, name: &str) {
         if wanted {
             let copy = self.kept.join(format!("{name}.json"));
@@ -346,7 +346,7 @@ impl Lab {
         }
     }
 
-    /// A line of the lab's own, which must succeed in all its parts.
+    /// Runs a line of the lab, of which every part must succeed.
     pub async fn bash(&self, line: &str) -> Result<String, String> {
         self.bash_with(&["-euo", "pipefail", "-c"], line).await
     }

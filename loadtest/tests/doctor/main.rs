@@ -1,5 +1,5 @@
-//! The break-it lab: on a real cluster each cause is made, named by `loadtest doctor`, and mended by the commands that it
-//! prints; a healthy chain is never called broken.
+//! The lab of the doctor: on a real cluster it makes each cause, checks that `loadtest doctor` names it, and runs the
+//! printed commands, which must fix it. The doctor must never call a healthy chain broken.
 //!
 //! Needs a cluster and `--ignored`, as `tests/cluster` does; `.ci/cluster lab` runs it.
 
@@ -33,7 +33,7 @@ async fn doctor_names_each_cause_and_its_commands_fix_it() {
     let workload = Workload::prepare(&settings, transcript.clone()).await;
     let lab = Rc::new(Lab::new(settings, workload).await);
 
-    // Whatever happens in between, the cluster is left as it was found.
+    // The cluster is restored even after a failure.
     let told = ending::told({
         let lab = lab.clone();
         async move { tell(&lab).await }
@@ -57,7 +57,7 @@ async fn doctor_names_each_cause_and_its_commands_fix_it() {
     transcript.step("passed");
 }
 
-/// The proof, with Prometheus told of each change at once.
+/// Runs the lab while Prometheus gets each new configuration at once.
 async fn tell(lab: &Lab) {
     tokio::select! {
         () = prove(lab) => {}
@@ -65,7 +65,7 @@ async fn tell(lab: &Lab) {
     }
 }
 
-/// Healthy, each cause, pairs of them, and load; or some causes and pairs alone.
+/// A healthy chain, each cause, pairs of causes, and load. Or only the selected causes and pairs.
 async fn prove(lab: &Lab) {
     let (quick, asked_for) = (lab.settings.quick, asked_for());
     let whole = asked_for.is_none();
@@ -101,8 +101,8 @@ async fn prove(lab: &Lab) {
     }
 }
 
-/// The cases that `SHOPFRONT_TEST_CAUSES` selects: causes by number or name, as `5` or `rule-absent`, and pairs of them, as
-/// `5+25`.
+/// The cases that `SHOPFRONT_TEST_CAUSES` selects: causes by number or name, as `5` or `rule-absent`, and pairs of
+/// them, as `5+25`.
 fn asked_for() -> Option<Vec<Vec<Cause>>> {
     let causes = std::env::var("SHOPFRONT_TEST_CAUSES").ok().filter(|causes| !causes.is_empty())?;
     let cause = |text: &str| {

@@ -1,4 +1,4 @@
-//! Two causes at once: the one nearer the pod is named, and after it the other.
+//! Two causes at once: the doctor names the one nearer to the pod first, and the other after its fix.
 
 use crate::asking::title;
 use crate::case::Pair;
@@ -32,7 +32,7 @@ impl Lab {
         self.note(row);
     }
 
-    /// The farther one is made first, and seen: so that it is there when the nearer one is to be named.
+    /// Makes the farther cause first and waits until the doctor names it. So both exist when it names the nearer one.
     async fn the_nearer_is_named(&self, pair: &Pair) -> Result<(f64, String), String> {
         let Pair { near, far, .. } = pair;
         self.healthy(None, &near.hpa).await.map_err(|fault| format!("no healthy start: {fault}"))?;
@@ -42,7 +42,7 @@ impl Lab {
         let (finding, seconds) = self.names(near, Some(far.cause)).await?;
         let (first, mended) = self.mend(near, &finding).await;
         mended?;
-        // Until the nearer link is whole again it is still the one that is named.
+        // The doctor names the nearer cause until its link is ok again.
         let (finding, _) = self.names(far, Some(near.cause)).await?;
         let (second, mended) = self.mend(far, &finding).await;
         mended?;

@@ -1,27 +1,27 @@
-//! What the lab found, cause by cause.
+//! The lab's results, a row for each case.
 
 use loadtest::doctor::catalogue::{CATALOGUE, Cause};
 
 use crate::asking::title;
 use crate::cluster::transcript::Transcript;
 
-/// One trial.
+/// The result of a case, or of a pair.
 pub struct Row {
     pub causes: Vec<Cause>,
     pub what: String,
-    /// Seconds until it was named; what happened instead.
+    /// Seconds until the doctor named it, or what happened instead.
     pub named: Result<f64, String>,
-    /// How it was mended.
+    /// How it was fixed.
     pub fix: String,
-    /// Seconds until the chain was healthy again; what happened instead.
+    /// Seconds until the chain was healthy again, or what happened instead.
     pub healthy: Result<f64, String>,
 }
 
-/// Answers about a chain that holds.
+/// Answers about a healthy chain.
 pub struct Spell {
     pub what: &'static str,
     pub answers: usize,
-    /// Those that called it broken.
+    /// The answers that called it broken.
     pub wrong: Vec<String>,
 }
 
@@ -53,7 +53,7 @@ impl Table {
         ));
     }
 
-    /// All that is not as it should be.
+    /// Everything that went wrong.
     pub fn faults(&self) -> Vec<String> {
         let of_rows = self.rows.iter().flat_map(|Row { causes, what, named, healthy, .. }| {
             let causes = causes.iter().map(|cause| title(*cause)).collect::<Vec<_>>().join(", ");

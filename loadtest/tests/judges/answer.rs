@@ -1,4 +1,4 @@
-//! What the metrics API answers.
+//! The link answer: what the metrics API answers.
 
 use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::State;
@@ -19,7 +19,7 @@ fn controller_without_the_right_to_read_gets_a_role_and_a_binding() {
         (keda(), "list", "external.metrics.k8s.io", "s0-prometheus"),
     ] {
         evidence.access.insert(access(HPA_CONTROLLER, verb, group, resource, NAMESPACE), Read::Seen(false));
-        // It reads it all the same, by a way of its own.
+        // The HPA reads the metric nevertheless, so it has the right by other means.
         assert_eq!(state(&evidence, Link::Answer), State::Ok);
         conditions(&mut evidence, "FailedGetPodsMetric", "unable to get metric: forbidden", 60.0);
         let (cause, commands) = commands_at(&evidence, Link::Answer);
@@ -30,7 +30,7 @@ fn controller_without_the_right_to_read_gets_a_role_and_a_binding() {
         );
         assert!(commands.contains(group) && commands.contains("horizontal-pod-autoscaler"), "{commands}");
     }
-    // What somebody else may not is no fault of the chain.
+    // The rights of another user do not matter.
     let mut evidence = adapter();
     let user = access("system:serviceaccount:a:b", "get", "custom.metrics.k8s.io", "pods/x", NAMESPACE);
     evidence.access.insert(user, Read::Seen(false));
@@ -53,7 +53,7 @@ fn ready_pod_without_a_value_is_not_counted() {
     let mut evidence = adapter();
     only_the_first_pod(&mut evidence);
     assert_eq!(commands_at(&evidence, Link::Answer), (Cause::PodsNotCounted, String::new()));
-    // Its monitor leaves it out; one that leaves out another has nothing to do with it.
+    // The monitor drops this pod's target. A rule that drops other pods is not the cause.
     for replica in &mut evidence.prometheus.replicas {
         seen(&mut replica.targets).truncate(1);
     }
@@ -89,7 +89,7 @@ fn running_pod_that_does_not_become_ready_is_not_counted() {
     let conditions = &mut seen(&mut evidence.pods)[1]["status"]["conditions"];
     conditions[0]["lastTransitionTime"] = json!(ago(10.0));
     assert_eq!(state(&evidence, Link::Answer), State::Ok);
-    // As long as its own probe gives it to start.
+    // The pod's own startup probe allows more time.
     let pod = &mut seen(&mut evidence.pods)[1];
     pod["status"]["conditions"][0]["lastTransitionTime"] = json!(ago(600.0));
     pod["spec"]["containers"][0]["startupProbe"] = json!({"failureThreshold": 200, "periodSeconds": 6});
@@ -131,10 +131,10 @@ fn metric_is_pending_after_a_new_monitor() {
 fn metric_is_pending_while_a_new_monitor_has_no_targets() {
     let mut evidence = adapter();
     not_found(&mut evidence);
-    // It was made while its targets were read.
+    // The monitor was created after the monitors were read.
     let monitors = std::mem::take(seen(&mut evidence.monitors));
     assert_eq!(state(&evidence, Link::Answer), State::Pending);
-    // Its targets are not there yet, and so no series is.
+    // The monitor has no targets yet, so there are no series.
     evidence.monitors = Read::Seen(monitors);
     for replica in &mut evidence.prometheus.replicas {
         seen(&mut replica.targets).clear();

@@ -1,4 +1,4 @@
-//! The `APIService`, and the server behind it.
+//! The link API service: the `APIService`, and the server behind it.
 
 use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::{Finding, State};
@@ -8,9 +8,9 @@ use loadtest::kube::read::{Answer, Read};
 use serde_json::{Value, json};
 
 use crate::changed::{
-    LIST, advice_at, answers, broken, cause_at, commands_at, not_found, ready_for, server_started, state, unavailable,
+    advice_at, answers, broken, cause_at, commands_at, not_found, ready_for, server_started, state, unavailable,
 };
-use crate::healthy::{adapter, ago, keda};
+use crate::healthy::{ADAPTER_LIST, adapter, ago, keda};
 use crate::seen;
 
 #[test]
@@ -63,7 +63,7 @@ fn restarting_adapter_is_pending() {
     seen(&mut evidence.server.deployment)["status"]["unavailableReplicas"] = json!(1);
     server_started(&mut evidence, 3.0);
     assert_eq!(state(&evidence, Link::ApiService), State::Pending);
-    // By the strategy Recreate: the old pods have gone, and the new ones are not there yet.
+    // With the strategy Recreate, the old pods have gone before the new ones come.
     seen(&mut evidence.server.pods).clear();
     let since = |seconds: f64| json!({"type": "Progressing", "status": "True", "lastUpdateTime": ago(seconds)});
     seen(&mut evidence.server.deployment)["status"] = json!({"conditions": [since(3.0)]});
@@ -74,7 +74,7 @@ fn restarting_adapter_is_pending() {
 
 #[test]
 fn server_that_just_started_is_pending() {
-    // It was unavailable for a minute, for whatever reason; then the adapter was restarted.
+    // The API was unavailable for a minute before the adapter was restarted.
     let mut evidence = adapter();
     let refused = "Get \"https://10.0.0.1:443/\": dial tcp 10.0.0.1:443: connect: connection refused";
     unavailable(&mut evidence, "FailedDiscoveryCheck", refused, 70.0);
@@ -83,22 +83,22 @@ fn server_that_just_started_is_pending() {
     assert_eq!(state(&evidence, Link::ApiService), State::Pending);
     server_started(&mut evidence, 50.0);
     assert_eq!(cause_at(&evidence, Link::ApiService), Cause::ApiServiceUnavailable);
-    // It took a minute to become ready.
+    // The pod took long to become ready.
     seen(&mut evidence.server.pods)[0]["status"]["conditions"][0]["lastTransitionTime"] = json!(ago(5.0));
     assert_eq!(state(&evidence, Link::ApiService), State::Pending);
-    // Readiness that comes and goes is no new start of its listing.
+    // A pod that becomes ready again has not restarted, so its list of metrics is complete.
     let mut flapping = adapter();
     not_found(&mut flapping);
     seen(&mut flapping.server.pods)[0]["status"]["conditions"][0]["lastTransitionTime"] = json!(ago(5.0));
     assert_eq!(cause_at(&flapping, Link::Answer), Cause::RuleAbsent);
-    // It starts again and again.
+    // The server restarts again and again.
     let container = &mut seen(&mut evidence.server.pods)[0]["status"]["containerStatuses"][0];
     container["restartCount"] = json!(4);
     container["ready"] = json!(false);
     container["lastState"] = json!({"terminated": {"reason": "Error", "exitCode": 1}});
     server_started(&mut evidence, 4.0);
     assert_eq!(cause_at(&evidence, Link::ApiService), Cause::ApiServiceUnavailable);
-    // Beside it, one that has just started.
+    // A second pod runs beside it, and has not just started.
     let fresh = seen(&mut adapter().server.pods)[0].clone();
     seen(&mut evidence.server.pods).push(fresh);
     assert_eq!(cause_at(&evidence, Link::ApiService), Cause::ApiServiceUnavailable);
@@ -130,7 +130,7 @@ fn server_that_fails_since_a_change_gets_advice_to_roll_back() {
     );
     let found = broken(&evidence, Link::ApiService).evidence;
     assert!(found.ends_with("CrashLoopBackOff: last ended with Error, exit code 255"), "{found}");
-    // It ran like that for a day.
+    // The pod is a day old, so the change is not the cause.
     seen(&mut evidence.server.pods)[0]["metadata"]["creationTimestamp"] = json!(ago(86_400.0));
     assert_eq!(commands_at(&evidence, Link::ApiService), (Cause::ApiServiceUnavailable, String::new()));
 }
@@ -162,7 +162,7 @@ fn new_api_service_is_pending_and_404_means_no_rule() {
     seen(&mut evidence.server.api_service)["metadata"]["creationTimestamp"] = json!(ago(12.0));
     assert_eq!(state(&evidence, Link::ApiService), State::Pending);
     seen(&mut evidence.server.api_service)["metadata"]["creationTimestamp"] = json!(ago(3600.0));
-    // Whoever answers with a 404 is reached, and had no rule when it started.
+    // A server that answers 404 is reachable. It had no rule when it started.
     let restart = "kubectl -n monitoring rollout restart deployment prometheus-adapter".to_owned();
     assert_eq!(commands_at(&evidence, Link::ApiService), (Cause::RuleAbsent, restart));
     let found_nothing = "bad status from https://10.0.0.1:443: 503";
@@ -184,7 +184,7 @@ fn api_of_another_known_server_is_reported() {
     let (cause, advice) = advice_at(&evidence, Link::ApiService);
     assert_eq!(cause, Cause::AnotherServer);
     assert!(advice.contains("namespace monitoring, name prometheus-adapter, port 443"), "{advice}");
-    // An adapter of another name, in another place, is one all the same.
+    // An adapter with another name is accepted.
     let mut evidence = adapter();
     for object in [seen(&mut evidence.server.deployment), seen(&mut evidence.server.api_service)] {
         object["metadata"]["name"] = json!("metrics");
@@ -192,7 +192,7 @@ fn api_of_another_known_server_is_reported() {
     assert_eq!(state(&evidence, Link::ApiService), State::Ok);
 }
 
-/// The API is another server's, which answers with a list.
+/// Makes the API's server a program with this image.
 fn of(evidence: &mut Evidence, image: &str) {
     let deployment = seen(&mut evidence.server.deployment);
     deployment["metadata"]["name"] = json!("cluster-agent");
@@ -205,15 +205,15 @@ fn unknown_server_is_accepted_unless_it_lacks_the_metric() {
         of(&mut evidence, "registry.example/datadog/cluster-agent:7");
         assert_eq!(state(&evidence, Link::ApiService), State::Ok);
     }
-    // It has not this metric: the API is not taken from it for that.
+    // A missing metric is no reason to move the API to another server.
     let mut evidence = adapter();
     of(&mut evidence, "registry.example/datadog/cluster-agent:7");
     not_found(&mut evidence);
     assert_eq!(commands_at(&evidence, Link::ApiService), (Cause::AnotherServer, String::new()));
     ready_for(&mut evidence, 10.0);
     assert_eq!(state(&evidence, Link::ApiService), State::Ok);
-    // It is no server of metrics at all.
-    evidence.answers.insert(LIST.to_owned(), Answer { status: 404, body: json!("404 page not found") });
+    // The server has no metrics API at all.
+    evidence.answers.insert(ADAPTER_LIST.to_owned(), Answer { status: 404, body: json!("404 page not found") });
     let (cause, advice) = advice_at(&evidence, Link::ApiService);
     assert!(cause == Cause::AnotherServer && advice.contains("name prometheus-adapter"), "{cause:?}: {advice}");
 }
@@ -227,12 +227,12 @@ fn untrusted_certificate_gets_advice_on_the_ca() {
         cause == Cause::ApiServiceUnavailable && fix.commands.is_empty() && fix.advice.contains("caBundle"),
         "{fix:?}"
     );
-    // One that is another each time it starts can be told by nobody.
+    // A self-signed certificate that changes at each start cannot be trusted by a CA bundle.
     evidence.server.log = Read::Seen("I1125 serving.go:374] Generated self-signed cert (/var/run/x.crt)\n".to_owned());
     let (_, advice) = advice_at(&evidence, Link::ApiService);
     let [first, second] = ["spec.caBundle", "Or set spec.insecureSkipTLSVerify"].map(|part| advice.find(part));
     assert!(first.is_some() && first < second, "the CA comes first: {advice}");
-    // A CA that is there is never taken away.
+    // An existing CA bundle is never removed.
     seen(&mut evidence.server.api_service)["spec"]["caBundle"] = json!("LS0tLS1CRUdJTg==");
     let Finding { cause, fix, .. } = broken(&evidence, Link::ApiService);
     assert!(

@@ -1,4 +1,4 @@
-//! What the HPA says of itself.
+//! The link condition: what the HPA reports about itself.
 
 use super::diagnose;
 use loadtest::doctor::catalogue::Cause;
@@ -33,12 +33,12 @@ fn second_hpa_of_the_workload_is_several_hpas() {
             cause == Cause::SeveralHpas && advice.ends_with("HPA second-hpa was created later."),
             "{cause:?}: {advice}"
         );
-        // Which of the two is meant is not known of one that was there before.
+        // If the second HPA is the older one, nothing shows which of the two to keep.
         let created = json!(ago(90_000.0));
         seen(&mut evidence.hpas).last_mut().unwrap()["metadata"]["creationTimestamp"] = created;
         let Finding { fix, .. } = broken(&evidence, Link::Condition);
         assert!(fix.commands.is_empty() && fix.advice.contains("second-hpa"), "{fix:?}");
-        // KEDA creates the HPA of a ScaledObject again.
+        // KEDA would recreate the HPA, so the advice names the ScaledObject.
         let other = seen(&mut evidence.hpas).last_mut().unwrap();
         other["metadata"]["creationTimestamp"] = json!(ago(60.0));
         other["metadata"]["ownerReferences"] = json!([{"kind": "ScaledObject", "name": "second"}]);
@@ -47,7 +47,7 @@ fn second_hpa_of_the_workload_is_several_hpas() {
             cause == Cause::SeveralHpas && advice.ends_with("ScaledObject second was created later."),
             "{cause:?}: {advice}"
         );
-        // Of another workload: only where the controller says that it takes the same pods.
+        // An HPA of another workload counts only if the controller reports that it selects the same pods.
         let mut evidence = healthy;
         other_hpa(&mut evidence, "other");
         assert_eq!(state(&evidence, Link::Condition), State::Ok);
@@ -72,7 +72,7 @@ fn invalid_second_metric_is_reported_unless_the_api_has_it() {
         cause == Cause::OtherMetricInvalid && advice.starts_with("Fix that metric, or remove it"),
         "{cause:?}: {advice}"
     );
-    // The API has it, and the HPA looked before that.
+    // The API has the metric now: the HPA's last sync was before that.
     let path = format!("/apis/external.metrics.k8s.io/v1beta1/namespaces/{NAMESPACE}/queue_depth?labelSelector=");
     let body = json!({"items": [{"metricName": "queue_depth", "value": "3"}]});
     evidence.answers.insert(path, Answer { status: 200, body });
@@ -117,7 +117,7 @@ fn cpu_metric_needs_no_adapter() {
     let message = "unable to get metrics for resource cpu: no metrics returned from resource metrics API";
     conditions(&mut evidence, "FailedGetResourceMetric", message, 50.0);
     assert_eq!(cause_at(&evidence, Link::Condition), Cause::PodsNotCounted);
-    // What a metrics server knows of a new pod comes later.
+    // A metrics server needs some time for a new pod.
     ready_for(&mut evidence, 50.0);
     assert_eq!(state(&evidence, Link::Condition), State::Pending);
     evidence.server.api_service = Read::Absent;
@@ -144,11 +144,12 @@ fn metrics_with_the_same_name_differ_by_selector() {
     let mut evidence = adapter();
     let mut second = evidence.hpa.seen().unwrap()["spec"]["metrics"][0].clone();
     second["pods"]["metric"]["selector"] = json!({"matchLabels": {"path": "pay"}});
-    let path = loadtest::doctor::facts::requests::metric(&evidence, &second).unwrap();
+    let path = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/miztiik-automation-ns/pods/*/http_requests_per_second\
+                ?labelSelector=app%3Dshopfront&metricLabelSelector=path%3Dpay";
     seen(&mut evidence.hpa)["spec"]["metrics"].as_array_mut().unwrap().push(second);
-    evidence.answers.insert(path, Answer { status: 404, body: json!({"message": "not found"}) });
+    evidence.answers.insert(path.to_owned(), Answer { status: 404, body: json!({"message": "not found"}) });
     assert_eq!(cause_at(&evidence, Link::Condition), Cause::OtherMetricInvalid);
-    // The adapter was just started.
+    // The adapter has just started.
     server_started(&mut evidence, 20.0);
     assert_eq!(state(&evidence, Link::Condition), State::Pending);
 }
@@ -180,7 +181,7 @@ fn workload_just_scaled_from_zero_is_pending() {
 #[test]
 fn each_hpa_condition_has_a_command() {
     let mut evidence = adapter();
-    // How many replicas there are may not be read.
+    // The scale is unreadable.
     evidence.scale = Read::Unread(loadtest::kube::read::Unread::default());
     let message = "scaling is disabled since the replica count of the target is zero";
     conditions(&mut evidence, "ScalingDisabled", message, 600.0);
@@ -220,13 +221,13 @@ fn controller_without_scale_rights_gets_a_role_and_a_binding() {
         let (cause, commands) = told(reason, &why("serviceaccount:kube-system:horizontal-pod-autoscaler"));
         assert_eq!((cause, commands.matches("kubectl apply").count()), (Cause::ControllerForbidden, 2), "{commands}");
         assert!(commands.contains("rollouts/scale") && commands.contains("argoproj.io"), "{commands}");
-        // Whom a role is to be given to is not told by another's name.
+        // The message names another user, so it does not show whom to bind a role to.
         let (cause, commands) = told(reason, &why("kube-controller-manager"));
         assert!(
             cause == Cause::ControllerForbidden && commands.contains("describe") && !commands.contains("apply"),
             "{commands}"
         );
     }
-    // A policy's word, and no missing right.
+    // A policy refused the update: no right is missing.
     assert_eq!(told("FailedUpdateScale", "no more than 3 replicas").0, Cause::ReplicasSetElsewhere);
 }

@@ -1,4 +1,4 @@
-//! Chains that hold: nothing is broken, each link is judged, and the figures are there.
+//! Healthy chains: no link is broken, each link is judged, and the figures are there.
 
 use super::diagnose;
 use loadtest::doctor::diagnosis::State;
@@ -33,7 +33,7 @@ fn healthy_chain_has_figures() {
     let pace = [figures.scrape, figures.window, figures.relist, figures.sync, figures.target];
     assert_eq!(format!("{pace:?}"), "[5.0, 120.0, 60.0, 15.0, 2.0]");
     assert_eq!((figures.value, figures.idle), (Some(1.0), None), "a load of half the target is no idle pod");
-    // Eleven twentieths of the window, and up to a look of the HPA and a scrape.
+    // 55 % of the window, plus up to one HPA sync and one scrape.
     let (earliest, latest) = figures.delay;
     assert!(60.0 < earliest && earliest < latest && latest < 100.0, "{earliest} to {latest}");
     let keda = diagnose(&keda()).figures.unwrap();
@@ -77,6 +77,6 @@ fn resource_metric_needs_no_prometheus() {
         assert_eq!((result.state, result.evidence.as_str()), (State::NotApplicable, "cpu comes from metrics.k8s.io"));
     }
     assert_eq!((links[7].link, links[7].state), (Link::Answer, State::NotApplicable));
-    // Without a counter nobody knows whom clients reach.
+    // Without a counter, the requests of each pod are unknown.
     assert_eq!((links[11].link, links[11].state), (Link::Traffic, State::MissingInput));
 }

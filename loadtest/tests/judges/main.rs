@@ -1,4 +1,4 @@
-//! The doctor's diagnosis of evidence: a healthy chain, and one thing of it changed.
+//! The doctor's diagnosis of a healthy chain in which a test changes one thing.
 
 mod answer;
 mod api_service;
@@ -32,8 +32,8 @@ use loadtest::kube::read::Read;
 use loadtest::kube::words::LEFT_OUT;
 use serde_json::Value;
 
-/// The diagnosis of a case. Each case also proves that a bundle keeps everything its judges read: the redacted evidence has
-/// the same diagnosis, except for secrets in the case itself.
+/// The diagnosis of this evidence. Also checks that a bundle keeps everything the links read: the redacted evidence has
+/// the same diagnosis, apart from secrets in the evidence itself.
 fn diagnose(evidence: &Evidence) -> Diagnosis {
     let diagnosis = loadtest::doctor::diagnose(evidence);
     let kept = redacted(evidence);
@@ -54,8 +54,8 @@ fn without_secrets(mut diagnosis: Diagnosis) -> Diagnosis {
     diagnosis
 }
 
-/// A command changes the workload, its Service, its monitor, its HPA, or the rule for its metric. Of what others depend on
-/// it changes nothing, but restarts the adapter, which reads its rules only then; and it makes objects that are missing.
+/// Fails if a command changes an object other than the workload, its Service, its monitor, its HPA, or the rule for its
+/// metric. A command may also create a missing object, and restart the adapter, which reads its rules only at startup.
 fn changes_the_users_own_alone(command: &str) {
     const CHANGES: [&str; 8] = ["patch", "delete", "scale", "label", "annotate", "replace", "set", "undo"];
     const OWN: [&str; 8] = [
@@ -68,7 +68,7 @@ fn changes_the_users_own_alone(command: &str) {
         "servicemonitor.monitoring.coreos.com/",
         "statefulset.apps/",
     ];
-    // What this creates stands in it.
+    // This applies a manifest that the command contains.
     if command.starts_with("printf") {
         return;
     }
@@ -92,12 +92,12 @@ fn found(evidence: &Evidence, cause: Cause) -> Finding {
     changed::readable(finding)
 }
 
-/// What is to be changed of the evidence.
+/// The value that was read, to be changed.
 pub fn seen<T>(read: &mut Read<T>) -> &mut T {
     if let Read::Seen(seen) = read { seen } else { panic!("it is not there") }
 }
 
-/// Both replicas' targets.
+/// The targets of each Prometheus replica.
 fn targets(evidence: &mut Evidence) -> impl Iterator<Item = &mut Vec<Value>> {
     evidence.prometheus.replicas.iter_mut().map(|replica| seen(&mut replica.targets))
 }

@@ -1,4 +1,4 @@
-//! Chains with `k8s/ops`: Prometheus scrapes the port ops through a headless Service, and the public port has no metrics.
+//! Chains with `k8s/ops`: Prometheus scrapes the port ops by a headless Service, and the public port has no metrics.
 
 use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnose;
@@ -12,15 +12,15 @@ use crate::changed::cause_at;
 use crate::healthy::{PODS, adapter, keda, manifest};
 use crate::{found, seen, targets};
 
-/// A healthy chain after `kubectl apply -k k8s` with the component.
+/// A healthy chain after `kubectl apply -k k8s` with the component `k8s/ops`.
 pub fn with_ops(mut evidence: Evidence) -> Evidence {
-    // In the order of their names, as the API server lists them.
+    // The API server lists Services by name.
     seen(&mut evidence.services).insert(0, manifest("ops/service.yaml", "Service"));
     let monitor = &mut seen(&mut evidence.monitors)[0];
     for (field, value) in manifest("ops/monitor-patch.yaml", "ServiceMonitor")["spec"].as_object().unwrap() {
         monitor["spec"][field] = value.clone();
     }
-    // The label service is what the monitor makes it, and stays.
+    // The label `service` stays: the monitor sets it.
     let mut scraped = serde_json::to_string(&evidence.prometheus).unwrap();
     for (from, to) in [
         (":9898", ":9797"),
@@ -36,7 +36,7 @@ pub fn with_ops(mut evidence: Evidence) -> Evidence {
     evidence
 }
 
-/// The pod's page is asked for a second time after so many requests more.
+/// Sets the requests that each pod gets between the two readings of its page.
 fn requests(evidence: &mut Evidence, counts: [u32; 2]) {
     for (page, count) in evidence.pages.iter_mut().zip(counts) {
         let first = page.first.seen().unwrap();
@@ -44,7 +44,7 @@ fn requests(evidence: &mut Evidence, counts: [u32; 2]) {
     }
 }
 
-/// Prometheus has no value, because its targets say this.
+/// Makes the targets fail with this error at this port, so that Prometheus has no values.
 fn down(evidence: &mut Evidence, error: &str, port: u16) {
     let ip = |target: &Value| target["labels"]["instance"].as_str().unwrap().split(':').next().unwrap().to_owned();
     targets(evidence).flatten().for_each(|target| {
@@ -74,7 +74,7 @@ fn hot_pod_is_found_beside_a_headless_service_for_scrapes() {
     let mut evidence = with_ops(adapter());
     requests(&mut evidence, [90, 1]);
     assert_eq!(cause_at(&evidence, Link::Traffic), Cause::ClientsPinned);
-    // Where it leads clients as well, they may choose their pods by name.
+    // If the headless Service also leads to the clients' port, clients may choose pods by name.
     seen(&mut evidence.services)[0]["spec"]["ports"][0]["targetPort"] = json!("web");
     assert_eq!(diagnose(&evidence).broken, None);
 }
@@ -93,7 +93,7 @@ fn first_request_is_sent_to_the_clients_port() {
     assert!(!commands.is_empty() && commands.iter().all(|command| command.contains(":9898/proxy/")), "{commands:?}");
 }
 
-/// `--public-metrics false`, and the monitor still at the public port.
+/// The service runs with `--public-metrics false`, but the monitor still scrapes the public port.
 #[test]
 fn monitor_of_the_public_port_is_moved_to_the_ops_port() {
     let monitor = "kubectl -n miztiik-automation-ns";
@@ -106,7 +106,7 @@ fn monitor_of_the_public_port_is_moved_to_the_ops_port() {
         down(&mut evidence, "server returned HTTP status 404 Not Found", 9898);
         let commands = found(&evidence, Cause::TargetDown).fix.commands;
         let [command] = commands.as_slice() else { panic!("{commands:?}") };
-        // The Service that it selects has no port of that name.
+        // The selected Service has no port for the metrics, so the monitor gets the number.
         assert!(command.ends_with(r#"{"op":"add","path":"/spec/endpoints/0/targetPort","value":9797}]'"#), "{command}");
         assert!(!command.starts_with(monitor), "{command}");
     }

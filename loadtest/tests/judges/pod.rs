@@ -1,4 +1,4 @@
-//! The first link: the workload, and a pod of it that runs.
+//! The link pod: the workload, and at least one running pod.
 
 use super::diagnose;
 use loadtest::doctor::catalogue::Cause;
@@ -22,7 +22,7 @@ fn workload_in_another_namespace_gets_commands_to_move_the_hpa() {
     let manifest = apply.strip_prefix(r"printf '%s\n' '").unwrap().strip_suffix("' | kubectl apply -f -").unwrap();
     let moved: Value = serde_saphyr::from_str(manifest).unwrap();
     assert_eq!((&moved["metadata"]["namespace"], &moved["spec"]["maxReplicas"]), (&json!("shop"), &json!(3)));
-    // It is not made anew without what the evidence has not.
+    // No command creates an HPA whose evidence is incomplete.
     seen(&mut evidence.hpa)["spec"]["metrics"][0]["pods"]["note"] = json!("(left out)");
     assert_eq!(found(&evidence, Cause::TargetElsewhere).fix.commands, Vec::<String>::new());
 }
@@ -45,12 +45,12 @@ fn namespace_without_any_hpa_means_a_refused_manifest() {
     assert!(finding.evidence.contains("serves autoscaling/v2, v1"), "{finding:?}");
     let fix = &finding.fix;
     assert!(fix.commands.is_empty() && fix.advice.contains("`apiVersion: autoscaling/v2`"), "{fix:?}");
-    // With others there, its name is mistyped; what is not known is no refusal.
+    // If there are other HPAs, the name is mistyped. If they are unknown, nothing shows a refusal.
     for hpas in [others, Read::Absent, Read::NotAsked] {
         let evidence = Evidence { hpas, ..evidence.clone() };
         assert_eq!(broken_cause(&evidence), None);
     }
-    // Nor is that it is in another namespace than there is, or before an API server that takes the manifest.
+    // A missing namespace is no refusal either, nor is a manifest that the API server would accept.
     let typed = Evidence { own_namespace: Read::Absent, ..evidence.clone() };
     assert_eq!((broken_cause(&typed), diagnose(&typed).outcome.exit_code()), (None, 3));
     let told = format!("there is no namespace {}", healthy::NAMESPACE);
@@ -62,7 +62,7 @@ fn namespace_without_any_hpa_means_a_refused_manifest() {
 #[test]
 fn workload_with_zero_replicas_is_scaled_to_one() {
     let zero = |mut evidence: Evidence| {
-        // As the API server writes a 0.
+        // The API server omits a 0.
         seen(&mut evidence.scale)["spec"] = json!({});
         seen(&mut evidence.pods).clear();
         evidence
@@ -70,7 +70,7 @@ fn workload_with_zero_replicas_is_scaled_to_one() {
     let evidence = zero(healthy::adapter());
     let commands = found(&evidence, Cause::ReplicasZero).fix.commands;
     assert_eq!(commands, ["kubectl -n miztiik-automation-ns scale deployment.apps/shopfront-deploy --replicas=1"]);
-    // KEDA does, where it went there itself.
+    // KEDA scales from zero if minReplicaCount is 0.
     let mut evidence = zero(healthy::keda());
     seen(&mut evidence.scaled_object)["spec"]["minReplicaCount"] = json!(0);
     assert_eq!(
@@ -79,7 +79,7 @@ fn workload_with_zero_replicas_is_scaled_to_one() {
     );
 }
 
-/// Pods of which none is ready, each with this state.
+/// Makes no pod ready, each with this container state and age.
 fn unready(evidence: &mut Evidence, state: &Value, age: f64) {
     for pod in seen(&mut evidence.pods) {
         pod["metadata"]["creationTimestamp"] = json!(ago(age));
@@ -100,7 +100,7 @@ fn image_pull_backoff_is_broken_and_a_running_pull_is_not() {
     assert_eq!(broken_cause(&evidence), None);
 }
 
-/// A Deployment of two revisions that was changed so long ago, and then lost its pods.
+/// Makes the Deployment's second revision this old. It has had no available pods since.
 fn changed(evidence: &mut Evidence, ago_seconds: f64) {
     let workload = seen(&mut evidence.workload);
     workload["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = json!("2");
@@ -118,13 +118,13 @@ fn change_is_rolled_back_only_if_earlier_pods_were_ready() {
     unready(&mut evidence, &stuck, 60.0);
     changed(&mut evidence, 62.0);
     assert_eq!(found(&evidence, Cause::PodFails).fix.commands, undo);
-    // They served for an hour and longer; what is wrong is not the change, nor where it was none.
+    // The pods were ready for over an hour, or nothing changed recently: the change is not the cause.
     for age in [4000.0, 600.0] {
         unready(&mut evidence, &stuck, age);
         changed(&mut evidence, if age > 3600.0 { age + 2.0 } else { 90_000.0 });
         assert_eq!(found(&evidence, Cause::PodFails).fix.commands, Vec::<String>::new());
     }
-    // It was broken before.
+    // It was unavailable before the change.
     unready(&mut evidence, &stuck, 60.0);
     changed(&mut evidence, 62.0);
     seen(&mut evidence.workload)["status"]["conditions"][0]["lastTransitionTime"] = json!(ago(900.0));
@@ -177,7 +177,7 @@ fn container_out_of_memory_gets_twice_its_limit() {
         pod["spec"]["containers"][0]["resources"]["limits"]["memory"] = json!("1.5Gi");
     }
     assert_eq!(found(&evidence, Cause::PodFails).fix.commands, Vec::<String>::new());
-    // One pod that serves, and the chain holds this far.
+    // One ready pod is enough for this link.
     let pods = seen(&mut evidence.pods);
     pods[0] = seen(&mut healthy::adapter().pods)[0].clone();
     assert_eq!(diagnose(&evidence).links[0].evidence.rsplit(": ").next(), Some("1 of 2 pods are ready"));
@@ -192,7 +192,7 @@ fn unschedulable_pods_are_pending() {
         }]});
     }
     assert!(found(&evidence, Cause::PodsPending).evidence.contains("Insufficient cpu"));
-    // A quota that leaves no pod at all.
+    // A quota allows no pod at all.
     let message = "pods \"shopfront-deploy-7d94b56f44-x\" is forbidden: exceeded quota: few, requested: pods=1, used: pods=0, \
                    limited: pods=0";
     seen(&mut evidence.pods).clear();
@@ -217,7 +217,7 @@ fn pods_that_never_become_ready_show_their_probe_failure() {
     changed(&mut evidence, 902.0);
     let undo = ["kubectl -n miztiik-automation-ns rollout undo deployment.apps/shopfront-deploy"];
     assert_eq!(found(&evidence, Cause::PodsNotCounted).fix.commands, undo);
-    // It served for ten minutes after it.
+    // It was available for ten minutes after the change.
     let lost = json!([{"type": "Available", "status": "False", "lastTransitionTime": ago(300.0)}]);
     seen(&mut evidence.workload)["status"]["conditions"] = lost;
     assert_eq!(found(&evidence, Cause::PodsNotCounted).fix.commands, Vec::<String>::new());

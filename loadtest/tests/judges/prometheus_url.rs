@@ -1,4 +1,4 @@
-//! Where the adapter looks for Prometheus.
+//! The adapter's `--prometheus-url`.
 
 use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::State;
@@ -27,7 +27,7 @@ fn prometheus_url_with_unknown_service_or_port_gets_the_right_url() {
     assert_eq!(cause, Cause::PrometheusUnreachable);
     assert!(command.ends_with("http://prometheus-operated.monitoring.svc:9090."), "{command}");
 
-    // One with an address of its own is better than the headless one, where it leads to all that Prometheus is.
+    // A Service with a cluster IP is better than the headless one, if it selects every Prometheus pod.
     let service = |name: &str, fields: serde_json::Value| {
         let mut service = healthy::adapter().prometheus.service.seen().unwrap().clone();
         service["metadata"]["name"] = json!(name);
@@ -114,7 +114,7 @@ fn recent_adapter_log_error_means_prometheus_unreachable() {
     not_found(&mut evidence);
     evidence.server.log = Read::Seen(line(20.0));
     assert_eq!(cause_at(&evidence, Link::Rule), Cause::PrometheusUnreachable);
-    // Long ago, or with an adapter that answers: over.
+    // An error of long ago, or of an adapter that answers now, no longer counts.
     evidence.server.log = Read::Seen(line(900.0));
     assert_eq!(cause_at(&evidence, Link::Answer), Cause::RuleAbsent);
     let mut evidence = adapter();
@@ -136,7 +136,7 @@ fn corrected_url_keeps_path_and_mentions_user() {
         assert_eq!(cause, Cause::PrometheusUnreachable);
         assert!(command.ends_with(&format!("Keep its user and path. It should be {mended}")), "{command}");
     }
-    // An address, a name outside of the cluster, and a name that stands for one, have no ports of a Service's.
+    // An IP address, an external host, and a Service of type ExternalName have no Service ports.
     for url in ["http://[fd00::1]:9091", "http://prometheus.example.com:9091"] {
         evidence.prometheus.url = Read::Seen(url.to_owned());
         assert_ne!(broken_cause(&evidence), Some(Cause::PrometheusUnreachable), "{url}");

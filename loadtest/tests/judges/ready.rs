@@ -1,4 +1,4 @@
-//! The pods that are to become ready.
+//! The link ready: the desired pods become ready.
 
 use super::diagnose;
 use loadtest::doctor::catalogue::Cause;
@@ -12,7 +12,7 @@ use crate::changed::{advice_at, broken, cause_at, commands_at, scaled, state};
 use crate::healthy::{adapter, ago, keda};
 use crate::seen;
 
-/// A third pod is wanted, which is in this phase.
+/// Adds a third pod in this phase, which the HPA desires.
 fn third(evidence: &mut Evidence, phase: &str, conditions: &Value, containers: &Value, age: f64) {
     let mut pod = evidence.pods.items()[1].clone();
     pod["metadata"]["name"] = json!("shopfront-deploy-7d94b56f44-third");
@@ -40,10 +40,10 @@ fn unschedulable_new_pod_is_pending() {
         let field = if evidence.scaled_object.seen().is_some() { "maxReplicaCount" } else { "maxReplicas" };
         let [command] = finding.fix.commands.as_slice() else { panic!("{:?}", finding.fix) };
         assert!(command.ends_with(&format!(r#"--type merge -p '{{"spec":{{"{field}":2}}}}'"#)), "{command}");
-        // No fewer than it is to have at the least.
+        // The maximum is not set below the minimum.
         seen(&mut evidence.hpa)["spec"]["minReplicas"] = json!(3);
         assert_eq!(commands_at(&evidence, Link::Ready), (Cause::PodsPending, String::new()));
-        // An autoscaler of nodes makes one for it; or has said that it will not.
+        // A node autoscaler adds a node for the pod.
         let told = |reason: &str| {
             let of = json!({"kind": "Pod", "name": "shopfront-deploy-7d94b56f44-third"});
             Read::Seen(vec![json!({"involvedObject": of, "reason": reason, "lastTimestamp": ago(20.0)})])
@@ -57,10 +57,10 @@ fn unschedulable_new_pod_is_pending() {
         seen(&mut evidence.pods)[2]["status"]["nominatedNodeName"] = json!("node-1");
         assert_eq!(state(&evidence, Link::Ready), State::Pending);
         seen(&mut evidence.pods)[2]["status"]["nominatedNodeName"] = Value::Null;
-        // Whether there is an autoscaler of nodes is not known: it is given longer.
+        // Without events, a node autoscaler may be at work: the pod gets longer.
         evidence.events = Read::Unread(Unread::default());
         assert_eq!(state(&evidence, Link::Ready), State::Pending);
-        // For some seconds; or on its way.
+        // The pod has been unschedulable for 20 seconds only, unless an autoscaler refuses to add a node.
         let mut evidence = healthy.clone();
         third(&mut evidence, "Pending", &unschedulable(), &json!([]), 20.0);
         assert_eq!(state(&evidence, Link::Ready), State::Pending);
@@ -96,22 +96,22 @@ fn exhausted_quota_is_pods_pending() {
         evidence.events = Read::Seen(vec![other]);
         assert_eq!(state(&evidence, Link::Ready), State::Ok);
     }
-    // It is tried ever more seldom, and the Deployment keeps why.
+    // The controller retries less and less often, but the Deployment's condition keeps the reason.
     let kept = json!([{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": message}]);
     seen(&mut evidence.workload)["status"]["conditions"] = kept;
     assert_eq!(commands_at(&evidence, Link::Ready), (Cause::PodsPending, String::new()));
-    // Another kind does not.
+    // A StatefulSet has no such condition.
     seen(&mut evidence.workload)["kind"] = json!("StatefulSet");
     evidence.events = Read::Seen(vec![event("shopfront-deploy-7d94b56f44", 900.0)]);
     assert_eq!(commands_at(&evidence, Link::Ready), (Cause::PodsPending, String::new()));
 }
 
-/// Back to those that serve, whatever was tried after them.
+/// Rolls back to the revision of the ready pods.
 const UNDO: &str = "kubectl -n miztiik-automation-ns rollout undo deployment.apps/shopfront-deploy --to-revision=\"$(kubectl \
                     -n miztiik-automation-ns get replicaset -l pod-template-hash=7d94b56f44 -o \
                     jsonpath='{.items[0].metadata.annotations.deployment\\.kubernetes\\.io/revision}')\"";
 
-/// The third pod is of a change of the Deployment; the others serve.
+/// Makes the third pod one of a new revision. The other pods are ready.
 fn of_a_change(evidence: &mut Evidence) {
     seen(&mut evidence.workload)["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = json!("2");
     seen(&mut evidence.pods)[2]["metadata"]["labels"]["pod-template-hash"] = json!("5c9");
@@ -145,11 +145,11 @@ fn pod_that_does_not_start_within_five_minutes_is_not_counted() {
     assert!(finding.evidence.contains("does not start: MountVolume.SetUp failed"), "{}", finding.evidence);
     of_a_change(&mut evidence);
     assert_eq!(commands_at(&evidence, Link::Ready), (Cause::PodsNotCounted, UNDO.to_owned()));
-    // A large image.
+    // Pulling a large image takes long.
     seen(&mut evidence.events).push(json!({"involvedObject": {"name": name}, "reason": "Pulling"}));
     assert_eq!(state(&evidence, Link::Ready), State::Ok);
     seen(&mut evidence.events).pop();
-    // As long as its own probe gives it to start.
+    // The pod's own startup probe allows more time.
     let probe = json!({"failureThreshold": 200, "periodSeconds": 6});
     seen(&mut evidence.pods)[2]["spec"]["containers"][0]["startupProbe"] = probe;
     assert_eq!(state(&evidence, Link::Ready), State::Ok);
@@ -165,7 +165,7 @@ fn desired_replicas_come_from_the_workload_if_the_scale_is_unreadable() {
     evidence.scale = Read::Unread(Unread::default());
     seen(&mut evidence.workload)["spec"]["replicas"] = json!(3);
     assert_eq!(told(&evidence), "2 of 3 pods are ready");
-    // Nor the workload; and the HPA has worked nothing out.
+    // The workload is unreadable too, and the HPA has calculated nothing.
     evidence.workload = Read::Unread(Unread::default());
     seen(&mut evidence.hpa)["status"]["desiredReplicas"] = json!(0);
     assert_eq!(told(&evidence), "2 of 2 pods are ready");
@@ -179,10 +179,10 @@ fn failing_new_pod_gets_a_rollback_or_more_memory() {
         let mut evidence = healthy.clone();
         third(&mut evidence, "Pending", &not_ready, &waiting("ImagePullBackOff"), 60.0);
         assert_eq!(commands_at(&evidence, Link::Ready), (Cause::PodFails, String::new()));
-        // Of a new revision: the one before is there to go back to.
+        // The pod is of a new revision, so there is one to roll back to.
         of_a_change(&mut evidence);
         assert_eq!(commands_at(&evidence, Link::Ready), (Cause::PodFails, UNDO.to_owned()));
-        // Of one that is a day old: something else changed since.
+        // The revision is a day old, so something else has changed.
         seen(&mut evidence.pods)[2]["metadata"]["creationTimestamp"] = json!(ago(86_400.0));
         assert_eq!(commands_at(&evidence, Link::Ready), (Cause::PodFails, String::new()));
         let mut evidence = healthy.clone();
@@ -194,7 +194,7 @@ fn failing_new_pod_gets_a_rollback_or_more_memory() {
         let more = "kubectl -n miztiik-automation-ns set resources deployment.apps/shopfront-deploy --containers=shopfront \
                     --limits=memory=512Mi";
         assert_eq!(commands_at(&evidence, Link::Ready), (Cause::PodFails, more.to_owned()));
-        // It starts for the fourth time, after its node; and one that ends by itself again and again.
+        // A container restarted with its node is no crash, but one that ends by itself again and again is.
         let restarted = |exit: u32, seconds: f64| {
             let mut evidence = healthy.clone();
             let last = json!({
@@ -209,7 +209,7 @@ fn failing_new_pod_gets_a_rollback_or_more_memory() {
         };
         assert_eq!(state(&restarted(255, 7200.0), Link::Ready), State::Ok);
         assert_eq!(cause_at(&restarted(0, 30.0), Link::Ready), Cause::PodFails);
-        // A start that takes its time.
+        // The container is still being created.
         let mut evidence = healthy;
         third(&mut evidence, "Pending", &not_ready, &waiting("ContainerCreating"), 20.0);
         assert_eq!(state(&evidence, Link::Ready), State::Ok);

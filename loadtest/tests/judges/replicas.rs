@@ -1,4 +1,4 @@
-//! How many replicas there are, and why there are no more.
+//! The link replicas: how many there are, and why there are no more.
 
 use super::diagnose;
 use loadtest::doctor::catalogue::Cause;
@@ -34,9 +34,9 @@ fn value_above_target_at_the_maximum_is_at_maximum() {
         let finding = explained(&evidence).unwrap();
         assert_eq!(finding.cause, Cause::AtMaximum);
         assert_eq!(finding.fix.commands, [format!("kubectl -n {NAMESPACE} {command}")]);
-        // Of a peak, no more than twice what was allowed is allowed at once.
+        // For a peak, the command at most doubles the maximum.
         assert!(finding.fix.advice.contains("5 replicas") && finding.fix.advice.contains("twice"), "{finding:?}");
-        // At the maximum, and just enough.
+        // The maximum is just enough.
         scaled(&mut evidence, "2", 2, 2, 2);
         assert_eq!(explained(&evidence), None);
     }
@@ -47,7 +47,7 @@ fn value_near_the_target_is_within_tolerance() {
     for mut evidence in [adapter(), keda()] {
         scaled(&mut evidence, "2150m", 2, 2, 3);
         assert_eq!(explained(&evidence).map(|finding| finding.cause), Some(Cause::WithinTolerance));
-        // One replica fewer would be above the target: the tolerance has nothing to do with it.
+        // With one replica fewer the value would exceed the target, so the tolerance is not the reason.
         scaled(&mut evidence, "1900m", 2, 2, 3);
         assert_eq!(explained(&evidence), None);
         scaled(&mut evidence, "3", 2, 3, 3);
@@ -67,7 +67,7 @@ fn replicas_written_by_another_manager_are_set_elsewhere() {
         };
         for (entry, named) in [
             (wrote("argocd-controller", "", 30.0), true),
-            // Before the HPA's own change; by the HPA; and by hand, once.
+            // Written before the HPA's last change, by the HPA itself, or once by hand.
             (wrote("kubectl-client-side-apply", "", 3000.0), false),
             (wrote("kube-controller-manager", "scale", 119.0), false),
             (wrote("kubectl", "scale", 30.0), false),
@@ -111,7 +111,7 @@ fn applied_manifest_with_replicas_gets_a_command_to_forget_them() {
         commands_at(&apply("\"replicas\":1,"), Link::Replicas),
         (Cause::ReplicasSetElsewhere, forgets.to_owned())
     );
-    // The field stays kubectl's when a manifest without it is applied.
+    // kubectl keeps owning the field after a manifest without it was applied.
     assert_eq!(state(&apply(""), Link::Replicas), State::Ok);
 }
 
@@ -127,10 +127,10 @@ fn repeated_rescale_to_the_same_size_is_set_elsewhere() {
     let mut evidence = adapter();
     evidence.events = Read::Seen(vec![rescale(3, 4, 200.0, 20.0)]);
     assert_eq!(cause_at(&evidence, Link::Replicas), Cause::ReplicasSetElsewhere);
-    // Out, in and out again, all by itself.
+    // The HPA scaled out, in and out again by itself.
     evidence.events = Read::Seen(vec![rescale(3, 2, 500.0, 20.0), rescale(1, 1, 100.0, 100.0)]);
     assert_eq!(state(&evidence, Link::Replicas), State::Ok);
-    // The other size was there long ago for the first time.
+    // The HPA also scales to the other size, so both are its own changes.
     evidence.events = Read::Seen(vec![rescale(3, 2, 500.0, 20.0), rescale(1, 4, 3000.0, 100.0)]);
     assert_eq!(state(&evidence, Link::Replicas), State::Ok);
 }
@@ -143,7 +143,7 @@ fn target_of_type_value_is_not_divided_by_the_pods() {
     hpa["spec"]["maxReplicas"] = json!(2);
     hpa["status"]["currentMetrics"][0]["external"]["current"] = json!({"value": "3"});
     assert_eq!(explained(&evidence).map(|finding| finding.cause), Some(Cause::AtMaximum));
-    // By the API's answer, where the HPA has not said it yet: twice one request a second.
+    // Until the HPA reports a value, the API's answer counts.
     seen(&mut evidence.hpa)["status"]["currentMetrics"] = json!([]);
     assert_eq!(diagnose(&evidence).figures.unwrap().value, Some(2.0));
 }

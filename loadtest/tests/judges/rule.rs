@@ -1,4 +1,4 @@
-//! The adapter's rule: that there is one, that it was read, and that it makes this metric of these series.
+//! The link rule: the adapter has a rule, has read it, and the rule makes this metric from these series.
 
 use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::State;
@@ -23,26 +23,26 @@ fn config_changed(evidence: &mut Evidence, seconds: f64) {
 fn adapter_older_than_its_rules_is_restarted() {
     let mut evidence = adapter();
     config_changed(&mut evidence, 60.0);
-    // It answers: whatever was changed, the metric is served.
+    // The adapter serves the metric, so the change does not matter.
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
     not_found(&mut evidence);
     let restart = "kubectl -n monitoring rollout restart deployment prometheus-adapter".to_owned();
     assert_eq!(commands_at(&evidence, Link::Rule), (Cause::RuleAbsent, restart));
-    // The first pods have just come: there was nothing to list.
+    // The pods have just become ready, so there were no series to list.
     ready_for(&mut evidence, 15.0);
     assert_eq!(state(&evidence, Link::Rule), State::Pending);
     ready_for(&mut evidence, 1200.0);
-    // While it is being restarted, it is too early to say so.
+    // The adapter is being restarted.
     seen(&mut evidence.server.deployment)["status"]["unavailableReplicas"] = json!(1);
     config_changed(&mut evidence, 2.0);
     server_started(&mut evidence, 3.0);
     assert_eq!(state(&evidence, Link::Rule), State::Pending);
-    // It started in the second of the change, maybe after it: what it answers tells.
+    // The adapter started in the same second as the change, so only its answer shows whether it has read the rules.
     seen(&mut evidence.server.deployment)["status"]["unavailableReplicas"] = json!(0);
     config_changed(&mut evidence, 200.0);
     server_started(&mut evidence, 200.0);
     assert_eq!(cause_at(&evidence, Link::Answer), Cause::RuleAbsent);
-    // It has just started, and serves no such API: no listing will bring the rule.
+    // The adapter has just started and serves no custom metrics API: it has no rules, and no relist will change that.
     let mut evidence = adapter();
     config_changed(&mut evidence, 2.0);
     server_started(&mut evidence, 5.0);
@@ -51,16 +51,16 @@ fn adapter_older_than_its_rules_is_restarted() {
     let found_nothing = "bad status from https://10.0.0.1:443: 404";
     unavailable(&mut evidence, "FailedDiscoveryCheck", found_nothing, 5.0);
     assert_eq!(cause_at(&evidence, Link::Rule), Cause::RuleAbsent);
-    // Half a minute later it is still that, and not its being out of reach.
+    // After half a minute the cause is still the missing rule, not an unreachable server.
     server_started(&mut evidence, 33.0);
     config_changed(&mut evidence, 30.0);
     unavailable(&mut evidence, "FailedDiscoveryCheck", found_nothing, 31.0);
     assert_eq!(cause_at(&evidence, Link::Rule), Cause::RuleAbsent);
-    // Restarted: what the API server says of it is of before.
+    // After another restart, the API server's condition is out of date.
     server_started(&mut evidence, 6.0);
     unavailable(&mut evidence, "FailedDiscoveryCheck", found_nothing, 60.0);
     assert_eq!(broken_cause(&evidence), None);
-    // It lists the metric: of a rule that it has read before, and that nobody changed.
+    // The adapter lists the metric by an older rule that nobody has changed.
     let mut evidence = adapter();
     config_changed(&mut evidence, 86_400.0);
     server_started(&mut evidence, 90_000.0);
@@ -116,13 +116,13 @@ fn rule_with_another_metric_name_gets_a_patch() {
     assert_eq!(cause, Cause::NameMissesRule);
     let (before, after) = commands.split_once("op: replace").unwrap();
     assert!(before.contains("matches: ^(.*)_count$") && after.contains("matches: ^(.*)_total$"), "{commands}");
-    // The same rule under the name that is asked for.
+    // Another pattern that makes the right name is fine.
     let mut evidence = adapter();
     rewritten(&mut evidence, "^(.*)_total", "^(http_.*)_total$");
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
 }
 
-/// A rule that takes any series, of which Prometheus has none, and the pods' pages neither.
+/// Makes the rule take any series, of which neither Prometheus nor the pods' pages have one.
 fn any_series(evidence: &mut Evidence) {
     rewritten(evidence, "http_requests_total{namespace!=\"\",pod!=\"\"}", "'{__name__=~\"^http_.*\",pod!=\"\"}'");
     for replica in &mut evidence.prometheus.replicas {
@@ -140,7 +140,7 @@ fn rule_for_any_series_without_one_is_counter_absent() {
     any_series(&mut evidence);
     let finding = crate::found(&evidence, Cause::CounterAbsent);
     assert!(finding.evidence.contains("http_requests_total"), "{finding:?}");
-    // The pages cannot be read, and nothing is scraped of pods that have just come.
+    // The pages are unreadable, and the new pods have not been scraped.
     evidence.pages.clear();
     for replica in &mut evidence.prometheus.replicas {
         replica.targets = Read::Seen(Vec::new());
@@ -166,7 +166,7 @@ fn added_rule_does_not_use_a_counter_with_a_similar_name() {
         }
         let (cause, commands) = commands_at(&evidence, Link::Rule);
         assert_eq!(cause, Cause::RuleAbsent);
-        // Of two that may be meant, none is chosen.
+        // With two candidates, neither is chosen.
         assert_eq!(commands.contains("seriesQuery: http_requests_total"), counters == 1, "{commands}");
         assert!(!commands.contains("in_flight"), "{commands}");
     }

@@ -1,15 +1,14 @@
-//! The query that the adapter makes of its rule, and what Prometheus answers to it.
+//! The query that the adapter renders from its rule, and Prometheus' result.
 
 use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::State;
-use loadtest::doctor::facts::requests;
 use loadtest::doctor::facts::scaling_metric::Subject;
 use loadtest::doctor::link::Link;
 use loadtest::kube::read::{Read, Unread};
 use serde_json::{Value, json};
 
 use crate::changed::{advice_at, answers, argument, cause_at, commands_at, not_found, results, rewritten, state};
-use crate::healthy::{self, TAKEN, adapter};
+use crate::healthy::{self, ADAPTER_QUERY, TAKEN, adapter};
 use crate::{broken_cause, seen};
 
 #[test]
@@ -25,20 +24,21 @@ fn query_is_rendered_from_the_last_matching_rule() {
              {{namespace=\"<<index .LabelValuesByName \"namespace\">>\",<<.LabelMatchers>>}}[{window}])) by (<<.GroupBy>>)'}}\n"
         )
     };
-    // The last rule does not take the series.
+    // The filter of the last rule excludes the series.
     let config = format!("rules:\n{}{}", rule("is: _total$", "3m"), rule("isNot: _total$", "9m"));
     seen(&mut evidence.server.config)["data"]["config.yaml"] = Value::from(config);
-    let matcher = requests::series(&evidence).pop_first().unwrap();
+    let matcher = r#"{__name__=~"^http_.*",pod!=""}"#.to_owned();
     for replica in &mut evidence.prometheus.replicas {
         replica.series = replica.series.values().map(|series| (matcher.clone(), series.clone())).collect();
     }
     let Subject { series, query, window, .. } = Subject::of(&evidence);
-    let pods = healthy::PODS.map(|(pod, _)| pod).join("|");
-    let namespace = format!("namespace=\"{}\"", healthy::NAMESPACE);
-    let expected = format!(
-        "sum(rate(http_requests_total{{{namespace},status=\"200\",{namespace},pod=~\"{pods}\"}}[3m])) by (pod)"
+    let expected = "sum(rate(http_requests_total{namespace=\"miztiik-automation-ns\",status=\"200\",\
+                    namespace=\"miztiik-automation-ns\",\
+                    pod=~\"shopfront-deploy-7d94b56f44-fblvd|shopfront-deploy-7d94b56f44-x2kqp\"}[3m])) by (pod)";
+    assert_eq!(
+        (series.as_deref(), query.as_deref(), window),
+        (Some("http_requests_total"), Some(expected), Some(180.0))
     );
-    assert_eq!((series.as_deref(), query, window), (Some("http_requests_total"), Some(expected), Some(180.0)));
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn failing_neighbour_rule_is_removed() {
         let unread = Unread { what: "the series up{".to_owned(), why: why.clone(), right: None };
         replica.series.insert("up{".to_owned(), Read::Unread(unread));
     }
-    // As long as it was not restarted, it has its old list.
+    // The adapter has its old list until it restarts.
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
     not_found(&mut evidence);
     let (cause, commands) = commands_at(&evidence, Link::Rule);
@@ -59,7 +59,7 @@ fn failing_neighbour_rule_is_removed() {
     let (before, after) = commands.split_once("op: replace").unwrap();
     assert!(before.contains("sum(up)") && !after.contains("sum(up)") && !after.contains("up{"), "{commands}");
     assert!(after.contains("http_requests_total"), "{commands}");
-    // Prometheus did not answer in time, or could not be asked: that is no rule's fault.
+    // A timeout or an unreachable Prometheus is not the rule's fault.
     for why in ["no answer within 8 s", "503 Service Unavailable: error trying to reach service"] {
         for replica in &mut evidence.prometheus.replicas {
             let unread = Unread { what: "the series up{".to_owned(), why: why.to_owned(), right: None };
@@ -74,14 +74,18 @@ fn query_without_group_by_gets_one() {
     let mut evidence = adapter();
     answers(&mut evidence, 200, json!({"items": []}));
     rewritten(&mut evidence, " by (<<.GroupBy>>)\nresourceRules", "\nresourceRules");
-    results(&mut evidence, &[json!({"metric": {}, "value": [TAKEN, "2"]})]);
+    results(
+        &mut evidence,
+        ADAPTER_QUERY.trim_end_matches(" by (pod)"),
+        &[json!({"metric": {}, "value": [TAKEN, "2"]})],
+    );
     let (cause, commands) = commands_at(&evidence, Link::Rule);
     assert_eq!(cause, Cause::GroupByDropped);
     let (_, after) = commands.split_once("op: replace").unwrap();
     assert!(after.contains("[2m])) by (<<.GroupBy>>)"), "{commands}");
-    // Values of the pods, and a pod that is not there: not this.
+    // The result has the label, but lacks one of the pods.
     let mut evidence = adapter();
-    results(&mut evidence, &[json!({"metric": {"pod": healthy::PODS[0].0}, "value": [TAKEN, "2"]})]);
+    results(&mut evidence, ADAPTER_QUERY, &[json!({"metric": {"pod": healthy::PODS[0].0}, "value": [TAKEN, "2"]})]);
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
 }
 
@@ -91,7 +95,7 @@ fn relist_shorter_than_the_scrape_interval_is_reported() {
     argument(&mut evidence, 2, "--metrics-relist-interval=2s");
     let (cause, advice) = advice_at(&evidence, Link::Rule);
     assert!(cause == Cause::GroupByDropped && advice.contains("--metrics-relist-interval=60s"), "{cause:?}: {advice}");
-    // The list may look further back.
+    // A longer maximum age makes up for a short relist interval.
     argument(&mut evidence, 4, "--metrics-max-age=1m");
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
 }
@@ -100,7 +104,7 @@ fn relist_shorter_than_the_scrape_interval_is_reported() {
 fn rule_window_shorter_than_two_scrapes_is_widened() {
     let mut evidence = adapter();
     rewritten(&mut evidence, "[2m]", "[5s]");
-    // It has a value all the same: Prometheus scrapes more often than we know.
+    // There is a value, so Prometheus scrapes more often than the monitor says.
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
     answers(&mut evidence, 200, json!({"items": []}));
     let (cause, commands) = commands_at(&evidence, Link::Rule);
@@ -109,7 +113,7 @@ fn rule_window_shorter_than_two_scrapes_is_widened() {
     assert!(before.contains("[5s]") && after.contains("[20s]") && !after.contains("[5s]"), "{commands}");
     assert!(before.starts_with("kubectl -n monitoring patch configmap/adapter-config --type json -p '"), "{commands}");
     assert!(after.ends_with("\nkubectl -n monitoring rollout restart deployment prometheus-adapter"), "{commands}");
-    // The rule is mended that is meant, and no other of the same window.
+    // Another rule with the same window is not changed.
     let other = "rules:\n  - seriesQuery: other_total\n    resources: {template: <<.Resource>>}\n    metricsQuery: sum(rate(other_total[5s]))\n";
     rewritten(&mut evidence, "rules:\n", other);
     let (_, commands) = commands_at(&evidence, Link::Rule);

@@ -1,15 +1,14 @@
-//! What the pods show: their pages, and what Prometheus has of them.
+//! The links metrics and series: the pods' metrics pages, and their series in Prometheus.
 
 use super::diagnose;
 use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::{LinkResult, State};
 use loadtest::doctor::evidence::Evidence;
-use loadtest::doctor::facts::scaling_metric::Subject;
 use loadtest::doctor::link::Link;
 use loadtest::kube::read::{Read, Unread};
 use serde_json::json;
 
-use super::healthy::{self, ago};
+use super::healthy::{self, COUNTER, ago};
 use super::{broken_cause, found, seen, targets};
 
 /// Changes both readings of all pages.
@@ -26,7 +25,7 @@ fn counter_missing_on_an_idle_pods_page_is_absent() {
     for mut evidence in [healthy::adapter(), healthy::keda()] {
         rewrite(&mut evidence, |text| text.replace("http_requests_total{", "other_total{"));
         if evidence.scaled_object.seen().is_some() {
-            // The other pods' counters, or a constant, make a value of it.
+            // The sum may still have a value, from other pods' counters or a constant.
             assert_eq!(broken_cause(&evidence), None);
         }
         for replica in &mut evidence.prometheus.replicas {
@@ -53,12 +52,13 @@ fn new_pod_may_lack_its_counter() {
 
 #[test]
 fn unselected_series_does_not_mean_missing_labels() {
-    // Nobody lets us see the page; of its counter, a series that is not wanted is there.
+    // The pages are unreadable, and Prometheus has only a series of the counter that the rule does not select.
     let mut evidence = healthy::adapter();
     let rules = seen(&mut evidence.server.config);
     let changed = rules["data"]["config.yaml"].as_str().unwrap().replace("pod!=\"\"}", "pod!=\"\",path=\"version\"}");
     rules["data"]["config.yaml"] = json!(changed.replace("<<.LabelMatchers>>", "path=\"version\",<<.LabelMatchers>>"));
-    healthy::answer(&mut evidence);
+    let series = r#"http_requests_total{path="version",namespace="miztiik-automation-ns",pod=~"shopfront-deploy-7d94b56f44-fblvd|shopfront-deploy-7d94b56f44-x2kqp"}"#;
+    healthy::answer(&mut evidence, &[COUNTER, series, &format!("sum(rate({series}[2m])) by (pod)")]);
     unlabelled(&mut evidence, |_| {});
     evidence.pages.clear();
     assert_ne!(broken_cause(&evidence), Some(Cause::LabelsMissing));
@@ -95,7 +95,7 @@ fn counter_of_an_ingress_need_not_be_on_the_pods_pages() {
     assert_eq!(diagnose(&evidence).links[1].evidence, "http_requests_total comes from job ingress");
 }
 
-/// Has the counter count scrapes too: two at 5 s are 0.4 a second.
+/// Makes the counter include scrapes: two replicas that scrape every 5 s make 0.4 requests per second.
 fn counting_scrapes(evidence: &mut Evidence) {
     for page in &mut evidence.pages {
         for (text, count) in [(&mut page.first, 480), (&mut page.second, 483)] {
@@ -114,7 +114,7 @@ fn counted_scrapes_are_excluded_in_the_rule() {
     let [edit, restart] = finding.fix.commands.as_slice() else { panic!("{:?}", finding.fix) };
     assert!(edit.contains(r#"<<.LabelMatchers>>,path!="metrics"}[2m])"#), "{edit}");
     assert!(restart.ends_with("rollout restart deployment prometheus-adapter"), "{restart}");
-    // The document has those quotes itself.
+    // The query is in double quotes in the document already.
     let rules = evidence.server.config.clone();
     let text = seen(&mut evidence.server.config)["data"]["config.yaml"].as_str().unwrap().to_owned();
     let text = text
@@ -124,13 +124,13 @@ fn counted_scrapes_are_excluded_in_the_rule() {
     let edit = &found(&evidence, Cause::ProbesCounted).fix.commands[0];
     assert!(edit.contains(r"<<.LabelMatchers>>,path!='\''metrics'\''}"), "{edit}");
     evidence.server.config = rules;
-    // Probes as well: they are left out at once.
+    // The counter includes probes too: one edit excludes both paths.
     for page in &mut evidence.pages {
         seen(&mut page.second).push_str("http_requests_total{path=\"readyz\"} 9\n");
     }
     let edit = &found(&evidence, Cause::ProbesCounted).fix.commands[0];
     assert!(edit.contains(r#"<<.LabelMatchers>>,path!~"metrics|readyz"}[2m])"#), "{edit}");
-    // Of a large target they are nothing.
+    // The scrapes are negligible for a large target.
     seen(&mut evidence.hpa)["spec"]["metrics"][0]["pods"]["target"]["averageValue"] = json!("100");
     assert_eq!(broken_cause(&evidence), None);
 }
@@ -143,11 +143,12 @@ fn counted_scrapes_are_excluded_in_the_trigger() {
     assert!(command.contains(r#"sum(rate(http_requests_total{path!=\"metrics\",namespace=\""#), "{command}");
     let query = "sum(rate(http_requests_total{namespace=\"miztiik-automation-ns\",path!=\"metrics\"}[1m]))";
     seen(&mut evidence.scaled_object)["spec"]["triggers"][0]["metadata"]["query"] = json!(query);
-    healthy::answer(&mut evidence);
+    let series = r#"http_requests_total{namespace="miztiik-automation-ns",path!="metrics"}"#;
+    healthy::answer(&mut evidence, &[COUNTER, series, query]);
     assert_eq!(broken_cause(&evidence), None);
 }
 
-/// Each pod's counter, without a route's label, grows by so many requests between the two readings.
+/// Makes each pod's counter, which has no label for the route, grow this much between the two readings.
 fn paced(evidence: &mut Evidence, growth: u32) {
     for page in &mut evidence.pages {
         page.first = Read::Seen("http_requests_total{status=\"200\"} 100\n".to_owned());
@@ -157,7 +158,7 @@ fn paced(evidence: &mut Evidence, growth: u32) {
 
 #[test]
 fn counter_without_routes_counts_probes_if_its_rate_is_theirs() {
-    // 2 scrapes each 5 s, a probe each 2 s and one each 10 s: one a second.
+    // Two scrapes every 5 s, one probe every 2 s and one every 10 s make one request per second.
     let mut evidence = healthy::adapter();
     paced(&mut evidence, 6);
     assert!(found(&evidence, Cause::ProbesCounted).evidence.contains("1.00 a second, with a target of 2"));
@@ -182,7 +183,7 @@ fn ratio_query_is_not_judged_by_counted_scrapes() {
     counting_scrapes(&mut evidence);
     let query = "sum(rate(http_requests_total[1m])) / sum(rate(http_requests_count[1m]))";
     seen(&mut evidence.scaled_object)["spec"]["triggers"][0]["metadata"]["query"] = json!(query);
-    healthy::answer(&mut evidence);
+    healthy::answer(&mut evidence, &["http_requests_total", COUNTER, query]);
     assert_eq!(broken_cause(&evidence), None);
 }
 
@@ -236,15 +237,15 @@ fn renamed_label_is_copied_by_relabelling_or_an_override() {
     let path = "/spec/endpoints/0/metricRelabelings";
     let whole = format!(r#"{{"op":"add","path":"{path}","value":[{copy}]}}"#);
     assert_eq!(finding.fix.commands, [patched(&whole)]);
-    // What there is of relabelling stays.
+    // Existing relabelling is kept.
     seen(&mut evidence.monitors)[0]["spec"]["endpoints"][0]["metricRelabelings"] =
         json!([{"action": "labeldrop", "regex": "le"}]);
     let one = format!(r#"{{"op":"add","path":"{path}/-","value":{copy}}}"#);
     assert_eq!(found(&evidence, Cause::LabelsMissing).fix.commands, [patched(&one)]);
-    // No monitor's job, and other series for which a rule lists the metric: one before it would go unheard.
+    // No monitor owns the job. Other series list the metric by a later rule, so an added rule would not count.
     seen(&mut evidence.monitors).clear();
     assert_eq!(found(&evidence, Cause::LabelsMissing).fix.commands, Vec::<String>::new());
-    // Where all are called so, the adapter asks for what there is.
+    // If all series have the other name, an override maps it.
     for replica in &mut evidence.prometheus.replicas {
         for labels in replica.series.values_mut().flat_map(seen) {
             let pod = labels.remove("pod").unwrap();
@@ -270,19 +271,18 @@ fn pod_not_scraped_twice_may_lack_series() {
     assert_eq!(broken_cause(&evidence), None);
 }
 
-/// Changes the counter's labels; what asks for more than its name finds nothing.
+/// Changes the labels of the counter. A query that selects labels finds nothing.
 fn unlabelled(evidence: &mut Evidence, with: impl Fn(&mut serde_json::Map<String, serde_json::Value>)) {
-    let subject = Subject::of(evidence);
-    let (wanted, of_pods) = (subject.wanted.unwrap().text(), subject.of_pods.unwrap());
-    for replica in &mut evidence.prometheus.replicas {
-        for sample in seen(replica.queries.get_mut(&of_pods).unwrap()) {
-            with(sample["metric"].as_object_mut().unwrap());
+    for (query, result) in evidence.prometheus.replicas.iter_mut().flat_map(|replica| &mut replica.queries) {
+        if query == COUNTER {
+            seen(result).iter_mut().for_each(|sample| with(sample["metric"].as_object_mut().unwrap()));
+        } else if query.starts_with("http_requests_total{") {
+            *result = Read::Seen(Vec::new());
         }
-        replica.queries.insert(wanted.clone(), Read::Seen(Vec::new()));
     }
 }
 
-/// A Prometheus of two shards: each has one of the pods.
+/// A Prometheus with two shards, each with one of the pods.
 fn sharded() -> Evidence {
     let mut evidence = healthy::adapter();
     seen(&mut evidence.prometheuses)[0]["spec"]["shards"] = json!(2);
@@ -306,14 +306,14 @@ fn shards_of_prometheus_share_the_series() {
     let result = series(&evidence);
     assert_eq!((broken_cause(&evidence), result.state), (None, State::Ok), "{result:?}");
     assert!(result.evidence.ends_with(": 2 series"), "{result:?}");
-    // What no shard has is lost.
+    // A label that no shard has is missing.
     let drop = json!([{"action": "labeldrop", "regex": "pod"}]);
     seen(&mut evidence.monitors)[0]["spec"]["endpoints"][0]["metricRelabelings"] = drop;
     for replica in &mut evidence.prometheus.replicas {
         replica.queries.values_mut().for_each(|result| *result = Read::Seen(Vec::new()));
     }
     found(&evidence, Cause::LabelsMissing);
-    // What one does not tell, or one that is not there, may be there.
+    // A shard that does not answer, or that was not found, may have the label.
     let mut silent = evidence.clone();
     silent.prometheus.replicas[1].queries.clear();
     seen(&mut evidence.prometheuses)[0]["spec"]["shards"] = json!(3);

@@ -1,4 +1,4 @@
-//! How Prometheus comes to the pods: the monitor, the right to look, the targets, and its own replicas.
+//! How Prometheus scrapes the pods: the monitor, Prometheus' rights, the targets, and its own replicas.
 
 use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::Finding;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::healthy::{self, ACCOUNT, NAMESPACE, PODS, ago};
 use super::{broken_cause, found, seen, targets};
 
-/// A healthy chain whose Prometheus has no targets, with its monitor and the operator's object changed.
+/// A healthy chain whose Prometheus has no targets, after a change of the monitor and the Prometheus object.
 fn without_targets(change: impl FnOnce(&mut Value, &mut Value)) -> Evidence {
     let mut evidence = healthy::adapter();
     targets(&mut evidence).for_each(Vec::clear);
@@ -42,7 +42,7 @@ fn annotations_without_a_monitor_get_a_monitor_manifest() {
     assert_eq!(monitor["metadata"]["labels"], json!({"release": "kps"}));
     assert_eq!(monitor["spec"]["selector"]["matchLabels"], json!({"app": "shopfront"}));
     assert_eq!(monitor["spec"]["endpoints"], json!([{"port": "web", "path": "/metrics"}]));
-    // What it is told to apply does mend the chain: Prometheus will have its targets soon.
+    // The printed manifest fixes the chain: Prometheus gets its targets soon.
     monitor["metadata"]["creationTimestamp"] = json!(ago(20.0));
     seen(&mut evidence.monitors).push(monitor);
     assert_eq!(broken_cause(&evidence), None);
@@ -62,7 +62,7 @@ fn current_series_without_targets_need_no_monitor() {
         targets(&mut evidence).for_each(Vec::clear);
         assert_eq!(broken_cause(&evidence), None);
     }
-    // Nobody scrapes any more: a query finds the last samples for five minutes, and the adapter lists none.
+    // Scraping has stopped: queries return the last samples for five minutes, but the adapter lists no series.
     let mut evidence = healthy::adapter();
     seen(&mut evidence.monitors).clear();
     targets(&mut evidence).for_each(Vec::clear);
@@ -141,7 +141,7 @@ fn monitor_with_an_unknown_port_name_is_patched() {
     let evidence = without_targets(|monitor, _| monitor["spec"]["endpoints"][0]["port"] = json!("http"));
     let patch = r#"json -p '[{"op":"test","path":"/spec/endpoints/0/port","value":"http"},{"op":"replace","path":"/spec/endpoints/0/port","value":"web"}]'"#;
     assert_eq!(command(&found(&evidence, Cause::MonitorSelectsNothing)), format!("{MONITOR} {patch}"));
-    // A Service's only port has no need of a name, but for the monitor.
+    // A Service's only port needs no name, but the monitor needs one.
     let mut evidence = without_targets(|_, _| {});
     seen(&mut evidence.services)[0]["spec"]["ports"][0].as_object_mut().unwrap().remove("name");
     assert!(command(&found(&evidence, Cause::MonitorSelectsNothing)).contains(
@@ -173,12 +173,12 @@ fn missing_right_that_prometheus_does_not_use_is_no_fault() {
     let mut evidence = healthy::adapter();
     evidence.access.insert(access(ACCOUNT, "list", "", "endpoints", NAMESPACE), Read::Seen(false));
     assert_eq!(broken_cause(&evidence), None);
-    // A job may find pods without their Services: what is up was found.
+    // A job may find pods without their Services: the targets are up, so they were found.
     evidence.access.insert(access(ACCOUNT, "list", "", "services", NAMESPACE), Read::Seen(false));
     assert_eq!(broken_cause(&evidence), None);
 }
 
-/// A healthy chain whose targets are down: no values, and this error.
+/// A healthy chain whose targets are down with this error, and so have no values.
 fn down(error: &str, url: &str) -> Evidence {
     let mut evidence = healthy::adapter();
     targets(&mut evidence).flatten().for_each(|target| {
@@ -210,7 +210,7 @@ fn target_with_a_wrong_port_gets_a_patch_of_the_service_or_the_monitor() {
          -p '[{\"op\":\"test\",\"path\":\"/spec/ports/0/name\",\"value\":\"web\"},\
          {\"op\":\"add\",\"path\":\"/spec/ports/0/targetPort\",\"value\":9898}]'"
     );
-    // One that serves clients, though no metrics, is left alone.
+    // A port that serves clients is not changed, although it has no metrics.
     let evidence = down("server returned HTTP status 404 Not Found", ":8080/metrics");
     let mut evidence = Evidence { ..evidence };
     seen(&mut evidence.services)[0]["spec"]["ports"][0]["targetPort"] = json!(8080);
@@ -306,7 +306,7 @@ fn prometheus_replicas_with_different_values_disagree() {
             }
         }
     };
-    // A scrape more or less is no disagreement.
+    // A difference of one scrape is no disagreement.
     for value in ["1.4", "0.7", "2.5", "3.1"] {
         rate(&mut evidence, value);
         assert_eq!(broken_cause(&evidence), None, "{value}");
@@ -316,11 +316,11 @@ fn prometheus_replicas_with_different_values_disagree() {
     assert!(finding.evidence.ends_with("prometheus-k8s-1 answers 7.00"));
     let log = |pod: &str| format!("kubectl -n monitoring logs pod/{pod} --all-containers --tail=50");
     assert_eq!(finding.fix.commands, ["prometheus-k8s-0", "prometheus-k8s-1"].map(log));
-    // A load has ended: each falls when it scrapes.
+    // After a load, each replica's value falls at its own next scrape.
     let mut ended = evidence.clone();
     ended.pages.iter_mut().for_each(|page| page.second = page.first.clone());
     assert_eq!(broken_cause(&ended), None);
-    // What a restart has left in one of them is gone when its window is.
+    // A restarted replica differs until its query's window has passed.
     seen(&mut evidence.prometheus.pods)[1]["metadata"]["creationTimestamp"] = json!(ago(100.0));
     assert_eq!(broken_cause(&evidence), None);
 }

@@ -1,4 +1,4 @@
-//! What is kept of a chain: nothing that may be secret, and all that it is judged by.
+//! A bundle has no secrets, and everything that the links are judged by.
 
 use super::diagnose;
 use loadtest::doctor::bundle;
@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 use super::healthy;
 use super::{seen, targets};
 
-/// What is kept of this evidence, as text.
+/// The redacted evidence as JSON.
 fn kept(evidence: &Evidence) -> String {
     serde_json::to_string(&redacted(evidence)).unwrap()
 }
 
-/// A healthy chain whose pods and adapter have these arguments.
+/// A healthy chain whose first pod and adapter have these arguments.
 fn started_with(arguments: &Value) -> Evidence {
     let mut evidence = healthy::adapter();
     seen(&mut evidence.pods)[0]["spec"]["containers"][0]["args"] = arguments.clone();
@@ -69,7 +69,7 @@ fn unescaped_password_is_removed_from_a_url() {
         ("http://shop:hid?hidden@kept/base?token=hidden", "http://kept/base"),
         ("http://shop:hid#hid,hidden@kept", "http://kept"),
         ("http://shop:hidden@kept/base", "http://kept/base"),
-        // Where it may be a port and a query as well, or more than one of them, nothing tells where it ends.
+        // Nothing shows where the password ends if it may also be a port or a query, or if there are several `@`.
         ("http://shop:12/hidden@hidden", "http://(left out)"),
         ("http://hidden:9090/?query=a@hidden", "http://(left out)"),
         ("http://[fd00::1]/?query=a@hidden", "http://(left out)"),
@@ -86,7 +86,7 @@ fn unescaped_password_is_removed_from_a_url() {
         assert_eq!(redacted(&once), once);
         let arguments = json!([format!("--prometheus-url={url}"), "--prometheus-url", url]);
         let text = serde_json::to_string(&redacted(&started_with(&arguments)).server.deployment).unwrap();
-        // A URL that lost its user is left out as a whole, since a command would replace it.
+        // A URL without its user would end up in a printed command, so the whole argument is left out.
         let count = if expected == url { 2 } else { 0 };
         assert!(!text.contains("hidden") && text.matches(url).count() == count, "{url} is kept: {text}");
     }
@@ -189,7 +189,7 @@ fn a_query_and_its_labels_are_redacted_alike() {
     let query = "sum(rate(http_requests_total{token=\"hidden\"}[2m]))";
     seen(&mut evidence.scaled_object)["spec"]["triggers"][0]["metadata"]["query"] = json!(query);
     evidence.prometheus.replicas.iter_mut().for_each(|replica| replica.queries.clear());
-    healthy::answer(&mut evidence);
+    healthy::answer(&mut evidence, &[healthy::COUNTER, r#"http_requests_total{token="hidden"}"#, query]);
     for replica in &mut evidence.prometheus.replicas {
         for samples in replica.queries.values_mut() {
             for sample in seen(samples) {
@@ -225,7 +225,7 @@ fn only_the_counter_of_a_page_and_the_rules_of_a_config_map_are_kept() {
     let text = kept(&evidence);
     assert!(!text.contains("idden"), "{text}");
     assert!(text.contains("# TYPE http_requests_total counter"), "{text}");
-    // One that has no rules at all is nobody's to read.
+    // Nothing is kept of a ConfigMap without rules.
     seen(&mut evidence.server.config)["data"] = json!({"app.conf": "hidden"});
     assert!(!kept(&evidence).contains("hidden"));
 }

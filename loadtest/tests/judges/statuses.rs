@@ -1,5 +1,5 @@
-//! What a link's result says beside ok and broken: which links a metric has, how long to wait, what is missing, and which
-//! link decides.
+//! Results that are neither ok nor broken: not applicable, pending with the time to wait, a missing input or right, and
+//! blocked by another link.
 
 use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::{Finding, Input, Link, LinkResult, State, Status};
@@ -18,7 +18,7 @@ fn result(evidence: &Evidence, link: Link) -> LinkResult {
     diagnosis.links.into_iter().find(|result| result.link == link).unwrap()
 }
 
-/// The HPA has reported for so long that it cannot read its metric, and its API has just started.
+/// A chain whose metrics API has just started. The HPA has reported for this long that it cannot read its metric.
 fn unreadable(seconds: f64) -> Evidence {
     let mut evidence = adapter();
     answers(&mut evidence, 200, json!({"items": []}));
@@ -29,16 +29,16 @@ fn unreadable(seconds: f64) -> Evidence {
 
 #[test]
 fn pending_link_says_how_long_to_wait() {
-    // Two syncs of 15 s, 8 s of which have passed.
+    // Two syncs of 15 s, of which 8 s have passed.
     let evidence = unreadable(8.0);
     assert_eq!(result(&evidence, Link::Condition).wait, Some(22.0));
-    // Discovery in 6 s, two scrapes each 5 s, 5 s more, and a relist each 60 s: 20 s have passed.
+    // Discovery 6 s, two scrapes of 5 s, a margin of 5 s, and a relist of 60 s, of which 20 s have passed.
     let mut evidence = adapter();
     not_found(&mut evidence);
     server_started(&mut evidence, 20.0);
     let answer = result(&evidence, Link::Answer);
     assert_eq!((answer.state, answer.wait), (State::Pending, Some(61.0)));
-    // Two scrapes each 5 s after half a minute.
+    // Half a minute and two scrapes of 5 s, of which 10 s have passed.
     let mut evidence = adapter();
     ready_for(&mut evidence, 10.0);
     assert_eq!(result(&evidence, Link::Series).wait, Some(30.0));
@@ -114,7 +114,7 @@ fn new_api_service_is_pending() {
     assert_eq!((result.state, result.wait, broken_cause(&evidence)), (State::Pending, Some(40.0), None));
 }
 
-/// Every case of these tests goes through the same check, in `links::check`.
+/// `links::check` applies this to every result in these tests.
 #[test]
 fn link_owns_only_its_own_causes() {
     let raised = |cause| Status::Broken(Finding::new(cause, "", "", Vec::new()));

@@ -1,4 +1,4 @@
-//! The traffic to the pods.
+//! The link traffic: the requests that reach the pods.
 
 use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::State;
@@ -11,7 +11,7 @@ use crate::changed::{cause_at, commands_at, state};
 use crate::healthy::{NAMESPACE, adapter, ago, keda};
 use crate::seen;
 
-/// Requests at each pod between the two looks at its page.
+/// Sets the requests that each pod gets between the two readings of its page.
 fn requests(evidence: &mut Evidence, counts: [u32; 2]) {
     for (page, count) in evidence.pages.iter_mut().zip(counts) {
         let first = page.first.seen().unwrap();
@@ -30,7 +30,7 @@ fn one_hot_pod_means_pinned_clients() {
         seen(&mut evidence.services)[0]["spec"]["sessionAffinity"] = json!("ClientIP");
         let (cause, command) = commands_at(&evidence, Link::Traffic);
         assert_eq!((cause, command.contains(r#""sessionAffinity":"None""#)), (Cause::ClientsPinned, true), "{command}");
-        // Where pods are chosen by name, or differ: a canary.
+        // A headless Service lets clients choose pods by name, and pods of different revisions may be a canary.
         seen(&mut evidence.services)[0]["spec"]["clusterIP"] = json!("None");
         assert_eq!(state(&evidence, Link::Traffic), State::Ok);
         seen(&mut evidence.services)[0]["spec"]["clusterIP"] = json!("10.96.0.9");
@@ -38,12 +38,12 @@ fn one_hot_pod_means_pinned_clients() {
         assert_eq!(state(&evidence, Link::Traffic), State::Ok);
         seen(&mut evidence.pods)[1]["metadata"]["labels"]["pod-template-hash"] = hash;
         assert_eq!(cause_at(&evidence, Link::Traffic), Cause::ClientsPinned);
-        // Uneven, as chance has it; and too few to tell.
+        // A difference by chance, or too few requests, proves nothing.
         requests(&mut evidence, [60, 30]);
         assert_eq!(state(&evidence, Link::Traffic), State::Ok);
         requests(&mut evidence, [9, 0]);
         assert_eq!(state(&evidence, Link::Traffic), State::Ok);
-        // The idle one has only just become ready.
+        // The idle pod has just become ready.
         requests(&mut evidence, [90, 1]);
         for condition in seen(&mut evidence.pods)[1]["status"]["conditions"].as_array_mut().unwrap() {
             condition["lastTransitionTime"] = json!(ago(20.0));
@@ -60,11 +60,11 @@ fn hot_pod_is_expected_unless_a_service_balances_over_all_pods() {
         evidence
     };
     assert_eq!(cause_at(&hot(), Link::Traffic), Cause::ClientsPinned);
-    // A shard, or whoever leads: the pods have names and parts of their own, whatever Service is before them.
+    // The pods of a StatefulSet may have different roles, such as shards or a leader.
     let mut evidence = hot();
     seen(&mut evidence.workload)["kind"] = json!("StatefulSet");
     assert_eq!(state(&evidence, Link::Traffic), State::Ok);
-    // It sends to pods that are near.
+    // The Service prefers pods that are near the client.
     for (field, value) in
         [("internalTrafficPolicy", "Local"), ("externalTrafficPolicy", "Local"), ("trafficDistribution", "PreferClose")]
     {
@@ -76,7 +76,7 @@ fn hot_pod_is_expected_unless_a_service_balances_over_all_pods() {
     let near = json!({"service.kubernetes.io/topology-mode": "Auto"});
     seen(&mut evidence.services)[0]["metadata"]["annotations"] = near;
     assert_eq!(state(&evidence, Link::Traffic), State::Ok);
-    // Besides, there is a Service of one pod, whichever it is, or one of all.
+    // A second Service for one of the pods explains the difference; one for all pods does not.
     for pod in 0..2 {
         let mut evidence = hot();
         seen(&mut evidence.pods)[pod]["metadata"]["labels"]["shard"] = json!("a");
@@ -113,15 +113,15 @@ fn load_below_its_rate_is_reported_with_its_logs() {
 fn load_balancer_without_an_address_gets_a_port_forward() {
     for mut evidence in [adapter(), keda()] {
         seen(&mut evidence.services)[0]["status"] = json!({"loadBalancer": {}});
-        // Requests come from within all the same.
+        // Requests from inside the cluster still arrive.
         assert_eq!(state(&evidence, Link::Traffic), State::Ok);
         requests(&mut evidence, [0, 0]);
         let forward = "kubectl -n miztiik-automation-ns port-forward service/shopfront-svc 8080:80".to_owned();
         assert_eq!(commands_at(&evidence, Link::Traffic), (Cause::NoLoadBalancer, forward.clone()));
-        // A place for one is none.
+        // An ingress entry without an address is no address.
         seen(&mut evidence.services)[0]["status"] = json!({"loadBalancer": {"ingress": [{}]}});
         assert_eq!(commands_at(&evidence, Link::Traffic), (Cause::NoLoadBalancer, forward));
-        // It is new; and a Service that wants none.
+        // The Service is new, or it is of a type without a load balancer.
         seen(&mut evidence.services)[0]["metadata"]["creationTimestamp"] = json!(ago(30.0));
         assert_eq!(state(&evidence, Link::Traffic), State::Ok);
         seen(&mut evidence.services)[0]["metadata"]["creationTimestamp"] = json!(ago(3600.0));

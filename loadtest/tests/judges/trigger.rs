@@ -1,4 +1,4 @@
-//! KEDA's trigger.
+//! The link rule for KEDA: the trigger and its query.
 
 use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::State;
@@ -9,7 +9,7 @@ use loadtest::kube::read::Read;
 use serde_json::{Value, json};
 
 use crate::changed::{answers, cause_at, commands_at, results, state};
-use crate::healthy::{TAKEN, ago, keda};
+use crate::healthy::{KEDA_QUERY, KEDA_SERIES, TAKEN, ago, keda};
 use crate::{broken_cause, seen};
 
 fn metadata(evidence: &mut Evidence) -> &mut Value {
@@ -26,18 +26,16 @@ fn fails(evidence: &mut Evidence) {
     answers(evidence, 500, json!({"kind": "Status", "message": message}));
 }
 
-/// Queries of a trigger that was changed, answered as the one before.
+/// Changes the trigger's query, and makes Prometheus answer it with this result.
 fn asked_anew(evidence: &mut Evidence, query: &str, result: &[Value]) {
     metadata(evidence)["query"] = json!(query);
     for replica in &mut evidence.prometheus.replicas {
         let counters = replica.queries.values().find(|result| result.items().len() > 1).cloned().unwrap();
-        for series in
-            ["http_requests_total", r#"http_requests_total{namespace="miztiik-automation-ns",service="shopfront-svc"}"#]
-        {
+        for series in ["http_requests_total", KEDA_SERIES] {
             replica.queries.insert(series.to_owned(), counters.clone());
         }
     }
-    results(evidence, result);
+    results(evidence, query, result);
 }
 
 fn sum_of(value: &str) -> Value {
@@ -60,13 +58,13 @@ fn server_address_without_a_service_is_replaced() {
         "{command}"
     );
     assert!(command.contains(r#""path":"/spec/triggers/0/metadata/serverAddress","value":"http://prometheus-operated.monitoring.svc:9090""#), "{command}");
-    // It has a value all the same; but not the one that it falls back on.
+    // KEDA has a value nevertheless, unless it is the fallback.
     let mut works = evidence.clone();
     answers(&mut works, 200, json!({"items": [{"metricName": "s0-prometheus", "value": "2"}]}));
     assert_eq!(state(&works, Link::Rule), State::Ok);
     seen(&mut works.scaled_object)["status"]["conditions"] = json!([{"type": "Fallback", "status": "True"}]);
     assert_eq!(cause_at(&works, Link::Rule), Cause::PrometheusUnreachable);
-    // An address outside the cluster is nobody's Service.
+    // An address outside the cluster belongs to no Service.
     evidence.prometheus.service = Read::NotAsked;
     assert_eq!(cause_at(&evidence, Link::Answer), Cause::KedaBlocked);
 }
@@ -74,7 +72,7 @@ fn server_address_without_a_service_is_replaced() {
 #[test]
 fn empty_and_nan_results_are_read_as_zero() {
     let mut evidence = keda();
-    results(&mut evidence, &[]);
+    results(&mut evidence, KEDA_QUERY, &[]);
     let (cause, command) = commands_at(&evidence, Link::Rule);
     assert_eq!(cause, Cause::EmptyReadAsZero);
     assert!(
@@ -83,23 +81,18 @@ fn empty_and_nan_results_are_read_as_zero() {
         ),
         "{command}"
     );
-    results(&mut evidence, &[sum_of("NaN")]);
+    results(&mut evidence, KEDA_QUERY, &[sum_of("NaN")]);
     assert_eq!(cause_at(&evidence, Link::Rule), Cause::EmptyReadAsZero);
-    // Of a gauge no rate is made, and nothing is said for it.
-    asked_anew(
-        &mut evidence,
-        r#"max(http_requests_total{namespace="miztiik-automation-ns",service="shopfront-svc"}) > 9e9"#,
-        &[],
-    );
+    // A gauge gets no rate, so there is no command.
+    asked_anew(&mut evidence, &format!("max({KEDA_SERIES}) > 9e9"), &[]);
     assert_eq!(commands_at(&evidence, Link::Rule), (Cause::EmptyReadAsZero, String::new()));
     let mut evidence = keda();
-    // One replica has a gap: that is the replica's, not the query's.
-    results(&mut evidence, &[sum_of("0")]);
-    let query = Subject::of(&evidence).query.unwrap();
-    evidence.prometheus.replicas[0].queries.insert(query, Read::Seen(Vec::new()));
+    // One Prometheus replica has a gap: that is not the query's fault.
+    results(&mut evidence, KEDA_QUERY, &[sum_of("0")]);
+    evidence.prometheus.replicas[0].queries.insert(KEDA_QUERY.to_owned(), Read::Seen(Vec::new()));
     assert_eq!(broken_cause(&evidence), Some(Cause::PrometheusNotReady));
-    // The pods have had no two scrapes.
-    results(&mut evidence, &[]);
+    // The pods have not been scraped twice.
+    results(&mut evidence, KEDA_QUERY, &[]);
     for pod in seen(&mut evidence.pods) {
         for condition in pod["status"]["conditions"].as_array_mut().unwrap() {
             condition["lastTransitionTime"] = json!(ago(4.0));
@@ -111,7 +104,7 @@ fn empty_and_nan_results_are_read_as_zero() {
 #[test]
 fn query_of_several_series_or_an_average_becomes_a_sum() {
     let of_a_pod = |pod: &str| json!({"metric": {"pod": pod}, "value": [TAKEN, "1"]});
-    let rate = r#"rate(http_requests_total{namespace="miztiik-automation-ns",service="shopfront-svc"}[1m])"#;
+    let rate = format!("rate({KEDA_SERIES}[1m])");
     let mut evidence = keda();
     asked_anew(&mut evidence, &format!("sum by (pod) ({rate})"), &[of_a_pod("a"), of_a_pod("b")]);
     let (cause, command) = commands_at(&evidence, Link::Rule);
@@ -120,14 +113,13 @@ fn query_of_several_series_or_an_average_becomes_a_sum() {
     asked_anew(&mut evidence, &format!("avg({rate})"), &[sum_of("1")]);
     let (cause, command) = commands_at(&evidence, Link::Rule);
     assert_eq!((cause, command.contains(r#""value":"sum(rate("#)), (Cause::SeveralSeries, true), "{command}");
-    // What is told of something else than the pods, by several, is not to be summed up.
-    let wanted = Subject::of(&evidence).wanted.unwrap().text();
+    // Series of several exporters must not be summed.
     for replica in &mut evidence.prometheus.replicas {
         let series = json!({"metric": {"pod": "exporter-a"}, "value": [TAKEN, "1"]});
-        replica.queries.insert(wanted.clone(), Read::Seen(vec![series]));
+        replica.queries.insert(KEDA_SERIES.to_owned(), Read::Seen(vec![series]));
     }
     assert_eq!(commands_at(&evidence, Link::Rule), (Cause::SeveralSeries, String::new()));
-    // A Value is not divided by the number of pods: there an average is right.
+    // A target of type Value is not divided by the number of pods, so an average is right.
     seen(&mut evidence.hpa)["spec"]["metrics"][0]["external"]["target"] = json!({"type": "Value", "value": "2"});
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
 }
@@ -135,15 +127,11 @@ fn query_of_several_series_or_an_average_becomes_a_sum() {
 #[test]
 fn trigger_window_shorter_than_two_scrapes_is_widened() {
     let mut evidence = keda();
-    let rate = |window: &str| {
-        format!(
-            r#"sum(rate(http_requests_total{{namespace="miztiik-automation-ns",service="shopfront-svc"}}[{window}]))"#
-        )
-    };
+    let rate = |window: &str| format!("sum(rate({KEDA_SERIES}[{window}]))");
     asked_anew(&mut evidence, &rate("5s"), &[]);
     let (cause, command) = commands_at(&evidence, Link::Rule);
     assert_eq!((cause, command.contains("[20s]")), (Cause::WindowTooShort, true), "{command}");
-    // What stands at the trigger's place by now may be another one.
+    // The command tests the query first, because another trigger may have that index by now.
     let path = "/spec/triggers/0/metadata/query";
     let query = evidence.scaled_object.seen().unwrap().pointer(path).unwrap();
     let test = json!({"op": "test", "path": path, "value": query});
@@ -167,7 +155,7 @@ fn network_policy_without_keda_gets_one_for_keda() {
     let grafana = json!([{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "grafana"}}}]);
     let mut evidence = keda();
     evidence.prometheus.policies = Read::Seen(vec![policy(grafana.clone())]);
-    // Not enforced, as it seems: the value arrives.
+    // The value arrives, so the policy is not enforced.
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
     fails(&mut evidence);
     is_not_ready(&mut evidence, "TriggerError", "Triggers defined in ScaledObject are not working correctly");
@@ -175,7 +163,7 @@ fn network_policy_without_keda_gets_one_for_keda() {
     assert_eq!(cause, Cause::KedaBlocked);
     assert!(command.starts_with(r"printf '%s\n' '") && command.contains("prometheus-k8s-keda"), "{command}");
     assert!(command.contains("kubernetes.io/metadata.name: keda"), "{command}");
-    // Another policy admits it, but the object is not ready all the same.
+    // Another policy admits KEDA, but the object is still not ready.
     let keda = json!([{
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "keda"}},
         "podSelector": {"matchLabels": {"app": "keda-operator"}},
@@ -197,10 +185,10 @@ fn refused_scaled_object_shows_its_conflict() {
     is_not_ready(&mut evidence, "ScaledObjectCheckFailed", message);
     let expected = "kubectl -n miztiik-automation-ns delete horizontalpodautoscaler.autoscaling/other-hpa".to_owned();
     assert_eq!(commands_at(&evidence, Link::Rule), (Cause::KedaBlocked, expected));
-    // A trigger that failed a moment ago, and has a value now.
+    // The trigger failed a moment ago, and has a value now.
     is_not_ready(&mut evidence, "TriggerError", "Triggers defined in ScaledObject are not working correctly");
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
-    // What it made of the object before still works.
+    // The HPA that KEDA made from the earlier object still works.
     seen(&mut evidence.scaled_object)["spec"]["triggers"][0]["type"] = json!("prometheuz");
     is_not_ready(&mut evidence, "ScaledObjectCheckFailed", "no scaler found for type: prometheuz");
     assert_eq!(commands_at(&evidence, Link::Rule), (Cause::KedaBlocked, String::new()));

@@ -1,4 +1,4 @@
-//! `run` watches the chain that the doctor judges: of the same evidence, both name the same.
+//! `run` watches the chain that the doctor judges: both find the same metric and settings in the same evidence.
 
 use loadtest::autoscaling::Autoscaler;
 use loadtest::commands::watch_plan;
@@ -12,11 +12,11 @@ use loadtest::kube::read::Read;
 use loadtest::observe::Plan;
 use serde_json::{Value, json};
 
-use crate::healthy::{self, NAMESPACE, adapter, keda};
+use crate::healthy::{ADAPTER_METRIC, KEDA_METRIC, KEDA_QUERY, NAMESPACE, adapter, keda};
 use crate::ops::with_ops;
 use crate::{diagnose, seen};
 
-/// What is watched of a healthy chain. Each case also proves that the doctor's figures are those of the same autoscaler.
+/// What `run` watches of a healthy chain. Also checks that the doctor's figures are those of the same autoscaler.
 fn watched(evidence: &Evidence) -> (Autoscaler, Plan) {
     let (Assumed { autoscaler, .. }, plan) = planned(evidence);
     let diagnosis = diagnose(evidence);
@@ -42,13 +42,13 @@ fn told(diagnosis: &Diagnosis, link: Link) -> &str {
     &diagnosis.links.iter().find(|result| result.link == link).expect("each link has its line").evidence
 }
 
-/// Namespace, selector, port, prefix, and whether TLS is spoken.
+/// The namespace and selector of Prometheus' pods, their port, the path prefix, and whether they use TLS.
 fn prometheus(plan: &Plan) -> (String, Value, String, bool) {
     let pods = &plan.prometheus.as_ref().expect("Prometheus is known").pods;
     (format!("{}/{}", pods.namespace, pods.selector), json!(pods.port), pods.prefix.clone(), pods.tls)
 }
 
-/// Where the pods' pages are read first.
+/// The port of the pods' metrics pages that is tried first.
 fn page(plan: &Plan) -> Value {
     json!(plan.counter.as_ref().expect("the counter is known").pages[0].port)
 }
@@ -58,8 +58,6 @@ fn query(plan: &Plan) -> &str {
 }
 
 const OF_PODS: &str = r#"sum(rate(http_requests_total{namespace="miztiik-automation-ns"}[120s]))"#;
-const OF_TRIGGER: &str =
-    r#"sum(rate(http_requests_total{namespace="miztiik-automation-ns",service="shopfront-svc"}[1m]))"#;
 const PROMETHEUS: &str = "monitoring/app.kubernetes.io/name=prometheus";
 
 #[test]
@@ -72,9 +70,8 @@ fn adapter_chain_is_watched_as_it_is_judged() {
     );
     assert_eq!((autoscaler.pipeline.scrape, autoscaler.pipeline.window), (5.0, 120.0));
     assert_eq!((plan.scaled.as_str(), plan.pods.as_str()), ("Deployment/shopfront-deploy", "app=shopfront"));
-    let path = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/miztiik-automation-ns/pods/*/http_requests_per_second\
-                ?labelSelector=app%3Dshopfront";
-    assert_eq!((plan.metric.name.as_str(), plan.metric.path.as_str()), ("http_requests_per_second", path));
+    let metric = ("http_requests_per_second", ADAPTER_METRIC);
+    assert_eq!((plan.metric.name.as_str(), plan.metric.path.as_str()), metric);
     assert_eq!((query(&plan), page(&plan)), (OF_PODS, json!(9898)));
     assert_eq!(prometheus(&plan), (PROMETHEUS.to_owned(), json!("web"), String::new(), false));
     assert_eq!(entrance(&evidence, false).unwrap(), Entrance::Url("http://198.51.100.7:80/".to_owned()));
@@ -85,9 +82,7 @@ fn adapter_chain_is_watched_as_it_is_judged() {
 fn keda_chain_is_watched_by_the_query_of_its_trigger() {
     let (autoscaler, plan) = watched(&keda());
     assert_eq!((autoscaler.pipeline.scrape, autoscaler.pipeline.window), (5.0, 60.0));
-    let path = "/apis/external.metrics.k8s.io/v1beta1/namespaces/miztiik-automation-ns/s0-prometheus\
-                ?labelSelector=scaledobject.keda.sh%2Fname%3Dshopfront-scaledobject";
-    assert_eq!((plan.metric.path.as_str(), query(&plan)), (path, OF_TRIGGER));
+    assert_eq!((plan.metric.path.as_str(), query(&plan)), (KEDA_METRIC, KEDA_QUERY));
     assert_eq!(prometheus(&plan), (PROMETHEUS.to_owned(), json!("web"), String::new(), false));
 }
 
@@ -101,11 +96,12 @@ fn cron_trigger_before_the_prometheus_trigger_is_not_the_metric() {
     of_cron["external"]["metric"]["name"] = json!("s0-cron");
     metrics[0]["external"]["metric"]["name"] = json!("s1-prometheus");
     seen(&mut evidence.hpa)["status"]["currentMetrics"][0]["external"]["metric"]["name"] = json!("s1-prometheus");
-    healthy::answer(&mut evidence);
+    let value = evidence.answers.remove(KEDA_METRIC).unwrap();
+    evidence.answers.insert(KEDA_METRIC.replace("s0-prometheus", "s1-prometheus"), value);
     seen(&mut evidence.hpa)["spec"]["metrics"].as_array_mut().unwrap().insert(0, of_cron);
     let (autoscaler, plan) = watched(&evidence);
     assert_eq!((autoscaler.metric.as_str(), autoscaler.pipeline.window), ("s1-prometheus", 60.0));
-    assert_eq!((plan.metric.name.as_str(), query(&plan)), ("s1-prometheus", OF_TRIGGER));
+    assert_eq!((plan.metric.name.as_str(), query(&plan)), ("s1-prometheus", KEDA_QUERY));
     let assumed = planned(&evidence).0.assumptions;
     assert!(assumed[0].contains("External s0-cron as well") && assumed.len() == 1, "{assumed:?}");
 }
@@ -117,7 +113,7 @@ fn prometheus_behind_tls_and_a_prefix_is_queried_there() {
     evidence.prometheus.url = Read::Seen(url.to_owned());
     let (_, plan) = watched(&evidence);
     assert_eq!(prometheus(&plan), (PROMETHEUS.to_owned(), json!("web"), "/prometheus".to_owned(), true));
-    // Whoever started it knows better what stands before its paths.
+    // The Prometheus object knows the prefix better than the URL does.
     seen(&mut evidence.prometheuses)[0]["spec"]["routePrefix"] = json!("/deep");
     assert_eq!(prometheus(&watched(&evidence).1).2, "/deep");
 }
@@ -142,7 +138,7 @@ fn metrics_pages_are_read_on_the_scraped_port() {
         assert_eq!((page(&plan), autoscaler.pipeline.scrape), (json!("ops"), 5.0));
         let target = &evidence.prometheus.replicas[0].targets.items()[0]["scrapeUrl"];
         assert!(target.as_str().unwrap().contains(":9797/"), "Prometheus scrapes that port: {target}");
-        // A load goes to the Service for clients.
+        // The load goes to the Service for clients.
         assert_eq!(
             entrance(&evidence, true).unwrap(),
             Entrance::Url(format!("http://shopfront-svc.{NAMESPACE}.svc:80/"))

@@ -6,7 +6,7 @@ use loadtest::kube::read::{Answer, Read};
 use serde_json::{Value, json};
 
 use crate::altered::{answers, argument, conditions, not_found, results, rewritten, unavailable};
-use crate::healthy::{ACCOUNT, NAMESPACE, PODS, adapter, ago, keda};
+use crate::healthy::{ACCOUNT, ADAPTER_LIST, ADAPTER_QUERY, KEDA_QUERY, NAMESPACE, PODS, adapter, ago, keda};
 use crate::seen;
 
 /// Where nobody but the API server writes, or what is no text of an object.
@@ -140,7 +140,7 @@ fn of_rules() -> Vec<Broken> {
         ("a query that does not group", adapter, |it| {
             answers(it, 200, json!({"items": []}));
             rewritten(it, " by (<<.GroupBy>>)", "");
-            results(it, &[json!({"metric": {}, "value": [1, "2"]})]);
+            results(it, ADAPTER_QUERY.trim_end_matches(" by (pod)"), &[json!({"metric": {}, "value": [1, "2"]})]);
         }),
         ("an adapter older than its rules", adapter, |it| {
             seen(&mut it.server.config)["metadata"]["managedFields"] =
@@ -160,7 +160,7 @@ fn of_rules() -> Vec<Broken> {
             it.prometheus.service = Read::Absent;
             answers(it, 500, json!({"kind": "Status", "message": "unable to fetch metrics"}));
         }),
-        ("a trigger that finds nothing", keda, |it| results(it, &[])),
+        ("a trigger that finds nothing", keda, |it| results(it, KEDA_QUERY, &[])),
     ]
 }
 
@@ -226,7 +226,7 @@ fn of_objects() -> Vec<Broken> {
 
 fn without_list() -> Evidence {
     let mut evidence = adapter();
-    evidence.answers.insert(crate::altered::LIST.to_owned(), Answer { status: 404, body: json!("404 page not found") });
+    evidence.answers.insert(ADAPTER_LIST.to_owned(), Answer { status: 404, body: json!("404 page not found") });
     not_served(&mut evidence);
     evidence
 }

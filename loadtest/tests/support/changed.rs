@@ -1,43 +1,37 @@
-//! What tests change of a chain that holds, and what is found of it then.
+//! Changes of a healthy chain, and what the doctor finds in it.
 
 use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::{Diagnosis, Finding, State};
 use loadtest::doctor::evidence::Evidence;
-use loadtest::doctor::facts::requests;
-use loadtest::doctor::facts::scaling_metric::Subject;
 use loadtest::doctor::link::Link;
 use loadtest::kube::read::{Answer, Read};
 use serde_json::{Value, json};
 
-use crate::healthy::ago;
+use crate::healthy::{ADAPTER_LIST, ADAPTER_METRIC, KEDA_METRIC, ago};
 use crate::{diagnose, seen};
 
-/// Where the adapter's list is.
-pub const LIST: &str = "/apis/custom.metrics.k8s.io/v1beta1";
-
-/// What the API answers to the HPA's first metric.
+/// Makes the metrics API give this answer for the HPA's metric.
 pub fn answers(evidence: &mut Evidence, status: u16, body: Value) {
-    let metric = evidence.hpa.seen().unwrap()["spec"]["metrics"][0].clone();
-    let path = requests::metric(evidence, &metric).unwrap();
-    evidence.answers.insert(path, Answer { status, body });
+    let path = if evidence.scaled_object.seen().is_some() { KEDA_METRIC } else { ADAPTER_METRIC };
+    evidence.answers.insert(path.to_owned(), Answer { status, body });
 }
 
-/// No value, and no such metric in the list, as an adapter answers that has no rule, or no series.
+/// Makes the adapter neither list the metric nor have a value, as without a rule or without series.
 pub fn not_found(evidence: &mut Evidence) {
-    let list = evidence.answers.get_mut(LIST).unwrap();
+    let list = evidence.answers.get_mut(ADAPTER_LIST).unwrap();
     list.body["resources"] = json!([{"name": "pods/other_per_second", "namespaced": true}]);
     let message = "the server could not find the metric http_requests_per_second for pods";
     answers(evidence, 404, json!({"kind": "Status", "message": message, "reason": "NotFound", "code": 404}));
 }
 
-/// The metrics API's server was started so long ago.
+/// Makes the metrics API's server start this long ago.
 pub fn server_started(evidence: &mut Evidence, seconds: f64) {
     for pod in seen(&mut evidence.server.pods) {
         pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = json!(ago(seconds));
     }
 }
 
-/// The pods are ready for so long.
+/// Makes the pods ready for this long.
 pub fn ready_for(evidence: &mut Evidence, seconds: f64) {
     for pod in seen(&mut evidence.pods) {
         for condition in pod["status"]["conditions"].as_array_mut().unwrap() {
@@ -46,15 +40,14 @@ pub fn ready_for(evidence: &mut Evidence, seconds: f64) {
     }
 }
 
-/// What Prometheus answers to the query of the HPA's metric.
-pub fn results(evidence: &mut Evidence, result: &[Value]) {
-    let query = Subject::of(evidence).query.unwrap();
+/// Makes Prometheus answer this query with this result.
+pub fn results(evidence: &mut Evidence, query: &str, result: &[Value]) {
     for replica in &mut evidence.prometheus.replicas {
-        replica.queries.insert(query.clone(), Read::Seen(result.to_vec()));
+        replica.queries.insert(query.to_owned(), Read::Seen(result.to_vec()));
     }
 }
 
-/// The adapter's configuration with one text in another's place.
+/// Replaces a text in the adapter's configuration.
 pub fn rewritten(evidence: &mut Evidence, from: &str, to: &str) {
     let document = &mut seen(&mut evidence.server.config)["data"]["config.yaml"];
     let text = document.as_str().unwrap().to_owned();
@@ -62,7 +55,7 @@ pub fn rewritten(evidence: &mut Evidence, from: &str, to: &str) {
     *document = json!(text.replace(from, to));
 }
 
-/// The `APIService` is not available, for this reason and so long.
+/// Makes the `APIService` unavailable, with this reason and for this long.
 pub fn unavailable(evidence: &mut Evidence, reason: &str, message: &str, since: f64) {
     let condition = json!({
         "type": "Available", "status": "False", "reason": reason, "message": message, "lastTransitionTime": ago(since),
@@ -71,7 +64,7 @@ pub fn unavailable(evidence: &mut Evidence, reason: &str, message: &str, since: 
     answers(evidence, 503, json!({"message": "the server is currently unable to handle the request"}));
 }
 
-/// The HPA says that it reads no metric, for this reason and so long.
+/// Makes the HPA report that it cannot read its metric, with this reason and for this long.
 pub fn conditions(evidence: &mut Evidence, reason: &str, message: &str, since: f64) {
     seen(&mut evidence.hpa)["status"]["conditions"] = json!([
         {"type": "AbleToScale", "status": "True", "reason": "SucceededGetScale", "message": ""},
@@ -82,12 +75,12 @@ pub fn conditions(evidence: &mut Evidence, reason: &str, message: &str, since: f
     ]);
 }
 
-/// Another argument of the adapter's, at this place.
+/// Replaces an argument of the adapter.
 pub fn argument(evidence: &mut Evidence, place: usize, value: &str) {
     seen(&mut evidence.server.deployment)["spec"]["template"]["spec"]["containers"][0]["args"][place] = json!(value);
 }
 
-/// The HPA's value, and its replicas: those that there are, those that it wants, and the most.
+/// Sets the HPA's value, and its current, desired and maximum replicas.
 pub fn scaled(evidence: &mut Evidence, value: &str, current: u32, wanted: u32, most: u32) {
     let hpa = seen(&mut evidence.hpa);
     hpa["spec"]["maxReplicas"] = json!(most);

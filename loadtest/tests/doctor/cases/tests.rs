@@ -1,4 +1,4 @@
-//! What can be told of the cases without a cluster.
+//! Checks of the cases that need no cluster.
 
 use std::process::Command;
 
