@@ -62,7 +62,7 @@ impl Answer {
     }
 
     /// Whether each link is ok or not applicable, and this cause does not explain why nothing scales.
-    pub fn is_whole(&self, but: Option<Cause>) -> bool {
+    pub fn is_all_ok(&self, but: Option<Cause>) -> bool {
         self.diagnosis.as_ref().is_ok_and(|diagnosis| {
             let explains = diagnosis.explains.as_ref().map(|finding| finding.cause);
             let holds = diagnosis.links.iter().all(|result| matches!(result.state, State::Ok | State::NotApplicable));
@@ -74,7 +74,7 @@ impl Answer {
     pub fn line(&self) -> String {
         let diagnosis = match &self.diagnosis {
             Ok(diagnosis) => diagnosis,
-            Err(complaint) => return format!("no diagnosis: {complaint}"),
+            Err(error) => return format!("no diagnosis: {error}"),
         };
         let named = |finding: &Finding| format!("{}: {}", title(finding.cause), finding.evidence);
         match (&diagnosis.broken, &diagnosis.explains, diagnosis.outcome) {
@@ -85,7 +85,7 @@ impl Answer {
                 let open = diagnosis.links.iter().filter(|result| !result.state.is_settled());
                 let open =
                     open.map(|result| format!("{}: {}", result.link.label(), result.evidence)).collect::<Vec<_>>();
-                format!("could not look; {}", open.join("; "))
+                format!("not all links were checked; {}", open.join("; "))
             }
         }
     }

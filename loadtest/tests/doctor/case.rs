@@ -59,7 +59,7 @@ impl Case {
         self
     }
 
-    pub fn asked_for(mut self, hpa: &str) -> Self {
+    pub fn for_hpa(mut self, hpa: &str) -> Self {
         hpa.clone_into(&mut self.hpa);
         self
     }

@@ -15,7 +15,7 @@ use crate::cluster::observer::{HPA, NAMESPACE};
 use crate::cluster::settings::Settings;
 use crate::cluster::transcript::Transcript;
 use crate::cluster::workload::Workload;
-use crate::table::{Row, Spell, Table};
+use crate::table::{Phase, Row, Table};
 
 /// The doctor names a cause within this time. The slowest cause needs a pod that has been ready for a minute.
 const NAMED: Duration = Duration::from_mins(3);
@@ -86,10 +86,10 @@ impl Lab {
             before: Vec::new(),
         };
         for object in OWN {
-            let there = lab.workload.kubectl.quietly(&format!("get {object} --ignore-not-found")).await;
-            assert!(there.is_empty(), "there already, and not this test's to delete:\n{there}");
+            let existing = lab.workload.kubectl.quietly(&format!("get {object} --ignore-not-found")).await;
+            assert!(existing.is_empty(), "the lab would overwrite and delete these:\n{existing}");
         }
-        let before = lab.not_the_manifests().await;
+        let before = lab.changed_fields().await;
         for (file, object) in COPIES {
             // `kubectl replace` refuses an old resourceVersion.
             let line = format!("kubectl {object} -o yaml | sed '/^  resourceVersion:/d' > {file}");
@@ -99,7 +99,7 @@ impl Lab {
     }
 
     /// The present values of the fields of [`CHANGED`].
-    async fn not_the_manifests(&self) -> Vec<Value> {
+    async fn changed_fields(&self) -> Vec<Value> {
         let mut all = Vec::new();
         for (path, fields) in CHANGED {
             let object = self.workload.api.json(path).await.unwrap_or_else(|| panic!("{path} can be read"));
@@ -109,9 +109,9 @@ impl Lab {
     }
 
     /// Fails if a field of [`CHANGED`] differs from its value before the lab.
-    pub async fn all_else_is_as_it_was(&self) -> Result<(), String> {
-        let now = self.not_the_manifests().await;
-        if now == self.before { Ok(()) } else { Err(format!("there was {:?}, and there is {now:?}", self.before)) }
+    pub async fn check_restored(&self) -> Result<(), String> {
+        let now = self.changed_fields().await;
+        if now == self.before { Ok(()) } else { Err(format!("before {:?}, now {now:?}", self.before)) }
     }
 
     /// Applies the manifests, and waits until the chain is healthy. The doctor must not call it broken meanwhile.
@@ -121,18 +121,18 @@ impl Lab {
         let hpa = format!("-n {NAMESPACE} get hpa {HPA}");
         self.workload.kubectl.eventually(Duration::from_secs(30), &hpa, |_| true).await;
         self.workload.stabilise_for(STABILISATION).await;
-        self.transcript.step("a chain that comes up");
+        self.transcript.step("a chain that starts");
         let begun = Instant::now();
         let (mut answers, mut wrong) = (0, Vec::new());
         let up = self
             .until(HEALTHY + NAMED, &Self::hpa(), |answer| {
                 answers += 1;
                 wrong.extend(answer.finding(false).map(|_| answer.line()));
-                answer.is_whole(None).then_some(())
+                answer.is_all_ok(None).then_some(())
             })
             .await;
-        self.keep_where(!wrong.is_empty(), "coming-up");
-        self.table.borrow_mut().spells.push(Spell { what: "just installed", answers, wrong });
+        self.keep_evidence_if(!wrong.is_empty(), "starting");
+        self.table.borrow_mut().phases.push(Phase { what: "just installed", answers, wrong });
         assert!(up.is_ok(), "the chain is not called healthy {:?} after it was installed", begun.elapsed());
         self.steady.set(true);
     }
@@ -155,7 +155,7 @@ impl Lab {
         }
     }
 
-    pub async fn try_out(&self, case: &Case) {
+    pub async fn run_case(&self, case: &Case) {
         self.transcript.step(&format!("{}: {}", title(case.cause), case.what));
         let mut row = Row {
             causes: vec![case.cause],
@@ -164,14 +164,14 @@ impl Lab {
             fix: String::new(),
             healthy: Err("not tried".to_owned()),
         };
-        match self.named(case).await {
+        match self.make_and_name(case).await {
             Ok((finding, seconds)) => {
                 row.named = Ok(seconds);
-                (row.fix, row.healthy) = self.mended(case, &finding).await;
+                (row.fix, row.healthy) = self.fix_and_wait(case, &finding).await;
             }
             Err(fault) => {
                 row.named = Err(fault);
-                self.take_back(case).await;
+                self.undo(case).await;
             }
         }
         self.note(row);
@@ -179,21 +179,26 @@ impl Lab {
 
     /// Prints a row, and adds it to the table.
     pub fn note(&self, row: Row) {
-        let told = |outcome: &Result<f64, String>| match outcome {
+        let shown = |outcome: &Result<f64, String>| match outcome {
             Ok(seconds) => format!("{seconds:.1} s"),
             Err(fault) => format!("NO: {fault}"),
         };
-        self.transcript.say(format_args!("=> named {}; {}; healthy {}", told(&row.named), row.fix, told(&row.healthy)));
+        self.transcript.say(format_args!(
+            "=> named {}; {}; healthy {}",
+            shown(&row.named),
+            row.fix,
+            shown(&row.healthy)
+        ));
         self.table.borrow_mut().rows.push(row);
     }
 
     /// Makes the case from a healthy start, and waits until the doctor names its cause.
-    async fn named(&self, case: &Case) -> Result<(Finding, f64), String> {
+    async fn make_and_name(&self, case: &Case) -> Result<(Finding, f64), String> {
         if !self.steady.get() {
             self.healthy(None, &Self::hpa()).await.map_err(|fault| format!("no healthy start: {fault}"))?;
         }
         self.make(case).await?;
-        self.names(case, None).await
+        self.wait_for_name(case, None).await
     }
 
     pub async fn make(&self, case: &Case) -> Result<(), String> {
@@ -206,7 +211,7 @@ impl Lab {
     }
 
     /// Waits until the doctor names the case's cause. It may name `other` before, and no third cause.
-    pub async fn names(&self, case: &Case, other: Option<Cause>) -> Result<(Finding, f64), String> {
+    pub async fn wait_for_name(&self, case: &Case, other: Option<Cause>) -> Result<(Finding, f64), String> {
         let begun = Instant::now();
         let named = self
             .until(NAMED, &case.hpa, |answer| {
@@ -218,24 +223,27 @@ impl Lab {
                 }
             })
             .await
-            .unwrap_or_else(|last| Err(format!("not named in {NAMED:?}; the last word was: {last}")));
-        self.keep_where(named.is_err(), &format!("{}-{}", case.cause.number(), case.what.replace([' ', '/'], "-")));
+            .unwrap_or_else(|last| Err(format!("not named in {NAMED:?}; the last answer was: {last}")));
+        self.keep_evidence_if(
+            named.is_err(),
+            &format!("{}-{}", case.cause.number(), case.what.replace([' ', '/'], "-")),
+        );
         named
     }
 
     /// Fixes the case, and waits for a healthy chain.
-    async fn mended(&self, case: &Case, finding: &Finding) -> (String, Result<f64, String>) {
-        let (fix, applied) = self.mend(case, finding).await;
+    async fn fix_and_wait(&self, case: &Case, finding: &Finding) -> (String, Result<f64, String>) {
+        let (fix, applied) = self.fix(case, finding).await;
         let healthy = match applied {
             Ok(()) => {
                 let healthy = self.healthy(case.explains.then_some(case.cause), &Self::hpa()).await;
                 if healthy.is_err() {
-                    self.take_back(case).await;
+                    self.undo(case).await;
                 }
                 healthy
             }
             Err(fault) => {
-                self.take_back(case).await;
+                self.undo(case).await;
                 Err(fault)
             }
         };
@@ -244,11 +252,11 @@ impl Lab {
     }
 
     /// Runs the printed commands as they are, or undoes the case. Says which, and whether it worked.
-    pub async fn mend(&self, case: &Case, finding: &Finding) -> (String, Result<(), String>) {
+    pub async fn fix(&self, case: &Case, finding: &Finding) -> (String, Result<(), String>) {
         self.transcript.say(format_args!("advice: {}", finding.fix.advice));
         if let Some(why) = case.by_hand {
-            self.take_back(case).await;
-            return (format!("taken back: {why}"), Ok(()));
+            self.undo(case).await;
+            return (format!("undone: {why}"), Ok(()));
         }
         let commands = &finding.fix.commands;
         if commands.is_empty() {
@@ -264,11 +272,11 @@ impl Lab {
     }
 
     /// Runs the lines that undo the case.
-    async fn take_back(&self, case: &Case) {
+    async fn undo(&self, case: &Case) {
         self.steady.set(false);
         for line in &case.undo {
             if let Err(fault) = self.bash(line).await {
-                self.transcript.say(format_args!("cannot take it back: {fault}"));
+                self.transcript.say(format_args!("cannot undo it: {fault}"));
             }
         }
     }
@@ -278,7 +286,7 @@ impl Lab {
         for line in &case.tidy {
             self.steady.set(false);
             if let Err(fault) = self.bash(line).await {
-                self.transcript.say(format_args!("cannot tidy up: {fault}"));
+                self.transcript.say(format_args!("cannot restore the manifests: {fault}"));
             }
         }
         let mut broken = self.broken.borrow_mut();
@@ -288,10 +296,10 @@ impl Lab {
     }
 
     /// Undoes all cases that are not fixed, the last one first.
-    pub async fn mend_what_is_broken(&self) {
+    pub async fn undo_all(&self) {
         let broken = self.broken.take();
         for case in broken.iter().rev() {
-            self.take_back(case).await;
+            self.undo(case).await;
         }
     }
 
@@ -299,11 +307,11 @@ impl Lab {
     pub async fn healthy(&self, but: Option<Cause>, hpa: &str) -> Result<f64, String> {
         let begun = Instant::now();
         let healthy = self
-            .until(HEALTHY, hpa, |answer| answer.is_whole(but).then(|| (answer.at - begun).as_secs_f64()))
+            .until(HEALTHY, hpa, |answer| answer.is_all_ok(but).then(|| (answer.at - begun).as_secs_f64()))
             .await
             .map_err(|last| format!("not healthy after {HEALTHY:?}: {last}"));
         self.steady.set(healthy.is_ok());
-        self.keep_where(healthy.is_err(), "not-healthy");
+        self.keep_evidence_if(healthy.is_err(), "not-healthy");
         healthy
     }
 
@@ -336,12 +344,12 @@ impl Lab {
     }
 
     /// Keeps the last evidence, for `loadtest doctor --from`.
-    fn keep_where(&self, wanted: bool, name: &str) {
-        if wanted {
+    fn keep_evidence_if(&self, condition: bool, name: &str) {
+        if condition {
             let copy = self.kept.join(format!("{name}.json"));
             std::fs::create_dir_all(&self.kept).expect("the folder can be made");
             if std::fs::copy(self.bundle(), &copy).is_ok() {
-                self.transcript.say(format_args!("what was read is in {}", copy.display()));
+                self.transcript.say(format_args!("the evidence is in {}", copy.display()));
             }
         }
     }

@@ -34,43 +34,43 @@ async fn doctor_names_each_cause_and_its_commands_fix_it() {
     let lab = Rc::new(Lab::new(settings, workload).await);
 
     // The cluster is restored even after a failure.
-    let told = ending::told({
+    let outcome = ending::run({
         let lab = lab.clone();
-        async move { tell(&lab).await }
+        async move { run(&lab).await }
     })
     .await;
-    if told.is_err() {
+    if outcome.is_err() {
         lab.workload.show_what_is_there().await;
     }
     transcript.step("nothing is left behind");
-    lab.mend_what_is_broken().await;
+    lab.undo_all().await;
     let removed = lab.workload.remove().await;
-    let restored = lab.all_else_is_as_it_was().await;
+    let restored = lab.check_restored().await;
     let table = lab.table.borrow();
     table.print(&transcript);
-    if let Err(error) = told {
+    if let Err(error) = outcome {
         transcript.say(format_args!("failed: {error}"));
         ending::fail(error);
     }
     assert_eq!(removed.and(restored), Ok(()), "something is left behind");
-    assert_eq!(table.faults(), Vec::<String>::new(), "the doctor erred");
+    assert_eq!(table.faults(), Vec::<String>::new(), "the doctor was wrong");
     transcript.step("passed");
 }
 
 /// Runs the lab while Prometheus gets each new configuration at once.
-async fn tell(lab: &Lab) {
+async fn run(lab: &Lab) {
     tokio::select! {
-        () = prove(lab) => {}
+        () = run_cases(lab) => {}
         () = lab.hand_scrape_configurations_on() => {}
     }
 }
 
 /// A healthy chain, each cause, pairs of causes, and load. Or only the selected causes and pairs.
-async fn prove(lab: &Lab) {
-    let (quick, asked_for) = (lab.settings.quick, asked_for());
-    let whole = asked_for.is_none();
-    let is_selected = |is_quick: bool, causes: &[Cause]| match &asked_for {
-        Some(asked_for) => asked_for.iter().any(|selected| selected == causes),
+async fn run_cases(lab: &Lab) {
+    let (quick, selected) = (lab.settings.quick, selected());
+    let whole = selected.is_none();
+    let is_selected = |is_quick: bool, causes: &[Cause]| match &selected {
+        Some(selected) => selected.iter().any(|selected| selected == causes),
         None => is_quick || !quick,
     };
     let one = |case: &&Case| is_selected(case.quick, &[case.cause]);
@@ -85,16 +85,16 @@ async fn prove(lab: &Lab) {
         lab.an_idle_chain_is_healthy(answers).await;
     }
     for case in cases.iter().filter(one) {
-        lab.try_out(case).await;
+        lab.run_case(case).await;
     }
     for pair in pairs.iter().filter(both) {
-        lab.try_out_both(pair).await;
+        lab.run_pair(pair).await;
     }
     if whole || loaded.iter().any(|case| one(&case)) {
         lab.a_loaded_chain_is_healthy(answers).await;
     }
     for case in loaded.iter().filter(one) {
-        lab.try_out(case).await;
+        lab.run_case(case).await;
     }
     if whole && !quick {
         lab.a_chain_that_scales_in_is_healthy().await;
@@ -103,7 +103,7 @@ async fn prove(lab: &Lab) {
 
 /// The cases that `SHOPFRONT_TEST_CAUSES` selects: causes by number or name, as `5` or `rule-absent`, and pairs of
 /// them, as `5+25`.
-fn asked_for() -> Option<Vec<Vec<Cause>>> {
+fn selected() -> Option<Vec<Vec<Cause>>> {
     let causes = std::env::var("SHOPFRONT_TEST_CAUSES").ok().filter(|causes| !causes.is_empty())?;
     let cause = |text: &str| {
         Cause::find(text).unwrap_or_else(|| panic!("SHOPFRONT_TEST_CAUSES: there is no cause {}", text.trim()))

@@ -8,7 +8,10 @@ use loadtest::kube::access::access;
 use loadtest::kube::read::Read;
 use serde_json::json;
 
-use crate::changed::{answers, broken, cause_at, commands_at, conditions, not_found, server_started, state};
+use crate::changed::{
+    answers, broken, cause_at, commands_at, conditions, monitors_created, not_found, pod_ready_for, server_started,
+    state, without_targets,
+};
 use crate::healthy::{NAMESPACE, PODS, adapter, ago, keda};
 use crate::seen;
 
@@ -42,12 +45,6 @@ fn only_the_first_pod(evidence: &mut Evidence) {
     answers(evidence, 200, json!({"items": [item]}));
 }
 
-fn second_is_ready_for(evidence: &mut Evidence, seconds: f64) {
-    for condition in seen(&mut evidence.pods)[1]["status"]["conditions"].as_array_mut().unwrap() {
-        condition["lastTransitionTime"] = json!(ago(seconds));
-    }
-}
-
 #[test]
 fn ready_pod_without_a_value_is_not_counted() {
     let mut evidence = adapter();
@@ -70,7 +67,7 @@ fn ready_pod_without_a_value_is_not_counted() {
     for (action, regex) in [("drop", "other-.*"), ("replace", ".*")] {
         assert_eq!(relabeled(action, regex), (Cause::PodsNotCounted, String::new()));
     }
-    second_is_ready_for(&mut evidence, 8.0);
+    pod_ready_for(&mut seen(&mut evidence.pods)[1], 8.0);
     assert_eq!(state(&evidence, Link::Answer), State::Ok);
 }
 
@@ -121,9 +118,7 @@ fn metric_is_pending_after_a_new_monitor() {
     let mut evidence = adapter();
     not_found(&mut evidence);
     assert_eq!(cause_at(&evidence, Link::Answer), Cause::RuleAbsent);
-    for monitor in seen(&mut evidence.monitors) {
-        monitor["metadata"]["creationTimestamp"] = json!(ago(200.0));
-    }
+    monitors_created(&mut evidence, 200.0);
     assert_eq!(state(&evidence, Link::Answer), State::Pending);
 }
 
@@ -136,13 +131,8 @@ fn metric_is_pending_while_a_new_monitor_has_no_targets() {
     assert_eq!(state(&evidence, Link::Answer), State::Pending);
     // The monitor has no targets yet, so there are no series.
     evidence.monitors = Read::Seen(monitors);
-    for replica in &mut evidence.prometheus.replicas {
-        seen(&mut replica.targets).clear();
-        replica.queries.values_mut().for_each(|result| *result = Read::Seen(Vec::new()));
-    }
-    for monitor in seen(&mut evidence.monitors) {
-        monitor["metadata"]["creationTimestamp"] = json!(ago(1.0));
-    }
+    without_targets(&mut evidence);
+    monitors_created(&mut evidence, 1.0);
     assert_eq!(state(&evidence, Link::Target), State::Pending);
     assert_eq!(state(&evidence, Link::Answer), State::Pending);
 }

@@ -34,7 +34,7 @@ fn missing_api_service_gets_a_manifest() {
 }
 
 #[test]
-fn unavailable_api_service_shows_its_reason() {
+fn unavailable_api_service_gets_advice_for_its_reason() {
     let mut evidence = adapter();
     unavailable(
         &mut evidence,
@@ -193,7 +193,7 @@ fn api_of_another_known_server_is_reported() {
 }
 
 /// Makes the API's server a program with this image.
-fn of(evidence: &mut Evidence, image: &str) {
+fn served_by(evidence: &mut Evidence, image: &str) {
     let deployment = seen(&mut evidence.server.deployment);
     deployment["metadata"]["name"] = json!("cluster-agent");
     deployment["spec"]["template"]["spec"]["containers"] = json!([{"name": "agent", "image": image}]);
@@ -202,12 +202,12 @@ fn of(evidence: &mut Evidence, image: &str) {
 #[test]
 fn unknown_server_is_accepted_unless_it_lacks_the_metric() {
     for mut evidence in [adapter(), keda()] {
-        of(&mut evidence, "registry.example/datadog/cluster-agent:7");
+        served_by(&mut evidence, "registry.example/datadog/cluster-agent:7");
         assert_eq!(state(&evidence, Link::ApiService), State::Ok);
     }
     // A missing metric is no reason to move the API to another server.
     let mut evidence = adapter();
-    of(&mut evidence, "registry.example/datadog/cluster-agent:7");
+    served_by(&mut evidence, "registry.example/datadog/cluster-agent:7");
     not_found(&mut evidence);
     assert_eq!(commands_at(&evidence, Link::ApiService), (Cause::AnotherServer, String::new()));
     ready_for(&mut evidence, 10.0);

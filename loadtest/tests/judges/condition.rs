@@ -210,7 +210,7 @@ fn controller_without_scale_rights_gets_a_role_and_a_binding() {
     let mut evidence = adapter();
     seen(&mut evidence.hpa)["spec"]["scaleTargetRef"] =
         json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "shopfront-deploy"});
-    let mut told = |reason: &str, why: &str| {
+    let mut commands_for = |reason: &str, why: &str| {
         let message = format!("rollouts.argoproj.io \"shopfront-deploy\" is forbidden: {why}");
         seen(&mut evidence.hpa)["status"]["conditions"] =
             json!([{"type": "AbleToScale", "status": "False", "reason": reason, "message": message}]);
@@ -218,16 +218,16 @@ fn controller_without_scale_rights_gets_a_role_and_a_binding() {
     };
     for (reason, verb) in [("FailedGetScale", "get"), ("FailedUpdateScale", "update")] {
         let why = |user: &str| format!("User \"system:{user}\" cannot {verb} resource \"rollouts/scale\"");
-        let (cause, commands) = told(reason, &why("serviceaccount:kube-system:horizontal-pod-autoscaler"));
+        let (cause, commands) = commands_for(reason, &why("serviceaccount:kube-system:horizontal-pod-autoscaler"));
         assert_eq!((cause, commands.matches("kubectl apply").count()), (Cause::ControllerForbidden, 2), "{commands}");
         assert!(commands.contains("rollouts/scale") && commands.contains("argoproj.io"), "{commands}");
         // The message names another user, so it does not show whom to bind a role to.
-        let (cause, commands) = told(reason, &why("kube-controller-manager"));
+        let (cause, commands) = commands_for(reason, &why("kube-controller-manager"));
         assert!(
             cause == Cause::ControllerForbidden && commands.contains("describe") && !commands.contains("apply"),
             "{commands}"
         );
     }
     // A policy refused the update: no right is missing.
-    assert_eq!(told("FailedUpdateScale", "no more than 3 replicas").0, Cause::ReplicasSetElsewhere);
+    assert_eq!(commands_for("FailedUpdateScale", "no more than 3 replicas").0, Cause::ReplicasSetElsewhere);
 }

@@ -32,7 +32,7 @@ fn healthy_chain_has_figures() {
     let figures = diagnose(&adapter()).figures.unwrap();
     let pace = [figures.scrape, figures.window, figures.relist, figures.sync, figures.target];
     assert_eq!(format!("{pace:?}"), "[5.0, 120.0, 60.0, 15.0, 2.0]");
-    assert_eq!((figures.value, figures.idle), (Some(1.0), None), "a load of half the target is no idle pod");
+    assert_eq!((figures.value, figures.idle), (Some(1.0), None), "pods at half the target are not idle");
     // 55 % of the window, plus up to one HPA sync and one scrape.
     let (earliest, latest) = figures.delay;
     assert!(60.0 < earliest && earliest < latest && latest < 100.0, "{earliest} to {latest}");

@@ -30,7 +30,6 @@ use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::redact::redacted;
 use loadtest::kube::read::Read;
 use loadtest::kube::words::LEFT_OUT;
-use serde_json::Value;
 
 /// The diagnosis of this evidence. Also checks that a bundle keeps everything the links read: the redacted evidence has
 /// the same diagnosis, apart from secrets in the evidence itself.
@@ -41,7 +40,7 @@ fn diagnose(evidence: &Evidence) -> Diagnosis {
     assert_eq!(without_secrets(of_kept), without_secrets(diagnosis.clone()), "of the redacted evidence");
     assert_eq!(redacted(&kept), kept, "redacting twice changes nothing more");
     let findings = [&diagnosis.broken, &diagnosis.explains].into_iter().flatten();
-    findings.flat_map(|finding| &finding.fix.commands).for_each(|command| changes_the_users_own_alone(command));
+    findings.flat_map(|finding| &finding.fix.commands).for_each(|command| changes_only_the_users_own(command));
     diagnosis
 }
 
@@ -56,7 +55,7 @@ fn without_secrets(mut diagnosis: Diagnosis) -> Diagnosis {
 
 /// Fails if a command changes an object other than the workload, its Service, its monitor, its HPA, or the rule for its
 /// metric. A command may also create a missing object, and restart the adapter, which reads its rules only at startup.
-fn changes_the_users_own_alone(command: &str) {
+fn changes_only_the_users_own(command: &str) {
     const CHANGES: [&str; 8] = ["patch", "delete", "scale", "label", "annotate", "replace", "set", "undo"];
     const OWN: [&str; 8] = [
         "configmap/adapter-config",
@@ -94,10 +93,5 @@ fn found(evidence: &Evidence, cause: Cause) -> Finding {
 
 /// The value that was read, to be changed.
 pub fn seen<T>(read: &mut Read<T>) -> &mut T {
-    if let Read::Seen(seen) = read { seen } else { panic!("it is not there") }
-}
-
-/// The targets of each Prometheus replica.
-fn targets(evidence: &mut Evidence) -> impl Iterator<Item = &mut Vec<Value>> {
-    evidence.prometheus.replicas.iter_mut().map(|replica| seen(&mut replica.targets))
+    if let Read::Seen(seen) = read { seen } else { panic!("it was not read") }
 }

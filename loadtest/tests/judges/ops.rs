@@ -6,11 +6,11 @@ use loadtest::doctor::diagnosis::State;
 use loadtest::doctor::evidence::{Evidence, Prometheus};
 use loadtest::doctor::link::Link;
 use loadtest::kube::read::Read;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::changed::cause_at;
+use crate::changed::{cause_at, down, requests, without_targets};
 use crate::healthy::{PODS, adapter, keda, manifest};
-use crate::{found, seen, targets};
+use crate::{found, seen};
 
 /// A healthy chain after `kubectl apply -k k8s` with the component `k8s/ops`.
 pub fn with_ops(mut evidence: Evidence) -> Evidence {
@@ -34,26 +34,6 @@ pub fn with_ops(mut evidence: Evidence) -> Evidence {
     evidence.prometheus = serde_json::from_str::<Prometheus>(&scraped).unwrap();
     evidence.pages.iter_mut().for_each(|page| page.port = 9797);
     evidence
-}
-
-/// Sets the requests that each pod gets between the two readings of its page.
-fn requests(evidence: &mut Evidence, counts: [u32; 2]) {
-    for (page, count) in evidence.pages.iter_mut().zip(counts) {
-        let first = page.first.seen().unwrap();
-        page.second = Read::Seen(first.replace("status=\"200\"} 1200", &format!("status=\"200\"}} {}", 1200 + count)));
-    }
-}
-
-/// Makes the targets fail with this error at this port, so that Prometheus has no values.
-fn down(evidence: &mut Evidence, error: &str, port: u16) {
-    let ip = |target: &Value| target["labels"]["instance"].as_str().unwrap().split(':').next().unwrap().to_owned();
-    targets(evidence).flatten().for_each(|target| {
-        (target["health"], target["lastError"]) = (json!("down"), json!(error));
-        target["scrapeUrl"] = json!(format!("http://{}:{port}/metrics", ip(target)));
-    });
-    for replica in &mut evidence.prometheus.replicas {
-        replica.queries.values_mut().for_each(|result| *result = Read::Seen(Vec::new()));
-    }
 }
 
 #[test]
@@ -103,7 +83,7 @@ fn monitor_of_the_public_port_is_moved_to_the_ops_port() {
         if !services {
             seen(&mut evidence.services).remove(0);
         }
-        down(&mut evidence, "server returned HTTP status 404 Not Found", 9898);
+        down(&mut evidence, "server returned HTTP status 404 Not Found", ":9898/metrics");
         let commands = found(&evidence, Cause::TargetDown).fix.commands;
         let [command] = commands.as_slice() else { panic!("{commands:?}") };
         // The selected Service has no port for the metrics, so the monitor gets the number.
@@ -116,10 +96,7 @@ fn monitor_of_the_public_port_is_moved_to_the_ops_port() {
 fn unmatched_selector_gets_the_service_with_the_monitors_port() {
     for (port, app) in [("web", "shopfront"), ("ops", "shopfront-ops")] {
         let mut evidence = with_ops(adapter());
-        targets(&mut evidence).for_each(Vec::clear);
-        for replica in &mut evidence.prometheus.replicas {
-            replica.queries.values_mut().for_each(|result| *result = Read::Seen(Vec::new()));
-        }
+        without_targets(&mut evidence);
         let spec = &mut seen(&mut evidence.monitors)[0]["spec"];
         spec["selector"] = json!({"matchLabels": {"app": "shop"}});
         spec["endpoints"][0]["port"] = json!(port);

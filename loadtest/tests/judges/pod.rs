@@ -51,10 +51,10 @@ fn namespace_without_any_hpa_means_a_refused_manifest() {
         assert_eq!(broken_cause(&evidence), None);
     }
     // A missing namespace is no refusal either, nor is a manifest that the API server would accept.
-    let typed = Evidence { own_namespace: Read::Absent, ..evidence.clone() };
-    assert_eq!((broken_cause(&typed), diagnose(&typed).outcome.exit_code()), (None, 3));
-    let told = format!("there is no namespace {}", healthy::NAMESPACE);
-    assert_eq!(diagnose(&typed).links[0].evidence, told);
+    let without_namespace = Evidence { own_namespace: Read::Absent, ..evidence.clone() };
+    assert_eq!((broken_cause(&without_namespace), diagnose(&without_namespace).outcome.exit_code()), (None, 3));
+    let expected = format!("there is no namespace {}", healthy::NAMESPACE);
+    assert_eq!(diagnose(&without_namespace).links[0].evidence, expected);
     seen(&mut evidence.autoscaling).push("v2beta2".to_owned());
     assert_eq!(broken_cause(&evidence), None);
 }
@@ -118,7 +118,7 @@ fn change_is_rolled_back_only_if_earlier_pods_were_ready() {
     unready(&mut evidence, &stuck, 60.0);
     changed(&mut evidence, 62.0);
     assert_eq!(found(&evidence, Cause::PodFails).fix.commands, undo);
-    // The pods were ready for over an hour, or nothing changed recently: the change is not the cause.
+    // The pods ran for over an hour, or nothing changed recently: the change is not the cause.
     for age in [4000.0, 600.0] {
         unready(&mut evidence, &stuck, age);
         changed(&mut evidence, if age > 3600.0 { age + 2.0 } else { 90_000.0 });

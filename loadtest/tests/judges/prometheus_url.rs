@@ -126,7 +126,7 @@ fn recent_adapter_log_error_means_prometheus_unreachable() {
 fn corrected_url_keeps_path_and_mentions_user() {
     let mut evidence = adapter();
     not_found(&mut evidence);
-    for (url, mended) in [
+    for (url, corrected) in [
         ("http://prometheus-k8s.monitoring.svc:9091/prom/", "http://prometheus-k8s.monitoring.svc:9090/prom."),
         ("http://admin@prometheus-k8s.monitoring.svc:9091", "http://prometheus-k8s.monitoring.svc:9090."),
     ] {
@@ -134,7 +134,7 @@ fn corrected_url_keeps_path_and_mentions_user() {
         evidence.prometheus.url = Read::Seen(url.to_owned());
         let (cause, command) = advice_at(&evidence, Link::Rule);
         assert_eq!(cause, Cause::PrometheusUnreachable);
-        assert!(command.ends_with(&format!("Keep its user and path. It should be {mended}")), "{command}");
+        assert!(command.ends_with(&format!("Keep its user and path. It should be {corrected}")), "{command}");
     }
     // An IP address, an external host, and a Service of type ExternalName have no Service ports.
     for url in ["http://[fd00::1]:9091", "http://prometheus.example.com:9091"] {

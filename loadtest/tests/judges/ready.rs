@@ -44,12 +44,12 @@ fn unschedulable_new_pod_is_pending() {
         seen(&mut evidence.hpa)["spec"]["minReplicas"] = json!(3);
         assert_eq!(commands_at(&evidence, Link::Ready), (Cause::PodsPending, String::new()));
         // A node autoscaler adds a node for the pod.
-        let told = |reason: &str| {
+        let event = |reason: &str| {
             let of = json!({"kind": "Pod", "name": "shopfront-deploy-7d94b56f44-third"});
             Read::Seen(vec![json!({"involvedObject": of, "reason": reason, "lastTimestamp": ago(20.0)})])
         };
         for reason in ["TriggeredScaleUp", "Nominated"] {
-            evidence.events = told(reason);
+            evidence.events = event(reason);
             assert_eq!(state(&evidence, Link::Ready), State::Pending);
         }
         evidence.events = Read::Seen(Vec::new());
@@ -60,11 +60,11 @@ fn unschedulable_new_pod_is_pending() {
         // Without events, a node autoscaler may be at work: the pod gets longer.
         evidence.events = Read::Unread(Unread::default());
         assert_eq!(state(&evidence, Link::Ready), State::Pending);
-        // The pod has been unschedulable for 20 seconds only, unless an autoscaler refuses to add a node.
+        // After 20 seconds it is too early, unless an autoscaler has refused to add a node.
         let mut evidence = healthy.clone();
         third(&mut evidence, "Pending", &unschedulable(), &json!([]), 20.0);
         assert_eq!(state(&evidence, Link::Ready), State::Pending);
-        evidence.events = told("NotTriggerScaleUp");
+        evidence.events = event("NotTriggerScaleUp");
         assert_eq!(cause_at(&evidence, Link::Ready), Cause::PodsPending);
         let mut evidence = healthy;
         let creating =
@@ -157,18 +157,18 @@ fn pod_that_does_not_start_within_five_minutes_is_not_counted() {
 
 #[test]
 fn desired_replicas_come_from_the_workload_if_the_scale_is_unreadable() {
-    let told = |evidence: &Evidence| {
+    let ready_evidence = |evidence: &Evidence| {
         let links = diagnose(evidence).links;
         links.into_iter().find(|result| result.link == Link::Ready).unwrap().evidence
     };
     let mut evidence = adapter();
     evidence.scale = Read::Unread(Unread::default());
     seen(&mut evidence.workload)["spec"]["replicas"] = json!(3);
-    assert_eq!(told(&evidence), "2 of 3 pods are ready");
+    assert_eq!(ready_evidence(&evidence), "2 of 3 pods are ready");
     // The workload is unreadable too, and the HPA has calculated nothing.
     evidence.workload = Read::Unread(Unread::default());
     seen(&mut evidence.hpa)["status"]["desiredReplicas"] = json!(0);
-    assert_eq!(told(&evidence), "2 of 2 pods are ready");
+    assert_eq!(ready_evidence(&evidence), "2 of 2 pods are ready");
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn repeated_rescale_to_the_same_size_is_set_elsewhere() {
     // The HPA scaled out, in and out again by itself.
     evidence.events = Read::Seen(vec![rescale(3, 2, 500.0, 20.0), rescale(1, 1, 100.0, 100.0)]);
     assert_eq!(state(&evidence, Link::Replicas), State::Ok);
-    // The HPA also scales to the other size, so both are its own changes.
+    // The rescales to the other size go back much further.
     evidence.events = Read::Seen(vec![rescale(3, 2, 500.0, 20.0), rescale(1, 4, 3000.0, 100.0)]);
     assert_eq!(state(&evidence, Link::Replicas), State::Ok);
 }

@@ -8,7 +8,8 @@ use loadtest::kube::read::Read;
 use serde_json::json;
 
 use crate::changed::{
-    answers, cause_at, commands_at, not_found, ready_for, rewritten, server_started, state, unavailable,
+    answers, cause_at, commands_at, monitors_created, not_found, ready_for, rewritten, server_started, state,
+    unavailable,
 };
 use crate::healthy::{adapter, ago};
 use crate::{broken_cause, seen};
@@ -147,9 +148,7 @@ fn rule_for_any_series_without_one_is_counter_absent() {
         replica.queries.clear();
     }
     ready_for(&mut evidence, 8.0);
-    for monitor in seen(&mut evidence.monitors) {
-        monitor["metadata"]["creationTimestamp"] = json!(ago(20.0));
-    }
+    monitors_created(&mut evidence, 20.0);
     assert_eq!(broken_cause(&evidence), None);
 }
 

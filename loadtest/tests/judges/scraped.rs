@@ -1,6 +1,7 @@
 //! The links metrics and series: the pods' metrics pages, and their series in Prometheus.
 
 use super::diagnose;
+use crate::changed::{counting_scrapes, ready_for, rewritten, targets, without_results, without_targets};
 use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::{LinkResult, State};
 use loadtest::doctor::evidence::Evidence;
@@ -8,8 +9,8 @@ use loadtest::doctor::link::Link;
 use loadtest::kube::read::{Read, Unread};
 use serde_json::json;
 
-use super::healthy::{self, COUNTER, ago};
-use super::{broken_cause, found, seen, targets};
+use super::healthy::{self, COUNTER};
+use super::{broken_cause, found, seen};
 
 /// Changes both readings of all pages.
 fn rewrite(evidence: &mut Evidence, with: impl Fn(&str) -> String) {
@@ -28,9 +29,7 @@ fn counter_missing_on_an_idle_pods_page_is_absent() {
             // The sum may still have a value, from other pods' counters or a constant.
             assert_eq!(broken_cause(&evidence), None);
         }
-        for replica in &mut evidence.prometheus.replicas {
-            replica.queries.values_mut().for_each(|result| *result = Read::Seen(Vec::new()));
-        }
+        without_results(&mut evidence);
         let commands = found(&evidence, Cause::CounterAbsent).fix.commands;
         let path = "/api/v1/namespaces/miztiik-automation-ns/pods/shopfront-deploy-7d94b56f44-fblvd:9898/proxy/";
         assert_eq!(commands[0], format!("kubectl get --raw {path}"));
@@ -42,11 +41,7 @@ fn counter_missing_on_an_idle_pods_page_is_absent() {
 fn new_pod_may_lack_its_counter() {
     let mut evidence = healthy::adapter();
     rewrite(&mut evidence, |text| text.replace("http_requests_total{", "other_total{"));
-    for pod in seen(&mut evidence.pods) {
-        pod["status"]["conditions"].as_array_mut().unwrap().iter_mut().for_each(|condition| {
-            condition["lastTransitionTime"] = json!(ago(8.0));
-        });
-    }
+    ready_for(&mut evidence, 8.0);
     assert_eq!(broken_cause(&evidence), None);
 }
 
@@ -54,9 +49,8 @@ fn new_pod_may_lack_its_counter() {
 fn unselected_series_does_not_mean_missing_labels() {
     // The pages are unreadable, and Prometheus has only a series of the counter that the rule does not select.
     let mut evidence = healthy::adapter();
-    let rules = seen(&mut evidence.server.config);
-    let changed = rules["data"]["config.yaml"].as_str().unwrap().replace("pod!=\"\"}", "pod!=\"\",path=\"version\"}");
-    rules["data"]["config.yaml"] = json!(changed.replace("<<.LabelMatchers>>", "path=\"version\",<<.LabelMatchers>>"));
+    rewritten(&mut evidence, "pod!=\"\"}", "pod!=\"\",path=\"version\"}");
+    rewritten(&mut evidence, "<<.LabelMatchers>>", "path=\"version\",<<.LabelMatchers>>");
     let series = r#"http_requests_total{path="version",namespace="miztiik-automation-ns",pod=~"shopfront-deploy-7d94b56f44-fblvd|shopfront-deploy-7d94b56f44-x2kqp"}"#;
     healthy::answer(&mut evidence, &[COUNTER, series, &format!("sum(rate({series}[2m])) by (pod)")]);
     unlabelled(&mut evidence, |_| {});
@@ -67,9 +61,7 @@ fn unselected_series_does_not_mean_missing_labels() {
 #[test]
 fn series_selected_by_the_rule_must_be_on_the_page() {
     let mut evidence = healthy::adapter();
-    let rules = seen(&mut evidence.server.config);
-    let changed = rules["data"]["config.yaml"].as_str().unwrap().replace("pod!=\"\"}", "pod!=\"\",path=\"version\"}");
-    rules["data"]["config.yaml"] = json!(changed);
+    rewritten(&mut evidence, "pod!=\"\"}", "pod!=\"\",path=\"version\"}");
     found(&evidence, Cause::CounterAbsent);
     rewrite(&mut evidence, |text| format!("{text}http_requests_total{{path=\"version\"}} 0\n"));
     assert_eq!(broken_cause(&evidence), None);
@@ -95,16 +87,6 @@ fn counter_of_an_ingress_need_not_be_on_the_pods_pages() {
     assert_eq!(diagnose(&evidence).links[1].evidence, "http_requests_total comes from job ingress");
 }
 
-/// Makes the counter include scrapes: two replicas that scrape every 5 s make 0.4 requests per second.
-fn counting_scrapes(evidence: &mut Evidence) {
-    for page in &mut evidence.pages {
-        for (text, count) in [(&mut page.first, 480), (&mut page.second, 483)] {
-            let line = format!("http_requests_total{{path=\"metrics\"}} {count}\n");
-            seen(text).push_str(&line);
-        }
-    }
-}
-
 #[test]
 fn counted_scrapes_are_excluded_in_the_rule() {
     let mut evidence = healthy::adapter();
@@ -116,11 +98,8 @@ fn counted_scrapes_are_excluded_in_the_rule() {
     assert!(restart.ends_with("rollout restart deployment prometheus-adapter"), "{restart}");
     // The query is in double quotes in the document already.
     let rules = evidence.server.config.clone();
-    let text = seen(&mut evidence.server.config)["data"]["config.yaml"].as_str().unwrap().to_owned();
-    let text = text
-        .replace("metricsQuery: sum(rate", "metricsQuery: \"sum(rate")
-        .replace("by (<<.GroupBy>>)\nresourceRules", "by (<<.GroupBy>>)\"\nresourceRules");
-    seen(&mut evidence.server.config)["data"]["config.yaml"] = json!(text);
+    rewritten(&mut evidence, "metricsQuery: sum(rate", "metricsQuery: \"sum(rate");
+    rewritten(&mut evidence, "by (<<.GroupBy>>)\nresourceRules", "by (<<.GroupBy>>)\"\nresourceRules");
     let edit = &found(&evidence, Cause::ProbesCounted).fix.commands[0];
     assert!(edit.contains(r"<<.LabelMatchers>>,path!='\''metrics'\''}"), "{edit}");
     evidence.server.config = rules;
@@ -149,7 +128,7 @@ fn counted_scrapes_are_excluded_in_the_trigger() {
 }
 
 /// Makes each pod's counter, which has no label for the route, grow this much between the two readings.
-fn paced(evidence: &mut Evidence, growth: u32) {
+fn growing(evidence: &mut Evidence, growth: u32) {
     for page in &mut evidence.pages {
         page.first = Read::Seen("http_requests_total{status=\"200\"} 100\n".to_owned());
         page.second = Read::Seen(format!("http_requests_total{{status=\"200\"}} {}\n", 100 + growth));
@@ -160,10 +139,10 @@ fn paced(evidence: &mut Evidence, growth: u32) {
 fn counter_without_routes_counts_probes_if_its_rate_is_theirs() {
     // Two scrapes every 5 s, one probe every 2 s and one every 10 s make one request per second.
     let mut evidence = healthy::adapter();
-    paced(&mut evidence, 6);
+    growing(&mut evidence, 6);
     assert!(found(&evidence, Cause::ProbesCounted).evidence.contains("1.00 a second, with a target of 2"));
     for growth in [0, 1, 12, 60] {
-        paced(&mut evidence, growth);
+        growing(&mut evidence, growth);
         assert_eq!(broken_cause(&evidence), None, "{growth}");
     }
 }
@@ -171,7 +150,7 @@ fn counter_without_routes_counts_probes_if_its_rate_is_theirs() {
 #[test]
 fn probe_rate_on_one_pod_alone_may_be_chance() {
     let mut evidence = healthy::adapter();
-    paced(&mut evidence, 6);
+    growing(&mut evidence, 6);
     found(&evidence, Cause::ProbesCounted);
     evidence.pages.pop();
     assert_eq!(broken_cause(&evidence), None);
@@ -261,11 +240,7 @@ fn renamed_label_is_copied_by_relabelling_or_an_override() {
 fn pod_not_scraped_twice_may_lack_series() {
     let mut evidence = healthy::adapter();
     unlabelled(&mut evidence, |_| {});
-    for pod in seen(&mut evidence.pods) {
-        pod["status"]["conditions"].as_array_mut().unwrap().iter_mut().for_each(|condition| {
-            condition["lastTransitionTime"] = json!(ago(8.0));
-        });
-    }
+    ready_for(&mut evidence, 8.0);
     targets(&mut evidence)
         .for_each(|targets| targets.iter_mut().for_each(|target| target["health"] = json!("unknown")));
     assert_eq!(broken_cause(&evidence), None);
@@ -309,9 +284,7 @@ fn shards_of_prometheus_share_the_series() {
     // A label that no shard has is missing.
     let drop = json!([{"action": "labeldrop", "regex": "pod"}]);
     seen(&mut evidence.monitors)[0]["spec"]["endpoints"][0]["metricRelabelings"] = drop;
-    for replica in &mut evidence.prometheus.replicas {
-        replica.queries.values_mut().for_each(|result| *result = Read::Seen(Vec::new()));
-    }
+    without_results(&mut evidence);
     found(&evidence, Cause::LabelsMissing);
     // A shard that does not answer, or that was not found, may have the label.
     let mut silent = evidence.clone();
@@ -328,10 +301,7 @@ fn shards_of_prometheus_share_the_series() {
 #[test]
 fn unreadable_shard_may_have_the_targets() {
     let mut evidence = sharded();
-    targets(&mut evidence).for_each(Vec::clear);
-    for replica in &mut evidence.prometheus.replicas {
-        replica.queries.values_mut().for_each(|result| *result = Read::Seen(Vec::new()));
-    }
+    without_targets(&mut evidence);
     found(&evidence, Cause::MonitorSelectsNothing);
     evidence.prometheus.replicas[1].targets = Read::Unread(Unread::default());
     assert_eq!(broken_cause(&evidence), None);

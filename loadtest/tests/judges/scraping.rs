@@ -8,15 +8,13 @@ use loadtest::kube::read::Read;
 use serde_json::{Value, json};
 
 use super::healthy::{self, ACCOUNT, NAMESPACE, PODS, ago};
-use super::{broken_cause, found, seen, targets};
+use super::{broken_cause, found, seen};
+use crate::changed::{down, targets, without_targets};
 
 /// A healthy chain whose Prometheus has no targets, after a change of the monitor and the Prometheus object.
-fn without_targets(change: impl FnOnce(&mut Value, &mut Value)) -> Evidence {
+fn changed_without_targets(change: impl FnOnce(&mut Value, &mut Value)) -> Evidence {
     let mut evidence = healthy::adapter();
-    targets(&mut evidence).for_each(Vec::clear);
-    for replica in &mut evidence.prometheus.replicas {
-        replica.queries.values_mut().for_each(|result| *result = Read::Seen(Vec::new()));
-    }
+    without_targets(&mut evidence);
     change(&mut seen(&mut evidence.monitors)[0], &mut seen(&mut evidence.prometheuses)[0]);
     evidence
 }
@@ -30,7 +28,7 @@ const MONITOR: &str = "kubectl -n monitoring patch servicemonitor.monitoring.cor
 
 #[test]
 fn annotations_without_a_monitor_get_a_monitor_manifest() {
-    let mut evidence = without_targets(|_, _| {});
+    let mut evidence = changed_without_targets(|_, _| {});
     seen(&mut evidence.monitors).clear();
     seen(&mut evidence.services)[0]["metadata"]["annotations"] = json!({"prometheus.io/scrape": "true"});
     seen(&mut evidence.prometheuses)[0]["spec"]["serviceMonitorSelector"] = json!({"matchLabels": {"release": "kps"}});
@@ -74,7 +72,7 @@ fn current_series_without_targets_need_no_monitor() {
 
 #[test]
 fn unknown_port_name_is_replaced_by_the_port_of_the_metrics_page() {
-    let mut evidence = without_targets(|monitor, _| monitor["spec"]["endpoints"][0]["port"] = json!("http"));
+    let mut evidence = changed_without_targets(|monitor, _| monitor["spec"]["endpoints"][0]["port"] = json!("http"));
     let port = json!({"name": "admin", "port": 81, "targetPort": 8081});
     seen(&mut evidence.services)[0]["spec"]["ports"].as_array_mut().unwrap().insert(0, port);
     assert!(
@@ -87,7 +85,7 @@ fn unknown_port_name_is_replaced_by_the_port_of_the_metrics_page() {
 
 #[test]
 fn monitor_of_another_app_does_not_count() {
-    let mut evidence = without_targets(|monitor, _| {
+    let mut evidence = changed_without_targets(|monitor, _| {
         monitor["spec"]["namespaceSelector"] = Value::Null;
         monitor["spec"]["selector"] = json!({"matchLabels": {"app": "alertmanager"}});
     });
@@ -99,13 +97,13 @@ fn monitor_of_another_app_does_not_count() {
 #[test]
 fn monitor_without_the_selected_label_gets_a_label_command() {
     let selector = json!({"matchLabels": {"release": "kps"}});
-    let evidence = without_targets(|_, prometheus| prometheus["spec"]["serviceMonitorSelector"] = selector);
+    let evidence = changed_without_targets(|_, prometheus| prometheus["spec"]["serviceMonitorSelector"] = selector);
     let finding = found(&evidence, Cause::MonitorSelectsNothing);
     assert_eq!(
         command(&finding),
         "kubectl -n monitoring label servicemonitor.monitoring.coreos.com/shopfront-monitor 'release=kps' --overwrite"
     );
-    let evidence = without_targets(|_, prometheus| prometheus["spec"]["serviceMonitorSelector"] = Value::Null);
+    let evidence = changed_without_targets(|_, prometheus| prometheus["spec"]["serviceMonitorSelector"] = Value::Null);
     let fix = found(&evidence, Cause::MonitorSelectsNothing).fix;
     assert!(
         fix.commands.is_empty() && fix.advice.starts_with("Set spec.serviceMonitorSelector of Prometheus"),
@@ -116,14 +114,15 @@ fn monitor_without_the_selected_label_gets_a_label_command() {
 #[test]
 fn monitor_in_an_unselected_namespace_gets_advice_to_move_it() {
     let own = json!({"matchLabels": {"kubernetes.io/metadata.name": "default"}});
-    let evidence = without_targets(|_, prometheus| prometheus["spec"]["serviceMonitorNamespaceSelector"] = own);
+    let evidence = changed_without_targets(|_, prometheus| prometheus["spec"]["serviceMonitorNamespaceSelector"] = own);
     let fix = found(&evidence, Cause::MonitorSelectsNothing).fix;
     assert!(fix.commands.is_empty() && fix.advice.starts_with("Move the monitor to a namespace"), "{fix:?}");
 }
 
 #[test]
 fn monitor_for_another_namespace_gets_the_pods_namespace() {
-    let evidence = without_targets(|monitor, _| monitor["spec"]["namespaceSelector"]["matchNames"] = json!(["shop"]));
+    let evidence =
+        changed_without_targets(|monitor, _| monitor["spec"]["namespaceSelector"]["matchNames"] = json!(["shop"]));
     let patch =
         format!(r#"{MONITOR} merge -p '{{"spec":{{"namespaceSelector":{{"matchNames":["shop","{NAMESPACE}"]}}}}}}'"#);
     assert_eq!(command(&found(&evidence, Cause::MonitorSelectsNothing)), patch);
@@ -131,18 +130,19 @@ fn monitor_for_another_namespace_gets_the_pods_namespace() {
 
 #[test]
 fn monitor_selector_that_matches_no_service_is_replaced() {
-    let evidence = without_targets(|monitor, _| monitor["spec"]["selector"] = json!({"matchLabels": {"app": "shop"}}));
+    let evidence =
+        changed_without_targets(|monitor, _| monitor["spec"]["selector"] = json!({"matchLabels": {"app": "shop"}}));
     let patch = r#"json -p '[{"op":"test","path":"/spec/selector","value":{"matchLabels":{"app":"shop"}}},{"op":"replace","path":"/spec/selector","value":{"matchLabels":{"app":"shopfront"}}}]'"#;
     assert_eq!(command(&found(&evidence, Cause::MonitorSelectsNothing)), format!("{MONITOR} {patch}"));
 }
 
 #[test]
 fn monitor_with_an_unknown_port_name_is_patched() {
-    let evidence = without_targets(|monitor, _| monitor["spec"]["endpoints"][0]["port"] = json!("http"));
+    let evidence = changed_without_targets(|monitor, _| monitor["spec"]["endpoints"][0]["port"] = json!("http"));
     let patch = r#"json -p '[{"op":"test","path":"/spec/endpoints/0/port","value":"http"},{"op":"replace","path":"/spec/endpoints/0/port","value":"web"}]'"#;
     assert_eq!(command(&found(&evidence, Cause::MonitorSelectsNothing)), format!("{MONITOR} {patch}"));
     // A Service's only port needs no name, but the monitor needs one.
-    let mut evidence = without_targets(|_, _| {});
+    let mut evidence = changed_without_targets(|_, _| {});
     seen(&mut evidence.services)[0]["spec"]["ports"][0].as_object_mut().unwrap().remove("name");
     assert!(command(&found(&evidence, Cause::MonitorSelectsNothing)).contains(
         r#"[{"op":"test","path":"/spec/ports/0/port","value":80},{"op":"add","path":"/spec/ports/0/name","value":"web"}]"#
@@ -151,14 +151,14 @@ fn monitor_with_an_unknown_port_name_is_patched() {
 
 #[test]
 fn new_monitor_without_targets_is_not_broken() {
-    let evidence = without_targets(|monitor, _| monitor["metadata"]["creationTimestamp"] = json!(ago(20.0)));
+    let evidence = changed_without_targets(|monitor, _| monitor["metadata"]["creationTimestamp"] = json!(ago(20.0)));
     assert_eq!(broken_cause(&evidence), None);
-    assert_eq!(broken_cause(&without_targets(|_, _| {})), Some(Cause::MonitorSelectsNothing));
+    assert_eq!(broken_cause(&changed_without_targets(|_, _| {})), Some(Cause::MonitorSelectsNothing));
 }
 
 #[test]
 fn prometheus_without_rights_gets_a_role_and_a_binding() {
-    let mut evidence = without_targets(|_, _| {});
+    let mut evidence = changed_without_targets(|_, _| {});
     let slices = access(ACCOUNT, "list", "discovery.k8s.io", "endpointslices", NAMESPACE);
     evidence.access.insert(slices, Read::Seen(false));
     let finding = found(&evidence, Cause::PrometheusForbidden);
@@ -179,30 +179,22 @@ fn missing_right_that_prometheus_does_not_use_is_no_fault() {
 }
 
 /// A healthy chain whose targets are down with this error, and so have no values.
-fn down(error: &str, url: &str) -> Evidence {
+fn with_targets_down(error: &str, port_and_path: &str) -> Evidence {
     let mut evidence = healthy::adapter();
-    targets(&mut evidence).flatten().for_each(|target| {
-        target["health"] = json!("down");
-        target["lastError"] = json!(error);
-        let ip = target["labels"]["instance"].as_str().unwrap().split(':').next().unwrap().to_owned();
-        target["scrapeUrl"] = json!(format!("http://{ip}{url}"));
-    });
-    for replica in &mut evidence.prometheus.replicas {
-        replica.queries.values_mut().for_each(|result| *result = Read::Seen(Vec::new()));
-    }
+    down(&mut evidence, error, port_and_path);
     evidence
 }
 
 #[test]
 fn target_with_a_wrong_path_gets_the_path_of_the_metrics_page() {
-    let evidence = down("server returned HTTP status 404 Not Found", ":9898/wrong");
+    let evidence = with_targets_down("server returned HTTP status 404 Not Found", ":9898/wrong");
     let patch = r#"json -p '[{"op":"test","path":"/spec/endpoints/0/port","value":"web"},{"op":"add","path":"/spec/endpoints/0/path","value":"/metrics"}]'"#;
     assert_eq!(command(&found(&evidence, Cause::TargetDown)), format!("{MONITOR} {patch}"));
 }
 
 #[test]
 fn target_with_a_wrong_port_gets_a_patch_of_the_service_or_the_monitor() {
-    let mut evidence = down("dial tcp 10.244.0.11:9999: connect: connection refused", ":9999/metrics");
+    let mut evidence = with_targets_down("dial tcp 10.244.0.11:9999: connect: connection refused", ":9999/metrics");
     seen(&mut evidence.services)[0]["spec"]["ports"][0]["targetPort"] = json!(9999);
     assert_eq!(
         command(&found(&evidence, Cause::TargetDown)),
@@ -211,8 +203,7 @@ fn target_with_a_wrong_port_gets_a_patch_of_the_service_or_the_monitor() {
          {\"op\":\"add\",\"path\":\"/spec/ports/0/targetPort\",\"value\":9898}]'"
     );
     // A port that serves clients is not changed, although it has no metrics.
-    let evidence = down("server returned HTTP status 404 Not Found", ":8080/metrics");
-    let mut evidence = Evidence { ..evidence };
+    let mut evidence = with_targets_down("server returned HTTP status 404 Not Found", ":8080/metrics");
     seen(&mut evidence.services)[0]["spec"]["ports"][0]["targetPort"] = json!(8080);
     let patch = r#"json -p '[{"op":"test","path":"/spec/endpoints/0/port","value":"web"},{"op":"remove","path":"/spec/endpoints/0/port"},{"op":"add","path":"/spec/endpoints/0/targetPort","value":9898}]'"#;
     assert_eq!(command(&found(&evidence, Cause::TargetDown)), format!("{MONITOR} {patch}"));
@@ -220,7 +211,7 @@ fn target_with_a_wrong_port_gets_a_patch_of_the_service_or_the_monitor() {
 
 #[test]
 fn target_with_a_wrong_port_and_path_gets_a_patch_for_each() {
-    let mut evidence = down("dial tcp 10.244.0.11:9999: connect: connection refused", ":9999/wrong");
+    let mut evidence = with_targets_down("dial tcp 10.244.0.11:9999: connect: connection refused", ":9999/wrong");
     let endpoint = json!([{"targetPort": 9999, "path": "/wrong", "interval": "5s"}]);
     seen(&mut evidence.monitors)[0]["spec"]["endpoints"] = endpoint;
     let commands = found(&evidence, Cause::TargetDown).fix.commands;
@@ -231,7 +222,7 @@ fn target_with_a_wrong_port_and_path_gets_a_patch_for_each() {
 
 #[test]
 fn target_that_times_out_gets_advice_on_network_policies() {
-    let evidence = down("context deadline exceeded", ":9898/metrics");
+    let evidence = with_targets_down("context deadline exceeded", ":9898/metrics");
     let fix = found(&evidence, Cause::TargetDown).fix;
     assert!(fix.advice.contains("NetworkPolicy") && fix.commands.is_empty(), "{fix:?}");
 }
@@ -239,7 +230,7 @@ fn target_that_times_out_gets_advice_on_network_policies() {
 #[test]
 fn target_with_values_is_not_down_after_one_missed_scrape() {
     let healthy = healthy::adapter();
-    let mut evidence = down("context deadline exceeded", ":9898/metrics");
+    let mut evidence = with_targets_down("context deadline exceeded", ":9898/metrics");
     for (replica, healthy) in evidence.prometheus.replicas.iter_mut().zip(healthy.prometheus.replicas) {
         replica.queries = healthy.queries;
     }

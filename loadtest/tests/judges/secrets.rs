@@ -1,6 +1,7 @@
 //! A bundle has no secrets, and everything that the links are judged by.
 
 use super::diagnose;
+use crate::changed::targets;
 use loadtest::doctor::bundle;
 use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::redact::redacted;
@@ -8,7 +9,7 @@ use loadtest::kube::read::Read;
 use serde_json::{Value, json};
 
 use super::healthy;
-use super::{seen, targets};
+use super::seen;
 
 /// The redacted evidence as JSON.
 fn kept(evidence: &Evidence) -> String {

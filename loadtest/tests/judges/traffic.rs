@@ -2,24 +2,14 @@
 
 use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::State;
-use loadtest::doctor::evidence::{Evidence, Load};
+use loadtest::doctor::evidence::Load;
 use loadtest::doctor::link::Link;
 use loadtest::kube::read::Read;
 use serde_json::json;
 
-use crate::changed::{cause_at, commands_at, state};
+use crate::changed::{cause_at, commands_at, pod_ready_for, requests, state};
 use crate::healthy::{NAMESPACE, adapter, ago, keda};
 use crate::seen;
-
-/// Sets the requests that each pod gets between the two readings of its page.
-fn requests(evidence: &mut Evidence, counts: [u32; 2]) {
-    for (page, count) in evidence.pages.iter_mut().zip(counts) {
-        let first = page.first.seen().unwrap();
-        let (from, to) = ("status=\"200\"} 1200", format!("status=\"200\"}} {}", 1200 + count));
-        assert!(first.contains(from));
-        page.second = Read::Seen(first.replace(from, &to));
-    }
-}
 
 #[test]
 fn one_hot_pod_means_pinned_clients() {
@@ -45,9 +35,7 @@ fn one_hot_pod_means_pinned_clients() {
         assert_eq!(state(&evidence, Link::Traffic), State::Ok);
         // The idle pod has just become ready.
         requests(&mut evidence, [90, 1]);
-        for condition in seen(&mut evidence.pods)[1]["status"]["conditions"].as_array_mut().unwrap() {
-            condition["lastTransitionTime"] = json!(ago(20.0));
-        }
+        pod_ready_for(&mut seen(&mut evidence.pods)[1], 20.0);
         assert_eq!(state(&evidence, Link::Traffic), State::Ok);
     }
 }

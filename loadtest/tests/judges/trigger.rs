@@ -8,26 +8,26 @@ use loadtest::doctor::link::Link;
 use loadtest::kube::read::Read;
 use serde_json::{Value, json};
 
-use crate::changed::{answers, cause_at, commands_at, results, state};
-use crate::healthy::{KEDA_QUERY, KEDA_SERIES, TAKEN, ago, keda};
+use crate::changed::{answers, cause_at, commands_at, ready_for, results, state};
+use crate::healthy::{KEDA_QUERY, KEDA_SERIES, TAKEN, keda};
 use crate::{broken_cause, seen};
 
 fn metadata(evidence: &mut Evidence) -> &mut Value {
     &mut seen(&mut evidence.scaled_object)["spec"]["triggers"][0]["metadata"]
 }
 
-fn is_not_ready(evidence: &mut Evidence, reason: &str, message: &str) {
+fn not_ready(evidence: &mut Evidence, reason: &str, message: &str) {
     let ready = json!({"type": "Ready", "status": "False", "reason": reason, "message": message});
     seen(&mut evidence.scaled_object)["status"]["conditions"] = json!([ready]);
 }
 
-fn fails(evidence: &mut Evidence) {
+fn failing(evidence: &mut Evidence) {
     let message = "Internal error occurred: unable to fetch metrics: context deadline exceeded";
     answers(evidence, 500, json!({"kind": "Status", "message": message}));
 }
 
 /// Changes the trigger's query, and makes Prometheus answer it with this result.
-fn asked_anew(evidence: &mut Evidence, query: &str, result: &[Value]) {
+fn changed_query(evidence: &mut Evidence, query: &str, result: &[Value]) {
     metadata(evidence)["query"] = json!(query);
     for replica in &mut evidence.prometheus.replicas {
         let counters = replica.queries.values().find(|result| result.items().len() > 1).cloned().unwrap();
@@ -48,7 +48,7 @@ fn server_address_without_a_service_is_replaced() {
     evidence.prometheus.url = Read::Seen("http://prometheus.monitoring.svc:9090".to_owned());
     metadata(&mut evidence)["serverAddress"] = json!("http://prometheus.monitoring.svc:9090");
     evidence.prometheus.service = Read::Absent;
-    fails(&mut evidence);
+    failing(&mut evidence);
     let (cause, command) = commands_at(&evidence, Link::Rule);
     assert_eq!(cause, Cause::PrometheusUnreachable);
     assert!(
@@ -84,7 +84,7 @@ fn empty_and_nan_results_are_read_as_zero() {
     results(&mut evidence, KEDA_QUERY, &[sum_of("NaN")]);
     assert_eq!(cause_at(&evidence, Link::Rule), Cause::EmptyReadAsZero);
     // A gauge gets no rate, so there is no command.
-    asked_anew(&mut evidence, &format!("max({KEDA_SERIES}) > 9e9"), &[]);
+    changed_query(&mut evidence, &format!("max({KEDA_SERIES}) > 9e9"), &[]);
     assert_eq!(commands_at(&evidence, Link::Rule), (Cause::EmptyReadAsZero, String::new()));
     let mut evidence = keda();
     // One Prometheus replica has a gap: that is not the query's fault.
@@ -93,11 +93,7 @@ fn empty_and_nan_results_are_read_as_zero() {
     assert_eq!(broken_cause(&evidence), Some(Cause::PrometheusNotReady));
     // The pods have not been scraped twice.
     results(&mut evidence, KEDA_QUERY, &[]);
-    for pod in seen(&mut evidence.pods) {
-        for condition in pod["status"]["conditions"].as_array_mut().unwrap() {
-            condition["lastTransitionTime"] = json!(ago(4.0));
-        }
-    }
+    ready_for(&mut evidence, 4.0);
     assert_eq!(broken_cause(&evidence), None);
 }
 
@@ -106,11 +102,11 @@ fn query_of_several_series_or_an_average_becomes_a_sum() {
     let of_a_pod = |pod: &str| json!({"metric": {"pod": pod}, "value": [TAKEN, "1"]});
     let rate = format!("rate({KEDA_SERIES}[1m])");
     let mut evidence = keda();
-    asked_anew(&mut evidence, &format!("sum by (pod) ({rate})"), &[of_a_pod("a"), of_a_pod("b")]);
+    changed_query(&mut evidence, &format!("sum by (pod) ({rate})"), &[of_a_pod("a"), of_a_pod("b")]);
     let (cause, command) = commands_at(&evidence, Link::Rule);
     assert_eq!(cause, Cause::SeveralSeries);
     assert!(command.contains(r#""value":"sum(sum by (pod) (rate("#), "{command}");
-    asked_anew(&mut evidence, &format!("avg({rate})"), &[sum_of("1")]);
+    changed_query(&mut evidence, &format!("avg({rate})"), &[sum_of("1")]);
     let (cause, command) = commands_at(&evidence, Link::Rule);
     assert_eq!((cause, command.contains(r#""value":"sum(rate("#)), (Cause::SeveralSeries, true), "{command}");
     // Series of several exporters must not be summed.
@@ -128,7 +124,7 @@ fn query_of_several_series_or_an_average_becomes_a_sum() {
 fn trigger_window_shorter_than_two_scrapes_is_widened() {
     let mut evidence = keda();
     let rate = |window: &str| format!("sum(rate({KEDA_SERIES}[{window}]))");
-    asked_anew(&mut evidence, &rate("5s"), &[]);
+    changed_query(&mut evidence, &rate("5s"), &[]);
     let (cause, command) = commands_at(&evidence, Link::Rule);
     assert_eq!((cause, command.contains("[20s]")), (Cause::WindowTooShort, true), "{command}");
     // The command tests the query first, because another trigger may have that index by now.
@@ -136,7 +132,7 @@ fn trigger_window_shorter_than_two_scrapes_is_widened() {
     let query = evidence.scaled_object.seen().unwrap().pointer(path).unwrap();
     let test = json!({"op": "test", "path": path, "value": query});
     assert!(command.contains(&format!("--type json -p '[{test},{{\"op\":\"add\",\"path\":\"{path}\"")), "{command}");
-    asked_anew(&mut evidence, &rate("20s"), &[sum_of("2")]);
+    changed_query(&mut evidence, &rate("20s"), &[sum_of("2")]);
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
 }
 
@@ -157,8 +153,8 @@ fn network_policy_without_keda_gets_one_for_keda() {
     evidence.prometheus.policies = Read::Seen(vec![policy(grafana.clone())]);
     // The value arrives, so the policy is not enforced.
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
-    fails(&mut evidence);
-    is_not_ready(&mut evidence, "TriggerError", "Triggers defined in ScaledObject are not working correctly");
+    failing(&mut evidence);
+    not_ready(&mut evidence, "TriggerError", "Triggers defined in ScaledObject are not working correctly");
     let (cause, command) = commands_at(&evidence, Link::Rule);
     assert_eq!(cause, Cause::KedaBlocked);
     assert!(command.starts_with(r"printf '%s\n' '") && command.contains("prometheus-k8s-keda"), "{command}");
@@ -174,7 +170,7 @@ fn network_policy_without_keda_gets_one_for_keda() {
 }
 
 #[test]
-fn refused_scaled_object_shows_its_conflict() {
+fn refused_scaled_object_is_keda_blocked() {
     let mut evidence = keda();
     let mut other = evidence.hpa.seen().unwrap().clone();
     other["metadata"]["name"] = json!("other-hpa");
@@ -182,15 +178,15 @@ fn refused_scaled_object_shows_its_conflict() {
     seen(&mut evidence.hpas).push(other);
     let message =
         "the workload 'shopfront-deploy' of type 'apps/v1.Deployment' is already managed by the hpa 'other-hpa'";
-    is_not_ready(&mut evidence, "ScaledObjectCheckFailed", message);
+    not_ready(&mut evidence, "ScaledObjectCheckFailed", message);
     let expected = "kubectl -n miztiik-automation-ns delete horizontalpodautoscaler.autoscaling/other-hpa".to_owned();
     assert_eq!(commands_at(&evidence, Link::Rule), (Cause::KedaBlocked, expected));
-    // The trigger failed a moment ago, and has a value now.
-    is_not_ready(&mut evidence, "TriggerError", "Triggers defined in ScaledObject are not working correctly");
+    // The trigger failed a moment and has a value now.
+    not_ready(&mut evidence, "TriggerError", "Triggers defined in ScaledObject are not working correctly");
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
     // The HPA that KEDA made from the earlier object still works.
     seen(&mut evidence.scaled_object)["spec"]["triggers"][0]["type"] = json!("prometheuz");
-    is_not_ready(&mut evidence, "ScaledObjectCheckFailed", "no scaler found for type: prometheuz");
+    not_ready(&mut evidence, "ScaledObjectCheckFailed", "no scaler found for type: prometheuz");
     assert_eq!(commands_at(&evidence, Link::Rule), (Cause::KedaBlocked, String::new()));
 }
 

@@ -26,11 +26,15 @@ fn watched(evidence: &Evidence) -> (Autoscaler, Plan) {
     assert_eq!((figures.scrape, figures.window), (pipeline.scrape, pipeline.window));
     let settings = (pipeline.relist, pipeline.sync, autoscaler.target);
     assert_eq!((figures.relist, figures.sync, figures.target), settings);
-    assert!(told(&diagnosis, Link::Answer).contains(&autoscaler.metric), "{}", told(&diagnosis, Link::Answer));
+    assert!(
+        evidence_at(&diagnosis, Link::Answer).contains(&autoscaler.metric),
+        "{}",
+        evidence_at(&diagnosis, Link::Answer)
+    );
     let counter = plan.counter.as_ref().expect("the counter is known");
-    let page = told(&diagnosis, Link::Metrics);
+    let page = evidence_at(&diagnosis, Link::Metrics);
     assert!(page.contains(&format!("{} is on {}", counter.series, counter.pages[0].path)), "{page}");
-    assert_eq!(planned(&redacted(evidence)).1, plan, "a bundle keeps what it is made of");
+    assert_eq!(planned(&redacted(evidence)).1, plan, "of the redacted evidence");
     (autoscaler, plan)
 }
 
@@ -38,7 +42,7 @@ fn planned(evidence: &Evidence) -> (Assumed, Plan) {
     watch_plan(evidence, Trust::OfTheCluster).unwrap_or_else(|fault| panic!("{fault}"))
 }
 
-fn told(diagnosis: &Diagnosis, link: Link) -> &str {
+fn evidence_at(diagnosis: &Diagnosis, link: Link) -> &str {
     &diagnosis.links.iter().find(|result| result.link == link).expect("each link has its line").evidence
 }
 

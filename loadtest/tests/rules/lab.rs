@@ -133,7 +133,7 @@ impl Lab {
         let map = json!({"metadata": {"name": "configurations"}, "data": data});
         self.create(&self.path("api/v1", "configmaps"), &map).await;
         let account = format!("{}/default", self.path("api/v1", "serviceaccounts"));
-        eventually("the namespace's service account", async || self.get(&account).await.map_err(said)).await;
+        eventually("the namespace's service account", async || self.get(&account).await.map_err(error_text)).await;
     }
 
     /// Creates a pod with one adapter for each configuration. The adapters are not restarted.
@@ -166,7 +166,7 @@ impl Lab {
     pub async fn exit_codes(&self, pod: &str) -> Vec<i64> {
         let path = format!("{}/{pod}", self.path("api/v1", "pods"));
         eventually("all containers end", async || {
-            let pod = self.get(&path).await.map_err(said)?;
+            let pod = self.get(&path).await.map_err(error_text)?;
             let mut statuses = pod["status"]["containerStatuses"].as_array().cloned().unwrap_or_default();
             let number = |status: &Value| {
                 let number =
@@ -242,6 +242,6 @@ impl Lab {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-pub fn said(error: kube::Error) -> String {
+pub fn error_text(error: kube::Error) -> String {
     error.to_string()
 }

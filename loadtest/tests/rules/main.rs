@@ -19,7 +19,7 @@ use http::Request;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::Client;
 use kubeconfig::kubeconfig;
-use lab::{Lab, eventually, said};
+use lab::{Lab, error_text, eventually};
 use loadtest::autoscaling::adapter_rules::{Answers, Error, Metric, Rule, Rules, Series, Source};
 use loadtest::kube::cluster::percent_encoded;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ const EXTERNAL: &str = "/apis/external.metrics.k8s.io/v1beta1";
 async fn rules_list_and_query_like_the_real_adapter() {
     let lab = Rc::new(Lab::at(&kubeconfig()).await);
     // The cluster is cleaned up even after a failure.
-    let compared = ending::told(compare(lab.clone())).await;
+    let compared = ending::run(compare(lab.clone())).await;
     lab.remove().await;
     if let Err(error) = compared {
         ending::fail(error);
@@ -98,7 +98,7 @@ impl Comparison<'_> {
             for rule in self.rules.custom().iter().chain(self.rules.external()) {
                 let matcher = rule.series_matcher();
                 if !answers.contains_key(matcher) {
-                    answers.insert(matcher.to_owned(), self.lab.series(matcher).await.map_err(said)?);
+                    answers.insert(matcher.to_owned(), self.lab.series(matcher).await.map_err(error_text)?);
                 }
             }
             let listing = self.rules.listing(&answers).map_err(|error| error.to_string())?;
@@ -116,7 +116,7 @@ impl Comparison<'_> {
     }
 
     async fn listed(&self, api: &str) -> Result<BTreeSet<(String, bool)>, String> {
-        let list = self.get(api).await.map_err(said)?;
+        let list = self.get(api).await.map_err(error_text)?;
         let resources = list["resources"].as_array().unwrap().iter();
         Ok(resources
             .map(|resource| (resource["name"].as_str().unwrap().to_owned(), resource["namespaced"].as_bool().unwrap()))

@@ -5,7 +5,10 @@ use loadtest::kube::access::access;
 use loadtest::kube::read::{Answer, Read};
 use serde_json::{Value, json};
 
-use crate::altered::{answers, argument, conditions, not_found, results, rewritten, unavailable};
+use crate::altered::{
+    answers, argument, conditions, counting_scrapes, down, not_found, results, rewritten, unavailable, without_results,
+    without_targets,
+};
 use crate::healthy::{ACCOUNT, ADAPTER_LIST, ADAPTER_QUERY, KEDA_QUERY, NAMESPACE, PODS, adapter, ago, keda};
 use crate::seen;
 
@@ -118,8 +121,8 @@ fn of_rules() -> Vec<Broken> {
             });
             without_results(it);
         }),
-        ("a counter of scrapes", adapter, scrapes),
-        ("a counter of scrapes, with KEDA", keda, scrapes),
+        ("a counter of scrapes", adapter, counting_scrapes),
+        ("a counter of scrapes, with KEDA", keda, counting_scrapes),
         ("no rule", adapter, |it| {
             not_found(it);
             seen(&mut it.server.config)["data"]["config.yaml"] =
@@ -237,36 +240,6 @@ fn not_served(evidence: &mut Evidence) {
     seen(&mut evidence.server.deployment)["spec"]["template"]["spec"]["containers"][0] =
         json!({"name": "agent", "image": "registry.example/datadog/cluster-agent:7"});
     answers(evidence, 404, json!({"message": "no"}));
-}
-
-fn without_results(evidence: &mut Evidence) {
-    for replica in &mut evidence.prometheus.replicas {
-        replica.queries.values_mut().for_each(|result| *result = Read::Seen(Vec::new()));
-    }
-}
-
-fn without_targets(evidence: &mut Evidence) {
-    evidence.prometheus.replicas.iter_mut().for_each(|replica| seen(&mut replica.targets).clear());
-    without_results(evidence);
-}
-
-fn down(evidence: &mut Evidence, error: &str, url: &str) {
-    for target in evidence.prometheus.replicas.iter_mut().flat_map(|replica| seen(&mut replica.targets)) {
-        target["health"] = json!("down");
-        target["lastError"] = json!(error);
-        let ip =
-            target["labels"]["instance"].as_str().unwrap_or_default().split(':').next().unwrap_or_default().to_owned();
-        target["scrapeUrl"] = json!(format!("http://{ip}{url}"));
-    }
-    without_results(evidence);
-}
-
-fn scrapes(evidence: &mut Evidence) {
-    for page in &mut evidence.pages {
-        for (text, count) in [(&mut page.first, 480), (&mut page.second, 483)] {
-            *text = Read::Seen(format!("{}http_requests_total{{path=\"metrics\"}} {count}\n", seen(text)));
-        }
-    }
 }
 
 fn unready(evidence: &mut Evidence, state: &Value, last: &Value, age: f64) {

@@ -19,8 +19,8 @@ impl Api {
     pub fn respond(&self, method: &str, path: &str) -> (StatusCode, String) {
         self.asked.lock().unwrap().push(format!("{method} {path}"));
         let status = |code: StatusCode, reason: &str| {
-            let told = json!({"kind": "Status", "status": "Failure", "message": format!("{path}: {reason}"), "reason": reason, "code": code.as_u16()});
-            (code, told.to_string())
+            let body = json!({"kind": "Status", "status": "Failure", "message": format!("{path}: {reason}"), "reason": reason, "code": code.as_u16()});
+            (code, body.to_string())
         };
         if self.forbidden.iter().any(|forbidden| path.starts_with(forbidden)) {
             return status(StatusCode::FORBIDDEN, "Forbidden");

@@ -33,11 +33,68 @@ pub fn server_started(evidence: &mut Evidence, seconds: f64) {
 
 /// Makes the pods ready for this long.
 pub fn ready_for(evidence: &mut Evidence, seconds: f64) {
-    for pod in seen(&mut evidence.pods) {
-        for condition in pod["status"]["conditions"].as_array_mut().unwrap() {
-            condition["lastTransitionTime"] = json!(ago(seconds));
+    seen(&mut evidence.pods).iter_mut().for_each(|pod| pod_ready_for(pod, seconds));
+}
+
+/// Makes this pod ready for this long.
+pub fn pod_ready_for(pod: &mut Value, seconds: f64) {
+    for condition in pod["status"]["conditions"].as_array_mut().unwrap() {
+        condition["lastTransitionTime"] = json!(ago(seconds));
+    }
+}
+
+/// Makes the monitors exist for this long.
+pub fn monitors_created(evidence: &mut Evidence, seconds: f64) {
+    for monitor in seen(&mut evidence.monitors) {
+        monitor["metadata"]["creationTimestamp"] = json!(ago(seconds));
+    }
+}
+
+/// Makes the counter include scrapes: two replicas that scrape every 5 s make 0.4 requests per second.
+pub fn counting_scrapes(evidence: &mut Evidence) {
+    for page in &mut evidence.pages {
+        for (text, count) in [(&mut page.first, 480), (&mut page.second, 483)] {
+            seen(text).push_str(&format!("http_requests_total{{path=\"metrics\"}} {count}\n"));
         }
     }
+}
+
+/// Sets the requests that each pod gets between the two readings of its page.
+pub fn requests(evidence: &mut Evidence, counts: [u32; 2]) {
+    for (page, count) in evidence.pages.iter_mut().zip(counts) {
+        let first = page.first.seen().unwrap();
+        let (from, to) = ("status=\"200\"} 1200", format!("status=\"200\"}} {}", 1200 + count));
+        assert!(first.contains(from));
+        page.second = Read::Seen(first.replace(from, &to));
+    }
+}
+
+/// The targets of each Prometheus replica.
+pub fn targets(evidence: &mut Evidence) -> impl Iterator<Item = &mut Vec<Value>> {
+    evidence.prometheus.replicas.iter_mut().map(|replica| seen(&mut replica.targets))
+}
+
+/// Makes Prometheus answer every query with an empty result.
+pub fn without_results(evidence: &mut Evidence) {
+    for replica in &mut evidence.prometheus.replicas {
+        replica.queries.values_mut().for_each(|result| *result = Read::Seen(Vec::new()));
+    }
+}
+
+/// Makes Prometheus have neither targets nor results.
+pub fn without_targets(evidence: &mut Evidence) {
+    targets(evidence).for_each(Vec::clear);
+    without_results(evidence);
+}
+
+/// Makes the scrapes of this port and path fail with this error, so that Prometheus has no results.
+pub fn down(evidence: &mut Evidence, error: &str, port_and_path: &str) {
+    for target in targets(evidence).flatten() {
+        (target["health"], target["lastError"]) = (json!("down"), json!(error));
+        let ip = target["labels"]["instance"].as_str().unwrap().split(':').next().unwrap();
+        target["scrapeUrl"] = json!(format!("http://{ip}{port_and_path}"));
+    }
+    without_results(evidence);
 }
 
 /// Makes Prometheus answer this query with this result.
@@ -81,11 +138,11 @@ pub fn argument(evidence: &mut Evidence, place: usize, value: &str) {
 }
 
 /// Sets the HPA's value, and its current, desired and maximum replicas.
-pub fn scaled(evidence: &mut Evidence, value: &str, current: u32, wanted: u32, most: u32) {
+pub fn scaled(evidence: &mut Evidence, value: &str, current: u32, desired: u32, maximum: u32) {
     let hpa = seen(&mut evidence.hpa);
-    hpa["spec"]["maxReplicas"] = json!(most);
+    hpa["spec"]["maxReplicas"] = json!(maximum);
     hpa["status"]["currentReplicas"] = json!(current);
-    hpa["status"]["desiredReplicas"] = json!(wanted);
+    hpa["status"]["desiredReplicas"] = json!(desired);
     let status = &mut hpa["status"]["currentMetrics"][0];
     let kind = if status["pods"].is_object() { "pods" } else { "external" };
     status[kind]["current"]["averageValue"] = json!(value);

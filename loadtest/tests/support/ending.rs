@@ -5,15 +5,15 @@ use tokio::task::{JoinError, LocalSet};
 
 /// Runs a test until it ends, or until SIGTERM or Ctrl-C. Returns a panic as an error, so that the caller can restore
 /// the cluster.
-pub async fn told(story: impl Future<Output = ()> + 'static) -> Result<(), JoinError> {
+pub async fn run(test: impl Future<Output = ()> + 'static) -> Result<(), JoinError> {
     let tasks = LocalSet::new();
-    let mut story = tasks.spawn_local(story);
+    let mut test = tasks.spawn_local(test);
     let until = async {
         tokio::select! {
-            told = &mut story => told,
+            outcome = &mut test => outcome,
             () = interrupted() => {
-                story.abort();
-                story.await
+                test.abort();
+                test.await
             }
         }
     };

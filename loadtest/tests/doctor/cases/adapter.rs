@@ -89,17 +89,17 @@ pub fn short_window() -> Case {
 fn short_relist() -> Case {
     let line = arguments(r"s/--metrics-relist-interval=.*/--metrics-relist-interval=2s/");
     Case::new(Cause::GroupByDropped, "a relist shorter than the scrapes' interval", line, DEPLOYMENT_BACK)
-        .by_hand("the adapter's flags are its owner's")
+        .by_hand("the adapter's owner sets its flags")
 }
 
 pub fn wrong_port() -> Case {
     let line = arguments(r"s|\(--prometheus-url=.*\):9090|\1:9091|");
-    Case::new(Cause::PrometheusUnreachable, "a URL with a port that the Service has not", line, DEPLOYMENT_BACK)
-        .by_hand("the adapter's flags are its owner's")
+    Case::new(Cause::PrometheusUnreachable, "a URL with a port that the Service does not have", line, DEPLOYMENT_BACK)
+        .by_hand("the adapter's owner sets its flags")
 }
 
 fn wrong_name() -> Case {
     let line = arguments(r"s|\(--prometheus-url=.*\)prometheus-k8s|\1prometheus-server|");
-    Case::new(Cause::PrometheusUnreachable, "a URL with a Service that there is not", line, DEPLOYMENT_BACK)
-        .by_hand("the adapter's flags are its owner's")
+    Case::new(Cause::PrometheusUnreachable, "a URL with a Service that does not exist", line, DEPLOYMENT_BACK)
+        .by_hand("the adapter's owner sets its flags")
 }

@@ -20,7 +20,7 @@ pub fn missing() -> Case {
 
 pub fn wrong_port() -> Case {
     let line = format!(r#"kubectl patch apiservice {API} --type merge -p '{{"spec":{{"service":{{"port":444}}}}}}'"#);
-    Case::new(Cause::ApiServiceUnavailable, "a port that the adapter's Service has not", line, API_BACK)
+    Case::new(Cause::ApiServiceUnavailable, "a port that the adapter's Service does not have", line, API_BACK)
         .by_hand("the API's server is shared")
 }
 
@@ -55,5 +55,5 @@ fn another() -> Case {
     let other = r#"{"spec":{"service":{"namespace":"miztiik-automation-ns","name":"shopfront-svc","port":80}}}"#;
     let line = format!("kubectl patch apiservice {API} --type merge -p '{other}'");
     Case::new(Cause::AnotherServer, "the APIService of another server", line, API_BACK)
-        .by_hand("others may use the server that is there")
+        .by_hand("others may use the present server")
 }

@@ -44,7 +44,7 @@ pub fn second_hpa() -> Case {
         line,
         own("delete hpa shopfront-second --ignore-not-found"),
     )
-    .by_hand("which HPA is meant is its owner's to know")
+    .by_hand("only the owner knows which HPA to keep")
 }
 
 fn overlapping() -> Case {
@@ -54,7 +54,7 @@ fn overlapping() -> Case {
     );
     let undo = own("delete hpa,deployment shopfront-double --ignore-not-found");
     Case::new(Cause::SeveralHpas, "an HPA whose workload takes the same pods", copy, undo)
-        .by_hand("which HPA is meant is its owner's to know")
+        .by_hand("only the owner knows which HPA to keep")
         .then(own("autoscale deployment shopfront-double --min 1 --max 2 --cpu-percent 80"))
         .tidied()
 }
@@ -65,7 +65,7 @@ pub fn second_metric() -> Case {
         r#"patch hpa shopfront-hpa --type json -p '[{{"op":"add","path":"/spec/metrics/-","value":{metric}}}]'"#
     ));
     Case::new(Cause::OtherMetricInvalid, "a second metric that nobody serves", line, MANIFEST)
-        .by_hand("the metric may be meant")
+        .by_hand("the metric may be intended")
         .quick()
 }
 

@@ -49,7 +49,7 @@ fn average() -> Case {
 
 fn wrong_port() -> Case {
     let line = trigger(&[("serverAddress", "http://prometheus-k8s.monitoring.svc:9091")]);
-    Case::new(Cause::PrometheusUnreachable, "an address with a port that the Service has not", line, BACK)
+    Case::new(Cause::PrometheusUnreachable, "an address with a port that the Service does not have", line, BACK)
         .tidied()
         .quick()
 }
@@ -59,6 +59,6 @@ fn not_ready() -> Case {
     let line = own(
         r#"patch scaledobject shopfront-scaledobject --type json -p '[{"op":"replace","path":"/spec/triggers/0/type","value":"prometheuz"}]'"#,
     );
-    Case::new(Cause::KedaBlocked, "a trigger that KEDA does not take", line, BACK)
-        .by_hand("which trigger is meant is its author's to know")
+    Case::new(Cause::KedaBlocked, "a trigger type that KEDA does not know", line, BACK)
+        .by_hand("only the author knows which trigger to use")
 }

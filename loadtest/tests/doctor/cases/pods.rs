@@ -60,7 +60,7 @@ fn quota() -> Case {
     let two = own(r#"patch hpa shopfront-hpa -p '{"spec":{"minReplicas":2}}'"#);
     let undo = format!("{} && {MANIFEST}", own("delete quota shopfront-few --ignore-not-found"));
     Case::new(Cause::PodsPending, "a quota that is used up", own("create quota shopfront-few --hard pods=1"), undo)
-        .by_hand("the quota is its owner's")
+        .by_hand("the owner of the quota decides")
         .then(two)
         .tidied()
 }
@@ -78,7 +78,7 @@ fn elsewhere() -> Case {
     )
     .then(format!("sed 's/miztiik-automation-ns/{ELSEWHERE}/' k8s/shopfront.yml | {HPA_ALONE}"))
     .then(own("delete hpa shopfront-hpa"))
-    .asked_for(&format!("{ELSEWHERE}/shopfront-hpa"))
+    .for_hpa(&format!("{ELSEWHERE}/shopfront-hpa"))
     .tidied()
 }
 
@@ -90,7 +90,7 @@ fn old() -> Case {
         own("delete hpa shopfront-hpa"),
         format!("rm -rf old && {}", manifest()),
     )
-    .by_hand("the manifest is its author's to change")
+    .by_hand("the author has to change the manifest")
     .then("mkdir -p old && sed 's|autoscaling/v2$|autoscaling/v2beta2|' k8s/shopfront.yml > old/shopfront.yml")
     .then("! kubectl apply -f old/shopfront.yml")
 }

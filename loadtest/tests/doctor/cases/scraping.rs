@@ -46,7 +46,7 @@ pub fn probes_counted() -> Case {
 fn absent() -> Case {
     let line = rules(r#"s/seriesQuery: .*/seriesQuery: http_requests_total{namespace!="",pod!="",path="version"}/"#);
     Case::new(Cause::CounterAbsent, "the rule reads a series that comes with its first request", line, RULES_BACK)
-        .by_hand("the series is the program's to make")
+        .by_hand("the program has to create the series")
 }
 
 fn annotations() -> Case {
@@ -63,12 +63,14 @@ fn annotations() -> Case {
 
 pub fn port_name() -> Case {
     let line = monitor(r#"{"spec":{"endpoints":[{"port":"http","path":"/metrics","interval":"5s"}]}}"#);
-    Case::new(Cause::MonitorSelectsNothing, "a port's name that the Service has not", line, MANIFEST).tidied().quick()
+    Case::new(Cause::MonitorSelectsNothing, "a port name that the Service does not have", line, MANIFEST)
+        .tidied()
+        .quick()
 }
 
 pub fn selector() -> Case {
     let line = monitor(r#"{"spec":{"selector":{"matchLabels":{"app":"shop-front"}}}}"#);
-    Case::new(Cause::MonitorSelectsNothing, "a label that the Service has not", line, MANIFEST).tidied()
+    Case::new(Cause::MonitorSelectsNothing, "a label that the Service does not have", line, MANIFEST).tidied()
 }
 
 fn namespace() -> Case {
@@ -95,7 +97,7 @@ pub fn target_port() -> Case {
 
 fn path() -> Case {
     let line = monitor(r#"{"spec":{"endpoints":[{"port":"web","path":"/metricz","interval":"5s"}]}}"#);
-    Case::new(Cause::TargetDown, "a path that the program has not", line, MANIFEST)
+    Case::new(Cause::TargetDown, "a path that the program does not serve", line, MANIFEST)
 }
 
 /// An open watch stays open without the right, so Prometheus must first end its watch and then start a new one.
@@ -147,5 +149,5 @@ fn replica() -> Case {
     );
     Case::new(Cause::PrometheusNotReady, "a replica of Prometheus that does not start", line, undo)
         .then(gone)
-        .by_hand("why it does not start is for its owner to mend")
+        .by_hand("its owner has to find out why it does not start")
 }

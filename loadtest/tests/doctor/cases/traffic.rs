@@ -52,17 +52,17 @@ fn pinned() -> Case {
     let load = load("30rps", &["--requests-per-connection=1000000", "--max-in-flight=1"]);
     Case::new(Cause::ClientsPinned, "one kept connection, and three pods", three, undo)
         .then(load)
-        .by_hand("the clients are not the doctor's to change")
+        .by_hand("the doctor cannot change the clients")
 }
 
 fn short() -> Case {
     Case::new(
         Cause::LoadShort,
-        "more load than one request in flight can be",
+        "more load than one request in flight allows",
         load("20000rps", &["--max-in-flight=1"]),
         no_load(),
     )
-    .by_hand("the load tool's flags are its user's")
+    .by_hand("the user sets the load tool's flags")
     .quick()
 }
 
@@ -74,5 +74,5 @@ fn no_address() -> Case {
         ))
     };
     Case::new(Cause::NoLoadBalancer, "a load balancer without an address", status("[{}]"), status("null"))
-        .by_hand("a load balancer is the cluster's to have")
+        .by_hand("the cluster has to provide a load balancer")
 }

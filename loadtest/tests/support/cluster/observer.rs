@@ -111,11 +111,11 @@ impl Observer {
         let lines = self.lines.lock().expect("no holder panics");
         assert!(!lines.is_empty(), "kubectl get hpa --watch has printed nothing");
         let samples = self.since(start);
-        let mut looks = vec![start];
-        looks.extend(samples.iter().map(|sample| sample.at));
-        looks.push(Instant::now());
-        let gap = looks.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default();
-        assert!(gap <= GAP, "nobody looked at the HPA for {gap:?}");
+        let mut readings = vec![start];
+        readings.extend(samples.iter().map(|sample| sample.at));
+        readings.push(Instant::now());
+        let gap = readings.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default();
+        assert!(gap <= GAP, "the HPA was not read for {gap:?}");
         let without = samples.windows(2).filter(|pair| pair[0].value.is_none());
         let shown = lines.iter().filter(|(at, line)| *at >= start && line.contains("<unknown>"));
         Unknown { lasted: without.map(|pair| pair[1].at - pair[0].at).sum(), lines: shown.count(), gap }
@@ -127,11 +127,12 @@ impl Observer {
         let mut last = String::new();
         for (at, line) in self.lines.lock().expect("no holder panics").iter().filter(|(at, _)| *at >= start) {
             // All columns but the age.
-            let told = line.split_whitespace().rev().skip(1).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>();
-            let told = told.join("   ");
-            if told != last {
-                transcript.say(format_args!("{:>6.1}  {told}", (*at - start).as_secs_f64()));
-                last = told;
+            let columns =
+                line.split_whitespace().rev().skip(1).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>();
+            let columns = columns.join("   ");
+            if columns != last {
+                transcript.say(format_args!("{:>6.1}  {columns}", (*at - start).as_secs_f64()));
+                last = columns;
             }
         }
     }

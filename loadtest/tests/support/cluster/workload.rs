@@ -163,7 +163,7 @@ impl Workload {
 
     /// Prints the state of the cluster after a failed step.
     pub async fn show_what_is_there(&self) {
-        self.transcript.step("what there is after a failure");
+        self.transcript.step("the state after a failure");
         for question in
             ["describe hpa", "get pods -o wide", "events --types Warning", "logs job/shopfront-loadtest --tail 5"]
         {
