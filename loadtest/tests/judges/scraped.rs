@@ -250,7 +250,9 @@ fn pod_not_scraped_twice_may_lack_series() {
 fn unlabelled(evidence: &mut Evidence, with: impl Fn(&mut serde_json::Map<String, serde_json::Value>)) {
     for (query, result) in evidence.prometheus.replicas.iter_mut().flat_map(|replica| &mut replica.queries) {
         if query == COUNTER {
-            seen(result).iter_mut().for_each(|sample| with(sample["metric"].as_object_mut().unwrap()));
+            for sample in seen(result) {
+                with(sample["metric"].as_object_mut().unwrap());
+            }
         } else if query.starts_with("http_requests_total{") {
             *result = Read::Seen(Vec::new());
         }

@@ -33,7 +33,9 @@ pub fn server_started(evidence: &mut Evidence, seconds: f64) {
 
 /// Makes the pods ready for this long.
 pub fn ready_for(evidence: &mut Evidence, seconds: f64) {
-    seen(&mut evidence.pods).iter_mut().for_each(|pod| pod_ready_for(pod, seconds));
+    for pod in seen(&mut evidence.pods) {
+        pod_ready_for(pod, seconds);
+    }
 }
 
 /// Makes this pod ready for this long.
@@ -54,7 +56,8 @@ pub fn monitors_created(evidence: &mut Evidence, seconds: f64) {
 pub fn counting_scrapes(evidence: &mut Evidence) {
     for page in &mut evidence.pages {
         for (text, count) in [(&mut page.first, 480), (&mut page.second, 483)] {
-            seen(text).push_str(&format!("http_requests_total{{path=\"metrics\"}} {count}\n"));
+            let line = format!("http_requests_total{{path=\"metrics\"}} {count}\n");
+            seen(text).push_str(&line);
         }
     }
 }
@@ -181,7 +184,7 @@ pub fn state(evidence: &Evidence, link: Link) -> State {
     links.iter().find(|result| result.link == link).unwrap().state
 }
 
-/// A finding with each backslash of its commands as a shell reads it: for fish it stands in quotes of its own.
+/// The finding with plain backslashes in its commands. The doctor quotes each of them separately, for fish.
 pub fn readable(mut finding: Finding) -> Finding {
     for command in &mut finding.fix.commands {
         *command = command.replace(r#"'"\\"'"#, r"\");
