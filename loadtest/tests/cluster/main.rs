@@ -29,7 +29,7 @@ async fn the_manifests_scale_from_one_pod_to_three_and_back_and_lose_nothing() {
     let workload = Workload::prepare(&settings, transcript.clone()).await;
     let run = Run::new(settings, workload);
 
-    let told = ending::told({
+    let told = ending::run({
         let run = run.clone();
         async move { tell(&run).await }
     })

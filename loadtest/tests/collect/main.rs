@@ -1,4 +1,4 @@
-//! What is read of a chain, from an API server of the test's own; and what `run` makes of it.
+//! What `doctor` and `run` read from a fake API server.
 
 #[path = "../support/chain.rs"]
 mod chain;
@@ -16,16 +16,15 @@ use http::{Request, Response};
 use hyper::body::{Bytes, Incoming};
 use loadtest::doctor::bundle;
 use loadtest::doctor::evidence::Evidence;
-use loadtest::kube::cluster::percent_encoded;
 use loadtest::kube::read::Read;
 use serde_json::json;
 use server::Server;
 
-/// How long anything may take.
+/// The longest that a command may take.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Runs a command on such an API server.
-async fn ran(api: Api, arguments: &[&str]) -> (Output, Arc<Api>) {
+/// Runs a command against this API server.
+async fn run(api: Api, arguments: &[&str]) -> (Output, Arc<Api>) {
     let folder = tempfile::tempdir().unwrap();
     let api = Arc::new(api);
     let serving = Arc::clone(&api);
@@ -43,12 +42,19 @@ async fn ran(api: Api, arguments: &[&str]) -> (Output, Arc<Api>) {
     (output, api)
 }
 
-/// Runs the doctor, and gives back what it read, where it did.
-async fn examined(api: Api, hpa: &str) -> (Output, Option<Evidence>, Arc<Api>) {
+/// Runs the doctor, and returns the evidence that it read, if any.
+async fn diagnose(api: Api, hpa: &str) -> (Output, Option<Evidence>, Arc<Api>) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bundle.json");
-    let (ran, api) = ran(api, &["doctor", hpa, "--bundle", file.to_str().unwrap()]).await;
+    let (ran, api) = run(api, &["doctor", hpa, "--bundle", file.to_str().unwrap()]).await;
     (ran, read(&file), api)
+}
+
+/// The same for the HPA `shop/hpa`, of which the doctor must read evidence.
+async fn evidence(api: Api) -> (Output, Evidence, Arc<Api>) {
+    let (ran, evidence, api) = diagnose(api, "shop/hpa").await;
+    let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+    (ran, evidence, api)
 }
 
 fn read(file: &Path) -> Option<Evidence> {
@@ -56,12 +62,11 @@ fn read(file: &Path) -> Option<Evidence> {
 }
 
 #[tokio::test]
-async fn any_workload_is_read_whatever_its_names_and_nothing_is_changed() {
-    let (ran, evidence, api) = examined(chain(), "shop/hpa").await;
-    let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+async fn any_workload_is_read_without_changes() {
+    let (_, evidence, api) = evidence(chain()).await;
     assert_eq!(evidence.pods.items().len(), 1);
     let page = &evidence.pages[0];
-    assert_eq!((page.port, page.path.as_str()), (8080, "/counts"), "as its monitor says");
+    assert_eq!((page.port, page.path.as_str()), (8080, "/counts"), "from its monitor");
     assert_eq!((page.first.seen(), page.second.seen()), (Some(&"hits_total 7\n".to_owned()), page.first.seen()));
     assert!(page.apart >= 6.0, "{}", page.apart);
 
@@ -72,13 +77,13 @@ async fn any_workload_is_read_whatever_its_names_and_nothing_is_changed() {
         "without its password"
     );
     let replica = &prometheus.replicas[0];
-    assert_eq!(replica.ready, Read::Seen(true), "through the proxy, as there is no port-forward");
-    assert_eq!(replica.targets.items().len(), 1, "those of the namespace alone");
+    assert_eq!(replica.ready, Read::Seen(true), "through the proxy, without a port-forward");
+    assert_eq!(replica.targets.items().len(), 1, "only those of the namespace");
     assert_eq!(replica.series["hits_total{pod!=\"\"}"].items()[0]["pod"], "till");
 
-    let events = evidence.events.unread().expect("they may not be read");
+    let events = evidence.events.unread().expect("they are forbidden");
     assert_eq!(events.right.as_deref(), Some("list events in namespace shop"));
-    assert_eq!(evidence.prometheuses, Read::Absent, "what is not there is no fault");
+    assert_eq!(evidence.prometheuses, Read::Absent, "a missing object is no error");
     let controller = "system:serviceaccount:kube-system:horizontal-pod-autoscaler: get \
                       pods/hits_per_second.custom.metrics.k8s.io in shop";
     assert_eq!(evidence.access[controller], Read::Seen(true));
@@ -87,23 +92,23 @@ async fn any_workload_is_read_whatever_its_names_and_nothing_is_changed() {
         Read::Seen(true)
     );
     let path = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/shop/pods/*/hits_per_second?labelSelector=app%3Dtill";
-    assert_eq!(evidence.answers[path].status, 404, "a refusal is what there is to see");
+    assert_eq!(evidence.answers[path].status, 404, "a refusal is an answer too");
 
     let asked = api.asked.lock().unwrap();
     let series =
-        asked.iter().find_map(|asked| asked.split_once("/api/v1/series?")).expect("the series are asked for").1;
+        asked.iter().find_map(|asked| asked.split_once("/api/v1/series?")).expect("the series are requested").1;
     let moment = |name: &str| {
         let value = series.split('&').find_map(|part| part.strip_prefix(name));
         value.expect("it has both ends").parse::<u64>().unwrap()
     };
-    assert_eq!(moment("end=") - moment("start="), 120, "as far back as the adapter looks");
+    assert_eq!(moment("end=") - moment("start="), 120, "the adapter's maximum age");
     let posted: Vec<_> = asked.iter().filter(|asked| !asked.starts_with("GET ")).collect();
     assert!(posted.iter().all(|asked| asked.ends_with("/subjectaccessreviews")), "{posted:?}");
     assert!(!asked.iter().any(|asked| asked.contains("/secrets")), "{asked:?}");
 }
 
 #[tokio::test]
-async fn the_exposition_is_found_where_the_monitor_does_not_scrape() {
+async fn metrics_page_is_found_beside_the_monitored_port_and_path() {
     for (port, path) in [(json!(9999), "/counts"), (json!(8080), "/wrong"), (json!(9999), "/wrong")] {
         let mut api = chain();
         for (known, document) in &mut api.documents {
@@ -116,8 +121,7 @@ async fn the_exposition_is_found_where_the_monitor_does_not_scrape() {
                 *document = json!({"data": {"config.yaml": any}});
             }
         }
-        let (ran, evidence, _) = examined(api, "shop/hpa").await;
-        let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+        let (_, evidence, _) = evidence(api).await;
         let page = &evidence.pages[0];
         let there = if path == "/wrong" { "/metrics" } else { path };
         assert_eq!((page.port, page.path.as_str()), (8080, there), "{port} {path}: {:?}", page.first);
@@ -128,9 +132,9 @@ async fn the_exposition_is_found_where_the_monitor_does_not_scrape() {
     }
 }
 
-/// As `k8s/ops` has it: a headless Service for scrapes, which is listed first, and no metrics on the public port.
+/// As in `k8s/ops`: a headless Service for scrapes, which is listed first, and no metrics on the public port.
 #[tokio::test]
-async fn a_page_is_read_where_a_headless_service_has_prometheus_read_it() {
+async fn metrics_page_is_read_on_the_port_of_a_headless_service() {
     let mut api = chain();
     for (known, document) in &mut api.documents {
         match *known {
@@ -157,49 +161,46 @@ async fn a_page_is_read_where_a_headless_service_has_prometheus_read_it() {
             _ => {}
         }
     }
-    let (ran, evidence, api) = examined(api, "shop/hpa").await;
-    let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+    let (_, evidence, api) = evidence(api).await;
     let page = &evidence.pages[0];
     assert_eq!((page.port, page.path.as_str()), (9797, "/counts"));
     assert_eq!(page.second.seen().map(String::as_str), Some("hits_total 7\n"));
-    assert!(!api.asked.lock().unwrap().iter().any(|asked| asked.contains("/till:8080/")), "nowhere else");
+    assert!(!api.asked.lock().unwrap().iter().any(|asked| asked.contains("/till:8080/")), "no other port is read");
 }
 
-/// A network policy drops what the API server's proxy sends, and no port-forward.
+/// A network policy may drop the API server's proxy, but not a port-forward.
 #[tokio::test]
-async fn a_page_that_the_proxy_waits_for_is_asked_for_by_a_port_forward() {
+async fn metrics_page_is_read_by_port_forward_if_the_proxy_times_out() {
     let mut api = chain();
     api.silent = vec!["/pods/till:8080/proxy/"];
-    let (ran, evidence, api) = examined(api, "shop/hpa").await;
-    let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+    let (_, evidence, api) = evidence(api).await;
     let asked = api.asked.lock().unwrap();
     assert!(asked.iter().any(|asked| asked.contains("/pods/till/portforward")), "{asked:?}");
-    // This server has none.
+    // The fake server has no port-forward.
     assert_eq!(evidence.pages[0].first.unread().map(|unread| unread.why.as_str()), Some("no answer within 8 s"));
 }
 
 #[tokio::test]
-async fn an_exposition_without_the_counter_does_not_replace_the_monitored_one() {
+async fn page_without_the_counter_does_not_replace_the_monitored_page() {
     let mut api = chain();
     for (known, document) in &mut api.documents {
         if known.ends_with("/proxy/counts") {
             (*known, *document) = ("/api/v1/namespaces/shop/pods/till:8080/proxy/metrics", json!("misses_total 7\n"));
         }
     }
-    let (ran, evidence, _) = examined(api, "shop/hpa").await;
-    let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+    let (_, evidence, _) = evidence(api).await;
     let page = &evidence.pages[0];
     assert_eq!((page.port, page.path.as_str()), (8080, "/counts"));
     assert!(page.first.unread().is_some_and(|unread| unread.why.starts_with("404")), "{:?}", page.first);
 }
 
 #[tokio::test]
-async fn an_hpa_that_is_not_there_is_a_finding_where_there_is_none_at_all() {
-    let (ran, evidence, _) = examined(chain(), "shop/hpq").await;
-    assert_eq!((ran.status.code(), evidence), (Some(2), None), "its name is mistyped");
+async fn missing_hpa_is_an_error_unless_its_namespace_has_none() {
+    let (ran, evidence, _) = diagnose(chain(), "shop/hpq").await;
+    assert_eq!((ran.status.code(), evidence), (Some(2), None), "the name is mistyped");
     assert!(String::from_utf8_lossy(&ran.stderr).contains("there: hpa"));
-    let (ran, evidence, _) = examined(chain(), "shpo/hpa").await;
-    assert_eq!((ran.status.code(), evidence), (Some(2), None), "its namespace is");
+    let (ran, evidence, _) = diagnose(chain(), "shpo/hpa").await;
+    assert_eq!((ran.status.code(), evidence), (Some(2), None), "the namespace is mistyped");
     assert!(String::from_utf8_lossy(&ran.stderr).contains("no namespace shpo"));
 
     let mut api = chain();
@@ -209,7 +210,7 @@ async fn an_hpa_that_is_not_there_is_a_finding_where_there_is_none_at_all() {
             *document = list("HorizontalPodAutoscaler", &[]);
         }
     }
-    let (_, evidence, _) = examined(api, "shop/hpq").await;
+    let (_, evidence, _) = diagnose(api, "shop/hpq").await;
     assert_eq!(evidence.map(|evidence| evidence.hpa), Some(Read::Absent));
 
     let mut api = chain();
@@ -218,25 +219,24 @@ async fn an_hpa_that_is_not_there_is_a_finding_where_there_is_none_at_all() {
     api.documents.push(("/apis/autoscaling/v2/namespaces/elsewhere/horizontalpodautoscalers", nothing));
     let all = list("HorizontalPodAutoscaler", &[json!({"metadata": {"name": "hpa", "namespace": "shop"}})]);
     api.documents.push(("/apis/autoscaling/v2/horizontalpodautoscalers", all));
-    let (ran, evidence, _) = examined(api, "elsewhere/hpa").await;
-    assert_eq!((ran.status.code(), evidence), (Some(2), None), "its namespace is another");
+    let (ran, evidence, _) = diagnose(api, "elsewhere/hpa").await;
+    assert_eq!((ran.status.code(), evidence), (Some(2), None), "the HPA is in another namespace");
     assert!(String::from_utf8_lossy(&ran.stderr).contains("there is shop/hpa"));
 
-    // KEDA was to make it, and does not where another scales the workload.
+    // KEDA does not create an HPA if the workload has another one.
     let mut api = chain();
     let object = json!({"metadata": {"name": "web", "namespace": "shop"}, "spec": {"scaleTargetRef": {"name": "web"}}});
     let objects = list("ScaledObject", &[object]);
     api.documents.push(("/apis/keda.sh/v1alpha1/namespaces/shop/scaledobjects", objects));
-    let (_, evidence, _) = examined(api, "shop/keda-hpa-web").await;
+    let (_, evidence, _) = diagnose(api, "shop/keda-hpa-web").await;
     assert!(evidence.is_some_and(|evidence| evidence.scaled_object.seen().is_some()));
 }
 
 #[tokio::test]
-async fn a_user_without_rights_is_told_each_missing_right() {
+async fn user_without_rights_gets_no_access_and_the_missing_rights() {
     let mut api = chain();
     api.forbidden = vec!["/api", "/apis"];
-    let (ran, evidence, _) = examined(api, "shop/hpa").await;
-    let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+    let (ran, evidence, _) = evidence(api).await;
     let told = String::from_utf8_lossy(&ran.stdout);
     assert_eq!(ran.status.code(), Some(3), "{told}");
     assert!(
@@ -248,11 +248,10 @@ async fn a_user_without_rights_is_told_each_missing_right() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_come_holds_up_no_other() {
+async fn silent_endpoint_does_not_delay_other_reads() {
     let mut api = chain();
     api.silent = vec!["/proxy/base/api/v1/targets"];
-    let (ran, evidence, _) = examined(api, "shop/hpa").await;
-    let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+    let (_, evidence, _) = evidence(api).await;
     let replica = &evidence.prometheus.replicas[0];
     let why = replica.targets.unread().map(|unread| unread.why.as_str());
     assert_eq!(why, Some("no answer within 8 s"));
@@ -261,7 +260,7 @@ async fn an_answer_that_does_not_come_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn a_prometheus_with_a_prefix_is_asked_behind_it() {
+async fn prometheus_with_a_route_prefix_is_queried_behind_it() {
     let mut api = chain();
     let object = json!({"metadata": {"name": "main", "namespace": "watch"}, "spec": {"routePrefix": "/deep/"}});
     api.documents.push(("/apis/monitoring.coreos.com/v1/prometheuses", list("Prometheus", &[object])));
@@ -272,19 +271,18 @@ async fn a_prometheus_with_a_prefix_is_asked_behind_it() {
             document["items"][0]["metadata"]["labels"]["operator.prometheus.io/name"] = json!("main");
         }
     }
-    let (ran, evidence, api) = examined(api, "shop/hpa").await;
-    let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+    let (_, evidence, api) = evidence(api).await;
     let replica = &evidence.prometheus.replicas[0];
     assert_eq!((&replica.ready, replica.targets.items().len()), (&Read::Seen(true), 1));
     assert!(replica.queries.values().all(|result| result.seen().is_some()), "{:?}", replica.queries);
     assert!(
         !api.asked.lock().unwrap().iter().any(|asked| asked.contains("/proxy/base/")),
-        "its URL leads through another"
+        "not behind the prefix of the URL"
     );
 }
 
 #[tokio::test]
-async fn a_rollout_of_argos_is_scaled_as_a_deployment_is() {
+async fn argo_rollout_is_scaled_like_a_deployment() {
     let mut api = chain();
     for (path, document) in &mut api.documents {
         if let Some(rest) = path.strip_prefix("/apis/apps/v1/namespaces/shop/statefulsets/") {
@@ -303,16 +301,15 @@ async fn a_rollout_of_argos_is_scaled_as_a_deployment_is() {
             }
         }
     }
-    let (ran, evidence, _) = examined(api, "shop/hpa").await;
-    let evidence = evidence.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&ran.stderr)));
+    let (ran, evidence, _) = evidence(api).await;
     assert_eq!(evidence.workload.seen().map(|workload| &workload["kind"]), Some(&json!("Rollout")));
-    assert_eq!(evidence.pods.items().len(), 1, "by its scale's selector");
+    assert_eq!(evidence.pods.items().len(), 1, "by the selector of its scale");
     let told = String::from_utf8_lossy(&ran.stdout);
     assert!(told.contains("Rollout shop/till: spec.replicas is 0"), "{told}");
     assert!(told.ends_with("\nkubectl -n shop scale rollout.argoproj.io/till --replicas=1\n"), "{told}");
 }
 
-/// A short load: exit code, both outputs, whether anything was sent, and what the API server was asked.
+/// The result of a short load. `sent` says whether the target got a connection.
 struct Loaded {
     code: Option<i32>,
     out: String,
@@ -321,13 +318,13 @@ struct Loaded {
     asked: Vec<String>,
 }
 
-/// Runs a short load of the HPA against a server that answers nobody.
-async fn loaded(api: Api, hpa: &str, flags: &[&str]) -> Loaded {
+/// Runs a short load for the HPA against a target that does not answer.
+async fn load(api: Api, hpa: &str, flags: &[&str]) -> Loaded {
     let target = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     target.set_nonblocking(true).unwrap();
     let url = format!("http://{}/", target.local_addr().unwrap());
     let load = ["run", "--hpa", hpa, "--url", &url, "--stage", "5rps:1s", "--timeout", "1s", "--json"];
-    let (ran, api) = ran(api, &[&load, flags].concat()).await;
+    let (ran, api) = run(api, &[&load, flags].concat()).await;
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let asked = api.asked.lock().unwrap().clone();
     let sent = target.accept().is_ok();
@@ -345,31 +342,31 @@ fn without_replicas() -> Api {
 }
 
 #[tokio::test]
-async fn a_load_that_cannot_scale_anything_is_refused() {
-    let Loaded { code, out, said, sent, .. } = loaded(without_replicas(), "shop/hpa", &[]).await;
+async fn load_for_an_hpa_that_cannot_scale_is_refused() {
+    let Loaded { code, out, said, sent, .. } = load(without_replicas(), "shop/hpa", &[]).await;
     assert_eq!((code, out.as_str(), sent), (Some(3), "", false), "{said}");
     assert!(said.contains("(cause 21, replicas-zero)"), "{said}");
     let told = "shop/hpa cannot scale, so a load test would prove nothing; --skip-doctor sends the load anyway";
     assert!(said.contains(told), "{said}");
 
-    let Loaded { said, sent, .. } = loaded(without_replicas(), "shop/hpa", &["--skip-doctor"]).await;
+    let Loaded { said, sent, .. } = load(without_replicas(), "shop/hpa", &["--skip-doctor"]).await;
     assert!(sent && !said.contains("cause 21"), "{said}");
 }
 
 #[tokio::test]
-async fn a_load_goes_on_where_no_link_is_broken() {
-    let Loaded { out, said, sent, asked, .. } = loaded(unbroken(), "shop/hpa", &[]).await;
+async fn load_is_sent_if_no_link_is_broken() {
+    let Loaded { out, said, sent, asked, .. } = load(unbroken(), "shop/hpa", &[]).await;
     assert!(sent, "{said}");
     assert!(!out.contains(r#""Assumed""#), "the rules and the monitor are found: {out}");
-    // There is no port-forward: it is asked through the API server's proxy, behind its prefix.
-    let query = percent_encoded(r#"sum(rate(hits_total{namespace="shop"}[120s]))"#);
+    // Without a port-forward, Prometheus is queried through the API server's proxy, behind its prefix.
+    let query = "sum%28rate%28hits_total%7Bnamespace%3D%22shop%22%7D%5B120s%5D%29%29";
     let path = format!("GET /api/v1/namespaces/watch/pods/prom:9090/proxy/base/api/v1/query?query={query}");
     assert!(asked.contains(&path) && !out.contains("Prometheus: "), "{out}");
 }
 
 #[tokio::test]
-async fn a_load_of_an_hpa_that_is_not_there_is_refused_in_one_line() {
-    let Loaded { code, out, said, sent, .. } = loaded(chain(), "till/typo", &[]).await;
+async fn load_for_a_missing_hpa_is_refused_in_one_line() {
+    let Loaded { code, out, said, sent, .. } = load(chain(), "till/typo", &[]).await;
     assert_eq!((code, out.as_str(), sent), (Some(2), "", false), "{said}");
     assert!(said.contains("no HPA typo in namespace till") && said.lines().count() == 1, "{said}");
 }
@@ -380,8 +377,8 @@ async fn no_planted_secret_reaches_the_bundle_or_the_screen() {
     assert_eq!(corpus.len(), 162);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bundle.json");
-    let (text, _) = ran(planted::planted(&corpus), &["doctor", "shop/hpa", "--bundle", file.to_str().unwrap()]).await;
-    let (json, _) = ran(planted::planted(&corpus), &["doctor", "shop/hpa", "--json"]).await;
+    let (text, _) = run(planted::planted(&corpus), &["doctor", "shop/hpa", "--bundle", file.to_str().unwrap()]).await;
+    let (json, _) = run(planted::planted(&corpus), &["doctor", "shop/hpa", "--json"]).await;
     let bundle = std::fs::read_to_string(&file).unwrap();
     let told = [&text.stdout, &text.stderr, &json.stdout, &json.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     for shown in [bundle.as_str()].into_iter().chain(told.iter().map(AsRef::as_ref)) {
@@ -389,7 +386,7 @@ async fn no_planted_secret_reaches_the_bundle_or_the_screen() {
         let leaks: Vec<_> = (0..corpus.len()).filter(found).map(|number| &corpus[number]).collect();
         assert!(leaks.is_empty(), "{} of {}: {leaks:#?}", leaks.len(), corpus.len());
     }
-    // The objects around them were read and kept.
+    // The objects around the secrets were read and kept.
     for kept in ["new-relic", "CrashLoopBackOff", "Unhealthy", "no such host", "probed", "EOF", "queryParameters"] {
         assert!(bundle.contains(kept), "{kept}: {bundle}");
     }
@@ -399,7 +396,7 @@ async fn no_planted_secret_reaches_the_bundle_or_the_screen() {
     }
 }
 
-/// The chain of a tenant whose `ScaledObject` names a Service of his own namespace for Prometheus.
+/// The chain of a tenant whose `ScaledObject` has this address of Prometheus, and whose namespace has a Service `till`.
 fn tenant(address: &str) -> Api {
     let mut api = chain();
     let metric = json!({"metric": {"name": "s0-prometheus", "selector": {"matchLabels": {"scaledobject.keda.sh/name": "web"}}},
@@ -424,12 +421,12 @@ fn tenant(address: &str) -> Api {
     api
 }
 
-/// What was printed, wherever its lines end.
+/// The printed text without line breaks.
 fn words(ran: &Output) -> String {
     String::from_utf8_lossy(&ran.stdout).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a pod of the HPA's namespace was asked as Prometheus is.
+/// Whether the doctor sent Prometheus' requests to this pod.
 fn asked_of(api: &Api, pod: &str) -> bool {
     let asked = api.asked.lock().unwrap();
     let api = asked.iter().any(|asked| asked.contains(&format!("/pods/{pod}")) && asked.contains("/proxy/api/v1/"));
@@ -437,19 +434,19 @@ fn asked_of(api: &Api, pod: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_tenants_own_prometheus_is_asked_where_the_user_says_so() {
+async fn tenants_own_prometheus_is_queried_only_with_trust_prometheus() {
     for address in ["http://till.shop.svc:80", "http://till.shop:80", "http://till.shop.svc.cluster.local"] {
-        let (ran, api) = self::ran(tenant(address), &["doctor", "shop/hpa"]).await;
+        let (ran, api) = run(tenant(address), &["doctor", "shop/hpa"]).await;
         let told = words(&ran);
         assert!(!asked_of(&api, "till"), "{address}: {:?}", api.asked.lock().unwrap());
         assert!(told.contains("any pod may pass for") && told.contains("--trust-prometheus"), "{told}");
-        // What the chain lacks besides, KEDA's metrics server, is another link's.
+        // The chain has no KEDA metrics server either, which is another link's.
         assert!(told.contains("? target Prometheus shop/till: not asked") && !told.contains("✗ series"), "{told}");
     }
-    let (ran, api) = self::ran(tenant("http://till.shop.svc:80"), &["doctor", "shop/hpa", "--trust-prometheus"]).await;
+    let (ran, api) = run(tenant("http://till.shop.svc:80"), &["doctor", "shop/hpa", "--trust-prometheus"]).await;
     assert!(asked_of(&api, "till"), "{}", String::from_utf8_lossy(&ran.stderr));
 
-    let (ran, api) = self::ran(tenant("http://prom.watch.svc:80/base"), &["doctor", "shop/hpa"]).await;
+    let (ran, api) = run(tenant("http://prom.watch.svc:80/base"), &["doctor", "shop/hpa"]).await;
     let told = words(&ran);
     let asked = api.asked.lock().unwrap();
     assert!(asked.iter().any(|asked| asked.contains("/pods/prom:9090/proxy/base/api/v1/query")), "{asked:?}");

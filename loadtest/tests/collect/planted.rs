@@ -17,7 +17,7 @@ pub fn corpus() -> Vec<(String, String)> {
         .collect()
 }
 
-/// The chain with the corpus planted in it.
+/// The chain with each value of the corpus in its place.
 pub fn planted(corpus: &[(String, String)]) -> Api {
     let of = |wanted: &str| -> Vec<&str> {
         corpus.iter().filter(|(place, _)| place == wanted).map(|(_, value)| &**value).collect()
@@ -86,15 +86,15 @@ fn statuses<'a>(of: &impl Fn(&str) -> Vec<&'a str>) -> Value {
 }
 
 fn conditions(kind: &str, messages: &[&str]) -> Value {
-    let told = |message: &&str| json!({"type": kind, "status": "False", "reason": "Told", "message": message});
-    messages.iter().map(told).collect()
+    let condition = |message: &&str| json!({"type": kind, "status": "False", "reason": "Told", "message": message});
+    messages.iter().map(condition).collect()
 }
 
 fn events<'a>(of: &impl Fn(&str) -> Vec<&'a str>) -> Vec<Value> {
     let event = |reason: &'static str, field: &'static str| move |text: &str| json!({"reason": reason, field: text, "involvedObject": {"kind": "Pod", "name": "till"}});
-    let told = of("event").into_iter().map(event("Unhealthy", "message"));
+    let unhealthy = of("event").into_iter().map(event("Unhealthy", "message"));
     let others = of("other-event").into_iter().map(event("Pulled", "message"));
-    told.chain(others).chain(of("note").into_iter().map(event("Unhealthy", "note"))).collect()
+    unhealthy.chain(others).chain(of("note").into_iter().map(event("Unhealthy", "note"))).collect()
 }
 
 fn scaled_object(triggers: &[&str]) -> Value {
@@ -110,7 +110,7 @@ fn scaled_object(triggers: &[&str]) -> Value {
     })
 }
 
-/// Prometheus and the adapter.
+/// Plants values in Prometheus and the adapter.
 fn watching<'a>(api: &mut Api, of: &impl Fn(&str) -> Vec<&'a str>) {
     let deployments = document(api, "/apis/apps/v1/namespaces/watch/deployments");
     let template = &mut deployments["items"][0]["spec"]["template"]["spec"];

@@ -35,7 +35,7 @@ async fn the_real_controller_decides_as_the_model_does() {
     let cluster = Rc::new(Cluster::at(&kubeconfig()).await);
     cluster.assert_nobody_serves_metrics().await;
     // Whatever happens in between, the cluster is left as it was found.
-    let judged = ending::told(judge(cluster.clone())).await;
+    let judged = ending::run(judge(cluster.clone())).await;
     cluster.remove().await;
     if let Err(error) = judged {
         ending::fail(error);

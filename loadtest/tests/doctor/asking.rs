@@ -1,4 +1,4 @@
-//! `loadtest doctor --json`, run as a user runs it.
+//! Runs `loadtest doctor --json` as a user does.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -9,23 +9,23 @@ use loadtest::doctor::diagnosis::{Diagnosis, Finding, Outcome, State};
 
 use crate::cluster::kubectl::Kubectl;
 
-/// No answer takes longer: two looks at the pods' pages, and what is slow because it is broken.
+/// The longest that the doctor may take: two readings of the pods' pages, and timeouts of what is broken.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// What it said.
+/// The doctor's answer.
 pub struct Answer {
-    /// When it had been said.
+    /// When the doctor ended.
     pub at: Instant,
-    /// What it printed; what it complained about, where that is no diagnosis.
+    /// What the doctor printed, or its error.
     pub diagnosis: Result<Diagnosis, String>,
 }
 
-/// Asks about an HPA. Where a bundle is named, what was read is kept in it.
+/// Runs the doctor for an HPA, and keeps its evidence in a bundle.
 pub async fn ask(kubectl: &Kubectl, hpa: &str, bundle: Option<&Path>) -> Answer {
     let mut command = kubectl.program(env!("CARGO_BIN_EXE_loadtest"));
     command.args(["doctor", hpa, "--json"]);
     if let Some(bundle) = bundle {
-        // It writes over nothing.
+        // The doctor does not overwrite a file.
         let _ = std::fs::remove_file(bundle);
         command.arg("--bundle").arg(bundle);
     }
@@ -49,20 +49,20 @@ fn read(printed: &[u8]) -> Option<Diagnosis> {
 }
 
 impl Answer {
-    /// The finding that names a cause: of a broken link, or of why nothing changes.
+    /// The finding of the broken link, or with `explains`, of why nothing scales.
     pub fn finding(&self, explains: bool) -> Option<&Finding> {
         let diagnosis = self.diagnosis.as_ref().ok()?;
-        // A broken link goes first, also where none is expected.
+        // A broken link comes first, even if none is expected.
         diagnosis.broken.as_ref().or_else(|| diagnosis.explains.as_ref().filter(|_| explains))
     }
 
-    /// Whether the chain is called healthy. Where something is under way, not all links are judged.
+    /// Whether the outcome is healthy. Some links may still be pending.
     pub fn is_healthy(&self) -> bool {
         self.diagnosis.as_ref().is_ok_and(|diagnosis| diagnosis.outcome == Outcome::Healthy)
     }
 
-    /// Whether each link is seen to hold, and this cause is not why nothing changes.
-    pub fn is_whole(&self, but: Option<Cause>) -> bool {
+    /// Whether each link is ok or not applicable, and this cause does not explain why nothing scales.
+    pub fn is_all_ok(&self, but: Option<Cause>) -> bool {
         self.diagnosis.as_ref().is_ok_and(|diagnosis| {
             let explains = diagnosis.explains.as_ref().map(|finding| finding.cause);
             let holds = diagnosis.links.iter().all(|result| matches!(result.state, State::Ok | State::NotApplicable));
@@ -70,11 +70,11 @@ impl Answer {
         })
     }
 
-    /// One line of it.
+    /// The answer in one line.
     pub fn line(&self) -> String {
         let diagnosis = match &self.diagnosis {
             Ok(diagnosis) => diagnosis,
-            Err(complaint) => return format!("no diagnosis: {complaint}"),
+            Err(error) => return format!("no diagnosis: {error}"),
         };
         let named = |finding: &Finding| format!("{}: {}", title(finding.cause), finding.evidence);
         match (&diagnosis.broken, &diagnosis.explains, diagnosis.outcome) {
@@ -85,13 +85,13 @@ impl Answer {
                 let open = diagnosis.links.iter().filter(|result| !result.state.is_settled());
                 let open =
                     open.map(|result| format!("{}: {}", result.link.label(), result.evidence)).collect::<Vec<_>>();
-                format!("could not look; {}", open.join("; "))
+                format!("not all links were checked; {}", open.join("; "))
             }
         }
     }
 }
 
-/// A cause's number and name.
+/// The number and the name of a cause.
 pub fn title(cause: Cause) -> String {
     format!("{} {}", cause.number(), cause.entry().name)
 }

@@ -1,32 +1,32 @@
-//! A cause, how it is made, and how it is taken back.
+//! A case of the lab: a cause, how to make it, and how to undo it.
 
 use loadtest::doctor::catalogue::Cause;
 
 use crate::cluster::observer::{HPA, NAMESPACE};
 
-/// A way to bring a cause about. All lines are for bash, in the folder that has `k8s/`, as a user would type them.
+/// A way to make a cause. All lines are bash, as a user would type them in the folder that has `k8s/`.
 #[derive(Clone)]
 pub struct Case {
     pub cause: Cause,
-    /// What is done, in a few words.
+    /// What is broken, in a few words.
     pub what: &'static str,
-    /// Make it.
+    /// Lines that make the cause.
     pub breaks: Vec<String>,
-    /// Take it back, where the doctor's commands did not. Can be run at any time.
+    /// Lines that undo it if the doctor's commands did not. They can be run at any time.
     pub undo: Vec<String>,
-    /// What there is to tidy up after the doctor's commands: they mend the link, and need not bring back every word.
+    /// Lines that restore the manifests after the doctor's commands, which fix the link in their own way.
     pub tidy: Vec<String>,
-    /// `namespace/name` of the HPA that is asked about.
+    /// `namespace/name` of the HPA that the doctor examines.
     pub hpa: String,
-    /// Why the doctor can print no command for it, where that is so: then it is taken back.
+    /// Why the doctor prints no command for it, if it does not. The lab then undoes it.
     pub by_hand: Option<&'static str>,
-    /// The chain holds, and this is why nothing changes.
+    /// No link is broken, and the cause explains why nothing scales.
     pub explains: bool,
-    /// Belongs to the short selection.
+    /// Part of the quick selection.
     pub quick: bool,
 }
 
-/// Two causes at once, the one nearer the pod first.
+/// Two causes at once: the one nearer to the pod is `near`.
 pub struct Pair {
     pub near: Case,
     pub far: Case,
@@ -53,13 +53,13 @@ impl Case {
         self
     }
 
-    /// What the doctor's commands leave is to be taken back as well.
+    /// Runs the lines of `undo` after the doctor's commands too.
     pub fn tidied(mut self) -> Self {
         self.tidy.clone_from(&self.undo);
         self
     }
 
-    pub fn asked_for(mut self, hpa: &str) -> Self {
+    pub fn for_hpa(mut self, hpa: &str) -> Self {
         hpa.clone_into(&mut self.hpa);
         self
     }

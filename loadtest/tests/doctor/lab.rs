@@ -1,4 +1,4 @@
-//! Breaks, asks, mends, and asks again.
+//! The lab: it breaks the chain, runs the doctor, applies its fix, and runs it again.
 
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
@@ -15,21 +15,21 @@ use crate::cluster::observer::{HPA, NAMESPACE};
 use crate::cluster::settings::Settings;
 use crate::cluster::transcript::Transcript;
 use crate::cluster::workload::Workload;
-use crate::table::{Row, Spell, Table};
+use crate::table::{Phase, Row, Table};
 
-/// What is broken is named within this time: what takes longest is a pod that has to be ready for a minute.
+/// The doctor names a cause within this time. The slowest cause needs a pod that has been ready for a minute.
 const NAMED: Duration = Duration::from_mins(3);
 
-/// And what is mended is healthy within this: a pod, its scrapes, a relist of the adapter, a look of the HPA.
+/// A fixed chain is healthy within this time: a pod's start, its scrapes, a relist of the adapter, and an HPA sync.
 const HEALTHY: Duration = Duration::from_mins(4);
 
-/// No line of bash takes longer.
+/// The longest that a line of bash may take.
 const PATIENCE: Duration = Duration::from_mins(4);
 
-/// The HPA's stabilisation in the lab, in seconds.
+/// The HPA's stabilisation window in the lab, in seconds.
 pub const STABILISATION: u32 = 15;
 
-/// What the lab changes that the manifests did not bring, as it was.
+/// Objects that the lab changes and the manifests do not contain, and the file for a copy of each.
 const COPIES: [(&str, &str); 4] = [
     ("adapter.bak", "-n monitoring get deployment prometheus-adapter"),
     ("adapter-service.bak", "-n monitoring get service prometheus-adapter"),
@@ -37,7 +37,7 @@ const COPIES: [(&str, &str); 4] = [
     ("controller.bak", "get clusterrole system:controller:horizontal-pod-autoscaler"),
 ];
 
-/// The same by their paths, and their fields that are changed.
+/// The paths of the same objects, and the fields that the lab changes.
 const CHANGED: [(&str, &[&str]); 4] = [
     (
         "/apis/apps/v1/namespaces/monitoring/deployments/prometheus-adapter",
@@ -51,7 +51,7 @@ const CHANGED: [(&str, &[&str]); 4] = [
     ("/apis/rbac.authorization.k8s.io/v1/clusterroles/system:controller:horizontal-pod-autoscaler", &["/rules"]),
 ];
 
-/// What the lab, or a fix, makes beside the manifests: must be absent before.
+/// Objects that the lab or a fix creates. They must not exist before.
 const OWN: [&str; 2] = ["namespace shopfront-elsewhere", "clusterrole hpa-reads-custom"];
 
 pub struct Lab {
@@ -59,14 +59,14 @@ pub struct Lab {
     pub workload: Workload,
     pub transcript: Transcript,
     pub table: RefCell<Table>,
-    /// What has been broken, and is not mended yet.
+    /// Cases that were made and not fixed yet.
     broken: RefCell<Vec<Case>>,
-    /// Whether the last answer was that the chain is healthy, and nothing was changed since.
+    /// Whether the last answer was healthy, and nothing has changed since.
     steady: Cell<bool>,
-    /// Where what was read is kept, where a wrong cause was named.
+    /// The folder for the evidence of wrong answers.
     kept: PathBuf,
     folder: tempfile::TempDir,
-    /// What is not the manifests', before anything was changed.
+    /// The fields of [`CHANGED`] before any change.
     before: Vec<Value>,
 }
 
@@ -86,20 +86,20 @@ impl Lab {
             before: Vec::new(),
         };
         for object in OWN {
-            let there = lab.workload.kubectl.quietly(&format!("get {object} --ignore-not-found")).await;
-            assert!(there.is_empty(), "there already, and not this test's to delete:\n{there}");
+            let existing = lab.workload.kubectl.quietly(&format!("get {object} --ignore-not-found")).await;
+            assert!(existing.is_empty(), "the lab would overwrite and delete these:\n{existing}");
         }
-        let before = lab.not_the_manifests().await;
+        let before = lab.changed_fields().await;
         for (file, object) in COPIES {
-            // Without what belongs to the one moment, so that it can be put back at any other.
+            // `kubectl replace` refuses an old resourceVersion.
             let line = format!("kubectl {object} -o yaml | sed '/^  resourceVersion:/d' > {file}");
             lab.bash(&line).await.unwrap_or_else(|error| panic!("{error}"));
         }
         Self { before, ..lab }
     }
 
-    /// What the lab changes beside the manifests' objects, in so far as it changes it.
-    async fn not_the_manifests(&self) -> Vec<Value> {
+    /// The present values of the fields of [`CHANGED`].
+    async fn changed_fields(&self) -> Vec<Value> {
         let mut all = Vec::new();
         for (path, fields) in CHANGED {
             let object = self.workload.api.json(path).await.unwrap_or_else(|| panic!("{path} can be read"));
@@ -108,31 +108,31 @@ impl Lab {
         all
     }
 
-    /// Fails where something that was there before the lab is not as it was.
-    pub async fn all_else_is_as_it_was(&self) -> Result<(), String> {
-        let now = self.not_the_manifests().await;
-        if now == self.before { Ok(()) } else { Err(format!("there was {:?}, and there is {now:?}", self.before)) }
+    /// Fails if a field of [`CHANGED`] differs from its value before the lab.
+    pub async fn check_restored(&self) -> Result<(), String> {
+        let now = self.changed_fields().await;
+        if now == self.before { Ok(()) } else { Err(format!("before {:?}, now {now:?}", self.before)) }
     }
 
-    /// Puts the manifests on the cluster. While the chain comes up, no link of it is called broken.
+    /// Applies the manifests, and waits until the chain is healthy. The doctor must not call it broken meanwhile.
     pub async fn install(&self) {
         self.transcript.step("the manifests");
         self.workload.apply().await;
         let hpa = format!("-n {NAMESPACE} get hpa {HPA}");
         self.workload.kubectl.eventually(Duration::from_secs(30), &hpa, |_| true).await;
         self.workload.stabilise_for(STABILISATION).await;
-        self.transcript.step("a chain that comes up");
+        self.transcript.step("a chain that starts");
         let begun = Instant::now();
         let (mut answers, mut wrong) = (0, Vec::new());
         let up = self
             .until(HEALTHY + NAMED, &Self::hpa(), |answer| {
                 answers += 1;
                 wrong.extend(answer.finding(false).map(|_| answer.line()));
-                answer.is_whole(None).then_some(())
+                answer.is_all_ok(None).then_some(())
             })
             .await;
-        self.keep_where(!wrong.is_empty(), "coming-up");
-        self.table.borrow_mut().spells.push(Spell { what: "just installed", answers, wrong });
+        self.keep_evidence_if(!wrong.is_empty(), "starting");
+        self.table.borrow_mut().phases.push(Phase { what: "just installed", answers, wrong });
         assert!(up.is_ok(), "the chain is not called healthy {:?} after it was installed", begun.elapsed());
         self.steady.set(true);
     }
@@ -141,7 +141,7 @@ impl Lab {
         format!("{NAMESPACE}/{HPA}")
     }
 
-    /// Hands on what the operator writes for Prometheus, as soon as it does so.
+    /// Makes the kubelet update Prometheus' configuration whenever the operator has written a new one.
     pub async fn hand_scrape_configurations_on(&self) {
         let mut turns = tokio::time::interval(Duration::from_millis(500));
         let mut last = None;
@@ -155,7 +155,7 @@ impl Lab {
         }
     }
 
-    pub async fn try_out(&self, case: &Case) {
+    pub async fn run_case(&self, case: &Case) {
         self.transcript.step(&format!("{}: {}", title(case.cause), case.what));
         let mut row = Row {
             causes: vec![case.cause],
@@ -164,36 +164,41 @@ impl Lab {
             fix: String::new(),
             healthy: Err("not tried".to_owned()),
         };
-        match self.named(case).await {
+        match self.make_and_name(case).await {
             Ok((finding, seconds)) => {
                 row.named = Ok(seconds);
-                (row.fix, row.healthy) = self.mended(case, &finding).await;
+                (row.fix, row.healthy) = self.fix_and_wait(case, &finding).await;
             }
             Err(fault) => {
                 row.named = Err(fault);
-                self.take_back(case).await;
+                self.undo(case).await;
             }
         }
         self.note(row);
     }
 
-    /// Keeps a row, and shows it.
+    /// Prints a row, and adds it to the table.
     pub fn note(&self, row: Row) {
-        let told = |outcome: &Result<f64, String>| match outcome {
+        let shown = |outcome: &Result<f64, String>| match outcome {
             Ok(seconds) => format!("{seconds:.1} s"),
             Err(fault) => format!("NO: {fault}"),
         };
-        self.transcript.say(format_args!("=> named {}; {}; healthy {}", told(&row.named), row.fix, told(&row.healthy)));
+        self.transcript.say(format_args!(
+            "=> named {}; {}; healthy {}",
+            shown(&row.named),
+            row.fix,
+            shown(&row.healthy)
+        ));
         self.table.borrow_mut().rows.push(row);
     }
 
-    /// From a healthy start: makes it, and waits until it is named.
-    async fn named(&self, case: &Case) -> Result<(Finding, f64), String> {
+    /// Makes the case from a healthy start, and waits until the doctor names its cause.
+    async fn make_and_name(&self, case: &Case) -> Result<(Finding, f64), String> {
         if !self.steady.get() {
             self.healthy(None, &Self::hpa()).await.map_err(|fault| format!("no healthy start: {fault}"))?;
         }
         self.make(case).await?;
-        self.names(case, None).await
+        self.wait_for_name(case, None).await
     }
 
     pub async fn make(&self, case: &Case) -> Result<(), String> {
@@ -205,8 +210,8 @@ impl Lab {
         Ok(())
     }
 
-    /// Waits until a cause is named, which has to be this one. The other one, where there is one, may be named before.
-    pub async fn names(&self, case: &Case, other: Option<Cause>) -> Result<(Finding, f64), String> {
+    /// Waits until the doctor names the case's cause. It may name `other` before, and no third cause.
+    pub async fn wait_for_name(&self, case: &Case, other: Option<Cause>) -> Result<(Finding, f64), String> {
         let begun = Instant::now();
         let named = self
             .until(NAMED, &case.hpa, |answer| {
@@ -218,24 +223,27 @@ impl Lab {
                 }
             })
             .await
-            .unwrap_or_else(|last| Err(format!("not named in {NAMED:?}; the last word was: {last}")));
-        self.keep_where(named.is_err(), &format!("{}-{}", case.cause.number(), case.what.replace([' ', '/'], "-")));
+            .unwrap_or_else(|last| Err(format!("not named in {NAMED:?}; the last answer was: {last}")));
+        self.keep_evidence_if(
+            named.is_err(),
+            &format!("{}-{}", case.cause.number(), case.what.replace([' ', '/'], "-")),
+        );
         named
     }
 
-    /// Runs the doctor's commands as they are printed, where it has any, and waits for a healthy chain.
-    async fn mended(&self, case: &Case, finding: &Finding) -> (String, Result<f64, String>) {
-        let (fix, applied) = self.mend(case, finding).await;
+    /// Fixes the case, and waits for a healthy chain.
+    async fn fix_and_wait(&self, case: &Case, finding: &Finding) -> (String, Result<f64, String>) {
+        let (fix, applied) = self.fix(case, finding).await;
         let healthy = match applied {
             Ok(()) => {
                 let healthy = self.healthy(case.explains.then_some(case.cause), &Self::hpa()).await;
                 if healthy.is_err() {
-                    self.take_back(case).await;
+                    self.undo(case).await;
                 }
                 healthy
             }
             Err(fault) => {
-                self.take_back(case).await;
+                self.undo(case).await;
                 Err(fault)
             }
         };
@@ -243,12 +251,12 @@ impl Lab {
         (fix, healthy)
     }
 
-    /// What was done, and whether it could be.
-    pub async fn mend(&self, case: &Case, finding: &Finding) -> (String, Result<(), String>) {
+    /// Runs the printed commands as they are, or undoes the case. Says which, and whether it worked.
+    pub async fn fix(&self, case: &Case, finding: &Finding) -> (String, Result<(), String>) {
         self.transcript.say(format_args!("advice: {}", finding.fix.advice));
         if let Some(why) = case.by_hand {
-            self.take_back(case).await;
-            return (format!("taken back: {why}"), Ok(()));
+            self.undo(case).await;
+            return (format!("undone: {why}"), Ok(()));
         }
         let commands = &finding.fix.commands;
         if commands.is_empty() {
@@ -263,22 +271,22 @@ impl Lab {
         (format!("{count}, as printed"), Ok(()))
     }
 
-    /// Takes back what the doctor's commands did not.
-    async fn take_back(&self, case: &Case) {
+    /// Runs the lines that undo the case.
+    async fn undo(&self, case: &Case) {
         self.steady.set(false);
         for line in &case.undo {
             if let Err(fault) = self.bash(line).await {
-                self.transcript.say(format_args!("cannot take it back: {fault}"));
+                self.transcript.say(format_args!("cannot undo it: {fault}"));
             }
         }
     }
 
-    /// Brings the manifests back to the letter.
+    /// Restores the manifests after the doctor's commands.
     pub async fn tidy(&self, case: &Case) {
         for line in &case.tidy {
             self.steady.set(false);
             if let Err(fault) = self.bash(line).await {
-                self.transcript.say(format_args!("cannot tidy up: {fault}"));
+                self.transcript.say(format_args!("cannot restore the manifests: {fault}"));
             }
         }
         let mut broken = self.broken.borrow_mut();
@@ -287,27 +295,27 @@ impl Lab {
         }
     }
 
-    /// At the end, however it came.
-    pub async fn mend_what_is_broken(&self) {
+    /// Undoes all cases that are not fixed, the last one first.
+    pub async fn undo_all(&self) {
         let broken = self.broken.take();
         for case in broken.iter().rev() {
-            self.take_back(case).await;
+            self.undo(case).await;
         }
     }
 
-    /// Waits until each link of the chain is seen to hold, and this cause is no longer why nothing changes: the seconds it took.
+    /// Waits until each link is ok and this cause explains nothing any more. Returns the seconds it took.
     pub async fn healthy(&self, but: Option<Cause>, hpa: &str) -> Result<f64, String> {
         let begun = Instant::now();
         let healthy = self
-            .until(HEALTHY, hpa, |answer| answer.is_whole(but).then(|| (answer.at - begun).as_secs_f64()))
+            .until(HEALTHY, hpa, |answer| answer.is_all_ok(but).then(|| (answer.at - begun).as_secs_f64()))
             .await
             .map_err(|last| format!("not healthy after {HEALTHY:?}: {last}"));
         self.steady.set(healthy.is_ok());
-        self.keep_where(healthy.is_err(), "not-healthy");
+        self.keep_evidence_if(healthy.is_err(), "not-healthy");
         healthy
     }
 
-    /// Asks until the answer will do: what it gave; or the last answer's line.
+    /// Runs the doctor until `does` accepts the answer. Fails with the last answer's line.
     async fn until<T>(
         &self,
         bound: Duration,
@@ -335,18 +343,18 @@ impl Lab {
         self.folder.path().join("bundle.json")
     }
 
-    /// Keeps what was last read, for `loadtest doctor --from`.
-    fn keep_where(&self, wanted: bool, name: &str) {
-        if wanted {
+    /// Keeps the last evidence, for `loadtest doctor --from`.
+    fn keep_evidence_if(&self, condition: bool, name: &str) {
+        if condition {
             let copy = self.kept.join(format!("{name}.json"));
             std::fs::create_dir_all(&self.kept).expect("the folder can be made");
             if std::fs::copy(self.bundle(), &copy).is_ok() {
-                self.transcript.say(format_args!("what was read is in {}", copy.display()));
+                self.transcript.say(format_args!("the evidence is in {}", copy.display()));
             }
         }
     }
 
-    /// A line of the lab's own, which must succeed in all its parts.
+    /// Runs a line of the lab, of which every part must succeed.
     pub async fn bash(&self, line: &str) -> Result<String, String> {
         self.bash_with(&["-euo", "pipefail", "-c"], line).await
     }

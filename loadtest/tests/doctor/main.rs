@@ -1,5 +1,5 @@
-//! The break-it lab: on a real cluster each cause is made, named by `loadtest doctor`, and mended by the commands that it
-//! prints; a healthy chain is never called broken.
+//! The lab of the doctor: on a real cluster it makes each cause, checks that `loadtest doctor` names it, and runs the
+//! printed commands, which must fix it. The doctor must never call a healthy chain broken.
 //!
 //! Needs a cluster and `--ignored`, as `tests/cluster` does; `.ci/cluster lab` runs it.
 
@@ -27,54 +27,54 @@ use loadtest::doctor::catalogue::Cause;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a cluster: set SHOPFRONT_TEST_KUBECONFIG"]
-async fn the_doctor_names_what_is_broken_and_its_fixes_mend_it() {
+async fn doctor_names_each_cause_and_its_commands_fix_it() {
     let settings = Settings::from_environment("doctor-transcript.txt");
     let transcript = Transcript::create(&settings.transcript);
     let workload = Workload::prepare(&settings, transcript.clone()).await;
     let lab = Rc::new(Lab::new(settings, workload).await);
 
-    // Whatever happens in between, the cluster is left as it was found.
-    let told = ending::told({
+    // The cluster is restored even after a failure.
+    let outcome = ending::run({
         let lab = lab.clone();
-        async move { tell(&lab).await }
+        async move { run(&lab).await }
     })
     .await;
-    if told.is_err() {
+    if outcome.is_err() {
         lab.workload.show_what_is_there().await;
     }
     transcript.step("nothing is left behind");
-    lab.mend_what_is_broken().await;
+    lab.undo_all().await;
     let removed = lab.workload.remove().await;
-    let restored = lab.all_else_is_as_it_was().await;
+    let restored = lab.check_restored().await;
     let table = lab.table.borrow();
     table.print(&transcript);
-    if let Err(error) = told {
+    if let Err(error) = outcome {
         transcript.say(format_args!("failed: {error}"));
         ending::fail(error);
     }
     assert_eq!(removed.and(restored), Ok(()), "something is left behind");
-    assert_eq!(table.faults(), Vec::<String>::new(), "the doctor erred");
+    assert_eq!(table.faults(), Vec::<String>::new(), "the doctor was wrong");
     transcript.step("passed");
 }
 
-/// The proof, with Prometheus told of each change at once.
-async fn tell(lab: &Lab) {
+/// Runs the lab while Prometheus gets each new configuration at once.
+async fn run(lab: &Lab) {
     tokio::select! {
-        () = prove(lab) => {}
+        () = run_cases(lab) => {}
         () = lab.hand_scrape_configurations_on() => {}
     }
 }
 
-/// Healthy, each cause, pairs of them, and load; or some causes and pairs alone.
-async fn prove(lab: &Lab) {
-    let (quick, asked_for) = (lab.settings.quick, asked_for());
-    let whole = asked_for.is_none();
-    let wanted = |is_quick: bool, causes: &[Cause]| {
-        let numbers: Vec<u8> = causes.iter().map(|cause| cause.number()).collect();
-        asked_for.as_ref().map_or(is_quick || !quick, |asked_for| asked_for.contains(&numbers))
+/// A healthy chain, each cause, pairs of causes, and load. Or only the selected causes and pairs.
+async fn run_cases(lab: &Lab) {
+    let (quick, selected) = (lab.settings.quick, selected());
+    let whole = selected.is_none();
+    let is_selected = |is_quick: bool, causes: &[Cause]| match &selected {
+        Some(selected) => selected.iter().any(|selected| selected == causes),
+        None => is_quick || !quick,
     };
-    let one = |case: &&Case| wanted(case.quick, &[case.cause]);
-    let both = |pair: &&Pair| wanted(pair.quick, &[pair.near.cause, pair.far.cause]);
+    let one = |case: &&Case| is_selected(case.quick, &[case.cause]);
+    let both = |pair: &&Pair| is_selected(pair.quick, &[pair.near.cause, pair.far.cause]);
     let (cases, pairs, loaded) = match lab.settings.scaler {
         Scaler::Adapter => (cases::adapter(), cases::pairs(), cases::loaded()),
         Scaler::Keda => (cases::keda(), cases::pairs_of_keda(), Vec::new()),
@@ -85,26 +85,28 @@ async fn prove(lab: &Lab) {
         lab.an_idle_chain_is_healthy(answers).await;
     }
     for case in cases.iter().filter(one) {
-        lab.try_out(case).await;
+        lab.run_case(case).await;
     }
     for pair in pairs.iter().filter(both) {
-        lab.try_out_both(pair).await;
+        lab.run_pair(pair).await;
     }
     if whole || loaded.iter().any(|case| one(&case)) {
         lab.a_loaded_chain_is_healthy(answers).await;
     }
     for case in loaded.iter().filter(one) {
-        lab.try_out(case).await;
+        lab.run_case(case).await;
     }
     if whole && !quick {
         lab.a_chain_that_scales_in_is_healthy().await;
     }
 }
 
-/// What `SHOPFRONT_TEST_CAUSES` names, for whoever works on a judge: causes by their numbers, as 5, and pairs, as 5+25.
-fn asked_for() -> Option<Vec<Vec<u8>>> {
-    let numbers = std::env::var("SHOPFRONT_TEST_CAUSES").ok().filter(|numbers| !numbers.is_empty())?;
-    let number =
-        |text: &str| text.trim().parse().unwrap_or_else(|_| panic!("SHOPFRONT_TEST_CAUSES: {text} is no number"));
-    Some(numbers.split(',').map(|causes| causes.split('+').map(number).collect()).collect())
+/// The cases that `SHOPFRONT_TEST_CAUSES` selects: causes by number or name, as `5` or `rule-absent`, and pairs of
+/// them, as `5+25`.
+fn selected() -> Option<Vec<Vec<Cause>>> {
+    let causes = std::env::var("SHOPFRONT_TEST_CAUSES").ok().filter(|causes| !causes.is_empty())?;
+    let cause = |text: &str| {
+        Cause::find(text).unwrap_or_else(|| panic!("SHOPFRONT_TEST_CAUSES: there is no cause {}", text.trim()))
+    };
+    Some(causes.split(',').map(|pair| pair.split('+').map(cause).collect()).collect())
 }

@@ -1,4 +1,4 @@
-//! Two causes at once: the one nearer the pod is named, and after it the other.
+//! Two causes at once: the doctor names the one nearer to the pod first, and the other after its fix.
 
 use crate::asking::title;
 use crate::case::Pair;
@@ -6,7 +6,7 @@ use crate::lab::Lab;
 use crate::table::Row;
 
 impl Lab {
-    pub async fn try_out_both(&self, pair: &Pair) {
+    pub async fn run_pair(&self, pair: &Pair) {
         let Pair { near, far, .. } = pair;
         self.transcript.step(&format!("{} before {}", title(near.cause), title(far.cause)));
         let mut row = Row {
@@ -16,7 +16,7 @@ impl Lab {
             fix: String::new(),
             healthy: Err("not tried".to_owned()),
         };
-        match self.the_nearer_is_named(pair).await {
+        match self.make_and_fix_both(pair).await {
             Ok((seconds, fix)) => {
                 (row.named, row.fix) = (Ok(seconds), fix);
                 row.healthy = self.healthy(None, &near.hpa).await;
@@ -24,7 +24,7 @@ impl Lab {
             Err(fault) => row.named = Err(fault),
         }
         if row.named.is_err() || row.healthy.is_err() {
-            self.mend_what_is_broken().await;
+            self.undo_all().await;
         }
         for case in [near, far] {
             self.tidy(case).await;
@@ -32,20 +32,20 @@ impl Lab {
         self.note(row);
     }
 
-    /// The farther one is made first, and seen: so that it is there when the nearer one is to be named.
-    async fn the_nearer_is_named(&self, pair: &Pair) -> Result<(f64, String), String> {
+    /// Makes the farther cause first and waits until the doctor names it. So both exist when it names the nearer one.
+    async fn make_and_fix_both(&self, pair: &Pair) -> Result<(f64, String), String> {
         let Pair { near, far, .. } = pair;
         self.healthy(None, &near.hpa).await.map_err(|fault| format!("no healthy start: {fault}"))?;
         self.make(far).await?;
-        self.names(far, None).await?;
+        self.wait_for_name(far, None).await?;
         self.make(near).await?;
-        let (finding, seconds) = self.names(near, Some(far.cause)).await?;
-        let (first, mended) = self.mend(near, &finding).await;
-        mended?;
-        // Until the nearer link is whole again it is still the one that is named.
-        let (finding, _) = self.names(far, Some(near.cause)).await?;
-        let (second, mended) = self.mend(far, &finding).await;
-        mended?;
+        let (finding, seconds) = self.wait_for_name(near, Some(far.cause)).await?;
+        let (first, applied) = self.fix(near, &finding).await;
+        applied?;
+        // The doctor names the nearer cause until its link is ok again.
+        let (finding, _) = self.wait_for_name(far, Some(near.cause)).await?;
+        let (second, applied) = self.fix(far, &finding).await;
+        applied?;
         Ok((seconds, format!("{first}; {second}")))
     }
 }

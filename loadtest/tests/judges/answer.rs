@@ -1,5 +1,6 @@
-//! What the metrics API answers.
+//! The link answer: what the metrics API answers.
 
+use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::State;
 use loadtest::doctor::evidence::{Evidence, HPA_CONTROLLER};
 use loadtest::doctor::link::Link;
@@ -7,29 +8,32 @@ use loadtest::kube::access::access;
 use loadtest::kube::read::Read;
 use serde_json::json;
 
-use crate::changed::{answers, broken, cause, conditions, not_found, server_started, state};
+use crate::changed::{
+    answers, broken, cause_at, commands_at, conditions, monitors_created, not_found, pod_ready_for, server_started,
+    state, without_targets,
+};
 use crate::healthy::{NAMESPACE, PODS, adapter, ago, keda};
 use crate::seen;
 
 #[test]
-fn the_controller_may_not_read_the_metric() {
+fn controller_without_the_right_to_read_gets_a_role_and_a_binding() {
     for (mut evidence, verb, group, resource) in [
         (adapter(), "get", "custom.metrics.k8s.io", "pods/http_requests_per_second"),
         (keda(), "list", "external.metrics.k8s.io", "s0-prometheus"),
     ] {
         evidence.access.insert(access(HPA_CONTROLLER, verb, group, resource, NAMESPACE), Read::Seen(false));
-        // It reads it all the same, by a way of its own.
+        // The HPA reads the metric nevertheless, so it has the right by other means.
         assert_eq!(state(&evidence, Link::Answer), State::Ok);
         conditions(&mut evidence, "FailedGetPodsMetric", "unable to get metric: forbidden", 60.0);
-        let (number, commands) = cause(&evidence, Link::Answer);
-        assert_eq!(number, 17);
+        let (cause, commands) = commands_at(&evidence, Link::Answer);
+        assert_eq!(cause, Cause::ControllerForbidden);
         assert!(
             commands.contains("kind: ClusterRole\n") && commands.contains("kind: ClusterRoleBinding\n"),
             "{commands}"
         );
         assert!(commands.contains(group) && commands.contains("horizontal-pod-autoscaler"), "{commands}");
     }
-    // What somebody else may not is no fault of the chain.
+    // The rights of another user do not matter.
     let mut evidence = adapter();
     let user = access("system:serviceaccount:a:b", "get", "custom.metrics.k8s.io", "pods/x", NAMESPACE);
     evidence.access.insert(user, Read::Seen(false));
@@ -41,40 +45,34 @@ fn only_the_first_pod(evidence: &mut Evidence) {
     answers(evidence, 200, json!({"items": [item]}));
 }
 
-fn second_is_ready_for(evidence: &mut Evidence, seconds: f64) {
-    for condition in seen(&mut evidence.pods)[1]["status"]["conditions"].as_array_mut().unwrap() {
-        condition["lastTransitionTime"] = json!(ago(seconds));
-    }
-}
-
 #[test]
-fn a_ready_pod_without_a_value() {
+fn ready_pod_without_a_value_is_not_counted() {
     let mut evidence = adapter();
     only_the_first_pod(&mut evidence);
-    assert_eq!(cause(&evidence, Link::Answer), (22, String::new()));
-    // Its monitor leaves it out; one that leaves out another has nothing to do with it.
+    assert_eq!(commands_at(&evidence, Link::Answer), (Cause::PodsNotCounted, String::new()));
+    // The monitor drops this pod's target. A rule that drops other pods is not the cause.
     for replica in &mut evidence.prometheus.replicas {
         seen(&mut replica.targets).truncate(1);
     }
     let mut relabeled = |action: &str, regex: &str| {
         let rule = json!({"action": action, "sourceLabels": ["__meta_kubernetes_pod_name"], "regex": regex});
         seen(&mut evidence.monitors)[0]["spec"]["endpoints"][0]["relabelings"] = json!([rule]);
-        cause(&evidence, Link::Answer)
+        commands_at(&evidence, Link::Answer)
     };
     for (action, regex) in [("drop", PODS[1].0), ("Keep", PODS[0].0)] {
-        let (number, command) = relabeled(action, regex);
-        assert_eq!(number, 22, "{command}");
+        let (cause, command) = relabeled(action, regex);
+        assert_eq!(cause, Cause::PodsNotCounted, "{command}");
         assert!(command.ends_with(r#"{"op":"remove","path":"/spec/endpoints/0/relabelings/0"}]'"#), "{command}");
     }
     for (action, regex) in [("drop", "other-.*"), ("replace", ".*")] {
-        assert_eq!(relabeled(action, regex), (22, String::new()));
+        assert_eq!(relabeled(action, regex), (Cause::PodsNotCounted, String::new()));
     }
-    second_is_ready_for(&mut evidence, 8.0);
+    pod_ready_for(&mut seen(&mut evidence.pods)[1], 8.0);
     assert_eq!(state(&evidence, Link::Answer), State::Ok);
 }
 
 #[test]
-fn a_pod_that_runs_and_does_not_become_ready() {
+fn running_pod_that_does_not_become_ready_is_not_counted() {
     let mut evidence = adapter();
     only_the_first_pod(&mut evidence);
     let pod = &mut seen(&mut evidence.pods)[1];
@@ -84,11 +82,11 @@ fn a_pod_that_runs_and_does_not_become_ready() {
         "message": "Readiness probe failed: HTTP probe failed with statuscode: 503", "lastTimestamp": ago(2.0),
     })]);
     let finding = broken(&evidence, Link::Answer);
-    assert_eq!((finding.cause.number(), finding.evidence.contains("statuscode: 503")), (22, true));
+    assert_eq!((finding.cause, finding.evidence.contains("statuscode: 503")), (Cause::PodsNotCounted, true));
     let conditions = &mut seen(&mut evidence.pods)[1]["status"]["conditions"];
     conditions[0]["lastTransitionTime"] = json!(ago(10.0));
     assert_eq!(state(&evidence, Link::Answer), State::Ok);
-    // As long as its own probe gives it to start.
+    // The pod's own startup probe allows more time.
     let pod = &mut seen(&mut evidence.pods)[1];
     pod["status"]["conditions"][0]["lastTransitionTime"] = json!(ago(600.0));
     pod["spec"]["containers"][0]["startupProbe"] = json!({"failureThreshold": 200, "periodSeconds": 6});
@@ -96,16 +94,16 @@ fn a_pod_that_runs_and_does_not_become_ready() {
 }
 
 #[test]
-fn a_metric_that_an_adapter_does_not_list_yet() {
+fn metric_not_listed_since_the_adapter_started_is_pending() {
     let mut evidence = adapter();
     not_found(&mut evidence);
-    assert_eq!(cause(&evidence, Link::Answer).0, 11);
+    assert_eq!(cause_at(&evidence, Link::Answer), Cause::RuleAbsent);
     server_started(&mut evidence, 20.0);
     assert_eq!(state(&evidence, Link::Answer), State::Pending);
 }
 
 #[test]
-fn a_metric_that_is_on_its_way_is_no_fault_of_the_rule() {
+fn metric_is_pending_at_answer_and_condition_after_a_restart() {
     let mut evidence = adapter();
     let message = "unable to fetch metrics from custom metrics API: the server could not find the metric x for pods";
     conditions(&mut evidence, "FailedGetPodsMetric", message, 50.0);
@@ -116,41 +114,34 @@ fn a_metric_that_is_on_its_way_is_no_fault_of_the_rule() {
 }
 
 #[test]
-fn a_monitor_that_was_just_changed_takes_its_time() {
+fn metric_is_pending_after_a_new_monitor() {
     let mut evidence = adapter();
     not_found(&mut evidence);
-    assert_eq!(cause(&evidence, Link::Answer).0, 11);
-    for monitor in seen(&mut evidence.monitors) {
-        monitor["metadata"]["creationTimestamp"] = json!(ago(200.0));
-    }
+    assert_eq!(cause_at(&evidence, Link::Answer), Cause::RuleAbsent);
+    monitors_created(&mut evidence, 200.0);
     assert_eq!(state(&evidence, Link::Answer), State::Pending);
 }
 
 #[test]
-fn a_monitor_that_has_no_target_yet_is_no_fault_of_the_rule() {
+fn metric_is_pending_while_a_new_monitor_has_no_targets() {
     let mut evidence = adapter();
     not_found(&mut evidence);
-    // It was made while its targets were read.
+    // The monitor was created after the monitors were read.
     let monitors = std::mem::take(seen(&mut evidence.monitors));
     assert_eq!(state(&evidence, Link::Answer), State::Pending);
-    // Its targets are not there yet, and so no series is.
+    // The monitor has no targets yet, so there are no series.
     evidence.monitors = Read::Seen(monitors);
-    for replica in &mut evidence.prometheus.replicas {
-        seen(&mut replica.targets).clear();
-        replica.queries.values_mut().for_each(|result| *result = Read::Seen(Vec::new()));
-    }
-    for monitor in seen(&mut evidence.monitors) {
-        monitor["metadata"]["creationTimestamp"] = json!(ago(1.0));
-    }
+    without_targets(&mut evidence);
+    monitors_created(&mut evidence, 1.0);
     assert_eq!(state(&evidence, Link::Target), State::Pending);
     assert_eq!(state(&evidence, Link::Answer), State::Pending);
 }
 
 #[test]
-fn an_adapter_that_was_just_restarted_may_have_no_value() {
+fn empty_answer_is_pending_after_a_restart() {
     let mut evidence = adapter();
     answers(&mut evidence, 200, json!({"items": []}));
-    assert_eq!(cause(&evidence, Link::Answer).0, 22);
+    assert_eq!(cause_at(&evidence, Link::Answer), Cause::PodsNotCounted);
     server_started(&mut evidence, 20.0);
     assert_eq!(state(&evidence, Link::Answer), State::Pending);
 }

@@ -1,13 +1,16 @@
-//! What the HPA says of itself.
+//! The link condition: what the HPA reports about itself.
 
 use super::diagnose;
+use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::{Finding, Outcome, State};
 use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::link::Link;
 use loadtest::kube::read::{Answer, Read};
 use serde_json::{Value, json};
 
-use crate::changed::{advised, broken, cause, conditions, not_found, ready_for, server_started, state};
+use crate::changed::{
+    advice_at, broken, cause_at, commands_at, conditions, not_found, ready_for, server_started, state,
+};
 use crate::healthy::{NAMESPACE, adapter, ago, keda};
 use crate::seen;
 
@@ -21,24 +24,30 @@ fn other_hpa(evidence: &mut Evidence, workload: &str) {
 }
 
 #[test]
-fn two_hpas() {
+fn second_hpa_of_the_workload_is_several_hpas() {
     for healthy in [adapter(), keda()] {
         let mut evidence = healthy.clone();
         other_hpa(&mut evidence, "shopfront-deploy");
-        let (number, advice) = advised(&evidence, Link::Condition);
-        assert!(number == 20 && advice.ends_with("HPA second-hpa was created later."), "{number}: {advice}");
-        // Which of the two is meant is not known of one that was there before.
+        let (cause, advice) = advice_at(&evidence, Link::Condition);
+        assert!(
+            cause == Cause::SeveralHpas && advice.ends_with("HPA second-hpa was created later."),
+            "{cause:?}: {advice}"
+        );
+        // If the second HPA is the older one, nothing shows which of the two to keep.
         let created = json!(ago(90_000.0));
         seen(&mut evidence.hpas).last_mut().unwrap()["metadata"]["creationTimestamp"] = created;
         let Finding { fix, .. } = broken(&evidence, Link::Condition);
         assert!(fix.commands.is_empty() && fix.advice.contains("second-hpa"), "{fix:?}");
-        // KEDA creates the HPA of a ScaledObject again.
+        // KEDA would recreate the HPA, so the advice names the ScaledObject.
         let other = seen(&mut evidence.hpas).last_mut().unwrap();
         other["metadata"]["creationTimestamp"] = json!(ago(60.0));
         other["metadata"]["ownerReferences"] = json!([{"kind": "ScaledObject", "name": "second"}]);
-        let (number, advice) = advised(&evidence, Link::Condition);
-        assert!(number == 20 && advice.ends_with("ScaledObject second was created later."), "{number}: {advice}");
-        // Of another workload: only where the controller says that it takes the same pods.
+        let (cause, advice) = advice_at(&evidence, Link::Condition);
+        assert!(
+            cause == Cause::SeveralHpas && advice.ends_with("ScaledObject second was created later."),
+            "{cause:?}: {advice}"
+        );
+        // An HPA of another workload counts only if the controller reports that it selects the same pods.
         let mut evidence = healthy;
         other_hpa(&mut evidence, "other");
         assert_eq!(state(&evidence, Link::Condition), State::Ok);
@@ -46,21 +55,24 @@ fn two_hpas() {
             "pods by selector app=shopfront are controlled by multiple HPAs: [{NAMESPACE}/second-hpa {NAMESPACE}/shopfront-hpa]"
         );
         conditions(&mut evidence, "AmbiguousSelector", &message, 60.0);
-        assert_eq!(advised(&evidence, Link::Condition).0, 20);
+        assert_eq!(advice_at(&evidence, Link::Condition).0, Cause::SeveralHpas);
     }
 }
 
 #[test]
-fn another_metric_that_is_invalid() {
+fn invalid_second_metric_is_reported_unless_the_api_has_it() {
     let mut evidence = adapter();
     let metric = json!({"type": "External", "external": {
         "metric": {"name": "queue_depth"}, "target": {"type": "AverageValue", "averageValue": "5"},
     }});
     seen(&mut evidence.hpa)["spec"]["metrics"].as_array_mut().unwrap().push(metric);
     seen(&mut evidence.hpa)["status"]["currentMetrics"].as_array_mut().unwrap().push(json!({"type": ""}));
-    let (number, advice) = advised(&evidence, Link::Condition);
-    assert!(number == 25 && advice.starts_with("Fix that metric, or remove it"), "{number}: {advice}");
-    // The API has it, and the HPA looked before that.
+    let (cause, advice) = advice_at(&evidence, Link::Condition);
+    assert!(
+        cause == Cause::OtherMetricInvalid && advice.starts_with("Fix that metric, or remove it"),
+        "{cause:?}: {advice}"
+    );
+    // The API has the metric now: the HPA's last sync was before that.
     let path = format!("/apis/external.metrics.k8s.io/v1beta1/namespaces/{NAMESPACE}/queue_depth?labelSelector=");
     let body = json!({"items": [{"metricName": "queue_depth", "value": "3"}]});
     evidence.answers.insert(path, Answer { status: 200, body });
@@ -68,7 +80,7 @@ fn another_metric_that_is_invalid() {
 }
 
 #[test]
-fn another_trigger_that_is_invalid() {
+fn failing_second_trigger_is_reported() {
     let mut evidence = keda();
     let metric = json!({"type": "External", "external": {
         "metric": {"name": "s1-kafka"}, "target": {"type": "AverageValue", "averageValue": "5"},
@@ -78,12 +90,15 @@ fn another_trigger_that_is_invalid() {
     assert_eq!(state(&evidence, Link::Condition), State::Ok);
     let path = format!("/apis/external.metrics.k8s.io/v1beta1/namespaces/{NAMESPACE}/s1-kafka?labelSelector=");
     evidence.answers.insert(path, Answer { status: 500, body: json!({"message": "no brokers"}) });
-    let (number, advice) = advised(&evidence, Link::Condition);
-    assert!(number == 25 && advice.starts_with("Fix that metric, or remove it"), "{number}: {advice}");
+    let (cause, advice) = advice_at(&evidence, Link::Condition);
+    assert!(
+        cause == Cause::OtherMetricInvalid && advice.starts_with("Fix that metric, or remove it"),
+        "{cause:?}: {advice}"
+    );
 }
 
 #[test]
-fn an_hpa_that_has_not_looked_yet_is_not_broken() {
+fn hpa_before_its_second_sync_is_pending() {
     for mut evidence in [adapter(), keda()] {
         conditions(&mut evidence, "FailedGetPodsMetric", "unable to get metric x: no metrics returned", 8.0);
         assert_eq!(state(&evidence, Link::Condition), State::Pending);
@@ -94,24 +109,24 @@ fn an_hpa_that_has_not_looked_yet_is_not_broken() {
 }
 
 #[test]
-fn cpu_is_no_adapters_to_serve() {
+fn cpu_metric_needs_no_adapter() {
     let mut evidence = adapter();
     let target = json!({"type": "Utilization", "averageUtilization": 80});
     seen(&mut evidence.hpa)["spec"]["metrics"] =
         json!([{"type": "Resource", "resource": {"name": "cpu", "target": target}}]);
     let message = "unable to get metrics for resource cpu: no metrics returned from resource metrics API";
     conditions(&mut evidence, "FailedGetResourceMetric", message, 50.0);
-    assert_eq!(cause(&evidence, Link::Condition).0, 22);
-    // What a metrics server knows of a new pod comes later.
+    assert_eq!(cause_at(&evidence, Link::Condition), Cause::PodsNotCounted);
+    // A metrics server needs some time for a new pod.
     ready_for(&mut evidence, 50.0);
     assert_eq!(state(&evidence, Link::Condition), State::Pending);
     evidence.server.api_service = Read::Absent;
     let Finding { cause, fix, .. } = broken(&evidence, Link::ApiService);
-    assert!(cause.number() == 14 && fix.commands.is_empty() && !fix.advice.contains("adapter"), "{fix:?}");
+    assert!(cause == Cause::ApiServiceMissing && fix.commands.is_empty() && !fix.advice.contains("adapter"), "{fix:?}");
 }
 
 #[test]
-fn no_pod_by_keda_is_no_fault() {
+fn zero_replicas_by_keda_are_healthy() {
     let mut evidence = keda();
     let spec = &mut seen(&mut evidence.scaled_object)["spec"];
     spec["minReplicaCount"] = json!(0);
@@ -125,21 +140,22 @@ fn no_pod_by_keda_is_no_fault() {
 }
 
 #[test]
-fn metrics_of_one_name_are_told_apart() {
+fn metrics_with_the_same_name_differ_by_selector() {
     let mut evidence = adapter();
     let mut second = evidence.hpa.seen().unwrap()["spec"]["metrics"][0].clone();
     second["pods"]["metric"]["selector"] = json!({"matchLabels": {"path": "pay"}});
-    let path = loadtest::doctor::facts::requests::metric(&evidence, &second).unwrap();
+    let path = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/miztiik-automation-ns/pods/*/http_requests_per_second\
+                ?labelSelector=app%3Dshopfront&metricLabelSelector=path%3Dpay";
     seen(&mut evidence.hpa)["spec"]["metrics"].as_array_mut().unwrap().push(second);
-    evidence.answers.insert(path, Answer { status: 404, body: json!({"message": "not found"}) });
-    assert_eq!(cause(&evidence, Link::Condition).0, 25);
-    // The adapter was just started.
+    evidence.answers.insert(path.to_owned(), Answer { status: 404, body: json!({"message": "not found"}) });
+    assert_eq!(cause_at(&evidence, Link::Condition), Cause::OtherMetricInvalid);
+    // The adapter has just started.
     server_started(&mut evidence, 20.0);
     assert_eq!(state(&evidence, Link::Condition), State::Pending);
 }
 
 #[test]
-fn a_pod_that_starts_is_no_fault_of_the_hpa() {
+fn condition_is_pending_while_pods_start() {
     let mut evidence = adapter();
     for pod in seen(&mut evidence.pods) {
         pod["metadata"]["creationTimestamp"] = json!(ago(90.0));
@@ -151,7 +167,7 @@ fn a_pod_that_starts_is_no_fault_of_the_hpa() {
 }
 
 #[test]
-fn a_workload_that_was_just_scaled_up_from_zero_is_looked_at_soon() {
+fn workload_just_scaled_from_zero_is_pending() {
     let mut evidence = adapter();
     conditions(
         &mut evidence,
@@ -163,14 +179,14 @@ fn a_workload_that_was_just_scaled_up_from_zero_is_looked_at_soon() {
 }
 
 #[test]
-fn what_the_hpa_says_of_itself_has_a_command_too() {
+fn each_hpa_condition_has_a_command() {
     let mut evidence = adapter();
-    // How many replicas there are may not be read.
+    // The scale is unreadable.
     evidence.scale = Read::Unread(loadtest::kube::read::Unread::default());
     let message = "scaling is disabled since the replica count of the target is zero";
     conditions(&mut evidence, "ScalingDisabled", message, 600.0);
     let one = "kubectl -n miztiik-automation-ns scale deployment.apps/shopfront-deploy --replicas=1".to_owned();
-    assert_eq!(cause(&evidence, Link::Condition), (21, one));
+    assert_eq!(commands_at(&evidence, Link::Condition), (Cause::ReplicasZero, one));
     let describe =
         "kubectl -n miztiik-automation-ns describe horizontalpodautoscaler.autoscaling/shopfront-hpa".to_owned();
     conditions(
@@ -179,34 +195,39 @@ fn what_the_hpa_says_of_itself_has_a_command_too() {
         "pods by selector app=shopfront are controlled by multiple HPAs",
         60.0,
     );
-    assert_eq!(cause(&evidence, Link::Condition), (20, describe.clone()));
-    for (reason, number) in [("FailedGetScale", 18), ("FailedUpdateScale", 26)] {
+    assert_eq!(commands_at(&evidence, Link::Condition), (Cause::SeveralHpas, describe.clone()));
+    for (reason, cause) in
+        [("FailedGetScale", Cause::TargetElsewhere), ("FailedUpdateScale", Cause::ReplicasSetElsewhere)]
+    {
         seen(&mut evidence.hpa)["status"]["conditions"] =
             json!([{"type": "AbleToScale", "status": "False", "reason": reason, "message": "refused"}]);
-        assert_eq!(cause(&evidence, Link::Condition), (number, describe.clone()));
+        assert_eq!(commands_at(&evidence, Link::Condition), (cause, describe.clone()));
     }
 }
 
 #[test]
-fn a_controller_that_may_not_read_or_write_the_scale() {
+fn controller_without_scale_rights_gets_a_role_and_a_binding() {
     let mut evidence = adapter();
     seen(&mut evidence.hpa)["spec"]["scaleTargetRef"] =
         json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "shopfront-deploy"});
-    let mut told = |reason: &str, why: &str| {
+    let mut commands_for = |reason: &str, why: &str| {
         let message = format!("rollouts.argoproj.io \"shopfront-deploy\" is forbidden: {why}");
         seen(&mut evidence.hpa)["status"]["conditions"] =
             json!([{"type": "AbleToScale", "status": "False", "reason": reason, "message": message}]);
-        cause(&evidence, Link::Condition)
+        commands_at(&evidence, Link::Condition)
     };
     for (reason, verb) in [("FailedGetScale", "get"), ("FailedUpdateScale", "update")] {
         let why = |user: &str| format!("User \"system:{user}\" cannot {verb} resource \"rollouts/scale\"");
-        let (number, commands) = told(reason, &why("serviceaccount:kube-system:horizontal-pod-autoscaler"));
-        assert_eq!((number, commands.matches("kubectl apply").count()), (17, 2), "{commands}");
+        let (cause, commands) = commands_for(reason, &why("serviceaccount:kube-system:horizontal-pod-autoscaler"));
+        assert_eq!((cause, commands.matches("kubectl apply").count()), (Cause::ControllerForbidden, 2), "{commands}");
         assert!(commands.contains("rollouts/scale") && commands.contains("argoproj.io"), "{commands}");
-        // Whom a role is to be given to is not told by another's name.
-        let (number, commands) = told(reason, &why("kube-controller-manager"));
-        assert!(number == 17 && commands.contains("describe") && !commands.contains("apply"), "{commands}");
+        // The message names another user, so it does not show whom to bind a role to.
+        let (cause, commands) = commands_for(reason, &why("kube-controller-manager"));
+        assert!(
+            cause == Cause::ControllerForbidden && commands.contains("describe") && !commands.contains("apply"),
+            "{commands}"
+        );
     }
-    // A policy's word, and no missing right.
-    assert_eq!(told("FailedUpdateScale", "no more than 3 replicas").0, 26);
+    // A policy refused the update: no right is missing.
+    assert_eq!(commands_for("FailedUpdateScale", "no more than 3 replicas").0, Cause::ReplicasSetElsewhere);
 }

@@ -1,4 +1,4 @@
-//! Chains that hold: nothing is broken, each link is judged, and the figures are there.
+//! Healthy chains: no link is broken, each link is judged, and the figures are there.
 
 use super::diagnose;
 use loadtest::doctor::diagnosis::State;
@@ -11,13 +11,13 @@ use crate::healthy::{self, adapter, keda};
 use crate::seen;
 
 #[test]
-fn a_chain_that_holds_is_not_broken() {
+fn healthy_chain_has_no_broken_link() {
     assert_eq!(diagnose(&healthy::adapter()).broken, None);
     assert_eq!(diagnose(&healthy::keda()).broken, None);
 }
 
 #[test]
-fn a_chain_that_holds_holds_at_each_link() {
+fn healthy_chain_is_ok_at_each_link() {
     for evidence in [adapter(), keda()] {
         let diagnosis = diagnose(&evidence);
         let lower = diagnosis.links.iter().filter(|result| result.link >= Link::Rule);
@@ -28,12 +28,12 @@ fn a_chain_that_holds_holds_at_each_link() {
 }
 
 #[test]
-fn a_chain_that_holds_has_its_figures() {
+fn healthy_chain_has_figures() {
     let figures = diagnose(&adapter()).figures.unwrap();
     let pace = [figures.scrape, figures.window, figures.relist, figures.sync, figures.target];
     assert_eq!(format!("{pace:?}"), "[5.0, 120.0, 60.0, 15.0, 2.0]");
-    assert_eq!((figures.value, figures.idle), (Some(1.0), None), "a load of half the target is no idle pod");
-    // Eleven twentieths of the window, and up to a look of the HPA and a scrape.
+    assert_eq!((figures.value, figures.idle), (Some(1.0), None), "pods at half the target are not idle");
+    // 55 % of the window, plus up to one HPA sync and one scrape.
     let (earliest, latest) = figures.delay;
     assert!(60.0 < earliest && earliest < latest && latest < 100.0, "{earliest} to {latest}");
     let keda = diagnose(&keda()).figures.unwrap();
@@ -47,7 +47,7 @@ fn a_chain_that_holds_has_its_figures() {
 }
 
 #[test]
-fn what_may_not_be_read_is_told_and_no_fault() {
+fn unreadable_object_is_a_missing_right_and_no_cause() {
     let mut evidence = adapter();
     let right = "get configmaps in namespace monitoring".to_owned();
     let unread = loadtest::kube::read::Unread { what: "a".into(), why: "403".into(), right: Some(right.clone()) };
@@ -59,14 +59,14 @@ fn what_may_not_be_read_is_told_and_no_fault() {
 }
 
 #[test]
-fn a_bundle_is_judged_as_what_it_was_written_from() {
+fn bundle_gets_the_diagnosis_of_its_evidence() {
     let evidence = healthy::adapter();
     let bundle = serde_json::to_string(&evidence).unwrap();
     assert_eq!(diagnose(&serde_json::from_str(&bundle).unwrap()), diagnose(&evidence));
 }
 
 #[test]
-fn a_metric_of_the_resources_needs_no_prometheus() {
+fn resource_metric_needs_no_prometheus() {
     let mut evidence = healthy::adapter();
     let target = serde_json::json!({"type": "Utilization", "averageUtilization": 80});
     seen(&mut evidence.hpa)["spec"]["metrics"] =
@@ -77,6 +77,6 @@ fn a_metric_of_the_resources_needs_no_prometheus() {
         assert_eq!((result.state, result.evidence.as_str()), (State::NotApplicable, "cpu comes from metrics.k8s.io"));
     }
     assert_eq!((links[7].link, links[7].state), (Link::Answer, State::NotApplicable));
-    // Without a counter nobody knows whom clients reach.
+    // Without a counter, the requests of each pod are unknown.
     assert_eq!((links[11].link, links[11].state), (Link::Traffic, State::MissingInput));
 }

@@ -1,4 +1,4 @@
-//! The doctor's diagnosis of evidence: a healthy chain, and one thing of it changed.
+//! The doctor's diagnosis of a healthy chain in which a test changes one thing.
 
 mod answer;
 mod api_service;
@@ -24,15 +24,15 @@ mod traffic;
 mod trigger;
 mod watched;
 
+use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::{Diagnosis, Finding};
 use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::redact::redacted;
 use loadtest::kube::read::Read;
 use loadtest::kube::words::LEFT_OUT;
-use serde_json::Value;
 
-/// The diagnosis of a case. Each case also proves that a bundle keeps everything its judges read: the redacted evidence has
-/// the same diagnosis, except for secrets in the case itself.
+/// The diagnosis of this evidence. Also checks that a bundle keeps everything the links read: the redacted evidence has
+/// the same diagnosis, apart from secrets in the evidence itself.
 fn diagnose(evidence: &Evidence) -> Diagnosis {
     let diagnosis = loadtest::doctor::diagnose(evidence);
     let kept = redacted(evidence);
@@ -40,7 +40,7 @@ fn diagnose(evidence: &Evidence) -> Diagnosis {
     assert_eq!(without_secrets(of_kept), without_secrets(diagnosis.clone()), "of the redacted evidence");
     assert_eq!(redacted(&kept), kept, "redacting twice changes nothing more");
     let findings = [&diagnosis.broken, &diagnosis.explains].into_iter().flatten();
-    findings.flat_map(|finding| &finding.fix.commands).for_each(|command| changes_the_users_own_alone(command));
+    findings.flat_map(|finding| &finding.fix.commands).for_each(|command| changes_only_the_users_own(command));
     diagnosis
 }
 
@@ -53,9 +53,9 @@ fn without_secrets(mut diagnosis: Diagnosis) -> Diagnosis {
     diagnosis
 }
 
-/// A command changes the workload, its Service, its monitor, its HPA, or the rule for its metric. Of what others depend on
-/// it changes nothing, but restarts the adapter, which reads its rules only then; and it makes objects that are missing.
-fn changes_the_users_own_alone(command: &str) {
+/// Fails if a command changes an object other than the workload, its Service, its monitor, its HPA, or the rule for its
+/// metric. A command may also create a missing object, and restart the adapter, which reads its rules only at startup.
+fn changes_only_the_users_own(command: &str) {
     const CHANGES: [&str; 8] = ["patch", "delete", "scale", "label", "annotate", "replace", "set", "undo"];
     const OWN: [&str; 8] = [
         "configmap/adapter-config",
@@ -67,7 +67,7 @@ fn changes_the_users_own_alone(command: &str) {
         "servicemonitor.monitoring.coreos.com/",
         "statefulset.apps/",
     ];
-    // What this creates stands in it.
+    // This applies a manifest that the command contains.
     if command.starts_with("printf") {
         return;
     }
@@ -79,24 +79,19 @@ fn changes_the_users_own_alone(command: &str) {
     assert!(!command.contains("grep") && !command.contains("find "), "{command}");
 }
 
-/// The number of the cause that is named; none where no link is broken.
-fn named(evidence: &Evidence) -> Option<u8> {
-    diagnose(evidence).broken.map(|finding| finding.cause.number())
+/// The cause of the broken link. None if no link is broken.
+fn broken_cause(evidence: &Evidence) -> Option<Cause> {
+    diagnose(evidence).broken.map(|finding| finding.cause)
 }
 
-/// What is found of a broken chain: its cause is this one.
-fn found(evidence: &Evidence, cause: u8) -> Finding {
-    let finding = diagnose(evidence).broken.unwrap_or_else(|| panic!("cause {cause} is not named"));
-    assert_eq!(finding.cause.number(), cause, "{finding:?}");
+/// The finding of the broken link, which must have this cause.
+fn found(evidence: &Evidence, cause: Cause) -> Finding {
+    let finding = diagnose(evidence).broken.unwrap_or_else(|| panic!("no link is broken; expected {cause:?}"));
+    assert_eq!(finding.cause, cause, "{finding:?}");
     changed::readable(finding)
 }
 
-/// What is to be changed of the evidence.
+/// The value that was read, to be changed.
 pub fn seen<T>(read: &mut Read<T>) -> &mut T {
-    if let Read::Seen(seen) = read { seen } else { panic!("it is not there") }
-}
-
-/// Both replicas' targets.
-fn targets(evidence: &mut Evidence) -> impl Iterator<Item = &mut Vec<Value>> {
-    evidence.prometheus.replicas.iter_mut().map(|replica| seen(&mut replica.targets))
+    if let Read::Seen(seen) = read { seen } else { panic!("it was not read") }
 }

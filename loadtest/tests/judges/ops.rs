@@ -1,25 +1,26 @@
-//! Chains with `k8s/ops`: Prometheus scrapes the port ops through a headless Service, and the public port has no metrics.
+//! Chains with `k8s/ops`: Prometheus scrapes the port ops by a headless Service, and the public port has no metrics.
 
+use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnose;
 use loadtest::doctor::diagnosis::State;
 use loadtest::doctor::evidence::{Evidence, Prometheus};
 use loadtest::doctor::link::Link;
 use loadtest::kube::read::Read;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::changed::cause;
+use crate::changed::{cause_at, down, requests, without_targets};
 use crate::healthy::{PODS, adapter, keda, manifest};
-use crate::{found, seen, targets};
+use crate::{found, seen};
 
-/// A healthy chain after `kubectl apply -k k8s` with the component.
+/// A healthy chain after `kubectl apply -k k8s` with the component `k8s/ops`.
 pub fn with_ops(mut evidence: Evidence) -> Evidence {
-    // In the order of their names, as the API server lists them.
+    // The API server lists Services by name.
     seen(&mut evidence.services).insert(0, manifest("ops/service.yaml", "Service"));
     let monitor = &mut seen(&mut evidence.monitors)[0];
     for (field, value) in manifest("ops/monitor-patch.yaml", "ServiceMonitor")["spec"].as_object().unwrap() {
         monitor["spec"][field] = value.clone();
     }
-    // The label service is what the monitor makes it, and stays.
+    // The label `service` stays: the monitor sets it.
     let mut scraped = serde_json::to_string(&evidence.prometheus).unwrap();
     for (from, to) in [
         (":9898", ":9797"),
@@ -35,28 +36,8 @@ pub fn with_ops(mut evidence: Evidence) -> Evidence {
     evidence
 }
 
-/// The pod's page is asked for a second time after so many requests more.
-fn requests(evidence: &mut Evidence, counts: [u32; 2]) {
-    for (page, count) in evidence.pages.iter_mut().zip(counts) {
-        let first = page.first.seen().unwrap();
-        page.second = Read::Seen(first.replace("status=\"200\"} 1200", &format!("status=\"200\"}} {}", 1200 + count)));
-    }
-}
-
-/// Prometheus has no value, because its targets say this.
-fn down(evidence: &mut Evidence, error: &str, port: u16) {
-    let ip = |target: &Value| target["labels"]["instance"].as_str().unwrap().split(':').next().unwrap().to_owned();
-    targets(evidence).flatten().for_each(|target| {
-        (target["health"], target["lastError"]) = (json!("down"), json!(error));
-        target["scrapeUrl"] = json!(format!("http://{}:{port}/metrics", ip(target)));
-    });
-    for replica in &mut evidence.prometheus.replicas {
-        replica.queries.values_mut().for_each(|result| *result = Read::Seen(Vec::new()));
-    }
-}
-
 #[test]
-fn a_chain_with_the_port_ops_holds_at_each_link() {
+fn chain_with_the_ops_port_is_ok_at_each_link() {
     for evidence in [with_ops(adapter()), with_ops(keda())] {
         let diagnosis = diagnose(&evidence);
         assert_eq!(diagnosis.broken, None);
@@ -69,17 +50,17 @@ fn a_chain_with_the_port_ops_holds_at_each_link() {
 }
 
 #[test]
-fn a_hot_pod_is_named_although_scrapes_have_a_headless_service() {
+fn hot_pod_is_found_beside_a_headless_service_for_scrapes() {
     let mut evidence = with_ops(adapter());
     requests(&mut evidence, [90, 1]);
-    assert_eq!(cause(&evidence, Link::Traffic).0, 28);
-    // Where it leads clients as well, they may choose their pods by name.
+    assert_eq!(cause_at(&evidence, Link::Traffic), Cause::ClientsPinned);
+    // If the headless Service also leads to the clients' port, clients may choose pods by name.
     seen(&mut evidence.services)[0]["spec"]["ports"][0]["targetPort"] = json!("web");
     assert_eq!(diagnose(&evidence).broken, None);
 }
 
 #[test]
-fn the_request_that_makes_a_series_goes_to_the_clients_port() {
+fn first_request_is_sent_to_the_clients_port() {
     let mut evidence = with_ops(adapter());
     for page in &mut evidence.pages {
         (page.first, page.second) = (Read::Seen("up 1\n".to_owned()), Read::Seen("up 1\n".to_owned()));
@@ -88,13 +69,13 @@ fn the_request_that_makes_a_series_goes_to_the_clients_port() {
         replica.queries.values_mut().for_each(|result| *result = Read::Seen(Vec::new()));
         replica.series.values_mut().for_each(|series| *series = Read::Seen(Vec::new()));
     }
-    let commands = found(&evidence, 1).fix.commands;
+    let commands = found(&evidence, Cause::CounterAbsent).fix.commands;
     assert!(!commands.is_empty() && commands.iter().all(|command| command.contains(":9898/proxy/")), "{commands:?}");
 }
 
-/// `--public-metrics false`, and the monitor still at the public port.
+/// The service runs with `--public-metrics false`, but the monitor still scrapes the public port.
 #[test]
-fn a_monitor_left_at_the_public_port_is_led_to_the_page() {
+fn monitor_of_the_public_port_is_moved_to_the_ops_port() {
     let monitor = "kubectl -n miztiik-automation-ns";
     for services in [true, false] {
         let mut evidence = with_ops(adapter());
@@ -102,27 +83,24 @@ fn a_monitor_left_at_the_public_port_is_led_to_the_page() {
         if !services {
             seen(&mut evidence.services).remove(0);
         }
-        down(&mut evidence, "server returned HTTP status 404 Not Found", 9898);
-        let commands = found(&evidence, 7).fix.commands;
+        down(&mut evidence, "server returned HTTP status 404 Not Found", ":9898/metrics");
+        let commands = found(&evidence, Cause::TargetDown).fix.commands;
         let [command] = commands.as_slice() else { panic!("{commands:?}") };
-        // The Service that it selects has no port of that name.
+        // The selected Service has no port for the metrics, so the monitor gets the number.
         assert!(command.ends_with(r#"{"op":"add","path":"/spec/endpoints/0/targetPort","value":9797}]'"#), "{command}");
         assert!(!command.starts_with(monitor), "{command}");
     }
 }
 
 #[test]
-fn a_selector_that_fits_no_service_is_given_the_one_with_the_monitor_s_port() {
+fn unmatched_selector_gets_the_service_with_the_monitors_port() {
     for (port, app) in [("web", "shopfront"), ("ops", "shopfront-ops")] {
         let mut evidence = with_ops(adapter());
-        targets(&mut evidence).for_each(Vec::clear);
-        for replica in &mut evidence.prometheus.replicas {
-            replica.queries.values_mut().for_each(|result| *result = Read::Seen(Vec::new()));
-        }
+        without_targets(&mut evidence);
         let spec = &mut seen(&mut evidence.monitors)[0]["spec"];
         spec["selector"] = json!({"matchLabels": {"app": "shop"}});
         spec["endpoints"][0]["port"] = json!(port);
-        let commands = found(&evidence, 5).fix.commands;
+        let commands = found(&evidence, Cause::MonitorSelectsNothing).fix.commands;
         let [command] = commands.as_slice() else { panic!("{commands:?}") };
         assert!(command.ends_with(&format!(r#""value":{{"matchLabels":{{"app":"{app}"}}}}}}]'"#)), "{command}");
     }

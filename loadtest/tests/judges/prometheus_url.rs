@@ -1,32 +1,33 @@
-//! Where the adapter looks for Prometheus.
+//! The adapter's `--prometheus-url`.
 
+use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::State;
 use loadtest::doctor::facts::requests;
 use loadtest::doctor::link::Link;
 use loadtest::kube::read::Read;
 use serde_json::json;
 
-use crate::changed::{advised, argument, cause, not_found, state};
+use crate::changed::{advice_at, argument, cause_at, not_found, state};
 use crate::healthy::{self, adapter, ago};
-use crate::{named, seen};
+use crate::{broken_cause, seen};
 
 #[test]
-fn a_url_that_names_no_service_or_no_port_of_it() {
+fn prometheus_url_with_unknown_service_or_port_gets_the_right_url() {
     let mut evidence = adapter();
     not_found(&mut evidence);
     let url = "http://prometheus-k8s.monitoring.svc:9091/";
     argument(&mut evidence, 3, &format!("--prometheus-url={url}"));
     evidence.prometheus.url = Read::Seen(url.to_owned());
-    let (number, advice) = advised(&evidence, Link::Rule);
-    assert_eq!(number, 9);
+    let (cause, advice) = advice_at(&evidence, Link::Rule);
+    assert_eq!(cause, Cause::PrometheusUnreachable);
     assert!(advice.ends_with("It should be http://prometheus-k8s.monitoring.svc:9090."), "{advice}");
 
     evidence.prometheus.service = Read::Absent;
-    let (number, command) = advised(&evidence, Link::Rule);
-    assert_eq!(number, 9);
+    let (cause, command) = advice_at(&evidence, Link::Rule);
+    assert_eq!(cause, Cause::PrometheusUnreachable);
     assert!(command.ends_with("http://prometheus-operated.monitoring.svc:9090."), "{command}");
 
-    // One with an address of its own is better than the headless one, where it leads to all that Prometheus is.
+    // A Service with a cluster IP is better than the headless one, if it selects every Prometheus pod.
     let service = |name: &str, fields: serde_json::Value| {
         let mut service = healthy::adapter().prometheus.service.seen().unwrap().clone();
         service["metadata"]["name"] = json!(name);
@@ -45,16 +46,16 @@ fn a_url_that_names_no_service_or_no_port_of_it() {
     seen(&mut evidence.prometheus.pods)[0]["metadata"]["labels"]["statefulset.kubernetes.io/pod-name"] =
         json!("prometheus-k8s-0");
     evidence.prometheus.services = Read::Seen(services.clone());
-    let (_, command) = advised(&evidence, Link::Rule);
+    let (_, command) = advice_at(&evidence, Link::Rule);
     assert!(command.contains("http://prometheus-operated.monitoring.svc:9090."), "{command}");
     services.push(service("prometheus-k8s", json!({"ports": [reloader, web]})));
     evidence.prometheus.services = Read::Seen(services);
-    let (_, command) = advised(&evidence, Link::Rule);
+    let (_, command) = advice_at(&evidence, Link::Rule);
     assert!(command.contains("http://prometheus-k8s.monitoring.svc:80."), "{command}");
 }
 
 #[test]
-fn a_host_of_two_labels_is_a_service_only_where_its_namespace_is_known() {
+fn two_label_host_is_a_service_only_in_a_known_namespace() {
     let mut evidence = adapter();
     for (host, service) in [
         ("prom", Some(("prom", "monitoring"))),
@@ -70,16 +71,19 @@ fn a_host_of_two_labels_is_a_service_only_where_its_namespace_is_known() {
     }
     not_found(&mut evidence);
     evidence.prometheus.service = Read::Absent;
-    let mut named = |host: &str| {
+    let mut cause_for = |host: &str| {
         evidence.prometheus.url = Read::Seen(format!("http://{host}:9090"));
-        named(&evidence)
+        broken_cause(&evidence)
     };
-    assert_eq!([named("prometheus.monitoring"), named("prometheus.example.svc")], [Some(9), Some(9)]);
-    assert_ne!(named("example.com"), Some(9));
+    assert_eq!(
+        [cause_for("prometheus.monitoring"), cause_for("prometheus.example.svc")],
+        [Some(Cause::PrometheusUnreachable); 2]
+    );
+    assert_ne!(cause_for("example.com"), Some(Cause::PrometheusUnreachable));
 }
 
 #[test]
-fn a_host_outside_that_is_not_reached_is_not_replaced() {
+fn external_host_is_replaced_only_if_it_does_not_resolve() {
     let mut evidence = adapter();
     not_found(&mut evidence);
     (evidence.prometheus.service, evidence.prometheus.url) =
@@ -87,13 +91,17 @@ fn a_host_outside_that_is_not_reached_is_not_replaced() {
     for (why, replaced) in [("i/o timeout", false), ("no such host", true)] {
         evidence.server.log =
             Read::Seen(format!("unable to update list of all metrics: Get \"http://x\": dial: {why}"));
-        let (number, command) = advised(&evidence, Link::Rule);
-        assert_eq!((number, command.contains("prometheus-operated")), (9, replaced), "{command}");
+        let (cause, command) = advice_at(&evidence, Link::Rule);
+        assert_eq!(
+            (cause, command.contains("prometheus-operated")),
+            (Cause::PrometheusUnreachable, replaced),
+            "{command}"
+        );
     }
 }
 
 #[test]
-fn a_log_that_says_that_prometheus_is_out_of_reach() {
+fn recent_adapter_log_error_means_prometheus_unreachable() {
     let line = |seconds: f64| {
         let moment = ago(seconds);
         let (day, clock) = (format!("{}{}", &moment[5..7], &moment[8..10]), &moment[11..19]);
@@ -105,35 +113,35 @@ fn a_log_that_says_that_prometheus_is_out_of_reach() {
     let mut evidence = adapter();
     not_found(&mut evidence);
     evidence.server.log = Read::Seen(line(20.0));
-    assert_eq!(cause(&evidence, Link::Rule).0, 9);
-    // Long ago, or with an adapter that answers: over.
+    assert_eq!(cause_at(&evidence, Link::Rule), Cause::PrometheusUnreachable);
+    // An error of long ago, or of an adapter that answers now, no longer counts.
     evidence.server.log = Read::Seen(line(900.0));
-    assert_eq!(cause(&evidence, Link::Answer).0, 11);
+    assert_eq!(cause_at(&evidence, Link::Answer), Cause::RuleAbsent);
     let mut evidence = adapter();
     evidence.server.log = Read::Seen(line(20.0));
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
 }
 
 #[test]
-fn a_url_keeps_its_path_and_its_user() {
+fn corrected_url_keeps_path_and_mentions_user() {
     let mut evidence = adapter();
     not_found(&mut evidence);
-    for (url, mended) in [
+    for (url, corrected) in [
         ("http://prometheus-k8s.monitoring.svc:9091/prom/", "http://prometheus-k8s.monitoring.svc:9090/prom."),
         ("http://admin@prometheus-k8s.monitoring.svc:9091", "http://prometheus-k8s.monitoring.svc:9090."),
     ] {
         argument(&mut evidence, 3, &format!("--prometheus-url={url}"));
         evidence.prometheus.url = Read::Seen(url.to_owned());
-        let (number, command) = advised(&evidence, Link::Rule);
-        assert_eq!(number, 9);
-        assert!(command.ends_with(&format!("Keep its user and path. It should be {mended}")), "{command}");
+        let (cause, command) = advice_at(&evidence, Link::Rule);
+        assert_eq!(cause, Cause::PrometheusUnreachable);
+        assert!(command.ends_with(&format!("Keep its user and path. It should be {corrected}")), "{command}");
     }
-    // An address, a name outside of the cluster, and a name that stands for one, have no ports of a Service's.
+    // An IP address, an external host, and a Service of type ExternalName have no Service ports.
     for url in ["http://[fd00::1]:9091", "http://prometheus.example.com:9091"] {
         evidence.prometheus.url = Read::Seen(url.to_owned());
-        assert_ne!(named(&evidence), Some(9), "{url}");
+        assert_ne!(broken_cause(&evidence), Some(Cause::PrometheusUnreachable), "{url}");
     }
     evidence.prometheus.url = Read::Seen("http://prometheus-k8s.monitoring.svc:9091".to_owned());
     seen(&mut evidence.prometheus.service)["spec"]["type"] = json!("ExternalName");
-    assert_ne!(named(&evidence), Some(9));
+    assert_ne!(broken_cause(&evidence), Some(Cause::PrometheusUnreachable));
 }

@@ -1,13 +1,14 @@
-//! How many replicas there are, and why there are no more.
+//! The link replicas: how many there are, and why there are no more.
 
 use super::diagnose;
+use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::{Finding, Outcome, State};
 use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::link::Link;
 use loadtest::kube::read::Read;
 use serde_json::json;
 
-use crate::changed::{broken, cause, scaled, state};
+use crate::changed::{broken, cause_at, commands_at, scaled, state};
 use crate::healthy::{NAMESPACE, adapter, ago, keda};
 use crate::seen;
 
@@ -18,7 +19,7 @@ fn explained(evidence: &Evidence) -> Option<Finding> {
 }
 
 #[test]
-fn at_the_maximum() {
+fn value_above_target_at_the_maximum_is_at_maximum() {
     for (mut evidence, command) in [
         (
             adapter(),
@@ -31,22 +32,22 @@ fn at_the_maximum() {
     ] {
         scaled(&mut evidence, "4500m", 2, 2, 2);
         let finding = explained(&evidence).unwrap();
-        assert_eq!(finding.cause.number(), 24);
+        assert_eq!(finding.cause, Cause::AtMaximum);
         assert_eq!(finding.fix.commands, [format!("kubectl -n {NAMESPACE} {command}")]);
-        // Of a peak, no more than twice what was allowed is allowed at once.
+        // For a peak, the command at most doubles the maximum.
         assert!(finding.fix.advice.contains("5 replicas") && finding.fix.advice.contains("twice"), "{finding:?}");
-        // At the maximum, and just enough.
+        // The maximum is just enough.
         scaled(&mut evidence, "2", 2, 2, 2);
         assert_eq!(explained(&evidence), None);
     }
 }
 
 #[test]
-fn within_the_tolerance() {
+fn value_near_the_target_is_within_tolerance() {
     for mut evidence in [adapter(), keda()] {
         scaled(&mut evidence, "2150m", 2, 2, 3);
-        assert_eq!(explained(&evidence).map(|finding| finding.cause.number()), Some(23));
-        // One replica fewer would be above the target: the tolerance has nothing to do with it.
+        assert_eq!(explained(&evidence).map(|finding| finding.cause), Some(Cause::WithinTolerance));
+        // With one replica fewer the value would exceed the target, so the tolerance is not the reason.
         scaled(&mut evidence, "1900m", 2, 2, 3);
         assert_eq!(explained(&evidence), None);
         scaled(&mut evidence, "3", 2, 3, 3);
@@ -55,7 +56,7 @@ fn within_the_tolerance() {
 }
 
 #[test]
-fn a_manifest_that_sets_the_replicas_back() {
+fn replicas_written_by_another_manager_are_set_elsewhere() {
     for mut evidence in [adapter(), keda()] {
         seen(&mut evidence.hpa)["status"]["lastScaleTime"] = json!(ago(120.0));
         let wrote = |manager: &str, subresource: &str, seconds: f64| {
@@ -66,7 +67,7 @@ fn a_manifest_that_sets_the_replicas_back() {
         };
         for (entry, named) in [
             (wrote("argocd-controller", "", 30.0), true),
-            // Before the HPA's own change; by the HPA; and by hand, once.
+            // Written before the HPA's last change, by the HPA itself, or once by hand.
             (wrote("kubectl-client-side-apply", "", 3000.0), false),
             (wrote("kube-controller-manager", "scale", 119.0), false),
             (wrote("kubectl", "scale", 30.0), false),
@@ -75,7 +76,7 @@ fn a_manifest_that_sets_the_replicas_back() {
             seen(&mut evidence.workload)["metadata"]["managedFields"] = json!([entry]);
             if named {
                 let finding = broken(&evidence, Link::Replicas);
-                assert_eq!(finding.cause.number(), 26);
+                assert_eq!(finding.cause, Cause::ReplicasSetElsewhere);
                 assert!(finding.evidence.contains("argocd-controller"), "{}", finding.evidence);
             } else {
                 assert_eq!(state(&evidence, Link::Replicas), State::Ok, "{entry}");
@@ -85,7 +86,7 @@ fn a_manifest_that_sets_the_replicas_back() {
 }
 
 #[test]
-fn a_manifest_with_replicas_that_kubectl_applies() {
+fn applied_manifest_with_replicas_gets_a_command_to_forget_them() {
     let mut evidence = adapter();
     seen(&mut evidence.hpa)["status"]["lastScaleTime"] = json!(ago(120.0));
     let applied = |replicas: &str| {
@@ -106,13 +107,16 @@ fn a_manifest_with_replicas_that_kubectl_applies() {
     };
     let forgets = "kubectl -n miztiik-automation-ns apply view-last-applied deployment.apps/shopfront-deploy -o yaml | \
                    sed '/^  replicas:/d' | kubectl -n miztiik-automation-ns apply set-last-applied -f -";
-    assert_eq!(cause(&apply("\"replicas\":1,"), Link::Replicas), (26, forgets.to_owned()));
-    // The field stays kubectl's when a manifest without it is applied.
+    assert_eq!(
+        commands_at(&apply("\"replicas\":1,"), Link::Replicas),
+        (Cause::ReplicasSetElsewhere, forgets.to_owned())
+    );
+    // kubectl keeps owning the field after a manifest without it was applied.
     assert_eq!(state(&apply(""), Link::Replicas), State::Ok);
 }
 
 #[test]
-fn a_see_saw() {
+fn repeated_rescale_to_the_same_size_is_set_elsewhere() {
     let rescale = |size: u32, count: u32, first: f64, last: f64| {
         json!({
             "involvedObject": {"kind": "HorizontalPodAutoscaler", "name": "shopfront-hpa"}, "reason": "SuccessfulRescale",
@@ -122,24 +126,24 @@ fn a_see_saw() {
     };
     let mut evidence = adapter();
     evidence.events = Read::Seen(vec![rescale(3, 4, 200.0, 20.0)]);
-    assert_eq!(cause(&evidence, Link::Replicas).0, 26);
-    // Out, in and out again, all by itself.
+    assert_eq!(cause_at(&evidence, Link::Replicas), Cause::ReplicasSetElsewhere);
+    // The HPA scaled out, in and out again by itself.
     evidence.events = Read::Seen(vec![rescale(3, 2, 500.0, 20.0), rescale(1, 1, 100.0, 100.0)]);
     assert_eq!(state(&evidence, Link::Replicas), State::Ok);
-    // The other size was there long ago for the first time.
+    // The rescales to the other size go back much further.
     evidence.events = Read::Seen(vec![rescale(3, 2, 500.0, 20.0), rescale(1, 4, 3000.0, 100.0)]);
     assert_eq!(state(&evidence, Link::Replicas), State::Ok);
 }
 
 #[test]
-fn a_value_as_a_whole_is_divided_by_nothing() {
+fn target_of_type_value_is_not_divided_by_the_pods() {
     let mut evidence = keda();
     let hpa = seen(&mut evidence.hpa);
     hpa["spec"]["metrics"][0]["external"]["target"] = json!({"type": "Value", "value": "2"});
     hpa["spec"]["maxReplicas"] = json!(2);
     hpa["status"]["currentMetrics"][0]["external"]["current"] = json!({"value": "3"});
-    assert_eq!(explained(&evidence).map(|finding| finding.cause.number()), Some(24));
-    // By the API's answer, where the HPA has not said it yet: twice one request a second.
+    assert_eq!(explained(&evidence).map(|finding| finding.cause), Some(Cause::AtMaximum));
+    // Until the HPA reports a value, the API's answer counts.
     seen(&mut evidence.hpa)["status"]["currentMetrics"] = json!([]);
     assert_eq!(diagnose(&evidence).figures.unwrap().value, Some(2.0));
 }

@@ -1,69 +1,33 @@
-//! What is asked of the metrics API and of Prometheus, letter by letter: the other tests take their keys from the code that
-//! asks, and would not see a path that no server has.
+//! The paths and queries that the doctor sends, letter by letter. The evidence of the other tests has its answers under
+//! the same literals.
 
 use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::facts::requests;
 use serde_json::{Value, json};
 
-use crate::healthy;
+use crate::healthy::{
+    self, ADAPTER_LIST, ADAPTER_METRIC, ADAPTER_QUERY, ADAPTER_SERIES, COUNTER, KEDA_LIST, KEDA_METRIC, KEDA_QUERY,
+    KEDA_SERIES,
+};
 
-/// The counter of the pods, whatever labels it has: by their addresses, or at least of their namespace.
-const BY_ADDRESS: &str = concat!(
-    r#"http_requests_total{instance=~"\\[?10\\.244\\.0\\.11\\]?(:\\d+)?|\\[?10\\.244\\.0\\.12\\]?(:\\d+)?"}"#,
-    r#" or http_requests_total{namespace="miztiik-automation-ns"}"#,
-);
-
-/// The paths of the metrics API that were asked, and the queries of each replica of Prometheus.
-fn asked(evidence: &Evidence) -> (Vec<&str>, Vec<&str>) {
-    let queries = |index: usize| evidence.prometheus.replicas[index].queries.keys().map(String::as_str);
-    assert!(queries(0).eq(queries(1)));
-    (evidence.answers.keys().map(String::as_str).collect(), queries(0).collect())
+/// The paths of the metrics API for the HPA's metric: its group's list, and its values.
+fn paths(evidence: &Evidence) -> [String; 2] {
+    let metric = &evidence.hpa.seen().unwrap()["spec"]["metrics"][0];
+    [requests::listing(evidence, requests::group(metric)), requests::metric(evidence, metric).unwrap()]
 }
 
 #[test]
-fn the_adapters_list_and_the_pods_metric_are_read_at_these_paths_and_the_rate_by_these_queries() {
+fn adapter_chain_is_read_by_these_paths_and_queries() {
     let evidence = healthy::adapter();
-    let (paths, queries) = asked(&evidence);
-    assert_eq!(
-        paths,
-        [
-            "/apis/custom.metrics.k8s.io/v1beta1",
-            "/apis/custom.metrics.k8s.io/v1beta1/namespaces/miztiik-automation-ns/pods/*/http_requests_per_second\
-             ?labelSelector=app%3Dshopfront",
-        ]
-    );
-    assert_eq!(
-        queries,
-        [
-            BY_ADDRESS,
-            "http_requests_total{namespace=\"miztiik-automation-ns\",\
-             pod=~\"shopfront-deploy-7d94b56f44-fblvd|shopfront-deploy-7d94b56f44-x2kqp\"}",
-            "sum(rate(http_requests_total{namespace=\"miztiik-automation-ns\",\
-             pod=~\"shopfront-deploy-7d94b56f44-fblvd|shopfront-deploy-7d94b56f44-x2kqp\"}[2m])) by (pod)",
-        ]
-    );
+    assert_eq!(paths(&evidence), [ADAPTER_LIST, ADAPTER_METRIC]);
+    assert_eq!(Vec::from_iter(requests::queries(&evidence)), [COUNTER, ADAPTER_SERIES, ADAPTER_QUERY]);
 }
 
 #[test]
-fn kedas_list_and_the_external_metric_are_read_at_these_paths_and_the_trigger_by_its_own_query() {
+fn keda_chain_is_read_by_these_paths_and_queries() {
     let evidence = healthy::keda();
-    let (paths, queries) = asked(&evidence);
-    assert_eq!(
-        paths,
-        [
-            "/apis/external.metrics.k8s.io/v1beta1",
-            "/apis/external.metrics.k8s.io/v1beta1/namespaces/miztiik-automation-ns/s0-prometheus\
-             ?labelSelector=scaledobject.keda.sh%2Fname%3Dshopfront-scaledobject",
-        ]
-    );
-    assert_eq!(
-        queries,
-        [
-            BY_ADDRESS,
-            r#"http_requests_total{namespace="miztiik-automation-ns",service="shopfront-svc"}"#,
-            r#"sum(rate(http_requests_total{namespace="miztiik-automation-ns",service="shopfront-svc"}[1m]))"#,
-        ]
-    );
+    assert_eq!(paths(&evidence), [KEDA_LIST, KEDA_METRIC]);
+    assert_eq!(Vec::from_iter(requests::queries(&evidence)), [COUNTER, KEDA_SERIES, KEDA_QUERY]);
 }
 
 /// Where the HPA's controller reads a metric of this description.
@@ -72,7 +36,7 @@ fn path(metric: &Value) -> String {
 }
 
 #[test]
-fn each_type_of_metric_is_read_where_the_hpa_controller_reads_it() {
+fn each_metric_type_is_read_at_the_path_of_the_hpa_controller() {
     const CUSTOM: &str = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/miztiik-automation-ns";
     let labelled = json!({"name": "hits", "selector": {"matchLabels": {"shop": "a/b"}}});
     let object = |version: &str, kind: &str, name: &str| {

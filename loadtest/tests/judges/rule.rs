@@ -1,14 +1,18 @@
-//! The adapter's rule: that there is one, that it was read, and that it makes this metric of these series.
+//! The link rule: the adapter has a rule, has read it, and the rule makes this metric from these series.
 
+use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::State;
 use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::link::Link;
 use loadtest::kube::read::Read;
 use serde_json::json;
 
-use crate::changed::{answers, cause, not_found, ready_for, rewritten, server_started, state, unavailable};
+use crate::changed::{
+    answers, cause_at, commands_at, monitors_created, not_found, ready_for, rewritten, server_started, state,
+    unavailable,
+};
 use crate::healthy::{adapter, ago};
-use crate::{named, seen};
+use crate::{broken_cause, seen};
 
 fn config_changed(evidence: &mut Evidence, seconds: f64) {
     seen(&mut evidence.server.config)["metadata"]["managedFields"] = json!([
@@ -17,29 +21,29 @@ fn config_changed(evidence: &mut Evidence, seconds: f64) {
 }
 
 #[test]
-fn an_adapter_that_is_older_than_its_rules() {
+fn adapter_older_than_its_rules_is_restarted() {
     let mut evidence = adapter();
     config_changed(&mut evidence, 60.0);
-    // It answers: whatever was changed, the metric is served.
+    // The adapter serves the metric, so the change does not matter.
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
     not_found(&mut evidence);
     let restart = "kubectl -n monitoring rollout restart deployment prometheus-adapter".to_owned();
-    assert_eq!(cause(&evidence, Link::Rule), (11, restart));
-    // The first pods have just come: there was nothing to list.
+    assert_eq!(commands_at(&evidence, Link::Rule), (Cause::RuleAbsent, restart));
+    // The pods have just become ready, so there were no series to list.
     ready_for(&mut evidence, 15.0);
     assert_eq!(state(&evidence, Link::Rule), State::Pending);
     ready_for(&mut evidence, 1200.0);
-    // While it is being restarted, it is too early to say so.
+    // The adapter is being restarted.
     seen(&mut evidence.server.deployment)["status"]["unavailableReplicas"] = json!(1);
     config_changed(&mut evidence, 2.0);
     server_started(&mut evidence, 3.0);
     assert_eq!(state(&evidence, Link::Rule), State::Pending);
-    // It started in the second of the change, maybe after it: what it answers tells.
+    // The adapter started in the same second as the change, so only its answer shows whether it has read the rules.
     seen(&mut evidence.server.deployment)["status"]["unavailableReplicas"] = json!(0);
     config_changed(&mut evidence, 200.0);
     server_started(&mut evidence, 200.0);
-    assert_eq!(cause(&evidence, Link::Answer).0, 11);
-    // It has just started, and serves no such API: no listing will bring the rule.
+    assert_eq!(cause_at(&evidence, Link::Answer), Cause::RuleAbsent);
+    // The adapter has just started and serves no custom metrics API: it has no rules, and no relist will change that.
     let mut evidence = adapter();
     config_changed(&mut evidence, 2.0);
     server_started(&mut evidence, 5.0);
@@ -47,26 +51,26 @@ fn an_adapter_that_is_older_than_its_rules() {
     assert_eq!(state(&evidence, Link::Rule), State::Pending);
     let found_nothing = "bad status from https://10.0.0.1:443: 404";
     unavailable(&mut evidence, "FailedDiscoveryCheck", found_nothing, 5.0);
-    assert_eq!(cause(&evidence, Link::Rule).0, 11);
-    // Half a minute later it is still that, and not its being out of reach.
+    assert_eq!(cause_at(&evidence, Link::Rule), Cause::RuleAbsent);
+    // After half a minute the cause is still the missing rule, not an unreachable server.
     server_started(&mut evidence, 33.0);
     config_changed(&mut evidence, 30.0);
     unavailable(&mut evidence, "FailedDiscoveryCheck", found_nothing, 31.0);
-    assert_eq!(cause(&evidence, Link::Rule).0, 11);
-    // Restarted: what the API server says of it is of before.
+    assert_eq!(cause_at(&evidence, Link::Rule), Cause::RuleAbsent);
+    // After another restart, the API server's condition is out of date.
     server_started(&mut evidence, 6.0);
     unavailable(&mut evidence, "FailedDiscoveryCheck", found_nothing, 60.0);
-    assert_eq!(named(&evidence), None);
-    // It lists the metric: of a rule that it has read before, and that nobody changed.
+    assert_eq!(broken_cause(&evidence), None);
+    // The adapter lists the metric by an older rule that nobody has changed.
     let mut evidence = adapter();
     config_changed(&mut evidence, 86_400.0);
     server_started(&mut evidence, 90_000.0);
     answers(&mut evidence, 200, json!({"items": []}));
-    assert_eq!(cause(&evidence, Link::Answer).0, 22);
+    assert_eq!(cause_at(&evidence, Link::Answer), Cause::PodsNotCounted);
 }
 
 #[test]
-fn no_rule_for_the_metric() {
+fn missing_rule_is_added_to_the_configuration() {
     let mut evidence = adapter();
     not_found(&mut evidence);
     let text = evidence.server.config.seen().unwrap()["data"]["config.yaml"].as_str().unwrap().to_owned();
@@ -79,28 +83,28 @@ fn no_rule_for_the_metric() {
         ("", "value: |\n    rules: [{seriesQuery: http_requests_total"),
     ] {
         seen(&mut evidence.server.config)["data"]["config.yaml"] = json!(format!("{head}{}", &text[resources..]));
-        let (number, commands) = cause(&evidence, Link::Rule);
-        assert_eq!(number, 11, "{commands}");
+        let (cause, commands) = commands_at(&evidence, Link::Rule);
+        assert_eq!(cause, Cause::RuleAbsent, "{commands}");
         assert!(commands.contains(added) && commands.contains("seriesQuery: http_requests_total"), "{commands}");
         assert!(commands.ends_with("rollout restart deployment prometheus-adapter"), "{commands}");
     }
 }
 
 #[test]
-fn a_configuration_that_the_adapter_refuses() {
+fn refused_configuration_is_rule_absent() {
     let mut evidence = adapter();
     not_found(&mut evidence);
     rewritten(&mut evidence, "seriesQuery:", "seriesquery:");
-    assert_eq!(cause(&evidence, Link::Rule).0, 11);
+    assert_eq!(cause_at(&evidence, Link::Rule), Cause::RuleAbsent);
 }
 
 #[test]
-fn a_name_that_misses_the_metrics() {
+fn rule_with_another_metric_name_gets_a_patch() {
     let mut evidence = adapter();
     not_found(&mut evidence);
     rewritten(&mut evidence, "${1}_per_second", "${1}_rate");
-    let (number, command) = cause(&evidence, Link::Rule);
-    assert_eq!(number, 2);
+    let (cause, command) = commands_at(&evidence, Link::Rule);
+    assert_eq!(cause, Cause::NameMissesRule);
     assert!(
         command.contains(
             r#"[{"op":"test","path":"/spec/metrics/0/pods/metric/name","value":"http_requests_per_second"},{"op":"replace","path":"/spec/metrics/0/pods/metric/name","value":"http_requests_rate"}]"#
@@ -109,17 +113,17 @@ fn a_name_that_misses_the_metrics() {
     );
     rewritten(&mut evidence, "${1}_rate", "${1}_per_second");
     rewritten(&mut evidence, "^(.*)_total", "^(.*)_count$");
-    let (number, commands) = cause(&evidence, Link::Rule);
-    assert_eq!(number, 2);
+    let (cause, commands) = commands_at(&evidence, Link::Rule);
+    assert_eq!(cause, Cause::NameMissesRule);
     let (before, after) = commands.split_once("op: replace").unwrap();
     assert!(before.contains("matches: ^(.*)_count$") && after.contains("matches: ^(.*)_total$"), "{commands}");
-    // The same rule under the name that is asked for.
+    // Another pattern that makes the right name is fine.
     let mut evidence = adapter();
     rewritten(&mut evidence, "^(.*)_total", "^(http_.*)_total$");
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
 }
 
-/// A rule that takes any series, of which Prometheus has none, and the pods' pages neither.
+/// Makes the rule take any series, of which neither Prometheus nor the pods' pages have one.
 fn any_series(evidence: &mut Evidence) {
     rewritten(evidence, "http_requests_total{namespace!=\"\",pod!=\"\"}", "'{__name__=~\"^http_.*\",pod!=\"\"}'");
     for replica in &mut evidence.prometheus.replicas {
@@ -132,26 +136,24 @@ fn any_series(evidence: &mut Evidence) {
 }
 
 #[test]
-fn a_rule_for_any_series_that_has_none_yet() {
+fn rule_for_any_series_without_one_is_counter_absent() {
     let mut evidence = adapter();
     any_series(&mut evidence);
-    let finding = crate::found(&evidence, 1);
+    let finding = crate::found(&evidence, Cause::CounterAbsent);
     assert!(finding.evidence.contains("http_requests_total"), "{finding:?}");
-    // The pages cannot be read, and nothing is scraped of pods that have just come.
+    // The pages are unreadable, and the new pods have not been scraped.
     evidence.pages.clear();
     for replica in &mut evidence.prometheus.replicas {
         replica.targets = Read::Seen(Vec::new());
         replica.queries.clear();
     }
     ready_for(&mut evidence, 8.0);
-    for monitor in seen(&mut evidence.monitors) {
-        monitor["metadata"]["creationTimestamp"] = json!(ago(20.0));
-    }
-    assert_eq!(named(&evidence), None);
+    monitors_created(&mut evidence, 20.0);
+    assert_eq!(broken_cause(&evidence), None);
 }
 
 #[test]
-fn a_counter_of_a_like_name_is_not_the_one() {
+fn added_rule_does_not_use_a_counter_with_a_similar_name() {
     let mut evidence = adapter();
     not_found(&mut evidence);
     rewritten(&mut evidence, "seriesQuery: http_requests_total", "seriesQuery: orders_total");
@@ -161,16 +163,16 @@ fn a_counter_of_a_like_name_is_not_the_one() {
             let text = format!("# TYPE http_requests_in_flight_total counter\nhttp_requests_in_flight_total 1\n{text}");
             read.second = Read::Seen(text);
         }
-        let (number, commands) = cause(&evidence, Link::Rule);
-        assert_eq!(number, 11);
-        // Of two that may be meant, none is chosen.
+        let (cause, commands) = commands_at(&evidence, Link::Rule);
+        assert_eq!(cause, Cause::RuleAbsent);
+        // With two candidates, neither is chosen.
         assert_eq!(commands.contains("seriesQuery: http_requests_total"), counters == 1, "{commands}");
         assert!(!commands.contains("in_flight"), "{commands}");
     }
 }
 
 #[test]
-fn a_rule_that_maps_none_of_the_labels() {
+fn rule_without_label_mapping_gets_overrides() {
     let mut evidence = adapter();
     not_found(&mut evidence);
     rewritten(&mut evidence, "http_requests_total{namespace!=\"\",pod!=\"\"}", "http_requests_total");
@@ -184,7 +186,7 @@ fn a_rule_that_maps_none_of_the_labels() {
         }
         replica.series.insert("http_requests_total".to_owned(), series);
     }
-    let (number, commands) = cause(&evidence, Link::Rule);
+    let (cause, commands) = commands_at(&evidence, Link::Rule);
     let overrides = "overrides: {kubernetes_namespace: {resource: namespace}, kubernetes_pod: {resource: pod}}";
-    assert_eq!((number, commands.contains(overrides)), (10, true), "{commands}");
+    assert_eq!((cause, commands.contains(overrides)), (Cause::LabelsMissing, true), "{commands}");
 }

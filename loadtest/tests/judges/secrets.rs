@@ -1,6 +1,7 @@
-//! What is kept of a chain: nothing that may be secret, and all that it is judged by.
+//! A bundle has no secrets, and everything that the links are judged by.
 
 use super::diagnose;
+use crate::changed::targets;
 use loadtest::doctor::bundle;
 use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::redact::redacted;
@@ -8,14 +9,14 @@ use loadtest::kube::read::Read;
 use serde_json::{Value, json};
 
 use super::healthy;
-use super::{seen, targets};
+use super::seen;
 
-/// What is kept of this evidence, as text.
+/// The redacted evidence as JSON.
 fn kept(evidence: &Evidence) -> String {
     serde_json::to_string(&redacted(evidence)).unwrap()
 }
 
-/// A healthy chain whose pods and adapter have these arguments.
+/// A healthy chain whose first pod and adapter have these arguments.
 fn started_with(arguments: &Value) -> Evidence {
     let mut evidence = healthy::adapter();
     seen(&mut evidence.pods)[0]["spec"]["containers"][0]["args"] = arguments.clone();
@@ -24,7 +25,7 @@ fn started_with(arguments: &Value) -> Evidence {
 }
 
 #[test]
-fn what_is_kept_is_judged_as_what_was_read() {
+fn redacted_evidence_gets_the_same_diagnosis() {
     for evidence in [healthy::adapter(), healthy::keda()] {
         assert_eq!(diagnose(&redacted(&evidence)), diagnose(&evidence));
         assert_eq!(redacted(&redacted(&evidence)), redacted(&evidence));
@@ -32,7 +33,7 @@ fn what_is_kept_is_judged_as_what_was_read() {
 }
 
 #[test]
-fn arguments_hold_no_secret_however_they_are_written() {
+fn no_secret_is_left_in_arguments() {
     for arguments in [
         json!(["--prometheus-header=Authorization=Bearer hidden"]),
         json!(["sh", "-c", "exec app --port=1 --password=hidden"]),
@@ -53,7 +54,7 @@ fn arguments_hold_no_secret_however_they_are_written() {
 }
 
 #[test]
-fn known_arguments_are_kept_at_their_index() {
+fn known_arguments_keep_their_index() {
     let arguments = json!(["--v=hidden", "-prometheus-url", "http://kept/base", "hidden", "--secure-port=1"]);
     let evidence = redacted(&started_with(&arguments));
     let of = |object: &Value| object.pointer("/spec/template/spec/containers/0/args").cloned();
@@ -63,13 +64,13 @@ fn known_arguments_are_kept_at_their_index() {
 }
 
 #[test]
-fn a_password_is_cut_whole_though_it_is_not_escaped() {
+fn unescaped_password_is_removed_from_a_url() {
     for (url, expected) in [
         ("http://shop:hid/hidden@kept:9090/base", "http://kept:9090/base"),
         ("http://shop:hid?hidden@kept/base?token=hidden", "http://kept/base"),
         ("http://shop:hid#hid,hidden@kept", "http://kept"),
         ("http://shop:hidden@kept/base", "http://kept/base"),
-        // Where it may be a port and a query as well, or more than one of them, nothing tells where it ends.
+        // Nothing shows where the password ends if it may also be a port or a query, or if there are several `@`.
         ("http://shop:12/hidden@hidden", "http://(left out)"),
         ("http://hidden:9090/?query=a@hidden", "http://(left out)"),
         ("http://[fd00::1]/?query=a@hidden", "http://(left out)"),
@@ -86,14 +87,14 @@ fn a_password_is_cut_whole_though_it_is_not_escaped() {
         assert_eq!(redacted(&once), once);
         let arguments = json!([format!("--prometheus-url={url}"), "--prometheus-url", url]);
         let text = serde_json::to_string(&redacted(&started_with(&arguments)).server.deployment).unwrap();
-        // A URL that lost its user is left out as a whole, since a command would replace it.
+        // A URL without its user would end up in a printed command, so the whole argument is left out.
         let count = if expected == url { 2 } else { 0 };
         assert!(!text.contains("hidden") && text.matches(url).count() == count, "{url} is kept: {text}");
     }
 }
 
 #[test]
-fn urls_and_monitors_hold_no_secret() {
+fn no_secret_is_left_in_urls_and_monitors() {
     let mut evidence = healthy::adapter();
     let endpoint = &mut seen(&mut evidence.monitors)[0]["spec"]["endpoints"][0];
     endpoint["params"] = json!({"token": ["hidden"], "key": ["hidden"]});
@@ -116,7 +117,7 @@ fn urls_and_monitors_hold_no_secret() {
 }
 
 #[test]
-fn what_is_said_of_a_container_or_in_an_event_holds_no_secret() {
+fn no_secret_is_left_in_messages_of_events_and_containers() {
     let with = |message: &str| {
         let mut evidence = healthy::adapter();
         seen(&mut evidence.events).push(json!({"reason": "Unhealthy", "message": message}));
@@ -156,7 +157,7 @@ fn what_is_said_of_a_container_or_in_an_event_holds_no_secret() {
 }
 
 #[test]
-fn the_path_of_an_address_outside_the_cluster_is_left_out() {
+fn path_of_an_external_url_is_left_out() {
     let mut evidence = healthy::keda();
     let url = "https://metrics.example.com/hidden/push";
     evidence.prometheus.url = Read::Seen(url.to_owned());
@@ -189,7 +190,7 @@ fn a_query_and_its_labels_are_redacted_alike() {
     let query = "sum(rate(http_requests_total{token=\"hidden\"}[2m]))";
     seen(&mut evidence.scaled_object)["spec"]["triggers"][0]["metadata"]["query"] = json!(query);
     evidence.prometheus.replicas.iter_mut().for_each(|replica| replica.queries.clear());
-    healthy::answer(&mut evidence);
+    healthy::answer(&mut evidence, &[healthy::COUNTER, r#"http_requests_total{token="hidden"}"#, query]);
     for replica in &mut evidence.prometheus.replicas {
         for samples in replica.queries.values_mut() {
             for sample in seen(samples) {
@@ -216,7 +217,7 @@ fn no_command_contains_a_redacted_value() {
 }
 
 #[test]
-fn of_a_page_the_counter_is_kept_and_of_a_config_map_its_rules() {
+fn only_the_counter_of_a_page_and_the_rules_of_a_config_map_are_kept() {
     let mut evidence = healthy::adapter();
     for page in &mut evidence.pages {
         seen(&mut page.first).push_str("# HELP users Hidden.\nusers{mail=\"hidden\"} 1\n");
@@ -225,13 +226,13 @@ fn of_a_page_the_counter_is_kept_and_of_a_config_map_its_rules() {
     let text = kept(&evidence);
     assert!(!text.contains("idden"), "{text}");
     assert!(text.contains("# TYPE http_requests_total counter"), "{text}");
-    // One that has no rules at all is nobody's to read.
+    // Nothing is kept of a ConfigMap without rules.
     seen(&mut evidence.server.config)["data"] = json!({"app.conf": "hidden"});
     assert!(!kept(&evidence).contains("hidden"));
 }
 
 #[test]
-fn names_that_no_object_has_are_not_judged() {
+fn bundle_with_an_invalid_object_name_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bundle.json");
     let judged = |evidence: &Evidence| {

@@ -1,5 +1,5 @@
-//! What a link's result says beside ok and broken: which links a metric has, how long to wait, what is missing, and which
-//! link decides.
+//! Results that are neither ok nor broken: not applicable, pending with the time to wait, a missing input or right, and
+//! blocked by another link.
 
 use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::{Finding, Input, Link, LinkResult, State, Status};
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::changed::{answers, conditions, not_found, ready_for, server_started};
 use crate::healthy::{adapter, ago, keda};
-use crate::{diagnose, named, seen};
+use crate::{broken_cause, diagnose, seen};
 
 fn result(evidence: &Evidence, link: Link) -> LinkResult {
     let diagnosis = diagnose(evidence);
@@ -18,7 +18,7 @@ fn result(evidence: &Evidence, link: Link) -> LinkResult {
     diagnosis.links.into_iter().find(|result| result.link == link).unwrap()
 }
 
-/// The HPA has reported for so long that it cannot read its metric, and its API has just started.
+/// A chain whose metrics API has just started. The HPA has reported for this long that it cannot read its metric.
 fn unreadable(seconds: f64) -> Evidence {
     let mut evidence = adapter();
     answers(&mut evidence, 200, json!({"items": []}));
@@ -28,29 +28,29 @@ fn unreadable(seconds: f64) -> Evidence {
 }
 
 #[test]
-fn too_early_says_how_long_to_wait() {
-    // Two syncs of 15 s, 8 s of which have passed.
+fn pending_link_says_how_long_to_wait() {
+    // Two syncs of 15 s, of which 8 s have passed.
     let evidence = unreadable(8.0);
     assert_eq!(result(&evidence, Link::Condition).wait, Some(22.0));
-    // Discovery in 6 s, two scrapes each 5 s, 5 s more, and a relist each 60 s: 20 s have passed.
+    // Discovery 6 s, two scrapes of 5 s, a margin of 5 s, and a relist of 60 s, of which 20 s have passed.
     let mut evidence = adapter();
     not_found(&mut evidence);
     server_started(&mut evidence, 20.0);
     let answer = result(&evidence, Link::Answer);
     assert_eq!((answer.state, answer.wait), (State::Pending, Some(61.0)));
-    // Two scrapes each 5 s after half a minute.
+    // Half a minute and two scrapes of 5 s, of which 10 s have passed.
     let mut evidence = adapter();
     ready_for(&mut evidence, 10.0);
     assert_eq!(result(&evidence, Link::Series).wait, Some(30.0));
 }
 
 #[test]
-fn a_clock_that_is_wrong_gives_no_wait_without_end() {
+fn wrong_clock_limits_the_wait_to_a_day() {
     assert_eq!(result(&unreadable(-1e9), Link::Condition).wait, Some(86_400.0));
 }
 
 #[test]
-fn without_an_hpa_the_input_is_missing() {
+fn missing_hpa_is_a_missing_input() {
     let mut evidence = adapter();
     evidence.hpa = Read::Absent;
     evidence.hpas = Read::NotAsked;
@@ -68,7 +68,7 @@ fn without_an_hpa_the_input_is_missing() {
 }
 
 #[test]
-fn an_api_without_a_server_is_decided_by_the_api_service() {
+fn unavailable_api_blocks_answer_by_api_service() {
     let mut evidence = adapter();
     answers(&mut evidence, 503, json!({"message": "the server is currently unable to handle the request"}));
     let answer = result(&evidence, Link::Answer);
@@ -76,7 +76,7 @@ fn an_api_without_a_server_is_decided_by_the_api_service() {
 }
 
 #[test]
-fn another_broken_link_is_blocked_by_the_first() {
+fn second_broken_link_is_blocked_by_the_first() {
     let mut evidence = adapter();
     seen(&mut evidence.scale)["spec"]["replicas"] = json!(0);
     conditions(&mut evidence, "ScalingDisabled", "the replica count of the target is zero", 600.0);
@@ -87,7 +87,7 @@ fn another_broken_link_is_blocked_by_the_first() {
 }
 
 #[test]
-fn a_trigger_without_prometheus_needs_no_counter() {
+fn trigger_without_prometheus_needs_no_counter() {
     let mut evidence = keda();
     seen(&mut evidence.scaled_object)["spec"]["triggers"][0]["type"] = json!("cron");
     for link in [Link::Metrics, Link::Series] {
@@ -96,7 +96,7 @@ fn a_trigger_without_prometheus_needs_no_counter() {
 }
 
 #[test]
-fn a_missing_right_stays_with_its_link() {
+fn missing_right_is_in_its_links_result() {
     let mut evidence = adapter();
     let right = "get configmaps in namespace monitoring".to_owned();
     evidence.server.config =
@@ -105,18 +105,18 @@ fn a_missing_right_stays_with_its_link() {
 }
 
 #[test]
-fn an_api_service_that_is_new_is_pending() {
+fn new_api_service_is_pending() {
     let mut evidence = adapter();
     let api = seen(&mut evidence.server.api_service);
     api["status"] = json!({});
     api["metadata"]["creationTimestamp"] = json!(ago(5.0));
     let result = result(&evidence, Link::ApiService);
-    assert_eq!((result.state, result.wait, named(&evidence)), (State::Pending, Some(40.0), None));
+    assert_eq!((result.state, result.wait, broken_cause(&evidence)), (State::Pending, Some(40.0), None));
 }
 
-/// Every case of these tests goes through the same check, in `links::check`.
+/// `links::check` applies this to every result in these tests.
 #[test]
-fn a_link_may_raise_its_own_causes_only() {
+fn link_owns_only_its_own_causes() {
     let raised = |cause| Status::Broken(Finding::new(cause, "", "", Vec::new()));
     assert!(links::owns(Link::Rule, &raised(Cause::RuleAbsent)));
     assert!(links::owns(Link::Answer, &raised(Cause::RuleAbsent)));

@@ -1,5 +1,6 @@
-//! KEDA's trigger.
+//! The link rule for KEDA: the trigger and its query.
 
+use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::State;
 use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::facts::scaling_metric::Subject;
@@ -7,51 +8,49 @@ use loadtest::doctor::link::Link;
 use loadtest::kube::read::Read;
 use serde_json::{Value, json};
 
-use crate::changed::{answers, cause, results, state};
-use crate::healthy::{TAKEN, ago, keda};
-use crate::{named, seen};
+use crate::changed::{answers, cause_at, commands_at, ready_for, results, state};
+use crate::healthy::{KEDA_QUERY, KEDA_SERIES, TAKEN, keda};
+use crate::{broken_cause, seen};
 
 fn metadata(evidence: &mut Evidence) -> &mut Value {
     &mut seen(&mut evidence.scaled_object)["spec"]["triggers"][0]["metadata"]
 }
 
-fn is_not_ready(evidence: &mut Evidence, reason: &str, message: &str) {
+fn not_ready(evidence: &mut Evidence, reason: &str, message: &str) {
     let ready = json!({"type": "Ready", "status": "False", "reason": reason, "message": message});
     seen(&mut evidence.scaled_object)["status"]["conditions"] = json!([ready]);
 }
 
-fn fails(evidence: &mut Evidence) {
+fn failing(evidence: &mut Evidence) {
     let message = "Internal error occurred: unable to fetch metrics: context deadline exceeded";
     answers(evidence, 500, json!({"kind": "Status", "message": message}));
 }
 
-/// Queries of a trigger that was changed, answered as the one before.
-fn asked_anew(evidence: &mut Evidence, query: &str, result: &[Value]) {
+/// Changes the trigger's query, and makes Prometheus answer it with this result.
+fn changed_query(evidence: &mut Evidence, query: &str, result: &[Value]) {
     metadata(evidence)["query"] = json!(query);
     for replica in &mut evidence.prometheus.replicas {
         let counters = replica.queries.values().find(|result| result.items().len() > 1).cloned().unwrap();
-        for series in
-            ["http_requests_total", r#"http_requests_total{namespace="miztiik-automation-ns",service="shopfront-svc"}"#]
-        {
+        for series in ["http_requests_total", KEDA_SERIES] {
             replica.queries.insert(series.to_owned(), counters.clone());
         }
     }
-    results(evidence, result);
+    results(evidence, query, result);
 }
 
-fn number(value: &str) -> Value {
+fn sum_of(value: &str) -> Value {
     json!({"metric": {}, "value": [TAKEN, value]})
 }
 
 #[test]
-fn an_address_that_names_no_service() {
+fn server_address_without_a_service_is_replaced() {
     let mut evidence = keda();
     evidence.prometheus.url = Read::Seen("http://prometheus.monitoring.svc:9090".to_owned());
     metadata(&mut evidence)["serverAddress"] = json!("http://prometheus.monitoring.svc:9090");
     evidence.prometheus.service = Read::Absent;
-    fails(&mut evidence);
-    let (number, command) = cause(&evidence, Link::Rule);
-    assert_eq!(number, 9);
+    failing(&mut evidence);
+    let (cause, command) = commands_at(&evidence, Link::Rule);
+    assert_eq!(cause, Cause::PrometheusUnreachable);
     assert!(
         command.starts_with(
             "kubectl -n miztiik-automation-ns patch scaledobject.keda.sh/shopfront-scaledobject --type json"
@@ -59,100 +58,86 @@ fn an_address_that_names_no_service() {
         "{command}"
     );
     assert!(command.contains(r#""path":"/spec/triggers/0/metadata/serverAddress","value":"http://prometheus-operated.monitoring.svc:9090""#), "{command}");
-    // It has a value all the same; but not the one that it falls back on.
+    // KEDA has a value nevertheless, unless it is the fallback.
     let mut works = evidence.clone();
     answers(&mut works, 200, json!({"items": [{"metricName": "s0-prometheus", "value": "2"}]}));
     assert_eq!(state(&works, Link::Rule), State::Ok);
     seen(&mut works.scaled_object)["status"]["conditions"] = json!([{"type": "Fallback", "status": "True"}]);
-    assert_eq!(cause(&works, Link::Rule).0, 9);
-    // An address outside the cluster is nobody's Service.
+    assert_eq!(cause_at(&works, Link::Rule), Cause::PrometheusUnreachable);
+    // An address outside the cluster belongs to no Service.
     evidence.prometheus.service = Read::NotAsked;
-    assert_eq!(cause(&evidence, Link::Answer).0, 32);
+    assert_eq!(cause_at(&evidence, Link::Answer), Cause::KedaBlocked);
 }
 
 #[test]
-fn nothing_and_nan_are_read_as_zero() {
+fn empty_and_nan_results_are_read_as_zero() {
     let mut evidence = keda();
-    results(&mut evidence, &[]);
-    let (cause_number, command) = cause(&evidence, Link::Rule);
-    assert_eq!(cause_number, 30);
+    results(&mut evidence, KEDA_QUERY, &[]);
+    let (cause, command) = commands_at(&evidence, Link::Rule);
+    assert_eq!(cause, Cause::EmptyReadAsZero);
     assert!(
         command.contains(
             r#""sum(rate(http_requests_total{namespace=\"miztiik-automation-ns\",service=\"shopfront-svc\"}[1m]))""#
         ),
         "{command}"
     );
-    results(&mut evidence, &[number("NaN")]);
-    assert_eq!(cause(&evidence, Link::Rule).0, 30);
-    // Of a gauge no rate is made, and nothing is said for it.
-    asked_anew(
-        &mut evidence,
-        r#"max(http_requests_total{namespace="miztiik-automation-ns",service="shopfront-svc"}) > 9e9"#,
-        &[],
-    );
-    assert_eq!(cause(&evidence, Link::Rule), (30, String::new()));
+    results(&mut evidence, KEDA_QUERY, &[sum_of("NaN")]);
+    assert_eq!(cause_at(&evidence, Link::Rule), Cause::EmptyReadAsZero);
+    // A gauge gets no rate, so there is no command.
+    changed_query(&mut evidence, &format!("max({KEDA_SERIES}) > 9e9"), &[]);
+    assert_eq!(commands_at(&evidence, Link::Rule), (Cause::EmptyReadAsZero, String::new()));
     let mut evidence = keda();
-    // One replica has a gap: that is the replica's, not the query's.
-    results(&mut evidence, &[number("0")]);
-    let query = Subject::of(&evidence).query.unwrap();
-    evidence.prometheus.replicas[0].queries.insert(query, Read::Seen(Vec::new()));
-    assert_eq!(named(&evidence), Some(35));
-    // The pods have had no two scrapes.
-    results(&mut evidence, &[]);
-    for pod in seen(&mut evidence.pods) {
-        for condition in pod["status"]["conditions"].as_array_mut().unwrap() {
-            condition["lastTransitionTime"] = json!(ago(4.0));
-        }
-    }
-    assert_eq!(named(&evidence), None);
+    // One Prometheus replica has a gap: that is not the query's fault.
+    results(&mut evidence, KEDA_QUERY, &[sum_of("0")]);
+    evidence.prometheus.replicas[0].queries.insert(KEDA_QUERY.to_owned(), Read::Seen(Vec::new()));
+    assert_eq!(broken_cause(&evidence), Some(Cause::PrometheusNotReady));
+    // The pods have not been scraped twice.
+    results(&mut evidence, KEDA_QUERY, &[]);
+    ready_for(&mut evidence, 4.0);
+    assert_eq!(broken_cause(&evidence), None);
 }
 
 #[test]
-fn several_series_or_an_average() {
+fn query_of_several_series_or_an_average_becomes_a_sum() {
     let of_a_pod = |pod: &str| json!({"metric": {"pod": pod}, "value": [TAKEN, "1"]});
-    let rate = r#"rate(http_requests_total{namespace="miztiik-automation-ns",service="shopfront-svc"}[1m])"#;
+    let rate = format!("rate({KEDA_SERIES}[1m])");
     let mut evidence = keda();
-    asked_anew(&mut evidence, &format!("sum by (pod) ({rate})"), &[of_a_pod("a"), of_a_pod("b")]);
-    let (cause_number, command) = cause(&evidence, Link::Rule);
-    assert_eq!(cause_number, 31);
+    changed_query(&mut evidence, &format!("sum by (pod) ({rate})"), &[of_a_pod("a"), of_a_pod("b")]);
+    let (cause, command) = commands_at(&evidence, Link::Rule);
+    assert_eq!(cause, Cause::SeveralSeries);
     assert!(command.contains(r#""value":"sum(sum by (pod) (rate("#), "{command}");
-    asked_anew(&mut evidence, &format!("avg({rate})"), &[number("1")]);
-    let (cause_number, command) = cause(&evidence, Link::Rule);
-    assert_eq!((cause_number, command.contains(r#""value":"sum(rate("#)), (31, true), "{command}");
-    // What is told of something else than the pods, by several, is not to be summed up.
-    let wanted = Subject::of(&evidence).wanted.unwrap().text();
+    changed_query(&mut evidence, &format!("avg({rate})"), &[sum_of("1")]);
+    let (cause, command) = commands_at(&evidence, Link::Rule);
+    assert_eq!((cause, command.contains(r#""value":"sum(rate("#)), (Cause::SeveralSeries, true), "{command}");
+    // Series of several exporters must not be summed.
     for replica in &mut evidence.prometheus.replicas {
         let series = json!({"metric": {"pod": "exporter-a"}, "value": [TAKEN, "1"]});
-        replica.queries.insert(wanted.clone(), Read::Seen(vec![series]));
+        replica.queries.insert(KEDA_SERIES.to_owned(), Read::Seen(vec![series]));
     }
-    assert_eq!(cause(&evidence, Link::Rule), (31, String::new()));
-    // A Value is not divided by the number of pods: there an average is right.
+    assert_eq!(commands_at(&evidence, Link::Rule), (Cause::SeveralSeries, String::new()));
+    // A target of type Value is not divided by the number of pods, so an average is right.
     seen(&mut evidence.hpa)["spec"]["metrics"][0]["external"]["target"] = json!({"type": "Value", "value": "2"});
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
 }
 
 #[test]
-fn a_window_of_less_than_two_scrapes() {
+fn trigger_window_shorter_than_two_scrapes_is_widened() {
     let mut evidence = keda();
-    let rate = |window: &str| {
-        format!(
-            r#"sum(rate(http_requests_total{{namespace="miztiik-automation-ns",service="shopfront-svc"}}[{window}]))"#
-        )
-    };
-    asked_anew(&mut evidence, &rate("5s"), &[]);
-    let (cause_number, command) = cause(&evidence, Link::Rule);
-    assert_eq!((cause_number, command.contains("[20s]")), (8, true), "{command}");
-    // What stands at the trigger's place by now may be another one.
+    let rate = |window: &str| format!("sum(rate({KEDA_SERIES}[{window}]))");
+    changed_query(&mut evidence, &rate("5s"), &[]);
+    let (cause, command) = commands_at(&evidence, Link::Rule);
+    assert_eq!((cause, command.contains("[20s]")), (Cause::WindowTooShort, true), "{command}");
+    // The command tests the query first, because another trigger may have that index by now.
     let path = "/spec/triggers/0/metadata/query";
     let query = evidence.scaled_object.seen().unwrap().pointer(path).unwrap();
     let test = json!({"op": "test", "path": path, "value": query});
     assert!(command.contains(&format!("--type json -p '[{test},{{\"op\":\"add\",\"path\":\"{path}\"")), "{command}");
-    asked_anew(&mut evidence, &rate("20s"), &[number("2")]);
+    changed_query(&mut evidence, &rate("20s"), &[sum_of("2")]);
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
 }
 
 #[test]
-fn a_policy_that_does_not_admit_keda() {
+fn network_policy_without_keda_gets_one_for_keda() {
     let policy = |from: Value| {
         json!({
             "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
@@ -166,26 +151,26 @@ fn a_policy_that_does_not_admit_keda() {
     let grafana = json!([{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "grafana"}}}]);
     let mut evidence = keda();
     evidence.prometheus.policies = Read::Seen(vec![policy(grafana.clone())]);
-    // Not enforced, as it seems: the value arrives.
+    // The value arrives, so the policy is not enforced.
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
-    fails(&mut evidence);
-    is_not_ready(&mut evidence, "TriggerError", "Triggers defined in ScaledObject are not working correctly");
-    let (cause_number, command) = cause(&evidence, Link::Rule);
-    assert_eq!(cause_number, 32);
+    failing(&mut evidence);
+    not_ready(&mut evidence, "TriggerError", "Triggers defined in ScaledObject are not working correctly");
+    let (cause, command) = commands_at(&evidence, Link::Rule);
+    assert_eq!(cause, Cause::KedaBlocked);
     assert!(command.starts_with(r"printf '%s\n' '") && command.contains("prometheus-k8s-keda"), "{command}");
     assert!(command.contains("kubernetes.io/metadata.name: keda"), "{command}");
-    // Another policy admits it, but the object is not ready all the same.
+    // Another policy admits KEDA, but the object is still not ready.
     let keda = json!([{
         "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "keda"}},
         "podSelector": {"matchLabels": {"app": "keda-operator"}},
     }]);
     evidence.prometheus.policies = Read::Seen(vec![policy(grafana), policy(keda)]);
     let log = "kubectl -n keda logs deployment/keda-operator --tail=50".to_owned();
-    assert_eq!(cause(&evidence, Link::Rule), (32, log));
+    assert_eq!(commands_at(&evidence, Link::Rule), (Cause::KedaBlocked, log));
 }
 
 #[test]
-fn a_scaled_object_that_keda_refuses() {
+fn refused_scaled_object_is_keda_blocked() {
     let mut evidence = keda();
     let mut other = evidence.hpa.seen().unwrap().clone();
     other["metadata"]["name"] = json!("other-hpa");
@@ -193,20 +178,20 @@ fn a_scaled_object_that_keda_refuses() {
     seen(&mut evidence.hpas).push(other);
     let message =
         "the workload 'shopfront-deploy' of type 'apps/v1.Deployment' is already managed by the hpa 'other-hpa'";
-    is_not_ready(&mut evidence, "ScaledObjectCheckFailed", message);
+    not_ready(&mut evidence, "ScaledObjectCheckFailed", message);
     let expected = "kubectl -n miztiik-automation-ns delete horizontalpodautoscaler.autoscaling/other-hpa".to_owned();
-    assert_eq!(cause(&evidence, Link::Rule), (32, expected));
-    // A trigger that failed a moment ago, and has a value now.
-    is_not_ready(&mut evidence, "TriggerError", "Triggers defined in ScaledObject are not working correctly");
+    assert_eq!(commands_at(&evidence, Link::Rule), (Cause::KedaBlocked, expected));
+    // The trigger failed a moment and has a value now.
+    not_ready(&mut evidence, "TriggerError", "Triggers defined in ScaledObject are not working correctly");
     assert_eq!(state(&evidence, Link::Rule), State::Ok);
-    // What it made of the object before still works.
+    // The HPA that KEDA made from the earlier object still works.
     seen(&mut evidence.scaled_object)["spec"]["triggers"][0]["type"] = json!("prometheuz");
-    is_not_ready(&mut evidence, "ScaledObjectCheckFailed", "no scaler found for type: prometheuz");
-    assert_eq!(cause(&evidence, Link::Rule), (32, String::new()));
+    not_ready(&mut evidence, "ScaledObjectCheckFailed", "no scaler found for type: prometheuz");
+    assert_eq!(commands_at(&evidence, Link::Rule), (Cause::KedaBlocked, String::new()));
 }
 
 #[test]
-fn a_trigger_of_prometheus_is_meant_wherever_it_stands() {
+fn prometheus_trigger_is_found_at_any_index() {
     let mut evidence = keda();
     let metric = |name: &str| {
         let selector = json!({"matchLabels": {"scaledobject.keda.sh/name": "shopfront-scaledobject"}});

@@ -1,6 +1,6 @@
-//! Rules that use the whole language, over the series that any cluster's kubelet has, and configurations that are none.
+//! Rules that use the whole language, over the series of any kubelet, and configurations that the adapter refuses.
 
-/// The overrides of most rules.
+/// The overrides that most rules have.
 const PODS: &str = "resources: {overrides: {namespace: {resource: namespace}, pod: {resource: pod}}}";
 const MEMORY: &str = r#"seriesQuery: 'container_memory_usage_bytes{namespace!="",pod!=""}'"#;
 const ALL_MEMORY: &str = r#"seriesQuery: '{__name__=~"^container_memory_.*",pod!=""}'"#;
@@ -19,7 +19,7 @@ const INDEX: &str = "metricsQuery: 'sum(<<.Series>>{<<.LabelMatchers>>, \
 const PRINTED: &str = "metricsQuery: 'label_replace(sum(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>), \"what\", \
     \"<<.LabelValuesByName>> <<.GroupBySlice>> {{.Series}}\", \"\", \"\")'";
 
-/// The rules of `custom.metrics.k8s.io`, as YAML, each with a name of its own.
+/// The rules of `custom.metrics.k8s.io` as YAML, each with its own name.
 pub fn custom() -> Vec<String> {
     let rules: &[(&[&str], &str)] = &[
         // The name: matches, as, and their defaults.
@@ -47,7 +47,7 @@ pub fn custom() -> Vec<String> {
         ),
         (&[ALL_MEMORY, PODS, SUM], "seriesFilters: [{is: no_such_series}], name: {as: NN}"),
         (&[r#"seriesQuery: '{__name__="no_such_series"}'"#, PODS, SUM], "name: {as: NN}"),
-        // What a label stands for.
+        // Which resource a label names.
         (&[MEMORY, "resources: {template: <<.Resource>>}", SUM], "name: {as: NN_template}"),
         (
             &[
@@ -88,14 +88,14 @@ pub fn custom() -> Vec<String> {
             &[MEMORY, PODS, "metricsQuery: 'sum(<<.Series>>{<<.LabelMatchers>>}) by (<<.Series.x>>)'"],
             "name: {as: NN_field_of_text}",
         ),
-        // Of metrics with one name the last counts.
+        // The last of several metrics with one name counts.
         (&[MEMORY, PODS, SUM], "name: {as: twice}"),
         (&[CPU, PODS, RATE], "name: {as: twice}"),
     ];
     numbered(rules)
 }
 
-/// Those of `external.metrics.k8s.io`.
+/// The rules of `external.metrics.k8s.io`.
 pub fn external() -> Vec<String> {
     let everything = "metricsQuery: '<<.Series>>{<<.LabelMatchers>>, \
                       what!=\"<<.GroupBy>><<.GroupBySlice>><<.LabelValuesByName>>\"}'";
@@ -120,7 +120,7 @@ fn numbered(rules: &[(&[&str], &str)]) -> Vec<String> {
     rules.iter().enumerate().map(rule).collect()
 }
 
-/// Configurations that end the adapter at its start.
+/// Configurations with which the adapter ends at startup.
 pub const REFUSED: [&str; 16] = [
     "rules: [{seriesquery: x}]",
     "rules: [{seriesQuery: x, seriesQuery: y}]",

@@ -1,5 +1,4 @@
-//! The rules of the conformance test in a folder of manifests: a prediction reads the window of the query that the adapter
-//! would send.
+//! The rules of the conformance test in a folder of manifests: `predict` must use the window of the adapter's query.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::cases;
 
-/// The series that the cases are made of, as a kubelet has them.
+/// The series that the cases select, as a kubelet exports them.
 fn answers(rules: &Rules) -> Answers {
     let labels = |name: &str| -> Series {
         let labels = [("namespace", "shop"), ("pod", "web"), ("container", "web"), ("node", "n"), ("job", "kubelet")];
@@ -26,7 +25,7 @@ fn answers(rules: &Rules) -> Answers {
     all.map(|rule| (rule.series_matcher().to_owned(), answer(rule.series_matcher()))).collect()
 }
 
-/// What a folder with these rules, and an HPA on this metric, is read as.
+/// Reads a folder with these rules and an HPA on this metric.
 fn read(config: &str, kind: &str, metric: &str) -> Result<manifests::Manifests, String> {
     let labels = json!({"app": "web"});
     let target = json!({"type": "AverageValue", "averageValue": "2"});
@@ -49,7 +48,7 @@ fn read(config: &str, kind: &str, metric: &str) -> Result<manifests::Manifests, 
 }
 
 #[test]
-fn a_folder_is_read_as_the_adapter_reads_its_rules() {
+fn folder_gets_the_windows_of_the_adapters_queries() {
     let config =
         format!("rules: [{}]\nexternalRules: [{}]\n", cases::custom().join(",\n"), cases::external().join(",\n"));
     let rules = Rules::parse(&config, &Resources::assumed()).unwrap();
@@ -86,14 +85,14 @@ fn a_folder_is_read_as_the_adapter_reads_its_rules() {
             (read, asked) => panic!("{kind} {name}: {asked:?} is asked for, and read is {read:?}"),
         }
     }
-    // `twice` is of the second of its rules, which has a rate.
+    // `twice` comes from the last of its rules, which has a rate.
     assert!(windows >= 9 && errors >= 15, "{windows} windows and {errors} errors");
 }
 
 #[test]
-fn a_configuration_that_ends_the_adapter_is_refused_in_one_line() {
+fn refused_configuration_gets_one_line() {
     for config in cases::REFUSED.iter().filter(|config| config.contains("seriesQuery")) {
-        // A folder does not list the API server's resources.
+        // A folder does not have the API server's resources.
         if config.contains("resource: nothing") {
             continue;
         }

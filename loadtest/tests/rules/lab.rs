@@ -1,4 +1,4 @@
-//! A second prometheus-adapter, in a namespace of its own, beside the cluster's, which stays as it is.
+//! A second prometheus-adapter in its own namespace. The cluster's own adapter is not changed.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,18 +17,18 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, interval};
 
 const RBAC: &str = "/apis/rbac.authorization.k8s.io/v1";
-/// The longest that any step may take: two relists, and then some.
+/// The longest that a step may take: two relists and a margin.
 const PATIENCE: Duration = Duration::from_mins(4);
 
 pub struct Lab {
     client: Client,
     pub namespace: String,
-    /// The path to the Prometheus pod that is asked, by this test and by its adapter.
+    /// The path of the Prometheus pod that this test and its adapter query.
     prometheus: String,
     container: Value,
 }
 
-/// Asks until there is an answer, twice a second, and fails with what was wanted and what was found last.
+/// Retries twice a second until there is an answer. Fails with the last error.
 pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, String>) -> T {
     let (end, mut turns) = (Instant::now() + PATIENCE, interval(Duration::from_millis(500)));
     loop {
@@ -41,8 +41,8 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<T, S
 }
 
 impl Lab {
-    /// Reads how the cluster's own adapter is run: its image, its arguments, and its Prometheus, of which both are to
-    /// ask one replica, as two differ in what they have just scraped and in the order of their series.
+    /// Reads the image, the arguments and the Prometheus of the cluster's own adapter. Both adapters query one replica,
+    /// because two replicas differ in their last scrapes and in the order of their series.
     pub async fn at(kubeconfig: &Path) -> Self {
         let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
@@ -92,7 +92,7 @@ impl Lab {
         format!("/{group}/namespaces/{}/{kind}", self.namespace)
     }
 
-    /// What the API server's discovery has, in its order.
+    /// The resources of the API server, in the order of its discovery.
     pub async fn resources(&self) -> Resources {
         let mut paths = vec!["/api/v1".to_owned()];
         for group in self.get("/apis").await.unwrap()["groups"].as_array().unwrap() {
@@ -103,14 +103,14 @@ impl Lab {
         }
         let mut lists: Vec<APIResourceList> = Vec::new();
         for path in paths {
-            // A group whose server does not answer is left out by the adapter too.
+            // The adapter also leaves out a group whose server does not answer.
             lists.extend(self.get(&path).await.ok().and_then(|list| serde_json::from_value(list).ok()));
         }
         Resources::new(&lists)
     }
 
-    /// Puts up what the adapters need: a namespace, an account that may list what metrics describe, may ask who asks,
-    /// and may ask them for metrics itself, and the configurations.
+    /// Creates what the adapters need: a namespace, the configurations, and an account that may list the described
+    /// objects, review tokens and access, and read metrics.
     pub async fn create_configurations(&self, configurations: &[(String, String)]) {
         let name = &self.namespace;
         let meta = json!({"name": name});
@@ -133,10 +133,10 @@ impl Lab {
         let map = json!({"metadata": {"name": "configurations"}, "data": data});
         self.create(&self.path("api/v1", "configmaps"), &map).await;
         let account = format!("{}/default", self.path("api/v1", "serviceaccounts"));
-        eventually("the namespace's service account", async || self.get(&account).await.map_err(said)).await;
+        eventually("the namespace's service account", async || self.get(&account).await.map_err(error_text)).await;
     }
 
-    /// A pod with one adapter for each configuration, none of which is started a second time.
+    /// Creates a pod with one adapter for each configuration. The adapters are not restarted.
     pub async fn create_pod(&self, name: &str, configurations: &[String]) {
         let container = |(number, file): (usize, &String)| {
             let port = 6443 + number;
@@ -145,8 +145,8 @@ impl Lab {
                 !["--config=", "--secure-port=", "--cert-dir="].iter().any(|own| argument.starts_with(own))
             });
             let mut arguments: Vec<_> = arguments.cloned().collect();
-            // It looks up nobody's certificate, for which it would need rights in kube-system, and it logs its requests
-            // to Prometheus.
+            // The lookup of the client CA would need rights in kube-system. The verbosity makes the adapter log its
+            // requests to Prometheus.
             let own = [format!("--config=/etc/adapter/{file}"), format!("--secure-port={port}"), "--v=6".to_owned()];
             arguments.extend(own.map(Value::String));
             arguments.extend(["--cert-dir=/tmp", "--authentication-skip-lookup"].map(Value::from));
@@ -162,11 +162,11 @@ impl Lab {
         self.create(&self.path("api/v1", "pods"), &json!({"metadata": {"name": name}, "spec": spec})).await;
     }
 
-    /// The exit codes of a pod's containers, once all have ended.
+    /// Waits until all containers of a pod have ended, and returns their exit codes.
     pub async fn exit_codes(&self, pod: &str) -> Vec<i64> {
         let path = format!("{}/{pod}", self.path("api/v1", "pods"));
         eventually("all containers end", async || {
-            let pod = self.get(&path).await.map_err(said)?;
+            let pod = self.get(&path).await.map_err(error_text)?;
             let mut statuses = pod["status"]["containerStatuses"].as_array().cloned().unwrap_or_default();
             let number = |status: &Value| {
                 let number =
@@ -187,8 +187,8 @@ impl Lab {
         self.client.request_text(request).await.unwrap()
     }
 
-    /// A client of a pod's adapter, which needs a port-forward and the account's own token: the API server's proxy
-    /// hands on no credentials.
+    /// A client of a pod's adapter, by a port-forward and with the account's token: the API server's proxy forwards no
+    /// credentials.
     pub async fn client_of(&self, pod: &'static str) -> Client {
         let account = format!("{}/default/token", self.path("api/v1", "serviceaccounts"));
         let token = self.send(Method::POST, &account, Some(&json!({"spec": {}}))).await.unwrap();
@@ -210,7 +210,7 @@ impl Lab {
         Client::try_from(config).unwrap()
     }
 
-    /// What Prometheus answers to a `seriesQuery`, as the adapter asks it: of the last minute.
+    /// The series of the last minute for a `seriesQuery`, as the adapter requests them.
     pub async fn series(&self, matcher: &str) -> Result<Vec<Series>, kube::Error> {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
         let query = format!("match[]={}&start={}", percent_encoded(matcher), now - 60);
@@ -218,14 +218,14 @@ impl Lab {
         Ok(serde_json::from_value(answer["data"].clone()).unwrap())
     }
 
-    /// The names of a namespace's pods, in the order in which the API server lists them.
+    /// The names of a namespace's pods, in the API server's order.
     pub async fn pods(&self, namespace: &str) -> Vec<String> {
         let list = self.get(&format!("/api/v1/namespaces/{namespace}/pods")).await.unwrap();
         let items = list["items"].as_array().unwrap().iter();
         items.map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Takes away all that was put there, what was not put there being no fault, and waits until it is gone.
+    /// Deletes everything that was created, and waits until it is gone.
     pub async fn remove(&self) {
         let name = &self.namespace;
         for kind in ["clusterrolebindings", "clusterroles"] {
@@ -242,6 +242,6 @@ impl Lab {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-pub fn said(error: kube::Error) -> String {
+pub fn error_text(error: kube::Error) -> String {
     error.to_string()
 }

@@ -1,8 +1,8 @@
-//! The adapter's rules as the doctor has them, against the real prometheus-adapter.
+//! Compares our reading of the adapter's rules with the real prometheus-adapter.
 //!
-//! Needs `SHOPFRONT_TEST_KUBECONFIG` and `--ignored`. The test runs an adapter of its own, as `monitoring/prometheus-adapter`
-//! is run but with its own rules, over the series that the cluster's Prometheus has. It touches nothing else, and
-//! leaves nothing behind.
+//! Needs `SHOPFRONT_TEST_KUBECONFIG` and `--ignored`. The test runs a second adapter with its own rules, otherwise like
+//! `monitoring/prometheus-adapter`, over the series of the cluster's Prometheus. It changes nothing else, and deletes
+//! what it created.
 
 mod cases;
 #[path = "../support/ending.rs"]
@@ -19,7 +19,7 @@ use http::Request;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::Client;
 use kubeconfig::kubeconfig;
-use lab::{Lab, eventually, said};
+use lab::{Lab, error_text, eventually};
 use loadtest::autoscaling::adapter_rules::{Answers, Error, Metric, Rule, Rules, Series, Source};
 use loadtest::kube::cluster::percent_encoded;
 use serde_json::{Value, json};
@@ -29,10 +29,10 @@ const EXTERNAL: &str = "/apis/external.metrics.k8s.io/v1beta1";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a cluster: set SHOPFRONT_TEST_KUBECONFIG"]
-async fn the_real_adapter_lists_and_asks_as_the_rules_say() {
+async fn rules_list_and_query_like_the_real_adapter() {
     let lab = Rc::new(Lab::at(&kubeconfig()).await);
-    // Whatever happens in between, the cluster is left as it was found.
-    let compared = ending::told(compare(lab.clone())).await;
+    // The cluster is cleaned up even after a failure.
+    let compared = ending::run(compare(lab.clone())).await;
     lab.remove().await;
     if let Err(error) = compared {
         ending::fail(error);
@@ -76,7 +76,7 @@ async fn compare(lab: Rc<Lab>) {
     );
 }
 
-/// What was asked of the adapter, and what it has to ask Prometheus.
+/// A path requested from the adapter, and the query that it must send to Prometheus.
 struct Asked {
     path: String,
     query: Result<String, Error>,
@@ -91,14 +91,14 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    /// What there is to ask for, once the adapter lists the same.
+    /// Waits until the adapter lists the metrics of the rules, and returns them.
     async fn listings(&self) -> (Answers, BTreeMap<Metric, Source>, BTreeMap<String, Source>) {
         eventually("the adapter lists what the rules say", async || {
             let mut answers = Answers::new();
             for rule in self.rules.custom().iter().chain(self.rules.external()) {
                 let matcher = rule.series_matcher();
                 if !answers.contains_key(matcher) {
-                    answers.insert(matcher.to_owned(), self.lab.series(matcher).await.map_err(said)?);
+                    answers.insert(matcher.to_owned(), self.lab.series(matcher).await.map_err(error_text)?);
                 }
             }
             let listing = self.rules.listing(&answers).map_err(|error| error.to_string())?;
@@ -116,22 +116,22 @@ impl Comparison<'_> {
     }
 
     async fn listed(&self, api: &str) -> Result<BTreeSet<(String, bool)>, String> {
-        let list = self.get(api).await.map_err(said)?;
+        let list = self.get(api).await.map_err(error_text)?;
         let resources = list["resources"].as_array().unwrap().iter();
         Ok(resources
             .map(|resource| (resource["name"].as_str().unwrap().to_owned(), resource["namespaced"].as_bool().unwrap()))
             .collect())
     }
 
-    /// Each metric of one object that it has, and, where that is a pod, of all pods, and with a selector.
+    /// Requests each metric for one of its objects. For a pod also for all pods, with a selector, and for no pods.
     async fn ask_for_custom(&mut self, answers: &Answers, listing: &BTreeMap<Metric, Source>) {
-        // A name may come out empty; it is listed, and nobody can ask for it.
+        // A rule may produce an empty name, which is listed but cannot be requested.
         for (metric, source) in listing.iter().filter(|(metric, _)| !metric.name.is_empty()) {
             let rule = &self.rules.custom()[source.rule];
             let Some((namespace, name)) = an_object(rule, answers, metric, source) else { continue };
             let query = rule.query(&source.series, metric, &namespace, &[&name], None);
             self.ask(path(metric, &namespace, &name), query).await;
-            // The names of nothing but pods are looked up in the cluster for all of them.
+            // The adapter looks up all names in the cluster for pods only.
             if metric.resource.to_string() != "pods" {
                 continue;
             }
@@ -159,7 +159,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Asks the adapter; what it is to refuse has to be an error of its own.
+    /// Requests a path. If the rules refuse the query, the adapter must answer with an error of its own.
     async fn ask(&mut self, path: String, query: Result<String, Error>) {
         let answer = self.get(&path).await;
         let refused = matches!(&answer, Err(kube::Error::Api(status)) if matches!(status.code, 404 | 500));
@@ -169,7 +169,7 @@ impl Comparison<'_> {
         self.asked.push(Asked { path, query });
     }
 
-    /// The adapter's queries, which it has logged in their order.
+    /// Compares the queries with those that the adapter logged, in their order.
     async fn queries(&mut self) {
         let expected: Vec<_> =
             self.asked.iter().filter_map(|asked| Some((&asked.path, asked.query.as_ref().ok()?))).collect();
@@ -192,7 +192,7 @@ impl Comparison<'_> {
         self.differ.extend(differ);
     }
 
-    /// What ends the adapter is refused, and says so.
+    /// Compares the refused configurations: the adapter must end, and the rules must be an error.
     async fn refusals(&mut self) {
         let codes = self.lab.exit_codes("refused").await;
         let resources = self.lab.resources().await;
@@ -217,7 +217,7 @@ fn same(adapter: &BTreeSet<(String, bool)>, rules: &BTreeSet<(String, bool)>) ->
     Ok(())
 }
 
-/// Namespace and name of an object that a metric's series have.
+/// The namespace and the name of an object that a metric's series describe.
 fn an_object(rule: &Rule, answers: &Answers, metric: &Metric, source: &Source) -> Option<(String, String)> {
     let mut series = answers[rule.series_matcher()].iter().filter(|series| series.name == source.series);
     series.find_map(|series| {
@@ -241,7 +241,7 @@ fn path(metric: &Metric, namespace: &str, name: &str) -> String {
     format!("{CUSTOM}/{within}{resource}/{name}/{metric_name}")
 }
 
-/// A metric's selector, as the HPA's controller writes it into a URL, and as the HPA has it.
+/// A metric's selector, as the HPA's controller writes it in a URL, and as the HPA has it.
 fn selector() -> (&'static str, LabelSelector) {
     let text = "container=a,!id,image,job in (z,kubelet,b),node notin (x)";
     let selector = json!({"matchLabels": {"container": "a"}, "matchExpressions": [
@@ -264,7 +264,7 @@ fn queries(log: &str) -> Vec<String> {
         .collect()
 }
 
-/// A form's value as text.
+/// Decodes a form value.
 fn decoded(text: &str) -> String {
     let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
     while let Some((&byte, after)) = rest.split_first() {

@@ -5,8 +5,11 @@ use loadtest::kube::access::access;
 use loadtest::kube::read::{Answer, Read};
 use serde_json::{Value, json};
 
-use crate::altered::{answers, argument, conditions, not_found, results, rewritten, unavailable};
-use crate::healthy::{ACCOUNT, NAMESPACE, PODS, adapter, ago, keda};
+use crate::altered::{
+    answers, argument, conditions, counting_scrapes, down, not_found, results, rewritten, unavailable, without_results,
+    without_targets,
+};
+use crate::healthy::{ACCOUNT, ADAPTER_LIST, ADAPTER_QUERY, KEDA_QUERY, NAMESPACE, PODS, adapter, ago, keda};
 use crate::seen;
 
 /// Where nobody but the API server writes, or what is no text of an object.
@@ -118,8 +121,8 @@ fn of_rules() -> Vec<Broken> {
             });
             without_results(it);
         }),
-        ("a counter of scrapes", adapter, scrapes),
-        ("a counter of scrapes, with KEDA", keda, scrapes),
+        ("a counter of scrapes", adapter, counting_scrapes),
+        ("a counter of scrapes, with KEDA", keda, counting_scrapes),
         ("no rule", adapter, |it| {
             not_found(it);
             seen(&mut it.server.config)["data"]["config.yaml"] =
@@ -140,7 +143,7 @@ fn of_rules() -> Vec<Broken> {
         ("a query that does not group", adapter, |it| {
             answers(it, 200, json!({"items": []}));
             rewritten(it, " by (<<.GroupBy>>)", "");
-            results(it, &[json!({"metric": {}, "value": [1, "2"]})]);
+            results(it, ADAPTER_QUERY.trim_end_matches(" by (pod)"), &[json!({"metric": {}, "value": [1, "2"]})]);
         }),
         ("an adapter older than its rules", adapter, |it| {
             seen(&mut it.server.config)["metadata"]["managedFields"] =
@@ -160,7 +163,7 @@ fn of_rules() -> Vec<Broken> {
             it.prometheus.service = Read::Absent;
             answers(it, 500, json!({"kind": "Status", "message": "unable to fetch metrics"}));
         }),
-        ("a trigger that finds nothing", keda, |it| results(it, &[])),
+        ("a trigger that finds nothing", keda, |it| results(it, KEDA_QUERY, &[])),
     ]
 }
 
@@ -226,7 +229,7 @@ fn of_objects() -> Vec<Broken> {
 
 fn without_list() -> Evidence {
     let mut evidence = adapter();
-    evidence.answers.insert(crate::altered::LIST.to_owned(), Answer { status: 404, body: json!("404 page not found") });
+    evidence.answers.insert(ADAPTER_LIST.to_owned(), Answer { status: 404, body: json!("404 page not found") });
     not_served(&mut evidence);
     evidence
 }
@@ -237,36 +240,6 @@ fn not_served(evidence: &mut Evidence) {
     seen(&mut evidence.server.deployment)["spec"]["template"]["spec"]["containers"][0] =
         json!({"name": "agent", "image": "registry.example/datadog/cluster-agent:7"});
     answers(evidence, 404, json!({"message": "no"}));
-}
-
-fn without_results(evidence: &mut Evidence) {
-    for replica in &mut evidence.prometheus.replicas {
-        replica.queries.values_mut().for_each(|result| *result = Read::Seen(Vec::new()));
-    }
-}
-
-fn without_targets(evidence: &mut Evidence) {
-    evidence.prometheus.replicas.iter_mut().for_each(|replica| seen(&mut replica.targets).clear());
-    without_results(evidence);
-}
-
-fn down(evidence: &mut Evidence, error: &str, url: &str) {
-    for target in evidence.prometheus.replicas.iter_mut().flat_map(|replica| seen(&mut replica.targets)) {
-        target["health"] = json!("down");
-        target["lastError"] = json!(error);
-        let ip =
-            target["labels"]["instance"].as_str().unwrap_or_default().split(':').next().unwrap_or_default().to_owned();
-        target["scrapeUrl"] = json!(format!("http://{ip}{url}"));
-    }
-    without_results(evidence);
-}
-
-fn scrapes(evidence: &mut Evidence) {
-    for page in &mut evidence.pages {
-        for (text, count) in [(&mut page.first, 480), (&mut page.second, 483)] {
-            *text = Read::Seen(format!("{}http_requests_total{{path=\"metrics\"}} {count}\n", seen(text)));
-        }
-    }
 }
 
 fn unready(evidence: &mut Evidence, state: &Value, last: &Value, age: f64) {

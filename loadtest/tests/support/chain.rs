@@ -1,15 +1,15 @@
-//! A chain of any names, as an API server of the test's own has it, who gives no right to more than it is told to.
+//! A fake API server with an autoscaling chain that has none of this project's names.
 
 use std::sync::Mutex;
 
 use http::StatusCode;
 use serde_json::{Value, json};
 
-/// An API server that has these documents, refuses these paths, never answers at those, and knows nothing else.
+/// A fake API server. It answers 404 for any path that it does not have.
 pub struct Api {
     pub documents: Vec<(&'static str, Value)>,
     pub forbidden: Vec<&'static str>,
-    /// Paths that nobody answers.
+    /// Paths that get no answer.
     #[allow(dead_code, reason = "one of the tests that share this has such paths")]
     pub silent: Vec<&'static str>,
     pub asked: Mutex<Vec<String>>,
@@ -19,8 +19,8 @@ impl Api {
     pub fn respond(&self, method: &str, path: &str) -> (StatusCode, String) {
         self.asked.lock().unwrap().push(format!("{method} {path}"));
         let status = |code: StatusCode, reason: &str| {
-            let told = json!({"kind": "Status", "status": "Failure", "message": format!("{path}: {reason}"), "reason": reason, "code": code.as_u16()});
-            (code, told.to_string())
+            let body = json!({"kind": "Status", "status": "Failure", "message": format!("{path}: {reason}"), "reason": reason, "code": code.as_u16()});
+            (code, body.to_string())
         };
         if self.forbidden.iter().any(|forbidden| path.starts_with(forbidden)) {
             return status(StatusCode::FORBIDDEN, "Forbidden");
@@ -30,7 +30,7 @@ impl Api {
             Some((_, Value::String(text))) => (StatusCode::OK, text.clone()),
             Some((_, document)) => (StatusCode::OK, document.to_string()),
             None => match bare.split_once("/proxy/") {
-                // A pod answers at the ports that some document is at.
+                // A pod listens on the ports of its documents.
                 Some((port, _))
                     if self.documents.iter().any(|(known, _)| known.starts_with(&format!("{port}/proxy/"))) =>
                 {
@@ -50,7 +50,7 @@ pub fn list(kind: &str, items: &[Value]) -> Value {
     json!({"kind": format!("{kind}List"), "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items})
 }
 
-/// One pod, its HPA by prometheus-adapter's metric `hits_per_second`, and a Prometheus of one replica.
+/// One pod, its HPA on prometheus-adapter's metric `hits_per_second`, and a Prometheus with one replica.
 pub fn chain() -> Api {
     let hpa = json!({
         "metadata": {"name": "hpa", "namespace": "shop"},
@@ -139,7 +139,7 @@ pub fn chain() -> Api {
         ("/apis/authorization.k8s.io/v1/subjectaccessreviews", review),
     ];
     documents.extend(prometheus());
-    // One namespace's Deployments may be listed, not all.
+    // Deployments may be listed in one namespace only.
     let forbidden = vec![
         "/apis/apps/v1/deployments",
         "/api/v1/namespaces/shop/events",
@@ -148,7 +148,7 @@ pub fn chain() -> Api {
     Api { documents, forbidden, silent: Vec::new(), asked: Mutex::default() }
 }
 
-/// What its one replica answers, through the API server's proxy.
+/// The answers of Prometheus' replica, through the API server's proxy.
 fn prometheus() -> Vec<(&'static str, Value)> {
     let found = json!({"status": "success", "data": [{"__name__": "hits_total", "namespace": "shop", "pod": "till"}]});
     let targets = json!({"status": "success", "data": {
@@ -168,7 +168,7 @@ fn prometheus() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// The same, of which no link is broken: Prometheus and the metrics API have a value.
+/// The same chain without a broken link: Prometheus and the metrics API have a value.
 #[allow(dead_code, reason = "not all of the tests that share this want it")]
 pub fn unbroken() -> Api {
     let mut api = chain();

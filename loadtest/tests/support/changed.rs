@@ -1,59 +1,113 @@
-//! What tests change of a chain that holds, and what is found of it then.
+//! Changes of a healthy chain, and what the doctor finds in it.
 
+use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::{Diagnosis, Finding, State};
 use loadtest::doctor::evidence::Evidence;
-use loadtest::doctor::facts::requests;
-use loadtest::doctor::facts::scaling_metric::Subject;
 use loadtest::doctor::link::Link;
 use loadtest::kube::read::{Answer, Read};
 use serde_json::{Value, json};
 
-use crate::healthy::ago;
+use crate::healthy::{ADAPTER_LIST, ADAPTER_METRIC, KEDA_METRIC, ago};
 use crate::{diagnose, seen};
 
-/// Where the adapter's list is.
-pub const LIST: &str = "/apis/custom.metrics.k8s.io/v1beta1";
-
-/// What the API answers to the HPA's first metric.
+/// Makes the metrics API give this answer for the HPA's metric.
 pub fn answers(evidence: &mut Evidence, status: u16, body: Value) {
-    let metric = evidence.hpa.seen().unwrap()["spec"]["metrics"][0].clone();
-    let path = requests::metric(evidence, &metric).unwrap();
-    evidence.answers.insert(path, Answer { status, body });
+    let path = if evidence.scaled_object.seen().is_some() { KEDA_METRIC } else { ADAPTER_METRIC };
+    evidence.answers.insert(path.to_owned(), Answer { status, body });
 }
 
-/// No value, and no such metric in the list, as an adapter answers that has no rule, or no series.
+/// Makes the adapter neither list the metric nor have a value, as without a rule or without series.
 pub fn not_found(evidence: &mut Evidence) {
-    let list = evidence.answers.get_mut(LIST).unwrap();
+    let list = evidence.answers.get_mut(ADAPTER_LIST).unwrap();
     list.body["resources"] = json!([{"name": "pods/other_per_second", "namespaced": true}]);
     let message = "the server could not find the metric http_requests_per_second for pods";
     answers(evidence, 404, json!({"kind": "Status", "message": message, "reason": "NotFound", "code": 404}));
 }
 
-/// The metrics API's server was started so long ago.
+/// Makes the metrics API's server start this long ago.
 pub fn server_started(evidence: &mut Evidence, seconds: f64) {
     for pod in seen(&mut evidence.server.pods) {
         pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = json!(ago(seconds));
     }
 }
 
-/// The pods are ready for so long.
+/// Makes the pods ready for this long.
 pub fn ready_for(evidence: &mut Evidence, seconds: f64) {
     for pod in seen(&mut evidence.pods) {
-        for condition in pod["status"]["conditions"].as_array_mut().unwrap() {
-            condition["lastTransitionTime"] = json!(ago(seconds));
+        pod_ready_for(pod, seconds);
+    }
+}
+
+/// Makes this pod ready for this long.
+pub fn pod_ready_for(pod: &mut Value, seconds: f64) {
+    for condition in pod["status"]["conditions"].as_array_mut().unwrap() {
+        condition["lastTransitionTime"] = json!(ago(seconds));
+    }
+}
+
+/// Makes the monitors exist for this long.
+pub fn monitors_created(evidence: &mut Evidence, seconds: f64) {
+    for monitor in seen(&mut evidence.monitors) {
+        monitor["metadata"]["creationTimestamp"] = json!(ago(seconds));
+    }
+}
+
+/// Makes the counter include scrapes: two replicas that scrape every 5 s make 0.4 requests per second.
+pub fn counting_scrapes(evidence: &mut Evidence) {
+    for page in &mut evidence.pages {
+        for (text, count) in [(&mut page.first, 480), (&mut page.second, 483)] {
+            let line = format!("http_requests_total{{path=\"metrics\"}} {count}\n");
+            seen(text).push_str(&line);
         }
     }
 }
 
-/// What Prometheus answers to the query of the HPA's metric.
-pub fn results(evidence: &mut Evidence, result: &[Value]) {
-    let query = Subject::of(evidence).query.unwrap();
-    for replica in &mut evidence.prometheus.replicas {
-        replica.queries.insert(query.clone(), Read::Seen(result.to_vec()));
+/// Sets the requests that each pod gets between the two readings of its page.
+pub fn requests(evidence: &mut Evidence, counts: [u32; 2]) {
+    for (page, count) in evidence.pages.iter_mut().zip(counts) {
+        let first = page.first.seen().unwrap();
+        let (from, to) = ("status=\"200\"} 1200", format!("status=\"200\"}} {}", 1200 + count));
+        assert!(first.contains(from));
+        page.second = Read::Seen(first.replace(from, &to));
     }
 }
 
-/// The adapter's configuration with one text in another's place.
+/// The targets of each Prometheus replica.
+pub fn targets(evidence: &mut Evidence) -> impl Iterator<Item = &mut Vec<Value>> {
+    evidence.prometheus.replicas.iter_mut().map(|replica| seen(&mut replica.targets))
+}
+
+/// Makes Prometheus answer every query with an empty result.
+pub fn without_results(evidence: &mut Evidence) {
+    for replica in &mut evidence.prometheus.replicas {
+        replica.queries.values_mut().for_each(|result| *result = Read::Seen(Vec::new()));
+    }
+}
+
+/// Makes Prometheus have neither targets nor results.
+pub fn without_targets(evidence: &mut Evidence) {
+    targets(evidence).for_each(Vec::clear);
+    without_results(evidence);
+}
+
+/// Makes the scrapes of this port and path fail with this error, so that Prometheus has no results.
+pub fn down(evidence: &mut Evidence, error: &str, port_and_path: &str) {
+    for target in targets(evidence).flatten() {
+        (target["health"], target["lastError"]) = (json!("down"), json!(error));
+        let ip = target["labels"]["instance"].as_str().unwrap().split(':').next().unwrap();
+        target["scrapeUrl"] = json!(format!("http://{ip}{port_and_path}"));
+    }
+    without_results(evidence);
+}
+
+/// Makes Prometheus answer this query with this result.
+pub fn results(evidence: &mut Evidence, query: &str, result: &[Value]) {
+    for replica in &mut evidence.prometheus.replicas {
+        replica.queries.insert(query.to_owned(), Read::Seen(result.to_vec()));
+    }
+}
+
+/// Replaces a text in the adapter's configuration.
 pub fn rewritten(evidence: &mut Evidence, from: &str, to: &str) {
     let document = &mut seen(&mut evidence.server.config)["data"]["config.yaml"];
     let text = document.as_str().unwrap().to_owned();
@@ -61,7 +115,7 @@ pub fn rewritten(evidence: &mut Evidence, from: &str, to: &str) {
     *document = json!(text.replace(from, to));
 }
 
-/// The `APIService` is not available, for this reason and so long.
+/// Makes the `APIService` unavailable, with this reason and for this long.
 pub fn unavailable(evidence: &mut Evidence, reason: &str, message: &str, since: f64) {
     let condition = json!({
         "type": "Available", "status": "False", "reason": reason, "message": message, "lastTransitionTime": ago(since),
@@ -70,7 +124,7 @@ pub fn unavailable(evidence: &mut Evidence, reason: &str, message: &str, since: 
     answers(evidence, 503, json!({"message": "the server is currently unable to handle the request"}));
 }
 
-/// The HPA says that it reads no metric, for this reason and so long.
+/// Makes the HPA report that it cannot read its metric, with this reason and for this long.
 pub fn conditions(evidence: &mut Evidence, reason: &str, message: &str, since: f64) {
     seen(&mut evidence.hpa)["status"]["conditions"] = json!([
         {"type": "AbleToScale", "status": "True", "reason": "SucceededGetScale", "message": ""},
@@ -81,23 +135,23 @@ pub fn conditions(evidence: &mut Evidence, reason: &str, message: &str, since: f
     ]);
 }
 
-/// Another argument of the adapter's, at this place.
+/// Replaces an argument of the adapter.
 pub fn argument(evidence: &mut Evidence, place: usize, value: &str) {
     seen(&mut evidence.server.deployment)["spec"]["template"]["spec"]["containers"][0]["args"][place] = json!(value);
 }
 
-/// The HPA's value, and its replicas: those that there are, those that it wants, and the most.
-pub fn scaled(evidence: &mut Evidence, value: &str, current: u32, wanted: u32, most: u32) {
+/// Sets the HPA's value, and its current, desired and maximum replicas.
+pub fn scaled(evidence: &mut Evidence, value: &str, current: u32, desired: u32, maximum: u32) {
     let hpa = seen(&mut evidence.hpa);
-    hpa["spec"]["maxReplicas"] = json!(most);
+    hpa["spec"]["maxReplicas"] = json!(maximum);
     hpa["status"]["currentReplicas"] = json!(current);
-    hpa["status"]["desiredReplicas"] = json!(wanted);
+    hpa["status"]["desiredReplicas"] = json!(desired);
     let status = &mut hpa["status"]["currentMetrics"][0];
     let kind = if status["pods"].is_object() { "pods" } else { "external" };
     status[kind]["current"]["averageValue"] = json!(value);
 }
 
-/// What is found broken at this link, and nothing above it.
+/// The finding of the broken link, which must be this one.
 pub fn broken(evidence: &Evidence, link: Link) -> Finding {
     let Diagnosis { links, broken, .. } = diagnose(evidence);
     let result = links.iter().find(|result| result.state == State::Broken);
@@ -105,27 +159,32 @@ pub fn broken(evidence: &Evidence, link: Link) -> Finding {
     readable(broken.unwrap())
 }
 
-/// The number of the cause at this link, and the commands that mend it.
-pub fn cause(evidence: &Evidence, link: Link) -> (u8, String) {
-    let finding = broken(evidence, link);
-    (finding.cause.number(), finding.fix.commands.join("\n"))
+/// The cause at this link, which must be the broken one.
+pub fn cause_at(evidence: &Evidence, link: Link) -> Cause {
+    broken(evidence, link).cause
 }
 
-/// The number of the cause at this link, and the advice, where the change is not the user's own to paste.
-pub fn advised(evidence: &Evidence, link: Link) -> (u8, String) {
+/// The cause at this link, and the commands that fix it, a line each.
+pub fn commands_at(evidence: &Evidence, link: Link) -> (Cause, String) {
+    let finding = broken(evidence, link);
+    (finding.cause, finding.fix.commands.join("\n"))
+}
+
+/// The cause at this link, and the advice. The fix must have no commands, because the object is not the user's own.
+pub fn advice_at(evidence: &Evidence, link: Link) -> (Cause, String) {
     let finding = broken(evidence, link);
     assert_eq!(finding.fix.commands, [""; 0], "{finding:?}");
-    (finding.cause.number(), finding.fix.advice)
+    (finding.cause, finding.fix.advice)
 }
 
-/// That nothing is broken; how this link is.
+/// The state of this link. No link may be broken.
 pub fn state(evidence: &Evidence, link: Link) -> State {
     let Diagnosis { links, broken, .. } = diagnose(evidence);
     assert_eq!(broken, None, "{links:#?}");
     links.iter().find(|result| result.link == link).unwrap().state
 }
 
-/// A finding with each backslash of its commands as a shell reads it: for fish it stands in quotes of its own.
+/// The finding with plain backslashes in its commands. The doctor quotes each of them separately, for fish.
 pub fn readable(mut finding: Finding) -> Finding {
     for command in &mut finding.fix.commands {
         *command = command.replace(r#"'"\\"'"#, r"\");

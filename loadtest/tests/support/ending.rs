@@ -1,26 +1,26 @@
-//! A test of a cluster ends as it is to end, also after a failure and when it is told to end.
+//! Lets a test on a cluster clean up after a failure or a signal.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinError, LocalSet};
 
-/// Tells a story to its end, or until whoever started this says that it shall end. A panic in it stays in it, so that the
-/// cluster can be left as it was found.
-pub async fn told(story: impl Future<Output = ()> + 'static) -> Result<(), JoinError> {
+/// Runs a test until it ends, or until SIGTERM or Ctrl-C. Returns a panic as an error, so that the caller can restore
+/// the cluster.
+pub async fn run(test: impl Future<Output = ()> + 'static) -> Result<(), JoinError> {
     let tasks = LocalSet::new();
-    let mut story = tasks.spawn_local(story);
+    let mut test = tasks.spawn_local(test);
     let until = async {
         tokio::select! {
-            told = &mut story => told,
+            outcome = &mut test => outcome,
             () = interrupted() => {
-                story.abort();
-                story.await
+                test.abort();
+                test.await
             }
         }
     };
     tasks.run_until(until).await
 }
 
-/// Fails as the story did.
+/// Fails with the test's panic.
 pub fn fail(error: JoinError) -> ! {
     if error.is_panic() {
         std::panic::resume_unwind(error.into_panic());
@@ -28,7 +28,7 @@ pub fn fail(error: JoinError) -> ! {
     panic!("interrupted");
 }
 
-/// Ctrl-C, or the word of whoever started this that it shall end.
+/// Waits for Ctrl-C or SIGTERM.
 async fn interrupted() {
     let mut end = signal(SignalKind::terminate()).expect("SIGTERM can be waited for");
     tokio::select! {

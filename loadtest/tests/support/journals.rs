@@ -1,4 +1,4 @@
-//! Journals as runs leave them, made up: the same ones each time.
+//! Made-up journals of runs, the same each time.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -21,7 +21,7 @@ use loadtest::profile::{Profile, Spacing, Stage};
 pub const PODS: [&str; 3] =
     ["shopfront-deploy-7d94b56f44-fblvd", "shopfront-deploy-7d94b56f44-x7qzm", "shopfront-deploy-7d94b56f44-m2k9t"];
 
-/// When the load asks for more than one replica.
+/// When the load first needs more than one replica.
 pub const STEP: f64 = 180.0;
 
 fn stages() -> Vec<Stage> {
@@ -87,7 +87,7 @@ fn happened(at: f64, what: ObservedEvent) -> Entry {
     Entry::Event(Event { at, what })
 }
 
-/// Replicas that are wanted, that there are and that are ready, as the run has it.
+/// The desired, current and ready replicas of the run.
 fn replicas(at: f64) -> (u32, u32, u32) {
     match at {
         ..199.0 => (1, 1, 1),
@@ -100,7 +100,7 @@ fn replicas(at: f64) -> (u32, u32, u32) {
     }
 }
 
-/// `rate()` over a minute of the profile, as Prometheus has it some seconds later.
+/// `rate()` over a minute of the profile, as Prometheus has it four seconds later.
 fn sum(profile: &Profile, at: f64) -> f64 {
     let at = at - 4.0;
     (profile.due_by(at) - profile.due_by(at - 60.0)) / 60.0
@@ -132,7 +132,7 @@ fn scaling(profile: &Profile, at: f64, value_at: f64) -> Scaling {
     }
 }
 
-/// One second of load, answered by the pods that are ready.
+/// One second of load, answered by the ready pods.
 fn second(profile: &Profile, at: f64, random: &mut fastrand::Rng) -> Second {
     let due = profile.due_by(at + 1.0).floor() as u64 - profile.due_by(at).floor() as u64;
     let ready = replicas(at).2;
@@ -141,7 +141,7 @@ fn second(profile: &Profile, at: f64, random: &mut fastrand::Rng) -> Second {
     for _ in 0..due {
         *second.statuses.entry(200).or_default() += 1;
         *second.pods.entry(PODS[random.usize(..ready as usize)].to_owned()).or_default() += 1;
-        // Most take little, a few much more, and all the more on a pod that is crowded.
+        // Most requests are fast, and a few are slow. All are slower on a busy pod.
         let crowd = 1.0 + due as f64 / f64::from(ready) / 8.0;
         let micros = 1800.0 * crowd * (0.25 * (random.f64() + random.f64() + random.f64() - 1.5)).exp();
         let tail = if random.f64() < 0.02 { 2.0 + 6.0 * random.f64() } else { 1.0 };
@@ -153,7 +153,7 @@ fn second(profile: &Profile, at: f64, random: &mut fastrand::Rng) -> Second {
     second
 }
 
-/// A run from one replica to three and back, in which all goes well.
+/// A successful run from one replica to three and back.
 pub fn good() -> Vec<Entry> {
     let start = start();
     let profile = Profile { stages: start.profile.clone() };
@@ -163,7 +163,7 @@ pub fn good() -> Vec<Entry> {
     let (mut value_at, mut last) = (-8.0, replicas(-10.0));
     for tenth in -100..=(ends * 10.0) as i64 {
         let at = tenth as f64 / 10.0;
-        // The HPA looks every 15 seconds; it is looked at every five, and when anything changes.
+        // The HPA syncs every 15 seconds. It is read every five seconds, and at each change.
         if (tenth - 40).rem_euclid(150) == 0 {
             value_at = at;
         }
@@ -196,7 +196,7 @@ pub fn good() -> Vec<Entry> {
     entries
 }
 
-/// What the model would have said of it.
+/// The prediction for the run.
 pub fn prediction() -> Vec<Predicted> {
     let profile = Profile { stages: stages() };
     let looks = (0..=52).map(|look| f64::from(look) * 15.0);
@@ -213,7 +213,7 @@ pub fn prediction() -> Vec<Predicted> {
     predicted.collect()
 }
 
-/// What the model would have allowed.
+/// The band that the prediction allows.
 pub fn band() -> Vec<Band> {
     let moments = (0..=780).map(f64::from).map(|at| {
         let (least, most) = match at {
@@ -230,8 +230,8 @@ pub fn band() -> Vec<Band> {
     moments.collect()
 }
 
-/// The same run, in which the target breaks: a pod is killed, answers are 500, some never come, requests are dropped, the
-/// API server is gone for a while, all of it is late, and the user has had enough.
+/// The same run with faults: a pod is killed, answers are 500 or do not come, requests are dropped, the API server is
+/// unreachable for a while, latencies rise, and the user interrupts the run.
 pub fn broken() -> Vec<Entry> {
     let mut entries: Vec<Entry> = good().into_iter().filter(|entry| !matches!(entry, Entry::End(_))).collect();
     entries.retain(|entry| match entry {
@@ -265,7 +265,7 @@ pub fn broken() -> Vec<Entry> {
     entries
 }
 
-/// Load without an autoscaler, and answers that do not say who they are from.
+/// A load without an autoscaler, whose answers do not name their pods.
 pub fn alone() -> Vec<Entry> {
     let mut entries: Vec<Entry> =
         good().into_iter().filter(|entry| !matches!(entry, Entry::Scaling(_) | Entry::Event(_))).collect();
@@ -282,7 +282,7 @@ pub fn alone() -> Vec<Entry> {
     entries
 }
 
-/// As lines of a file.
+/// The entries as the lines of a file.
 pub fn text(entries: &[Entry]) -> String {
     entries.iter().map(|entry| serde_json::to_string(entry).expect("an entry") + "\n").collect()
 }

@@ -1,4 +1,4 @@
-//! What the tool writes for programs, held against its schema.
+//! Checks what the tool writes for programs against its schema.
 
 use std::fmt::Debug;
 
@@ -6,8 +6,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-/// Holds each of these, as it is written, to the schema: it is valid, and can be read again. The last one with a field
-/// more in one of its parts is not valid.
+/// Checks that each value is valid against the schema and can be read again. The last value must be invalid with an
+/// additional field in this part.
 pub fn keep_to<T>(schema: &str, all: &[T], write: impl Fn(&T) -> String, part: &str)
 where
     T: Serialize + DeserializeOwned + PartialEq + Debug,
@@ -25,5 +25,5 @@ where
     }
     let mut more = serde_json::to_value(all.last().expect("there is one")).unwrap();
     more[part]["else"] = json!(1);
-    assert!(!validator.is_valid(&more), "nothing is written that the schema does not tell of");
+    assert!(!validator.is_valid(&more), "the schema allows a field that is never written");
 }

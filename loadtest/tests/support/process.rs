@@ -1,4 +1,4 @@
-//! The processes of a rehearsal: its replicas, found and signalled by their ids.
+//! Finds and signals the processes of a rehearsal's replicas.
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -10,7 +10,7 @@ pub struct Replica {
     pub pod: String,
 }
 
-/// The replicas of the tool that has this id.
+/// The replicas of the tool with this process id.
 pub fn replicas(tool: u32) -> Vec<Replica> {
     let all = std::fs::read_dir("/proc").expect("Linux has /proc").filter_map(|entry| {
         let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
@@ -24,13 +24,13 @@ pub fn replicas(tool: u32) -> Vec<Replica> {
     all.collect()
 }
 
-/// State, parent and so on, as `/proc` has them.
+/// The fields of `/proc/PID/stat` from the state on.
 fn stat(pid: u32) -> Option<Vec<String>> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     Some(stat.rsplit_once(')')?.1.split_whitespace().map(str::to_owned).collect())
 }
 
-/// Not gone, and not a zombie that nobody has waited for.
+/// Whether the process exists and is not a zombie.
 pub fn is_running(pid: u32) -> bool {
     stat(pid).is_some_and(|fields| fields[0] != "Z")
 }
@@ -40,7 +40,7 @@ pub fn signal(pid: u32, signal: Signal) {
     kill_process(pid, signal).expect("it is ours");
 }
 
-/// A process that stands still, until this is dropped: one that is stopped does not see that its tool has ended.
+/// A process that is stopped until this is dropped, and so does not notice that its tool has ended.
 pub struct Stopped(u32);
 
 impl Stopped {

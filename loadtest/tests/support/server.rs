@@ -1,4 +1,4 @@
-//! An API server of a test's own: plain HTTP on the loopback, and a kubeconfig that leads there.
+//! A fake API server: plain HTTP on the loopback, and a kubeconfig for it.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-/// Where it is, until it is dropped.
+/// The server runs until this is dropped.
 pub struct Server {
     pub kubeconfig: PathBuf,
     _tasks: JoinSet<()>,
@@ -38,7 +38,7 @@ impl Server {
                 let answer = answer.clone();
                 connections.spawn(async move {
                     let http = hyper::server::conn::http1::Builder::new();
-                    // A connection that breaks is opened anew by the one who asks.
+                    // The client opens a new connection after an error.
                     let _ = http.serve_connection(TokioIo::new(stream), service_fn(answer)).await;
                 });
             }

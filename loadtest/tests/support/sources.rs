@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-/// Where they are.
+/// The folder of the sources.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// All of them.
+/// All source files.
 pub fn all() -> Vec<PathBuf> {
     fn below(folder: &Path, all: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).expect("a folder of sources can be read") {

@@ -1,22 +1,22 @@
-//! prometheus-adapter: its rules, and how it is started.
+//! Causes at prometheus-adapter: its rules and its flags.
 
 use loadtest::doctor::catalogue::Cause;
 
 use super::{MANIFEST, monitoring};
 use crate::case::Case;
 
-/// The manifest that has the rules.
+/// The manifest with the adapter's rules.
 pub const RULES: &str = "custom-metrics-config.yaml";
 
 pub const RESTART: &str = "kubectl -n monitoring rollout restart deployment prometheus-adapter && \
                            kubectl -n monitoring rollout status deployment prometheus-adapter --timeout 2m";
 
-/// The rules as the manifest has them. The adapter is restarted where they were others.
+/// Restores the manifest's rules, and restarts the adapter if they were different.
 pub const RULES_BACK: &str = "kubectl apply -f k8s/custom-metrics-config.yaml | tee /dev/stderr | grep unchanged >/dev/null || \
                               { kubectl -n monitoring rollout restart deployment prometheus-adapter && \
                               kubectl -n monitoring rollout status deployment prometheus-adapter --timeout 2m; }";
 
-/// The Deployment as it was.
+/// Restores the adapter's Deployment.
 pub const DEPLOYMENT_BACK: &str = "kubectl replace -f adapter.bak && \
                                kubectl -n monitoring rollout status deployment prometheus-adapter --timeout 2m";
 
@@ -34,12 +34,12 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// The rules with a change, and an adapter that has read them.
+/// Applies the rules with this change, and restarts the adapter.
 pub fn rules(change: &str) -> String {
     format!("sed '{change}' k8s/{RULES} | kubectl apply -f - && {RESTART}")
 }
 
-/// The adapter with other arguments.
+/// Changes the adapter's arguments.
 fn arguments(change: &str) -> String {
     let get = monitoring("get deployment prometheus-adapter -o yaml");
     let status = monitoring("rollout status deployment prometheus-adapter --timeout 1m");
@@ -57,7 +57,7 @@ fn no_rule() -> Case {
     Case::new(Cause::RuleAbsent, "no rules", line, RULES_BACK).tidied()
 }
 
-/// Times are whole seconds: the change is to be in another one than the adapter's start.
+/// Timestamps are whole seconds, so the change waits for a second after the adapter's start.
 fn not_restarted() -> Case {
     let later = "now=$(date +%s); until [ \"$(date +%s)\" -gt $((now + 1)) ]; do :; done";
     let undo = format!("kubectl apply -f k8s/{RULES} && {RESTART}");
@@ -89,17 +89,17 @@ pub fn short_window() -> Case {
 fn short_relist() -> Case {
     let line = arguments(r"s/--metrics-relist-interval=.*/--metrics-relist-interval=2s/");
     Case::new(Cause::GroupByDropped, "a relist shorter than the scrapes' interval", line, DEPLOYMENT_BACK)
-        .by_hand("the adapter's flags are its owner's")
+        .by_hand("the adapter's owner sets its flags")
 }
 
 pub fn wrong_port() -> Case {
     let line = arguments(r"s|\(--prometheus-url=.*\):9090|\1:9091|");
-    Case::new(Cause::PrometheusUnreachable, "a URL with a port that the Service has not", line, DEPLOYMENT_BACK)
-        .by_hand("the adapter's flags are its owner's")
+    Case::new(Cause::PrometheusUnreachable, "a URL with a port that the Service does not have", line, DEPLOYMENT_BACK)
+        .by_hand("the adapter's owner sets its flags")
 }
 
 fn wrong_name() -> Case {
     let line = arguments(r"s|\(--prometheus-url=.*\)prometheus-k8s|\1prometheus-server|");
-    Case::new(Cause::PrometheusUnreachable, "a URL with a Service that there is not", line, DEPLOYMENT_BACK)
-        .by_hand("the adapter's flags are its owner's")
+    Case::new(Cause::PrometheusUnreachable, "a URL with a Service that does not exist", line, DEPLOYMENT_BACK)
+        .by_hand("the adapter's owner sets its flags")
 }

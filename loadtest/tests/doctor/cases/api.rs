@@ -1,4 +1,4 @@
-//! The API that the HPA reads: registered, available, and whose.
+//! Causes at the API that the HPA reads: its registration, its availability, and its server.
 
 use loadtest::doctor::catalogue::Cause;
 
@@ -20,7 +20,7 @@ pub fn missing() -> Case {
 
 pub fn wrong_port() -> Case {
     let line = format!(r#"kubectl patch apiservice {API} --type merge -p '{{"spec":{{"service":{{"port":444}}}}}}'"#);
-    Case::new(Cause::ApiServiceUnavailable, "a port that the adapter's Service has not", line, API_BACK)
+    Case::new(Cause::ApiServiceUnavailable, "a port that the adapter's Service does not have", line, API_BACK)
         .by_hand("the API's server is shared")
 }
 
@@ -30,7 +30,7 @@ pub fn no_adapter() -> Case {
         .by_hand("the API's server is shared")
 }
 
-/// Its last pod goes before the new one comes.
+/// With the strategy Recreate, the last pod goes before the new one comes.
 fn adapter_crashes() -> Case {
     let get = monitoring("get deployment prometheus-adapter -o yaml");
     let change = r"s/--secure-port=/--no-such-flag=/; s/type: RollingUpdate/type: Recreate/; /^    rollingUpdate:/,+2d";
@@ -44,7 +44,7 @@ fn nobody_listens() -> Case {
         r#"patch service prometheus-adapter --type json -p '[{"op":"replace","path":"/spec/ports/0/targetPort","value":8443}]'"#,
     );
     let undo = "kubectl replace -f adapter-service.bak";
-    // Connections that are open stay open.
+    // Open connections would stay open, so the adapter restarts.
     Case::new(Cause::ApiServiceUnavailable, "a targetPort where no adapter listens", line, undo)
         .by_hand("the API's server is shared")
         .then(super::adapter::RESTART)
@@ -55,5 +55,5 @@ fn another() -> Case {
     let other = r#"{"spec":{"service":{"namespace":"miztiik-automation-ns","name":"shopfront-svc","port":80}}}"#;
     let line = format!("kubectl patch apiservice {API} --type merge -p '{other}'");
     Case::new(Cause::AnotherServer, "the APIService of another server", line, API_BACK)
-        .by_hand("others may use the server that is there")
+        .by_hand("others may use the present server")
 }

@@ -1,4 +1,4 @@
-//! The HPA and its controller: what it may read, whether it is alone, and who else sets the replicas.
+//! Causes at the HPA and its controller: rights, other HPAs and metrics, and who else sets the replicas.
 
 use loadtest::doctor::catalogue::Cause;
 
@@ -9,7 +9,7 @@ pub fn cases() -> Vec<Case> {
     vec![forbidden(), not_scraped(), second_hpa(), overlapping(), second_metric(), set_elsewhere()]
 }
 
-/// The role that Kubernetes gives the controller, without custom metrics.
+/// Removes custom metrics from the role that Kubernetes gives the controller.
 pub fn forbidden() -> Case {
     let role = "system:controller:horizontal-pod-autoscaler";
     let line = format!(
@@ -20,7 +20,7 @@ pub fn forbidden() -> Case {
     Case::new(Cause::ControllerForbidden, "the controller's role without custom metrics", line, undo).tidied().quick()
 }
 
-/// Two replicas, idle.
+/// Scales to two idle replicas.
 fn two() -> String {
     let patch = own(r#"patch hpa shopfront-hpa -p '{"spec":{"minReplicas":2}}'"#);
     let ready = own("wait deployment shopfront-deploy --for=jsonpath='{.status.readyReplicas}'=2 --timeout 90s");
@@ -44,7 +44,7 @@ pub fn second_hpa() -> Case {
         line,
         own("delete hpa shopfront-second --ignore-not-found"),
     )
-    .by_hand("which HPA is meant is its owner's to know")
+    .by_hand("only the owner knows which HPA to keep")
 }
 
 fn overlapping() -> Case {
@@ -54,7 +54,7 @@ fn overlapping() -> Case {
     );
     let undo = own("delete hpa,deployment shopfront-double --ignore-not-found");
     Case::new(Cause::SeveralHpas, "an HPA whose workload takes the same pods", copy, undo)
-        .by_hand("which HPA is meant is its owner's to know")
+        .by_hand("only the owner knows which HPA to keep")
         .then(own("autoscale deployment shopfront-double --min 1 --max 2 --cpu-percent 80"))
         .tidied()
 }
@@ -65,11 +65,11 @@ pub fn second_metric() -> Case {
         r#"patch hpa shopfront-hpa --type json -p '[{{"op":"add","path":"/spec/metrics/-","value":{metric}}}]'"#
     ));
     Case::new(Cause::OtherMetricInvalid, "a second metric that nobody serves", line, MANIFEST)
-        .by_hand("the metric may be meant")
+        .by_hand("the metric may be intended")
         .quick()
 }
 
-/// A tool that applies its manifest, with the replicas in it, after the HPA has set them.
+/// Applies a manifest with replicas after the HPA has set them, as a deployment tool would.
 fn set_elsewhere() -> Case {
     let one = own(r#"patch hpa shopfront-hpa -p '{"spec":{"minReplicas":1}}'"#);
     let apply = "sed 's/^  # No replicas:.*/  replicas: 1/' k8s/shopfront.yml | kubectl apply -f -";

@@ -1,4 +1,4 @@
-//! KEDA's trigger, and what becomes of its query.
+//! Causes at KEDA's trigger and its query.
 
 use loadtest::doctor::catalogue::Cause;
 
@@ -11,7 +11,7 @@ pub fn cases() -> Vec<Case> {
     vec![empty(), not_a_number(), several_series(), average(), wrong_port(), not_ready()]
 }
 
-/// A change of the trigger's metadata.
+/// Replaces fields of the trigger's metadata.
 fn trigger(changes: &[(&str, &str)]) -> String {
     let changes = changes.iter().map(|(field, value)| {
         format!(r#"{{"op":"replace","path":"/spec/triggers/0/metadata/{field}","value":"{value}"}}"#)
@@ -20,7 +20,7 @@ fn trigger(changes: &[(&str, &str)]) -> String {
     own(&format!("patch scaledobject shopfront-scaledobject --type json -p '[{changes}]'"))
 }
 
-/// Idle, it is not above 0.
+/// The sum of idle pods is not above 0.
 fn empty() -> Case {
     let query = r#"sum(rate(http_requests_total{namespace=\"miztiik-automation-ns\"}[1m])) > 0"#;
     let line = trigger(&[("query", query), ("ignoreNullValues", "true")]);
@@ -33,7 +33,7 @@ fn not_a_number() -> Case {
     Case::new(Cause::EmptyReadAsZero, "a query that is not a number", line, BACK).tidied()
 }
 
-/// An idle pod has a series for its root alone: somebody asks for another path.
+/// Requests another path, because an idle pod has only one series.
 pub fn several_series() -> Case {
     let query = r#"rate(http_requests_total{namespace=\"miztiik-automation-ns\"}[1m])"#;
     Case::new(Cause::SeveralSeries, "a query of several series", trigger(&[("query", query)]), BACK)
@@ -49,16 +49,16 @@ fn average() -> Case {
 
 fn wrong_port() -> Case {
     let line = trigger(&[("serverAddress", "http://prometheus-k8s.monitoring.svc:9091")]);
-    Case::new(Cause::PrometheusUnreachable, "an address with a port that the Service has not", line, BACK)
+    Case::new(Cause::PrometheusUnreachable, "an address with a port that the Service does not have", line, BACK)
         .tidied()
         .quick()
 }
 
-/// A second `ScaledObject` for the workload, which KEDA's webhook refuses where there is one.
+/// A trigger type that does not exist.
 fn not_ready() -> Case {
     let line = own(
         r#"patch scaledobject shopfront-scaledobject --type json -p '[{"op":"replace","path":"/spec/triggers/0/type","value":"prometheuz"}]'"#,
     );
-    Case::new(Cause::KedaBlocked, "a trigger that KEDA does not take", line, BACK)
-        .by_hand("which trigger is meant is its author's to know")
+    Case::new(Cause::KedaBlocked, "a trigger type that KEDA does not know", line, BACK)
+        .by_hand("only the author knows which trigger to use")
 }

@@ -1,4 +1,4 @@
-//! The causes that can be made on a cluster with kube-prometheus, in an order in which little has to be restored.
+//! The causes that the lab can make on a cluster with kube-prometheus, in an order with little to restore in between.
 
 pub mod adapter;
 pub mod api;
@@ -23,32 +23,32 @@ pub fn monitoring(arguments: &str) -> String {
     format!("kubectl -n monitoring {arguments}")
 }
 
-/// The workload's objects, as the manifests have them, in so far as they say.
+/// Restores the fields that the manifest has.
 pub const MANIFEST: &str = "kubectl apply -f k8s/shopfront.yml";
 
-/// The same, and the lab's short stabilisation in an HPA that was made anew.
+/// The same, and the lab's short stabilisation, for an HPA that was deleted.
 pub fn manifest() -> String {
     let behavior =
         format!(r#"{{"spec":{{"behavior":{{"scaleDown":{{"stabilizationWindowSeconds":{STABILISATION}}}}}}}}}"#);
     format!("{MANIFEST} && {}", own(&format!("patch hpa shopfront-hpa -p '{behavior}'")))
 }
 
-/// What prometheus-adapter's chain can have, without load.
+/// Causes in prometheus-adapter's chain, without load.
 pub fn adapter() -> Vec<Case> {
     [pods::cases(), scraping::cases(), adapter::cases(), api::cases(), autoscaler::cases()].concat()
 }
 
-/// What a chain under load can have.
+/// Causes under load.
 pub fn loaded() -> Vec<Case> {
     traffic::cases()
 }
 
-/// What KEDA's chain can have.
+/// Causes in KEDA's chain.
 pub fn keda() -> Vec<Case> {
     keda::cases()
 }
 
-/// Pairs of different links.
+/// Pairs of causes in prometheus-adapter's chain.
 pub fn pairs() -> Vec<Pair> {
     vec![
         scraping::port_name().with(autoscaler::second_metric()).quick(),
@@ -65,7 +65,7 @@ pub fn pairs() -> Vec<Pair> {
     ]
 }
 
-/// And with KEDA.
+/// Pairs of causes in KEDA's chain.
 pub fn pairs_of_keda() -> Vec<Pair> {
     vec![scraping::target_port().with(keda::several_series()).quick()]
 }

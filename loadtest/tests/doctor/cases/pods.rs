@@ -1,11 +1,11 @@
-//! The workload itself: its replicas, its image, its place, and the HPA that should be beside it.
+//! Causes at the workload: its replicas, image and resources, and an HPA in its namespace.
 
 use loadtest::doctor::catalogue::Cause;
 
 use super::{MANIFEST, manifest, own};
 use crate::case::Case;
 
-/// A namespace of the lab's own.
+/// The lab's own namespace.
 pub const ELSEWHERE: &str = "shopfront-elsewhere";
 
 pub fn cases() -> Vec<Case> {
@@ -18,7 +18,7 @@ pub fn no_replicas() -> Case {
         .quick()
 }
 
-/// A change of the one container, and of how it is rolled out.
+/// Patches the container, and the rollout strategy with `recreate`.
 fn changed(recreate: bool, container: &str) -> String {
     let strategy = if recreate { r#""strategy":{"type":"Recreate","rollingUpdate":null},"# } else { "" };
     own(&format!(
@@ -26,7 +26,7 @@ fn changed(recreate: bool, container: &str) -> String {
     ))
 }
 
-/// As the manifest has it, and without what it does not speak of.
+/// Restores the pod template, without fields that the manifest does not have.
 fn template_back() -> String {
     let plain = own(
         r#"patch deployment shopfront-deploy -p '{"spec":{"template":{"spec":{"containers":[{"name":"shopfront","args":null}]}}}}'"#,
@@ -35,7 +35,7 @@ fn template_back() -> String {
     format!("{plain} && {MANIFEST} && {there}")
 }
 
-/// The old pod goes first, so that none is ready.
+/// Deletes the old pod first, so that no pod is ready.
 pub fn no_image() -> Case {
     let line = changed(true, r#""image":"registry.invalid/shopfront:none""#);
     Case::new(Cause::PodFails, "an image that does not exist, no pod left", line, template_back()).tidied()
@@ -60,12 +60,12 @@ fn quota() -> Case {
     let two = own(r#"patch hpa shopfront-hpa -p '{"spec":{"minReplicas":2}}'"#);
     let undo = format!("{} && {MANIFEST}", own("delete quota shopfront-few --ignore-not-found"));
     Case::new(Cause::PodsPending, "a quota that is used up", own("create quota shopfront-few --hard pods=1"), undo)
-        .by_hand("the quota is its owner's")
+        .by_hand("the owner of the quota decides")
         .then(two)
         .tidied()
 }
 
-/// The manifest's one HPA, by its label.
+/// Applies only the HPA of the manifest, by its label.
 const HPA_ALONE: &str = "kubectl apply -l scaler=prometheus-adapter -f -";
 
 fn elsewhere() -> Case {
@@ -78,11 +78,11 @@ fn elsewhere() -> Case {
     )
     .then(format!("sed 's/miztiik-automation-ns/{ELSEWHERE}/' k8s/shopfront.yml | {HPA_ALONE}"))
     .then(own("delete hpa shopfront-hpa"))
-    .asked_for(&format!("{ELSEWHERE}/shopfront-hpa"))
+    .for_hpa(&format!("{ELSEWHERE}/shopfront-hpa"))
     .tidied()
 }
 
-/// The manifest is in a file, as users have it.
+/// The manifest is in a file, as a user's would be.
 fn old() -> Case {
     Case::new(
         Cause::OldApiVersion,
@@ -90,7 +90,7 @@ fn old() -> Case {
         own("delete hpa shopfront-hpa"),
         format!("rm -rf old && {}", manifest()),
     )
-    .by_hand("the manifest is its author's to change")
+    .by_hand("the author has to change the manifest")
     .then("mkdir -p old && sed 's|autoscaling/v2$|autoscaling/v2beta2|' k8s/shopfront.yml > old/shopfront.yml")
     .then("! kubectl apply -f old/shopfront.yml")
 }

@@ -1,4 +1,4 @@
-//! From the pod's page to the series: what is counted, who scrapes it, and by which names.
+//! Causes from the pod's metrics page to the series: the counter, the scrape, and the labels.
 
 use loadtest::doctor::catalogue::Cause;
 
@@ -24,17 +24,17 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// A change of the `ServiceMonitor`.
+/// Patches the `ServiceMonitor`.
 fn monitor(patch: &str) -> String {
     monitoring(&format!("patch servicemonitor shopfront-monitor --type merge -p '{patch}'"))
 }
 
-/// A change of its one endpoint.
+/// Adds fields to its one endpoint.
 fn endpoint(more: &str) -> String {
     monitor(&format!(r#"{{"spec":{{"endpoints":[{{"port":"web","path":"/metrics","interval":"5s",{more}}}]}}}}"#))
 }
 
-/// Series that only the histogram has, which counts scrapes and probes as well.
+/// Uses the histogram's series, which count scrapes and probes too.
 pub fn probes_counted() -> Case {
     let line = rules(
         r#"s/seriesQuery: .*/seriesQuery: http_requests_count{namespace!="",pod!=""}/; s/matches: .*/matches: ^(.*)_count$/"#,
@@ -42,11 +42,11 @@ pub fn probes_counted() -> Case {
     Case::new(Cause::ProbesCounted, "the rule reads what counts scrapes and probes", line, RULES_BACK).tidied()
 }
 
-/// The program makes the series of `/version` when that is first asked for.
+/// Uses the series of `/version`, which the program creates at the first request.
 fn absent() -> Case {
     let line = rules(r#"s/seriesQuery: .*/seriesQuery: http_requests_total{namespace!="",pod!="",path="version"}/"#);
     Case::new(Cause::CounterAbsent, "the rule reads a series that comes with its first request", line, RULES_BACK)
-        .by_hand("the series is the program's to make")
+        .by_hand("the program has to create the series")
 }
 
 fn annotations() -> Case {
@@ -63,12 +63,14 @@ fn annotations() -> Case {
 
 pub fn port_name() -> Case {
     let line = monitor(r#"{"spec":{"endpoints":[{"port":"http","path":"/metrics","interval":"5s"}]}}"#);
-    Case::new(Cause::MonitorSelectsNothing, "a port's name that the Service has not", line, MANIFEST).tidied().quick()
+    Case::new(Cause::MonitorSelectsNothing, "a port name that the Service does not have", line, MANIFEST)
+        .tidied()
+        .quick()
 }
 
 pub fn selector() -> Case {
     let line = monitor(r#"{"spec":{"selector":{"matchLabels":{"app":"shop-front"}}}}"#);
-    Case::new(Cause::MonitorSelectsNothing, "a label that the Service has not", line, MANIFEST).tidied()
+    Case::new(Cause::MonitorSelectsNothing, "a label that the Service does not have", line, MANIFEST).tidied()
 }
 
 fn namespace() -> Case {
@@ -76,7 +78,7 @@ fn namespace() -> Case {
     Case::new(Cause::MonitorSelectsNothing, "a namespaceSelector for another namespace", line, MANIFEST).tidied()
 }
 
-/// As Helm's chart has it.
+/// Selects monitors by a label, as the Helm chart does.
 fn not_selected() -> Case {
     let line = monitoring(
         r#"patch prometheus k8s --type merge -p '{"spec":{"serviceMonitorSelector":{"matchLabels":{"release":"stack"}}}}'"#,
@@ -95,10 +97,10 @@ pub fn target_port() -> Case {
 
 fn path() -> Case {
     let line = monitor(r#"{"spec":{"endpoints":[{"port":"web","path":"/metricz","interval":"5s"}]}}"#);
-    Case::new(Cause::TargetDown, "a path that the program has not", line, MANIFEST)
+    Case::new(Cause::TargetDown, "a path that the program does not serve", line, MANIFEST)
 }
 
-/// A watch that is open stays open: Prometheus has to begin anew to be refused, and so to have ended before.
+/// An open watch stays open without the right, so Prometheus must first end its watch and then start a new one.
 fn forbidden() -> Case {
     let undo = format!(
         "kubectl apply -f k8s/k8s_cluster_role_rbac_perms.yaml && {MANIFEST} && {}",
@@ -118,7 +120,7 @@ fn forbidden() -> Case {
     .tidied()
 }
 
-/// What a replica of Prometheus scrapes, of kube-prometheus' two.
+/// Where a replica of Prometheus lists its scrape pools.
 const TARGETS: &str = "/api/v1/namespaces/monitoring/pods/prometheus-k8s-$pod:9090/proxy/api/v1/scrape_pools";
 
 pub fn labels() -> Case {
@@ -134,7 +136,7 @@ fn renamed() -> Case {
     Case::new(Cause::LabelsMissing, "the labels renamed to exported_*", line, undo).tidied()
 }
 
-/// The second replica comes back with an image that there is not.
+/// Restarts the second replica with an image that does not exist.
 fn replica() -> Case {
     let line =
         monitoring(r#"patch prometheus k8s --type merge -p '{"spec":{"image":"registry.invalid/prometheus:none"}}'"#);
@@ -147,5 +149,5 @@ fn replica() -> Case {
     );
     Case::new(Cause::PrometheusNotReady, "a replica of Prometheus that does not start", line, undo)
         .then(gone)
-        .by_hand("why it does not start is for its owner to mend")
+        .by_hand("its owner has to find out why it does not start")
 }

@@ -1,4 +1,4 @@
-//! What can be told of the cases without a cluster.
+//! Checks of the cases that need no cluster.
 
 use std::process::Command;
 
@@ -11,14 +11,14 @@ fn all() -> Vec<Case> {
 }
 
 #[test]
-fn each_cause_of_the_catalogue_is_made() {
+fn each_cause_of_the_catalogue_has_a_case() {
     let made: Vec<_> = all().iter().map(|case| case.cause).collect();
     let missing: Vec<_> = CATALOGUE.iter().map(|entry| entry.cause).filter(|cause| !made.contains(cause)).collect();
     assert_eq!(missing, []);
 }
 
 #[test]
-fn each_line_is_bash() {
+fn each_line_is_valid_bash() {
     for line in all().iter().flat_map(|case| case.breaks.iter().chain(&case.undo)) {
         let output = Command::new("bash").args(["-n", "-c", line]).output().expect("bash is in the PATH");
         assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
@@ -26,7 +26,7 @@ fn each_line_is_bash() {
 }
 
 #[test]
-fn a_pair_is_of_two_links_the_nearer_first() {
+fn each_pair_has_the_link_nearer_to_the_pod_first() {
     for pair in super::pairs().iter().chain(&super::pairs_of_keda()) {
         let [near, far] = [&pair.near, &pair.far].map(|case| case.cause.entry().links.iter());
         let (near, far) = (near.min(), far.max());

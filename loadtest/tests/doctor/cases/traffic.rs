@@ -1,11 +1,11 @@
-//! Causes of a chain under load, which is the load tool's Job; in an order in which the pods that are there can be used.
+//! Causes under load, which the load tool's Job sends. Their order makes use of the pods that are there.
 
 use loadtest::doctor::catalogue::Cause;
 
 use super::{MANIFEST, own};
 use crate::case::Case;
 
-/// The Job, with a stage and more flags.
+/// Starts the Job with this rate and these flags.
 pub fn load(rate: &str, flags: &[&str]) -> String {
     let flags = flags.iter().fold(String::new(), |all, flag| format!(r"{all}\n            - {flag}"));
     format!(
@@ -13,7 +13,7 @@ pub fn load(rate: &str, flags: &[&str]) -> String {
     )
 }
 
-/// Ends it.
+/// Deletes the Job.
 pub fn no_load() -> String {
     own("delete job shopfront-loadtest --ignore-not-found")
 }
@@ -22,7 +22,7 @@ pub fn cases() -> Vec<Case> {
     vec![within_tolerance(), at_maximum(), pinned(), short(), no_address()]
 }
 
-/// Sets the HPA's target so that the value is this many hundredths of it, and more of its spec.
+/// Sets the HPA's target so that the value is this percentage of it, and adds fields to the HPA's spec.
 fn target(hundredths: u32, more: &str) -> String {
     let value = own("get hpa shopfront-hpa -o jsonpath='{.status.currentMetrics[0].pods.current.averageValue}'");
     let metric = r#"{\"type\":\"Pods\",\"pods\":{\"metric\":{\"name\":\"http_requests_per_second\"},\"target\":{\"type\":\"AverageValue\",\"averageValue\":\"${target}m\"}}}"#;
@@ -38,7 +38,7 @@ fn at_maximum() -> Case {
     Case::new(Cause::AtMaximum, "three pods, and load for four", target(125, ""), MANIFEST).explains().tidied()
 }
 
-/// Before [`at_maximum`], whose mending brings a pod more.
+/// Runs before [`at_maximum`], whose fix adds a pod.
 fn within_tolerance() -> Case {
     let line = target(105, r#"\"maxReplicas\":6,"#);
     Case::new(Cause::WithinTolerance, "load a twentieth above the target", line, MANIFEST)
@@ -52,21 +52,21 @@ fn pinned() -> Case {
     let load = load("30rps", &["--requests-per-connection=1000000", "--max-in-flight=1"]);
     Case::new(Cause::ClientsPinned, "one kept connection, and three pods", three, undo)
         .then(load)
-        .by_hand("the clients are not the doctor's to change")
+        .by_hand("the doctor cannot change the clients")
 }
 
 fn short() -> Case {
     Case::new(
         Cause::LoadShort,
-        "more load than one request in flight can be",
+        "more load than one request in flight allows",
         load("20000rps", &["--max-in-flight=1"]),
         no_load(),
     )
-    .by_hand("the load tool's flags are its user's")
+    .by_hand("the user sets the load tool's flags")
     .quick()
 }
 
-/// A load balancer that has a place for an address, and none in it: where there is a cloud, it leaves that alone.
+/// An ingress entry without an address. A cloud's controller does not overwrite it.
 fn no_address() -> Case {
     let status = |ingress: &str| {
         own(&format!(
@@ -74,5 +74,5 @@ fn no_address() -> Case {
         ))
     };
     Case::new(Cause::NoLoadBalancer, "a load balancer without an address", status("[{}]"), status("null"))
-        .by_hand("a load balancer is the cluster's to have")
+        .by_hand("the cluster has to provide a load balancer")
 }

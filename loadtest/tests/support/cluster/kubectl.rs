@@ -1,4 +1,4 @@
-//! kubectl as a user runs it, and what it opens on the loopback: the API server, and single pods.
+//! Runs kubectl as a user does, and its proxies to the API server and to pods.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ use tokio::process::{Child, ChildStdout, Command};
 
 use super::transcript::Transcript;
 
-/// No command takes longer than this; those that wait in the cluster have shorter bounds of their own.
+/// The longest that a command may take. Commands that wait in the cluster have shorter limits of their own.
 const PATIENCE: Duration = Duration::from_mins(4);
 
 #[derive(Clone)]
 pub struct Kubectl {
     kubeconfig: PathBuf,
-    /// Where `k8s/` is, with the image's name in it.
+    /// The folder with `k8s/`, which has the image's name.
     folder: PathBuf,
     transcript: Transcript,
 }
@@ -33,7 +33,7 @@ impl Kubectl {
         command
     }
 
-    /// A program that sees the cluster and the manifests as a user at a shell does. Ends with its owner.
+    /// A program with the cluster's kubeconfig, in the folder of the manifests. It is killed when dropped.
     pub fn program(&self, name: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(name);
         command.env("KUBECONFIG", &self.kubeconfig).current_dir(&self.folder);
@@ -41,12 +41,12 @@ impl Kubectl {
         command
     }
 
-    /// Runs it with this input; what it printed, or what it complained about.
+    /// Runs kubectl with this input. Returns its output, or its error.
     pub async fn attempt(&self, arguments: &str, input: &str) -> Result<String, String> {
         let mut child = self.command(arguments).spawn().expect("kubectl is in the PATH");
         let mut stdin = child.stdin.take().expect("stdin is piped");
         let run = async {
-            // A kubectl that reads no input closes it.
+            // A kubectl that reads no input closes the pipe.
             let _ = stdin.write_all(input.as_bytes()).await;
             drop(stdin);
             child.wait_with_output().await.expect("kubectl's output can be read")
@@ -61,25 +61,25 @@ impl Kubectl {
         }
     }
 
-    /// Runs what must succeed, without a word in the transcript.
+    /// Runs a command that must succeed, without the transcript.
     pub async fn quietly(&self, arguments: &str) -> String {
         self.attempt(arguments, "").await.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Runs what must succeed, and shows it.
+    /// Runs a command that must succeed, and writes it to the transcript.
     pub async fn run(&self, arguments: &str) -> String {
         let output = self.quietly(arguments).await;
         self.transcript.command(&format!("kubectl {arguments}"), &output);
         output
     }
 
-    /// Runs what must succeed with this input, and shows it as what a pipe hands over.
+    /// Runs a command with this input, which must succeed, and writes it to the transcript as a pipe from `source`.
     pub async fn run_with(&self, source: &str, arguments: &str, input: &str) {
         let output = self.attempt(arguments, input).await.unwrap_or_else(|error| panic!("{error}"));
         self.transcript.command(&format!("{source} | kubectl {arguments}"), &output);
     }
 
-    /// Runs what succeeds sooner or later, and shows it then.
+    /// Repeats a command until it succeeds and is done, and writes it to the transcript.
     pub async fn eventually(&self, bound: Duration, arguments: &str, done: impl Fn(&str) -> bool) -> String {
         let asked = Instant::now();
         let mut turns = tokio::time::interval(Duration::from_secs(1));
@@ -96,16 +96,16 @@ impl Kubectl {
         }
     }
 
-    /// Starts one that goes on until it is dropped: its lines.
+    /// Starts a command that runs until it is dropped, and returns its lines.
     pub fn follow(&self, arguments: &str) -> Following {
         let mut command = self.command(arguments);
-        // Nobody reads its complaints: a full pipe would stop it.
+        // Nobody reads its errors, and a full pipe would block it.
         let mut child = command.stderr(Stdio::null()).spawn().expect("kubectl is in the PATH");
         let lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
         Following { lines, _child: child }
     }
 
-    /// The API server, for what is asked several times a second.
+    /// The API server, for frequent requests.
     pub async fn api(&self) -> Api {
         self.open("proxy --port=0").await
     }
@@ -124,7 +124,7 @@ impl Kubectl {
     }
 }
 
-/// A kubectl that goes on.
+/// A running kubectl.
 pub struct Following {
     lines: Lines<BufReader<ChildStdout>>,
     _child: Child,
@@ -136,7 +136,7 @@ impl Following {
     }
 }
 
-/// Plain HTTP to what a kubectl has opened, for as long as this is kept.
+/// Plain HTTP through a kubectl that runs until this is dropped.
 #[derive(Clone)]
 pub struct Api {
     pub base: String,
@@ -150,7 +150,7 @@ impl Api {
         request.send().await.ok()?.error_for_status().ok()?.text().await.ok()
     }
 
-    /// None where there is nothing at this path, or nobody to ask.
+    /// The JSON document at this path. None if the request fails.
     pub async fn json(&self, path: &str) -> Option<Value> {
         serde_json::from_str(&self.text(path).await?).ok()
     }

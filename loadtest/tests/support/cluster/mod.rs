@@ -1,4 +1,4 @@
-//! What the tests on a real cluster share: its settings, kubectl, the manifests put on it, and a watch on them.
+//! Shared code of the tests on a real cluster: settings, kubectl, the manifests, and a watch on the HPA.
 
 #[path = "../kubeconfig.rs"]
 mod kubeconfig;

@@ -1,4 +1,4 @@
-//! The HPA and the pods, looked at four times a second from the first moment to the last.
+//! Reads the HPA and the pods four times a second, from start to end.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -14,36 +14,36 @@ use super::workload::patiently;
 pub const NAMESPACE: &str = "miztiik-automation-ns";
 pub const HPA: &str = "shopfront-hpa";
 
-/// How often the HPA controller looks at a metric.
+/// The HPA controller's sync period.
 pub const HPA_PERIOD: Duration = Duration::from_secs(15);
 
 const EVERY: Duration = Duration::from_millis(250);
 
-/// Nobody looks away for longer. What the HPA writes stands for one of its periods, so that nothing hides in a third.
+/// The longest time between two readings. The HPA's status stays for a sync period, so a third of it misses nothing.
 const GAP: Duration = Duration::from_secs(HPA_PERIOD.as_secs() / 3);
 
-/// What there was at one moment.
+/// The state at one moment.
 #[derive(Clone, Debug)]
 pub struct Sample {
     pub at: Instant,
-    /// What the HPA compares with its target: None is what kubectl shows as `<unknown>`.
+    /// The value that the HPA compares with its target. None is `<unknown>` in kubectl.
     pub value: Option<f64>,
-    /// The replicas that the HPA wants.
+    /// The desired replicas.
     pub wanted: u64,
-    /// The replicas that the HPA last counted.
+    /// The current replicas, as the HPA last counted them.
     pub current: u64,
-    /// All pods, those included that are about to leave.
+    /// All pods, with those that are terminating.
     pub pods: Vec<String>,
-    /// Pods that take requests.
+    /// The ready pods.
     pub ready: Vec<String>,
 }
 
-/// What the HPA was without since some moment.
+/// How often and how long the HPA had no value since some moment.
 pub struct Unknown {
     pub lasted: Duration,
-    /// Lines of kubectl's own watch, which misses no change, however short.
+    /// Lines of kubectl's own watch, which misses no change.
     pub lines: usize,
-    /// The longest time between two looks.
+    /// The longest time between two readings.
     pub gap: Duration,
 }
 
@@ -51,12 +51,12 @@ pub struct Observer {
     latest: watch::Receiver<Sample>,
     history: Arc<Mutex<Vec<Sample>>>,
     tasks: [JoinHandle<()>; 2],
-    /// `kubectl get hpa --watch`, line by line.
+    /// The lines of `kubectl get hpa --watch`.
     lines: Arc<Mutex<Vec<(Instant, String)>>>,
 }
 
 impl Observer {
-    /// Looks at an HPA that exists.
+    /// Starts to watch an HPA, which must exist.
     pub async fn start(api: &Api, kubectl: &Kubectl) -> Self {
         let first = patiently("the HPA can be read", Duration::from_secs(30), async || sample(api).await).await;
         let history = Arc::new(Mutex::new(vec![first.clone()]));
@@ -91,7 +91,7 @@ impl Observer {
         self.latest.borrow().clone()
     }
 
-    /// Waits for a moment at which this holds.
+    /// Waits until a sample meets this condition.
     pub async fn until(&self, what: &str, bound: Duration, holds: impl Fn(&Sample) -> bool) -> Sample {
         let mut latest = self.latest.clone();
         let waited = tokio::time::timeout(bound, latest.wait_for(|sample| holds(sample))).await;
@@ -99,39 +99,40 @@ impl Observer {
         reached.unwrap_or_else(|_| panic!("not within {bound:?}: {what}; there is {:?}", self.now()))
     }
 
-    /// All that was seen since.
+    /// The samples since then.
     pub fn since(&self, start: Instant) -> Vec<Sample> {
         let history = self.history.lock().expect("no holder panics");
         history.iter().filter(|sample| sample.at >= start).cloned().collect()
     }
 
-    /// How long since then the HPA had no value. Fails where nobody looked: that would show nothing.
+    /// How long the HPA had no value since then. Fails if there is a gap in the readings, which would prove nothing.
     pub fn unknown_since(&self, start: Instant) -> Unknown {
         assert!(!self.tasks.iter().any(JoinHandle::is_finished), "kubectl get hpa --watch has ended, or the sampling");
         let lines = self.lines.lock().expect("no holder panics");
         assert!(!lines.is_empty(), "kubectl get hpa --watch has printed nothing");
         let samples = self.since(start);
-        let mut looks = vec![start];
-        looks.extend(samples.iter().map(|sample| sample.at));
-        looks.push(Instant::now());
-        let gap = looks.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default();
-        assert!(gap <= GAP, "nobody looked at the HPA for {gap:?}");
+        let mut readings = vec![start];
+        readings.extend(samples.iter().map(|sample| sample.at));
+        readings.push(Instant::now());
+        let gap = readings.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default();
+        assert!(gap <= GAP, "the HPA was not read for {gap:?}");
         let without = samples.windows(2).filter(|pair| pair[0].value.is_none());
         let shown = lines.iter().filter(|(at, line)| *at >= start && line.contains("<unknown>"));
         Unknown { lasted: without.map(|pair| pair[1].at - pair[0].at).sum(), lines: shown.count(), gap }
     }
 
-    /// Shows what `kubectl get hpa --watch` printed since then, where it changed.
+    /// Prints the lines of `kubectl get hpa --watch` since then that changed.
     pub fn show(&self, transcript: &Transcript, start: Instant) {
         transcript.say(format_args!("$ kubectl -n {NAMESPACE} get hpa {HPA} --watch      # seconds before each line"));
         let mut last = String::new();
         for (at, line) in self.lines.lock().expect("no holder panics").iter().filter(|(at, _)| *at >= start) {
-            // All but the age.
-            let told = line.split_whitespace().rev().skip(1).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>();
-            let told = told.join("   ");
-            if told != last {
-                transcript.say(format_args!("{:>6.1}  {told}", (*at - start).as_secs_f64()));
-                last = told;
+            // All columns but the age.
+            let columns =
+                line.split_whitespace().rev().skip(1).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>();
+            let columns = columns.join("   ");
+            if columns != last {
+                transcript.say(format_args!("{:>6.1}  {columns}", (*at - start).as_secs_f64()));
+                last = columns;
             }
         }
     }
@@ -177,7 +178,7 @@ fn is_ready(pod: &Value) -> bool {
         && conditions.is_some_and(|all| all.iter().any(|one| one["type"] == "Ready" && one["status"] == "True"))
 }
 
-/// Reads a quantity of requests: `2`, `660m`.
+/// Reads a quantity, such as `2` or `660m`.
 pub fn quantity(text: &str) -> f64 {
     let (digits, unit) = text.strip_suffix('m').map_or((text, 1.0), |digits| (digits, 0.001));
     digits.parse::<f64>().unwrap_or_else(|_| panic!("{text} is a number or thousandths")) * unit

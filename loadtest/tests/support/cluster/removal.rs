@@ -1,4 +1,4 @@
-//! Takes the manifests off the cluster again, and holds it to what was there before.
+//! Deletes the manifests from the cluster, and checks that it is as before.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::settings::Scaler;
 use super::workload::Workload;
 
 impl Workload {
-    /// What the manifests put outside of their own namespace, and that namespace: must be absent before and after.
+    /// The manifests' namespace, and their objects outside of it. They must not exist before and after.
     fn own_objects(&self) -> Vec<String> {
         let mut own =
             vec![format!("namespace {NAMESPACE}"), "-n monitoring servicemonitor shopfront-monitor".to_owned()];
@@ -19,7 +19,7 @@ impl Workload {
         own
     }
 
-    /// This test would overwrite and delete them.
+    /// Fails if the objects exist, because this test would overwrite and delete them.
     pub async fn nothing_is_there_yet(&self) {
         for object in self.own_objects() {
             let there = self.kubectl.quietly(&format!("get {object} --ignore-not-found")).await;
@@ -30,7 +30,7 @@ impl Workload {
         }
     }
 
-    /// Takes everything off the cluster, gives kube-prometheus its configuration back, and says what is still there.
+    /// Deletes everything, restores kube-prometheus' configuration, and fails with what is left.
     pub async fn remove(&self) -> Result<(), String> {
         let commands: &[&str] = match self.scaler {
             Scaler::Adapter => &[

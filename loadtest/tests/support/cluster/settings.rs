@@ -1,10 +1,10 @@
-//! What the test is told by variables.
+//! The tests' settings, from environment variables.
 
 use std::path::{Path, PathBuf};
 
 use super::kubeconfig::kubeconfig;
 
-/// Who brings the metric from Prometheus to the HPA.
+/// Which server provides the metric.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub enum Scaler {
     Adapter,
@@ -15,18 +15,18 @@ pub struct Settings {
     pub kubeconfig: PathBuf,
     /// The image, as the cluster pulls it.
     pub image: String,
-    /// The load tool's, likewise.
+    /// The load tool's image, as the cluster pulls it.
     pub loadtest_image: String,
     pub scaler: Scaler,
-    /// Shortens the stabilisation, and leaves out the faults and the second window.
+    /// Shortens the stabilisation, and skips the faults and the second window.
     pub quick: bool,
-    /// Kills the containerd shim of a pod, whose namespace and name it is given.
+    /// A command that kills the containerd shim of a pod. Its arguments are the namespace and the name.
     pub kill_command: Option<String>,
     pub transcript: PathBuf,
 }
 
 impl Settings {
-    /// Fails where no cluster is given. The transcript is a file of this name, unless another is given.
+    /// Reads the variables. Fails without a cluster. The transcript has this name unless a variable sets another path.
     pub fn from_environment(transcript: &str) -> Self {
         let kubeconfig = kubeconfig();
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());

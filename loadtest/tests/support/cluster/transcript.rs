@@ -1,4 +1,4 @@
-//! What the run saw, printed as it comes and kept in a file.
+//! The transcript of a run, printed and kept in a file.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-/// Lines of an output that tell enough of it.
+/// The number of lines that are kept of an output.
 const SHOWN: usize = 30;
 
 #[derive(Clone)]
@@ -28,18 +28,18 @@ impl Transcript {
         self.started
     }
 
-    /// One line, or several.
+    /// Writes one line, or several.
     pub fn say(&self, text: impl Display) {
         println!("{text}");
         writeln!(self.file.lock().expect("no writer panics"), "{text}").expect("the transcript can be written");
     }
 
-    /// A heading, with the time since the start.
+    /// Writes a heading with the time since the start.
     pub fn step(&self, title: &str) {
         self.say(format_args!("\n== {title} ({} s)", self.started.elapsed().as_secs()));
     }
 
-    /// What a user would have typed and read.
+    /// Writes a command and its output.
     pub fn command(&self, command: &str, output: &str) {
         self.say(format_args!("$ {command}"));
         let lines: Vec<_> = output.trim_end().lines().collect();

@@ -1,4 +1,4 @@
-//! Puts the manifests on the cluster as docs/KUBERNETES.md says, and changes what it says can be changed.
+//! Applies the manifests as docs/KUBERNETES.md describes, and makes the changes that it describes.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,21 +10,21 @@ use super::observer::NAMESPACE;
 use super::settings::{Scaler, Settings};
 use super::transcript::Transcript;
 
-/// Where docs/KUBERNETES.md keeps the adapter's configuration.
+/// The file in which docs/KUBERNETES.md keeps the adapter's configuration.
 const COPY: &str = "adapter-config.bak";
 
-/// The manifests of one cluster's run, and what was there before them.
+/// The manifests of a run, and the objects that were there before.
 pub struct Workload {
     pub kubectl: Kubectl,
     pub api: Api,
     pub transcript: Transcript,
     pub scaler: Scaler,
-    /// `k8s/`, and beside it what kube-prometheus shipped as the adapter's configuration.
+    /// Contains `k8s/` and the adapter's configuration from before.
     folder: tempfile::TempDir,
 }
 
 impl Workload {
-    /// Copies `k8s/`, with the image's name set as docs/KUBERNETES.md says, and the adapter's configuration as it is.
+    /// Copies `k8s/` with the image's name, as docs/KUBERNETES.md describes, and the adapter's present configuration.
     pub async fn prepare(settings: &Settings, transcript: Transcript) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../k8s"), &folder.path().join("k8s"));
@@ -33,7 +33,7 @@ impl Workload {
             let text = std::fs::read_to_string(&manifest).expect("the manifest is there");
             std::fs::write(&manifest, with_image(&text, image)).expect("the copy can be written");
         }
-        // docs/KUBERNETES.md adds the component to k8s/ itself, which the other steps here use as it is.
+        // docs/KUBERNETES.md adds the component to k8s/ itself, but the other steps need that without the component.
         let overlay = folder.path().join("with-ops");
         std::fs::create_dir(&overlay).expect("a folder can be made");
         std::fs::write(overlay.join("kustomization.yaml"), "resources: [../k8s]\ncomponents: [../k8s/ops]\n")
@@ -54,12 +54,12 @@ impl Workload {
         self.transcript.command(&format!("kubectl -n monitoring get configmap adapter-config -o yaml > {COPY}"), "");
     }
 
-    /// The adapter's configuration as it was before.
+    /// The adapter's configuration from before.
     pub fn copied_configuration(&self) -> String {
         std::fs::read_to_string(self.folder.path().join(COPY)).expect("the copy is there")
     }
 
-    /// Every manifest, as the API server would take it.
+    /// Checks that the API server would accept every manifest.
     pub async fn dry_run(&self) {
         let mut files: Vec<_> =
             ["-f k8s/loadtest.yml", "-k k8s", "-k with-ops", "-k k8s/observability", "-f k8s/keda/networkpolicy.yaml"]
@@ -76,7 +76,7 @@ impl Workload {
         }
     }
 
-    /// The files that docs/KUBERNETES.md applies one by one.
+    /// The files that docs/KUBERNETES.md applies.
     fn manifests(&self) -> Vec<String> {
         let text = self.read("kustomization.yaml");
         let kustomization: Value = serde_saphyr::from_str(&text).expect("the kustomization is YAML");
@@ -99,7 +99,7 @@ impl Workload {
             }
             Scaler::Keda => {
                 self.kubectl.run("apply -k k8s -l scaler!=prometheus-adapter").await;
-                // A policy of its own would shut everybody else out of a Prometheus that none guards yet.
+                // If no policy selects Prometheus yet, this one would block all other clients.
                 let guarded =
                     self.kubectl.run("-n monitoring get networkpolicy prometheus-k8s --ignore-not-found").await;
                 if !guarded.is_empty() {
@@ -115,7 +115,7 @@ impl Workload {
         self.kubectl.run("-n monitoring rollout status deployment prometheus-adapter --timeout 3m").await;
     }
 
-    /// The documented one-line change of the rule.
+    /// Makes the documented one-line change of the rule.
     pub async fn shorten_the_window(&self) {
         let rule = self.read("custom-metrics-config.yaml");
         let source = r"sed 's/\[2m\]/[1m]/' k8s/custom-metrics-config.yaml";
@@ -123,7 +123,7 @@ impl Workload {
         self.restart_adapter().await;
     }
 
-    /// Sets for how long the HPA waits before it takes pods away: 300 s where nobody says so.
+    /// Sets the HPA's stabilisation window for scaling in, whose default is 300 s.
     pub async fn stabilise_for(&self, seconds: u32) {
         let behavior = json!({"scaleDown": {"stabilizationWindowSeconds": seconds}});
         let (object, patch) = match self.scaler {
@@ -136,7 +136,7 @@ impl Workload {
         self.kubectl.run(&format!("-n {NAMESPACE} patch {object} --type merge --patch {patch}")).await;
     }
 
-    /// Makes the kubelet hand Prometheus its new configuration as soon as there is one.
+    /// Waits for a new configuration of Prometheus, and makes the kubelet update it.
     pub async fn hasten_the_scrape_configuration(&self, before: &Value) {
         patiently("the operator writes Prometheus' configuration", Duration::from_mins(2), async || {
             (self.scrape_configuration().await? != *before).then_some(())
@@ -145,25 +145,25 @@ impl Workload {
         self.hand_the_scrape_configuration_on().await;
     }
 
-    /// Makes the kubelet hand Prometheus its configuration now. By itself it does so within two minutes, and at once for
-    /// a pod that changes: that an annotation comes and goes will do.
+    /// Makes the kubelet update Prometheus' configuration now, instead of within two minutes. It does so for a pod that
+    /// changes, and an annotation is such a change.
     pub async fn hand_the_scrape_configuration_on(&self) {
         for change in ["shopfront-test=now", "shopfront-test-"] {
             let annotate = "-n monitoring annotate pods -l app.kubernetes.io/name=prometheus --overwrite";
-            // A pod that has just gone needs nothing handed to it.
+            // A pod that has just gone needs no update.
             let _ = self.kubectl.attempt(&format!("{annotate} {change}"), "").await;
         }
     }
 
-    /// Something that changes with Prometheus' configuration.
+    /// A value that changes with Prometheus' configuration.
     pub async fn scrape_configuration(&self) -> Option<Value> {
         let secret = self.api.json("/api/v1/namespaces/monitoring/secrets/prometheus-k8s").await?;
         Some(secret["metadata"]["resourceVersion"].clone())
     }
 
-    /// For whoever has to find out why a step failed.
+    /// Prints the state of the cluster after a failed step.
     pub async fn show_what_is_there(&self) {
-        self.transcript.step("what there is after a failure");
+        self.transcript.step("the state after a failure");
         for question in
             ["describe hpa", "get pods -o wide", "events --types Warning", "logs job/shopfront-loadtest --tail 5"]
         {
@@ -174,7 +174,7 @@ impl Workload {
     }
 }
 
-/// Asks four times a second until the answer is there.
+/// Retries four times a second until there is an answer.
 pub async fn patiently<T>(what: &str, bound: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let asked = async {
         let mut turns = tokio::time::interval(Duration::from_millis(250));
@@ -188,7 +188,7 @@ pub async fn patiently<T>(what: &str, bound: Duration, mut ask: impl AsyncFnMut(
     tokio::time::timeout(bound, asked).await.unwrap_or_else(|_| panic!("not within {bound:?}: {what}"))
 }
 
-/// The manifest with this image in its one line, whatever stands there.
+/// The manifest with this image.
 fn with_image(manifest: &str, image: &str) -> String {
     let (before, rest) = manifest.split_once("image: ").expect("the image's line is there");
     let name = rest.find(char::is_whitespace).expect("more lines follow it");

@@ -1,16 +1,16 @@
-//! A chain that holds, as a cluster gives it: this project's own manifests, and what Kubernetes, prometheus-operator and
-//! the adapter make of them. A test changes one thing of it.
+//! The evidence of a healthy chain, as read from a cluster: this project's manifests, and what Kubernetes,
+//! prometheus-operator and the adapter add to them. A test changes one thing in it.
 
 mod prometheus;
 mod server;
 mod workload;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::facts::requests;
-use loadtest::doctor::facts::scaling_metric::Subject;
 use loadtest::kube::read::{Answer, Read};
 use serde_json::{Value, json};
 
@@ -18,11 +18,11 @@ use prometheus::{prometheus, result};
 use server::{adapter_server, keda_server};
 use workload::{hpa, workload};
 
-/// When it was read.
+/// When the evidence was read.
 pub const TAKEN: f64 = 1_800_000_000.0;
 /// The HPA's namespace.
 pub const NAMESPACE: &str = "miztiik-automation-ns";
-/// The pods, each with its address.
+/// The pods and their IP addresses.
 pub const PODS: [(&str, &str); 2] =
     [("shopfront-deploy-7d94b56f44-fblvd", "10.244.0.11"), ("shopfront-deploy-7d94b56f44-x2kqp", "10.244.0.12")];
 /// The replicas of Prometheus.
@@ -30,12 +30,37 @@ pub const PROMETHEUS: [&str; 2] = ["prometheus-k8s-0", "prometheus-k8s-1"];
 /// Prometheus' service account.
 pub const ACCOUNT: &str = "system:serviceaccount:monitoring:prometheus-k8s";
 
-/// A moment, so many seconds before the evidence was taken, as objects have it.
+/// Where the adapter lists its metrics.
+pub const ADAPTER_LIST: &str = "/apis/custom.metrics.k8s.io/v1beta1";
+/// Where the HPA reads the adapter's metric.
+pub const ADAPTER_METRIC: &str = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/miztiik-automation-ns/pods/*/\
+                                  http_requests_per_second?labelSelector=app%3Dshopfront";
+/// Where KEDA lists its metrics.
+pub const KEDA_LIST: &str = "/apis/external.metrics.k8s.io/v1beta1";
+/// Where the HPA reads the trigger's metric.
+pub const KEDA_METRIC: &str = "/apis/external.metrics.k8s.io/v1beta1/namespaces/miztiik-automation-ns/s0-prometheus\
+                               ?labelSelector=scaledobject.keda.sh%2Fname%3Dshopfront-scaledobject";
+/// The query for the pods' counter with any labels.
+pub const COUNTER: &str = concat!(
+    r#"http_requests_total{instance=~"\\[?10\\.244\\.0\\.11\\]?(:\\d+)?|\\[?10\\.244\\.0\\.12\\]?(:\\d+)?"}"#,
+    r#" or http_requests_total{namespace="miztiik-automation-ns"}"#,
+);
+/// The counter as the adapter's rule selects it.
+pub const ADAPTER_SERIES: &str = r#"http_requests_total{namespace="miztiik-automation-ns",pod=~"shopfront-deploy-7d94b56f44-fblvd|shopfront-deploy-7d94b56f44-x2kqp"}"#;
+/// The query of the adapter's rule.
+pub const ADAPTER_QUERY: &str = r#"sum(rate(http_requests_total{namespace="miztiik-automation-ns",pod=~"shopfront-deploy-7d94b56f44-fblvd|shopfront-deploy-7d94b56f44-x2kqp"}[2m])) by (pod)"#;
+/// The counter as the trigger selects it.
+pub const KEDA_SERIES: &str = r#"http_requests_total{namespace="miztiik-automation-ns",service="shopfront-svc"}"#;
+/// The trigger's query.
+pub const KEDA_QUERY: &str =
+    r#"sum(rate(http_requests_total{namespace="miztiik-automation-ns",service="shopfront-svc"}[1m]))"#;
+
+/// The timestamp this many seconds before the evidence was read.
 pub fn ago(seconds: f64) -> String {
     humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs_f64(TAKEN - seconds)).to_string()
 }
 
-/// The object of this kind in a file of `k8s/`.
+/// The object with this kind in a file of `k8s/`.
 pub fn manifest(file: &str, kind: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../k8s").join(file);
     let text = std::fs::read_to_string(&path).unwrap();
@@ -46,7 +71,7 @@ pub fn manifest(file: &str, kind: &str) -> Value {
     object
 }
 
-/// Scaled by prometheus-adapter's metric: two pods, of which each has one request a second.
+/// The chain with prometheus-adapter. Each of two pods gets one request per second.
 pub fn adapter() -> Evidence {
     let mut evidence = Evidence {
         hpa: Read::Seen(hpa()),
@@ -57,11 +82,29 @@ pub fn adapter() -> Evidence {
     };
     evidence.hpas = Read::Seen(vec![hpa()]);
     evidence.prometheus.url = Read::Seen("http://prometheus-k8s.monitoring.svc:9090/".to_owned());
-    answer(&mut evidence);
+    answer(&mut evidence, &[COUNTER, ADAPTER_SERIES, ADAPTER_QUERY]);
+    let value = |(pod, _)| {
+        json!({
+            "describedObject": {"kind": "Pod", "namespace": NAMESPACE, "name": pod, "apiVersion": "/v1"},
+            "metricName": "http_requests_per_second", "timestamp": ago(1.0), "value": "1", "selector": null,
+        })
+    };
+    let list = json!({
+        "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "custom.metrics.k8s.io/v1beta1",
+        "resources": [
+            {"name": "namespaces/http_requests_per_second", "namespaced": false, "verbs": ["get"]},
+            {"name": "pods/http_requests_per_second", "namespaced": true, "verbs": ["get"]},
+        ],
+    });
+    let values = json!({
+        "kind": "MetricValueList", "apiVersion": "custom.metrics.k8s.io/v1beta1", "metadata": {},
+        "items": PODS.map(value),
+    });
+    evidence.answers = answers([(ADAPTER_LIST, list), (ADAPTER_METRIC, values)]);
     evidence
 }
 
-/// The same, scaled by a `ScaledObject`.
+/// The same chain with KEDA.
 pub fn keda() -> Evidence {
     let mut scaled = manifest("keda/scaledobject.yaml", "ScaledObject");
     let condition = |kind: &str, status: &str| json!({"type": kind, "status": status, "reason": "", "message": ""});
@@ -88,48 +131,32 @@ pub fn keda() -> Evidence {
         ..workload()
     };
     evidence.prometheus.url = Read::Seen("http://prometheus-k8s.monitoring.svc:9090".to_owned());
-    answer(&mut evidence);
+    answer(&mut evidence, &[COUNTER, KEDA_SERIES, KEDA_QUERY]);
+    let list = json!({
+        "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "external.metrics.k8s.io/v1beta1",
+        "resources": [{"name": "externalmetrics", "namespaced": false, "verbs": ["get"]}],
+    });
+    let value = json!({"metricName": "s0-prometheus", "metricLabels": null, "timestamp": ago(1.0), "value": "2"});
+    let values = json!({
+        "kind": "ExternalMetricValueList", "apiVersion": "external.metrics.k8s.io/v1beta1", "metadata": {},
+        "items": [value],
+    });
+    evidence.answers = answers([(KEDA_LIST, list), (KEDA_METRIC, values)]);
     evidence
 }
 
-/// Has Prometheus and the metrics API answer all that they are asked.
-pub fn answer(evidence: &mut Evidence) {
-    let queries = requests::queries(evidence).into_iter().chain(Subject::of(evidence).queries());
+/// Makes Prometheus answer these queries, which must be all that the doctor sends.
+pub fn answer(evidence: &mut Evidence, queries: &[&str]) {
+    assert!(requests::queries(evidence).iter().eq(queries), "{:#?}", requests::queries(evidence));
     for query in queries {
-        let result = result(evidence, &query);
+        let result = result(evidence, query);
         for replica in &mut evidence.prometheus.replicas {
-            replica.queries.insert(query.clone(), Read::Seen(result.clone()));
+            replica.queries.insert((*query).to_owned(), Read::Seen(result.clone()));
         }
     }
-    let metric = evidence.hpa.seen().unwrap()["spec"]["metrics"][0].clone();
-    let group = requests::group(&metric);
-    let path = requests::listing(evidence, group);
-    let names: &[&str] = if group.starts_with("custom") {
-        &["namespaces/http_requests_per_second", "pods/http_requests_per_second"]
-    } else {
-        &["externalmetrics"]
-    };
-    let resources =
-        names.iter().map(|name| json!({"name": name, "namespaced": name.starts_with("pods"), "verbs": ["get"]}));
-    let list = json!({
-        "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": format!("{group}/v1beta1"),
-        "resources": resources.collect::<Vec<_>>(),
-    });
-    evidence.answers.insert(path, Answer { status: 200, body: list });
-    let path = requests::metric(evidence, &metric).unwrap();
-    let moment = ago(1.0);
-    let items: Vec<Value> = if group.starts_with("custom") {
-        let item = |(pod, _): &(&str, &str)| {
-            json!({
-                "describedObject": {"kind": "Pod", "namespace": NAMESPACE, "name": pod, "apiVersion": "/v1"},
-                "metricName": "http_requests_per_second", "timestamp": moment, "value": "1", "selector": null,
-            })
-        };
-        PODS.iter().map(item).collect()
-    } else {
-        vec![json!({"metricName": "s0-prometheus", "metricLabels": null, "timestamp": moment, "value": "2"})]
-    };
-    let kind = if group.starts_with("custom") { "MetricValueList" } else { "ExternalMetricValueList" };
-    let body = json!({"kind": kind, "apiVersion": format!("{group}/v1beta1"), "metadata": {}, "items": items});
-    evidence.answers.insert(path, Answer { status: 200, body });
+}
+
+/// The metrics API's answers at these paths.
+fn answers(bodies: [(&str, Value); 2]) -> BTreeMap<String, Answer> {
+    BTreeMap::from(bodies.map(|(path, body)| (path.to_owned(), Answer { status: 200, body })))
 }

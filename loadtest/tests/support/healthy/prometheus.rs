@@ -1,4 +1,4 @@
-//! Prometheus of a chain that holds: its pods, what it scrapes and answers, and what it may read.
+//! Prometheus in the healthy chain: its pods, targets, answers and rights.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{ACCOUNT, NAMESPACE, PODS, PROMETHEUS, TAKEN, ago};
 
-/// The operator's object, as kube-prometheus has it.
+/// The Prometheus object of kube-prometheus.
 pub fn operated() -> Value {
     json!({
         "apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus",
@@ -82,7 +82,7 @@ fn replica(pod: &str) -> Replica {
     }
 }
 
-/// A target of Prometheus that is up.
+/// A target that is up.
 fn target(pod: &str, ip: &str) -> Value {
     let url = format!("http://{ip}:9898/metrics");
     json!({
@@ -102,7 +102,7 @@ fn target(pod: &str, ip: &str) -> Value {
     })
 }
 
-/// The labels of the counter's series of a pod.
+/// The labels of a pod's counter.
 fn labels(pod: &str, ip: &str) -> Value {
     json!({
         "__name__": "http_requests_total", "method": "GET", "path": "root", "status": "200",
@@ -111,7 +111,7 @@ fn labels(pod: &str, ip: &str) -> Value {
     })
 }
 
-/// What a healthy replica answers to a query: the counter's series, a rate for each pod, or their sum.
+/// The result of a query: the counter's series, a rate for each pod, or their sum.
 pub fn result(evidence: &Evidence, query: &str) -> Vec<Value> {
     let value = |labels: Value, value: &str| json!({"metric": labels, "value": [TAKEN, value]});
     if query.starts_with("http_requests_total") {

@@ -1,4 +1,4 @@
-//! The metrics API's server of a chain that holds: prometheus-adapter, or KEDA's.
+//! The metrics API's server of the healthy chain: prometheus-adapter, or KEDA's metrics server.
 
 use loadtest::doctor::evidence::Server;
 use loadtest::kube::read::Read;

@@ -1,4 +1,4 @@
-//! The workload of a chain that holds: the objects of `k8s/`, their pods, and the pods' pages.
+//! The workload of the healthy chain: the objects of `k8s/`, their pods, and the pods' metrics pages.
 
 use loadtest::doctor::evidence::{Evidence, Page, Resource};
 use loadtest::kube::read::Read;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::prometheus::{allowed, operated};
 use super::{NAMESPACE, PODS, TAKEN, ago, manifest};
 
-/// What is the same for both.
+/// The evidence that both chains share.
 pub fn workload() -> Evidence {
     let mut deployment = manifest("shopfront.yml", "Deployment");
     deployment["metadata"]["annotations"] = json!({"deployment.kubernetes.io/revision": "1"});
@@ -48,7 +48,7 @@ pub fn workload() -> Evidence {
     }
 }
 
-/// A few of the API server's names.
+/// A few resources of the API server.
 fn resources() -> Vec<Resource> {
     let known = |group: &str, plural: &str, kind: &str| Resource {
         group: group.to_owned(),
@@ -90,7 +90,7 @@ pub fn hpa() -> Value {
     hpa
 }
 
-/// A pod of the Deployment that has been ready for long.
+/// A pod of the Deployment that has been ready for 20 minutes.
 fn pod(name: &str, ip: &str, template: &Value) -> Value {
     let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": ago(1200.0)});
     let mut labels = template["metadata"]["labels"].clone();
