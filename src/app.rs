@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::net::IpAddr;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, LazyLock, RwLock};
 
 use axum::Router;
 use axum::body::Body;
@@ -48,7 +48,7 @@ impl Endpoint {
     /// Every endpoint, in the order of their discriminants.
     pub const ALL: [Self; 6] = [Self::Root, Self::Activity, Self::Metrics, Self::Healthz, Self::Readyz, Self::Version];
 
-    /// The path in a URL.
+    /// The route's path, in axum's syntax: a parameter is written `{name}`.
     pub const fn path(self) -> &'static str {
         match self {
             Self::Root => "/",
@@ -74,9 +74,17 @@ impl Endpoint {
         matches!(self, Self::Root | Self::Version)
     }
 
-    /// The endpoint at a path, if any.
+    /// The endpoint that serves a request's path, if any. The matcher is the one inside axum's router, so the label of a
+    /// request is always that of the route that answers it.
     pub fn of_path(path: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|endpoint| endpoint.path() == path)
+        static ENDPOINTS: LazyLock<matchit::Router<Endpoint>> = LazyLock::new(|| {
+            let mut endpoints = matchit::Router::new();
+            for endpoint in Endpoint::ALL {
+                endpoints.insert(endpoint.path(), endpoint).expect("the paths do not overlap");
+            }
+            endpoints
+        });
+        ENDPOINTS.at(path).ok().map(|matched| *matched.value)
     }
 }
 

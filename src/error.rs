@@ -8,12 +8,14 @@ use axum::body::Body;
 use axum::response::IntoResponse;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Request, Response, StatusCode};
+use maud::html;
 use pin_project_lite::pin_project;
 use serde::Serialize;
 use tower::Service;
 
 use crate::facts::{to_json, to_yaml};
-use crate::format::{Format, HTML_HEAD, escape_html};
+use crate::format::Format;
+use crate::routes::page;
 use crate::secured;
 
 /// Why a request gets no document.
@@ -214,7 +216,7 @@ fn render(status: StatusCode, message: &'static str, format: Format) -> String {
         Format::Json => to_json(&document) + "\n",
         Format::Html => {
             let title = format!("{} {reason}", document.error.status);
-            format!("{HTML_HEAD}<title>{title}</title>\n<h1>{title}</h1>\n<p>{}</p>\n", escape_html(message))
+            page::short(&title, &html! { h1 { (title) } p { (message) } })
         }
     }
 }

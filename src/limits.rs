@@ -87,7 +87,9 @@ where
 /// and there may be thousands of those.
 fn essence(parts: request::Parts) -> Request<Body> {
     let mut head = Request::new(Body::empty());
-    *head.uri_mut() = Uri::from_static(Endpoint::of_path(parts.uri.path()).map_or("/-", Endpoint::path));
+    let path = parts.uri.path();
+    let path = if Endpoint::of_path(path).is_some() { path } else { "/-" };
+    *head.uri_mut() = Uri::try_from(path).expect("the path of a URI is a URI");
     head.headers_mut().insert(ACCEPT, Format::accepted(&parts.headers).content_type());
     // A method that HTTP does not know may be as long as a head.
     let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS];

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::process::Stdio;
 
 use serde_json::Value;
+use shopfront::app::Endpoint;
 use support::{Server, eventually, program};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Child;
@@ -136,6 +137,24 @@ async fn process_metrics_are_the_kernel_s() {
         (more > spent && more.fract() > 0.0).then_some(())
     })
     .await;
+}
+
+/// A parameter in a route's path, such as `{code}`, is filled in.
+#[tokio::test]
+async fn each_endpoint_is_counted_under_its_own_name_and_an_unknown_path_as_unmatched() {
+    let server = Server::start(&[]).await;
+    for endpoint in Endpoint::ALL {
+        let parts = endpoint.path().split('/').map(|part| if part.starts_with('{') { "1" } else { part });
+        let path = parts.collect::<Vec<_>>().join("/");
+        let response = reqwest::get(server.url(&path)).await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        let name = endpoint.name();
+        let requests = format!(r#"http_requests_count{{method="GET",path="{name}",status="200"}}"#);
+        assert!(server.metric(&requests).await >= Some(1.0), "{path} is not counted as {name}");
+    }
+    assert_eq!(server.metric(r#"http_requests_total{method="GET",path="unmatched",status="404"}"#).await, Some(0.0));
+    server.get("/nowhere").await;
+    assert_eq!(server.metric(r#"http_requests_total{method="GET",path="unmatched",status="404"}"#).await, Some(1.0));
 }
 
 #[tokio::test]

@@ -13,10 +13,11 @@ use axum::body::Body;
 use http::Response;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, VARY};
 use http_body::Body as _;
+use maud::html;
 use serde::Serialize;
 
 use crate::facts::{to_json, to_yaml};
-use crate::format::{Format, HTML_HEAD, escape_html};
+use crate::format::Format;
 use crate::secured;
 
 /// The headers of an answer whose form depends on `Accept`: a map for each form, whose length each answer sets.
@@ -47,9 +48,6 @@ fn document(format: Format, document: &impl Serialize) -> Response<Body> {
     match format {
         Format::Yaml => formatted(format, to_yaml(document)),
         Format::Json => formatted(format, to_json(document) + "\n"),
-        Format::Html => {
-            let yaml = escape_html(&to_yaml(document));
-            formatted(format, format!("{HTML_HEAD}<title>shopfront</title>\n<pre>{yaml}</pre>\n"))
-        }
+        Format::Html => formatted(format, page::short("shopfront", &html! { pre { (to_yaml(document)) } })),
     }
 }
