@@ -11,7 +11,7 @@ use clap::builder::{RangedU64ValueParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
-use crate::redact::environment::Shown;
+use crate::redact::environment::ShownVariable;
 
 /// What `--help` says after the settings.
 const AFTER_HELP: &str = "\
@@ -54,7 +54,7 @@ pub struct Config {
     /// Also show the values of these variables, such as COLOR,FEATURE_*. A name is shown as it is; PREFIX* shows each
     /// variable whose name starts with PREFIX, unless it looks like a secret
     #[arg(long, env = "SHOPFRONT_ENVIRONMENT_SHOW", value_name = "NAME,PREFIX*", value_delimiter = ',')]
-    pub environment_show: Vec<Shown>,
+    pub environment_show: Vec<ShownVariable>,
 
     /// This machine's public address for `/`, or `imds` to ask the EC2 metadata service once
     #[arg(long, env = "SHOPFRONT_EXTERNAL_IP", value_name = "IP|imds")]

@@ -308,23 +308,23 @@ async fn on_every_address_every_host_is_answered() {
 async fn a_panic_is_a_counted_500_and_the_service_lives() {
     use shopfront::app::{App, layered, routes};
     use shopfront::http_rules::Hosts;
-    use shopfront::server::{self, Budget, Entrance, Pressure};
-    use shopfront::{activity::Activity, config::Config, facts::Facts, lifecycle, metrics::Metrics};
+    use shopfront::server::{self, Budget, Pressure, ServerConfig};
+    use shopfront::{activity::Activity, config::Config, document::Document, lifecycle, metrics::Metrics};
 
     let config = <Config as clap::Parser>::parse_from(["shopfront"]);
     let lifecycle = lifecycle::Lifecycle::new();
     let metrics = Arc::new(Metrics::new());
-    let facts = Facts::gather(config.environment, 1);
-    let app = App::new(facts, Arc::clone(&metrics), Arc::new(Activity::default()), lifecycle.clone());
+    let document = Document::gather(config.environment, 1);
+    let app = App::new(document, Arc::clone(&metrics), Arc::new(Activity::default()), lifecycle.clone());
     let panicking = axum::routing::get(async || if true { panic!("on purpose") } else { "" });
     let routes = routes(Arc::new(app), true).route("/panic", panicking);
     let listeners = server::bind(&[([127, 0, 0, 1], 0).into()], "--address").unwrap();
     let address = listeners[0].local_addr().unwrap();
     let (limits, pressure) = (config.limits, Pressure::default());
     let service = layered(routes, Arc::clone(&metrics), limits, pressure.clone(), Hosts::Local);
-    let budget = Budget::of_this_process(&limits, 0).unwrap();
+    let budget = Budget::for_this_process(&limits, 0).unwrap();
     let serving = tokio::spawn(server::serve(
-        Entrance { listeners, service, limits, budget, pressure },
+        ServerConfig { listeners, service, limits, budget, pressure },
         config.shutdown.shutdown_timeout,
         lifecycle.clone(),
         Arc::clone(&metrics),

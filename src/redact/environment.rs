@@ -16,14 +16,14 @@ const PROTOCOLS: [&str; 3] = ["tcp", "udp", "sctp"];
 
 /// A variable, or a prefix of variables, that the operator wants shown: `COLOR`, `FEATURE_*`.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Shown {
+pub enum ShownVariable {
     /// A whole name: the value is shown as it is.
     Name(String),
     /// A prefix of names: values are shown unless they look like secrets.
     Prefix(String),
 }
 
-impl FromStr for Shown {
+impl FromStr for ShownVariable {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -44,9 +44,10 @@ impl FromStr for Shown {
 
 /// A variable's value as `/` shows it: the value itself if it is known to be harmless or the operator wants it shown,
 /// else [`REDACTED`].
-pub fn shown(name: &str, value: String, by_operator: &[Shown]) -> String {
-    let is_named = |shown: &Shown| matches!(shown, Shown::Name(known) if known == name);
-    let begins = |shown: &Shown| matches!(shown, Shown::Prefix(start) if name.starts_with(start.as_str()));
+pub fn shown_value(name: &str, value: String, by_operator: &[ShownVariable]) -> String {
+    let is_named = |shown: &ShownVariable| matches!(shown, ShownVariable::Name(known) if known == name);
+    let begins =
+        |shown: &ShownVariable| matches!(shown, ShownVariable::Prefix(start) if name.starts_with(start.as_str()));
     let is_allowed = || KNOWN.contains(&name) || name.starts_with(OWN) || by_operator.iter().any(begins);
     let is_shown = by_operator.iter().any(is_named)
         || is_service_link(name, &value)
@@ -118,10 +119,10 @@ fn port_of(value: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::{REDACTED, Shown, shown};
+    use super::{REDACTED, ShownVariable, shown_value};
 
-    fn is_shown(name: &str, value: &str, by_operator: &[Shown]) -> bool {
-        shown(name, value.to_owned(), by_operator) != REDACTED
+    fn is_shown(name: &str, value: &str, by_operator: &[ShownVariable]) -> bool {
+        shown_value(name, value.to_owned(), by_operator) != REDACTED
     }
 
     #[test]
@@ -189,7 +190,7 @@ mod tests {
 
     #[test]
     fn the_operator_shows_variables_by_name_or_by_prefix() {
-        let by_operator: Vec<Shown> = ["COLOR", "API_KEY", "FEATURE_*"].map(|one| one.parse().unwrap()).into();
+        let by_operator: Vec<ShownVariable> = ["COLOR", "API_KEY", "FEATURE_*"].map(|one| one.parse().unwrap()).into();
         for (name, value) in [("COLOR", "blue"), ("API_KEY", "as it is"), ("FEATURE_CART", "on"), ("FEATURE_", "x")] {
             assert!(is_shown(name, value, &by_operator), "{name}={value}");
         }
@@ -197,7 +198,7 @@ mod tests {
             assert!(!is_shown(name, value, &by_operator), "{name}={value}");
         }
         for text in ["*", "", "A*B", "A B", "A=b", "**"] {
-            assert!(text.parse::<Shown>().is_err(), "{text}");
+            assert!(text.parse::<ShownVariable>().is_err(), "{text}");
         }
     }
 }

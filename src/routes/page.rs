@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::facts::Facts;
+use crate::document::Document;
 use crate::redact::REDACTED;
 
 /// The style and the script. The policy names their hashes, so neither has a part that is filled in.
@@ -16,8 +16,8 @@ pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; connect-src 'self
     script-src 'sha256-zcO7/3FYuNSJYx2eQQehUScMSlBXw2liS/rUJ4M3DK4='";
 
 /// Renders the page.
-pub fn render(facts: &Facts) -> String {
-    let hostname = facts.runtime.hostname.as_str();
+pub fn render(document: &Document) -> String {
+    let hostname = document.runtime.hostname.as_str();
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -42,11 +42,11 @@ pub fn render(facts: &Facts) -> String {
                     div.facts {
                         section {
                             h2 { "Runtime" }
-                            (runtime(facts))
+                            (runtime(document))
                         }
                         section {
                             h2 { "Environment" }
-                            (environment(facts))
+                            (environment(document))
                         }
                     }
                 }
@@ -116,19 +116,19 @@ fn lines() -> Markup {
     html! { path.bars {} path.aim {} path.mean {} }
 }
 
-fn runtime(facts: &Facts) -> Markup {
-    let runtime = serde_json::to_value(&facts.runtime).expect("a map of strings");
+fn runtime(document: &Document) -> Markup {
+    let runtime = serde_json::to_value(&document.runtime).expect("a map of strings");
     let rows = runtime.as_object().into_iter().flatten();
     table(rows.map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default())))
 }
 
-fn environment(facts: &Facts) -> Markup {
-    let redacted = facts.environment.values().filter(|value| *value == REDACTED).count();
+fn environment(document: &Document) -> Markup {
+    let redacted = document.environment.values().filter(|value| *value == REDACTED).count();
     html! {
-        @if facts.environment.is_empty() {
+        @if document.environment.is_empty() {
             p.soft { "No variables: there are none, or they are not to be shown." }
         } @else {
-            (table(facts.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()))))
+            (table(document.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()))))
         }
         @match redacted {
             0 => {}
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn policy_allows_the_style_and_the_script_of_the_page() {
-        let page = render(&Facts::gather(EnvironmentMode::None, 1));
+        let page = render(&Document::gather(EnvironmentMode::None, 1));
         for element in ["style", "script"] {
             let (open, close) = (format!("<{element}>"), format!("</{element}>"));
             assert_eq!(page.matches(&format!("<{element}")).count(), 1, "the page has one {element}");
@@ -189,19 +189,19 @@ mod tests {
 
     #[test]
     fn names_and_values_are_escaped() {
-        let mut facts = Facts::gather(EnvironmentMode::None, 1);
-        facts.runtime.hostname = "{{runtime}}<b>".to_owned();
-        assert!(render(&facts).contains("not to be shown"));
-        facts.environment.insert("<i>".to_owned(), "{{environment}}\"".to_owned());
-        facts.environment.insert("API_KEY".to_owned(), REDACTED.to_owned());
-        let page = render(&facts);
+        let mut document = Document::gather(EnvironmentMode::None, 1);
+        document.runtime.hostname = "{{runtime}}<b>".to_owned();
+        assert!(render(&document).contains("not to be shown"));
+        document.environment.insert("<i>".to_owned(), "{{environment}}\"".to_owned());
+        document.environment.insert("API_KEY".to_owned(), REDACTED.to_owned());
+        let page = render(&document);
         assert!(page.contains("<h1 id=\"hostname\">{{runtime}}&lt;b&gt;</h1>"), "{page}");
         assert!(page.contains("&lt;i&gt;</th><td>{{environment}}&quot;</td>"), "{page}");
         assert!(
             page.contains("<td class=\"redacted\">[redacted]</td>") && page.contains("1 value is redacted"),
             "{page}"
         );
-        assert_eq!(page.matches(facts.runtime.num_tasks.as_str()).count(), 1);
+        assert_eq!(page.matches(document.runtime.num_tasks.as_str()).count(), 1);
     }
 
     #[test]
