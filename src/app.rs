@@ -84,7 +84,9 @@ impl Endpoint {
             }
             endpoints
         });
-        ENDPOINTS.at(path).ok().map(|matched| *matched.value)
+        // A path without parameters takes precedence over one with parameters, and comparing it is cheaper.
+        let is_exact = |endpoint: &Self| endpoint.path() == path;
+        Self::ALL.into_iter().find(is_exact).or_else(|| ENDPOINTS.at(path).ok().map(|matched| *matched.value))
     }
 }
 

@@ -6,7 +6,7 @@ const own = id('hostname').textContent;
 const pods = new Map(); // by hostname, in the order of their rows
 let since, timer, polling = false, lost = false;
 
-// Writes only what changes: a status line is read out at each write.
+// Writes only changes: a screen reader reads a status line out at each write.
 function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -20,7 +20,7 @@ function mean(seconds, end = seconds.length) {
 const scale = (seconds) => Math.max(1.5 * TARGET, ...seconds);
 const short = (rate) => rate.toFixed(rate < 100 ? 1 : 0);
 
-// Draws what a pod told `age` seconds ago, on a scale up to `top`.
+// Draws what a pod returned `age` seconds ago, on a scale up to `top`.
 function draw(svg, seconds, age, top) {
   const y = (rate) => (100 - 100 * rate / top).toFixed(1);
   const start = SECONDS - age - seconds.length;
@@ -50,13 +50,13 @@ function addRow(hostname) {
 function take({ hostname, requests_total: total, requests_per_second: seconds }) {
   if (typeof hostname !== 'string') throw new TypeError('not an activity');
   const pod = pods.get(hostname) ?? addRow(hostname);
-  pods.set(hostname, Object.assign(pod, { told: total, seconds: seconds.map(Number), seen: performance.now() }));
+  pods.set(hostname, Object.assign(pod, { requestCount: total, seconds: seconds.map(Number), seen: performance.now() }));
 }
 
-function showOwn({ told, seconds }, rate, age) {
+function showOwn({ requestCount, seconds }, rate, age) {
   const top = scale(seconds);
   write(id('rate'), rate);
-  write(id('total'), String(told));
+  write(id('total'), String(requestCount));
   write(id('peak'), `peak ${Math.max(0, ...seconds)}/s`);
   draw(id('sparkline'), seconds, age, top);
   id('aim').style.top = `${100 - 100 * TARGET / top}%`;
@@ -77,19 +77,19 @@ function show() {
     if (!old) { answering += 1; together += rate; }
     pod.row.classList.toggle('old', old);
     write(pod.rate, old ? '–' : short(rate));
-    write(pod.total, old ? `silent for ${age} s` : `${pod.told} in all`);
+    write(pod.total, old ? `no answer for ${age} s` : `${pod.requestCount} total`);
     draw(pod.svg, pod.seconds, age, top);
     if (hostname === own) showOwn(pod, old ? '–' : short(rate), age);
   }
   const gone = now - (pods.get(own)?.seen ?? since) > FADES;
   write(id('pods-title'), lost || !answering ? 'Answering pods' : answering === 1 ? '1 pod answers' : `${answering} pods answer`);
-  write(id('together'), answering ? `together ${short(together)}/s · ${short(together / answering)}/s a pod · autoscaler’s target ${TARGET}/s a pod` : '');
+  write(id('together'), answering ? `${short(together)}/s in total · ${short(together / answering)}/s per pod · autoscaler’s target ${TARGET}/s per pod` : '');
   id('alone').hidden = pods.size > 1;
   document.body.dataset.state = lost || gone ? 'lost' : 'live';
-  write(id('status'), lost ? 'not answering, trying again' : gone ? 'live, but this pod is silent' : 'live');
+  write(id('status'), lost ? 'not answering, trying again' : gone ? 'live, but this pod does not answer' : 'live');
 }
 
-// Asks once, shows the outcome, and sets the time of the next poll: polls never overlap.
+// Polls once, shows the result, and schedules the next poll, so polls never overlap.
 async function poll() {
   if (polling || document.hidden) return;
   polling = true;
@@ -108,14 +108,14 @@ async function poll() {
   timer = setTimeout(poll, Math.max(100, next - performance.now()));
 }
 
-// Back in sight, what was known is old.
+// Starts again when the page becomes visible: what it shows is old by then.
 function begin() {
   clearTimeout(timer);
   if (document.hidden) return;
   pods.clear();
   id('pods').replaceChildren();
   since = performance.now();
-  showOwn({ told: '–', seconds: [] }, '–', 0);
+  showOwn({ requestCount: '–', seconds: [] }, '–', 0);
   poll();
 }
 

@@ -13,7 +13,7 @@ const SCRIPT: &str = include_str!("page.js");
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'; img-src data:; \
     style-src 'sha256-lNI7t10miQgf8vTohklIDTCWyHT3KR4KMCuYebMVygU='; \
-    script-src 'sha256-zcO7/3FYuNSJYx2eQQehUScMSlBXw2liS/rUJ4M3DK4='";
+    script-src 'sha256-mP7ewEQZH7zS4aM4sCWP3DjBLUbseqqKlkN/W/x2C+s='";
 
 /// Renders the page.
 pub fn render(document: &Document) -> String {
@@ -36,7 +36,7 @@ pub fn render(document: &Document) -> String {
                     h1 #hostname { (hostname) }
                 }
                 main {
-                    noscript { section { "The live numbers need JavaScript; the facts below do not." } }
+                    noscript { section { "The live numbers need JavaScript. The tables below do not." } }
                     (own_rate())
                     (pods())
                     div.facts {
@@ -100,13 +100,13 @@ fn pods() -> Markup {
             ul #pods {}
             template #pod {
                 li {
-                    span.name { span {} b {} " " i hidden { "this page’s" } }
+                    span.name { span {} b {} " " i hidden { "this page" } }
                     svg viewBox="0 0 60 100" preserveAspectRatio="none" aria-hidden="true" { (lines()) }
                     span.figure { b {} " " small { "/s" } }
                     small.figure {}
                 }
             }
-            p #alone.soft { "Pods that the autoscaler adds turn up here: each may answer this page’s next poll." }
+            p #alone.soft { "Pods that the autoscaler adds appear here when they answer one of this page’s polls." }
         }
     }
 }
@@ -126,14 +126,14 @@ fn environment(document: &Document) -> Markup {
     let redacted = document.environment.values().filter(|value| *value == REDACTED).count();
     html! {
         @if document.environment.is_empty() {
-            p.soft { "No variables: there are none, or they are not to be shown." }
+            p.soft { "No variables: there are none, or --environment none hides them." }
         } @else {
             (table(document.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()))))
         }
         @match redacted {
             0 => {}
-            1 => p.soft { "1 value is redacted: it is not known to be harmless." }
-            count => p.soft { (count) " values are redacted: they are not known to be harmless." }
+            1 => p.soft { "1 value is redacted, because it is not known to be harmless." }
+            count => p.soft { (count) " values are redacted, because they are not known to be harmless." }
         }
     }
 }
@@ -191,7 +191,7 @@ mod tests {
     fn names_and_values_are_escaped() {
         let mut document = Document::gather(EnvironmentMode::None, 1);
         document.runtime.hostname = "{{runtime}}<b>".to_owned();
-        assert!(render(&document).contains("not to be shown"));
+        assert!(render(&document).contains("--environment none hides them"));
         document.environment.insert("<i>".to_owned(), "{{environment}}\"".to_owned());
         document.environment.insert("API_KEY".to_owned(), REDACTED.to_owned());
         let page = render(&document);

@@ -99,7 +99,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        // Memory first: whoever finds a free connection then finds its memory, too.
+        // Memory first, so a client that gets a free connection also gets its memory.
         drop((self.memory.take(), self.connection.take()));
         self.slots.open.fetch_sub(1, Relaxed);
         self.slots.ended.fetch_add(1, Relaxed);

@@ -1,4 +1,4 @@
-//! Records each request in its connection's state, and closes HTTP/1 connections that are to end.
+//! Records each request in its connection's state, and closes HTTP/1 connections when the server needs to.
 
 use std::cell::RefCell;
 use std::future::Future;
