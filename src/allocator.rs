@@ -42,7 +42,7 @@ fn trim() {
     }
 }
 
-/// `VmRSS` of proc_pid_status(5).
+/// `VmRSS` of `proc_pid_status(5)`.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;

@@ -24,7 +24,7 @@ use crate::lifecycle::Lifecycle;
 use crate::limits::RequestLimits;
 use crate::metrics::{Metrics, RequestMetrics};
 use crate::routes::{activity, health, metrics, root, version};
-use crate::security_headers::SecurityHeaders;
+use crate::security_headers;
 use crate::server::{self, Pressure};
 
 /// The endpoints. The router, the labels of the metrics and the tests read their paths and names here.
@@ -126,7 +126,7 @@ where
 /// The layers around the routes, from the outside in:
 ///
 /// 1. [`RequestMetrics`] counts every request, including panics, timeouts and clients that leave.
-/// 2. [`SecurityHeaders`] sets the security headers of every response.
+/// 2. [`security_headers::add`] sets the security headers of every response.
 /// 3. [`ErrorBodies`] writes the body of every error from the layers below it, in the client's format.
 /// 4. [`HttpRules`] rejects requests that break HTTP's rules or are for other hosts. It closes the connection after a
 ///    request with a body.
@@ -142,7 +142,8 @@ pub fn layered(
     let limited = RequestLimits::new(limits, pressure, routes);
     let caught = CatchPanicLayer::custom(panic_response).layer(limited);
     let caught = MapResponse::new(caught, |response: Response<_>| response.map(Body::new));
-    RequestMetrics::new(metrics, SecurityHeaders::new(ErrorBodies::new(HttpRules::new(hosts, caught))))
+    let with_error_bodies = ErrorBodies::new(HttpRules::new(hosts, caught));
+    RequestMetrics::new(metrics, MapResponse::new(with_error_bodies, security_headers::add))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "CatchPanicLayer passes the panic by value")]

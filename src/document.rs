@@ -13,7 +13,6 @@ use serde::Serialize;
 
 use crate::config::EnvironmentMode;
 use crate::format::Format;
-use crate::redact::REDACTED;
 use crate::redact::environment::{ShownVariable, shown_value};
 use crate::routes::page;
 
@@ -52,8 +51,9 @@ pub struct Runtime {
 }
 
 impl Document {
-    /// Reads everything that does not change: all but the external IP and the number of tasks.
-    pub fn gather(mode: EnvironmentMode, workers: usize) -> Self {
+    /// Reads everything that does not change: all but the external IP and the number of tasks. The values of `shown` are
+    /// shown as well.
+    pub fn gather(mode: EnvironmentMode, shown: &[ShownVariable], workers: usize) -> Self {
         let processors = sysinfo::RefreshKind::nothing().with_cpu(sysinfo::CpuRefreshKind::nothing());
         let num_cpu = sysinfo::System::new_with_specifics(processors).map_or(workers, |system| system.cpus().len());
         Self {
@@ -69,21 +69,11 @@ impl Document {
             },
             environment: environment(
                 mode,
+                shown,
                 std::env::vars_os()
                     .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())),
             ),
         }
-    }
-
-    /// The same document with the values of the variables that the operator names.
-    #[must_use]
-    pub fn showing(mut self, by_operator: &[ShownVariable]) -> Self {
-        for (name, value) in self.environment.iter_mut().filter(|(_, value)| *value == REDACTED) {
-            if let Some(hidden) = std::env::var_os(name) {
-                *value = shown_value(name, hidden.to_string_lossy().into_owned(), by_operator);
-            }
-        }
-        self
     }
 }
 
@@ -100,13 +90,17 @@ fn go_os(rust: &str) -> &str {
     if rust == "macos" { "darwin" } else { rust }
 }
 
-fn environment(mode: EnvironmentMode, variables: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
+fn environment(
+    mode: EnvironmentMode,
+    shown: &[ShownVariable],
+    variables: impl Iterator<Item = (String, String)>,
+) -> BTreeMap<String, String> {
     match mode {
         EnvironmentMode::None => BTreeMap::new(),
         EnvironmentMode::All => variables.collect(),
         EnvironmentMode::Redacted => variables
             .map(|(name, value)| {
-                let value = shown_value(&name, value, &[]);
+                let value = shown_value(&name, value, shown);
                 (name, value)
             })
             .collect(),
@@ -219,6 +213,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
+    use crate::redact::REDACTED;
 
     fn bytes(document: &RenderedDocument, format: Format, num_tasks: usize) -> Bytes {
         let collected = document.body(format, num_tasks).collect().now_or_never();
@@ -246,6 +241,7 @@ mod tests {
             },
             environment: environment(
                 EnvironmentMode::Redacted,
+                &[],
                 variables.into_iter().map(|(name, value)| (name.into(), value.into())),
             ),
         }
@@ -326,11 +322,11 @@ environment:
     fn each_environment_mode_shows_its_values() {
         let variables =
             || [("API_KEY", "hunter2"), ("HOME", "/root")].into_iter().map(|(n, v)| (n.to_owned(), v.to_owned()));
-        let all = environment(EnvironmentMode::All, variables());
+        let all = environment(EnvironmentMode::All, &[], variables());
         assert_eq!(all["API_KEY"], "hunter2");
-        let redacted = environment(EnvironmentMode::Redacted, variables());
+        let redacted = environment(EnvironmentMode::Redacted, &[], variables());
         assert_eq!((redacted["API_KEY"].as_str(), redacted["HOME"].as_str()), (REDACTED, "/root"));
-        assert!(environment(EnvironmentMode::None, variables()).is_empty());
+        assert!(environment(EnvironmentMode::None, &[], variables()).is_empty());
     }
 
     #[test]

@@ -1,15 +1,9 @@
 //! The headers that tell browsers and caches what they may do with a response.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
+use http::Response;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{Request, Response};
-use pin_project_lite::pin_project;
-use tower::Service;
 
 /// The headers of every response. Only the page has a policy of its own.
 pub static HEADERS: [(HeaderName, HeaderValue); 5] = [
@@ -38,58 +32,14 @@ fn has_all(headers: &HeaderMap) -> bool {
     headers.keys().take(HEADERS.len()).eq(HEADERS.iter().map(|(name, _)| name))
 }
 
-/// Adds [`HEADERS`] to the responses of a service.
-#[derive(Clone)]
-pub struct SecurityHeaders<S>(S);
-
-impl<S> SecurityHeaders<S> {
-    /// Wraps `inner`.
-    pub fn new(inner: S) -> Self {
-        Self(inner)
-    }
-}
-
-impl<S, B, R> Service<Request<B>> for SecurityHeaders<S>
-where
-    S: Service<Request<B>, Response = Response<R>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = SecurityHeadersFuture<S::Future>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        SecurityHeadersFuture { response: self.0.call(request) }
-    }
-}
-
-pin_project! {
-    /// The response future of [`SecurityHeaders`].
-    pub struct SecurityHeadersFuture<F> {
-        #[pin]
-        response: F,
-    }
-}
-
-impl<F, R, E> Future for SecurityHeadersFuture<F>
-where
-    F: Future<Output = Result<Response<R>, E>>,
-{
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let mut response = std::task::ready!(self.project().response.poll(cx))?;
-        let headers = response.headers_mut();
-        if has_all(headers) {
-            return Poll::Ready(Ok(response));
-        }
+/// Adds [`HEADERS`] to a response.
+pub fn add<B>(mut response: Response<B>) -> Response<B> {
+    let headers = response.headers_mut();
+    if !has_all(headers) {
         headers.reserve(HEADERS.len());
         for (name, value) in &HEADERS {
             headers.entry(name).or_insert_with(|| value.clone());
         }
-        Poll::Ready(Ok(response))
     }
+    response
 }

@@ -29,8 +29,8 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     let lifecycle = Lifecycle::new();
     let metrics = Arc::new(Metrics::new());
     let activity = Arc::new(Activity::default());
-    let document = Document::gather(config.environment, Handle::current().metrics().num_workers());
-    let document = document.showing(&config.environment_show);
+    let workers = Handle::current().metrics().num_workers();
+    let document = Document::gather(config.environment, &config.environment_show, workers);
     let app = Arc::new(App::new(document, Arc::clone(&metrics), Arc::clone(&activity), lifecycle.clone()));
     let (limits, pressure) = (config.limits, Pressure::default());
     let routes = app::routes(Arc::clone(&app), config.public_metrics);

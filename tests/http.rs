@@ -320,7 +320,7 @@ async fn panic_gets_500_and_is_counted() {
     let config = <Config as clap::Parser>::parse_from(["shopfront"]);
     let lifecycle = lifecycle::Lifecycle::new();
     let metrics = Arc::new(Metrics::new());
-    let document = Document::gather(config.environment, 1);
+    let document = Document::gather(config.environment, &[], 1);
     let app = App::new(document, Arc::clone(&metrics), Arc::new(Activity::default()), lifecycle.clone());
     let panicking = axum::routing::get(async || if true { panic!("on purpose") } else { "" });
     let routes = routes(Arc::new(app), true).route("/panic", panicking);

@@ -113,7 +113,7 @@ pub fn document(status: u16, pod: &str) -> String {
 pub fn shopfront() -> SocketAddr {
     let config = Config::parse_from(["shopfront"]);
     let (lifecycle, metrics, activity) = (Lifecycle::new(), Arc::new(Metrics::new()), Arc::new(Activity::default()));
-    let document = Document::gather(EnvironmentMode::None, 1);
+    let document = Document::gather(EnvironmentMode::None, &[], 1);
     let app = Arc::new(App::new(document, Arc::clone(&metrics), activity, lifecycle.clone()));
     let (limits, pressure) = (config.limits, Pressure::default());
     let service = app::layered(app::routes(app, true), Arc::clone(&metrics), limits, pressure.clone(), Hosts::Local);
