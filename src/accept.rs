@@ -1,32 +1,32 @@
-//! Which form a client asked for, by its `Accept` header (RFC 9110, sections 12.4.2 and 12.5.1).
+//! Content negotiation by the `Accept` header (RFC 9110, sections 12.4.2 and 12.5.1).
 
 use crate::format::Format;
 
-/// A weight in thousandths: `qvalue` has three decimals at most.
+/// A weight in thousandths, because a `qvalue` has at most three decimals.
 type Weight = u16;
 
-/// Each form, in the order in which the service prefers them: YAML is for whoever has no preference.
+/// Every format, in the order in which the service prefers them. A client without a preference gets YAML.
 const FORMATS: [Format; 3] = Format::ALL;
 
-/// What an `Accept` header says of one form.
+/// What an `Accept` header says about one format.
 #[derive(Clone, Copy, Default)]
 struct Preference {
-    /// How exactly the form was named: 0 not at all, 1 by `*/*`, 2 by `text/*`, 3 by its type.
+    /// How precisely a range matches: 0 not at all, 1 by `*/*`, 2 by `text/*`, 3 by its type.
     precision: u8,
     weight: Weight,
-    /// How many ranges were named before.
-    place: usize,
+    /// The position of the range.
+    position: usize,
 }
 
-/// The form with the highest weight; among equals the first that was named, then the one that the service prefers. The
-/// weight of a form is that of the range that names it most exactly.
+/// The format with the highest weight. Among equal ones, the first in the header wins, then the one that the service
+/// prefers. The weight of a format is that of the most precise range that matches it.
 ///
-/// YAML where nothing is accepted that there is: an answer in another form helps a person more than a 406 (section
-/// 12.5.1 leaves both open). A range whose weight is no `qvalue` is passed over, as if it had not been sent.
+/// A client that accepts none of them gets YAML, which is more useful to a person than a 406 (section 12.5.1 allows both). A
+/// range whose weight is not a `qvalue` is ignored.
 pub fn preferred<'a>(values: impl Iterator<Item = &'a [u8]>) -> Format {
     let mut preferences = [Preference::default(); FORMATS.len()];
     let ranges = values.filter_map(|value| std::str::from_utf8(value).ok()).flat_map(|value| split(value, ','));
-    for (place, range) in ranges.enumerate() {
+    for (position, range) in ranges.enumerate() {
         let mut parts = split(range, ';').map(str::trim);
         let name = parts.next().unwrap_or_default();
         let Some(weight) = weight(parts) else {
@@ -35,13 +35,13 @@ pub fn preferred<'a>(values: impl Iterator<Item = &'a [u8]>) -> Format {
         for (format, preference) in FORMATS.into_iter().zip(&mut preferences) {
             let precision = precision(name, format);
             if precision > preference.precision {
-                *preference = Preference { precision, weight, place };
+                *preference = Preference { precision, weight, position };
             }
         }
     }
     let mut best = (Preference::default(), Format::Yaml);
     for (format, preference) in FORMATS.into_iter().zip(preferences) {
-        let is_earlier = preference.weight == best.0.weight && preference.place < best.0.place;
+        let is_earlier = preference.weight == best.0.weight && preference.position < best.0.position;
         if preference.weight > best.0.weight || is_earlier {
             best = (preference, format);
         }
@@ -49,7 +49,7 @@ pub fn preferred<'a>(values: impl Iterator<Item = &'a [u8]>) -> Format {
     best.1
 }
 
-/// Splits at a separator, but for what is quoted.
+/// Splits at a separator outside quotes.
 fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut is_quoted, mut is_escaped) = (false, false);
     text.split(move |character| {
@@ -64,7 +64,7 @@ fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The weight among a range's parameters, which is 1 where there is none; nothing where it is no `qvalue`.
+/// The weight among a range's parameters: 1 if there is none, and nothing if it is not a `qvalue`.
 fn weight<'a>(mut parameters: impl Iterator<Item = &'a str>) -> Option<Weight> {
     let is_weight = |parameter: &&str| {
         let name = parameter.split('=').next().unwrap_or_default();
@@ -88,10 +88,10 @@ fn qvalue(text: &str) -> Option<Weight> {
     }
 }
 
-/// How exactly a media range names a form.
+/// How precisely a media range matches a format.
 fn precision(range: &str, format: Format) -> u8 {
     let (names, wildcards): (&[&str], &[&str]) = match format {
-        // YAML is text to whoever asks for text; its type is younger than its other names (RFC 9512).
+        // A client that asks for text gets YAML. Its type was registered later than its other names came into use (RFC 9512).
         Format::Yaml => {
             (&["application/yaml", "application/x-yaml", "text/yaml", "text/plain"], &["text/*", "application/*"])
         }
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_says_nothing_gets_yaml() {
+    fn missing_accept_gets_yaml() {
         assert_eq!(preferred(std::iter::empty()), Format::Yaml);
         for accept in ["", "*/*", "image/png", ",", ";", "application/json;q=nonsense", "*", "text/html;q=0", "\u{e9}"]
         {
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_highest_weight_wins_and_the_first_among_equals() {
+    fn highest_weight_wins_then_the_first_range() {
         for (accept, format) in [
             ("application/json", Format::Json),
             ("application/yaml;q=0.3, application/json;q=0.4", Format::Json),
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_exact_range_decides() {
+    fn most_precise_range_decides() {
         for (accept, format) in [
             ("application/yaml;q=0, */*", Format::Json),
             ("*/*;q=0.9, text/html;q=0.1, application/yaml;q=0.2", Format::Json),
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_whose_weight_is_none_is_passed_over() {
+    fn range_with_an_invalid_weight_is_ignored() {
         for weight in [
             "inf", "2", "1.001", "1.0001", "0.0001", "0.1234", ".5", "-1", "+1", "1e0", "NaN", "nan", "", "01", "00.5",
             "0x1", "\"1\"", " 1", "1 1", "1.0.0", "\u{661}",
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_gets_the_page() {
+    fn browser_gets_html() {
         let chromium = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8";
         assert_eq!(accepted(chromium), Format::Html);
     }

@@ -1,4 +1,4 @@
-//! The last minute's client requests, second by second: what the page draws.
+//! The client requests in each second of the last minute, for the page.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -11,12 +11,12 @@ use crate::metrics::Metrics;
 /// How many seconds are kept.
 pub const SECONDS: usize = 60;
 
-/// Client requests in each of the last [`SECONDS`] whole seconds, the latest last.
+/// Client requests in each of the last [`SECONDS`] whole seconds; the latest is last.
 #[derive(Default)]
 pub struct Activity(Mutex<VecDeque<u64>>);
 
 impl Activity {
-    /// The seconds on record, the latest last; fewer than [`SECONDS`] in the service's first minute.
+    /// The recorded seconds, the latest last: fewer than [`SECONDS`] in the first minute.
     pub fn per_second(&self) -> Vec<u64> {
         self.0.lock().expect("no holder panics").iter().copied().collect()
     }
@@ -29,7 +29,7 @@ impl Activity {
         seconds.push_back(requests);
     }
 
-    /// Records a second each second, for as long as it is polled.
+    /// Records each second, for as long as it is polled.
     pub async fn record(self: Arc<Self>, metrics: Arc<Metrics>) {
         const SECOND: Duration = Duration::from_secs(1);
         let mut ticks = interval_at(Instant::now() + SECOND, SECOND);
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_second_makes_room() {
+    fn oldest_second_is_dropped() {
         let activity = Activity::default();
         (0..70).for_each(|requests| activity.push(requests));
         let seconds = activity.per_second();

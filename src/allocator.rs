@@ -1,16 +1,43 @@
-//! What the allocator keeps after a crowd has gone.
+//! Returns memory to the system after connections have ended.
 //!
-//! glibc returns freed memory from the top of its heap alone: one connection that stays above thousands that have ended
-//! keeps all of their memory resident, and a pod near its limit for the rest of its life. The allocators that return
-//! pages by themselves do so when their threads next allocate, which idle ones do not; they were tried, and kept more.
+//! glibc returns freed memory only from the top of its heap: one connection above thousands that have ended keeps all of
+//! their memory resident, and a pod near its limit for the rest of its life. Allocators that return pages by themselves do
+//! so when their threads next allocate, which idle threads do not; mimalloc was tried, and kept more.
 
-/// Where more than `bytes` are resident, returns the memory that is free, wherever it lies, to the system; elsewhere than
-/// with glibc, does nothing.
+use std::time::Duration;
+
+/// The interval between two checks for ended connections.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// Resident bytes that are not worth a trim: the idle service has about 5 MB.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const IDLE_BYTES: u64 = 8 << 20;
+
+/// Trims the heap after connections have ended, for as long as it is polled. `take_ended` returns how many have ended since
+/// its last call.
+///
+/// A few connections count too: one on HTTP/2 may have held megabytes. There is one more trim after the last of them: the
+/// tasks of a connection's streams are woken when it ends, and drop what they hold after that.
+pub async fn trim_after_connections(take_ended: impl Fn() -> usize) {
+    let mut interval = tokio::time::interval(INTERVAL);
+    let mut had_ended = false;
+    loop {
+        interval.tick().await;
+        let have_ended = take_ended() > 0;
+        if have_ended || had_ended {
+            // It takes milliseconds for each hundred megabytes, so it does not run on a worker thread.
+            let _ = tokio::task::spawn_blocking(trim).await;
+        }
+        had_ended = have_ended;
+    }
+}
+
+/// Returns all free memory to the system, wherever it is in the heap, if more than [`IDLE_BYTES`] are resident.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "malloc_trim has no safe form")]
-pub fn trim_above(bytes: u64) {
-    if resident_bytes().is_none_or(|resident| resident > bytes) {
-        // SAFETY: it takes no pointer, and locks each arena while it looks at it (malloc_trim(3)).
+fn trim() {
+    if resident_bytes().is_none_or(|resident| resident > IDLE_BYTES) {
+        // SAFETY: it takes no pointer, and locks each arena while it reads it (malloc_trim(3)).
         unsafe { libc::malloc_trim(0) };
     }
 }
@@ -23,6 +50,6 @@ fn resident_bytes() -> Option<u64> {
     Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
 }
 
-/// Does nothing: there is no such call.
+/// Does nothing: only glibc has `malloc_trim`.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-pub fn trim_above(_bytes: u64) {}
+fn trim() {}

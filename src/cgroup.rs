@@ -1,23 +1,23 @@
-//! How much memory the process may have: the limit of its control group (cgroup v2 or v1), as containers have one.
+//! The memory limit of the process's control group (cgroup v2 or v1).
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where systems mount the hierarchies.
+/// Where the hierarchies are mounted.
 const MOUNT: &str = "/sys/fs/cgroup";
 
-/// The smallest limit of the process's group and of those above it, in bytes; none where there is no limit.
+/// The lowest limit of the process's group and of those above it, in bytes.
 pub fn memory_limit() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     limit(Path::new(MOUNT), &groups)
 }
 
-/// The smallest limit that holds for a process whose `/proc/self/cgroup` reads `groups` (cgroups(7)).
+/// The lowest limit for a process whose `/proc/self/cgroup` contains `groups` (cgroups(7)).
 fn limit(mount: &Path, groups: &str) -> Option<u64> {
-    groups.lines().filter_map(|line| in_hierarchy(mount, line)).min()
+    groups.lines().filter_map(|line| limit_in_hierarchy(mount, line)).min()
 }
 
-fn in_hierarchy(mount: &Path, line: &str) -> Option<u64> {
+fn limit_in_hierarchy(mount: &Path, line: &str) -> Option<u64> {
     // hierarchy:controllers:path
     let mut fields = line.splitn(3, ':');
     let (hierarchy, controllers, group) = (fields.next()?, fields.next()?, fields.next()?);
@@ -28,14 +28,14 @@ fn in_hierarchy(mount: &Path, line: &str) -> Option<u64> {
     } else {
         return None;
     };
-    // A container may see the path that its group has on the host, and its own group mounted as the root; hence the
-    // root is looked at, too, and what is not there is passed over.
+    // A container may see the path of its group on the host, but its own group mounted as the root. So the root is read, too,
+    // and missing files are skipped.
     let relative: PathBuf = group.trim_start_matches('/').into();
-    relative.ancestors().filter_map(|group| parse(&fs::read_to_string(root.join(group).join(file)).ok()?)).min()
+    relative.ancestors().filter_map(|group| parse_limit(&fs::read_to_string(root.join(group).join(file)).ok()?)).min()
 }
 
-/// A limit in bytes. "max", or in v1 a number beyond any machine's memory, is none.
-fn parse(text: &str) -> Option<u64> {
+/// A limit in bytes. "max", or in v1 a number beyond any machine's memory, means that there is none.
+fn parse_limit(text: &str) -> Option<u64> {
     text.trim().parse().ok().filter(|bytes| *bytes < 1 << 60)
 }
 
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_limit_above_the_process_counts_in_v2() {
+    fn lowest_limit_of_the_group_and_its_ancestors_applies_in_v2() {
         let mount = mount(&[
             ("kubepods/memory.max", "max\n"),
             ("kubepods/pod1/memory.max", "268435456\n"),
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_in_its_own_namespace_sees_its_group_as_the_root() {
+    fn group_mounted_as_the_root_applies() {
         let own = mount(&[("memory.max", "67108864\n")]);
         assert_eq!(limit(own.path(), "0::/\n"), Some(64 * MEBIBYTE));
         assert_eq!(limit(own.path(), "0::/kubepods/pod1/c1\n"), Some(64 * MEBIBYTE));
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_controller_counts_in_v1() {
+    fn memory_controller_applies_in_v1() {
         let mount = mount(&[
             ("memory/memory.limit_in_bytes", "9223372036854771712\n"),
             ("memory/docker/c1/memory.limit_in_bytes", "268435456\n"),
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_no_limit() {
+    fn invalid_content_is_no_limit() {
         let mount = mount(&[("memory.max", "lots\n")]);
         for groups in ["", "0\n", "0::\n", "x:y\n", "0::/../../etc\n"] {
             assert_eq!(limit(mount.path(), groups), None, "{groups:?}");

@@ -1,13 +1,13 @@
-//! The three forms that every document comes in.
+//! The three formats of every document.
 
 use http::header::{ACCEPT, HeaderMap, HeaderValue};
 
 use crate::accept;
 
-/// A form of a document.
+/// The format of a document.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Format {
-    /// For curl, wget and whoever says nothing.
+    /// For curl, wget, and clients without a preference.
     Yaml,
     /// For programs.
     Json,
@@ -16,10 +16,10 @@ pub enum Format {
 }
 
 impl Format {
-    /// Every form, in the order of their discriminants.
+    /// Every format, in the order of their discriminants.
     pub const ALL: [Self; 3] = [Self::Yaml, Self::Json, Self::Html];
 
-    /// The form that the `Accept` header prefers.
+    /// The format that the `Accept` header prefers.
     pub fn accepted(headers: &HeaderMap) -> Self {
         // The usual values need no parser.
         let has_one_of_each = headers.len() == headers.keys_len();
@@ -29,12 +29,12 @@ impl Format {
         Self::of_values(headers.get_all(ACCEPT).iter().map(HeaderValue::as_bytes))
     }
 
-    /// The form that the values of all `Accept` lines prefer.
+    /// The format that the values of all `Accept` lines prefer.
     pub fn of_values<'a>(values: impl Iterator<Item = &'a [u8]>) -> Self {
         accept::preferred(values)
     }
 
-    /// The value of `Content-Type` (YAML's is registered by RFC 9512).
+    /// The value of `Content-Type` (for YAML, RFC 9512).
     pub fn content_type(self) -> HeaderValue {
         HeaderValue::from_static(match self {
             Self::Yaml => "application/yaml",
@@ -44,41 +44,11 @@ impl Format {
     }
 }
 
-/// How a short HTML document begins.
-pub const HTML_HEAD: &str = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-    <meta name=\"viewport\" content=\"width=device-width\">\n<meta name=\"color-scheme\" content=\"light dark\">\n";
-
-/// Spares a handler the copy of all headers that it would be handed to look at one.
+/// A handler that extracts all headers instead would get a copy of them.
 impl<S: Sync> axum::extract::FromRequestParts<S> for Format {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut http::request::Parts, _: &S) -> Result<Self, Self::Rejection> {
         Ok(Self::accepted(&parts.headers))
-    }
-}
-
-/// Escapes text for an HTML element's content or a double-quoted attribute.
-pub fn escape_html(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn html_is_escaped() {
-        assert_eq!(escape_html(r#"<a href="x">&'"#), "&lt;a href=&quot;x&quot;&gt;&amp;&#39;");
     }
 }

@@ -1,19 +1,18 @@
-//! shopfront: a small HTTP service whose only product is its own facts and its own request rate, made so that an
-//! autoscaler on a Prometheus metric can be learnt, taught and validated with it.
+//! shopfront: a small HTTP service that reports its own runtime, environment and request rate. It is made to learn, teach
+//! and validate autoscaling on a Prometheus metric.
 //!
-//! The map, from the outside in:
+//! The modules, from the outside in:
 //!
-//! - [`config`]: every setting. [`telemetry`]: log lines.
-//! - [`service`]: the whole of it, put together.
-//! - [`server`]: sockets and connections, with their bounds. [`cgroup`]: the memory limit that the bounds come from.
-//!   [`allocator`]: memory that is given back. [`lifecycle`]: Starting → Ready → Draining → Stopping.
-//! - [`app`]: the route table and the layers around it. [`http_rules`]: what the RFCs ask of a request. [`limits`]: the
-//!   bounds on it. [`secured`]: the headers of every answer. [`routes`]: one file an endpoint.
-//! - [`metrics`]: every instrument. [`activity`]: the last minute's request rate, for the page.
-//! - [`facts`]: what `/` tells. [`redact`]: what it, and the load tool's bundle, keep back. [`imds`]: the machine's public
-//!   address.
-//! - [`mod@format`]: YAML, JSON or HTML, as [`accept`] reads what the client wants. [`pieces`]: a body of which the large
-//!   part is shared. [`error`]: what a client is told when it gets no document.
+//! - [`config`]: every setting. [`telemetry`]: logging.
+//! - [`service`]: puts the parts together.
+//! - [`server`]: sockets and connections, with their limits. [`cgroup`]: the memory limit. [`allocator`]: returns memory to
+//!   the system. [`lifecycle`]: Starting → Ready → Draining → Stopping.
+//! - [`app`]: the route table and the layers around it. [`http_rules`]: validates requests by the RFCs. [`limits`]: the
+//!   limits on a request. [`security_headers`]: the headers of every response. [`routes`]: a file for each endpoint.
+//! - [`metrics`]: every instrument. [`activity`]: the request rate of the last minute, for the page.
+//! - [`document`]: the document of `/`. [`redact`]: hides secrets in it, and in the load tool's bundle. [`imds`]: the
+//!   machine's public address.
+//! - [`mod@format`]: YAML, JSON or HTML, as negotiated by [`accept`]. [`error`]: the responses to rejected requests.
 
 pub mod accept;
 pub mod activity;
@@ -21,18 +20,17 @@ pub mod allocator;
 pub mod app;
 pub mod cgroup;
 pub mod config;
+pub mod document;
 pub mod error;
-pub mod facts;
 pub mod format;
 pub mod http_rules;
 pub mod imds;
 pub mod lifecycle;
 pub mod limits;
 pub mod metrics;
-pub mod pieces;
 pub mod redact;
 pub mod routes;
-pub mod secured;
+pub mod security_headers;
 pub mod server;
 pub mod service;
 pub mod telemetry;

@@ -1,4 +1,4 @@
-//! Starting → Ready → Draining → Stopping, and the signals that move it on.
+//! The phases of the service, and the signals that end it.
 
 use std::io;
 use std::sync::Arc;
@@ -8,27 +8,27 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-/// Where the service is in its life.
+/// The phase of the service.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, PartialOrd)]
 pub enum Phase {
     /// Not yet accepting connections; `/readyz` fails.
     Starting,
     /// Serving.
     Ready,
-    /// Told to stop: `/readyz` fails and each answer asks its client to leave, but whatever comes is served.
+    /// A signal has arrived: `/readyz` fails, and clients are asked to leave, but every request is served.
     Draining,
-    /// No new connection is accepted; what is in flight is finished.
+    /// No new connection is accepted, and requests in flight are finished.
     Stopping,
 }
 
-/// The service's phase, shared by whoever must know it.
+/// The phase, shared by all parts of the service.
 #[derive(Clone)]
 pub struct Lifecycle(Arc<Shared>);
 
 struct Shared {
     phases: watch::Sender<Phase>,
-    /// Whether it is draining or stopping: every request asks, and is not to take a lock for it.
-    is_leaving: AtomicBool,
+    /// Whether it is draining or stopping. Every request reads it, and must not take a lock.
+    is_shutting_down: AtomicBool,
 }
 
 impl Default for Lifecycle {
@@ -40,7 +40,7 @@ impl Default for Lifecycle {
 impl Lifecycle {
     /// A service that is starting.
     pub fn new() -> Self {
-        Self(Arc::new(Shared { phases: watch::Sender::new(Phase::Starting), is_leaving: AtomicBool::new(false) }))
+        Self(Arc::new(Shared { phases: watch::Sender::new(Phase::Starting), is_shutting_down: AtomicBool::new(false) }))
     }
 
     /// The phase now.
@@ -48,17 +48,17 @@ impl Lifecycle {
         *self.0.phases.borrow()
     }
 
-    /// Whether clients are asked to leave.
-    pub fn is_leaving(&self) -> bool {
-        self.0.is_leaving.load(Relaxed)
+    /// Whether it is draining or stopping: clients are asked to leave.
+    pub fn is_shutting_down(&self) -> bool {
+        self.0.is_shutting_down.load(Relaxed)
     }
 
-    /// Moves on to a later phase. There is no way back.
+    /// Moves to a later phase; an earlier one is ignored.
     pub fn advance(&self, to: Phase) {
         self.0.phases.send_if_modified(|phase| {
             let later = to > *phase;
             if later {
-                self.0.is_leaving.store(to >= Phase::Draining, Relaxed);
+                self.0.is_shutting_down.store(to >= Phase::Draining, Relaxed);
                 *phase = to;
             }
             later
@@ -68,17 +68,16 @@ impl Lifecycle {
     /// Waits until the phase is `at_least` this one.
     pub async fn reached(&self, at_least: Phase) {
         let mut phases = self.0.phases.subscribe();
-        // The sender is ours and lives as long as this borrow of it.
+        // It cannot fail: `self` keeps the sender alive.
         let _ = phases.wait_for(|phase| *phase >= at_least).await;
     }
 
-    /// Drains: waits for a signal, serves on for `delay` with readiness failing, then moves to `Stopping`. A second
-    /// signal ends the delay: whoever presses Ctrl-C twice is in a hurry.
+    /// Waits for a signal, moves to `Draining`, and after `delay` to `Stopping`. A second signal ends the delay.
     pub async fn drain_on_signal(self, mut signals: Signals, delay: Duration) {
         let signal = signals.next().await;
         self.advance(Phase::Draining);
         let readable = humantime::format_duration(delay);
-        tracing::info!(signal, delay = %readable, "draining: requests are served; a second signal ends the delay");
+        tracing::info!(signal, delay = %readable, "draining: requests are still served; a second signal ends the delay");
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
             _ = signals.next() => {}
@@ -87,14 +86,14 @@ impl Lifecycle {
     }
 }
 
-/// The two signals that ask the service to stop: an orchestrator's and a person's.
+/// The signals that stop the service: SIGTERM from an orchestrator, SIGINT from a person.
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    /// From here on the signals no longer end the process.
+    /// Listens for the signals, which then no longer end the process.
     pub fn listen() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }

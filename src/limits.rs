@@ -1,6 +1,6 @@
-//! Bounds on one request: the length of its target, the size of its body, the time it takes.
+//! The limits on one request: the length of its target, the size of its body, and its time.
 //!
-//! The bounds on a connection (the time for a head, the idle time, the size of a head) are the server's.
+//! The server has the limits on a connection: the header timeout, the idle timeout, and the size of a head.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -16,40 +16,40 @@ use bytes::Bytes;
 use http::header::ACCEPT;
 use http::{Method, Request, Response, Uri, request};
 use http_body::Body as HttpBody;
-use http_body_util::{BodyExt, LengthLimitError};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 use tower::Service;
 
 use crate::app::Endpoint;
 use crate::config::Limits;
-use crate::error::Refusal;
+use crate::error::Rejection;
 use crate::format::Format;
 use crate::server::Pressure;
 
-/// Routes that see only requests within the limits, with their bodies read.
+/// Passes requests within the limits to the routes, after it has read their bodies.
 #[derive(Clone)]
-pub struct Limited {
+pub struct RequestLimits {
     limits: Limits,
     pressure: Pressure,
     routes: Router,
 }
 
-impl Limited {
-    /// Puts `routes` behind `limits`; under `pressure` bodies are not waited for as long.
+impl RequestLimits {
+    /// Wraps `routes`. Under `pressure`, the time for a body is shorter.
     pub fn new(limits: Limits, pressure: Pressure, routes: Router) -> Self {
         Self { limits, pressure, routes }
     }
 }
 
-impl<B> Service<Request<B>> for Limited
+impl<B> Service<Request<B>> for RequestLimits
 where
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<axum::BoxError>,
 {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = LimitedFuture;
+    type Future = RequestLimitsFuture;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
@@ -57,73 +57,78 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let Limits { request_timeout, max_body_bytes, .. } = self.limits;
-        if let Err(refusal) = admit(&request, self.limits) {
-            return LimitedFuture { stage: Stage::Refused { refusal } };
+        if let Err(rejection) = check(&request, self.limits) {
+            return RequestLimitsFuture { stage: Stage::Rejected { rejection } };
         }
-        // The usual request has no body: its answer is not to wait, nor to be carried around, for one.
+        // The usual request has no body, and its future has no room for one.
         if request.body().is_end_stream() {
-            let answer = InTime::new(request_timeout, self.routes.call(request.map(|_| Body::empty())));
-            return LimitedFuture { stage: Stage::Answering { answer } };
+            let response = WithTimeout::new(request_timeout, self.routes.call(request.map(|_| Body::empty())));
+            return RequestLimitsFuture { stage: Stage::Responding { response } };
         }
         let (mut routes, pressure) = (self.routes.clone(), self.pressure.clone());
         let (parts, body) = request.into_parts();
-        let head = essence(parts);
-        let answer = async move {
-            let began = Instant::now();
+        let request = minimal_request(parts);
+        let response = async move {
+            let started = Instant::now();
             let read = tokio::select! {
-                read = discard(body, max_body_bytes) => read,
-                () = pressure.runs_out(began, request_timeout) => Err(Refusal::TooSlow),
+                read = discard_body(body, max_body_bytes) => read,
+                () = pressure.timed_out(started, request_timeout) => Err(Rejection::RequestTimeout),
             };
             match read {
-                Ok(()) => InTime::new(request_timeout.saturating_sub(began.elapsed()), routes.call(head)).await,
-                Err(refusal) => Ok(refusal.into_response()),
+                Ok(()) => {
+                    let left = request_timeout.saturating_sub(started.elapsed());
+                    WithTimeout::new(left, routes.call(request)).await
+                }
+                Err(rejection) => Ok(rejection.into_response()),
             }
         };
-        LimitedFuture { stage: Stage::Reading { answer: Box::pin(answer) } }
+        RequestLimitsFuture { stage: Stage::ReadingBody { response: Box::pin(response) } }
     }
 }
 
-/// What the routes need of a request, without what its client may have made large: it is kept while the body is awaited,
-/// and there may be thousands of those.
-fn essence(parts: request::Parts) -> Request<Body> {
-    let mut head = Request::new(Body::empty());
-    *head.uri_mut() = Uri::from_static(Endpoint::of_path(parts.uri.path()).map_or("/-", Endpoint::path));
-    head.headers_mut().insert(ACCEPT, Format::accepted(&parts.headers).content_type());
-    // A method that HTTP does not know may be as long as a head.
+/// The parts of a request that the routes need, without those that its client may have made large. It is kept while its
+/// body arrives, and there may be thousands of those.
+fn minimal_request(parts: request::Parts) -> Request<Body> {
+    let mut request = Request::new(Body::empty());
+    let path = parts.uri.path();
+    let path = if Endpoint::of_path(path).is_some() { path } else { "/-" };
+    *request.uri_mut() = Uri::try_from(path).expect("the path of a URI is a URI");
+    request.headers_mut().insert(ACCEPT, Format::accepted(&parts.headers).content_type());
+    // An unknown method may be as long as a head.
     let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS];
-    *head.method_mut() = if known.contains(&parts.method) { parts.method } else { Method::PATCH };
-    head
+    *request.method_mut() = if known.contains(&parts.method) { parts.method } else { Method::PATCH };
+    request
 }
 
-/// Lets a request's head pass, or says why not.
-fn admit<B: HttpBody>(request: &Request<B>, limits: Limits) -> Result<(), Refusal> {
+/// Checks the limits on a request's head.
+fn check<B: HttpBody>(request: &Request<B>, limits: Limits) -> Result<(), Rejection> {
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target > limits.max_uri_bytes {
-        return Err(Refusal::UriTooLong);
+        return Err(Rejection::UriTooLong);
     }
     if request.body().size_hint().lower() > limits.max_body_bytes as u64 {
-        return Err(Refusal::BodyTooLarge);
+        return Err(Rejection::BodyTooLarge);
     }
     Ok(())
 }
 
-/// Reads a body to its end: no endpoint wants one, but what is left unread would cost the client its connection.
-async fn discard<B>(body: B, max_bytes: usize) -> Result<(), Refusal>
+/// Reads a body to its end. No endpoint needs one, but a client whose body is not read loses its connection.
+async fn discard_body<B>(body: B, max_bytes: usize) -> Result<(), Rejection>
 where
     B: HttpBody<Data = Bytes> + Unpin,
     B::Error: Into<axum::BoxError>,
 {
-    let mut body = http_body_util::Limited::new(body, max_bytes);
+    let mut body = Limited::new(body, max_bytes);
     while let Some(frame) = body.frame().await {
         let too_large = |error: axum::BoxError| error.is::<LengthLimitError>();
-        frame.map_err(|error| if too_large(error) { Refusal::BodyTooLarge } else { Refusal::BrokenBody })?;
+        frame.map_err(|error| if too_large(error) { Rejection::BodyTooLarge } else { Rejection::MalformedBody })?;
     }
     Ok(())
 }
 
 pin_project! {
-    /// The answer to come.
-    pub struct LimitedFuture {
+    /// The response future of [`RequestLimits`].
+    pub struct RequestLimitsFuture {
         #[pin]
         stage: Stage,
     }
@@ -132,51 +137,51 @@ pin_project! {
 pin_project! {
     #[project = StageProjection]
     enum Stage {
-        Refused { refusal: Refusal },
-        Answering { #[pin] answer: InTime },
-        // Boxed: it is rare, and most requests are not to have room for it.
-        Reading { answer: Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>> },
+        Rejected { rejection: Rejection },
+        Responding { #[pin] response: WithTimeout },
+        // Boxed, because it is rare, and large.
+        ReadingBody { response: Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>> },
     }
 }
 
-impl Future for LimitedFuture {
+impl Future for RequestLimitsFuture {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().stage.project() {
-            StageProjection::Refused { refusal } => Poll::Ready(Ok(refusal.into_response())),
-            StageProjection::Answering { answer } => answer.poll(cx),
-            StageProjection::Reading { answer } => answer.as_mut().poll(cx),
+            StageProjection::Rejected { rejection } => Poll::Ready(Ok(rejection.into_response())),
+            StageProjection::Responding { response } => response.poll(cx),
+            StageProjection::ReadingBody { response } => response.as_mut().poll(cx),
         }
     }
 }
 
 pin_project! {
-    /// A route's answer, or a refusal once the time is up. Most answers are there at once, and are not to cost a timer.
-    struct InTime {
+    /// A route's response, or a 408 after the timeout. Most responses are ready at once, and do not cost a timer.
+    struct WithTimeout {
         #[pin]
-        answer: RouteFuture<Infallible>,
-        time: Duration,
-        alarm: Option<Pin<Box<Sleep>>>,
+        response: RouteFuture<Infallible>,
+        timeout: Duration,
+        timer: Option<Pin<Box<Sleep>>>,
     }
 }
 
-impl InTime {
-    fn new(time: Duration, answer: RouteFuture<Infallible>) -> Self {
-        Self { answer, time, alarm: None }
+impl WithTimeout {
+    fn new(timeout: Duration, response: RouteFuture<Infallible>) -> Self {
+        Self { response, timeout, timer: None }
     }
 }
 
-impl Future for InTime {
+impl Future for WithTimeout {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if let Poll::Ready(answer) = this.answer.poll(cx) {
-            return Poll::Ready(answer);
+        if let Poll::Ready(response) = this.response.poll(cx) {
+            return Poll::Ready(response);
         }
-        let alarm = this.alarm.get_or_insert_with(|| Box::pin(sleep(*this.time)));
-        std::task::ready!(alarm.as_mut().poll(cx));
-        Poll::Ready(Ok(Refusal::TooSlow.into_response()))
+        let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(*this.timeout)));
+        std::task::ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Ok(Rejection::RequestTimeout.into_response()))
     }
 }

@@ -1,4 +1,4 @@
-//! The story: settings, log, service, until a signal ends it.
+//! Reads the settings, sets up logging, and runs the service until a signal arrives.
 
 use std::process::ExitCode;
 

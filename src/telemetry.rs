@@ -1,4 +1,4 @@
-//! Log lines, on standard error: standard output stays free for whoever runs the service in a pipe.
+//! Logging to standard error. Standard output stays free.
 
 use std::io::IsTerminal;
 
@@ -9,7 +9,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogFormat, LogLevel};
 
-/// Installs the process's log writer. To be called once, before anything logs.
+/// Installs the logger. Must be called once, before anything logs.
 pub fn init(level: LogLevel, format: LogFormat) {
     let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
@@ -17,12 +17,12 @@ pub fn init(level: LogLevel, format: LogFormat) {
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
     };
-    // This crate's own lines: what the HTTP libraries say of each frame is for their authors.
-    let ours = Targets::new().with_target(env!("CARGO_PKG_NAME"), level);
+    // Only this crate's lines: those of the HTTP libraries about each frame are for their authors.
+    let own_targets = Targets::new().with_target(env!("CARGO_PKG_NAME"), level);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     let lines = match format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    tracing_subscriber::registry().with(ours).with(lines).init();
+    tracing_subscriber::registry().with(own_targets).with(lines).init();
 }

@@ -1,4 +1,4 @@
-//! The page, in a real headless Chromium.
+//! The page, in a headless Chromium.
 
 mod support;
 
@@ -10,7 +10,7 @@ use support::{Server, Signal, eventually, program};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
 
-/// A headless Chromium behind its driver, with a profile of its own.
+/// A headless Chromium, its driver and its profile.
 struct Browser {
     page: Client,
     _driver: Child,
@@ -36,8 +36,8 @@ impl Browser {
 
         let profile = tempfile::tempdir().unwrap();
         let profile_flag = format!("--user-data-dir={}", profile.path().display());
-        // Chromium's own sandbox needs privileges that containers and root do not have; the page is our own. The
-        // other flags keep the browser from calling home.
+        // Chromium's sandbox needs privileges that containers and root do not have, and the page is trusted. The other flags
+        // prevent requests to Chromium's own services.
         let flags = [
             "--headless",
             "--no-sandbox",
@@ -79,7 +79,7 @@ impl Browser {
 }
 
 #[tokio::test]
-async fn the_page_shows_this_pod_and_its_numbers_move() {
+async fn page_shows_the_pod_and_updates_its_numbers() {
     let server = Server::start(&[]).await;
     let browser = Browser::open(&server.url("/")).await;
 
@@ -90,7 +90,7 @@ async fn the_page_shows_this_pod_and_its_numbers_move() {
         assert!(page.contains(fact), "no {fact} in {page}");
     }
     let number = async |css: &str| browser.text(css).await.replace([',', '\u{202f}', '\u{a0}'], "").parse::<f64>().ok();
-    // The page's own load is the one request so far; its polling counts for nothing.
+    // The page itself is the only request so far. Its polls do not count.
     eventually("the total is the page's own load", async || (number("#total").await? < 2.0).then_some(())).await;
     let shape = "return document.querySelector('#sparkline').innerHTML";
     let quiet = browser.script(shape).await;
@@ -113,7 +113,7 @@ async fn the_page_shows_this_pod_and_its_numbers_move() {
 }
 
 #[tokio::test]
-async fn the_page_needs_nothing_from_elsewhere_and_breaks_no_policy() {
+async fn page_loads_nothing_external_and_keeps_its_policy() {
     let server = Server::start(&[]).await;
     let browser = Browser::open(&server.url("/")).await;
     let polled = "return performance.getEntriesByType('resource').map(entry => entry.name)";
@@ -125,7 +125,7 @@ async fn the_page_needs_nothing_from_elsewhere_and_breaks_no_policy() {
     for resource in resources.as_array().unwrap() {
         assert_eq!(resource, &server.url("/activity"));
     }
-    // A blocked style or script would leave the page bare.
+    // The policy must not block the style.
     let styled =
         browser.script("return document.styleSheets.length > 0 && document.styleSheets[0].cssRules.length").await;
     assert!(styled.as_u64().unwrap_or_default() > 5, "{styled}");
@@ -133,7 +133,7 @@ async fn the_page_needs_nothing_from_elsewhere_and_breaks_no_policy() {
 }
 
 #[tokio::test]
-async fn the_page_says_when_the_service_is_gone() {
+async fn page_reports_an_unreachable_service() {
     let mut server = Server::start(&["--drain-delay", "0s"]).await;
     let browser = Browser::open(&server.url("/")).await;
     eventually("the page has polled", async || (!browser.text("#total").await.is_empty()).then_some(())).await;

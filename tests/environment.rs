@@ -1,4 +1,4 @@
-//! What `/` shows of the environment, held to corpora of secrets and of harmless variables.
+//! What `/` shows of the environment, by corpora of secrets and of harmless variables.
 
 mod support;
 
@@ -7,7 +7,7 @@ use support::Server;
 
 const HIDDEN: &str = "[redacted]";
 
-/// The corpus of this name: names and values.
+/// The names and values of a corpus.
 fn corpus(name: &str) -> Vec<(String, String)> {
     let path = format!("{}/tests/corpora/environment-{name}.txt", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).expect("the corpus is there");
@@ -18,7 +18,7 @@ fn corpus(name: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The document's `environment`, of a service with these flags and variables.
+/// The `environment` of a service with these flags and variables.
 async fn environment(flags: &[&str], variables: &[(String, String)]) -> Value {
     let borrowed: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (&**name, &**value)).collect();
     let server = Server::start_with(flags, &borrowed).await;
@@ -28,7 +28,7 @@ async fn environment(flags: &[&str], variables: &[(String, String)]) -> Value {
 }
 
 #[tokio::test]
-async fn no_secret_is_shown_and_every_name_is() {
+async fn secrets_are_redacted_and_every_name_is_shown() {
     let secrets = corpus("secrets");
     assert_eq!(secrets.len(), 164);
     let environment = environment(&[], &secrets).await;
@@ -37,7 +37,7 @@ async fn no_secret_is_shown_and_every_name_is() {
 }
 
 #[tokio::test]
-async fn what_the_platform_sets_is_shown() {
+async fn variables_of_the_platform_are_shown() {
     let platform = corpus("platform");
     let environment = environment(&[], &platform).await;
     let wrong: Vec<_> = platform.iter().filter(|(name, value)| environment[name] != **value).collect();
@@ -45,7 +45,7 @@ async fn what_the_platform_sets_is_shown() {
 }
 
 #[tokio::test]
-async fn other_values_are_shown_where_the_operator_names_them() {
+async fn environment_show_shows_the_named_values() {
     let harmless = corpus("harmless");
     let hidden = environment(&[], &harmless).await;
     let named = harmless.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(",");
@@ -56,7 +56,7 @@ async fn other_values_are_shown_where_the_operator_names_them() {
 }
 
 #[test]
-fn the_shared_redactor_leaves_none_of_the_secrets_in_a_text() {
+fn shared_redactor_removes_every_secret_from_a_text() {
     for (name, value) in corpus("secrets") {
         let text = format!("before {name}={value}\nafter");
         let once = shopfront::redact::text(&text, HIDDEN);
@@ -67,7 +67,7 @@ fn the_shared_redactor_leaves_none_of_the_secrets_in_a_text() {
 }
 
 #[tokio::test]
-async fn the_reference_s_transcript_appears_unchanged() {
+async fn transcript_of_the_reference_is_unchanged() {
     let variables = [
         ("HOME", "/root"),
         ("HOSTNAME", "shopfront-deploy-7d94b56f44-fblvd"),

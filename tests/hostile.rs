@@ -1,4 +1,4 @@
-//! What a hostile, broken or merely slow client may send, thrown at the real binary.
+//! Hostile, broken and slow clients against the real binary.
 
 mod support;
 
@@ -18,15 +18,15 @@ use tokio::net::TcpStream;
 
 const MEBIBYTE: u64 = 1024 * 1024;
 
-/// A request whose answer is known by the word `compiler`, and which nobody is to smuggle in.
+/// A request whose response contains `compiler`. It must never be smuggled in.
 const FOLLOW_UP: &str = "GET /version HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
-/// Reads each connection to its end; the service is to close them all.
+/// Reads each connection to its end. The service must close them all.
 async fn all_closed(crowd: Vec<TcpStream>) -> Vec<String> {
     join_all(crowd.into_iter().map(|mut stream| async move { read_to_end(&mut stream).await })).await
 }
 
-/// The service answers as it does in peace: the document, and soon.
+/// The service responds as without a crowd: with the document, and quickly.
 async fn answers_as_before(server: &Server) {
     let asked = Instant::now();
     let answer = server.exchange("GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
@@ -34,13 +34,13 @@ async fn answers_as_before(server: &Server) {
     assert!(asked.elapsed() < Duration::from_secs(5), "it took {:?}", asked.elapsed());
 }
 
-/// Nobody is connected any more; returns what the service holds then.
+/// Waits until no client is connected. Returns the open descriptors and the resident memory.
 async fn at_rest(server: &Server) -> (usize, u64) {
     eventually("every connection is gone", async || {
         (server.metric("http_open_connections").await? < 1.0).then_some(())
     })
     .await;
-    // The scrape that said so may still be closing: the count is read where it settles.
+    // The connection of the scrape may still be closing, so this waits until the count is stable.
     let (mut descriptors, mut stable) = (server.descriptors(), 0);
     eventually("the descriptors are counted", async || {
         let now = server.descriptors();
@@ -53,7 +53,7 @@ async fn at_rest(server: &Server) -> (usize, u64) {
 }
 
 #[tokio::test]
-async fn half_open_requests_are_gone_within_ten_seconds() {
+async fn half_open_requests_are_closed_within_ten_seconds() {
     let _alone = CROWDED.lock().await;
     let server = Server::start(&[]).await;
     let (before, _) = at_rest(&server).await;
@@ -71,7 +71,7 @@ async fn half_open_requests_are_gone_within_ten_seconds() {
         assert!(most_open > CROWD * 3 / 4, "only {most_open} were open at once");
         let (head, body) = crowd[1].answer.split_once("\r\n\r\n").expect("the answer has a head");
         assert!(head.contains(&format!("content-length: {}", body.len())), "{head}\n{body}");
-        // Who still sends as the service hangs up may find that instead of the answer.
+        // A client that still sends when the service closes may get a reset instead of the response.
         let told = crowd.iter().filter(|member| member.answer.starts_with("HTTP/1.1 408 ")).count();
         assert!(told >= CROWD * 9 / 10, "only {told} were told why");
         assert!(server.peak_bytes() < 64 * MEBIBYTE, "{} bytes of memory", server.peak_bytes());
@@ -80,23 +80,22 @@ async fn half_open_requests_are_gone_within_ten_seconds() {
         assert_eq!(descriptors, before, "descriptors leak");
         memory.push((peak, resident));
     }
-    // By the first round's peak, since the allocator returns to the system what it will, when it will.
+    // Compared with the first round's peak, because the allocator returns memory in its own time.
     assert!(memory[1].1 < memory[0].0 + 8 * MEBIBYTE, "memory grows: (peak, at rest) was {memory:?}");
 }
 
-/// The head that a client never ends may be as long as any.
 #[tokio::test]
-async fn half_open_requests_with_long_heads_cost_no_more() {
+async fn half_open_requests_with_long_heads_stay_within_memory() {
     let _alone = CROWDED.lock().await;
     let server = Server::start(&[]).await;
     let beginning = ["GET / HTTP/1.1\r\nhost: localhost\r\nx-slow: ", &"a".repeat(16_000)].concat();
     let crowd = crowd(&server, &[beginning.as_bytes()], None).await;
-    assert!(crowd.iter().all(|member| member.answer.starts_with("HTTP/1.1 408 ")), "each is told why");
+    assert!(crowd.iter().all(|member| member.answer.starts_with("HTTP/1.1 408 ")), "each gets the reason");
     assert!(server.peak_bytes() < 64 * MEBIBYTE, "{} bytes of memory", server.peak_bytes());
 }
 
 #[tokio::test]
-async fn a_crowd_that_says_nothing_costs_little_and_is_sent_away() {
+async fn silent_connections_use_little_memory_and_are_closed() {
     let _alone = CROWDED.lock().await;
     let server = Server::start(&[]).await;
     let (before, _) = at_rest(&server).await;
@@ -104,13 +103,13 @@ async fn a_crowd_that_says_nothing_costs_little_and_is_sent_away() {
         while_others_are_served(&server, Duration::from_secs(1), crowd(&server, &[b""], None)).await;
     assert!(longest(&crowd) < Duration::from_secs(10), "one was kept for {:?}", longest(&crowd));
     assert!(most_open > CROWD * 3 / 4, "only {most_open} were open at once");
-    assert!(crowd.iter().all(|member| member.answer.is_empty()), "nothing was asked");
+    assert!(crowd.iter().all(|member| member.answer.is_empty()), "no request, no response");
     assert!(server.peak_bytes() < 64 * MEBIBYTE, "{} bytes of memory", server.peak_bytes());
     assert_eq!(at_rest(&server).await.0, before, "descriptors leak");
 }
 
 #[tokio::test]
-async fn a_crowd_of_kept_alive_connections_is_served_and_closed_when_idle() {
+async fn keep_alive_connections_are_served_and_closed_when_idle() {
     let _alone = CROWDED.lock().await;
     let server = Server::start(&["--idle-timeout", "6s"]).await;
     let (before, _) = at_rest(&server).await;
@@ -118,21 +117,21 @@ async fn a_crowd_of_kept_alive_connections_is_served_and_closed_when_idle() {
         while_others_are_served(&server, Duration::from_secs(5), crowd(&server, &[FOLLOW_UP.as_bytes()], None)).await;
     assert!(longest(&crowd) < Duration::from_secs(15), "one was kept for {:?}", longest(&crowd));
     assert!(most_open > CROWD * 3 / 4, "only {most_open} were open at once");
-    assert!(crowd.iter().all(|member| member.answer.starts_with("HTTP/1.1 200 OK\r\n")), "each has its answer");
-    // Each has had a parser and its buffers; a pod may have 256 MiB.
+    assert!(crowd.iter().all(|member| member.answer.starts_with("HTTP/1.1 200 OK\r\n")), "each gets a response");
+    // Each had a parser and its buffers. A pod has 256 MiB.
     assert!(server.peak_bytes() < 128 * MEBIBYTE, "{} bytes of memory", server.peak_bytes());
     assert_eq!(at_rest(&server).await.0, before, "descriptors leak");
 }
 
 #[tokio::test]
-async fn beyond_the_connection_limit_clients_are_told_to_try_again() {
+async fn clients_above_the_connection_limit_get_503() {
     let server = Server::start(&["--max-connections", "2"]).await;
     let first = TcpStream::connect(server.address).await.unwrap();
     let second = TcpStream::connect(server.address).await.unwrap();
     let third = server.exchange("GET /version HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     assert!(third.starts_with("HTTP/1.1 503 ") && third.contains("\r\nretry-after: 1\r\n"), "{third}");
     assert!(third.contains("\r\n\r\nerror:\n  status: \"503\"\n"), "{third}");
-    // On HTTP/2 it is GOAWAY with no stream handled, after which a client may ask again.
+    // On HTTP/2, GOAWAY says that no stream was processed, so the client may retry.
     let mut fourth = TcpStream::connect(server.address).await.unwrap();
     fourth.write_all(&[PREFACE, &frame(4, 0, 0, &[])].concat()).await.unwrap();
     let mut told = Vec::new();
@@ -140,15 +139,15 @@ async fn beyond_the_connection_limit_clients_are_told_to_try_again() {
     assert_eq!(told, [frame(4, 0, 0, &[]), frame(7, 0, 0, &[0; 8])].concat());
     let refused = r#"http_requests_total{method="OTHER",path="unmatched",status="503"}"#;
     assert_eq!(server.metric(refused).await, Some(2.0));
-    // The ops address has connections of its own.
+    // The ops address has its own connections.
     assert!(server.scrape().await.contains("http_open_connections 2\n"));
     drop((first, second));
     eventually("there is room again", async || server.try_get("/version").await).await;
 }
 
-/// Many at once are told without being waited for.
+/// Beyond a number of pending rejections, the service does not wait for clients.
 #[tokio::test]
-async fn each_of_a_crowd_beyond_the_limit_is_told() {
+async fn every_client_of_a_crowd_above_the_limit_gets_503() {
     const BEYOND: usize = 600;
     let server = Server::start(&["--max-connections", "1"]).await;
     let _first = TcpStream::connect(server.address).await.unwrap();
@@ -158,25 +157,25 @@ async fn each_of_a_crowd_beyond_the_limit_is_told() {
     }));
     let told = told.await;
     let count = told.iter().filter(|answer| answer.starts_with("HTTP/1.1 503 ")).count();
-    // Which connection is the first is for the kernel to say.
+    // The kernel decides which connection is the first.
     assert!(count >= BEYOND - 1, "{count} of {BEYOND} were told");
 }
 
-/// A body is read, but nobody wants it: a crowd that sends most of theirs and waits is not to be kept in memory for it.
+/// Bodies are read and discarded: a crowd that sends most of theirs and waits does not fill the memory.
 #[tokio::test]
-async fn half_sent_bodies_are_not_kept() {
+async fn partial_bodies_are_discarded() {
     let _alone = CROWDED.lock().await;
     let server = Server::start(&["--request-timeout", "5s"]).await;
     let body = "x".repeat(50_000);
     let request = format!("POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 60000\r\n\r\n{body}");
     let crowd = crowd(&server, &[request.as_bytes()], None).await;
-    assert!(crowd.iter().all(|member| member.answer.starts_with("HTTP/1.1 408 ")), "each is told why");
-    // hyper reads ahead, some 40 KB each; the bodies themselves would come on top.
+    assert!(crowd.iter().all(|member| member.answer.starts_with("HTTP/1.1 408 ")), "each gets the reason");
+    // hyper reads ahead, about 40 KB each. The bodies would come in addition.
     assert!(server.peak_bytes() < 300 * MEBIBYTE, "{} bytes of memory", server.peak_bytes());
 }
 
 #[tokio::test]
-async fn idle_connections_cannot_take_every_slot() {
+async fn idle_connections_make_room_for_new_clients() {
     let server = Server::start(&["--max-connections", "16", "--header-timeout", "1s"]).await;
     let mut silent = Vec::new();
     for _ in 0..16 {
@@ -184,25 +183,25 @@ async fn idle_connections_cannot_take_every_slot() {
         stream.write_all(b"GET /version HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
         silent.push(stream);
     }
-    // The idle timeout is more than a minute, and yet a client finds a slot within seconds.
+    // The idle timeout is more than a minute, but a client gets a slot within seconds.
     eventually("there is room", async || server.try_get("/version").await).await;
     answers_as_before(&server).await;
 }
 
 #[tokio::test]
-async fn a_client_that_has_said_all_still_gets_its_answer() {
+async fn half_closed_client_gets_its_response() {
     let server = Server::start(&[]).await;
-    // `exchange` closes its sending side after its words.
+    // `exchange` closes its sending side after the request.
     assert!(server.exchange("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.starts_with("HTTP/1.1 200 OK\r\n"));
     let post = server.exchange("POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 3\r\n\r\nabc").await;
     assert!(post.starts_with("HTTP/1.1 405 "), "{post}");
     let broken = server.exchange("GET / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 30\r\n\r\nabc").await;
     assert!(broken.is_empty() || broken.starts_with("HTTP/1.1 400 "), "{broken}");
-    assert_eq!(server.exchange("GET / HTTP/1.1\r\nho").await, "", "half a head is no request");
+    assert_eq!(server.exchange("GET / HTTP/1.1\r\nho").await, "", "a partial head gets no response");
 }
 
 #[tokio::test]
-async fn each_limit_admits_its_value_and_refuses_one_more() {
+async fn each_limit_is_inclusive() {
     let server =
         Server::start(&["--max-uri-bytes", "100", "--max-body-bytes", "50", "--max-header-bytes", "2000"]).await;
     let status = async |request: String| {
@@ -218,7 +217,7 @@ async fn each_limit_admits_its_value_and_refuses_one_more() {
         format!("GET / HTTP/1.1\r\nhost: localhost\r\ncontent-length: {bytes}\r\n\r\n{}", "x".repeat(bytes))
     };
     assert_eq!((status(body(50)).await, status(body(51)).await), ("200".into(), "413".into()));
-    assert_eq!(status(body(1_000_000)).await, "413", "also for who sends it all before reading");
+    assert_eq!(status(body(1_000_000)).await, "413", "also if the client sends it all before it reads");
 
     let chunked = |bytes: usize| {
         let chunk = "x".repeat(bytes);
@@ -243,7 +242,7 @@ async fn each_limit_admits_its_value_and_refuses_one_more() {
 }
 
 #[tokio::test]
-async fn the_limits_hold_over_http2() {
+async fn limits_apply_to_http2() {
     let server =
         Server::start(&["--max-uri-bytes", "100", "--max-body-bytes", "50", "--max-header-bytes", "2000"]).await;
     let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
@@ -272,7 +271,7 @@ async fn the_limits_hold_over_http2() {
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_refused_and_what_follows_it_is_not_answered() {
+async fn malformed_request_gets_400_and_closes_the_connection() {
     let server = Server::start(&["--header-timeout", "1s", "--request-timeout", "1s"]).await;
     let server = &server;
     join_all(malformed().into_iter().map(|request| async move {
@@ -280,7 +279,7 @@ async fn what_is_not_http_is_refused_and_what_follows_it_is_not_answered() {
         let answers = server.exchange([&request, FOLLOW_UP.as_bytes()].concat()).await;
         assert!(answers.is_empty() || answers.starts_with("HTTP/1.1 4"), "{shown:?} was answered {answers:?}");
         assert!(!answers.contains("compiler: "), "what follows {shown:?} was answered");
-        // Whoever waits for the service to hang up does not wait for long.
+        // A client that waits for the service to close does not wait long.
         let mut stream = TcpStream::connect(server.address).await.unwrap();
         stream.write_all(&request).await.unwrap();
         let sent = Instant::now();
@@ -298,9 +297,9 @@ async fn what_is_not_http_is_refused_and_what_follows_it_is_not_answered() {
     assert!(!text.contains("status=\"5"), "{text}");
 }
 
-/// Merely rare, with one meaning only: whether it is served or refused, it is so once.
+/// Such a request is served or rejected, but once.
 #[tokio::test]
-async fn what_is_odd_but_unambiguous_is_answered_once() {
+async fn unusual_but_unambiguous_request_gets_one_response() {
     let server = Server::start(&[]).await;
     for request in ODD {
         let answers = server.exchange(format!("{request}{FOLLOW_UP}")).await;
@@ -312,7 +311,7 @@ async fn what_is_odd_but_unambiguous_is_answered_once() {
 }
 
 #[tokio::test]
-async fn pipelined_requests_are_answered_in_order() {
+async fn pipelined_requests_get_responses_in_order() {
     let server = Server::start(&[]).await;
     let get = |path| format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
     let requests = (get("/version") + &get("/healthz")).repeat(150);
@@ -325,12 +324,12 @@ async fn pipelined_requests_are_answered_in_order() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_is_closed_and_costs_little() {
+async fn client_that_does_not_read_is_closed() {
     let server = Server::start(&["--idle-timeout", "1s"]).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     let requests = "GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(1000);
     let sending = async {
-        // Until the service has had enough: its side of the connection goes away.
+        // Until the service closes its side of the connection.
         for _ in 0..10_000 {
             if stream.write_all(requests.as_bytes()).await.is_err() {
                 return;
@@ -344,10 +343,10 @@ async fn a_client_that_does_not_read_is_closed_and_costs_little() {
 }
 
 #[tokio::test]
-async fn http2_connections_without_a_request_are_closed() {
+async fn http2_connection_without_a_request_is_closed() {
     let server = Server::start(&["--header-timeout", "1s"]).await;
     let settings = frame(4, 0, 0, &[]);
-    for words in [
+    for bytes in [
         PREFACE[..8].to_vec(),
         PREFACE.to_vec(),
         [PREFACE, &settings].concat(),
@@ -356,17 +355,17 @@ async fn http2_connections_without_a_request_are_closed() {
         [PREFACE, &settings, &frame(1, 0, 1, &[0x82])].concat(),
     ] {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
-        stream.write_all(&words).await.unwrap();
+        stream.write_all(&bytes).await.unwrap();
         let asked = Instant::now();
         read_to_end(&mut stream).await;
-        assert!(asked.elapsed() < Duration::from_secs(10), "{words:?} was kept for {:?}", asked.elapsed());
+        assert!(asked.elapsed() < Duration::from_secs(10), "{bytes:?} was open for {:?}", asked.elapsed());
     }
     answers_as_before(&server).await;
 }
 
 #[tokio::test]
-async fn http2_clients_that_take_no_answer_cost_little_and_are_closed() {
-    // They ask for more than may wait at a time, so that some are told so, and are idle.
+async fn http2_clients_that_do_not_read_are_closed() {
+    // They send more requests than there are streams, so some are refused, and the connection is idle.
     let server = Server::start(&["--request-timeout", "1s", "--idle-timeout", "2s"]).await;
     // SETTINGS_INITIAL_WINDOW_SIZE (4) is 0: no answer's body may be sent.
     let settings = frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]);
@@ -384,14 +383,14 @@ async fn http2_clients_that_take_no_answer_cost_little_and_are_closed() {
     at_rest(&server).await;
 }
 
-/// A client that asks on and on while it takes none of its answers: each answer's time runs by itself.
+/// The client goes on sending requests and does not read the responses. Each response has its own timeout.
 #[tokio::test]
-async fn http2_answers_that_are_not_taken_are_given_up_one_by_one() {
+async fn http2_streams_that_are_not_read_are_reset() {
     let server = Server::start(&["--request-timeout", "1s"]).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     // SETTINGS_INITIAL_WINDOW_SIZE (4) is 0: no answer's body may be sent.
     let get = |id: u32| frame(1, 5, id, b"\x82\x84\x86\x41\x09localhost");
-    // A HEAD has no body to wait for, so that the connection is never quiet.
+    // A HEAD has no body to wait for, so the connection is never idle.
     let head = |id: u32| frame(1, 5, id, b"\x02\x04HEAD\x84\x86\x41\x09localhost");
     stream.write_all(&[PREFACE, &frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]), &get(1)].concat()).await.unwrap();
     let (mut id, mut taken) = (1, Vec::new());
@@ -406,24 +405,23 @@ async fn http2_answers_that_are_not_taken_are_given_up_one_by_one() {
         taken.windows(reset.len()).any(|window| window == reset).then_some(())
     })
     .await;
-    // The connection goes on.
+    // The connection stays open.
     id += 2;
     stream.write_all(&head(id)).await.unwrap();
     assert!(stream.read(&mut [0; 64]).await.unwrap() > 0);
 }
 
-/// However many connections are stuck with answers that nobody takes, HTTP/2 works for others.
 #[tokio::test]
-async fn stuck_http2_connections_leave_http2_to_others() {
+async fn stuck_http2_connections_do_not_block_other_clients() {
     let server = Server::start(&[]).await;
     let settings = frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]);
     let requests: Vec<u8> =
         (0..31).flat_map(|turn| frame(1, 5, turn * 2 + 1, b"\x82\x84\x86\x41\x09localhost")).collect();
-    let words = [PREFACE, &settings, &requests].concat();
+    let bytes = [PREFACE, &settings, &requests].concat();
     let mut stuck = Vec::new();
     for _ in 0..300 {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
-        stream.write_all(&words).await.unwrap();
+        stream.write_all(&bytes).await.unwrap();
         stuck.push(stream);
     }
     for _ in 0..17 {
@@ -433,7 +431,7 @@ async fn stuck_http2_connections_leave_http2_to_others() {
 }
 
 #[tokio::test]
-async fn too_few_open_files_are_no_place_to_serve_from() {
+async fn too_low_open_file_limit_is_an_error() {
     let run = |limit: u32| {
         let mut command = tokio::process::Command::new("sh");
         command.arg("-c").arg(format!("ulimit -n {limit} && exec \"$0\" --address 127.0.0.1:0"));
@@ -455,7 +453,7 @@ async fn too_few_open_files_are_no_place_to_serve_from() {
 }
 
 #[tokio::test]
-async fn an_http2_flood_disturbs_nobody() {
+async fn http2_flood_does_not_affect_other_clients() {
     let server = Server::start(&[]).await;
     let settings = frame(4, 0, 0, &[]);
     let get = |stream: u32| frame(1, 5, stream, b"\x82\x84\x86\x41\x09localhost");
@@ -469,7 +467,7 @@ async fn an_http2_flood_disturbs_nobody() {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
         stream.write_all(PREFACE).await.unwrap();
         stream.write_all(&settings).await.unwrap();
-        // The service may hang up in the middle, which is as good as taking it all.
+        // The service may close in the middle.
         let taken = tokio::time::timeout(support::PATIENCE, stream.write_all(&flood)).await;
         assert!(taken.is_ok(), "{name}: neither taken nor cut off");
         answers_as_before(&server).await;
@@ -480,7 +478,7 @@ async fn an_http2_flood_disturbs_nobody() {
 }
 
 #[tokio::test]
-async fn thousands_of_pieces_of_garbage_leave_the_service_as_it_was() {
+async fn random_bytes_leave_no_connection_and_no_memory() {
     const SEED: u64 = 9898;
     let second = "1s";
     let server =
@@ -495,7 +493,7 @@ async fn thousands_of_pieces_of_garbage_leave_the_service_as_it_was() {
                 let shown =
                     || format!("seed {SEED}, round {round}, number {number}: {:?}", case.escape_ascii().to_string());
                 let talk = async {
-                    // One half says that it has said all, the other waits for the service to hang up.
+                    // One half closes its sending side, the other half waits for the service to close.
                     if number % 2 == 0 {
                         return server.exchange(case).await;
                     }

@@ -1,4 +1,4 @@
-//! What the endpoints answer, over real sockets.
+//! The responses of the endpoints, over real sockets.
 
 mod support;
 
@@ -45,7 +45,7 @@ async fn root_is_yaml_for_curl() {
 }
 
 #[tokio::test]
-async fn root_is_json_for_programs_and_a_page_for_browsers() {
+async fn root_is_json_or_html_by_accept() {
     let server = Server::start(&["--environment-show", "REPLICA_SET"]).await;
     let json: Value = get_as(&server, "/", "application/json").await.json().await.unwrap();
     assert_eq!(json["environment"]["REPLICA_SET"], "7");
@@ -60,7 +60,7 @@ async fn root_is_json_for_programs_and_a_page_for_browsers() {
 }
 
 #[tokio::test]
-async fn the_environment_hides_its_secrets_unless_told_otherwise() {
+async fn environment_values_follow_the_mode() {
     let variables =
         [("API_KEY", "hunter2"), ("DATABASE_URL", "postgres://app:hunter2@db/shop"), ("PLAIN", "<b>&shown")];
     for accept in ["*/*", "application/json", "text/html"] {
@@ -76,12 +76,12 @@ async fn the_environment_hides_its_secrets_unless_told_otherwise() {
 }
 
 #[tokio::test]
-async fn external_ip_is_what_the_operator_says() {
+async fn external_ip_is_shown_as_set() {
     let server = Server::start(&["--external-ip", "18.224.3.230"]).await;
     assert!(server.get("/").await.contains("  external_ip: 18.224.3.230\n"));
 }
 
-/// A metadata service that insists on version 2: a token first, by PUT, then the address for whoever shows it.
+/// A metadata service, version 2: a PUT returns a token, and a GET with the token returns the address.
 async fn metadata_service() -> (String, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -105,17 +105,17 @@ async fn metadata_service() -> (String, tokio::task::JoinHandle<()>) {
 }
 
 #[tokio::test]
-async fn external_ip_comes_from_the_metadata_service_where_asked_for() {
+async fn external_ip_is_read_from_the_metadata_service() {
     let (endpoint, serving) = metadata_service().await;
     let mut server = Server::start(&["--external-ip", "imds", "--imds-endpoint", &endpoint]).await;
-    server.logged("the metadata service knows").await;
+    server.logged("received the external IP").await;
     assert!(server.get("/").await.contains("  external_ip: 18.224.3.230\n"));
     serving.abort();
 }
 
 #[tokio::test]
-async fn a_silent_metadata_service_holds_nothing_up() {
-    // It accepts (the kernel does) and never answers.
+async fn silent_metadata_service_does_not_delay_requests() {
+    // The kernel accepts connections for it, and it never responds.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
     let mut server = Server::start(&["--external-ip", "imds", "--imds-endpoint", &endpoint]).await;
@@ -125,7 +125,7 @@ async fn a_silent_metadata_service_holds_nothing_up() {
 }
 
 #[tokio::test]
-async fn nothing_is_asked_of_the_metadata_service_unasked() {
+async fn metadata_service_gets_no_request_by_default() {
     let watched = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", watched.local_addr().unwrap());
     let mut server = Server::start(&["--imds-endpoint", &endpoint, "--drain-delay", "0s"]).await;
@@ -133,11 +133,11 @@ async fn nothing_is_asked_of_the_metadata_service_unasked() {
     server.signal(Signal::TERM);
     assert!(server.ended().await.success());
     let pending = std::pin::pin!(watched.accept());
-    assert!(futures_util::FutureExt::now_or_never(pending).is_none(), "the service called out");
+    assert!(futures_util::FutureExt::now_or_never(pending).is_none(), "the service connected to the metadata service");
 }
 
 #[tokio::test]
-async fn every_error_is_a_document_in_the_client_s_format() {
+async fn errors_are_documents_in_the_accepted_format() {
     let server = Server::start(&["--max-uri-bytes", "64", "--max-body-bytes", "8"]).await;
     let client = reqwest::Client::new();
     let long = format!("/{}", "x".repeat(64));
@@ -168,7 +168,7 @@ async fn every_error_is_a_document_in_the_client_s_format() {
 }
 
 #[tokio::test]
-async fn a_small_body_is_read_and_forgotten() {
+async fn small_body_is_discarded() {
     let server = Server::start(&["--max-body-bytes", "8"]).await;
     let request = "GET / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 8\r\n\r\n12345678";
     let answer = server.exchange(request).await;
@@ -178,7 +178,7 @@ async fn a_small_body_is_read_and_forgotten() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come_is_a_timeout() {
+async fn missing_body_gets_408() {
     let server = Server::start(&["--request-timeout", "200ms"]).await;
     let mut stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 8\r\n\r\n1").await.unwrap();
@@ -187,7 +187,7 @@ async fn a_body_that_does_not_come_is_a_timeout() {
 }
 
 #[tokio::test]
-async fn head_is_get_without_the_body() {
+async fn head_gets_the_headers_of_get() {
     let server = Server::start(&[]).await;
     let response = reqwest::Client::new().head(server.url("/")).send().await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
@@ -209,7 +209,7 @@ async fn http2_with_prior_knowledge_is_served() {
 }
 
 #[tokio::test]
-async fn activity_tells_the_requests_of_each_second() {
+async fn activity_lists_the_requests_of_each_second() {
     let server = Server::start(&[]).await;
     for _ in 0..3 {
         server.get("/").await;
@@ -224,14 +224,14 @@ async fn activity_tells_the_requests_of_each_second() {
 }
 
 #[tokio::test]
-async fn every_answer_has_the_security_headers() {
+async fn every_response_has_the_security_headers() {
     let server = Server::start(&["--max-uri-bytes", "64"]).await;
     let long = format!("/{}", "x".repeat(64));
     let targets =
         ["/", "/activity", "/metrics", "/healthz", "/readyz", "/version", "/nowhere", &long, "*", "/#", "no path"];
     for accept in ["*/*", "application/json", "text/html"] {
         for target in targets {
-            // The last three are refused in front of the layers, by the parsed request or before there is one.
+            // The last three are rejected before the routes, by the parsed request or before there is one.
             let head =
                 format!("GET {target} HTTP/1.1\r\nhost: localhost\r\naccept: {accept}\r\nconnection: close\r\n\r\n");
             let answer = server.exchange(head).await;
@@ -257,7 +257,7 @@ async fn every_answer_has_the_security_headers() {
 }
 
 #[tokio::test]
-async fn a_weight_that_is_none_does_not_win() {
+async fn invalid_weight_is_ignored() {
     let server = Server::start(&[]).await;
     for weight in ["inf", "2", "1.001", "NaN", "-1", ".9", "0.0001", "1e1"] {
         let accept = format!("text/html;q={weight}, application/json;q=0.1");
@@ -268,9 +268,9 @@ async fn a_weight_that_is_none_does_not_win() {
     assert_eq!(answer.headers()[CONTENT_TYPE], "text/html; charset=utf-8");
 }
 
-/// A web page whose own name has come to lead to the loopback address reads nothing there.
+/// A web page whose own name resolves to the loopback address must not read anything there.
 #[tokio::test]
-async fn on_loopback_only_local_hosts_are_answered() {
+async fn loopback_address_serves_only_local_hosts() {
     let server = Server::start(&[]).await;
     let port = server.address.port();
     let asked = async |target: &str, host: &str| {
@@ -279,8 +279,14 @@ async fn on_loopback_only_local_hosts_are_answered() {
     for host in ["localhost", "LOCALHOST", "shop.localhost:1", "127.0.0.1", "127.1.2.3:80", "[::1]", ""] {
         assert!(asked("/", host).await.starts_with("HTTP/1.1 200 "), "{host}");
     }
-    assert!(asked("http://127.0.0.1/", "evil.example").await.starts_with("HTTP/1.1 200 "), "the target's host counts");
-    assert!(server.exchange("GET / HTTP/1.0\r\n\r\n").await.starts_with("HTTP/1.0 200 "), "no web page is so old");
+    assert!(
+        asked("http://127.0.0.1/", "evil.example").await.starts_with("HTTP/1.1 200 "),
+        "the target's host overrides `Host`"
+    );
+    assert!(
+        server.exchange("GET / HTTP/1.0\r\n\r\n").await.starts_with("HTTP/1.0 200 "),
+        "browsers do not send HTTP/1.0"
+    );
     for host in
         ["evil.example", &format!("evil.example:{port}"), "localhost.evil.example", "10.0.0.1", "0.0.0.0", "[::]"]
     {
@@ -296,35 +302,35 @@ async fn on_loopback_only_local_hosts_are_answered() {
 }
 
 #[tokio::test]
-async fn on_every_address_every_host_is_answered() {
+async fn wildcard_address_serves_every_host() {
     let mut server = Server::start(&["--address", "0.0.0.0:0"]).await;
     server.address.set_ip([127, 0, 0, 1].into());
     let answer = server.exchange("GET / HTTP/1.1\r\nhost: shop.example\r\nconnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
 }
 
-/// The same routes and layers with one more, behind a socket of their own: the binary has no route that panics.
+/// The binary has no route that panics, so this adds one to its routes and layers.
 #[tokio::test]
-async fn a_panic_is_a_counted_500_and_the_service_lives() {
+async fn panic_gets_500_and_is_counted() {
     use shopfront::app::{App, layered, routes};
     use shopfront::http_rules::Hosts;
-    use shopfront::server::{self, Budget, Entrance, Pressure};
-    use shopfront::{activity::Activity, config::Config, facts::Facts, lifecycle, metrics::Metrics};
+    use shopfront::server::{self, Budget, Pressure, ServerConfig};
+    use shopfront::{activity::Activity, config::Config, document::Document, lifecycle, metrics::Metrics};
 
     let config = <Config as clap::Parser>::parse_from(["shopfront"]);
     let lifecycle = lifecycle::Lifecycle::new();
     let metrics = Arc::new(Metrics::new());
-    let facts = Facts::gather(config.environment, 1);
-    let app = App::new(facts, Arc::clone(&metrics), Arc::new(Activity::default()), lifecycle.clone());
+    let document = Document::gather(config.environment, &[], 1);
+    let app = App::new(document, Arc::clone(&metrics), Arc::new(Activity::default()), lifecycle.clone());
     let panicking = axum::routing::get(async || if true { panic!("on purpose") } else { "" });
     let routes = routes(Arc::new(app), true).route("/panic", panicking);
     let listeners = server::bind(&[([127, 0, 0, 1], 0).into()], "--address").unwrap();
     let address = listeners[0].local_addr().unwrap();
     let (limits, pressure) = (config.limits, Pressure::default());
     let service = layered(routes, Arc::clone(&metrics), limits, pressure.clone(), Hosts::Local);
-    let budget = Budget::of_this_process(&limits, 0).unwrap();
+    let budget = Budget::for_this_process(&limits, 0).unwrap();
     let serving = tokio::spawn(server::serve(
-        Entrance { listeners, service, limits, budget, pressure },
+        ServerConfig { listeners, service, limits, budget, pressure },
         config.shutdown.shutdown_timeout,
         lifecycle.clone(),
         Arc::clone(&metrics),
@@ -340,7 +346,7 @@ async fn a_panic_is_a_counted_500_and_the_service_lives() {
     serving.await.unwrap().unwrap();
 }
 
-/// Runs the binary to its end and returns its exit code and its standard error.
+/// Runs the binary until it exits. Returns its exit code and its standard error.
 fn refused(flags: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_shopfront"))
         .args(flags)
@@ -353,7 +359,7 @@ fn refused(flags: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String) 
 }
 
 #[test]
-fn a_bad_setting_is_named_by_flag_and_variable() {
+fn invalid_setting_is_named_by_flag_and_variable() {
     for (flag, variable, value) in [
         ("--address", "SHOPFRONT_ADDRESS", "nowhere"),
         ("--drain-delay", "SHOPFRONT_DRAIN_DELAY", "soon"),
@@ -377,20 +383,20 @@ fn a_bad_setting_is_named_by_flag_and_variable() {
 }
 
 #[test]
-fn a_flag_without_its_value_is_named() {
+fn flag_without_a_value_is_named() {
     let (code, message) = refused(&["--address"], &[]);
     assert_eq!(code, Some(2));
     assert!(message.contains("--address") && message.contains("a value is missing"), "{message}");
 }
 
 #[tokio::test]
-async fn a_variable_set_to_nothing_is_not_set() {
+async fn empty_variable_is_ignored() {
     let server = Server::start_with(&[], &[("SHOPFRONT_EXTERNAL_IP", ""), ("SHOPFRONT_LOG_LEVEL", "")]).await;
     assert!(!server.get("/").await.contains("external_ip"));
 }
 
 #[test]
-fn a_port_in_use_is_said_so() {
+fn port_in_use_is_reported() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let (code, message) = refused(&["--address", &address], &[]);
@@ -399,7 +405,7 @@ fn a_port_in_use_is_said_so() {
 }
 
 #[test]
-fn outside_a_pod_only_this_machine_is_served_by_default() {
+fn default_address_outside_a_pod_is_loopback() {
     let shown = |variables: &[(&str, &str)]| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_shopfront"));
         let output = command.arg("--help").env_clear().envs(variables.iter().copied()).output().unwrap();
@@ -410,7 +416,7 @@ fn outside_a_pod_only_this_machine_is_served_by_default() {
 }
 
 #[tokio::test]
-async fn each_of_several_addresses_is_served() {
+async fn every_address_is_served() {
     let server = Server::start(&["--address", "127.0.0.1:0,127.0.0.2:0"]).await;
     let second = server.other_addresses[0];
     assert!(second.ip().to_string() == "127.0.0.2", "{second}");
@@ -420,8 +426,8 @@ async fn each_of_several_addresses_is_served() {
 }
 
 #[tokio::test]
-async fn a_second_service_on_this_machine_takes_a_free_ops_port() {
-    // One of the two finds the default taken, or both do by another program.
+async fn second_service_uses_a_free_ops_port() {
+    // The default is taken for one of the two, or for both by another program.
     let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let mut servers = Vec::new();
     for address in [free(), free()] {

@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 #[tokio::test]
-async fn a_signal_fails_readiness_at_once_and_the_service_goes_on() {
+async fn signal_fails_readiness_while_requests_are_served() {
     for (signal, name) in [(Signal::TERM, "SIGTERM"), (Signal::INT, "SIGINT")] {
         let mut server = Server::start(&["--drain-delay", "1h"]).await;
         assert_eq!(reqwest::get(server.url("/readyz")).await.unwrap().status(), StatusCode::OK);
@@ -44,7 +44,7 @@ async fn a_signal_fails_readiness_at_once_and_the_service_goes_on() {
 }
 
 #[tokio::test]
-async fn the_drain_delay_is_kept() {
+async fn service_stops_after_the_drain_delay() {
     let mut server = Server::start(&["--drain-delay", "700ms"]).await;
     let signalled = Instant::now();
     server.signal(Signal::TERM);
@@ -52,7 +52,7 @@ async fn the_drain_delay_is_kept() {
     assert!(signalled.elapsed() >= Duration::from_millis(700));
 }
 
-/// A client in the middle of its request: the service has seen the head, and has been sent half of the body, `12`.
+/// A client in the middle of its request: it has sent the head and half of the body, `12`.
 async fn half_a_request(server: &Server) -> TcpStream {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream
@@ -67,7 +67,7 @@ async fn half_a_request(server: &Server) -> TcpStream {
 }
 
 #[tokio::test]
-async fn what_is_in_flight_is_finished() {
+async fn request_in_flight_is_finished() {
     let mut server = Server::start(&["--drain-delay", "0s"]).await;
     let mut stream = half_a_request(&server).await;
     server.signal(Signal::TERM);
@@ -80,24 +80,24 @@ async fn what_is_in_flight_is_finished() {
 }
 
 #[tokio::test]
-async fn a_head_that_has_begun_may_be_finished() {
+async fn partial_head_is_finished_during_shutdown() {
     let mut server = Server::start(&["--drain-delay", "0s", "--header-timeout", "1m"]).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(b"GET /version HTTP/1.1\r\nho").await.unwrap();
-    // Later connections are accepted later: when this one is answered, the first has been heard.
+    // Connections are accepted in order: when this one has its response, the first has been read.
     server.get("/healthz").await;
     server.signal(Signal::TERM);
     eventually("the listener is closed", async || TcpStream::connect(server.address).await.err()).await;
-    // Whoever has said nothing is given half a second; this one has.
+    // A silent client has half a second. This one has sent something.
     let waits = tokio::time::timeout(Duration::from_secs(1), stream.read_u8()).await;
-    assert!(waits.is_err(), "the client was cut off");
+    assert!(waits.is_err(), "the client was disconnected");
     stream.write_all(b"st: localhost\r\n\r\n").await.unwrap();
     assert!(read_to_end(&mut stream).await.starts_with("HTTP/1.1 200 OK\r\n"));
     assert!(server.ended().await.success());
 }
 
 #[tokio::test]
-async fn the_shutdown_timeout_bounds_the_wait() {
+async fn shutdown_timeout_ends_the_wait() {
     let mut server = Server::start(&["--drain-delay", "0s", "--shutdown-timeout", "200ms"]).await;
     let _stream = half_a_request(&server).await;
     server.signal(Signal::TERM);
@@ -106,7 +106,7 @@ async fn the_shutdown_timeout_bounds_the_wait() {
 }
 
 #[tokio::test]
-async fn an_idle_keep_alive_connection_does_not_hold_up_the_end() {
+async fn idle_connection_does_not_delay_the_shutdown() {
     let mut server = Server::start(&["--drain-delay", "0s", "--shutdown-timeout", "1h"]).await;
     let mut client = KeepAlive::connect(server.address).await.unwrap();
     client.ask().await.unwrap();
@@ -118,7 +118,7 @@ async fn an_idle_keep_alive_connection_does_not_hold_up_the_end() {
 /// The kernel completes a connection before the service accepts it. A service that closes its listener with such
 /// connections in the queue resets them.
 #[tokio::test]
-async fn clients_in_the_kernel_s_queue_are_answered_before_the_end() {
+async fn clients_in_the_accept_queue_get_responses_during_shutdown() {
     for clients in [1, 600] {
         let mut server = Server::start(&["--drain-delay", "0s"]).await;
         server.signal(Signal::STOP);
@@ -139,7 +139,7 @@ async fn clients_in_the_kernel_s_queue_are_answered_before_the_end() {
 }
 
 #[tokio::test]
-async fn http2_clients_are_sent_away_without_a_loss() {
+async fn http2_clients_lose_no_request_during_shutdown() {
     let mut server = Server::start(&["--drain-delay", "1h"]).await;
     let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
     let url = server.url("/version");
@@ -156,7 +156,7 @@ async fn http2_clients_are_sent_away_without_a_loss() {
     assert!(server.ended().await.success());
 }
 
-/// A client that keeps its connection until it is told to leave, and never tries a request again.
+/// A client that keeps its connection until a `Connection: close`, and never retries a request.
 struct KeepAlive(SendRequest<Empty<Bytes>>);
 
 impl KeepAlive {
@@ -180,8 +180,8 @@ impl KeepAlive {
     }
 }
 
-/// One client of a load balancer: each new connection goes to a replica that is ready, in turn. Returns how many
-/// requests were answered; any that was not fails the test.
+/// One client of a load balancer: each new connection goes to the next replica that is ready. Returns the number of responses.
+/// A request without one fails the test.
 async fn load(mut ready: watch::Receiver<Vec<SocketAddr>>, done: watch::Receiver<bool>, keep_alive: bool) -> u64 {
     let (mut answered, mut turn) = (0, 0);
     while !*done.borrow() {
@@ -198,8 +198,8 @@ async fn load(mut ready: watch::Receiver<Vec<SocketAddr>>, done: watch::Receiver
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_request_is_lost_through_a_rolling_restart() {
-    // Longer than a load balancer needs to see that readiness fails, as in a cluster.
+async fn rolling_restart_loses_no_request() {
+    // Longer than a load balancer needs to notice that readiness fails, as in a cluster.
     let flags = ["--drain-delay", "1s"];
     let mut replicas = vec![Server::start(&flags).await, Server::start(&flags).await];
     let addresses = |replicas: &[Server]| replicas.iter().map(|replica| replica.address).collect::<Vec<_>>();
@@ -212,7 +212,7 @@ async fn no_request_is_lost_through_a_rolling_restart() {
         let mut old = replicas.remove(0);
         replicas.push(Server::start(&flags).await);
         old.signal(Signal::TERM);
-        // A load balancer is late: the old replica is still in its list when the drain begins.
+        // The load balancer still has the old replica in its list when the drain begins.
         old.logged("draining").await;
         let unready = async || (reqwest::get(old.url("/readyz")).await.ok()?.status() == 503).then_some(());
         eventually("the old replica is not ready", unready).await;

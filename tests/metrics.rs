@@ -1,4 +1,4 @@
-//! `/metrics`, as promtool and a real Prometheus see it.
+//! `/metrics`, checked with promtool and a real Prometheus.
 
 mod support;
 
@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::process::Stdio;
 
 use serde_json::Value;
+use shopfront::app::Endpoint;
 use support::{Server, eventually, program};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Child;
@@ -17,7 +18,7 @@ fn series(text: &str) -> BTreeSet<&str> {
     samples.map(|line| line.rsplit_once(' ').expect("a sample has a value").0).collect()
 }
 
-/// What an idle pod is asked: scrapes and probes, twice so that each has been counted.
+/// The requests to an idle pod: scrapes and probes. A second scrape counts the first.
 async fn idle(server: &Server) -> String {
     for path in ["/metrics", "/healthz", "/readyz", "/metrics"] {
         server.get(path).await;
@@ -26,7 +27,7 @@ async fn idle(server: &Server) -> String {
 }
 
 #[tokio::test]
-async fn promtool_finds_nothing_to_say() {
+async fn promtool_reports_no_problem() {
     let server = Server::start(&[]).await;
     server.get("/").await;
     server.get("/nowhere").await;
@@ -40,17 +41,17 @@ async fn promtool_finds_nothing_to_say() {
 }
 
 #[tokio::test]
-async fn an_idle_pod_counts_no_request_and_exposes_few_series() {
+async fn idle_pod_counts_no_request_and_exposes_few_series() {
     let server = Server::start(&[]).await;
     let first = server.get("/metrics").await;
-    assert!(first.contains(&format!("{ROOT} 0\n")), "the root series is there from the first scrape: {first}");
+    assert!(first.contains(&format!("{ROOT} 0\n")), "the root series exists from the first scrape: {first}");
     let text = idle(&server).await;
     let counted: f64 = text
         .lines()
         .filter(|line| line.starts_with("http_requests_total{"))
         .map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap())
         .sum();
-    assert!(counted.abs() < f64::EPSILON, "scrapes and probes are no client's requests: {text}");
+    assert!(counted.abs() < f64::EPSILON, "scrapes and probes are not client requests: {text}");
     for path in ["metrics", "healthz", "readyz"] {
         assert!(text.contains(&format!(r#"http_requests_count{{method="GET",path="{path}",status="200"}}"#)), "{text}");
     }
@@ -59,7 +60,7 @@ async fn an_idle_pod_counts_no_request_and_exposes_few_series() {
 }
 
 #[tokio::test]
-async fn clients_are_given_metrics_that_are_a_second_old_at_most() {
+async fn public_metrics_are_rendered_once_a_second() {
     let server = Server::start(&[]).await;
     let counted = format!("{ROOT} 1\n");
     let asked = std::time::Instant::now();
@@ -67,13 +68,13 @@ async fn clients_are_given_metrics_that_are_a_second_old_at_most() {
     server.get("/").await;
     let (public, now) = (server.get("/metrics").await, server.scrape().await);
     assert!(now.contains(&counted), "the ops address has the latest: {now}");
-    // A machine that stood still in between has let the second pass.
+    // A stalled machine may have let the second pass.
     assert!(public == before || asked.elapsed().as_millis() > 900, "rendered again within a second: {public}");
     eventually("the request is shown", async || server.get("/metrics").await.contains(&counted).then_some(())).await;
 }
 
 #[tokio::test]
-async fn without_public_metrics_scrapes_are_sent_to_the_ops_address() {
+async fn public_metrics_false_leaves_metrics_to_the_ops_address() {
     let server = Server::start(&["--public-metrics", "false"]).await;
     let answer = reqwest::get(server.url("/metrics")).await.unwrap();
     assert_eq!(answer.status(), 404);
@@ -86,7 +87,7 @@ async fn without_public_metrics_scrapes_are_sent_to_the_ops_address() {
 }
 
 #[tokio::test]
-async fn the_contract_s_names_are_there() {
+async fn metrics_have_the_names_of_the_reference() {
     let server = Server::start(&[]).await;
     server.get("/").await;
     let text = server.scrape().await;
@@ -115,14 +116,14 @@ async fn the_contract_s_names_are_there() {
 }
 
 #[tokio::test]
-async fn process_metrics_are_the_kernel_s() {
+async fn process_metrics_match_the_kernel() {
     let server = Server::start(&[]).await;
     let value = async |name| server.metric(name).await.unwrap_or_else(|| panic!("no {name}"));
     #[expect(clippy::cast_precision_loss, reason = "bytes and descriptors stay far below 2^53")]
     let (resident, descriptors) = (server.resident_bytes() as f64, server.descriptors() as f64);
     let exposed = value("process_resident_memory_bytes").await;
     assert!((exposed / resident - 1.0).abs() < 0.25, "{exposed} exposed, {resident} in /proc");
-    // The scrape's own connection and what it reads come on top.
+    // The scrape adds its own connection, and the files that it reads.
     assert!((0.0..=8.0).contains(&(value("process_open_fds").await - descriptors)));
     assert!(value("process_max_fds").await >= descriptors);
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs_f64();
@@ -138,8 +139,26 @@ async fn process_metrics_are_the_kernel_s() {
     .await;
 }
 
+/// A parameter in a route's path, such as `{code}`, is filled in.
 #[tokio::test]
-async fn a_flood_of_random_paths_and_methods_adds_no_series() {
+async fn each_endpoint_is_counted_under_its_own_name_and_an_unknown_path_as_unmatched() {
+    let server = Server::start(&[]).await;
+    for endpoint in Endpoint::ALL {
+        let parts = endpoint.path().split('/').map(|part| if part.starts_with('{') { "1" } else { part });
+        let path = parts.collect::<Vec<_>>().join("/");
+        let response = reqwest::get(server.url(&path)).await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        let name = endpoint.name();
+        let requests = format!(r#"http_requests_count{{method="GET",path="{name}",status="200"}}"#);
+        assert!(server.metric(&requests).await >= Some(1.0), "{path} is not counted as {name}");
+    }
+    assert_eq!(server.metric(r#"http_requests_total{method="GET",path="unmatched",status="404"}"#).await, Some(0.0));
+    server.get("/nowhere").await;
+    assert_eq!(server.metric(r#"http_requests_total{method="GET",path="unmatched",status="404"}"#).await, Some(1.0));
+}
+
+#[tokio::test]
+async fn random_paths_and_methods_add_no_series() {
     let server = Server::start(&[]).await;
     let client = reqwest::Client::new();
     let before = idle(&server).await;
@@ -158,7 +177,7 @@ async fn a_flood_of_random_paths_and_methods_adds_no_series() {
     }
     let after = server.scrape().await;
     assert_eq!(series(&before), series(&after));
-    // What is refused for its size is in the counter alone, one series for each method and status.
+    // Requests that are rejected for their size are only in the counter: a series for each method and status.
     for (method, path) in [("GET", "/"), ("POST", "/metrics"), ("PUT", "/healthz"), ("GET", "/version")] {
         let method = http::Method::from_bytes(method.as_bytes()).unwrap();
         let big = client.request(method.clone(), server.url(path)).body(vec![0; 70_000]);
@@ -174,10 +193,10 @@ async fn a_flood_of_random_paths_and_methods_adds_no_series() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_is_counted() {
+async fn disconnected_client_is_counted() {
     let server = Server::start(&[]).await;
     let mut stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
-    // After the whole head, so that the request is under way, and its body never ends.
+    // It sends the whole head, so the request is in flight, and its body never ends.
     stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 8\r\n\r\n1").await.unwrap();
     eventually("the request is under way", async || {
         (server.metric("http_open_connections").await? > 0.0).then_some(())
@@ -194,7 +213,7 @@ async fn a_client_that_leaves_is_counted() {
     .await;
 }
 
-/// A real Prometheus that scrapes one service each second, in a folder of its own.
+/// A real Prometheus that scrapes one service each second.
 struct Prometheus {
     url: String,
     _child: Child,
@@ -219,7 +238,7 @@ impl Prometheus {
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        // The web server's second line about its address has the port that the kernel gave it.
+        // The web server's second log line about its address contains the port that the kernel picked.
         let port = loop {
             let line = log.next_line().await.unwrap().expect("Prometheus starts and says where it listens");
             let line: Value = serde_json::from_str(&line).unwrap();
@@ -243,11 +262,11 @@ impl Prometheus {
 }
 
 #[tokio::test]
-async fn a_real_prometheus_scrapes_it_and_answers_from_it() {
+async fn prometheus_scrapes_and_queries_the_metrics() {
     let server = Server::start(&[]).await;
     let prometheus = Prometheus::scraping(&server).await;
     eventually("the target is up", async || (prometheus.query("up").await? > 0.0).then_some(())).await;
-    // Three scrapes on: a rate that an autoscaler would see, and it is 0 although Prometheus itself asks each second.
+    // After three scrapes, there is a rate. It is 0, although Prometheus itself sends a request each second.
     eventually("three scrapes", async || {
         let scrapes = prometheus.query(r#"http_requests_count{path="metrics"}"#).await?;
         (scrapes >= 3.0).then_some(())

@@ -14,19 +14,19 @@ use support::{Server, eventually, read_to_end};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A request whose answer is known by the word `alive`, and after which the connection is kept.
+/// A request whose response contains `alive`, and after which the connection stays open.
 const FIRST: &str = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
-/// A request whose answer is known by the word `compiler`, and which nobody is to smuggle in.
+/// A request whose response contains `compiler`. It must never be smuggled in.
 const FOLLOW_UP: &str = "GET /version HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
-/// The statuses of all answers, in their order.
+/// The statuses of all responses, in order.
 fn statuses(answers: &str) -> Vec<&str> {
     let answers = answers.split("HTTP/1.1 ").filter_map(|answer| answer.get(..3));
     answers.filter(|status| status.bytes().all(|byte| byte.is_ascii_digit())).collect()
 }
 
-/// Sends bytes as the first request of a connection, and as the second: there must be one answer to them, with a
+/// Sends bytes as the first request of a connection, and as the second. They must get one response with a
 /// `Connection: close`, and nothing after it.
 async fn is_last_with(server: &Server, bytes: &[u8], allowed: &[&str]) {
     let shown = bytes.escape_ascii().to_string();
@@ -44,11 +44,11 @@ async fn is_last_with(server: &Server, bytes: &[u8], allowed: &[&str]) {
 }
 
 #[tokio::test]
-async fn nothing_behind_a_body_is_answered() {
+async fn bytes_after_a_body_get_no_response() {
     let server = Server::start(&["--max-body-bytes", "64"]).await;
     let post = "POST /healthz HTTP/1.1\r\nhost: localhost\r\n";
     let chunked = format!("{post}transfer-encoding: chunked\r\n\r\n");
-    // A trailer that ends with a bare LF made hyper take the next request for trailers.
+    // After a trailer that ends with a bare LF, hyper read the next request as trailers.
     for trailers in [
         "0\r\n\r\n",
         "0\r\nx: y\r\n\r\n",
@@ -90,21 +90,21 @@ async fn nothing_behind_a_body_is_answered() {
         let bytes = format!("{post}content-length: {length}");
         is_last_with(&server, bytes.as_bytes(), &["400", "405", "413"]).await;
     }
-    // Whatever the method, and where the answer is a 200.
+    // For any method, and also if the response is a 200.
     for method in ["GET", "HEAD", "OPTIONS", "BREW"] {
         let bytes = format!("{method} /healthz HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\n\r\na");
         is_last_with(&server, bytes.as_bytes(), &["200", "405"]).await;
     }
     is_last_with(&server, b"CONNECT localhost:80 HTTP/1.1\r\nhost: localhost\r\n\r\n", &["405"]).await;
-    // Without a body the connection is kept.
+    // Without a body, the connection stays open.
     let empty = format!("{post}content-length: 0\r\n\r\n{FOLLOW_UP}");
     let answers = server.exchange(empty).await;
     assert_eq!(statuses(&answers), ["405", "200"], "{answers}");
 }
 
-/// A client that waits for the end of the connection need not wait for long.
+/// A client that waits for the connection to close does not wait long.
 #[tokio::test]
-async fn after_a_body_the_connection_is_closed() {
+async fn connection_is_closed_after_a_body() {
     let server = Server::start(&[]).await;
     for body in ["content-length: 2\r\n\r\nab", "transfer-encoding: chunked\r\n\r\n0\r\n\r\n"] {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
@@ -116,7 +116,7 @@ async fn after_a_body_the_connection_is_closed() {
 }
 
 #[tokio::test]
-async fn each_wrong_content_length_or_transfer_encoding_gets_one_status() {
+async fn invalid_framing_gets_one_status() {
     let server = Server::start(&["--max-body-bytes", "64"]).await;
     for (line, status) in [
         ("transfer-encoding: chunked, chunked", "400"),
@@ -145,7 +145,7 @@ async fn each_wrong_content_length_or_transfer_encoding_gets_one_status() {
 }
 
 #[tokio::test]
-async fn http_1_0_may_leave_the_host_out_but_not_say_it_twice() {
+async fn http_1_0_may_omit_host_but_not_repeat_it() {
     let server = Server::start(&[]).await;
     let asked = async |lines: &str| server.exchange(format!("GET /version HTTP/1.0\r\n{lines}\r\n")).await;
     assert!(asked("").await.starts_with("HTTP/1.0 200 "));
@@ -155,7 +155,7 @@ async fn http_1_0_may_leave_the_host_out_but_not_say_it_twice() {
 }
 
 #[tokio::test]
-async fn a_later_head_is_refused_as_the_first_is() {
+async fn later_head_is_rejected_like_the_first() {
     let server = Server::start(&["--header-timeout", "1s", "--request-timeout", "1s"]).await;
     let server = &server;
     join_all(malformed().into_iter().map(|request| async move {
@@ -173,7 +173,7 @@ async fn a_later_head_is_refused_as_the_first_is() {
 }
 
 #[tokio::test]
-async fn a_later_refusal_is_in_the_client_s_format_and_counted_once() {
+async fn later_rejection_has_the_accepted_format_and_is_counted_once() {
     let server = Server::start(&[]).await;
     let broken = format!("{FIRST}GET /# HTTP/1.1\r\nhost: localhost\r\naccept: application/json\r\n\r\n");
     let answers = server.exchange(broken).await;
@@ -185,9 +185,9 @@ async fn a_later_refusal_is_in_the_client_s_format_and_counted_once() {
     assert!((count - 1.0).abs() < f64::EPSILON, "it is counted {count} times");
 }
 
-/// The server remembers the last head that passed: the same bytes pass again, and other bytes do not.
+/// The server keeps the last accepted head. The same bytes are accepted again, and other bytes are checked.
 #[tokio::test]
-async fn a_head_is_judged_unless_it_repeats_the_one_before() {
+async fn head_is_checked_unless_it_repeats_the_last_one() {
     let server = Server::start(&[]).await;
     for (from, to) in [("/healthz", "/health#"), ("localhost\r", "localhost\0"), ("host: l", "host : "), ("GET", "G T")]
     {
@@ -208,11 +208,10 @@ async fn a_head_is_judged_unless_it_repeats_the_one_before() {
     }
 }
 
-/// However a client's bytes are cut, the answers are the same.
 #[tokio::test]
-async fn answers_are_the_same_however_the_bytes_are_cut() {
+async fn responses_do_not_depend_on_how_bytes_are_split() {
     let server = Server::start(&[]).await;
-    // Longer than what hyper reads at a time.
+    // Longer than one read of hyper.
     let long = format!("GET /version HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "x".repeat(15_000));
     let conversation = format!(
         "{FIRST}\r\n{FIRST}{long}GET / HTTP/1.1\nhost: localhost\naccept: application/json\n\n{FOLLOW_UP}\
@@ -227,7 +226,7 @@ async fn answers_are_the_same_however_the_bytes_are_cut() {
         let mut answers = String::new();
         let sending = async {
             for piece in conversation.as_bytes().chunks(piece) {
-                // What comes behind the last answer is not taken.
+                // Bytes after the last response are not read.
                 let _ = writing.write_all(piece).await;
                 tokio::task::yield_now().await;
             }
@@ -239,9 +238,9 @@ async fn answers_are_the_same_however_the_bytes_are_cut() {
     }
 }
 
-/// Half a head that comes with the request before it has as long to become whole as any other.
+/// A partial head that arrives together with the previous request has the same timeout as any other.
 #[tokio::test]
-async fn half_a_second_head_runs_out_of_time() {
+async fn partial_second_head_times_out() {
     let server = Server::start(&["--header-timeout", "500ms", "--idle-timeout", "1h"]).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(format!("{FIRST}GET / HTTP/1.1\r\nho").as_bytes()).await.unwrap();
@@ -262,7 +261,7 @@ async fn status_over_http2(server: &Server, request: Request<Empty<Bytes>>) -> u
 }
 
 #[tokio::test]
-async fn the_rules_hold_over_http2() {
+async fn rules_apply_to_http2() {
     let server = Server::start(&[]).await;
     let get = |uri: &str| Request::get(uri).version(Version::HTTP_2);
     for (request, status) in [
@@ -287,7 +286,7 @@ async fn the_rules_hold_over_http2() {
     }
 }
 
-/// What HTTP/2 keeps out is the protocol's error, not a request: its stream is reset (RFC 9113, section 8.1.1).
+/// A malformed request is a protocol error of HTTP/2: its stream is reset (RFC 9113, section 8.1.1).
 #[tokio::test]
 async fn malformed_http2_requests_are_reset() {
     const HEADERS: u8 = 1;
@@ -302,7 +301,7 @@ async fn malformed_http2_requests_are_reset() {
     for (fields, kind) in [
         (get.clone(), HEADERS),
         ([get.clone(), field("te", "trailers")].concat(), HEADERS),
-        // A path without a slash is refused like other targets.
+        // A path without a slash is rejected like other invalid targets.
         ([b"\x82\x86\x41\x09localhost".to_vec(), field(":path", "?x")].concat(), HEADERS),
         ([get.clone(), field("transfer-encoding", "chunked")].concat(), RST_STREAM),
         ([get.clone(), field("connection", "close")].concat(), RST_STREAM),

@@ -1,4 +1,4 @@
-//! Which core serves and which one asks, so that neither takes the other's time.
+//! Runs the server and the load on different cores.
 
 use std::fmt;
 use std::process::{Command, Stdio};
@@ -6,14 +6,14 @@ use std::process::{Command, Stdio};
 /// Two cores, or why there are not two.
 #[derive(Clone)]
 pub enum Cores {
-    /// The load has this thread's core, the server the one with this number, of so many.
+    /// The load has this thread's core, and the server has the core `server`, of `of` cores.
     Split { server: String, of: usize },
-    /// Server and load share whatever there is, and disturb each other.
+    /// The server and the load share all cores, for this reason.
     Shared(&'static str),
 }
 
 impl Cores {
-    /// Gives the server one core and this thread, with all that it will spawn, another.
+    /// Reserves one core for the server, and moves this thread and all that it spawns to another.
     pub fn split() -> Self {
         let allowed = allowed();
         let [server, load, ..] = allowed.as_slice() else {

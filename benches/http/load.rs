@@ -1,13 +1,13 @@
-//! The load: one thread with blocking sockets, which takes little of its own time for a request.
+//! The load: one thread with blocking sockets, which needs little CPU time for a request.
 //!
-//! It goes round its connections; at each it waits for the answer, then sends the next request. The server always has
-//! requests waiting on all the other connections, unless the load is paced.
+//! It goes through its connections in turn: it waits for the response, then sends the next request. Unless the load is paced,
+//! requests are always waiting on all other connections.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// A server that takes longer for anything is not measured but broken.
+/// The timeout of a request.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// When a run ends.
@@ -17,7 +17,7 @@ pub enum Until {
     Answered(u32),
 }
 
-/// What is asked of whom, and how.
+/// The request, the server, and the pace.
 pub struct Load {
     address: SocketAddr,
     request: String,

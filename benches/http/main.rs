@@ -1,5 +1,5 @@
-//! `cargo bench --bench http`: what a request, a scrape, the memory and the start of shopfront cost, beside a bare axum
-//! and a bare hyper server that answer the same bytes in the same run. docs/PERFORMANCE.md explains the figures.
+//! `cargo bench --bench http`: the cost of a request, a scrape, the memory and the start of shopfront, compared with a bare axum
+//! and a bare hyper server that return the same bytes in the same run. docs/PERFORMANCE.md explains the figures.
 
 mod cores;
 mod load;

@@ -1,4 +1,4 @@
-//! The host that a request is for: its `Host` field, or the authority of its target (RFC 9110, sections 4.2 and 7.2).
+//! The host of a request: its `Host` field, or the authority of its target (RFC 9110, sections 4.2 and 7.2).
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -13,12 +13,12 @@ pub struct Host<'a> {
 }
 
 impl<'a> Host<'a> {
-    /// Reads a host by the grammar of RFC 3986, sections 3.2.2 and 3.2.3, with three decisions:
+    /// Parses a host by RFC 3986, sections 3.2.2 and 3.2.3, with three decisions:
     ///
-    /// - The empty value is a host: RFC 9112, section 3.2, tells a client to send it where its target has no authority.
-    ///   An empty name with a port is none (RFC 9110, section 4.2.1).
-    /// - A port may be empty, as the grammar has it, but is not above 65535: no origin has such a port.
-    /// - An address in brackets is version 6 without a zone; the grammar's room for later versions was never used.
+    /// - An empty value is valid: a client sends it if its target has no authority (RFC 9112, section 3.2). An empty name with
+    ///   a port is not (RFC 9110, section 4.2.1).
+    /// - A port may be empty, as in the grammar, but must not exceed 65535.
+    /// - An address in brackets is IPv6 without a zone. The grammar allows later versions, but there are none.
     pub fn parse(value: &'a str) -> Option<Self> {
         let end = if value.starts_with('[') { value.find(']')? + 1 } else { registered_name_length(value.as_bytes()) };
         let (name, rest) = value.split_at(end);
@@ -33,7 +33,7 @@ impl<'a> Host<'a> {
         (is_named && !is_empty_with_port).then_some(Self { name, port })
     }
 
-    /// Whether there is a name at all.
+    /// Whether the name is empty.
     pub fn is_empty(self) -> bool {
         self.name.is_empty()
     }
@@ -43,15 +43,16 @@ impl<'a> Host<'a> {
         self.port.is_some()
     }
 
-    /// Whether both name the same origin of `scheme` (RFC 3986, section 6.2: case and the scheme's own port do not count).
-    pub fn is_same(self, other: Self, scheme: Option<&str>) -> bool {
+    /// Whether both are the same origin of `scheme`. Case and the scheme's default port make no difference (RFC 3986, section
+    /// 6.2).
+    pub fn is_same_origin(self, other: Self, scheme: Option<&str>) -> bool {
         let default_port = if scheme == Some("https") { 443 } else { 80 };
         self.name.eq_ignore_ascii_case(other.name)
             && self.port.unwrap_or(default_port) == other.port.unwrap_or(default_port)
     }
 
-    /// Whether only this machine can be meant: a loopback address, `localhost`, or a name below it (RFC 6761, section
-    /// 6.3). No DNS server decides where these lead, so that no web page can have them lead elsewhere.
+    /// Whether it is always this machine: a loopback address, `localhost`, or a name below it (RFC 6761, section 6.3). DNS does
+    /// not resolve these, so a web page cannot change where they lead.
     pub fn is_local(self) -> bool {
         // The usual names need no parser.
         if matches!(self.name, "localhost" | "127.0.0.1") {
@@ -80,14 +81,14 @@ fn ipv6(name: &str) -> Option<Ipv6Addr> {
 }
 
 fn parse_port(digits: &str) -> Option<u16> {
-    // `parse` would take a sign.
+    // `parse` would accept a sign.
     digits.bytes().try_fold(0_u16, |port, byte| {
         let digit = byte.is_ascii_digit().then(|| byte - b'0')?;
         port.checked_mul(10)?.checked_add(digit.into())
     })
 }
 
-/// How many bytes at the front are a `reg-name`, of which an IPv4 address is a case.
+/// The length of the `reg-name` at the front; IPv4 addresses match it, too.
 fn registered_name_length(value: &[u8]) -> usize {
     let mut bytes = value.iter().copied();
     loop {
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_follow_the_grammar() {
+    fn host_is_parsed_by_the_grammar() {
         let valid = [
             "",
             "x",
@@ -129,7 +130,7 @@ mod tests {
             "localhost.",
         ];
         for value in valid {
-            assert!(Host::parse(value).is_some(), "{value:?} is a host");
+            assert!(Host::parse(value).is_some(), "{value:?} is valid");
         }
         let invalid = [
             "a b",
@@ -169,12 +170,12 @@ mod tests {
             "[[::1]]",
         ];
         for value in invalid {
-            assert_eq!(Host::parse(value), None, "{value:?} is no host");
+            assert_eq!(Host::parse(value), None, "{value:?} is invalid");
         }
     }
 
     #[test]
-    fn local_is_what_no_dns_server_decides() {
+    fn only_loopback_and_localhost_are_local() {
         let local = [
             "localhost",
             "LOCALHOST:9898",
@@ -212,8 +213,8 @@ mod tests {
     }
 
     #[test]
-    fn the_same_origin_may_be_written_in_several_ways() {
-        let same = |one, other, scheme| Host::parse(one).unwrap().is_same(Host::parse(other).unwrap(), scheme);
+    fn same_origin_ignores_case_and_default_port() {
+        let same = |one, other, scheme| Host::parse(one).unwrap().is_same_origin(Host::parse(other).unwrap(), scheme);
         assert!(same("Shop.example", "shop.EXAMPLE:80", Some("http")));
         assert!(same("shop.example:", "shop.example:443", Some("https")));
         assert!(!same("shop.example", "shop.example:443", Some("http")));

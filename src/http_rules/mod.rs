@@ -1,7 +1,7 @@
-//! What RFC 9110, 9112 and 9113 ask of a request beyond what its parser looks at, for both versions of HTTP.
+//! Validates requests by RFC 9110, 9112 and 9113, where their parser does not, for both versions of HTTP.
 //!
-//! [`framing`] and the target's bytes are judged on an HTTP/1 head as it arrived, before hyper sees it (`server`); the
-//! rest is [`Lawful`]'s, on the parsed request.
+//! The server checks [`framing`] and the target's bytes on an HTTP/1 head as it arrived, before hyper parses it. [`HttpRules`]
+//! checks the rest on the parsed request.
 
 pub mod framing;
 pub mod host;
@@ -20,72 +20,72 @@ use http_body::Body as HttpBody;
 use pin_project_lite::pin_project;
 use tower::Service;
 
-use crate::error::Refusal;
+use crate::error::Rejection;
 use host::Host;
 
-/// Which hosts a listener answers for.
+/// The hosts that a listener serves.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Hosts {
-    /// Whatever its clients call it.
+    /// Any host.
     Any,
-    /// This machine alone, as is right for a loopback address: a web page can have its own name lead there (DNS
-    /// rebinding), and would read the answers as its own.
+    /// Only local hosts, for a loopback address: a web page can make its own name resolve to that address (DNS rebinding),
+    /// and could then read the responses.
     Local,
 }
 
 impl Hosts {
-    /// What is right for a service at these addresses.
+    /// The hosts for a service at these addresses.
     pub fn of(addresses: &[SocketAddr]) -> Self {
         let is_local = addresses.iter().all(|address| address.ip().to_canonical().is_loopback());
         if is_local { Self::Local } else { Self::Any }
     }
 }
 
-/// A layer that refuses what breaks the rules, and closes an HTTP/1 connection after that, and after a request with a body.
+/// Rejects requests that break the rules. It closes an HTTP/1 connection after a rejection, and after a request with a body.
 #[derive(Clone)]
-pub struct Lawful<S> {
+pub struct HttpRules<S> {
     inner: S,
     hosts: Hosts,
 }
 
-impl<S> Lawful<S> {
-    /// Lets the requests for `hosts` that keep the rules through to `inner`.
+impl<S> HttpRules<S> {
+    /// Wraps `inner`, which gets valid requests for `hosts`.
     pub fn new(hosts: Hosts, inner: S) -> Self {
         Self { inner, hosts }
     }
 }
 
-impl<S, B> Service<Request<B>> for Lawful<S>
+impl<S, B> Service<Request<B>> for HttpRules<S>
 where
     S: Service<Request<B>, Response = Response<Body>>,
     B: HttpBody,
 {
     type Response = Response<Body>;
     type Error = S::Error;
-    type Future = LawfulFuture<S::Future>;
+    type Future = HttpRulesFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let is_multiplexed = request.version() == Version::HTTP_2;
-        // No endpoint wants a body, so that a request with one is the connection's last: whatever its end may be, here
-        // or to a proxy, nothing behind it is taken for a request.
+        let is_http2 = request.version() == Version::HTTP_2;
+        // No endpoint needs a body, so a request with one is the last on its connection. Wherever it ends for this service or
+        // for a proxy, nothing after it is read as a request.
         let is_last = !request.body().is_end_stream();
-        match admit(&request, self.hosts) {
+        match check(&request, self.hosts) {
             Ok(()) => {
-                let outcome = Outcome::Admitted { answer: self.inner.call(request) };
-                LawfulFuture { outcome, closes: is_last && !is_multiplexed }
+                let outcome = Outcome::Accepted { response: self.inner.call(request) };
+                HttpRulesFuture { outcome, closes: is_last && !is_http2 }
             }
-            Err(refusal) => LawfulFuture { outcome: Outcome::Refused { refusal }, closes: !is_multiplexed },
+            Err(rejection) => HttpRulesFuture { outcome: Outcome::Rejected { rejection }, closes: !is_http2 },
         }
     }
 }
 
 pin_project! {
-    /// The answer to come, and whether the connection ends with it.
-    pub struct LawfulFuture<F> {
+    /// The response future of [`HttpRules`].
+    pub struct HttpRulesFuture<F> {
         #[pin]
         outcome: Outcome<F>,
         closes: bool,
@@ -95,12 +95,12 @@ pin_project! {
 pin_project! {
     #[project = OutcomeProjection]
     enum Outcome<F> {
-        Admitted { #[pin] answer: F },
-        Refused { refusal: Refusal },
+        Accepted { #[pin] response: F },
+        Rejected { rejection: Rejection },
     }
 }
 
-impl<F, E> Future for LawfulFuture<F>
+impl<F, E> Future for HttpRulesFuture<F>
 where
     F: Future<Output = Result<Response<Body>, E>>,
 {
@@ -109,8 +109,8 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut response = match this.outcome.project() {
-            OutcomeProjection::Admitted { answer } => std::task::ready!(answer.poll(cx))?,
-            OutcomeProjection::Refused { refusal } => refusal.into_response(),
+            OutcomeProjection::Accepted { response } => std::task::ready!(response.poll(cx))?,
+            OutcomeProjection::Rejected { rejection } => rejection.into_response(),
         };
         if *this.closes {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -119,40 +119,40 @@ where
     }
 }
 
-/// Lets a request pass, or says why not.
-fn admit<B>(request: &Request<B>, hosts: Hosts) -> Result<(), Refusal> {
+/// Checks a request.
+fn check<B>(request: &Request<B>, hosts: Hosts) -> Result<(), Rejection> {
     let (version, uri) = (request.version(), request.uri());
-    let targeted = target::check(request.method(), uri)?;
-    // An absolute URL may leave its path out; `:path` may not (RFC 9113, section 8.3.1).
+    let target_host = target::check(request.method(), uri)?;
+    // An absolute URL may omit its path; `:path` may not (RFC 9113, section 8.3.1).
     let is_rooted = uri.path_and_query().is_none_or(|target| target.as_str().starts_with(['/', '*']));
     if version == Version::HTTP_2 && !is_rooted {
-        return Err(Refusal::BadTarget);
+        return Err(Rejection::InvalidTarget);
     }
-    let named = named_host(request.headers())?;
-    if named.is_none() && version == Version::HTTP_11 {
-        return Err(Refusal::NoHost);
+    let header_host = host_header(request.headers())?;
+    if header_host.is_none() && version == Version::HTTP_11 {
+        return Err(Rejection::MissingHost);
     }
-    // On HTTP/1 the target's host counts whatever `Host` says (RFC 9112, section 3.2.2); on HTTP/2 both are to agree
-    // (RFC 9113, section 8.3.1).
-    if let (Version::HTTP_2, Some(targeted), Some(named)) = (version, targeted, named)
-        && !targeted.is_same(named, uri.scheme_str())
+    // On HTTP/1, the target's host overrides `Host` (RFC 9112, section 3.2.2). On HTTP/2, both must agree (RFC 9113, section
+    // 8.3.1).
+    if let (Version::HTTP_2, Some(target_host), Some(header_host)) = (version, target_host, header_host)
+        && !target_host.is_same_origin(header_host, uri.scheme_str())
     {
-        return Err(Refusal::BadHost);
+        return Err(Rejection::InvalidHost);
     }
-    // Browsers always name a host: whoever names none (HTTP/1.0) is no web page.
-    let is_foreign = || targeted.or(named).is_some_and(|host| !host.is_empty() && !host.is_local());
-    if hosts == Hosts::Local && is_foreign() {
-        return Err(Refusal::NotLocal);
+    // Browsers always send a host, so a request without one (HTTP/1.0) is not from a web page.
+    let is_not_local = || target_host.or(header_host).is_some_and(|host| !host.is_empty() && !host.is_local());
+    if hosts == Hosts::Local && is_not_local() {
+        return Err(Rejection::NotLocalHost);
     }
-    if request.method() == Method::CONNECT { Err(Refusal::MethodNotAllowed) } else { Ok(()) }
+    if request.method() == Method::CONNECT { Err(Rejection::MethodNotAllowed) } else { Ok(()) }
 }
 
-/// What `Host` says: once, if at all, and by its grammar (RFC 9112, section 3.2).
-fn named_host(headers: &HeaderMap) -> Result<Option<Host<'_>>, Refusal> {
+/// The value of `Host`, which must be valid and occur once at most (RFC 9112, section 3.2).
+fn host_header(headers: &HeaderMap) -> Result<Option<Host<'_>>, Rejection> {
     let Some(value) = headers.get(HOST) else {
         return Ok(None);
     };
     let is_repeated = headers.len() > headers.keys_len() && headers.get_all(HOST).iter().count() > 1;
     let host = value.to_str().ok().and_then(Host::parse);
-    if is_repeated { Err(Refusal::BadHost) } else { host.map(Some).ok_or(Refusal::BadHost) }
+    if is_repeated { Err(Rejection::InvalidHost) } else { host.map(Some).ok_or(Rejection::InvalidHost) }
 }

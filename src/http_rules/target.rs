@@ -1,13 +1,13 @@
-//! The target of a request: its bytes, and the form that its method asks for (RFC 9112, section 3.2).
+//! The target of a request: its bytes, and the form that its method requires (RFC 9112, section 3.2).
 
 use http::uri::Scheme;
 use http::{Method, Uri};
 
 use super::host::Host;
-use crate::error::Refusal;
+use crate::error::Rejection;
 
-/// Whether hyper would take these bytes of an HTTP/1 request line for a target, and whether it would see all of them:
-/// a fragment, which no target has, is cut off in silence.
+/// Whether hyper would accept these bytes of an HTTP/1 request line as a target, and pass all of them on: it silently drops
+/// a fragment, which a target must not have.
 pub fn is_well_formed(target: &[u8]) -> bool {
     if target.starts_with(b"/") {
         return is_path_and_query(target);
@@ -15,20 +15,20 @@ pub fn is_well_formed(target: &[u8]) -> bool {
     !target.contains(&b'#') && Uri::try_from(target).is_ok()
 }
 
-/// Checks a target against its method, and returns the host that it names, if any.
-pub fn check<'a>(method: &Method, uri: &'a Uri) -> Result<Option<Host<'a>>, Refusal> {
+/// Checks a target for its method. Returns its host, if it has one.
+pub fn check<'a>(method: &Method, uri: &'a Uri) -> Result<Option<Host<'a>>, Rejection> {
     let host = match uri.authority() {
-        // A user name in a target serves to deceive (RFC 9110, section 4.2.4): `@` is in no host.
-        Some(authority) => Some(Host::parse(authority.as_str()).ok_or(Refusal::BadTarget)?),
+        // A user name in a target is only used to deceive (RFC 9110, section 4.2.4), and `@` is not valid in a host.
+        Some(authority) => Some(Host::parse(authority.as_str()).ok_or(Rejection::InvalidTarget)?),
         None => None,
     };
     let is_allowed = match (uri.scheme(), host, uri.path_and_query()) {
-        // The authority-form is for CONNECT, and CONNECT has no other (RFC 9112, section 3.2.3).
+        // Only CONNECT has the authority-form, and it has no other (RFC 9112, section 3.2.3).
         (None, Some(host), _) => method == Method::CONNECT && !host.is_empty() && host.has_port(),
         _ if method == Method::CONNECT => false,
         (_, _, Some(target)) if target == "*" => method == Method::OPTIONS,
         (None, None, Some(target)) => is_path_and_query(target.as_str().as_bytes()),
-        // `https` too: what terminates TLS in front of the service may pass the scheme on (RFC 9110, section 7.4).
+        // `https` too: a proxy that terminates TLS may pass the scheme on (RFC 9110, section 7.4).
         (Some(scheme), Some(host), Some(target)) => {
             (*scheme == Scheme::HTTP || *scheme == Scheme::HTTPS)
                 && !host.is_empty()
@@ -36,12 +36,11 @@ pub fn check<'a>(method: &Method, uri: &'a Uri) -> Result<Option<Host<'a>>, Refu
         }
         _ => false,
     };
-    if is_allowed { Ok(host) } else { Err(Refusal::BadTarget) }
+    if is_allowed { Ok(host) } else { Err(Rejection::InvalidTarget) }
 }
 
-/// A path as RFC 3986, section 3.3, has it, and a query as browsers send it: they leave `|`, `[` and others as they are,
-/// and a stray `%` as well, though the grammar does not (URL Standard, query percent-encode set). Nothing here reads a
-/// query, so that all of them mean the same.
+/// A path by RFC 3986, section 3.3, and a query as browsers send it: they do not escape `|`, `[`, a stray `%` and others,
+/// which the grammar does not allow (URL Standard, query percent-encode set). Nothing here reads a query.
 fn is_path_and_query(target: &[u8]) -> bool {
     let mut bytes = target.iter().copied();
     while let Some(byte) = bytes.next() {
@@ -58,7 +57,7 @@ fn is_path_and_query(target: &[u8]) -> bool {
     true
 }
 
-/// Takes what follows the `%` of `pct-encoded`.
+/// Reads what follows the `%` of `pct-encoded`.
 pub(super) fn take_escape(bytes: &mut impl Iterator<Item = u8>) -> bool {
     [bytes.next(), bytes.next()].iter().all(|digit| digit.is_some_and(|byte| byte.is_ascii_hexdigit()))
 }
@@ -93,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn each_form_has_its_methods() {
+    fn each_target_form_is_allowed_for_its_methods() {
         for target in ["/", "//", "/a/../b", "/%00%fF", "/?", "/a:b@c;d=e", "/?a[]=1&b={c|d}^e`f&100%"] {
             assert!(is_accepted(&Method::GET, target), "{target:?}");
         }
@@ -105,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_target_is_refused() {
+    fn invalid_target_is_rejected() {
         for target in [
             "",
             "*",

@@ -1,4 +1,4 @@
-//! The outermost layer: counts each request in `Drop`, so that panics, timeouts and clients that left are counted too.
+//! The outermost layer. It counts each request in `Drop`, which includes panics, timeouts and clients that leave.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,27 +13,27 @@ use tower::Service;
 use super::Metrics;
 use crate::app::Endpoint;
 
-/// A service whose requests are counted.
+/// Counts the requests of a service.
 #[derive(Clone)]
-pub struct Counted<S> {
+pub struct RequestMetrics<S> {
     inner: S,
     metrics: Arc<Metrics>,
 }
 
-impl<S> Counted<S> {
-    /// Counts the requests of `inner`.
+impl<S> RequestMetrics<S> {
+    /// Wraps `inner`.
     pub fn new(metrics: Arc<Metrics>, inner: S) -> Self {
         Self { inner, metrics }
     }
 }
 
-impl<S, B, R> Service<Request<B>> for Counted<S>
+impl<S, B, R> Service<Request<B>> for RequestMetrics<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = CountedFuture<S::Future>;
+    type Future = RequestMetricsFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -43,24 +43,24 @@ where
         let observation = Observation {
             metrics: Arc::clone(&self.metrics),
             endpoint: Endpoint::of_path(request.uri().path()),
-            method: super::known(request.method()),
+            method: super::method_label(request.method()),
             status: CLIENT_CLOSED_REQUEST,
             started: Instant::now(),
         };
-        CountedFuture { answer: self.inner.call(request), observation }
+        RequestMetricsFuture { response: self.inner.call(request), observation }
     }
 }
 
 pin_project! {
-    /// The answer to come, and what is known of its request.
-    pub struct CountedFuture<F> {
+    /// The response future of [`RequestMetrics`].
+    pub struct RequestMetricsFuture<F> {
         #[pin]
-        answer: F,
+        response: F,
         observation: Observation,
     }
 }
 
-impl<F, R, E> Future for CountedFuture<F>
+impl<F, R, E> Future for RequestMetricsFuture<F>
 where
     F: Future<Output = Result<Response<R>, E>>,
 {
@@ -68,19 +68,19 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let answer = std::task::ready!(this.answer.poll(cx));
-        this.observation.status = answer.as_ref().map_or(StatusCode::INTERNAL_SERVER_ERROR, Response::status);
-        Poll::Ready(answer)
+        let response = std::task::ready!(this.response.poll(cx));
+        this.observation.status = response.as_ref().map_or(StatusCode::INTERNAL_SERVER_ERROR, Response::status);
+        Poll::Ready(response)
     }
 }
 
-/// What a request ends with unless an answer comes: nginx' code for a client that closed its connection.
+/// The status of a request without a response: nginx' code for a client that closed its connection.
 const CLIENT_CLOSED_REQUEST: StatusCode = match StatusCode::from_u16(499) {
     Ok(status) => status,
     Err(_) => unreachable!(),
 };
 
-/// One request under way.
+/// A request in flight.
 struct Observation {
     metrics: Arc<Metrics>,
     endpoint: Option<Endpoint>,

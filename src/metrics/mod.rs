@@ -1,4 +1,4 @@
-//! Every instrument, once: its name, its help text, its labels, its buckets.
+//! Every instrument, with its name, help text, labels and buckets.
 
 mod layer;
 mod process;
@@ -13,53 +13,53 @@ use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
-pub use layer::{Counted, CountedFuture};
+pub use layer::{RequestMetrics, RequestMetricsFuture};
 
 use crate::app::Endpoint;
-use crate::facts::COMPILER;
+use crate::document::COMPILER;
 
-/// The counter that the autoscaler lives on: the adapter's rule turns it into `http_requests_per_second`.
+/// The counter that the autoscaler uses: the adapter's rule turns it into `http_requests_per_second`.
 pub const REQUESTS_TOTAL: &str = "http_requests_total";
 
-/// The histogram of all requests, scrapes and probes included.
+/// The histogram of all requests, including scrapes and probes.
 pub const REQUESTS: &str = "http_requests";
 
-/// Seconds. The Prometheus clients' default buckets, which the reference has too: a service that answers in
-/// microseconds fills the first, and one that is in trouble on a tenth of a core spreads over the rest.
+/// Seconds. These are the default buckets of Prometheus' client libraries, and the reference's. Normally, all requests are in
+/// the first one; under overload on a tenth of a core, they spread over the rest.
 pub const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// The value of `path` for a request that no route answered: an unknown path, a method that its route does not know, or
-/// whatever else is the client's fault.
+/// The value of `path` for a request that no route served: an unknown path, an unsupported method, or any other client
+/// error.
 pub const UNMATCHED: &str = "unmatched";
 
-/// The closed set of `method` values; every other method is the last.
+/// The closed set of `method` values. Every other method is counted as the last.
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OTHER"];
 
-/// The label of a method that has none of its own.
+/// The label of all other methods.
 const OTHER: &str = METHODS[METHODS.len() - 1];
 
-/// A method's label. The method itself may be as long as a head.
-fn known(method: &Method) -> &'static str {
+/// The label of a method. The method itself may be as long as a head.
+fn method_label(method: &Method) -> &'static str {
     METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or(OTHER)
 }
 
-/// The closed set of `status` values: what the service can answer, and nginx' code for a client that left before its
-/// answer. A status that is not here would be counted as the first, which is an error of ours.
+/// The closed set of `status` values: those that the service sends, and nginx' code for a client that left. A status that is
+/// missing here would be counted as the first.
 const STATUSES: [u16; 13] = [500, 200, 400, 404, 405, 408, 413, 414, 421, 431, 499, 501, 503];
 
-/// `path` values: one an endpoint, and one for what no route answered.
+/// The number of `path` values: one for each endpoint, and [`UNMATCHED`].
 const PATHS: usize = Endpoint::ALL.len() + 1;
 
 /// The two instruments of one combination of labels.
 struct Series {
     /// Absent for scrapes, probes and the page's own polling.
     requests: Option<IntCounter>,
-    /// Absent for what no route answered: a refusal has no latency worth eleven buckets, and strangers are not to add
-    /// series by the dozen.
+    /// Absent for [`UNMATCHED`]: the latency of a rejection is not worth eleven buckets, and clients must not be able to add
+    /// that many series.
     seconds: Option<prometheus::Histogram>,
 }
 
-/// How old a text that strangers are given may become before the series are rendered again.
+/// How long clients get the same rendering.
 pub const RENDER_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The service's instruments and the registry that `/metrics` reads.
@@ -68,9 +68,9 @@ pub struct Metrics {
     requests_total: IntCounterVec,
     requests: HistogramVec,
     connections: IntGauge,
-    /// One cell a combination of labels, filled at its first request: the request itself looks nothing up by text.
+    /// A cell for each combination of labels, which the first request fills. Requests look up nothing by text.
     series: Vec<OnceLock<Series>>,
-    /// The latest text, and when it was rendered.
+    /// The latest rendering, and its time.
     rendered: Mutex<Option<(Instant, Bytes)>>,
 }
 
@@ -81,7 +81,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Registers every instrument. To be called inside a tokio runtime, whose own metrics it reads.
+    /// Registers every instrument. Must be called inside the tokio runtime whose metrics it exposes.
     pub fn new() -> Self {
         let labels = ["method", "path", "status"];
         let registry = Registry::new();
@@ -118,14 +118,14 @@ impl Metrics {
         metrics
     }
 
-    /// The series that must be there before their first request. The root's: an autoscaler that finds no series says
-    /// `<unknown>`. The usual refusals': so that no random path or method adds one.
+    /// Creates series before their first request. Without the root's, the autoscaler would report `<unknown>`. Without those
+    /// of the usual rejections, a random path or method would add one.
     fn create_idle_series(&self) {
         self.series(Some(Endpoint::Root), "GET", StatusCode::OK);
         for method in METHODS {
             self.series(None, method, StatusCode::NOT_FOUND);
         }
-        // GET and HEAD are allowed everywhere.
+        // Every endpoint supports GET and HEAD.
         for method in &METHODS[2..] {
             self.series(None, method, StatusCode::METHOD_NOT_ALLOWED);
         }
@@ -148,12 +148,12 @@ impl Metrics {
         })
     }
 
-    /// Counts a request whose head was never whole, or no head: nobody knows what it asked for.
-    pub fn observe_broken_head(&self, status: StatusCode) {
+    /// Counts a request whose head was rejected. Its path and method are unknown.
+    pub fn observe_rejected_head(&self, status: StatusCode) {
         self.observe(None, OTHER, status, Duration::ZERO);
     }
 
-    /// Counts a request that has been answered, or given up.
+    /// Counts a finished request.
     fn observe(&self, endpoint: Option<Endpoint>, method: &str, status: StatusCode, elapsed: Duration) {
         let endpoint = endpoint.filter(|_| !status.is_client_error());
         let series = self.series(endpoint, method, status);
@@ -183,9 +183,9 @@ impl Metrics {
         text.into()
     }
 
-    /// The same, as of now or at most one [`RENDER_INTERVAL`] ago: whatever strangers ask for, it costs no more than that.
+    /// The same, rendered at most once in each [`RENDER_INTERVAL`], however often clients request it.
     pub fn render_at_intervals(&self) -> Bytes {
-        // Whoever comes while another renders waits for that, and has the same.
+        // Concurrent callers wait for one rendering, and share it.
         let mut latest = self.rendered.lock().expect("no rendering panics");
         match &*latest {
             Some((at, text)) if at.elapsed() < RENDER_INTERVAL => text.clone(),
@@ -211,11 +211,11 @@ fn register<C: prometheus::core::Collector + Clone + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Refusal;
+    use crate::error::Rejection;
 
     #[test]
-    fn every_status_that_the_service_can_answer_has_its_label() {
-        for status in Refusal::ALL.map(Refusal::status) {
+    fn each_status_of_the_service_has_its_label() {
+        for status in Rejection::ALL.map(Rejection::status) {
             assert!(STATUSES.contains(&status.as_u16()), "{status}");
         }
     }

@@ -1,7 +1,7 @@
-//! `process_*`, under the names and with the help texts that every Prometheus client library uses.
+//! `process_*`, with the names and help texts of Prometheus' client libraries.
 //!
-//! The prometheus crate's own collector counts CPU time in whole seconds, so that a pod on a tenth of a core shows
-//! nothing for ten seconds. Elsewhere than on Linux there is no `/proc`, and these series are absent.
+//! The prometheus crate's own collector counts CPU time in whole seconds, so a pod on a tenth of a core would show none for ten
+//! seconds. Systems other than Linux have no `/proc`, and do not get these series.
 
 use std::fs;
 use std::sync::Mutex;
@@ -12,9 +12,9 @@ use prometheus::{Counter, Gauge};
 use rustix::param::{clock_ticks_per_second, page_size};
 use rustix::process::{Resource, getrlimit};
 
-/// Reads this process's figures when it is scraped.
+/// Reads the process's figures at each scrape.
 pub(super) struct ProcessCollector {
-    /// Keeps two scrapes at once from adding the same CPU time twice.
+    /// Prevents two concurrent scrapes from adding the same CPU time twice.
     scrape: Mutex<()>,
     cpu_seconds: Counter,
     open_fds: Gauge,
@@ -69,7 +69,7 @@ impl Collector for ProcessCollector {
     }
 }
 
-/// What is of use in `/proc/self/stat`, as proc(5) describes it.
+/// The fields of `/proc/self/stat` that are needed (proc(5)).
 struct Stat {
     /// User and system time.
     cpu_ticks: u64,
@@ -85,10 +85,10 @@ impl Stat {
     }
 
     fn parse(text: &str) -> Option<Self> {
-        // The second field is the program's name in brackets, which may itself hold brackets and spaces.
+        // The second field is the program's name in brackets, which may itself contain brackets and spaces.
         let (_, fields) = text.rsplit_once(") ")?;
         let fields: Vec<&str> = fields.split(' ').collect();
-        // proc(5) counts from 1, and the two fields before the cut.
+        // proc(5) counts from 1, and two fields precede the split.
         let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
         Some(Self {
             cpu_ticks: field(14)? + field(15)?,
@@ -99,8 +99,8 @@ impl Stat {
     }
 }
 
-/// The number of open descriptors. Linux has it as the folder's size since 6.2; before, that is 0, and they are counted,
-/// which takes the longer the more there are.
+/// The number of open descriptors. Since Linux 6.2, it is the folder's size. Before, that is 0, and counting them takes
+/// longer the more there are.
 fn open_descriptors() -> Option<u64> {
     const FOLDER: &str = "/proc/self/fd";
     match fs::metadata(FOLDER).ok()?.len() {
@@ -109,7 +109,7 @@ fn open_descriptors() -> Option<u64> {
     }
 }
 
-/// When the machine was booted, in seconds since the Unix epoch.
+/// The time of the machine's boot, in seconds since the Unix epoch.
 fn boot_time() -> Option<u64> {
     let text = fs::read_to_string("/proc/stat").ok()?;
     text.lines().find_map(|line| line.strip_prefix("btime ")?.parse().ok())
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_with_brackets_and_spaces_moves_no_field() {
+    fn program_name_with_brackets_and_spaces_is_parsed() {
         let text =
             "7 (a) b (c) S 1 7 7 0 -1 4194560 1 0 0 0 30 12 0 0 20 0 3 0 4711 145244160 1315 18446744073709551615 0";
         let stat = Stat::parse(text).unwrap();

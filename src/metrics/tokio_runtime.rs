@@ -1,4 +1,4 @@
-//! The language runtime's own metrics: what goroutines and GC are in the reference, tokio's workers and tasks are here.
+//! The metrics of the tokio runtime, in place of the reference's for goroutines and garbage collection.
 
 use std::sync::Mutex;
 
@@ -7,9 +7,9 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Counter, Gauge};
 use tokio::runtime::{Handle, RuntimeMetrics};
 
-/// Reads the runtime's figures when it is scraped.
+/// Reads the runtime's figures at each scrape.
 pub(super) struct RuntimeCollector {
-    /// Locked during a scrape, so that two at once do not add the same busy time twice.
+    /// Locked during a scrape, so two concurrent ones do not add the same busy time twice.
     runtime: Mutex<RuntimeMetrics>,
     workers: Gauge,
     tasks: Gauge,

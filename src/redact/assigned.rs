@@ -25,7 +25,7 @@ const CLIENTS: [&str; 13] = [
     "valkey-cli",
 ];
 
-/// How many bytes before or after a name are looked at, which bounds the time.
+/// How many bytes before or after a name are examined, which limits the time.
 const NEAR: usize = 1000;
 
 /// The context of a value.

@@ -1,11 +1,11 @@
-//! Which variables `/` shows with their values: a few that are known to be harmless, and those the operator names.
+//! The variables whose values `/` shows: those that are known to be harmless, and those that the operator names.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use super::{REDACTED, is_clean, is_secret_name};
 
-/// Variables that every process has, and that say where it runs.
+/// Variables that most processes have, and that describe where they run.
 const KNOWN: [&str; 5] = ["HOME", "HOSTNAME", "LANG", "PATH", "TZ"];
 
 /// The prefix of the service's own settings.
@@ -14,16 +14,16 @@ const OWN: &str = "SHOPFRONT_";
 /// The protocols of a Service's port.
 const PROTOCOLS: [&str; 3] = ["tcp", "udp", "sctp"];
 
-/// A variable, or a prefix of variables, that the operator wants shown: `COLOR`, `FEATURE_*`.
+/// A variable, or a prefix of variables, whose values the operator shows: `COLOR`, `FEATURE_*`.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Shown {
+pub enum ShownVariable {
     /// A whole name: the value is shown as it is.
     Name(String),
     /// A prefix of names: values are shown unless they look like secrets.
     Prefix(String),
 }
 
-impl FromStr for Shown {
+impl FromStr for ShownVariable {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -42,11 +42,12 @@ impl FromStr for Shown {
     }
 }
 
-/// A variable's value as `/` shows it: the value itself if it is known to be harmless or the operator wants it shown,
-/// else [`REDACTED`].
-pub fn shown(name: &str, value: String, by_operator: &[Shown]) -> String {
-    let is_named = |shown: &Shown| matches!(shown, Shown::Name(known) if known == name);
-    let begins = |shown: &Shown| matches!(shown, Shown::Prefix(start) if name.starts_with(start.as_str()));
+/// A variable's value as `/` shows it: the value itself if it is known to be harmless or the operator shows it, otherwise
+/// [`REDACTED`].
+pub fn shown_value(name: &str, value: String, by_operator: &[ShownVariable]) -> String {
+    let is_named = |shown: &ShownVariable| matches!(shown, ShownVariable::Name(known) if known == name);
+    let begins =
+        |shown: &ShownVariable| matches!(shown, ShownVariable::Prefix(start) if name.starts_with(start.as_str()));
     let is_allowed = || KNOWN.contains(&name) || name.starts_with(OWN) || by_operator.iter().any(begins);
     let is_shown = by_operator.iter().any(is_named)
         || is_service_link(name, &value)
@@ -79,7 +80,7 @@ fn is_service_link(name: &str, value: &str) -> bool {
     }
     if let Some((protocol, port, part)) = of_a_port(name) {
         return match part {
-            "" => of_url(value).is_some_and(|(told, number)| told == protocol && number == port),
+            "" => of_url(value).is_some_and(|url| url == (protocol, port)),
             "_PROTO" => value == protocol,
             "_PORT" => port_of(value) == Some(port),
             _ => is_address(value),
@@ -118,14 +119,14 @@ fn port_of(value: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::{REDACTED, Shown, shown};
+    use super::{REDACTED, ShownVariable, shown_value};
 
-    fn is_shown(name: &str, value: &str, by_operator: &[Shown]) -> bool {
-        shown(name, value.to_owned(), by_operator) != REDACTED
+    fn is_shown(name: &str, value: &str, by_operator: &[ShownVariable]) -> bool {
+        shown_value(name, value.to_owned(), by_operator) != REDACTED
     }
 
     #[test]
-    fn a_service_link_is_shown_only_if_its_value_has_the_form_of_one() {
+    fn service_link_is_shown_if_its_value_has_the_form_of_one() {
         for (name, value) in [
             ("KUBERNETES_SERVICE_HOST", "172.20.0.1"),
             ("AUTH_TOKEN_SERVICE_HOST", "fd00::1"),
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn an_allowed_variable_is_shown_unless_its_value_holds_a_secret() {
+    fn allowed_variable_is_shown_unless_its_value_is_a_secret() {
         for (name, value) in [
             ("HOME", "/root"),
             ("PATH", "/usr/local/bin:/usr/bin"),
@@ -188,8 +189,8 @@ mod tests {
     }
 
     #[test]
-    fn the_operator_shows_variables_by_name_or_by_prefix() {
-        let by_operator: Vec<Shown> = ["COLOR", "API_KEY", "FEATURE_*"].map(|one| one.parse().unwrap()).into();
+    fn variables_are_shown_by_name_or_by_prefix() {
+        let by_operator: Vec<ShownVariable> = ["COLOR", "API_KEY", "FEATURE_*"].map(|one| one.parse().unwrap()).into();
         for (name, value) in [("COLOR", "blue"), ("API_KEY", "as it is"), ("FEATURE_CART", "on"), ("FEATURE_", "x")] {
             assert!(is_shown(name, value, &by_operator), "{name}={value}");
         }
@@ -197,7 +198,7 @@ mod tests {
             assert!(!is_shown(name, value, &by_operator), "{name}={value}");
         }
         for text in ["*", "", "A*B", "A B", "A=b", "**"] {
-            assert!(text.parse::<Shown>().is_err(), "{text}");
+            assert!(text.parse::<ShownVariable>().is_err(), "{text}");
         }
     }
 }

@@ -105,7 +105,7 @@ mod tests {
     use super::credential;
 
     #[test]
-    fn a_prefix_counts_only_at_the_start_of_a_word() {
+    fn prefix_matches_only_at_the_start_of_a_word() {
         for text in
             ["ghp_hidden", "AKIAHIDDEN0", "eyJhbGci.e30.x", "sk-0123456789abcdef", "key-0123456789ab", "xoxb-1-2-a"]
         {

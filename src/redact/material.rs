@@ -31,7 +31,7 @@ mod tests {
     use super::without;
 
     #[test]
-    fn a_block_is_replaced_as_a_whole() {
+    fn whole_block_is_replaced() {
         for (text, expected) in [
             ("a -----BEGIN RSA PRIVATE KEY-----\nx\ny\n-----END RSA PRIVATE KEY----- b", "a # b"),
             (r#""-----BEGIN PRIVATE KEY-----\nx\n-----END PRIVATE KEY-----\n", b"#, r##""#\n", b"##),

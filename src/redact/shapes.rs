@@ -1,4 +1,4 @@
-//! Words that look like secrets, whatever stands before them.
+//! Words that look like secrets, whatever precedes them.
 
 use super::issuers;
 
@@ -11,7 +11,7 @@ const RANDOM: usize = 20;
 /// The minimum length of a password's hash and its parameters.
 const HASH: usize = 12;
 
-/// Only the start of a longer word is looked at, which bounds the time.
+/// Only the start of a longer word is examined, which limits the time.
 const LONGEST: usize = 512;
 
 /// This many hexadecimal digits, 128 bits, are a key too.

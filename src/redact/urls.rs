@@ -80,7 +80,7 @@ mod tests {
     use super::without_secrets;
 
     #[test]
-    fn the_secret_part_of_a_webhook_s_path_is_replaced() {
+    fn secret_part_of_a_webhook_path_is_replaced() {
         for (url, expected) in [
             ("https://hooks.slack.com/services/T0/B0/hidden", "https://hooks.slack.com/(left out)"),
             ("https://discord.com/api/webhooks/1/hidden", "https://discord.com/api/webhooks/(left out)"),

@@ -50,7 +50,7 @@ mod tests {
     use super::without_passwords;
 
     #[test]
-    fn a_user_with_a_password_is_removed_before_a_host() {
+    fn user_with_a_password_is_removed_before_a_host() {
         for (text, expected) in [
             ("--db=shop:hidden@tcp(db:3306)/shop", "--db=tcp(db:3306)/shop"),
             ("shop:hid/hidden@db", "db"),

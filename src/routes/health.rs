@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::document;
 use crate::app::App;
-use crate::error::Refusal;
+use crate::error::Rejection;
 use crate::format::Format;
 use crate::lifecycle::Phase;
 
@@ -18,15 +18,15 @@ struct Status {
     status: &'static str,
 }
 
-/// Liveness: whoever reads the answer knows that the service runs.
+/// Liveness: a response shows that the service runs.
 pub async fn live(format: Format) -> Response<Body> {
     document(format, &Status { status: "alive" })
 }
 
-/// Readiness: 200 from the moment that connections are accepted until the service is told to stop.
-pub async fn ready(State(app): State<Arc<App>>, format: Format) -> Result<Response<Body>, Refusal> {
+/// Readiness: 200 while connections are accepted, until a signal arrives.
+pub async fn ready(State(app): State<Arc<App>>, format: Format) -> Result<Response<Body>, Rejection> {
     match app.lifecycle.phase() {
         Phase::Ready => Ok(document(format, &Status { status: "ready" })),
-        Phase::Starting | Phase::Draining | Phase::Stopping => Err(Refusal::NotReady),
+        Phase::Starting | Phase::Draining | Phase::Stopping => Err(Rejection::NotReady),
     }
 }

@@ -1,4 +1,4 @@
-//! `GET /metrics`: the series, for Prometheus.
+//! `GET /metrics`, for Prometheus.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use http::header::CONTENT_TYPE;
 
 use crate::app::App;
 
-/// All series in Prometheus' text format, not older than a second.
+/// All series in Prometheus' text format, at most a second old.
 pub async fn show(State(app): State<Arc<App>>) -> Response<Body> {
     text(app.metrics.render_at_intervals())
 }

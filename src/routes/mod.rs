@@ -1,4 +1,4 @@
-//! One file an endpoint.
+//! A file for each endpoint.
 
 pub mod activity;
 pub mod health;
@@ -13,16 +13,17 @@ use axum::body::Body;
 use http::Response;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, VARY};
 use http_body::Body as _;
+use maud::html;
 use serde::Serialize;
 
-use crate::facts::{to_json, to_yaml};
-use crate::format::{Format, HTML_HEAD, escape_html};
-use crate::secured;
+use crate::document::{to_json, to_yaml};
+use crate::format::Format;
+use crate::security_headers;
 
-/// The headers of an answer whose form depends on `Accept`: a map for each form, whose length each answer sets.
+/// The headers of a response whose format depends on `Accept`: a map for each format. Each response sets its length.
 static HEADERS: LazyLock<[HeaderMap; Format::ALL.len()]> = LazyLock::new(|| {
     Format::ALL.map(|format| {
-        secured::with(&[
+        security_headers::with(&[
             (CONTENT_TYPE, format.content_type()),
             (VARY, HeaderValue::from_static("accept")),
             (CONTENT_LENGTH, HeaderValue::from_static("0")),
@@ -30,7 +31,7 @@ static HEADERS: LazyLock<[HeaderMap; Format::ALL.len()]> = LazyLock::new(|| {
     })
 });
 
-/// An answer whose form depends on `Accept`.
+/// A response whose format depends on `Accept`.
 fn formatted(format: Format, body: impl Into<Body>) -> Response<Body> {
     let body = body.into();
     let length = body.size_hint().exact().expect("documents have a length");
@@ -42,14 +43,11 @@ fn formatted(format: Format, body: impl Into<Body>) -> Response<Body> {
     response
 }
 
-/// A small document in the form that the client asked for; a browser gets the YAML as text.
+/// A small document in the client's format. In HTML, it is the YAML as text.
 fn document(format: Format, document: &impl Serialize) -> Response<Body> {
     match format {
         Format::Yaml => formatted(format, to_yaml(document)),
         Format::Json => formatted(format, to_json(document) + "\n"),
-        Format::Html => {
-            let yaml = escape_html(&to_yaml(document));
-            formatted(format, format!("{HTML_HEAD}<title>shopfront</title>\n<pre>{yaml}</pre>\n"))
-        }
+        Format::Html => formatted(format, page::short("shopfront", &html! { pre { (to_yaml(document)) } })),
     }
 }

@@ -1,57 +1,168 @@
-//! The page that a browser gets at `/`: the facts as they are, and the request rate as it moves.
+//! The page that a browser gets at `/`: the document, and the live request rate.
 
-use crate::facts::Facts;
-use crate::format::escape_html;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::document::Document;
 use crate::redact::REDACTED;
 
-/// No resource from anywhere but this page, and no style or script but the page's own two, known by their hashes.
+/// The style and the script. The policy names their hashes, so neither has a part that is filled in.
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+
+/// Nothing is loaded from anywhere but the service, and only the page's own style and script are allowed, by their hashes.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'; img-src data:; \
-    style-src 'sha256-5YJYHoS3lF2QId11ISwAkyLvFddZNI9vvtDATbWej1s='; \
-    script-src 'sha256-PsfMNJH5wMsC7zXsDFdkyxQEO4or9u8uAeWbB/0H7C4='";
+    style-src 'sha256-lNI7t10miQgf8vTohklIDTCWyHT3KR4KMCuYebMVygU='; \
+    script-src 'sha256-mP7ewEQZH7zS4aM4sCWP3DjBLUbseqqKlkN/W/x2C+s='";
 
-/// The page, with `{{…}}` where the facts go; none inside the style or the script, whose hashes are fixed.
-const TEMPLATE: &str = include_str!("page.html");
-
-/// The page with its facts filled in. What a fact holds is never taken for a placeholder.
-pub fn render(facts: &Facts) -> String {
-    let mut pieces = TEMPLATE.split("{{");
-    let mut page = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        let (name, text) = piece.split_once("}}").expect("a placeholder ends");
-        page += &match name {
-            "hostname" => escape_html(&facts.runtime.hostname),
-            "runtime" => runtime(facts),
-            "environment" => environment(facts),
-            other => unreachable!("placeholder {other}"),
-        };
-        page += text;
-    }
-    page
-}
-
-fn runtime(facts: &Facts) -> String {
-    let runtime = serde_json::to_value(&facts.runtime).expect("a map of strings");
-    let facts = runtime.as_object().into_iter().flatten();
-    facts.map(|(name, value)| row(name, value.as_str().unwrap_or_default())).collect()
-}
-
-fn environment(facts: &Facts) -> String {
-    if facts.environment.is_empty() {
-        return "<p class=\"soft\">No variables: there are none, or they are not to be shown.</p>".to_owned();
-    }
-    let rows: String = facts.environment.iter().map(|(name, value)| row(name, value)).collect();
-    let note = match facts.environment.values().filter(|value| *value == REDACTED).count() {
-        0 => String::new(),
-        1 => "<p class=\"soft\">1 value is redacted: it is not known to be harmless.</p>".to_owned(),
-        count => format!("<p class=\"soft\">{count} values are redacted: they are not known to be harmless.</p>"),
+/// Renders the page.
+pub fn render(document: &Document) -> String {
+    let hostname = document.runtime.hostname.as_str();
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (hostname) " · shopfront" }
+                link rel="icon" href="data:,";
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                header {
+                    p { "shopfront: you reached the pod" }
+                    p #status role="status" {}
+                    h1 #hostname { (hostname) }
+                }
+                main {
+                    noscript { section { "The live numbers need JavaScript. The tables below do not." } }
+                    (own_rate())
+                    (pods())
+                    div.facts {
+                        section {
+                            h2 { "Runtime" }
+                            (runtime(document))
+                        }
+                        section {
+                            h2 { "Environment" }
+                            (environment(document))
+                        }
+                    }
+                }
+                footer {
+                    h2 { "The same for programs" }
+                    pre {
+                        i { "# YAML" } "\ncurl " span.origin { "http://…" } "/\n"
+                        i { "# JSON" } "\ncurl -H 'Accept: application/json' " span.origin { "http://…" } "/"
+                    }
+                }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
     };
-    format!("<table>{rows}</table>{note}")
+    page.into_string()
 }
 
-fn row(name: &str, value: &str) -> String {
-    let class = if value == REDACTED { " class=\"redacted\"" } else { "" };
-    format!("<tr><th scope=\"row\">{}</th><td{class}>{}</td></tr>\n", escape_html(name), escape_html(value))
+/// This pod's request rate. The script fills it in.
+fn own_rate() -> Markup {
+    html! {
+        section.now.live aria-label="Requests" hidden {
+            div {
+                p {
+                    span #rate { "–" } " requests per second, this pod" br;
+                    small { "mean of the last 5 seconds" }
+                }
+                p { b #total { "–" } " " span.soft { "requests since its start" } }
+            }
+            div {
+                div.chart {
+                    svg #sparkline viewBox="0 0 60 100" preserveAspectRatio="none" role="img"
+                        aria-label="This pod’s requests per second in the last minute, beside the autoscaler’s target of 2" {
+                        (lines())
+                    }
+                    span #aim { "target 2/s" }
+                }
+                p.axis { span { "60 s ago" } span #peak {} span { "now" } }
+            }
+        }
+    }
+}
+
+/// The pods that have answered. The script adds a row for each, from the template.
+fn pods() -> Markup {
+    html! {
+        section.live aria-labelledby="pods-title" hidden {
+            div.head {
+                h2 #pods-title aria-live="polite" { "Answering pods" }
+                p #together.soft {}
+            }
+            ul #pods {}
+            template #pod {
+                li {
+                    span.name { span {} b {} " " i hidden { "this page" } }
+                    svg viewBox="0 0 60 100" preserveAspectRatio="none" aria-hidden="true" { (lines()) }
+                    span.figure { b {} " " small { "/s" } }
+                    small.figure {}
+                }
+            }
+            p #alone.soft { "Pods that the autoscaler adds appear here when they answer one of this page’s polls." }
+        }
+    }
+}
+
+/// The parts of a chart.
+fn lines() -> Markup {
+    html! { path.bars {} path.aim {} path.mean {} }
+}
+
+fn runtime(document: &Document) -> Markup {
+    let runtime = serde_json::to_value(&document.runtime).expect("a map of strings");
+    let rows = runtime.as_object().into_iter().flatten();
+    table(rows.map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default())))
+}
+
+fn environment(document: &Document) -> Markup {
+    let redacted = document.environment.values().filter(|value| *value == REDACTED).count();
+    html! {
+        @if document.environment.is_empty() {
+            p.soft { "No variables: there are none, or --environment none hides them." }
+        } @else {
+            (table(document.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()))))
+        }
+        @match redacted {
+            0 => {}
+            1 => p.soft { "1 value is redacted, because it is not known to be harmless." }
+            count => p.soft { (count) " values are redacted, because they are not known to be harmless." }
+        }
+    }
+}
+
+fn table<'a>(rows: impl Iterator<Item = (&'a str, &'a str)>) -> Markup {
+    html! {
+        table {
+            @for (name, value) in rows {
+                tr { th scope="row" { (name) } td class=[(value == REDACTED).then_some("redacted")] { (value) } }
+            }
+        }
+    }
+}
+
+/// A page without live parts: an error, or a short document.
+pub fn short(title: &str, content: &Markup) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width";
+                meta name="color-scheme" content="light dark";
+                title { (title) }
+            }
+            body { (content) }
+        }
+    };
+    page.into_string() + "\n"
 }
 
 #[cfg(test)]
@@ -64,11 +175,12 @@ mod tests {
     use crate::config::EnvironmentMode;
 
     #[test]
-    fn the_policy_allows_the_page_s_own_style_and_script() {
+    fn policy_allows_the_style_and_the_script_of_the_page() {
+        let page = render(&Document::gather(EnvironmentMode::None, &[], 1));
         for element in ["style", "script"] {
             let (open, close) = (format!("<{element}>"), format!("</{element}>"));
-            assert_eq!(TEMPLATE.matches(&format!("<{element}")).count(), 1, "the page has one {element}");
-            let (_, rest) = TEMPLATE.split_once(&open).expect("the element opens");
+            assert_eq!(page.matches(&format!("<{element}")).count(), 1, "the page has one {element}");
+            let (_, rest) = page.split_once(&open).expect("the element opens");
             let (text, _) = rest.split_once(&close).expect("the element ends");
             let source = format!("{element}-src 'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
             assert!(CONTENT_SECURITY_POLICY.split("; ").any(|directive| directive == source), "it must be: {source}");
@@ -76,19 +188,25 @@ mod tests {
     }
 
     #[test]
-    fn facts_are_text_whatever_they_hold() {
-        let mut facts = Facts::gather(EnvironmentMode::None, 1);
-        facts.runtime.hostname = "{{runtime}}<b>".to_owned();
-        assert!(render(&facts).contains("not to be shown"));
-        facts.environment.insert("<i>".to_owned(), "{{environment}}\"".to_owned());
-        facts.environment.insert("API_KEY".to_owned(), REDACTED.to_owned());
-        let page = render(&facts);
+    fn names_and_values_are_escaped() {
+        let mut document = Document::gather(EnvironmentMode::None, &[], 1);
+        document.runtime.hostname = "{{runtime}}<b>".to_owned();
+        assert!(render(&document).contains("--environment none hides them"));
+        document.environment.insert("<i>".to_owned(), "{{environment}}\"".to_owned());
+        document.environment.insert("API_KEY".to_owned(), REDACTED.to_owned());
+        let page = render(&document);
         assert!(page.contains("<h1 id=\"hostname\">{{runtime}}&lt;b&gt;</h1>"), "{page}");
         assert!(page.contains("&lt;i&gt;</th><td>{{environment}}&quot;</td>"), "{page}");
         assert!(
             page.contains("<td class=\"redacted\">[redacted]</td>") && page.contains("1 value is redacted"),
             "{page}"
         );
-        assert_eq!(page.matches(facts.runtime.num_tasks.as_str()).count(), 1);
+        assert_eq!(page.matches(document.runtime.num_tasks.as_str()).count(), 1);
+    }
+
+    #[test]
+    fn short_page_escapes_its_content() {
+        let page = short("<a>", &html! { p { "<a href=\"x\">&" } });
+        assert!(page.contains("<title>&lt;a&gt;</title>") && page.contains("<p>&lt;a href=&quot;x&quot;&gt;&amp;</p>"));
     }
 }

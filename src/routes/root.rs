@@ -11,7 +11,7 @@ use super::{formatted, page};
 use crate::app::App;
 use crate::format::Format;
 
-/// The document as YAML, JSON, or a page that shows it together with the live request rate.
+/// The document as YAML, as JSON, or as a page that also shows the live request rate.
 pub async fn show(State(app): State<Arc<App>>, format: Format) -> Response<Body> {
     let mut response = formatted(format, app.document(format));
     if format == Format::Html {

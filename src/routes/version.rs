@@ -1,11 +1,11 @@
-//! `GET /version`: what runs here.
+//! `GET /version`: the version of the service.
 
 use axum::body::Body;
 use http::Response;
 use serde::Serialize;
 
 use super::document;
-use crate::facts::COMPILER;
+use crate::document::COMPILER;
 use crate::format::Format;
 
 #[derive(Serialize)]
@@ -14,7 +14,7 @@ struct Version {
     version: &'static str,
 }
 
-/// The service's version and its compiler's.
+/// The versions of the service and of its compiler.
 pub async fn show(format: Format) -> Response<Body> {
     let version = Version { compiler: COMPILER, version: env!("CARGO_PKG_VERSION") };
     document(format, &version)

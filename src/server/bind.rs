@@ -1,4 +1,4 @@
-//! Taking an address to listen on.
+//! Binds the addresses to listen on.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -7,20 +7,20 @@ use rustix::io::Errno;
 use rustix::net::sockopt::set_ipv6_v6only;
 use tokio::net::{TcpListener, TcpSocket};
 
-/// Connections that the kernel holds ready until they are accepted. The usual 128 overflow in a burst of clients, each
-/// of which then waits a second for its next try; the kernel's own limit (`net.core.somaxconn`) holds all the same.
+/// Connections that the kernel queues until they are accepted. A burst of clients overflows the usual 128, and each of the
+/// rest waits a second before it tries again. The kernel's own limit (`net.core.somaxconn`) still applies.
 const BACKLOG: u32 = 4096;
 
-/// What is asked of the kernel for each direction of a connection. It grants twice as much, its own overhead included,
-/// and would otherwise let an unread answer or an unread request grow to megabytes.
-const ASKED_BYTES: u32 = 8 * 1024;
+/// The buffer size that is requested for each direction of a connection. The kernel grants twice as much, including its own
+/// overhead. By default, a buffer could grow to megabytes.
+const REQUESTED_BUFFER_BYTES: u32 = 8 * 1024;
 
-/// What the kernel may hold of a connection: unread requests and untaken answers.
-pub(super) const KERNEL_BUFFER_BYTES: usize = 2 * 2 * ASKED_BYTES as usize;
+/// What the kernel may buffer for a connection, both directions together.
+pub(super) const KERNEL_BUFFER_BYTES: usize = 2 * 2 * REQUESTED_BUFFER_BYTES as usize;
 
-/// Takes every one of these addresses. `setting` is the flag and the variable that an error names.
+/// Binds all addresses. `setting` is the flag and the variable that an error names.
 ///
-/// A wildcard IPv6 address beside others is passed over where the machine has no IPv6.
+/// Skips a wildcard IPv6 address beside others if the machine has no IPv6.
 pub fn bind(addresses: &[SocketAddr], setting: &str) -> io::Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
     for address in addresses {
@@ -28,9 +28,9 @@ pub fn bind(addresses: &[SocketAddr], setting: &str) -> io::Result<Vec<TcpListen
         match listen(*address, shares_port) {
             Ok(listener) => listeners.push(listener),
             Err(error) if addresses.len() > 1 && address.ip().is_unspecified() && has_no_ipv6(&error) => {
-                tracing::info!(%address, "not listening there: this machine has no IPv6");
+                tracing::info!(%address, "not listening on this address: this machine has no IPv6");
             }
-            Err(error) => return Err(explained(*address, &error, setting)),
+            Err(error) => return Err(with_advice(*address, &error, setting)),
         }
     }
     if listeners.is_empty() {
@@ -42,14 +42,14 @@ pub fn bind(addresses: &[SocketAddr], setting: &str) -> io::Result<Vec<TcpListen
 fn listen(address: SocketAddr, shares_port: bool) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     if address.is_ipv6() && shares_port {
-        // Where both wildcards are asked for, the IPv4 one is not to be taken twice.
+        // With both wildcards, the IPv6 one must not bind the IPv4 one as well.
         set_ipv6_v6only(&socket, true)?;
     }
-    // A restart need not wait for the last run's connections to be forgotten.
+    // A restart does not wait until the last run's connections have left TIME_WAIT.
     socket.set_reuseaddr(true)?;
-    // Accepted connections inherit both.
-    socket.set_recv_buffer_size(ASKED_BYTES)?;
-    socket.set_send_buffer_size(ASKED_BYTES)?;
+    // Accepted connections inherit both sizes.
+    socket.set_recv_buffer_size(REQUESTED_BUFFER_BYTES)?;
+    socket.set_send_buffer_size(REQUESTED_BUFFER_BYTES)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
@@ -58,11 +58,11 @@ fn has_no_ipv6(error: &io::Error) -> bool {
     [Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
-fn explained(address: SocketAddr, error: &io::Error, setting: &str) -> io::Error {
+fn with_advice(address: SocketAddr, error: &io::Error, setting: &str) -> io::Error {
     let advice = match error.kind() {
         ErrorKind::AddrInUse => "the port is in use",
         ErrorKind::PermissionDenied => "ports below 1024 need a privilege",
-        ErrorKind::AddrNotAvailable => "this machine has no such address",
+        ErrorKind::AddrNotAvailable => "no interface of this machine has this address",
         _ => "choose another address",
     };
     let message = format!("cannot listen on {address}: {advice} ({error}); set {setting}");

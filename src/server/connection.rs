@@ -16,65 +16,60 @@ use tokio::task::coop::has_budget_remaining;
 use tokio::time::{Instant, sleep_until};
 
 use super::HttpService;
-use super::attended::{Attended, House};
-use super::farewell::Farewells;
-use super::pressure::Listener;
-use super::pulse::{Expired, Pulse};
+use super::connection_state::{ConnectionState, ServerState, Timeout};
+use super::overload::OverloadResponder;
+use super::pressure::PressureListener;
 use super::slots::Slot;
-use super::streams::Streams;
-use super::transport::{Opening, Transport, Version, last_word};
+use super::tracked_service::TrackedService;
+use super::transport::{CLOSE_TIMEOUT, Detected, Transport, respond_and_close};
 use crate::config::Limits;
-use crate::error::{Reader, Refusal};
+use crate::error::{ErrorFormat, Rejection};
 use crate::lifecycle::Phase;
 use crate::metrics::Metrics;
 
-/// What a client that connected in the service's last moment has to send its first byte, and what a client that is
-/// being closed has to read its answer.
-pub(super) const LAST_WORD: Duration = Duration::from_millis(500);
+/// hyper's minimum. The real limit on a head is checked before this one applies.
+pub(super) const MIN_BUFFER_BYTES: usize = 8192;
 
-/// hyper's least; heads are refused by their real limit before this one counts.
-pub(super) const LEAST_BUFFER_BYTES: usize = 8192;
-
-/// Concurrent requests on one HTTP/2 connection: a bound on what one client can hold. Each may have an answer that its
-/// client does not take, and is charged for it ([`super::budget`]).
+/// Concurrent requests on one HTTP/2 connection. Each may have a response that its client does not read, and is charged for
+/// it ([`super::budget`]).
 pub(super) const MAX_STREAMS: u32 = 8;
 
-/// The longest header list on HTTP/2, names and values as sent and 32 bytes for each (RFC 9113, section 6.5.2): by
-/// reference to its tables a client makes fifty bytes of each byte that it sends.
+/// The maximum header list on HTTP/2: names and values as sent, and 32 bytes for each (RFC 9113, section 6.5.2). With
+/// references to its header table, a client turns each byte that it sends into fifty.
 const MAX_HEADER_LIST_BYTES: usize = 8192;
 
-/// HTTP/2's own default. hyper's is 1 MiB a connection, which times the connections is a pod's memory many times over.
+/// HTTP/2's own default. hyper's is 1 MiB for each connection, which all connections together do not have.
 const WINDOW_BYTES: u32 = 65_535;
 
-/// Clients whose first heads may be long at a time. A crowd of half-open requests with long heads would otherwise cost
-/// 16 KiB each; the others' heads are left in the kernel until it is their turn, or their time is up.
-const LONG_HEADS: usize = 256;
+/// How many clients may have a long first head at a time. Otherwise, a crowd of half-open requests with long heads would
+/// cost 16 KiB each. The heads of others stay in the kernel until it is their turn, or until they time out.
+const MAX_LONG_HEADS: usize = 256;
 
 /// What all connections share.
 pub(super) struct Connections<S> {
     service: S,
     limits: Limits,
-    house: Arc<House>,
+    state: Arc<ServerState>,
     metrics: Arc<Metrics>,
-    /// How many there are.
+    /// The gauge of open connections.
     open: IntGauge,
     long_heads: Semaphore,
     http1: http1::Builder,
-    http2: http2::Builder<Streams>,
+    http2: http2::Builder<StreamExecutor>,
 }
 
 impl<S: HttpService> Connections<S> {
-    pub(super) fn new(service: S, limits: Limits, house: House, metrics: Arc<Metrics>, open: IntGauge) -> Self {
+    pub(super) fn new(service: S, limits: Limits, state: ServerState, metrics: Arc<Metrics>, open: IntGauge) -> Self {
         let mut http1 = http1::Builder::new();
         http1
-            // The pulse's, instead.
+            // `ConnectionState` has the header timeout.
             .header_read_timeout(None)
-            // A client that has sent all it had, and says so, still wants its answer.
+            // A client that has closed its sending side still gets its response.
             .half_close(true)
             .max_header_size(limits.max_header_bytes)
-            .max_buf_size(limits.max_header_bytes.max(LEAST_BUFFER_BYTES));
-        // The answer is made within the request timeout; it is given the same again to be taken.
-        let mut http2 = http2::Builder::new(Streams { time: 2 * limits.request_timeout });
+            .max_buf_size(limits.max_header_bytes.max(MIN_BUFFER_BYTES));
+        // The response is made within the request timeout. The client has as long again to read it.
+        let mut http2 = http2::Builder::new(StreamExecutor { timeout: 2 * limits.request_timeout });
         http2
             .timer(TokioTimer::new())
             .max_concurrent_streams(MAX_STREAMS)
@@ -84,138 +79,139 @@ impl<S: HttpService> Connections<S> {
             .max_header_list_size(
                 u32::try_from(limits.max_header_bytes.min(MAX_HEADER_LIST_BYTES)).unwrap_or(u32::MAX),
             );
-        let long_heads = Semaphore::new(LONG_HEADS);
-        Self { service, limits, house: Arc::new(house), metrics, open, long_heads, http1, http2 }
+        let long_heads = Semaphore::new(MAX_LONG_HEADS);
+        Self { service, limits, state: Arc::new(state), metrics, open, long_heads, http1, http2 }
     }
 
-    /// Serves one client until it leaves, runs out of time, or the service stops.
-    pub(super) async fn serve(&self, stream: TcpStream, mut slot: Slot, farewells: &Farewells) {
+    /// Serves one client until it leaves, times out, or the service stops.
+    pub(super) async fn serve(&self, stream: TcpStream, mut slot: Slot, overload: &OverloadResponder) {
         let _open = OpenConnection::new(&self.open);
-        // Answers are small and whole: nothing is gained by waiting for more to send.
+        // Responses are small and written whole, so there is nothing to wait for.
         let _ = stream.set_nodelay(true);
-        let pulse = Arc::new(Pulse::new(Arc::clone(&self.house)));
-        let mut transport = Transport::new(stream, self.limits.max_header_bytes, Arc::clone(&pulse));
-        let version = match self.first_head(&mut transport).await {
-            Opening::Speaks(version) => version,
-            Opening::Refused(refusal, reader) => return self.refuse(transport, refusal, reader).await,
-            Opening::Left => return,
-        };
-        let io = TokioIo::new(transport);
-        let service = Attended { inner: RefCell::new(self.service.clone()), pulse: Arc::clone(&pulse) };
-        match version {
-            Version::Http1 => {
-                let mut connection = self.http1.serve_connection(io, service);
-                let expired = self.drive(&mut connection, &pulse).await;
+        let state = Arc::new(ConnectionState::new(Arc::clone(&self.state)));
+        let mut transport = Transport::new(stream, self.limits.max_header_bytes, Arc::clone(&state));
+        let detected = self.detect(&mut transport).await;
+        let service = TrackedService { inner: RefCell::new(self.service.clone()), state: Arc::clone(&state) };
+        match detected {
+            Detected::Closed => {}
+            Detected::Rejected(rejection, format) => self.reject(transport, rejection, format).await,
+            Detected::Http1 => {
+                let mut connection = self.http1.serve_connection(TokioIo::new(transport), service);
+                let timeout = self.drive(&mut connection, &state).await;
                 let transport = connection.into_parts().io.into_inner();
-                match (expired, transport.refusal()) {
-                    (Some(Expired::Head), _) => self.refuse(transport, Refusal::HeadTooSlow, Reader::default()).await,
-                    (None, Some((refusal, reader))) => self.refuse(transport, refusal, reader).await,
-                    (None, None) if transport.may_be_sending() => last_word(transport.into_stream(), b"").await,
+                match (timeout, transport.rejection()) {
+                    (Some(Timeout::Header), _) => {
+                        self.reject(transport, Rejection::HeaderTimeout, ErrorFormat::default()).await;
+                    }
+                    (None, Some((rejection, format))) => self.reject(transport, rejection, format).await,
+                    (None, None) if transport.may_have_unread_body() => {
+                        respond_and_close(transport.into_stream(), b"").await;
+                    }
                     _ => {}
                 }
             }
-            Version::Http2 if !slot.grow_to_http2() => farewells.turn_http2_away(io.into_inner().into_stream()).await,
-            Version::Http2 => {
-                let mut connection = Box::pin(self.http2.serve_connection(io, service));
-                self.drive(&mut connection, &pulse).await;
+            Detected::Http2 if !slot.upgrade_to_http2() => overload.reject_http2(transport.into_stream()).await,
+            Detected::Http2 => {
+                let mut connection = Box::pin(self.http2.serve_connection(TokioIo::new(transport), service));
+                self.drive(&mut connection, &state).await;
             }
         }
     }
 
-    /// Tells a client why its request's head is not taken, and counts it.
-    async fn refuse(&self, transport: Transport, refusal: Refusal, reader: Reader) {
-        self.metrics.observe_broken_head(refusal.status());
-        tracing::debug!(status = refusal.status().as_u16(), ?refusal, "a head was refused");
-        last_word(transport.into_stream(), refusal.last_word(reader).as_bytes()).await;
+    /// Responds to a rejected head, counts it, and closes.
+    async fn reject(&self, transport: Transport, rejection: Rejection, format: ErrorFormat) {
+        self.metrics.observe_rejected_head(rejection.status());
+        tracing::debug!(status = rejection.status().as_u16(), ?rejection, "request head rejected");
+        respond_and_close(transport.into_stream(), rejection.http1_response(format).as_bytes()).await;
     }
 
-    /// Waits for the client's first head, for the header timeout. Once the service stops, whoever has not begun one by
-    /// then has a moment left to do so.
-    async fn first_head(&self, transport: &mut Transport) -> Opening {
-        let time_is_up = self.house.pressure.runs_out(Instant::now(), self.limits.header_timeout);
-        let mut time_is_up = pin!(time_is_up);
-        let last_moment = async {
-            self.house.lifecycle.reached(Phase::Stopping).await;
-            tokio::time::sleep(LAST_WORD).await;
+    /// Waits for the client's first head, within the header timeout. Once the service stops, a client that has not sent a
+    /// byte has [`CLOSE_TIMEOUT`] to do so.
+    async fn detect(&self, transport: &mut Transport) -> Detected {
+        let timed_out = self.state.pressure.timed_out(Instant::now(), self.limits.header_timeout);
+        let mut timed_out = pin!(timed_out);
+        let stopped = async {
+            self.state.lifecycle.reached(Phase::Stopping).await;
+            tokio::time::sleep(CLOSE_TIMEOUT).await;
         };
-        let opening = tokio::select! {
+        let detected = tokio::select! {
             biased;
-            opening = transport.first_head(&self.long_heads) => Some(opening),
-            () = &mut time_is_up => None,
-            () = last_moment => {
-                if transport.is_silent() {
-                    return Opening::Left;
+            detected = transport.detect(&self.long_heads) => Some(detected),
+            () = &mut timed_out => None,
+            () = stopped => {
+                if transport.received_nothing() {
+                    return Detected::Closed;
                 }
                 tokio::select! {
-                    opening = transport.first_head(&self.long_heads) => Some(opening),
-                    () = time_is_up => None,
+                    detected = transport.detect(&self.long_heads) => Some(detected),
+                    () = timed_out => None,
                 }
             }
         };
-        match opening {
-            Some(opening) => opening.unwrap_or(Opening::Left),
-            None if transport.is_silent() => Opening::Left,
-            None => Opening::Refused(Refusal::HeadTooSlow, Reader::default()),
+        match detected {
+            Some(detected) => detected.unwrap_or(Detected::Closed),
+            None if transport.received_nothing() => Detected::Closed,
+            None => Detected::Rejected(Rejection::HeaderTimeout, ErrorFormat::default()),
         }
     }
 
-    /// Polls a connection to its end. Returns why, where it ended because the client ran out of time.
-    async fn drive<C: Drivable>(&self, connection: &mut C, pulse: &Pulse) -> Option<Expired> {
-        let House { lifecycle, pressure } = &*self.house;
-        let mut alarm = pin!(sleep_until(Instant::now() + self.limits.header_timeout));
-        let mut bell = pin!(Listener::new(pressure));
-        let (mut leaving, mut at_once, mut closing, mut last_word) = (false, false, false, None);
-        let mut is_set = false;
+    /// Polls a connection to its end. Returns the timeout that ended it, if one did.
+    async fn drive<C: HttpConnection>(&self, connection: &mut C, state: &ConnectionState) -> Option<Timeout> {
+        let ServerState { lifecycle, pressure } = &*self.state;
+        let mut timer = pin!(sleep_until(Instant::now() + self.limits.header_timeout));
+        let mut listener = pin!(PressureListener::new(pressure));
+        let (mut is_draining, mut is_stopping, mut is_closing, mut close_deadline) = (false, false, false, None);
+        let mut timer_has_waker = false;
         poll_fn(|cx| {
-            // First, so that a request which has already arrived is seen before the connection is told to leave.
+            // First, so that a request which has already arrived is read before the shutdown starts.
             if connection.poll_serve(cx).is_ready() {
                 return Poll::Ready(None);
             }
-            if bell.as_mut().rang(cx) {
+            if listener.as_mut().has_changed(cx) {
                 // The task's waker may have changed.
-                is_set = false;
-                leaving = lifecycle.phase() >= C::LEAVES_AT;
-                at_once = lifecycle.phase() >= Phase::Stopping;
+                timer_has_waker = false;
+                is_draining = lifecycle.phase() >= C::DRAINS_FROM;
+                is_stopping = lifecycle.phase() >= Phase::Stopping;
             }
-            if at_once && !closing && !pulse.is_reading_head() {
-                closing = true;
-                connection.leave();
+            if is_stopping && !is_closing && !state.is_reading_head() {
+                is_closing = true;
+                connection.start_shutdown();
                 if connection.poll_serve(cx).is_ready() {
                     return Poll::Ready(None);
                 }
             }
-            // HTTP/1 clients are told so by their answers.
-            let leaves_when_quiet = leaving || C::LEAVES_AT == Phase::Draining && pressure.is_high();
+            // HTTP/1 clients get a `Connection: close` with their response instead.
+            let closes_when_idle = is_draining || C::DRAINS_FROM == Phase::Draining && pressure.is_high();
             loop {
-                let (at, expired) = last_word.map_or_else(
-                    || pulse.deadline(&self.limits, leaves_when_quiet && !closing),
-                    |at| (at, Expired::Answer),
+                let (deadline, timeout) = close_deadline.map_or_else(
+                    || state.deadline(&self.limits, closes_when_idle && !is_closing),
+                    |deadline| (deadline, Timeout::Response),
                 );
-                if at < alarm.deadline() {
-                    alarm.as_mut().reset(at);
-                    is_set = false;
+                if deadline < timer.deadline() {
+                    timer.as_mut().reset(deadline);
+                    timer_has_waker = false;
                 }
-                // The alarm has this task's waker: polling it again would cost each request some atomics.
-                if is_set && !alarm.is_elapsed() {
+                // The timer has this task's waker. Polling it again would cost each request some atomic operations.
+                if timer_has_waker && !timer.is_elapsed() {
                     return Poll::Pending;
                 }
-                // Without budget the alarm takes no waker; tokio polls this task again at once.
-                is_set = has_budget_remaining();
-                std::task::ready!(alarm.as_mut().poll(cx));
-                is_set = false;
+                // Without budget, the timer does not take the waker, and tokio polls this task again at once.
+                timer_has_waker = has_budget_remaining();
+                std::task::ready!(timer.as_mut().poll(cx));
+                timer_has_waker = false;
                 let now = Instant::now();
-                if at > now {
-                    alarm.as_mut().reset(at);
-                } else if expired == Expired::Idle && !closing {
-                    // Whoever is still here afterwards does not read its answers.
-                    last_word = (!leaving).then_some(now + LAST_WORD);
-                    closing = true;
-                    connection.leave();
+                if deadline > now {
+                    timer.as_mut().reset(deadline);
+                } else if timeout == Timeout::Idle && !is_closing {
+                    // A client that is still connected afterwards does not read.
+                    close_deadline = (!is_draining).then_some(now + CLOSE_TIMEOUT);
+                    is_closing = true;
+                    connection.start_shutdown();
                     if connection.poll_serve(cx).is_ready() {
-                        return Poll::Ready(Some(Expired::Idle));
+                        return Poll::Ready(Some(Timeout::Idle));
                     }
                 } else {
-                    return Poll::Ready(Some(expired));
+                    return Poll::Ready(Some(timeout));
                 }
             }
         })
@@ -223,45 +219,63 @@ impl<S: HttpService> Connections<S> {
     }
 }
 
-/// What the two protocols' connections have in common.
-trait Drivable {
-    /// From which phase on a quiet connection is closed. HTTP/2 has GOAWAY, after which a client may send what it was
-    /// sending. Not so on HTTP/1, where it is given the drain delay to learn from a `Connection: close` that it is to
-    /// leave.
-    const LEAVES_AT: Phase;
+/// What `drive` needs of a connection of either version.
+trait HttpConnection {
+    /// The phase from which an idle connection is closed. HTTP/2 has GOAWAY, which does not lose a request that is on its
+    /// way. On HTTP/1, a client has the drain delay to learn from a `Connection: close` that it has to leave.
+    const DRAINS_FROM: Phase;
 
     fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Finishes what is in flight, then closes.
-    fn leave(&mut self);
+    /// Closes once the requests in flight have finished.
+    fn start_shutdown(&mut self);
 }
 
-impl<S: HttpService> Drivable for http1::Connection<TokioIo<Transport>, Attended<S>> {
-    const LEAVES_AT: Phase = Phase::Stopping;
+impl<S: HttpService> HttpConnection for http1::Connection<TokioIo<Transport>, TrackedService<S>> {
+    const DRAINS_FROM: Phase = Phase::Stopping;
 
     fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // Whatever went wrong went wrong on the client's side, and hyper has told it so.
+        // An error is the client's, and hyper has responded to it.
         Pin::new(self).poll(cx).map(drop)
     }
 
-    fn leave(&mut self) {
+    fn start_shutdown(&mut self) {
         Pin::new(self).graceful_shutdown();
     }
 }
 
-impl<S: HttpService> Drivable for Pin<Box<http2::Connection<TokioIo<Transport>, Attended<S>, Streams>>> {
-    const LEAVES_AT: Phase = Phase::Draining;
+impl<S: HttpService> HttpConnection
+    for Pin<Box<http2::Connection<TokioIo<Transport>, TrackedService<S>, StreamExecutor>>>
+{
+    const DRAINS_FROM: Phase = Phase::Draining;
 
     fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.as_mut().poll(cx).map(drop)
     }
 
-    fn leave(&mut self) {
+    fn start_shutdown(&mut self) {
         self.as_mut().graceful_shutdown();
     }
 }
 
-/// One open connection, for the gauge.
+/// Runs the streams of HTTP/2 connections. A stream has `timeout` from its head to the last byte of its response. One that
+/// takes longer, because its client does not read the response, is dropped, and the client gets `RST_STREAM`. Other traffic
+/// on the connection does not extend the timeout.
+#[derive(Clone)]
+struct StreamExecutor {
+    timeout: Duration,
+}
+
+impl<F> hyper::rt::Executor<F> for StreamExecutor
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, stream: F) {
+        tokio::spawn(tokio::time::timeout(self.timeout, stream));
+    }
+}
+
+/// Counts an open connection in the gauge.
 struct OpenConnection<'a>(&'a IntGauge);
 
 impl<'a> OpenConnection<'a> {

@@ -1,56 +1,56 @@
-//! Where HTTP/2's header blocks begin and end in a connection's bytes (RFC 9113, sections 4.1, 6.2 and 6.10).
+//! Follows HTTP/2's frames to find where header blocks begin and end (RFC 9113, sections 4.1, 6.2 and 6.10).
 //!
-//! hyper has no timeout for a header block that is never ended. Other frames may come at any time between requests, so
-//! that bytes alone do not tell whether a client is in the middle of a head.
+//! hyper has no timeout for a header block that never ends. Other frames may arrive at any time between requests, so the
+//! bytes alone do not show whether a client is in the middle of a head.
 
 const HEADERS: u8 = 0x1;
 const CONTINUATION: u8 = 0x9;
 const END_HEADERS: u8 = 0x4;
 
 /// Length, type, flags and stream.
-const FRAME_HEAD_BYTES: usize = 9;
+const FRAME_HEADER_BYTES: usize = 9;
 
 /// Follows the frames that a client sends after its preface.
 #[derive(Default)]
-pub(super) struct Frames {
-    /// The head of the next frame, as far as it has come.
-    head: [u8; FRAME_HEAD_BYTES],
-    known: usize,
-    /// Bytes of the frame's payload that are still to come.
-    payload: usize,
-    /// Whether the frame is a part of a header block.
+pub(super) struct FrameTracker {
+    /// The next frame's header, as far as it has arrived.
+    header: [u8; FRAME_HEADER_BYTES],
+    header_bytes: usize,
+    /// How much of the frame's payload is still to arrive.
+    payload_bytes: usize,
+    /// Whether the frame is part of a header block.
     in_block: bool,
-    /// Whether it is not the last part.
-    more: bool,
+    /// Whether another frame continues the block.
+    is_continued: bool,
 }
 
-impl Frames {
-    /// Takes the next bytes. Returns whether they leave a frame's head or a header block unfinished.
-    pub(super) fn take(&mut self, mut bytes: &[u8]) -> bool {
+impl FrameTracker {
+    /// Reads the next bytes. Returns whether they leave a frame header or a header block unfinished.
+    pub(super) fn receive(&mut self, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {
-            if self.payload > 0 {
-                let taken = self.payload.min(bytes.len());
-                self.payload -= taken;
-                bytes = &bytes[taken..];
+            if self.payload_bytes > 0 {
+                let read = self.payload_bytes.min(bytes.len());
+                self.payload_bytes -= read;
+                bytes = &bytes[read..];
             } else {
-                let taken = (FRAME_HEAD_BYTES - self.known).min(bytes.len());
-                self.head[self.known..self.known + taken].copy_from_slice(&bytes[..taken]);
-                self.known += taken;
-                bytes = &bytes[taken..];
-                if self.known == FRAME_HEAD_BYTES {
-                    self.begin();
+                let read = (FRAME_HEADER_BYTES - self.header_bytes).min(bytes.len());
+                self.header[self.header_bytes..self.header_bytes + read].copy_from_slice(&bytes[..read]);
+                self.header_bytes += read;
+                bytes = &bytes[read..];
+                if self.header_bytes == FRAME_HEADER_BYTES {
+                    self.begin_frame();
                 }
             }
         }
-        self.known > 0 || self.in_block && (self.payload > 0 || self.more)
+        self.header_bytes > 0 || self.in_block && (self.payload_bytes > 0 || self.is_continued)
     }
 
-    fn begin(&mut self) {
-        let [a, b, c, kind, flags, ..] = self.head;
-        self.known = 0;
-        self.payload = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+    fn begin_frame(&mut self) {
+        let [a, b, c, kind, flags, ..] = self.header;
+        self.header_bytes = 0;
+        self.payload_bytes = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
         self.in_block = matches!(kind, HEADERS | CONTINUATION);
-        self.more = self.in_block && flags & END_HEADERS == 0;
+        self.is_continued = self.in_block && flags & END_HEADERS == 0;
     }
 }
 
@@ -60,26 +60,26 @@ mod tests {
 
     fn frame(kind: u8, flags: u8, payload: usize) -> Vec<u8> {
         let mut frame = vec![0, 0, u8::try_from(payload).unwrap(), kind, flags, 0, 0, 0, 1];
-        frame.resize(FRAME_HEAD_BYTES + payload, 0);
+        frame.resize(FRAME_HEADER_BYTES + payload, 0);
         frame
     }
 
     #[test]
-    fn a_whole_header_block_is_finished() {
+    fn complete_header_block_is_finished() {
         let bytes = [frame(4, 0, 6), frame(HEADERS, END_HEADERS, 20), frame(8, 0, 4)].concat();
-        assert!(!Frames::default().take(&bytes));
-        let mut frames = Frames::default();
-        let unfinished: Vec<bool> = bytes.iter().map(|byte| frames.take(&[*byte])).collect();
-        // Inside a SETTINGS frame's payload, no head is under way.
+        assert!(!FrameTracker::default().receive(&bytes));
+        let mut frames = FrameTracker::default();
+        let unfinished: Vec<bool> = bytes.iter().map(|byte| frames.receive(&[*byte])).collect();
+        // Inside a SETTINGS frame's payload, no head is unfinished.
         assert!(!unfinished[10] && unfinished[0] && unfinished[15 + 9] && !unfinished[bytes.len() - 1]);
     }
 
     #[test]
-    fn a_block_ends_with_its_last_continuation() {
-        let mut frames = Frames::default();
-        assert!(frames.take(&frame(HEADERS, 0, 3)));
-        assert!(frames.take(&frame(CONTINUATION, 0, 0)));
-        assert!(!frames.take(&frame(CONTINUATION, END_HEADERS, 5)));
-        assert!(frames.take(&[0, 0]), "half a frame's head");
+    fn header_block_ends_with_its_last_continuation() {
+        let mut frames = FrameTracker::default();
+        assert!(frames.receive(&frame(HEADERS, 0, 3)));
+        assert!(frames.receive(&frame(CONTINUATION, 0, 0)));
+        assert!(!frames.receive(&frame(CONTINUATION, END_HEADERS, 5)));
+        assert!(frames.receive(&[0, 0]), "half a frame header");
     }
 }

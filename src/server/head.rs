@@ -1,106 +1,107 @@
-//! The judgement on an HTTP/1 head, before hyper sees it.
+//! Checks an HTTP/1 head before hyper parses it.
 //!
-//! hyper tells a client nothing but a status of what it does not take, and tells the service nothing at all. What passes
-//! here passes hyper too; a test holds the two against each other.
+//! If hyper rejects a head, the client gets a bare status, and the service does not learn of it. What passes these checks
+//! passes hyper too; a test compares the two.
 
 use std::mem::MaybeUninit;
 
 use httparse::Status;
 
-use crate::error::{Reader, Refusal};
+use crate::error::{ErrorFormat, Rejection};
 use crate::format::Format;
 use crate::http_rules::{framing, target};
 
 /// hyper's own limit.
 const MAX_HEADERS: usize = 100;
 
-/// hyper's own limits: a target of its URIs, a name of its headers.
+/// hyper's own limits: on the target of a URI, and on the name of a header.
 const MAX_TARGET_BYTES: usize = 65_534;
 const MAX_NAME_BYTES: usize = 65_535;
 
-/// What bytes amount to.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Head {
-    /// Nothing yet: more bytes could make them a head.
+    /// The head is incomplete.
     Partial,
-    /// A request's head, as long as this.
-    Whole { bytes: usize, has_body: bool },
-    /// No head that is taken.
-    Refused(Refusal, Reader),
+    /// The head is complete, valid, and this long.
+    Complete { bytes: usize, has_body: bool },
+    /// The head is rejected.
+    Rejected(Rejection, ErrorFormat),
 }
 
-/// Judges the head that begins with the first byte.
-pub(super) fn judge(bytes: &[u8], max_bytes: usize) -> Head {
+/// Checks the head that begins with the first byte.
+pub(super) fn check_head(bytes: &[u8], max_bytes: usize) -> Head {
     let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut []);
     let length = match request.parse_with_uninit_headers(bytes, &mut headers) {
         Ok(Status::Complete(length)) => length,
         Ok(Status::Partial) if bytes.len() < max_bytes => return Head::Partial,
         Ok(Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
-            return Head::Refused(Refusal::HeadTooLarge, Reader::default());
+            return Head::Rejected(Rejection::HeadTooLarge, ErrorFormat::default());
         }
-        Err(_) => return Head::Refused(Refusal::BrokenHead, Reader::default()),
+        Err(_) => return Head::Rejected(Rejection::MalformedHead, ErrorFormat::default()),
     };
-    match body_of(&request, length, max_bytes) {
-        Ok(has_body) => Head::Whole { bytes: length, has_body },
-        Err(refusal) => Head::Refused(refusal, reader(&request)),
+    match check_parsed(&request, length, max_bytes) {
+        Ok(has_body) => Head::Complete { bytes: length, has_body },
+        Err(rejection) => Head::Rejected(rejection, error_format(&request)),
     }
 }
 
-fn body_of(request: &httparse::Request<'_, '_>, length: usize, max_bytes: usize) -> Result<bool, Refusal> {
+/// Checks a parsed head. Returns whether a body follows.
+fn check_parsed(request: &httparse::Request<'_, '_>, length: usize, max_bytes: usize) -> Result<bool, Rejection> {
     let target = request.path.unwrap_or_default().as_bytes();
     if length > max_bytes || request.headers.iter().any(|header| header.name.len() > MAX_NAME_BYTES) {
-        Err(Refusal::HeadTooLarge)
+        Err(Rejection::HeadTooLarge)
     } else if target.len() > MAX_TARGET_BYTES {
-        Err(Refusal::UriTooLong)
+        Err(Rejection::UriTooLong)
     } else if !target::is_well_formed(target) {
-        Err(Refusal::BadTarget)
+        Err(Rejection::InvalidTarget)
     } else {
         framing::has_body(request.headers, request.version == Some(1))
     }
 }
 
-/// How the one who asks would read a refusal.
-fn reader(request: &httparse::Request<'_, '_>) -> Reader {
+/// The form of an error that the client asked for.
+fn error_format(request: &httparse::Request<'_, '_>) -> ErrorFormat {
     let accept = request.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("accept"));
     let format = Format::of_values(accept.map(|header| header.value));
-    Reader { format, wants_body: request.method != Some("HEAD") }
+    ErrorFormat { format, with_body: request.method != Some("HEAD") }
 }
 
-/// The heads at the front of what a client has sent.
+/// The accepted heads at the front of what a client has sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Heads {
-    /// How many bytes may be given to hyper.
+    /// How many bytes hyper may read.
     pub(super) bytes: usize,
-    /// What comes behind them.
-    pub(super) then: Then,
+    /// What follows them.
+    pub(super) next: AfterHeads,
 }
 
-/// What comes behind whole heads.
+/// What follows accepted heads.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Then {
-    /// Another head, or part of one, or nothing.
+pub(super) enum AfterHeads {
+    /// Another head, part of one, or nothing.
     Head,
-    /// The body of the last head; the bytes of it that are there are counted in.
+    /// The body of the last head. `bytes` includes what has arrived of it.
     Body,
-    /// Nothing that is taken, and no head before it.
-    Refusal(Refusal, Reader),
+    /// A rejected head; no accepted head precedes it.
+    Rejected(Rejection, ErrorFormat),
 }
 
-/// Judges as many heads as there are. One that is refused waits until those before it have had their answers.
-pub(super) fn judge_all(bytes: &[u8], max_bytes: usize) -> Heads {
-    let mut judged = 0;
-    while judged < bytes.len() {
-        match judge(&bytes[judged..], max_bytes) {
-            Head::Whole { has_body: true, .. } => return Heads { bytes: bytes.len(), then: Then::Body },
-            Head::Whole { bytes, has_body: false } => judged += bytes,
-            Head::Refused(refusal, reader) if judged == 0 => {
-                return Heads { bytes: 0, then: Then::Refusal(refusal, reader) };
+/// Checks all heads in these bytes. A rejected head waits until those before it have had their responses.
+pub(super) fn check_heads(bytes: &[u8], max_bytes: usize) -> Heads {
+    let mut accepted = 0;
+    while accepted < bytes.len() {
+        match check_head(&bytes[accepted..], max_bytes) {
+            Head::Complete { has_body: true, .. } => return Heads { bytes: bytes.len(), next: AfterHeads::Body },
+            Head::Complete { bytes, has_body: false } => accepted += bytes,
+            Head::Rejected(rejection, format) if accepted == 0 => {
+                return Heads { bytes: 0, next: AfterHeads::Rejected(rejection, format) };
             }
-            Head::Partial | Head::Refused(..) => break,
+            Head::Partial | Head::Rejected(..) => break,
         }
     }
-    Heads { bytes: judged, then: Then::Head }
+    Heads { bytes: accepted, next: AfterHeads::Head }
 }
 
 #[cfg(test)]
@@ -113,34 +114,44 @@ mod tests {
     const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
     const POST: &[u8] = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello";
 
-    fn refusal(bytes: &[u8]) -> Option<(Refusal, Reader)> {
-        if let Head::Refused(refusal, reader) = judge(bytes, 200) { Some((refusal, reader)) } else { None }
+    fn rejection(bytes: &[u8]) -> Option<(Rejection, ErrorFormat)> {
+        if let Head::Rejected(rejection, error_format) = check_head(bytes, 200) {
+            Some((rejection, error_format))
+        } else {
+            None
+        }
     }
 
     #[test]
-    fn a_head_may_be_as_long_as_the_limit_and_no_longer() {
+    fn head_longer_than_the_limit_is_rejected() {
         let head = |bytes: usize| format!("GET / HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "x".repeat(bytes - 32));
-        assert_eq!(judge(head(200).as_bytes(), 200), Head::Whole { bytes: 200, has_body: false });
-        assert_eq!(refusal(head(201).as_bytes()).map(|(refusal, _)| refusal), Some(Refusal::HeadTooLarge));
-        assert_eq!(judge(&head(201).as_bytes()[..199], 200), Head::Partial);
-        assert_eq!(refusal(&head(300).as_bytes()[..200]).map(|(refusal, _)| refusal), Some(Refusal::HeadTooLarge));
+        assert_eq!(check_head(head(200).as_bytes(), 200), Head::Complete { bytes: 200, has_body: false });
+        assert_eq!(rejection(head(201).as_bytes()).map(|(rejection, _)| rejection), Some(Rejection::HeadTooLarge));
+        assert_eq!(check_head(&head(201).as_bytes()[..199], 200), Head::Partial);
+        assert_eq!(
+            rejection(&head(300).as_bytes()[..200]).map(|(rejection, _)| rejection),
+            Some(Rejection::HeadTooLarge)
+        );
     }
 
     #[test]
-    fn a_refusal_is_in_the_form_that_the_head_asks_for() {
+    fn rejection_uses_the_accepted_format() {
         let head = b"HEAD /# HTTP/1.1\r\naccept: image/png\r\nAccept: application/json\r\n\r\n";
-        assert_eq!(refusal(head), Some((Refusal::BadTarget, Reader { format: Format::Json, wants_body: false })));
-        assert_eq!(refusal(b"GET / HTTP/3\r\n"), Some((Refusal::BrokenHead, Reader::default())));
+        assert_eq!(
+            rejection(head),
+            Some((Rejection::InvalidTarget, ErrorFormat { format: Format::Json, with_body: false }))
+        );
+        assert_eq!(rejection(b"GET / HTTP/3\r\n"), Some((Rejection::MalformedHead, ErrorFormat::default())));
     }
 
     #[test]
-    fn heads_are_let_through_up_to_the_first_that_is_refused_or_unfinished() {
-        let all = |parts: &[&[u8]]| judge_all(&parts.concat(), 200);
-        assert_eq!(all(&[]), Heads { bytes: 0, then: Then::Head });
-        assert_eq!(all(&[GET, GET, &GET[..9]]), Heads { bytes: 2 * GET.len(), then: Then::Head });
-        assert_eq!(all(&[GET, POST, b"!"]), Heads { bytes: GET.len() + POST.len() + 1, then: Then::Body });
-        assert_eq!(all(&[GET, b"!\r\n", GET]), Heads { bytes: GET.len(), then: Then::Head });
-        let refused = Heads { bytes: 0, then: Then::Refusal(Refusal::BrokenHead, Reader::default()) };
+    fn heads_pass_up_to_the_first_rejected_or_partial_one() {
+        let all = |parts: &[&[u8]]| check_heads(&parts.concat(), 200);
+        assert_eq!(all(&[]), Heads { bytes: 0, next: AfterHeads::Head });
+        assert_eq!(all(&[GET, GET, &GET[..9]]), Heads { bytes: 2 * GET.len(), next: AfterHeads::Head });
+        assert_eq!(all(&[GET, POST, b"!"]), Heads { bytes: GET.len() + POST.len() + 1, next: AfterHeads::Body });
+        assert_eq!(all(&[GET, b"!\r\n", GET]), Heads { bytes: GET.len(), next: AfterHeads::Head });
+        let refused = Heads { bytes: 0, next: AfterHeads::Rejected(Rejection::MalformedHead, ErrorFormat::default()) };
         assert_eq!(all(&[b"!\r\n", GET]), refused);
     }
 }

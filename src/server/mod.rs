@@ -1,18 +1,16 @@
-//! The server: accepts connections, serves HTTP/1 and HTTP/2 on them within the limits, and drains so that no client
-//! notices.
+//! The server: accepts connections, serves HTTP/1 and HTTP/2 on them within the limits, and drains them without losing a
+//! request.
 
-mod attended;
 mod bind;
 mod budget;
 mod connection;
-mod farewell;
+mod connection_state;
 mod frames;
 mod head;
+mod overload;
 mod pressure;
-mod pulse;
-mod reclaim;
 mod slots;
-mod streams;
+mod tracked_service;
 mod transport;
 
 use std::convert::Infallible;
@@ -30,28 +28,29 @@ use prometheus::IntGauge;
 use tokio::net::{TcpListener, TcpStream};
 use tower::Service;
 
+use crate::allocator;
 use crate::config::Limits;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::metrics::Metrics;
-use attended::House;
 use bind::KERNEL_BUFFER_BYTES;
 pub use bind::bind;
 pub use budget::Budget;
 use connection::Connections;
-use farewell::Farewells;
+use connection_state::ServerState;
+use overload::OverloadResponder;
 pub use pressure::Pressure;
 use slots::Slots;
 
-/// The log line that names an address for clients. Whoever starts the service as a process waits for it.
+/// The log message with an address for clients. Programs that start the service wait for it.
 pub const SERVING: &str = "serving";
 
-/// The log line that names an ops address.
+/// The log message with an ops address.
 pub const SERVING_OPS: &str = "probes and scrapes are served";
 
-/// Connections to the ops address at once: the kubelet, a few Prometheus servers, and somebody with curl.
+/// Concurrent connections to the ops address: the kubelet, a few Prometheus servers, and a person with curl.
 const OPS_CONNECTIONS: usize = 16;
 
-/// What the server needs of a service: any axum router with its layers has it.
+/// The service that the server needs: an axum router with its layers.
 pub trait HttpService:
     Service<Request<Incoming>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
     + Clone
@@ -70,9 +69,9 @@ impl<S> HttpService for S where
 {
 }
 
-/// Logs where clients, and where the kubelet and Prometheus, are served: those who start the service as a process on a free
-/// port wait for these lines.
-pub fn announce(listeners: &[TcpListener], ops_listeners: &[TcpListener]) -> io::Result<()> {
+/// Logs the addresses for clients, and those for probes and scrapes. Programs that start the service on a free port wait
+/// for these lines.
+pub fn log_addresses(listeners: &[TcpListener], ops_listeners: &[TcpListener]) -> io::Result<()> {
     for (listeners, message) in [(listeners, SERVING), (ops_listeners, SERVING_OPS)] {
         for listener in listeners {
             tracing::info!(address = %listener.local_addr()?, "{message}");
@@ -81,67 +80,68 @@ pub fn announce(listeners: &[TcpListener], ops_listeners: &[TcpListener]) -> io:
     Ok(())
 }
 
-/// Where clients come in, and what each of them is given.
-pub struct Entrance<S> {
-    /// Where they connect.
+/// What [`serve`] needs.
+pub struct ServerConfig<S> {
+    /// Where clients connect.
     pub listeners: Vec<TcpListener>,
-    /// What answers them.
+    /// What responds to them.
     pub service: S,
-    /// The bounds on one client.
+    /// The limits on each client.
     pub limits: Limits,
-    /// The bounds on all of them.
+    /// The limits on all clients together.
     pub budget: Budget,
-    /// Told when room is scarce; the service's layers share it.
+    /// Set when slots are scarce; the service's layers share it.
     pub pressure: Pressure,
 }
 
-/// Serves until the lifecycle says `Stopping`, then finishes what is in flight within `shutdown_timeout`.
+/// Serves until the lifecycle is `Stopping`, then finishes the requests in flight within `shutdown_timeout`.
 ///
-/// Moves the lifecycle to `Ready` once connections are accepted. Fails only where a listener cannot be used at all.
+/// Moves the lifecycle to `Ready` when it accepts connections. Fails only if a listener cannot be used at all.
 pub async fn serve<S: HttpService>(
-    entrance: Entrance<S>,
+    config: ServerConfig<S>,
     shutdown_timeout: Duration,
     lifecycle: Lifecycle,
     metrics: Arc<Metrics>,
 ) -> io::Result<()> {
-    let Entrance { listeners, service, limits, budget, pressure } = entrance;
+    let ServerConfig { listeners, service, limits, budget, pressure } = config;
     let open = metrics.connections().clone();
-    let doors = Doors::new(service, limits, budget, &pressure, lifecycle.clone(), metrics, open);
-    tokio::spawn(reclaim::after_clients(Arc::clone(&doors.slots)));
+    let acceptor = Acceptor::new(service, limits, budget, &pressure, lifecycle.clone(), metrics, open);
+    let slots = Arc::clone(&acceptor.slots);
+    tokio::spawn(allocator::trim_after_connections(move || slots.take_ended()));
     lifecycle.advance(Phase::Ready);
     let mut turn = 0;
     for phase in [Phase::Draining, Phase::Stopping] {
         let mut reached = std::pin::pin!(lifecycle.reached(phase));
         loop {
             tokio::select! {
-                stream = accept(&listeners, &mut turn) => doors.let_in(stream),
+                stream = accept(&listeners, &mut turn) => acceptor.serve(stream),
                 () = &mut reached => break,
             }
         }
-        // The connections look at the phase when the bell rings.
-        pressure.ring();
+        // The connections check the phase when they are notified.
+        pressure.notify_all();
     }
-    let rest = async {
-        // Clients that the kernel has already connected are owed an answer; closing the listener would reset them.
-        // Unconstrained, or tokio would feign an empty queue after a hundred.
+    let finished = async {
+        // Clients that the kernel has already connected get a response: closing the listener would reset them.
+        // Unconstrained, because tokio would report an empty queue after a hundred.
         for listener in &listeners {
             while let Some(Ok((stream, _))) = tokio::task::unconstrained(listener.accept()).now_or_never() {
-                doors.let_in(stream);
+                acceptor.serve(stream);
             }
         }
         drop(listeners);
-        doors.slots.all_free().await;
+        acceptor.slots.all_closed().await;
     };
-    if tokio::time::timeout(shutdown_timeout, rest).await.is_ok() {
+    if tokio::time::timeout(shutdown_timeout, finished).await.is_ok() {
         tracing::info!("stopped: every connection has ended");
     } else {
-        tracing::warn!(connections = doors.slots.taken(), "stopped: the shutdown timeout cut connections off");
+        tracing::warn!(connections = acceptor.slots.open(), "stopped: the shutdown timeout cut connections off");
     }
     Ok(())
 }
 
-/// Serves the ops address on a thread of its own, to the end of the process: probes and scrapes do not wait behind
-/// clients, neither for a slot nor for a worker thread, and are answered while the service drains.
+/// Serves the ops address on a thread of its own, until the process ends. Probes and scrapes do not wait behind clients,
+/// neither for a slot nor for a worker thread, and get responses while the service drains.
 pub fn serve_ops<S: HttpService>(
     listeners: Vec<TcpListener>,
     service: S,
@@ -153,30 +153,31 @@ pub fn serve_ops<S: HttpService>(
     let serving = async move {
         let listeners = listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>();
         let listeners = listeners.expect("the listeners were tokio's before");
-        // The kubelet and Prometheus are no clients.
-        let open = IntGauge::new("open", "not shown").expect("a name is valid");
-        let doors = Doors::new(service, limits, Budget::of_ops(), &Pressure::default(), lifecycle, metrics, open);
+        // The gauge of client connections excludes the kubelet and Prometheus.
+        let open = IntGauge::new("open", "not exported").expect("a name is valid");
+        let acceptor =
+            Acceptor::new(service, limits, Budget::for_ops(), &Pressure::default(), lifecycle, metrics, open);
         let mut turn = 0;
         loop {
-            doors.let_in(accept(&listeners, &mut turn).await);
+            acceptor.serve(accept(&listeners, &mut turn).await);
         }
     };
     let thread = std::thread::Builder::new().name("ops".to_owned());
-    let served = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let run = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(serving),
-        Err(error) => tracing::error!(%error, "no probes and scrapes are served at the ops address"),
+        Err(error) => tracing::error!(%error, "cannot serve the ops address"),
     };
-    thread.spawn(served).map(drop)
+    thread.spawn(run).map(drop)
 }
 
-/// What every accepted connection passes.
-struct Doors<S> {
+/// Hands accepted connections to tasks, or rejects them.
+struct Acceptor<S> {
     connections: Arc<Connections<S>>,
     slots: Arc<Slots>,
-    farewells: Farewells,
+    overload: OverloadResponder,
 }
 
-impl<S: HttpService> Doors<S> {
+impl<S: HttpService> Acceptor<S> {
     fn new(
         service: S,
         limits: Limits,
@@ -187,24 +188,24 @@ impl<S: HttpService> Doors<S> {
         open: IntGauge,
     ) -> Self {
         let slots = Slots::new(budget, pressure.clone());
-        let farewells = Farewells::new(budget.farewells, Arc::clone(&metrics));
-        let house = House { lifecycle, pressure: pressure.clone() };
-        Self { connections: Arc::new(Connections::new(service, limits, house, metrics, open)), slots, farewells }
+        let overload = OverloadResponder::new(budget.pending_rejections, Arc::clone(&metrics));
+        let state = ServerState { lifecycle, pressure: pressure.clone() };
+        Self { connections: Arc::new(Connections::new(service, limits, state, metrics, open)), slots, overload }
     }
 
-    /// Serves a client, or tells it that there is no room: those who are here already come first.
-    fn let_in(&self, stream: TcpStream) {
-        let Some(slot) = self.slots.take() else { return self.farewells.turn_away(stream) };
-        let (connections, farewells) = (Arc::clone(&self.connections), self.farewells.clone());
-        tokio::spawn(async move { connections.serve(stream, slot, &farewells).await });
+    /// Serves a client if a slot is free. Otherwise it rejects it: connected clients come first.
+    fn serve(&self, stream: TcpStream) {
+        let Some(slot) = self.slots.take() else { return self.overload.reject(stream) };
+        let (connections, overload) = (Arc::clone(&self.connections), self.overload.clone());
+        tokio::spawn(async move { connections.serve(stream, slot, &overload).await });
     }
 }
 
-/// Takes the next connection. An error that only concerns that client is passed over; one that concerns the process
-/// (no descriptor is free) is waited out, since closing the listener would turn a shortage into an outage.
+/// Accepts the next connection. It ignores errors of a single client. If the process has run out of descriptors, it waits:
+/// closing the listener would turn a shortage into an outage.
 async fn accept(listeners: &[TcpListener], turn: &mut usize) -> TcpStream {
     loop {
-        // Each begins in turn: a flood at one does not keep the others waiting.
+        // Each listener comes first in turn, so a flood at one does not block the others.
         *turn = (*turn + 1) % listeners.len();
         let (before, after) = listeners.split_at(*turn);
         let accepted = poll_fn(|cx| {

@@ -1,229 +1,234 @@
-//! A client's TCP stream. Its first bytes tell HTTP/1 from HTTP/2, and of HTTP/1 hyper is given heads that have been
-//! judged, and nothing else, until a body begins.
+//! A client's TCP stream. Its first bytes distinguish HTTP/1 from HTTP/2. On HTTP/1, hyper reads only heads that have passed
+//! the checks, until a body begins.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use super::connection::LAST_WORD;
-use super::frames::Frames;
-use super::head::{Head, Then, judge, judge_all};
-use super::pulse::Pulse;
-use crate::error::{Reader, Refusal};
+use super::connection_state::ConnectionState;
+use super::frames::FrameTracker;
+use super::head::{AfterHeads, Head, check_head, check_heads};
+use crate::error::{ErrorFormat, Rejection};
 
-/// What an HTTP/2 client with prior knowledge says first (RFC 9113, section 3.4).
+/// The first bytes of an HTTP/2 client with prior knowledge (RFC 9113, section 3.4).
 pub(super) const HTTP2_PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Room for a read before there is a parser: most heads fit into one.
+/// How long a client that is being closed has to read its response, and a client that connected just before the service
+/// stops to send its first byte.
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The size of a read before there is a parser. Most heads fit into one.
 const FIRST_READ_BYTES: usize = 1024;
 
-/// A head that is longer than this, and not yet whole, needs a permit to be read on.
+/// A partial head that is longer than this needs a permit to be read further.
 const SHORT_HEAD_BYTES: usize = 2048;
 
-/// Heads up to this length are remembered after they have passed.
-const REMEMBERED_BYTES: usize = 512;
+/// The maximum length of the accepted heads that are kept for comparison.
+const MAX_REMEMBERED_BYTES: usize = 512;
 
-/// What is read of a client that has been told to leave, so that its answer reaches it.
-const FAREWELL_BYTES: u64 = 256 * 1024;
-
-/// Which HTTP a client speaks.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Version {
-    Http1,
-    Http2,
-}
+/// The maximum that is read and discarded from a client that is being closed.
+const MAX_DISCARDED_BYTES: u64 = 256 * 1024;
 
 /// How a connection begins.
-pub(super) enum Opening {
-    /// With a request, or an HTTP/2 preface.
-    Speaks(Version),
-    /// With something that is no request.
-    Refused(Refusal, Reader),
-    /// With the client's leaving.
-    Left,
+pub(super) enum Detected {
+    /// With a complete HTTP/1 head.
+    Http1,
+    /// With an HTTP/2 preface.
+    Http2,
+    /// With an HTTP/1 head that is rejected.
+    Rejected(Rejection, ErrorFormat),
+    /// The client has closed it.
+    Closed,
 }
 
-/// What a client's next bytes are.
+/// What the client's next bytes are.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Next {
-    /// An HTTP/1 head, to be judged.
+    /// An HTTP/1 head, which has to be checked.
     Head,
-    /// An HTTP/1 body, after which nothing is answered.
+    /// An HTTP/1 body. Whatever follows it is ignored.
     Body,
     /// HTTP/2 frames.
     Frames,
-    /// A head that is refused: hyper is told that the client has left.
-    Refused(Refusal, Reader),
+    /// A rejected head: hyper reads the end of the stream instead.
+    Rejected(Rejection, ErrorFormat),
 }
 
-/// A stream that gives its first bytes again, and tells the pulse when a client begins a head.
+/// A TCP stream that checks what hyper reads from it, and reports to the connection's state.
 pub(super) struct Transport {
     stream: TcpStream,
-    /// What the client has sent and hyper has not been given.
-    held: BytesMut,
-    /// How many of those are heads that have passed.
-    judged: usize,
-    /// Whether those behind are new since the last judgement.
-    is_unjudged: bool,
-    /// The last heads that passed. The judgement depends on the bytes alone, and most clients send the same head again.
-    passed: Vec<u8>,
+    /// What has arrived and hyper has not read.
+    buffered: BytesMut,
+    /// How many of those bytes are accepted heads.
+    accepted: usize,
+    /// Whether the bytes after those have not been checked yet.
+    has_unchecked: bool,
+    /// The heads that were accepted last. The check depends on nothing but the bytes, and most clients repeat their head.
+    last_accepted: Vec<u8>,
     next: Next,
-    frames: Frames,
+    frames: FrameTracker,
     max_head_bytes: usize,
-    pulse: Arc<Pulse>,
+    state: Arc<ConnectionState>,
 }
 
 impl Transport {
-    pub(super) fn new(stream: TcpStream, max_head_bytes: usize, pulse: Arc<Pulse>) -> Self {
-        let (held, passed, frames) = (BytesMut::new(), Vec::new(), Frames::default());
-        Self { stream, held, judged: 0, is_unjudged: false, passed, next: Next::Head, frames, max_head_bytes, pulse }
+    pub(super) fn new(stream: TcpStream, max_head_bytes: usize, state: Arc<ConnectionState>) -> Self {
+        Self {
+            stream,
+            buffered: BytesMut::new(),
+            accepted: 0,
+            has_unchecked: false,
+            last_accepted: Vec::new(),
+            next: Next::Head,
+            frames: FrameTracker::default(),
+            max_head_bytes,
+            state,
+        }
     }
 
-    /// Reads until the client's version is known, and on HTTP/1 until its first head is whole: the parser, with its 16
-    /// KiB of buffers, is for clients that have something to ask. Can be called again after it has been given up.
-    pub(super) async fn first_head(&mut self, long_heads: &Semaphore) -> io::Result<Opening> {
+    /// Reads until the protocol is known, and on HTTP/1 until the first head is complete: a parser has 16 KiB of buffers, and
+    /// is only for clients that send a request. May be dropped and called again.
+    pub(super) async fn detect(&mut self, long_heads: &Semaphore) -> io::Result<Detected> {
         let mut long_head = None;
         loop {
             self.stream.readable().await?;
-            let known = self.held.len();
-            if known >= SHORT_HEAD_BYTES && long_head.is_none() {
+            let previous = self.buffered.len();
+            if previous >= SHORT_HEAD_BYTES && long_head.is_none() {
                 long_head = Some(long_heads.acquire().await.expect("the semaphore stays open"));
             }
-            self.held.reserve(FIRST_READ_BYTES);
-            match self.stream.try_read_buf(&mut self.held) {
-                Ok(0) => return Ok(Opening::Left),
+            self.buffered.reserve(FIRST_READ_BYTES);
+            match self.stream.try_read_buf(&mut self.buffered) {
+                Ok(0) => return Ok(Detected::Closed),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(error) => return Err(error),
             }
-            if self.held.starts_with(HTTP2_PREFACE) {
+            if self.buffered.starts_with(HTTP2_PREFACE) {
                 self.next = Next::Frames;
-                let unfinished = self.frames.take(&self.held[HTTP2_PREFACE.len()..]);
-                self.pulse.head_is_unfinished(unfinished);
-                return Ok(Opening::Speaks(Version::Http2));
+                let unfinished = self.frames.receive(&self.buffered[HTTP2_PREFACE.len()..]);
+                self.state.set_head_unfinished(unfinished);
+                return Ok(Detected::Http2);
             }
-            if HTTP2_PREFACE.starts_with(&self.held) {
+            if HTTP2_PREFACE.starts_with(&self.buffered) || !self.may_be_complete(previous) {
                 continue;
             }
-            if !self.may_be_decided(known) {
-                continue;
-            }
-            match judge(&self.held, self.max_head_bytes) {
+            match check_head(&self.buffered, self.max_head_bytes) {
                 Head::Partial => {}
-                Head::Whole { .. } => {
-                    self.is_unjudged = true;
-                    return Ok(Opening::Speaks(Version::Http1));
+                Head::Complete { .. } => {
+                    self.has_unchecked = true;
+                    return Ok(Detected::Http1);
                 }
-                Head::Refused(refusal, reader) => return Ok(Opening::Refused(refusal, reader)),
+                Head::Rejected(rejection, format) => return Ok(Detected::Rejected(rejection, format)),
             }
         }
     }
 
-    /// Whether a judgement could be another one than on the first `known` bytes: a head ends with a line, so that bytes
-    /// without an end of a line leave it as unfinished as it was. Else a client that sends its head byte by byte would
-    /// have all of it looked at for each.
-    fn may_be_decided(&self, known: usize) -> bool {
-        known == 0 || self.held.len() >= self.max_head_bytes || self.held[known..].contains(&b'\n')
+    /// Whether a check could have another result than it had on the first `previous` bytes. A head ends with a line, so bytes
+    /// without a line end leave it partial. Without this, a client that sends its head byte by byte would have all of it
+    /// checked again for each byte.
+    fn may_be_complete(&self, previous: usize) -> bool {
+        previous == 0 || self.buffered.len() >= self.max_head_bytes || self.buffered[previous..].contains(&b'\n')
     }
 
-    /// Whether the client has not said a word yet.
-    pub(super) fn is_silent(&self) -> bool {
-        self.held.is_empty()
+    /// Whether the client has sent nothing yet. Only of use before hyper reads.
+    pub(super) fn received_nothing(&self) -> bool {
+        self.buffered.is_empty()
     }
 
-    /// Why the client's latest head is not taken, if so.
-    pub(super) fn refusal(&self) -> Option<(Refusal, Reader)> {
-        if let Next::Refused(refusal, reader) = self.next { Some((refusal, reader)) } else { None }
+    /// Why the client's latest head was rejected, if it was.
+    pub(super) fn rejection(&self) -> Option<(Rejection, ErrorFormat)> {
+        if let Next::Rejected(rejection, format) = self.next { Some((rejection, format)) } else { None }
     }
 
-    /// Whether the client may still be sending when its last answer has been sent.
-    pub(super) fn may_be_sending(&self) -> bool {
+    /// Whether the client may still be sending a body when its last response has been sent.
+    pub(super) fn may_have_unread_body(&self) -> bool {
         self.next == Next::Body
     }
 
-    /// The stream itself, without the bytes that were read of it.
+    /// The stream, without the bytes that have been read from it.
     pub(super) fn into_stream(self) -> TcpStream {
         self.stream
     }
 
-    /// Judges what is held.
-    fn judge_held(&mut self) {
-        let heads = judge_all(&self.held, self.max_head_bytes);
-        self.judged = heads.bytes;
-        // A refusal behind other heads is found anew when its turn comes.
-        self.is_unjudged = heads.bytes > 0;
-        match heads.then {
-            Then::Head => {}
-            Then::Body => self.next = Next::Body,
-            Then::Refusal(refusal, reader) => {
-                self.next = Next::Refused(refusal, reader);
-                self.held = BytesMut::new();
+    /// Checks the buffered bytes.
+    fn check_buffered(&mut self) {
+        let heads = check_heads(&self.buffered, self.max_head_bytes);
+        self.accepted = heads.bytes;
+        // A rejected head after accepted ones is checked again when its turn comes.
+        self.has_unchecked = heads.bytes > 0;
+        match heads.next {
+            AfterHeads::Head => {}
+            AfterHeads::Body => self.next = Next::Body,
+            AfterHeads::Rejected(rejection, format) => {
+                self.next = Next::Rejected(rejection, format);
+                self.buffered = BytesMut::new();
             }
         }
     }
 
-    /// Gives hyper what it may have; nothing where that is nothing.
-    fn give(&mut self, buf: &mut ReadBuf<'_>) -> bool {
-        let allowed = if self.next == Next::Head { self.judged } else { self.held.len() };
-        let count = allowed.min(buf.remaining());
-        buf.put_slice(&self.held[..count]);
-        self.held.advance(count);
-        self.judged = self.judged.saturating_sub(count);
-        if self.held.is_empty() {
-            self.held = BytesMut::new();
+    /// Copies the buffered bytes that hyper may read. Returns false if there are none.
+    fn copy_accepted(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        let accepted = if self.next == Next::Head { self.accepted } else { self.buffered.len() };
+        let count = accepted.min(buf.remaining());
+        buf.put_slice(&self.buffered[..count]);
+        self.buffered.advance(count);
+        self.accepted = self.accepted.saturating_sub(count);
+        if self.buffered.is_empty() {
+            self.buffered = BytesMut::new();
         }
         count > 0
     }
 
-    /// Takes new bytes of heads. In the usual case they are one whole head, and stay where they are.
-    fn take(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
-        let arrived = &buf.filled()[before..];
-        if self.held.is_empty() {
-            if arrived == self.passed {
+    /// Checks new bytes of heads. In the usual case they are one complete head, and stay in hyper's buffer.
+    fn check_received(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
+        let received = &buf.filled()[before..];
+        if self.buffered.is_empty() {
+            if received == self.last_accepted {
                 return;
             }
-            let heads = judge_all(arrived, self.max_head_bytes);
-            if heads.bytes == arrived.len() {
-                if heads.then == Then::Body {
+            let heads = check_heads(received, self.max_head_bytes);
+            if heads.bytes == received.len() {
+                if heads.next == AfterHeads::Body {
                     self.next = Next::Body;
-                } else if arrived.len() <= REMEMBERED_BYTES {
-                    self.passed.clear();
-                    self.passed.extend_from_slice(arrived);
+                } else if received.len() <= MAX_REMEMBERED_BYTES {
+                    self.last_accepted.clear();
+                    self.last_accepted.extend_from_slice(received);
                 }
                 return;
             }
         }
-        let known = self.held.len();
-        self.held.extend_from_slice(arrived);
+        let previous = self.buffered.len();
+        self.buffered.extend_from_slice(received);
         buf.set_filled(before);
-        self.is_unjudged = self.may_be_decided(known);
+        self.has_unchecked = self.may_be_complete(previous);
     }
 }
 
-/// Sends a client its last answer, if it has not been sent, and closes. What the client still sends is taken for a
-/// moment: closing on unread bytes is a reset, which can overtake the answer (RFC 9112, section 9.6).
-pub(super) async fn last_word(mut stream: TcpStream, bytes: &[u8]) {
-    let farewell = async {
-        stream.write_all(bytes).await?;
+/// Sends a response, if it is not empty, and closes. What the client still sends is read for a moment: a close with unread
+/// bytes is a reset, which can overtake the response (RFC 9112, section 9.6).
+pub(super) async fn respond_and_close(mut stream: TcpStream, response: &[u8]) {
+    let closing = async {
+        stream.write_all(response).await?;
         stream.shutdown().await?;
-        let mut taken = [0; 512];
-        let mut left = FAREWELL_BYTES;
+        let mut discarded = [0; 512];
+        let mut left = MAX_DISCARDED_BYTES;
         while left > 0 {
-            match stream.read(&mut taken).await? {
+            match stream.read(&mut discarded).await? {
                 0 => break,
                 count => left = left.saturating_sub(count as u64),
             }
         }
         io::Result::Ok(())
     };
-    // The client may be gone, which is what is wanted of it.
-    let _ = tokio::time::timeout(LAST_WORD, farewell).await;
+    // An error means that the client has already gone.
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
 }
 
 impl AsyncRead for Transport {
@@ -231,29 +236,29 @@ impl AsyncRead for Transport {
         let this = &mut *self;
         let before = buf.filled().len();
         loop {
-            if this.next == Next::Head && this.judged == 0 && this.is_unjudged {
-                this.judge_held();
+            if this.next == Next::Head && this.accepted == 0 && this.has_unchecked {
+                this.check_buffered();
             }
-            if this.give(buf) || matches!(this.next, Next::Refused(..)) {
+            if this.copy_accepted(buf) || matches!(this.next, Next::Rejected(..)) {
                 return Poll::Ready(Ok(()));
             }
-            if !this.held.is_empty() {
-                // Part of a head came with the request before it.
-                this.pulse.bytes_arrived();
+            if !this.buffered.is_empty() {
+                // Part of a head arrived together with the previous request.
+                this.state.bytes_received();
             }
             std::task::ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
-            let arrived = &buf.filled()[before..];
+            let received = &buf.filled()[before..];
             if this.next == Next::Frames {
-                let unfinished = this.frames.take(arrived);
-                this.pulse.head_is_unfinished(unfinished);
+                let unfinished = this.frames.receive(received);
+                this.state.set_head_unfinished(unfinished);
                 return Poll::Ready(Ok(()));
             }
-            let has_more = !arrived.is_empty();
+            let has_more = !received.is_empty();
             if has_more {
-                this.pulse.bytes_arrived();
+                this.state.bytes_received();
             }
             if has_more && this.next == Next::Head {
-                this.take(buf, before);
+                this.check_received(buf, before);
             }
             if !has_more || buf.filled().len() > before {
                 return Poll::Ready(Ok(()));
@@ -284,8 +289,8 @@ impl AsyncWrite for Transport {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.refusal().is_some() {
-            // The last word is still to be sent.
+        if self.rejection().is_some() {
+            // The response to the rejected head is sent after hyper has finished.
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.stream).poll_shutdown(cx)

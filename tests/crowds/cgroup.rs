@@ -1,4 +1,4 @@
-//! The limits that `k8s/shopfront.yml` gives a pod, around a process of the test's.
+//! A control group with the limits of the pod in `k8s/shopfront.yml`.
 
 use std::fs;
 use std::io;
@@ -16,7 +16,7 @@ const PERIOD: &str = "100000";
 
 const MOUNT: &str = "/sys/fs/cgroup";
 
-/// A control group with the manifest's limits; removed with its owner.
+/// A control group with the manifest's limits. It is removed when this is dropped.
 pub struct Cgroup {
     /// One folder in v2; in v1 one for memory and one for the CPU.
     folders: Vec<PathBuf>,
@@ -24,7 +24,7 @@ pub struct Cgroup {
 }
 
 impl Cgroup {
-    /// Makes one. Where that is not possible the test fails, and says what it needs.
+    /// Creates the group. Fails the test with what it needs if that is not possible.
     pub fn new(name: &str) -> Self {
         Self::make(name).unwrap_or_else(|error| {
             panic!(
@@ -46,7 +46,7 @@ impl Cgroup {
         if is_v2 {
             fs::write(mount.join("cgroup.subtree_control"), "+memory +cpu")?;
             fs::write(group.folders[0].join("memory.max"), MEMORY_BYTES.to_string())?;
-            // Else swap would hide what the limit is for.
+            // Swap would hide a breach of the limit.
             let _ = fs::write(group.folders[0].join("memory.swap.max"), "0");
             fs::write(group.folders[0].join("cpu.max"), format!("{QUOTA} {PERIOD}"))?;
         } else {
@@ -57,7 +57,7 @@ impl Cgroup {
         Ok(group)
     }
 
-    /// A command of sh that puts its own process, and what it then executes, into the group.
+    /// A shell command that moves its own process into the group.
     pub fn entering(&self) -> String {
         let files = self.folders.iter().map(|folder| format!("echo $$ > '{}/cgroup.procs' && ", folder.display()));
         files.collect()

@@ -1,14 +1,14 @@
-//! What the members of a crowd send, each kind as costly for the service as it gets.
+//! What the clients of a crowd send. Each kind is as costly for the service as possible.
 
 use crate::support::garbage::{PREFACE, frame};
 
 /// One kind of crowd.
 pub struct Kind {
     pub name: &'static str,
-    /// What each member sends once it is connected.
-    pub words: Vec<u8>,
-    /// Whether a member that has been sent away comes back.
-    pub comes_back: bool,
+    /// What each client sends after it has connected.
+    pub bytes: Vec<u8>,
+    /// Whether a client reconnects after the service has closed its connection.
+    pub reconnects: bool,
 }
 
 const HEADERS: u8 = 1;
@@ -34,7 +34,7 @@ fn streams(flags: u8, block: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     (0..32).map(move |turn| frame(HEADERS, flags, 2 * turn + 1, block))
 }
 
-/// A hundred names enter the header table once, and are then named by one byte each.
+/// A hundred names are added to the header table once, and then referenced by one byte each.
 fn by_reference() -> Vec<Vec<u8>> {
     let names: Vec<u8> = (0..110).flat_map(|turn| [0x40, 2, b'a' + turn / 26, b'a' + turn % 26, 0]).collect();
     let references = |count: u8| (0..u16::from(count) * 2).map(|turn| 0x80 | (62 + u8::try_from(turn % 60).unwrap()));
@@ -46,7 +46,7 @@ fn by_reference() -> Vec<Vec<u8>> {
 
 /// A header block of five frames that never ends, each with a name that is as long as a frame can carry.
 fn endless_block() -> Vec<Vec<u8>> {
-    // A literal name of 2^20 bytes, of which some come.
+    // A literal name of 2^20 bytes, of which only some are sent.
     let beginning: Vec<u8> = [GET, b"\x00\x7f\x81\xff\x3f", &[b'a'; 16_000]].concat();
     let more = vec![b'a'; 16_000];
     std::iter::once(frame(HEADERS, 0, 1, &beginning)).chain((0..4).map(|_| frame(CONTINUATION, 0, 1, &more))).collect()
@@ -63,7 +63,7 @@ pub fn kinds() -> Vec<Kind> {
     let chunked = format!("Transfer-Encoding: chunked\r\n{lines}");
     let long_line = format!("x: {}\r\n", "a".repeat(14_000));
     let get = http1("GET", "", 0);
-    let kind = |name, words| Kind { name, words, comes_back: false };
+    let kind = |name, bytes| Kind { name, bytes, reconnects: false };
     vec![
         kind("silent", Vec::new()),
         kind("http1-body", http1("POST", &with_length, 50_000)),
@@ -80,7 +80,7 @@ pub fn kinds() -> Vec<Kind> {
         kind("half-bodies", http2(&[], streams(END_HEADERS, POST))),
         kind("many-headers", http2(&[], by_reference())),
         kind("endless-block", http2(&[], endless_block())),
-        Kind { name: "half-head", words: b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ".to_vec(), comes_back: true },
-        Kind { name: "half-post", words: http1("POST", "Content-Length: 60000\r\n", 1), comes_back: true },
+        Kind { name: "half-head", bytes: b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ".to_vec(), reconnects: true },
+        Kind { name: "half-post", bytes: http1("POST", "Content-Length: 60000\r\n", 1), reconnects: true },
     ]
 }

@@ -1,4 +1,4 @@
-//! Crowds of 6,000 in the limits that a pod has: the service lives, its probes are answered, its memory comes back.
+//! Crowds of 6,000 clients within the limits of a pod: the service survives, probes get responses, and memory is returned.
 
 mod cgroup;
 mod kinds;
@@ -21,19 +21,19 @@ use tokio::task::JoinSet;
 
 const MEBIBYTE: u64 = 1 << 20;
 
-/// How many come at once.
+/// The number of concurrent clients.
 const CROWD: usize = 6000;
 
-/// How many times the kubelet asks meanwhile.
+/// The number of probes meanwhile.
 const PROBES: usize = 20;
 
-/// How often it asks: the crowd has six seconds to do its worst.
+/// The interval of the probes, so the crowd lasts six seconds.
 const PROBE_PERIOD: Duration = Duration::from_millis(300);
 
-/// How long it waits for an answer: the default of a readiness probe.
+/// The timeout of a probe: the default of a readiness probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The binary as the image has it: on a tenth of a core, an unoptimised one would keep most of the crowd out by being slow.
+/// The release binary, as in the image: on a tenth of a core, a debug binary would be too slow to accept most of the crowd.
 fn release_binary() -> PathBuf {
     let arguments = ["build", "--release", "--locked", "--package", "shopfront", "--bin", "shopfront"];
     let built =
@@ -45,17 +45,17 @@ fn release_binary() -> PathBuf {
 }
 
 #[tokio::test]
-async fn no_crowd_kills_the_service_within_a_pod_s_limits() {
+async fn service_survives_each_crowd_within_the_limits_of_a_pod() {
     let chosen = std::env::var("SHOPFRONT_TEST_CROWD").ok();
     let chosen = kinds().into_iter().filter(|kind| chosen.as_deref().is_none_or(|name| name == kind.name));
     let binary = release_binary();
     for kind in chosen {
-        withstands(&kind, &binary).await;
+        run_crowd(&kind, &binary).await;
     }
 }
 
-/// One crowd against a service of its own.
-async fn withstands(kind: &Kind, binary: &Path) {
+/// Runs one crowd against a new service.
+async fn run_crowd(kind: &Kind, binary: &Path) {
     let group = Cgroup::new(kind.name);
     let mut server = Server::start_in(&group.entering(), binary).await;
     raise_descriptors(CROWD);
@@ -69,36 +69,36 @@ async fn withstands(kind: &Kind, binary: &Path) {
         turns.tick().await;
         probes.push(tokio::task::spawn_blocking(move || probe(ops)).await.expect("a probe does not panic"));
     }
-    let tried = eventually("each member has been there", async || {
-        let tried = crowd.tried();
-        (tried >= CROWD || server.has_ended()).then_some(tried)
+    let connected = eventually("each client has connected", async || {
+        let connected = crowd.connected();
+        (connected >= CROWD || server.has_ended()).then_some(connected)
     })
     .await;
     let lasted = began.elapsed();
     drop(crowd);
 
     let name = kind.name;
-    assert!(!server.has_ended(), "{name}: the service has ended after {tried} connections, {lasted:?}");
+    assert!(!server.has_ended(), "{name}: the service has ended after {connected} connections, {lasted:?}");
     assert_eq!(group.oom_kills(), 0, "{name}: killed for its memory");
     let late: Vec<_> = probes.iter().filter(|took| took.is_none_or(|took| took > PROBE_TIMEOUT)).collect();
     let slowest = probes.iter().flatten().max().copied().unwrap_or_default();
     let peak = server.peak_bytes() / MEBIBYTE;
-    eprintln!("{name}: {tried} connections in {lasted:.1?}, peak {peak} MiB, slowest probe {slowest:.0?}");
+    eprintln!("{name}: {connected} connections in {lasted:.1?}, peak {peak} MiB, slowest probe {slowest:.0?}");
     assert!(late.is_empty(), "{name}: {} of {PROBES} probes were late: {probes:?}", late.len());
-    eventually(&format!("{name}: the memory has come back"), async || {
-        // As a scrape or a probe would, it asks for something.
+    eventually(&format!("{name}: the memory is returned"), async || {
+        // Like a scrape or a probe, it sends a request.
         let _ = tokio::task::spawn_blocking(move || probe(ops)).await;
         (server.resident_bytes() < 20 * 1000 * 1000).then_some(())
     })
     .await;
     let asked = eventually("clients are served again", async || server.try_get("/version").await).await;
     assert!(asked.contains("compiler: "), "{name}: {asked}");
-    eprintln!("{name}: all over after {:.1?}", began.elapsed());
+    eprintln!("{name}: finished after {:.1?}", began.elapsed());
     server.signal(support::Signal::KILL);
     server.ended().await;
 }
 
-/// What the kubelet does: a new connection, one request. None where it is not answered with a 200.
+/// A probe as the kubelet sends it: a new connection, one request. None if the response is not a 200.
 fn probe(address: SocketAddr) -> Option<Duration> {
     let asked = Instant::now();
     let answered = || -> std::io::Result<String> {
@@ -116,54 +116,54 @@ fn probe(address: SocketAddr) -> Option<Duration> {
 /// A crowd that stays until it is dropped.
 struct Crowd {
     members: JoinSet<()>,
-    tried: Arc<AtomicUsize>,
-    is_over: Arc<AtomicBool>,
+    connected: Arc<AtomicUsize>,
+    is_finished: Arc<AtomicBool>,
 }
 
 impl Crowd {
     fn gather(address: SocketAddr, kind: &Kind) -> Self {
-        let (tried, is_over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-        let words: Arc<[u8]> = kind.words.clone().into();
+        let (connected, is_finished) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let bytes: Arc<[u8]> = kind.bytes.clone().into();
         let mut members = JoinSet::new();
         for _ in 0..CROWD {
-            let (tried, is_over, words, comes_back) =
-                (Arc::clone(&tried), Arc::clone(&is_over), Arc::clone(&words), kind.comes_back);
+            let (connected, is_finished, bytes, reconnects) =
+                (Arc::clone(&connected), Arc::clone(&is_finished), Arc::clone(&bytes), kind.reconnects);
             members.spawn(async move {
-                let mut has_tried = false;
-                while !is_over.load(SeqCst) {
-                    let stream = speak(address, &words).await;
-                    if !std::mem::replace(&mut has_tried, true) {
-                        tried.fetch_add(1, SeqCst);
+                let mut has_connected = false;
+                while !is_finished.load(SeqCst) {
+                    let stream = connect_and_send(address, &bytes).await;
+                    if !std::mem::replace(&mut has_connected, true) {
+                        connected.fetch_add(1, SeqCst);
                     }
                     match stream {
-                        Some(mut stream) if comes_back => drop(stream.read_to_end(&mut Vec::new()).await),
-                        // It stays, and takes no answer: those are a part of what it costs.
+                        Some(mut stream) if reconnects => drop(stream.read_to_end(&mut Vec::new()).await),
+                        // It stays connected and does not read: unread responses are part of its cost.
                         Some(_stream) => std::future::pending().await,
                         None => {}
                     }
                 }
             });
         }
-        Self { members, tried, is_over }
+        Self { members, connected, is_finished }
     }
 
-    /// How many have connected and said what they had to say, as far as the service let them.
-    fn tried(&self) -> usize {
-        self.tried.load(SeqCst)
+    /// How many have connected and sent their bytes, as far as the service reads them.
+    fn connected(&self) -> usize {
+        self.connected.load(SeqCst)
     }
 }
 
 impl Drop for Crowd {
     fn drop(&mut self) {
-        self.is_over.store(true, SeqCst);
+        self.is_finished.store(true, SeqCst);
         self.members.abort_all();
     }
 }
 
-/// Connects and says what it has to say, as far as the service lets it.
-async fn speak(address: SocketAddr, words: &[u8]) -> Option<TcpStream> {
+/// Connects and sends its bytes, as far as the service reads them.
+async fn connect_and_send(address: SocketAddr, bytes: &[u8]) -> Option<TcpStream> {
     let mut stream = TcpStream::connect(address).await.ok()?;
-    // What the kernel's buffers do not take is of no use to the member: it waits for the service, not the service for it.
-    let _ = tokio::time::timeout(Duration::from_secs(2), stream.write_all(words)).await;
+    // It does not wait for what does not fit into the kernel's buffers.
+    let _ = tokio::time::timeout(Duration::from_secs(2), stream.write_all(bytes)).await;
     Some(stream)
 }

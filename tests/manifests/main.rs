@@ -55,7 +55,7 @@ fn through<T: DeserializeOwned + Serialize>(document: &Value) -> Result<Value, s
 }
 
 #[test]
-fn every_object_is_of_a_known_type_and_has_no_field_that_its_type_does_not_know() {
+fn every_object_has_a_known_type_and_known_fields() {
     for file in files() {
         // None is an object of its own: cases for promtool, and patches.
         if file == "observability/tests/alerts.yaml" || file.contains("mount.yaml") || file.contains("-patch.yaml") {
@@ -92,7 +92,7 @@ fn every_object_is_of_a_known_type_and_has_no_field_that_its_type_does_not_know(
 }
 
 #[test]
-fn kustomize_applies_what_the_walk_through_applies_in_its_order() {
+fn kustomize_applies_the_files_of_the_walk_through_in_order() {
     let kustomization: Kustomization = object("kustomization.yaml", "Kustomization");
     assert_eq!(
         kustomization.resources,
@@ -173,7 +173,7 @@ fn ports_names_and_labels_agree_with_each_other_and_with_the_code() {
 
 /// By each of AWS' controllers: two want it in words, and the third wants nothing said of it.
 #[test]
-fn the_load_balancer_is_reached_from_the_internet() {
+fn load_balancer_is_internet_facing() {
     let service: Service = object("shopfront.yml", "Service");
     let scheme = "service.beta.kubernetes.io/aws-load-balancer-scheme".to_owned();
     assert_eq!(service.metadata.annotations, Some([(scheme, "internet-facing".to_owned())].into()));
@@ -182,7 +182,7 @@ fn the_load_balancer_is_reached_from_the_internet() {
 }
 
 #[test]
-fn the_grace_period_covers_the_sleep_and_the_drain() {
+fn grace_period_covers_the_sleep_and_the_drain() {
     let sleep = container().lifecycle.unwrap().pre_stop.unwrap().sleep.unwrap().seconds;
     let shutdown = defaults().shutdown;
     let needed = Duration::from_secs(sleep.try_into().unwrap()) + shutdown.drain_delay + shutdown.shutdown_timeout;
@@ -199,7 +199,7 @@ fn each_workload_names_its_image_once() {
 }
 
 #[test]
-fn documented_commands_find_what_they_change() {
+fn documented_commands_match_the_manifests() {
     let kubernetes = include_str!("../../docs/KUBERNETES.md");
     for page in [kubernetes, include_str!("../../README.md"), include_str!("../../CONTRIBUTING.md")] {
         for word in page.split(|c: char| !c.is_ascii_alphanumeric() && !"/._-".contains(c)) {
@@ -213,7 +213,7 @@ fn documented_commands_find_what_they_change() {
 }
 
 #[test]
-fn the_adapter_makes_the_hpa_s_metric_of_the_code_s_counter() {
+fn adapter_rule_turns_the_counter_into_the_metric_of_the_hpa() {
     let config: ConfigMap = object("custom-metrics-config.yaml", "ConfigMap");
     let config: Value = serde_saphyr::from_str(&config.data.unwrap()["config.yaml"]).unwrap();
     let rule = &config["rules"][0];
@@ -260,7 +260,7 @@ fn prometheus_may_only_read_pods_services_and_endpoints() {
 }
 
 #[test]
-fn keda_scales_as_the_hpa_does_and_in_its_place() {
+fn keda_replaces_the_hpa_with_the_same_target() {
     let hpa: HorizontalPodAutoscaler = object("shopfront.yml", "HorizontalPodAutoscaler");
     let scaled: Custom<ScaledObjectSpec> = object("keda/scaledobject.yaml", "ScaledObject");
     let wanted = hpa.spec.unwrap();
@@ -304,7 +304,7 @@ fn keda_scales_as_the_hpa_does_and_in_its_place() {
 }
 
 #[test]
-fn grafana_s_patch_mounts_the_dashboard_that_is_there() {
+fn grafana_patch_mounts_the_dashboard() {
     let dashboard: ConfigMap = object("observability/grafana-dashboard.yaml", "ConfigMap");
     assert_eq!(dashboard.metadata.labels.unwrap()["grafana_dashboard"], "1");
     let patch: Value = documents("observability/grafana-mount.yaml").remove(0);
@@ -327,7 +327,7 @@ fn grafana_s_patch_mounts_the_dashboard_that_is_there() {
 }
 
 #[tokio::test]
-async fn promtool_sees_each_alert_fire_and_not_fire() {
+async fn each_alert_fires_and_does_not_fire_in_promtool() {
     // Says how to get it, where it is missing.
     let _ = program("promtool", "prometheus");
     let output = tokio::process::Command::new(folder().join("observability/tests/run")).output().await.unwrap();

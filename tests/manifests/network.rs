@@ -101,21 +101,21 @@ fn allowed(app: &str, way: Way, end: End, protocol: &str, port: i32) -> bool {
 const STRANGER: End = End::Address("203.0.113.7");
 
 #[test]
-fn the_policies_ports_are_the_container_s() {
+fn network_policies_use_the_ports_of_the_container() {
     assert_eq!((container_port("web"), container_port("ops")), (WEB, OPS));
     let service: Service = object("shopfront.yml", "Service");
     assert!(service.spec.unwrap().ports.unwrap().iter().all(|port| port.target_port == Some(IntOrString::Int(WEB))));
 }
 
 #[test]
-fn clients_reach_the_public_port_wherever_a_load_balancer_has_them_come_from() {
+fn clients_reach_the_public_port_from_any_address() {
     for end in [STRANGER, End::Of("default"), End::Of("monitoring"), End::Pod("shopfront-loadtest")] {
         assert!(allowed("shopfront", Way::Ingress, end, "TCP", WEB));
     }
 }
 
 #[test]
-fn prometheus_alone_reaches_the_port_ops() {
+fn only_prometheus_reaches_the_ops_port() {
     assert!(allowed("shopfront", Way::Ingress, End::Of("monitoring"), "TCP", OPS));
     for end in [STRANGER, End::Of("default"), End::Of("kube-system"), End::Pod("shopfront-loadtest")] {
         assert!(!allowed("shopfront", Way::Ingress, end, "TCP", OPS));
@@ -123,7 +123,7 @@ fn prometheus_alone_reaches_the_port_ops() {
 }
 
 #[test]
-fn no_other_port_and_no_other_pod_is_reached() {
+fn other_ports_and_pods_are_not_reached() {
     for end in [STRANGER, End::Of("monitoring"), End::Pod("shopfront")] {
         assert!(!allowed("shopfront", Way::Ingress, end, "TCP", 22));
         assert!(!allowed("shopfront", Way::Ingress, end, "UDP", WEB));
@@ -146,7 +146,7 @@ fn every_pod_is_denied_egress() {
 }
 
 #[test]
-fn the_load_tool_reaches_dns_the_api_server_and_shopfront() {
+fn load_tool_reaches_dns_the_api_server_and_shopfront() {
     let may = |end, protocol, port| allowed("shopfront-loadtest", Way::Egress, end, protocol, port);
     for protocol in ["UDP", "TCP"] {
         assert!(may(End::Of("kube-system"), protocol, 53) && may(End::Address("169.254.20.10"), protocol, 53));

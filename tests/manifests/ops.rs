@@ -92,7 +92,7 @@ fn scraped(objects: &[Value]) -> Vec<(i32, String)> {
 }
 
 #[test]
-fn the_probes_ask_the_code_s_own_paths_on_the_port_ops() {
+fn probes_use_the_paths_of_the_code_on_the_ops_port() {
     assert_eq!(container_port("ops"), OPS);
     let container = container();
     for (probe, endpoint) in
@@ -114,7 +114,7 @@ fn each_pod_is_scraped_once() {
 }
 
 #[test]
-fn no_service_with_an_address_leads_to_the_port_ops() {
+fn services_with_an_address_do_not_expose_the_ops_port() {
     for objects in [plain(), with_ops()] {
         for service in services(&objects) {
             let name = service.metadata.name.unwrap();
@@ -128,7 +128,7 @@ fn no_service_with_an_address_leads_to_the_port_ops() {
 }
 
 #[test]
-fn k8s_ops_takes_the_figures_from_the_public_port_and_keeps_the_rest() {
+fn k8s_ops_removes_metrics_from_the_public_port_and_keeps_the_rest() {
     let (before, after) = (plain(), with_ops());
     let one = |objects: &[Value], kind: &str, name: &str| {
         of_kind(objects, kind).find(|object| object["metadata"]["name"] == name).unwrap().clone()

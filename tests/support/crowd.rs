@@ -1,4 +1,4 @@
-//! Thousands of clients at once, and a watch on how the others fare meanwhile.
+//! Thousands of concurrent clients, and a check on the response times of other clients meanwhile.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -12,55 +12,54 @@ use tokio::sync::{Mutex, Semaphore};
 
 use super::{PATIENCE, Server, raise_descriptors, read_to_end};
 
-/// How many clients come at once.
+/// The number of concurrent clients.
 pub const CROWD: usize = 5000;
 
-/// One crowd at a time: both of its ends are descriptors of this machine.
+/// One crowd at a time: this machine has the descriptors of both ends.
 pub static CROWDED: Mutex<()> = Mutex::const_new(());
 
-/// A member of a crowd, after the service has closed its connection.
-pub struct Member {
+/// A client of a crowd, after the service has closed its connection.
+pub struct CrowdClient {
     pub answer: String,
-    /// From its last word, drops aside, to the end of the connection.
-    pub kept_for: Duration,
+    /// From the end of its request, without later bytes, to the end of the connection.
+    pub connected_for: Duration,
 }
 
-/// Connects a crowd, whose members take turns in what they say, then wait for the service to hang up; one in ten also
-/// drips on meanwhile, where there is a drop to send.
-pub async fn crowd(server: &Server, words: &[&[u8]], drop: Option<&[u8]>) -> Vec<Member> {
+/// Connects a crowd. Its clients send these requests in turn, and wait for the service to close. One in ten goes on to send
+/// `more`.
+pub async fn crowd(server: &Server, requests: &[&[u8]], more: Option<&[u8]>) -> Vec<CrowdClient> {
     raise_descriptors(CROWD);
-    let door = Semaphore::new(100);
+    let connecting = Semaphore::new(100);
     join_all((0..CROWD).map(|turn| {
-        let door = &door;
+        let connecting = &connecting;
         async move {
-            let entering = door.acquire().await.expect("the door stays open");
+            let permit = connecting.acquire().await.expect("the semaphore stays open");
             let mut stream = TcpStream::connect(server.address).await.expect("the service accepts");
-            stream.write_all(words[turn % words.len()]).await.expect("the service listens");
-            std::mem::drop(entering);
-            let said = Instant::now();
-            if let Some(drop) = drop.filter(|_| turn % 10 == 0) {
-                let mut drops = tokio::time::interval(Duration::from_millis(500));
-                while stream.write_all(drop).await.is_ok() && said.elapsed() < PATIENCE {
-                    drops.tick().await;
+            stream.write_all(requests[turn % requests.len()]).await.expect("the service listens");
+            std::mem::drop(permit);
+            let sent = Instant::now();
+            if let Some(more) = more.filter(|_| turn % 10 == 0) {
+                let mut interval = tokio::time::interval(Duration::from_millis(500));
+                while stream.write_all(more).await.is_ok() && sent.elapsed() < PATIENCE {
+                    interval.tick().await;
                 }
             }
-            Member { answer: read_to_end(&mut stream).await, kept_for: said.elapsed() }
+            CrowdClient { answer: read_to_end(&mut stream).await, connected_for: sent.elapsed() }
         }
     }))
     .await
 }
 
-/// The longest that one of a crowd was kept.
-pub fn longest(crowd: &[Member]) -> Duration {
-    crowd.iter().map(|member| member.kept_for).max().unwrap_or_default()
+/// The longest time that a client of the crowd was connected.
+pub fn longest(crowd: &[CrowdClient]) -> Duration {
+    crowd.iter().map(|client| client.connected_for).max().unwrap_or_default()
 }
 
-/// Waits for `work`, while new clients ask ten times a second and are each answered within `soon`. Returns also the most
-/// connections that were open at once: on a busy machine the first of a crowd are sent away before the last have come.
+/// Waits for `work`, while ten new clients a second send a request, which must get a response within `soon`. Also returns the
+/// maximum of open connections: on a busy machine, the first of a crowd are closed before the last have connected.
 ///
-/// They ask from a thread of their own: it is the service's time that is taken, not that of the crowd's runtime. Time
-/// for which the service had work and the machine had no CPU for it, as builds beside the tests may have it, is no
-/// fault of the service, and is let off.
+/// They run on a thread of their own, so the crowd's runtime does not delay them. Time in which the service was ready to run
+/// and got no CPU, because of a build beside the tests, does not count.
 pub async fn while_others_are_served<T>(server: &Server, soon: Duration, work: impl Future<Output = T>) -> (T, usize) {
     let (address, pid) = (server.address, server.pid());
     let (done, is_done) = mpsc::channel::<()>();
@@ -82,8 +81,8 @@ pub async fn while_others_are_served<T>(server: &Server, soon: Duration, work: i
     (worked, most_open.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
 }
 
-/// How long the process's threads have been ready to run and had to wait: of the one that waited most. None where the
-/// kernel does not count that.
+/// How long the thread of the process that waited longest was ready to run and got no CPU. None if the kernel does not record
+/// it.
 fn starved_for(pid: u32) -> Duration {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("Linux has /proc");
     let waited = threads.filter_map(|thread| {
@@ -93,7 +92,7 @@ fn starved_for(pid: u32) -> Duration {
     Duration::from_nanos(waited.max().unwrap_or_default())
 }
 
-/// Reads the service's own numbers, without a runtime.
+/// Reads the service's metrics, without a runtime.
 fn scrape(address: SocketAddr) -> io::Result<String> {
     let mut stream = std::net::TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;

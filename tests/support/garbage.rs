@@ -1,11 +1,11 @@
-//! Requests that are none: a list of known mistakes, and noise without end.
+//! Invalid requests: a list of known mistakes, and random bytes.
 
 use super::random::Random;
 
-/// What an HTTP/2 client says first.
+/// The first bytes of an HTTP/2 client.
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// One request for each way to get HTTP/1.1 wrong.
+/// One request for each way to break HTTP/1.1.
 pub fn malformed() -> Vec<Vec<u8>> {
     const BEGINNINGS: [&[u8]; 45] = [
         b"G\x01T / HTTP/1.1\r\nhost: localhost\r\n\r\n",
@@ -109,12 +109,12 @@ pub fn malformed() -> Vec<Vec<u8>> {
     wrong.chain(BODIES.into_iter().map(|body| [&chunked, body].concat())).collect()
 }
 
-/// Requests that are merely rare, but have one meaning only.
+/// Requests that are unusual, but have only one meaning.
 pub const ODD: [&str; 18] = [
     "GET / HTTP/1.1\nhost: localhost\n\n",
     "\r\n\r\nGET / HTTP/1.1\r\nhost: localhost\r\n\r\n",
     "GET http://localhost/nowhere HTTP/1.1\r\nhost: localhost\r\n\r\n",
-    // The target's host counts, whatever `Host` says.
+    // The target's host overrides `Host`.
     "GET http://localhost/ HTTP/1.1\r\nhost: elsewhere\r\n\r\n",
     "GET http://localhost?x HTTP/1.1\r\nhost: localhost\r\n\r\n",
     "GET https://localhost:443/ HTTP/1.1\r\nhost: localhost\r\n\r\n",
@@ -142,7 +142,7 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 impl Random {
-    /// Noise, or a valid exchange with something wrong in it.
+    /// Random bytes, or valid requests with a random change.
     pub fn garbage(&mut self) -> Vec<u8> {
         const SEEDS: [&[u8]; 5] = [
             b"GET / HTTP/1.1\r\nhost: localhost\r\naccept: application/json\r\n\r\n",

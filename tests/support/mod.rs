@@ -1,4 +1,4 @@
-//! What the tests share: the real binary on a free port, and a way to look at it from outside.
+//! What the tests share: the real binary on a free port, and what can be observed of it from outside.
 
 #![allow(dead_code, reason = "each test file is a crate of its own and uses its part")]
 
@@ -18,27 +18,27 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStderr, Command};
 
-/// How long anything may take that has no bound of its own.
+/// The timeout of everything that has no limit of its own.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The real binary, listening on a free port of the loopback. Ends with its owner.
+/// The real binary on a free port of loopback. It ends when this is dropped.
 pub struct Server {
     child: Child,
     log: Lines<BufReader<ChildStderr>>,
     pub address: SocketAddr,
-    /// Where else it serves clients.
+    /// Its further addresses for clients.
     pub other_addresses: Vec<SocketAddr>,
-    /// Where it serves probes and scrapes.
+    /// Its address for probes and scrapes.
     pub ops_address: SocketAddr,
 }
 
 impl Server {
-    /// Starts the binary with these flags and an environment of its own.
+    /// Starts the binary with these flags and two variables.
     pub async fn start(flags: &[&str]) -> Self {
         Self::start_with(flags, &[("HOME", "/home/shop"), ("REPLICA_SET", "7")]).await
     }
 
-    /// Starts the binary with these flags and exactly these variables; on the loopback, unless a flag says otherwise.
+    /// Starts the binary with these flags and only these variables; on loopback, unless a flag sets the address.
     pub async fn start_with(flags: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_shopfront"));
         let address: &[&str] = if flags.contains(&"--address") { &[] } else { &["--address", "127.0.0.1:0"] };
@@ -47,7 +47,7 @@ impl Server {
         Self::run(command).await
     }
 
-    /// Starts another build of the binary, after what a command of sh does with its process.
+    /// Starts another build of the binary, after a shell command in the same process.
     pub async fn start_in(prelude: &str, binary: &Path) -> Self {
         let mut command = Command::new("sh");
         command.arg("-c").arg(format!("{prelude}exec \"$0\" \"$@\"")).arg(binary);
@@ -82,9 +82,9 @@ impl Server {
                     return line;
                 }
             }
-            panic!("the service ended without saying {message:?}")
+            panic!("the service ended without logging {message:?}")
         };
-        tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("the log never said {message:?}"))
+        tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("the service did not log {message:?}"))
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -96,18 +96,18 @@ impl Server {
         reqwest::get(self.url(path)).await.expect("the service answers").text().await.expect("the body is text")
     }
 
-    /// GETs a path and returns its body; none where the service is too busy to answer with a 200.
+    /// GETs a path and returns its body; none if the response is not a 200.
     pub async fn try_get(&self, path: &str) -> Option<String> {
         reqwest::get(self.url(path)).await.ok()?.error_for_status().ok()?.text().await.ok()
     }
 
-    /// All series, as of now: what clients are given may be a second old.
+    /// All series as they are now. At the address for clients, they may be a second old.
     pub async fn scrape(&self) -> String {
         let url = format!("http://{}/metrics", self.ops_address);
         reqwest::get(url).await.expect("the service answers").text().await.expect("the body is text")
     }
 
-    /// The value of one series; `series` is its name with its labels, as it is written there.
+    /// The value of one series, given by its name and labels as they are exposed.
     pub async fn metric(&self, series: &str) -> Option<f64> {
         let text = self.scrape().await;
         text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
@@ -138,7 +138,7 @@ impl Server {
         self.memory("VmRSS:")
     }
 
-    /// The most that resident memory has been, in bytes.
+    /// The maximum of resident memory, in bytes.
     pub fn peak_bytes(&self) -> u64 {
         self.memory("VmHWM:")
     }
@@ -155,17 +155,17 @@ impl Server {
         std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("Linux has /proc").count()
     }
 
-    /// Sends bytes on a connection of their own, says that there are no more, and reads until the service closes.
+    /// Sends bytes on a new connection, closes the sending side, and reads until the service closes.
     pub async fn exchange(&self, bytes: impl AsRef<[u8]>) -> String {
         let mut stream = TcpStream::connect(self.address).await.expect("the service accepts");
-        // Either side may find the other gone: the service closes on what it will not read.
+        // Writing may fail: the service closes the connection if it rejects the request.
         let _ = stream.write_all(bytes.as_ref()).await;
         let _ = stream.shutdown().await;
         read_to_end(&mut stream).await
     }
 }
 
-/// Lets this process hold so many sockets.
+/// Raises the limit of descriptors for this many sockets.
 pub fn raise_descriptors(sockets: usize) {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("the soft limit may be raised");
@@ -173,7 +173,7 @@ pub fn raise_descriptors(sockets: usize) {
     assert!(enough, "this test opens {sockets} sockets; raise `ulimit -Hn`, which is {:?}", limit.maximum);
 }
 
-/// Reads until the other side closes; what came before a reset counts too.
+/// Reads until the other side closes. Returns what arrived before a reset, too.
 pub async fn read_to_end(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
@@ -181,7 +181,7 @@ pub async fn read_to_end(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Asks again until the answer is there: for what other programs do in their own time.
+/// Polls until there is a result: for what other programs do in their own time.
 pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let asked = async {
         let mut turns = tokio::time::interval(Duration::from_millis(50));
@@ -192,10 +192,10 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) 
             }
         }
     };
-    tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| panic!("never came to be: {what}"))
+    tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| panic!("timed out waiting until {what}"))
 }
 
-/// A program from outside the project, or a failure that says how to get it.
+/// A program that is not part of the project. Fails with the command that installs it.
 pub fn program(name: &str, debian_package: &str) -> Command {
     let found = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(name).is_file()));

@@ -1,4 +1,4 @@
-//! Chance that is the same on every run.
+//! Seeded random numbers.
 
 /// `SplitMix64`, by Steele, Lea and Flood: the same cases on every run.
 pub struct Random(pub u64);

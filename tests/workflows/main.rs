@@ -42,7 +42,7 @@ fn each_command_of_a_workflow_is_documented() {
 }
 
 #[test]
-fn a_release_tests_builds_for_both_architectures_attests_and_signs_each_image() {
+fn release_tests_builds_attests_and_signs_each_image() {
     let (run, _) = commands();
     let has = |parts: &[&str]| run.iter().any(|command| parts.iter().all(|part| command.contains(part)));
     for image in ["shopfront", "loadtest"] {
@@ -55,7 +55,7 @@ fn a_release_tests_builds_for_both_architectures_attests_and_signs_each_image() 
 }
 
 #[test]
-fn a_release_is_approved_and_replaces_no_image() {
+fn release_needs_approval_and_replaces_no_image() {
     let release: Value = serde_saphyr::from_str(&text(".github/workflows/release.yml")).expect("it is YAML");
     let images = &release["jobs"]["images"];
     assert_eq!(images["environment"], "release");
@@ -81,7 +81,7 @@ fn is_pinned(image: &str) -> bool {
 
 /// Every image that is built from or run: a tag may be pushed again.
 #[test]
-fn foreign_images_are_named_by_digest() {
+fn external_images_are_pinned_by_digest() {
     let dockerfile = text("Dockerfile");
     // The Dockerfile's own base is a tag, for builds without a registry; a release takes the same by its digest.
     let base = dockerfile.lines().find_map(|line| line.strip_prefix("ARG RUST_IMAGE=")).expect("it names its base");

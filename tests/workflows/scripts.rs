@@ -59,14 +59,14 @@ fn advisories(end: &str) -> Checkout {
 const ADVISORIES: &str = ".ci/advisories";
 
 #[test]
-fn advisories_are_fetched_where_no_database_is_beside_the_checkout() {
+fn advisories_are_fetched_without_a_local_database() {
     let checkout = advisories("exit 0");
     assert!(checkout.run(ADVISORIES, &[]).status.success());
     assert_eq!(checkout.asked(), ["cargo deny check advisories"]);
 }
 
 #[test]
-fn advisories_that_cannot_be_fetched_and_those_that_are_found_fail() {
+fn unreachable_or_found_advisories_fail() {
     let checkout = advisories("exit 1");
     assert!(!checkout.run(ADVISORIES, &[]).status.success());
     checkout.write("shared/advisory-db/crates/a/RUSTSEC-0000-0000.md", "");
@@ -74,7 +74,7 @@ fn advisories_that_cannot_be_fetched_and_those_that_are_found_fail() {
 }
 
 #[test]
-fn advisories_are_read_from_the_database_beside_the_checkout_unless_it_is_empty() {
+fn local_advisory_database_is_used_unless_empty() {
     let checkout = advisories("exit 0");
     checkout.write("shared/advisory-db/ABOUT.md", "");
     assert!(!checkout.run(ADVISORIES, &[]).status.success(), "there is nothing in it");
@@ -85,7 +85,7 @@ fn advisories_are_read_from_the_database_beside_the_checkout_unless_it_is_empty(
 }
 
 #[test]
-fn the_gates_hold_the_dependencies_against_advisories() {
+fn gates_check_the_dependencies_for_advisories() {
     assert!(text(".ci/gates").lines().any(|line| line == ADVISORIES));
 }
 
@@ -112,7 +112,7 @@ fn with_ignored_tests(package: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_cluster_gate_runs_each_test_that_is_ignored_elsewhere() {
+fn cluster_gate_runs_every_ignored_test() {
     let gate = text(".ci/cluster");
     let run = gate.lines().filter_map(|line| line.trim().strip_prefix("needs_a_cluster "));
     let run: BTreeSet<_> = run.flat_map(str::split_whitespace).map(str::to_owned).collect();
@@ -135,18 +135,18 @@ fn new_tags(said: &str, code: u8) -> (bool, String) {
 }
 
 #[test]
-fn a_tag_that_the_registry_does_not_have_is_new() {
+fn missing_tag_is_new() {
     assert_eq!(new_tags("ERROR: host/two:1.0: not found", 1), (true, String::new()));
 }
 
 #[test]
-fn a_tag_that_the_registry_has_is_refused_in_one_line() {
+fn existing_tag_is_rejected_in_one_line() {
     let (new, said) = new_tags("Name: host/two:1.0", 0);
     assert!(!new && said.contains("host/two:1.0 already exists") && said.lines().count() == 1, "{said}");
 }
 
 #[test]
-fn a_registry_that_does_not_say_is_not_pushed_to() {
+fn failing_registry_query_stops_the_push() {
     for error in [
         "ERROR: failed to authorize: 403 Forbidden",
         "ERROR: dial tcp: lookup host: no such host",

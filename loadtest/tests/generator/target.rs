@@ -7,11 +7,11 @@ use clap::Parser as _;
 use shopfront::activity::Activity;
 use shopfront::app::{self, App};
 use shopfront::config::{Config, EnvironmentMode};
-use shopfront::facts::Facts;
+use shopfront::document::Document;
 use shopfront::http_rules::Hosts;
 use shopfront::lifecycle::Lifecycle;
 use shopfront::metrics::Metrics;
-use shopfront::server::{self, Budget, Entrance, Pressure};
+use shopfront::server::{self, Budget, Pressure, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -113,14 +113,14 @@ pub fn document(status: u16, pod: &str) -> String {
 pub fn shopfront() -> SocketAddr {
     let config = Config::parse_from(["shopfront"]);
     let (lifecycle, metrics, activity) = (Lifecycle::new(), Arc::new(Metrics::new()), Arc::new(Activity::default()));
-    let facts = Facts::gather(EnvironmentMode::None, 1);
-    let app = Arc::new(App::new(facts, Arc::clone(&metrics), activity, lifecycle.clone()));
+    let document = Document::gather(EnvironmentMode::None, &[], 1);
+    let app = Arc::new(App::new(document, Arc::clone(&metrics), activity, lifecycle.clone()));
     let (limits, pressure) = (config.limits, Pressure::default());
     let service = app::layered(app::routes(app, true), Arc::clone(&metrics), limits, pressure.clone(), Hosts::Local);
     let listeners = server::bind(&[([127, 0, 0, 1], 0).into()], "--address").expect("a port is free");
     let address = listeners[0].local_addr().expect("it is bound");
-    let budget = Budget::of_this_process(&limits, 0).expect("there are descriptors");
-    let entrance = Entrance { listeners, service, limits, budget, pressure };
-    tokio::spawn(server::serve(entrance, config.shutdown.shutdown_timeout, lifecycle, metrics));
+    let budget = Budget::for_this_process(&limits, 0).expect("there are descriptors");
+    let server = ServerConfig { listeners, service, limits, budget, pressure };
+    tokio::spawn(server::serve(server, config.shutdown.shutdown_timeout, lifecycle, metrics));
     address
 }

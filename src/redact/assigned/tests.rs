@@ -1,7 +1,7 @@
 use super::without_values;
 
 #[test]
-fn the_value_after_a_secret_s_name_is_replaced_in_every_notation() {
+fn value_after_the_name_of_a_secret_is_replaced_in_every_notation() {
     for text in [
         "API_KEY=hidden",
         "STRIPE_KEY=hidden",

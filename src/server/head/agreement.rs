@@ -1,4 +1,4 @@
-//! The judgement held against hyper: a seeded loop over heads with something wrong in them.
+//! Compares the checks with hyper, in a seeded loop over invalid and valid heads.
 //!
 //! `SHOPFRONT_CASES=1000000 cargo test --release --lib agree` runs as many cases as it says.
 
@@ -18,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use random::Random;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Head, Refusal, judge};
+use super::{Head, Rejection, check_head};
 
 const SEED: u64 = 9112;
 const MAX_BYTES: usize = 8192;
@@ -42,13 +42,13 @@ async fn seen_by_hyper(bytes: &[u8]) -> Option<bool> {
 }
 
 /// Whether a head that hyper takes may be refused all the same.
-fn may_be_stricter(refusal: Refusal, bytes: &[u8]) -> bool {
+fn may_be_stricter(rejection: Rejection, bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes).to_ascii_lowercase();
-    match refusal {
+    match rejection {
         // hyper looks at the last coding of the last line alone, and drops a length beside it.
-        Refusal::BadFraming | Refusal::UnknownCoding => text.contains("transfer-encoding"),
+        Rejection::InvalidFraming | Rejection::UnsupportedCoding => text.contains("transfer-encoding"),
         // hyper cuts a fragment off, and takes what RFC 3986 leaves out and browsers or others send.
-        Refusal::BadTarget => {
+        Rejection::InvalidTarget => {
             let line = text.trim_start().lines().next().unwrap_or_default();
             line.contains(|character: char| "#%\"\\^`{|}[]".contains(character) || !character.is_ascii())
         }
@@ -130,21 +130,21 @@ fn mutated(random: &mut Random) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn hyper_and_the_judge_agree_on_every_head() {
+async fn hyper_accepts_each_head_that_passes_the_checks() {
     let cases = std::env::var("SHOPFRONT_CASES").map_or(10_000, |cases| cases.parse().expect("a number of cases"));
     let mut random = Random(SEED);
     let (mut taken, mut refused) = (0, 0);
     for case in 0..cases {
         let bytes = mutated(&mut random);
-        let (head, seen) = (judge(&bytes, MAX_BYTES), seen_by_hyper(&bytes).await);
+        let (head, seen) = (check_head(&bytes, MAX_BYTES), seen_by_hyper(&bytes).await);
         let agreed = match head {
             Head::Partial => seen.is_none(),
-            Head::Whole { has_body, .. } => seen == Some(has_body),
-            Head::Refused(refusal, _) => seen.is_none() || may_be_stricter(refusal, &bytes),
+            Head::Complete { has_body, .. } => seen == Some(has_body),
+            Head::Rejected(rejection, _) => seen.is_none() || may_be_stricter(rejection, &bytes),
         };
         assert!(agreed, "case {case}: {head:?}, but hyper saw {seen:?} of {:?}", bytes.escape_ascii().to_string());
-        taken += usize::from(matches!(head, Head::Whole { .. }));
-        refused += usize::from(matches!(head, Head::Refused(..)));
+        taken += usize::from(matches!(head, Head::Complete { .. }));
+        refused += usize::from(matches!(head, Head::Rejected(..)));
     }
     assert!(taken > cases / 10 && refused > cases / 10, "of {cases} cases {taken} were taken and {refused} refused");
 }

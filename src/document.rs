@@ -1,40 +1,42 @@
-//! What `/` tells: the runtime and the environment, rendered once for each change of the facts.
+//! The document of `/`: the runtime and the environment. It is rendered once for each change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
 use std::fmt::Write;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use axum::body::Body;
 use bytes::{BufMut, Bytes, BytesMut};
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use serde::Serialize;
 
 use crate::config::EnvironmentMode;
 use crate::format::Format;
-use crate::pieces::Pieces;
-use crate::redact::REDACTED;
-use crate::redact::environment::{Shown, shown};
+use crate::redact::environment::{ShownVariable, shown_value};
 use crate::routes::page;
 
 /// The compiler that built the service, such as `rustc 1.95.0`.
 pub const COMPILER: &str = env!("SHOPFRONT_RUSTC");
 
-/// The document of `/`. All values are strings; keys come out in alphabetical order.
+/// The document of `/`. All values are strings, and all keys are in alphabetical order.
 #[derive(Clone, Debug, Serialize)]
-pub struct Facts {
-    /// What runs, and on what.
+pub struct Document {
+    /// What the service runs on.
     pub runtime: Runtime,
-    /// The process's variables, as far as the mode shows them.
+    /// The environment variables that the mode shows.
     pub environment: BTreeMap<String, String>,
 }
 
 /// The `runtime` part of the document.
 #[derive(Clone, Debug, Serialize)]
 pub struct Runtime {
-    /// The processor, in the spelling of Go and OCI images: amd64, arm64.
+    /// The architecture, as Go and OCI images spell it: amd64, arm64.
     pub arch: String,
-    /// The machine's public address, where it is known.
+    /// The machine's public address, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_ip: Option<String>,
-    /// The host's name: in a cluster, the pod's.
+    /// The host name; in a cluster, the pod's name.
     pub hostname: String,
     /// The runtime's worker threads, after the cgroup's CPU quota.
     pub max_procs: String,
@@ -42,15 +44,16 @@ pub struct Runtime {
     pub num_cpu: String,
     /// Live tokio tasks.
     pub num_tasks: String,
-    /// The operating system, in Go's spelling: linux, darwin.
+    /// The operating system, as Go spells it: linux, darwin.
     pub os: String,
     /// The compiler's version.
     pub version: String,
 }
 
-impl Facts {
-    /// Reads what does not change while the process lives: all but the external IP.
-    pub fn gather(mode: EnvironmentMode, workers: usize) -> Self {
+impl Document {
+    /// Reads everything that does not change: all but the external IP and the number of tasks. The values of `shown` are
+    /// shown as well.
+    pub fn gather(mode: EnvironmentMode, shown: &[ShownVariable], workers: usize) -> Self {
         let processors = sysinfo::RefreshKind::nothing().with_cpu(sysinfo::CpuRefreshKind::nothing());
         let num_cpu = sysinfo::System::new_with_specifics(processors).map_or(workers, |system| system.cpus().len());
         Self {
@@ -66,21 +69,11 @@ impl Facts {
             },
             environment: environment(
                 mode,
+                shown,
                 std::env::vars_os()
                     .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())),
             ),
         }
-    }
-
-    /// The same facts with the values that the operator wants shown.
-    #[must_use]
-    pub fn showing(mut self, by_operator: &[Shown]) -> Self {
-        for (name, value) in self.environment.iter_mut().filter(|(_, value)| *value == REDACTED) {
-            if let Some(hidden) = std::env::var_os(name) {
-                *value = shown(name, hidden.to_string_lossy().into_owned(), by_operator);
-            }
-        }
-        self
     }
 }
 
@@ -97,46 +90,54 @@ fn go_os(rust: &str) -> &str {
     if rust == "macos" { "darwin" } else { rust }
 }
 
-fn environment(mode: EnvironmentMode, variables: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
+fn environment(
+    mode: EnvironmentMode,
+    shown: &[ShownVariable],
+    variables: impl Iterator<Item = (String, String)>,
+) -> BTreeMap<String, String> {
     match mode {
         EnvironmentMode::None => BTreeMap::new(),
         EnvironmentMode::All => variables.collect(),
         EnvironmentMode::Redacted => variables
             .map(|(name, value)| {
-                let value = shown(&name, value, &[]);
+                let value = shown_value(&name, value, shown);
                 (name, value)
             })
             .collect(),
     }
 }
 
-/// Stands for the number of tasks in a rendered document: the one fact that changes with every connection. A number
-/// that cannot occur, so that each form quotes it as it quotes the real one.
+/// The placeholder for the number of tasks, which changes with every connection. It is a number, so each format quotes it
+/// like a real one, and one that cannot occur.
 const NUM_TASKS_MARK: &str = "18446744073709551615";
 
-/// The document in its three forms, each cut where the number of tasks goes.
+/// The document in its three formats, each split at the number of tasks.
 #[derive(Clone, Debug)]
-pub struct Document {
+pub struct RenderedDocument {
     yaml: (Bytes, Bytes),
     json: (Bytes, Bytes),
     html: (Bytes, Bytes),
 }
 
-impl Document {
-    /// Renders the facts.
-    pub fn new(facts: &Facts) -> Self {
-        Self { yaml: cut(&to_yaml(facts)), json: cut(&(to_json(facts) + "\n")), html: cut(&page::render(facts)) }
+impl RenderedDocument {
+    /// Renders a document.
+    pub fn new(document: &Document) -> Self {
+        Self {
+            yaml: split(&to_yaml(document)),
+            json: split(&(to_json(document) + "\n")),
+            html: split(&page::render(document)),
+        }
     }
 
-    /// The document with the number of tasks alive now. YAML and JSON are short, and cheapest in one piece; the page is
-    /// not.
+    /// The document with the number of live tasks. YAML and JSON are short, so a copy is cheapest. The page is long, so all
+    /// responses share it.
     pub fn body(&self, format: Format, num_tasks: usize) -> Body {
         let (before, after) = match format {
             Format::Yaml => &self.yaml,
             Format::Json => &self.json,
             Format::Html => {
                 let (before, after) = self.html.clone();
-                return Body::new(Pieces::from([before, Bytes::from(num_tasks.to_string()), after]));
+                return Body::new(SegmentedBody([before, num_tasks.to_string().into(), after].into()));
             }
         };
         let mut whole = BytesMut::with_capacity(before.len() + NUM_TASKS_MARK.len() + after.len());
@@ -146,28 +147,49 @@ impl Document {
         Body::from(whole.freeze())
     }
 
-    /// The most bytes that one answer makes anew.
-    pub fn bytes_for_each_answer(&self) -> usize {
+    /// The maximum number of bytes that a response does not share with others.
+    pub fn max_response_bytes(&self) -> usize {
         let sizes = [&self.yaml, &self.json].map(|(before, after)| before.len() + NUM_TASKS_MARK.len() + after.len());
         sizes[0].max(sizes[1])
     }
 }
 
-fn cut(rendered: &str) -> (Bytes, Bytes) {
-    let (before, after) = rendered.split_once(NUM_TASKS_MARK).expect("the facts carry the mark");
+/// A body of several buffers, which it may share with other bodies. However many clients request it and do not read it, a
+/// shared buffer is in memory once.
+struct SegmentedBody(VecDeque<Bytes>);
+
+impl HttpBody for SegmentedBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop_front().map(|buffer| Ok(Frame::data(buffer))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.iter().map(|buffer| buffer.len() as u64).sum())
+    }
+}
+
+fn split(rendered: &str) -> (Bytes, Bytes) {
+    let (before, after) = rendered.split_once(NUM_TASKS_MARK).expect("the document contains the placeholder");
     (Bytes::copy_from_slice(before.as_bytes()), Bytes::copy_from_slice(after.as_bytes()))
 }
 
-/// A document as JSON, indented for people.
+/// A document as indented JSON.
 pub fn to_json(document: &impl Serialize) -> String {
     serde_json::to_string_pretty(document).expect("documents are maps of strings")
 }
 
-/// A document as YAML in the reference's style: one line a value, and double quotes around whatever a YAML 1.1 or 1.2
-/// reader would take for something other than a string.
+/// A document as YAML in the reference's style: a line for each value, and double quotes around whatever a YAML 1.1 or 1.2
+/// reader would not read as a string.
 ///
-/// The serializer also quotes an IPv4 address, which the letter of YAML 1.1 lets pass for a float; no reader in use
-/// takes it for one, and the reference shows it bare, so here its quotes come off.
+/// The serializer also quotes IPv4 addresses, because YAML 1.1 could read them as floats. No reader in use does, and the
+/// reference does not quote them, so this removes those quotes.
 pub fn to_yaml(document: &impl Serialize) -> String {
     let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
     let yaml = serde_saphyr::to_string_with_options(document, options).expect("documents are maps of strings");
@@ -191,13 +213,14 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
+    use crate::redact::REDACTED;
 
-    fn bytes(document: &Document, format: Format, num_tasks: usize) -> Bytes {
+    fn bytes(document: &RenderedDocument, format: Format, num_tasks: usize) -> Bytes {
         let collected = document.body(format, num_tasks).collect().now_or_never();
-        collected.expect("nothing is waited for").unwrap().to_bytes()
+        collected.expect("the body is ready").unwrap().to_bytes()
     }
 
-    fn reference() -> Facts {
+    fn reference() -> Document {
         let variables = [
             ("KUBERNETES_PORT_443_TCP_PORT", "443"),
             ("HOME", "/root"),
@@ -205,7 +228,7 @@ mod tests {
             ("HOSTNAME", "shopfront-deploy-7d94b56f44-fblvd"),
             ("KUBERNETES_SERVICE_HOST", "172.20.0.1"),
         ];
-        Facts {
+        Document {
             runtime: Runtime {
                 arch: "amd64".into(),
                 external_ip: Some("18.224.3.230".into()),
@@ -218,13 +241,14 @@ mod tests {
             },
             environment: environment(
                 EnvironmentMode::Redacted,
+                &[],
                 variables.into_iter().map(|(name, value)| (name.into(), value.into())),
             ),
         }
     }
 
     #[test]
-    fn yaml_is_the_reference_s_to_the_letter() {
+    fn yaml_has_the_format_of_the_reference() {
         let expected = "\
 runtime:
   arch: amd64
@@ -242,19 +266,19 @@ environment:
   KUBERNETES_PORT_443_TCP_PORT: \"443\"
   KUBERNETES_SERVICE_HOST: 172.20.0.1
 ";
-        assert_eq!(bytes(&Document::new(&reference()), Format::Yaml, 10), expected);
+        assert_eq!(bytes(&RenderedDocument::new(&reference()), Format::Yaml, 10), expected);
     }
 
     #[test]
-    fn an_unknown_external_ip_leaves_no_key() {
-        let mut facts = reference();
-        facts.runtime.external_ip = None;
-        assert!(!to_yaml(&facts).contains("external_ip"));
-        assert!(!to_json(&facts).contains("external_ip"));
+    fn unknown_external_ip_has_no_key() {
+        let mut document = reference();
+        document.runtime.external_ip = None;
+        assert!(!to_yaml(&document).contains("external_ip"));
+        assert!(!to_json(&document).contains("external_ip"));
     }
 
     #[test]
-    fn a_value_never_breaks_its_line_or_its_type() {
+    fn value_stays_one_line_and_a_string() {
         let awkward = [
             "",
             "yes",
@@ -278,14 +302,14 @@ environment:
             "a\nB: \"1.2.3.4\"",
             " lead ",
         ];
-        let facts: BTreeMap<String, &str> =
+        let document: BTreeMap<String, &str> =
             awkward.iter().enumerate().map(|(i, value)| (format!("K{i:02}"), *value)).collect();
-        let yaml = to_yaml(&facts);
+        let yaml = to_yaml(&document);
         assert_eq!(yaml.lines().count(), awkward.len(), "{yaml}");
         for (line, value) in yaml.lines().zip(awkward) {
             let scalar = line.split_once(": ").unwrap().1;
             if scalar.starts_with('"') {
-                // What needs quotes is escaped as JSON does it, but for YAML's own short \e.
+                // Quoted values are escaped as in JSON, except for YAML's own \e.
                 let json = scalar.replace("\\e", "\\u001b");
                 assert_eq!(serde_json::from_str::<String>(&json).unwrap(), value);
             } else {
@@ -295,19 +319,19 @@ environment:
     }
 
     #[test]
-    fn the_modes_show_all_some_or_nothing() {
+    fn each_environment_mode_shows_its_values() {
         let variables =
             || [("API_KEY", "hunter2"), ("HOME", "/root")].into_iter().map(|(n, v)| (n.to_owned(), v.to_owned()));
-        let all = environment(EnvironmentMode::All, variables());
+        let all = environment(EnvironmentMode::All, &[], variables());
         assert_eq!(all["API_KEY"], "hunter2");
-        let redacted = environment(EnvironmentMode::Redacted, variables());
+        let redacted = environment(EnvironmentMode::Redacted, &[], variables());
         assert_eq!((redacted["API_KEY"].as_str(), redacted["HOME"].as_str()), (REDACTED, "/root"));
-        assert!(environment(EnvironmentMode::None, variables()).is_empty());
+        assert!(environment(EnvironmentMode::None, &[], variables()).is_empty());
     }
 
     #[test]
-    fn every_form_carries_the_number_of_tasks() {
-        let document = Document::new(&reference());
+    fn each_format_contains_the_number_of_tasks() {
+        let document = RenderedDocument::new(&reference());
         for format in [Format::Yaml, Format::Json, Format::Html] {
             let text = String::from_utf8(bytes(&document, format, 4321).to_vec()).unwrap();
             assert!(text.contains("4321") && !text.contains(NUM_TASKS_MARK), "{text}");

@@ -1,0 +1,108 @@
+//! Records each request in its connection's state, and closes HTTP/1 connections when the server needs to.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response, Version};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use pin_project_lite::pin_project;
+
+use super::HttpService;
+use super::connection_state::ConnectionState;
+
+/// The service of one connection.
+pub(super) struct TrackedService<S> {
+    /// Only this connection calls it. A clone for each request would cost several atomic operations.
+    pub(super) inner: RefCell<S>,
+    pub(super) state: Arc<ConnectionState>,
+}
+
+impl<S: HttpService> hyper::service::Service<Request<Incoming>> for TrackedService<S> {
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = TrackedFuture<S::Future>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let is_http2 = request.version() == Version::HTTP_2;
+        let guard = Some(RequestGuard::new(&self.state, is_http2));
+        TrackedFuture { response: self.inner.borrow_mut().call(request), guard }
+    }
+}
+
+pin_project! {
+    /// The response future.
+    pub(super) struct TrackedFuture<F> {
+        #[pin]
+        response: F,
+        guard: Option<RequestGuard>,
+    }
+}
+
+impl<F, E> Future for TrackedFuture<F>
+where
+    F: Future<Output = Result<Response<Body>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let mut response = std::task::ready!(this.response.poll(cx))?;
+        let Some(guard) = this.guard.take() else { return Poll::Ready(Ok(response)) };
+        if guard.is_http2 {
+            // On HTTP/1, hyper takes a response at once. On HTTP/2, it waits until the client has room for it.
+            response = response.map(|body| Body::new(TrackedBody { body, _guard: guard }));
+        } else if guard.state.server.closes_http1_connections() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Poll::Ready(Ok(response))
+    }
+}
+
+/// A request in flight.
+struct RequestGuard {
+    state: Arc<ConnectionState>,
+    is_http2: bool,
+}
+
+impl RequestGuard {
+    fn new(state: &Arc<ConnectionState>, is_http2: bool) -> Self {
+        state.request_started();
+        Self { state: Arc::clone(state), is_http2 }
+    }
+}
+
+impl Drop for RequestGuard {
+    fn drop(&mut self) {
+        self.state.request_finished(self.is_http2);
+    }
+}
+
+/// A response body. Its request is in flight until the body has been sent.
+struct TrackedBody {
+    body: Body,
+    _guard: RequestGuard,
+}
+
+impl http_body::Body for TrackedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
