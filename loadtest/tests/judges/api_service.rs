@@ -121,7 +121,7 @@ fn a_server_that_fails_since_its_change_is_taken_back() {
         "lastState": {"terminated": {"reason": "Error", "exitCode": 255}},
     }]);
     let (number, advice) = advised(&evidence, Link::ApiService);
-    assert!(number == 15 && advice.starts_with("Take the last change back"), "{number}: {advice}");
+    assert!(number == 15 && advice.starts_with("Roll the last change back"), "{number}: {advice}");
     let found = broken(&evidence, Link::ApiService).evidence;
     assert!(found.ends_with("CrashLoopBackOff: last ended with Error, exit code 255"), "{found}");
     // It ran like that for a day.

@@ -342,5 +342,5 @@ fn a_prometheus_that_has_nothing_to_do_with_the_pods_need_not_be_ready() {
 fn a_replica_of_prometheus_without_a_target_that_the_other_has() {
     let mut evidence = healthy::adapter();
     seen(&mut evidence.prometheus.replicas[0].targets).pop();
-    assert!(found(&evidence, 35).evidence.contains("prometheus-k8s-0 has no target of it"));
+    assert!(found(&evidence, 35).evidence.contains("prometheus-k8s-0 has no target for it"));
 }

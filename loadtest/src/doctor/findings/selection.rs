@@ -178,7 +178,7 @@ fn label(object: &Value, labels: &Value) -> Command {
         Some(value) => line.label(key, value),
         None => line.only_if(false),
     });
-    line.words("--overwrite").end()
+    line.words("--overwrite")
 }
 
 /// Why a monitor does not bring about targets of these pods; nothing where it does.

@@ -19,10 +19,13 @@ pub fn check(
     config: &Config<'_>,
     works: bool,
 ) -> Option<Status> {
-    let finding = if works { None } else { short_window(evidence, subject, metric, config) };
-    let finding = finding
-        .or_else(|| short_relist(evidence))
-        .or_else(|| if works { None } else { ungrouped(evidence, subject, metric, config) });
+    let finding = if works {
+        short_relist(evidence)
+    } else {
+        short_window(evidence, subject, metric, config)
+            .or_else(|| short_relist(evidence))
+            .or_else(|| ungrouped(evidence, subject, metric, config))
+    };
     finding.map(Status::Broken)
 }
 
@@ -32,22 +35,19 @@ fn written<'a>(subject: &Subject, metric: &Metric, config: &'a Config<'_>) -> Op
     config.field(rule, "/metricsQuery")
 }
 
-/// A window of less than two scrapes holds no rate.
 fn short_window(evidence: &Evidence, subject: &Subject, metric: &Metric, config: &Config<'_>) -> Option<Finding> {
-    let (_, window, scrape) = intervals::short_range(evidence, subject.query.as_deref()?)?;
-    let seen = format!("{}: a window of {window} s, and a scrape every {scrape} s", titled(config.object));
-    let advice = format!("Widen the window to four scrapes ({} s), or scrape more often.", 4.0 * scrape);
-    let written = written(subject, metric, config);
-    let commands = written.and_then(|query| {
+    let widened = |wide: &str| {
+        let query = written(subject, metric, config)?;
         let (range, ..) = intervals::short_range(evidence, query)?;
-        let wide = format!("[{}s]", 4.0 * scrape);
-        let short = config.replaced(&range, &wide);
-        Some(if short.is_empty() { config.replaced(query, &query.replace(&range, &wide)) } else { short })
-    });
-    Some(Finding::new(Cause::WindowTooShort, seen, advice, commands.unwrap_or_default()))
+        let short = config.replaced(&range, wide);
+        Some(if short.is_empty() { config.replaced(query, &query.replace(&range, wide)) } else { short })
+    };
+    super::short_window(evidence, subject.query.as_deref()?, &titled(config.object), |_, wide| {
+        widened(wide).unwrap_or_default()
+    })
 }
 
-/// The adapter lists what had a sample within `--metrics-max-age`, which is the relist's interval where it is not given.
+/// The adapter lists series with a sample within `--metrics-max-age`. Its default is the relist interval.
 fn short_relist(evidence: &Evidence) -> Option<Finding> {
     let scrape = intervals::scrape(evidence)?;
     let deployment = evidence.server.deployment.seen()?;
@@ -62,16 +62,16 @@ fn short_relist(evidence: &Evidence) -> Option<Finding> {
         titled(deployment),
         relist
     );
-    // No command: the adapter's flags are for all who read a metric from it.
+    // No command: all users of the adapter share its flags.
     let advice = format!(
         "The relist interval must be at least the scrape interval. Set --metrics-relist-interval={:.0}s in {}.",
         (2.0 * scrape).max(60.0),
         titled(deployment)
     );
-    Some(Finding::new(Cause::GroupByDropped, seen, advice, Vec::new()))
+    Some(Finding::new(Cause::GroupByDropped, seen, advice, None))
 }
 
-/// The result has values, and none says whose it is.
+/// The result has values, but none with the label of a pod.
 fn ungrouped(evidence: &Evidence, subject: &Subject, metric: &Metric, config: &Config<'_>) -> Option<Finding> {
     if metric.source != Source::Adapter || metric.spec["type"] != "Pods" {
         return None;
@@ -113,7 +113,7 @@ mod tests {
     use super::grouped;
 
     #[test]
-    fn a_query_is_grouped_by_what_the_adapter_asks_for() {
+    fn a_query_is_grouped_by_what_the_adapter_requires() {
         let expected = "sum(rate(<<.Series>>{<<.LabelMatchers>>}[2m])) by (<<.GroupBy>>)";
         assert_eq!(grouped("sum(rate(<<.Series>>{<<.LabelMatchers>>}[2m]))").as_deref(), Some(expected));
         assert_eq!(grouped("sum(rate(<<.Series>>{<<.LabelMatchers>>}[2m])) by (path)").as_deref(), Some(expected));
