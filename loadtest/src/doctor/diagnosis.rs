@@ -62,13 +62,6 @@ pub struct LinkResult {
     pub blocked_by: Option<Link>,
 }
 
-impl LinkResult {
-    fn new(link: Link, state: State, evidence: impl Into<String>) -> Self {
-        let evidence = evidence.into();
-        Self { link, state, evidence, right: None, wait: None, missing: None, blocked_by: None }
-    }
-}
-
 /// The links between a request and a replica, and the first broken one. All times are in seconds.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -149,35 +142,39 @@ pub fn diagnosis(hpa: String, taken: f64, statuses: Vec<(Link, Status)>, figures
     let mut links: Vec<LinkResult> = Vec::new();
     let (mut broken, mut explains, mut missing_rights) = (None, None, Vec::new());
     for (link, status) in statuses {
-        let result = |state, evidence| LinkResult::new(link, state, evidence);
-        links.push(match status {
-            Status::Ok(evidence) => result(State::Ok, evidence),
-            Status::Explains(finding) => {
-                let evidence = finding.evidence.clone();
-                explains.get_or_insert(finding);
-                result(State::Ok, evidence)
-            }
+        let (mut right, mut wait, mut missing, mut blocked_by) = (None, None, None, None);
+        let (state, evidence) = match status {
+            Status::Ok(evidence) => (State::Ok, evidence),
+            Status::Explains(finding) => (State::Ok, explains.get_or_insert(finding).evidence.clone()),
             Status::Broken(finding) => match &broken {
-                None => result(State::Broken, broken.insert((link, finding)).1.evidence.clone()),
+                None => (State::Broken, broken.insert((link, finding)).1.evidence.clone()),
                 Some((first, _)) => {
-                    let why = format!("not checked: {} is broken", first.label());
-                    LinkResult { blocked_by: Some(*first), ..result(State::Blocked, why) }
+                    blocked_by = Some(*first);
+                    (State::Blocked, format!("not checked: {} is broken", first.label()))
                 }
             },
             Status::Unread(unread) => {
-                let evidence = format!("{}: {}", unread.what, unread.why);
                 missing_rights.extend(unread.right.clone().filter(|right| !missing_rights.contains(right)));
-                LinkResult { right: unread.right, ..result(State::Unread, evidence) }
+                right = unread.right;
+                (State::Unread, format!("{}: {}", unread.what, unread.why))
             }
-            Status::Pending(Wait { seconds, why }) => LinkResult { wait: Some(seconds), ..result(State::Pending, why) },
-            Status::NotApplicable(why) => result(State::NotApplicable, why),
+            Status::Pending(Wait { seconds, why }) => {
+                wait = Some(seconds);
+                (State::Pending, why)
+            }
+            Status::NotApplicable(why) => (State::NotApplicable, why),
             Status::MissingInput { which, why } => {
-                LinkResult { missing: Some(which), ..result(State::MissingInput, why) }
+                missing = Some(which);
+                (State::MissingInput, why)
             }
-            Status::Blocked { by, why } => LinkResult { blocked_by: Some(by), ..result(State::Blocked, why) },
-        });
+            Status::Blocked { by, why } => {
+                blocked_by = Some(by);
+                (State::Blocked, why)
+            }
+        };
+        links.push(LinkResult { link, state, evidence, right, wait, missing, blocked_by });
     }
-    // Where the HPA itself reports that it reads its metric, a link that could not be checked is no obstacle.
+    // If the HPA itself reports that it reads its metric, links that could not be checked do not matter.
     let works = links.iter().any(|result| result.link == Link::Condition && result.state == State::Ok);
     let outcome = match (&broken, works) {
         (Some(_), _) => Outcome::Broken,

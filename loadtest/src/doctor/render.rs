@@ -80,7 +80,7 @@ fn undecided(diagnosis: &Diagnosis, width: usize) -> String {
     let at = place(result.link);
     let head =
         format!("{word} at {at}: nothing is known to be broken, but the HPA does not report that it reads its metric");
-    lines(&wrap(&head, width, 0), width) + &headed(&[("Evidence", &result.evidence), ("Next", &next)], width)
+    paragraph(&head, width, 0) + &headed(&[("Evidence", &result.evidence), ("Next", &next)], width)
 }
 
 /// Why a link is open, in a word or two, and what to do about it.
@@ -120,7 +120,7 @@ fn place(link: Link) -> String {
 fn found(at: &str, finding: &Finding, width: usize) -> String {
     let entry = finding.cause.entry();
     let head = format!("{at}{} (cause {}, {})", entry.title, finding.cause.number(), entry.name);
-    let mut text = lines(&wrap(&head, width, 0), width);
+    let mut text = paragraph(&head, width, 0);
     text.push_str(&headed(&[("Evidence", &finding.evidence), ("Fix", &finding.fix.advice)], width));
     text.push_str(&page(finding.cause));
     if !finding.fix.commands.is_empty() {
@@ -142,14 +142,14 @@ fn page(cause: Cause) -> String {
 fn headed(all: &[(&str, &str)], width: usize) -> String {
     let all = all.iter().filter(|(_, text)| !text.is_empty());
     let heading = INDENT - 1;
-    all.map(|(word, text)| lines(&wrap(&format!("{word:<heading$} {text}"), width, INDENT), width)).collect()
+    all.map(|(word, text)| paragraph(&format!("{word:<heading$} {text}"), width, INDENT)).collect()
 }
 
 /// The catalogue's entry of a cause.
 pub fn explanation(cause: Cause, width: usize) -> Clean {
     let entry = cause.entry();
-    let mut text = lines(&wrap(&entry.heading(), width, 0), width);
-    text.push_str(&lines(&wrap(&format!("{}, {}", entry.name, entry.raised_by("")), width, 0), width));
+    let mut text = paragraph(&entry.heading(), width, 0);
+    text.push_str(&paragraph(&format!("{}, {}", entry.name, entry.raised_by("")), width, 0));
     text.push('\n');
     text.push_str(&headed(&[("Symptom", entry.symptom), ("Check", entry.check), ("Fix", entry.fix)], width));
     text.extend(entry.references().map(|(_, address)| format!("{:<INDENT$}{address}\n", "Reference")));
@@ -202,6 +202,10 @@ fn rights(diagnosis: &Diagnosis, width: usize) -> String {
     let rights = diagnosis.missing_rights.iter().map(|right| format!("  {right}"));
     let all: Vec<String> = std::iter::once("Missing rights:".to_owned()).chain(rights).collect();
     "\n".to_owned() + &lines(&all, width)
+}
+
+fn paragraph(text: &str, width: usize, indent: usize) -> String {
+    lines(&wrap(text, width, indent), width)
 }
 
 fn lines(lines: &[String], width: usize) -> String {

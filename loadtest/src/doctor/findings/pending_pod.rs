@@ -6,6 +6,7 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pod_state::{UNDECIDED, node_to_come, unschedulable};
 use crate::doctor::facts::pods::{living, wanted};
+use crate::doctor::findings::pod_failure::with_unit;
 use crate::doctor::fixes::scaler::maximum;
 use crate::doctor::fixes::{Command, rollback};
 use crate::doctor::objects::{condition, name, text, time};
@@ -32,11 +33,11 @@ fn without_node(evidence: &Evidence, seen: &str) -> Option<Status> {
     let found = |advice: &str, command: Option<Command>| {
         Some(Status::Broken(Finding::new(Cause::PodsPending, &*seen, advice, command)))
     };
-    let undo = |workload: &Value| rollback::undo(evidence.taken, workload, evidence.pods.items(), pod);
-    if let Some(undo) = evidence.workload.seen().and_then(undo) {
+    let undo = rollback::undo(evidence.taken, evidence.workload.seen(), evidence.pods.items(), pod);
+    if undo.is_some() {
         let advice = "The workload's pods were scheduled until its last change. Roll the change back, or make room for \
                       what it requests.";
-        return found(advice, Some(undo));
+        return found(advice, undo);
     }
     let advice = if message.contains("Insufficient") {
         let advice = "Make room: add nodes, use a node autoscaler, or lower the pods' requests.";
@@ -107,11 +108,7 @@ fn quota(message: &str, missing: u64) -> Option<String> {
 
 /// The used amount plus this many times the requested one, in the unit of the request.
 fn sum(used: &str, requested: &str, times: u64) -> Option<String> {
-    let split = |written: &'_ str| {
-        let end = written.find(|c: char| !c.is_ascii_digit()).unwrap_or(written.len());
-        Some((written[..end].parse::<u64>().ok()?, written[end..].to_owned()))
-    };
-    let ((used, unit), (requested, other)) = (split(used)?, split(requested)?);
+    let ((used, unit), (requested, other)) = (with_unit(used)?, with_unit(requested)?);
     let sum = requested.checked_mul(times)?.checked_add(used)?;
     (used == 0 || unit == other).then(|| format!("{sum}{other}"))
 }

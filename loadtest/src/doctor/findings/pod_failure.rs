@@ -16,8 +16,7 @@ pub fn finding(evidence: &Evidence, workload: Option<&Value>, pods: &[Value], po
     let seen = format!("pod {}, container {container}: {what}", name(pod));
     let found =
         |advice: String, command: Option<Command>| Some(Finding::new(Cause::PodFails, seen.clone(), advice, command));
-    let undo = workload.and_then(|workload| rollback::undo(evidence.taken, workload, pods, pod));
-    if let Some(undo) = undo.filter(|_| !starts) {
+    if !starts && let Some(undo) = rollback::undo(evidence.taken, workload, pods, pod) {
         return found(rollback::ADVICE.to_owned(), Some(undo));
     }
     if what.contains("OOMKilled") {
@@ -46,24 +45,26 @@ pub fn finding(evidence: &Evidence, workload: Option<&Value>, pods: &[Value], po
 fn doubled(pod: &Value, container: &str) -> Option<String> {
     let spec = list(pod, "/spec/containers").iter().find(|spec| spec["name"] == container)?;
     let limit = text(spec, "/resources/limits/memory");
-    let end = limit.find(|c: char| !c.is_ascii_digit()).unwrap_or(limit.len());
-    let (number, unit) = limit.split_at(end);
+    let (number, unit) = with_unit(limit)?;
     // Bundles come from others, and this becomes part of a command. `1.5Gi` is not a whole number.
     let plain = unit.chars().all(|c| c.is_ascii_alphanumeric());
-    Some(format!("{}{unit}", number.parse::<u64>().ok().filter(|_| plain)?.checked_mul(2)?))
+    plain.then(|| Some(format!("{}{unit}", number.checked_mul(2)?)))?
+}
+
+/// A whole number and its unit, such as 300 and `Mi`.
+pub fn with_unit(quantity: &str) -> Option<(u64, &str)> {
+    let (number, unit) = quantity.split_at(quantity.find(|c: char| !c.is_ascii_digit()).unwrap_or(quantity.len()));
+    Some((number.parse().ok()?, unit))
 }
 
 /// A pod that has not become ready in time.
 pub fn not_ready(evidence: &Evidence, pod: &Value) -> Finding {
     let does = if runs(pod) { "runs, but is not ready" } else { "does not start" };
     let seen = format!("pod {} {does}: {}", name(pod), unready(evidence, pod));
-    let undo = |workload: &Value| rollback::undo(evidence.taken, workload, evidence.pods.items(), pod);
-    if let Some(undo) = evidence.workload.seen().and_then(undo) {
-        return Finding::new(Cause::PodsNotCounted, seen, rollback::ADVICE, [undo]);
-    }
+    let undo = rollback::undo(evidence.taken, evidence.workload.seen(), evidence.pods.items(), pod);
     let advice = "Fix what the message reports. When the HPA adds replicas, it counts a pod that is not ready as idle. \
                   When it removes replicas, it does not count that pod.";
-    Finding::new(Cause::PodsNotCounted, seen, advice, None)
+    Finding::new(Cause::PodsNotCounted, seen, if undo.is_some() { rollback::ADVICE } else { advice }, undo)
 }
 
 /// What is reported about a pod that is not ready.

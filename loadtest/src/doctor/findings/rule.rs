@@ -89,9 +89,9 @@ impl<'a> Config<'a> {
         self.edited(without())
     }
 
-    /// The commands that add a rule, a mapping in one line, before all others; none without one.
-    pub fn added(&self, rule: Option<&str>) -> Vec<Command> {
-        let Some(rule) = rule else { return Vec::new() };
+    /// The commands that add a rule for a counter, before all others; none if its names would have to be quoted.
+    pub fn with_rule(&self, evidence: &Evidence, counter: &str, metric: &str, labels: [&str; 2]) -> Vec<Command> {
+        let Some(rule) = rule_for(evidence, counter, metric, labels) else { return Vec::new() };
         let mut lines: Vec<String> = self.text.lines().map(str::to_owned).collect();
         let at = |text: &str| lines.iter().position(|line| line.trim_end() == text);
         if let Some(head) = at("rules:") {
@@ -159,7 +159,7 @@ pub fn by_labels(evidence: &Evidence, subject: &Subject, [namespace, pod]: &[Str
     if config.rules(evidence).is_ok_and(|rules| adapter::has_rule(evidence, rules.custom(), &metric.name)) {
         return Vec::new();
     }
-    config.added(rule_for(evidence, series, &metric.name, [namespace, pod]).as_deref())
+    config.with_rule(evidence, series, &metric.name, [namespace, pod])
 }
 
 /// The commands that add a matcher to the rule's query.
@@ -176,7 +176,7 @@ pub fn narrowed(evidence: &Evidence, subject: &Subject, matcher: &str) -> Vec<Co
 
 /// A rule in one line, with the labels that contain the namespace and the pod. None for names that a query would have to
 /// quote: anyone who may write an HPA names its metric.
-pub fn rule_for(evidence: &Evidence, counter: &str, metric: &str, [namespace, pod]: [&str; 2]) -> Option<String> {
+fn rule_for(evidence: &Evidence, counter: &str, metric: &str, [namespace, pod]: [&str; 2]) -> Option<String> {
     if ![counter, metric].iter().all(|name| is_metric(name)) || ![namespace, pod].iter().all(|name| is_label_name(name))
     {
         return None;

@@ -103,8 +103,8 @@ fn patched(object: &Value, how: &'static str, contents: &Value, text: &str) -> C
 }
 
 /// A `kubectl scale` of an object.
-pub fn scale(object: &Value, of: &str, replicas: u64) -> Command {
-    in_namespace(of).words("scale").object(object).plain("--replicas=", &replicas.to_string())
+pub fn scale(object: &Value, replicas: u64) -> Command {
+    about(object, "scale").plain("--replicas=", &replicas.to_string())
 }
 
 /// A `kubectl apply` of an object. The manifest comes through a pipe, since fish has no here-documents.

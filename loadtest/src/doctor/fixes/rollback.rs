@@ -15,7 +15,8 @@ const FIRST_POD: f64 = 300.0;
 pub const ADVICE: &str = "Roll the last change back. Then fix what the reason names, and roll it out again.";
 
 /// The command that rolls back a recent change, if other pods served until then.
-pub fn undo(taken: f64, workload: &Value, pods: &[Value], pod: &Value) -> Option<Command> {
+pub fn undo(taken: f64, workload: Option<&Value>, pods: &[Value], pod: &Value) -> Option<Command> {
+    let workload = workload?;
     let revision = workload["metadata"]["annotations"]["deployment.kubernetes.io/revision"].as_str();
     let alike = pods.iter().filter(|other| hash(other) == hash(pod));
     let first = alike.clone().map(|pod| age(pod, taken)).fold(0.0, f64::max);

@@ -134,8 +134,9 @@ fn inactive(evidence: &Evidence, subject: &Subject, hpa: &Value, active: &Value)
 /// The command that scales the HPA's target to the minimum.
 fn to_minimum(hpa: &Value) -> Command {
     let target = &hpa["spec"]["scaleTargetRef"];
-    let workload =
-        json!({"apiVersion": target["apiVersion"], "kind": target["kind"], "metadata": {"name": target["name"]}});
-    let minimum = hpa["spec"]["minReplicas"].as_u64().unwrap_or(1).max(1);
-    scale(&workload, namespace(hpa), minimum)
+    let workload = json!({
+        "apiVersion": target["apiVersion"], "kind": target["kind"],
+        "metadata": {"name": target["name"], "namespace": namespace(hpa)},
+    });
+    scale(&workload, hpa["spec"]["minReplicas"].as_u64().unwrap_or(1).max(1))
 }

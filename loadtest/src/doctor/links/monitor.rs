@@ -77,12 +77,12 @@ fn manifest(evidence: &Evidence, subject: &Subject, workload: &Workload, operato
     let pages = subject.series.as_deref().map(|series| with_counter(evidence, series)).unwrap_or_default();
     let page = pages.first();
     let serving = page.map(|page| page.port);
-    let leads = |port: &Value| {
+    let leads = |port: &&Value| {
         let number = ports::of_service(workload.pod, port);
         port["name"].is_string() && number.is_some() && (serving.is_none() || number == serving)
     };
     let service = workload.services.iter().find_map(|service| {
-        let port = service["spec"]["ports"].as_array()?.iter().find(|port| leads(port))?;
+        let port = service["spec"]["ports"].as_array()?.iter().find(leads)?;
         let labels = workload.telling_labels(service)?;
         Some((labels, json!({"port": port["name"]})))
     });

@@ -115,7 +115,7 @@ fn at_zero(evidence: &Evidence, workload: &Value) -> Checked {
     let minimum = evidence.hpa.seen().and_then(|hpa| hpa["spec"]["minReplicas"].as_u64()).unwrap_or(1);
     let seen = format!("{}: spec.replicas is 0", titled(workload));
     let advice = format!("Scale it to {minimum}: an HPA does not scale from 0.");
-    Err(Finding::new(Cause::ReplicasZero, seen, advice, [scale(workload, namespace(workload), minimum)]).into())
+    Err(Finding::new(Cause::ReplicasZero, seen, advice, [scale(workload, minimum)]).into())
 }
 
 fn none_ready(evidence: &Evidence, workload: &Value, pods: &[&Value]) -> Status {

@@ -59,7 +59,7 @@ fn adapter(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Checked {
     }
     let rules = config.rules(evidence)?;
     if !works {
-        Status::stop(listing::check(evidence, subject, metric, &config, &rules))?;
+        listing::check(evidence, subject, metric, &config, &rules)?;
     }
     Status::stop(query::check(evidence, subject, metric, &config, works))?;
     Ok(with_window(evidence, subject, subject.query.as_deref().unwrap_or("a rule makes the metric")))

@@ -63,13 +63,12 @@ fn pinned(evidence: &Evidence, subject: &Subject, counted: &[(&Value, f64)]) -> 
     let (idle, _) = counted.iter().find(|(pod, requests)| *requests < fair / 10.0 && known(pod))?;
     let shares = counted.iter().map(|(pod, requests)| format!("{} {requests:.0}", name(pod)));
     let seen = format!("requests: {}; {} is ready", shares.collect::<Vec<_>>().join(", "), name(idle));
-    let sticky =
-        services(evidence).find(|service| service.pointer("/spec/sessionAffinity") == Some(&json!("ClientIP")));
+    let sticky = services(evidence).find(|service| service["spec"]["sessionAffinity"] == "ClientIP");
     if let Some(service) = sticky {
         let seen = format!("{seen}; {}: spec.sessionAffinity is ClientIP", titled(service));
-        let patch = json!({"spec": {"sessionAffinity": "None", "sessionAffinityConfig": null}});
+        let off = merge(service, &json!({"spec": {"sessionAffinity": "None", "sessionAffinityConfig": null}}));
         let advice = "Each client stays at its first pod. Turn session affinity off.";
-        return Some(Finding::new(Cause::ClientsPinned, seen, advice, [merge(service, &patch)]));
+        return Some(Finding::new(Cause::ClientsPinned, seen, advice, [off]));
     }
     let advice = "A Service balances connections, not requests. Make clients reconnect from time to time, make the server \
                   close connections after a while, or use a proxy that balances requests. Until then, a restart makes \

@@ -10,7 +10,7 @@ use crate::doctor::evidence::{Evidence, Page};
 use crate::doctor::facts::scaling_metric::{Source, Subject};
 use crate::doctor::facts::targets::{labels_of, ours, taken};
 use crate::doctor::findings::rule;
-use crate::doctor::fixes::{Command, scaler};
+use crate::doctor::fixes::scaler;
 use crate::doctor::objects::name;
 use crate::doctor::status::Finding;
 
@@ -53,22 +53,24 @@ pub fn scrapes_and_probes(
                 routes.insert(route);
             }
         }
-        if let Some((label, route, grown, rate)) = harmful {
-            let seen = format!(
-                "{series}{{{label}=\"{route}\"}} of pod {} grew by {grown} in {:.0} s: {rate:.2} a second, with a target of {}",
-                page.pod, page.apart, metric.target
-            );
-            let Some(matcher) = excluding(label, &routes) else {
-                return Some(finding(seen, "those routes", Vec::new()));
-            };
-            let commands = match metric.source {
-                Source::Keda => scaler::narrowed(evidence, subject, &matcher).into_iter().collect(),
-                Source::Adapter => rule::narrowed(evidence, subject, &matcher),
-                _ => Vec::new(),
-            };
-            return Some(finding(seen, &format!("`{matcher}`"), commands));
-        }
-        idle.push((*page, all, own.all()));
+        let Some((label, route, grown, rate)) = harmful else {
+            idle.push((*page, all, own.all()));
+            continue;
+        };
+        let counted = format!("{series}{{{label}=\"{route}\"}}");
+        let seen = grew(&counted, page, grown, "", rate, metric.target);
+        let Some(matcher) = excluding(label, &routes) else {
+            return Some(Finding::new(Cause::ProbesCounted, seen, COUNT_CLIENTS, None));
+        };
+        let commands = match metric.source {
+            Source::Keda => scaler::narrowed(evidence, subject, &matcher).into_iter().collect(),
+            Source::Adapter => rule::narrowed(evidence, subject, &matcher),
+            _ => Vec::new(),
+        };
+        let advice = format!(
+            "Count client requests only, or add `{matcher}` to the matchers of the rule's or the trigger's query."
+        );
+        return Some(Finding::new(Cause::ProbesCounted, seen, advice, commands));
     }
     // Without a route, the number shows it: every pod's counter grows by exactly its scrapes and probes. A single pod may
     // have as many requests by chance.
@@ -77,13 +79,18 @@ pub fn scrapes_and_probes(
         return None;
     }
     let (page, grown, own) = idle[0];
-    harms(own).then(|| {
-        let evidence = format!(
-            "{series} of pod {} grew by {grown} in {:.0} s, as much as by its scrapes and probes: {own:.2} a second, with a target of {}",
-            page.pod, page.apart, metric.target
-        );
-        finding(evidence, "scrapes and probes", Vec::new())
-    })
+    let seen = || grew(series, page, grown, ", as much as by its scrapes and probes", own, metric.target);
+    harms(own).then(|| Finding::new(Cause::ProbesCounted, seen(), COUNT_CLIENTS, None))
+}
+
+/// What to do if no matcher excludes the requests.
+const COUNT_CLIENTS: &str = "Count client requests only, without scrapes and probes. Or give the counter a label with the \
+                             route, and exclude those routes in the query.";
+
+/// The evidence that a counter grew by so much in a pod.
+fn grew(counted: &str, page: &Page, grown: f64, by: &str, rate: f64, target: f64) -> String {
+    let Page { pod, apart, .. } = page;
+    format!("{counted} of pod {pod} grew by {grown} in {apart:.0} s{by}: {rate:.2} a second, with a target of {target}")
 }
 
 /// The matcher that excludes these routes; none if a route's name would have to be escaped.
@@ -92,17 +99,6 @@ fn excluding(label: &str, routes: &BTreeSet<String>) -> Option<String> {
     let how = if routes.len() == 1 { "!=" } else { "!~" };
     let all = routes.iter().map(String::as_str).collect::<Vec<_>>().join("|");
     routes.iter().all(|route| route.chars().all(plain)).then(|| format!("{label}{how}\"{all}\""))
-}
-
-fn finding(evidence: String, what: &str, commands: Vec<Command>) -> Finding {
-    let advice = if what.starts_with('`') {
-        format!("Count client requests only, or add {what} to the matchers of the rule's or the trigger's query.")
-    } else {
-        "Count client requests only, without scrapes and probes. Or give the counter a label with the route, and \
-         exclude those routes in the query."
-            .to_owned()
-    };
-    Finding::new(Cause::ProbesCounted, evidence, advice, commands)
 }
 
 /// Whether a pod's counter grew by scrapes and probes alone, give or take one of each. The doctor's first reading is one.

@@ -72,33 +72,24 @@ fn scales(manager: &str) -> bool {
 
 /// The HPA sets the same size again and again, with no other in between: something reverts it.
 fn see_saw(evidence: &Evidence) -> Option<String> {
-    let at = |event: &Value, field: &str| time(&event[field]);
-    let rescales: Vec<_> = evidence
-        .events
-        .items()
-        .iter()
-        .filter(|event| {
-            event["reason"] == "SuccessfulRescale"
-                && event["involvedObject"]["kind"] == "HorizontalPodAutoscaler"
-                && event["involvedObject"]["name"] == *evidence.name
-        })
-        .collect();
-    let size = |event: &Value| text(event, "/message").split(';').next().unwrap_or_default().to_owned();
-    let alone = |event: &&&Value| {
-        let (Some(first), Some(last)) = (at(event, "firstTimestamp"), at(event, "lastTimestamp")) else { return false };
-        let between = |other: &&Value| {
-            let times = [at(other, "firstTimestamp"), at(other, "lastTimestamp")];
-            size(other) != size(event) && times.into_iter().flatten().any(|time| (first..=last).contains(&time))
-        };
-        event["count"].as_u64().unwrap_or(1) > 1 && !rescales.iter().any(between)
+    let is_rescale = |event: &&Value| {
+        event["reason"] == "SuccessfulRescale"
+            && event["involvedObject"]["kind"] == "HorizontalPodAutoscaler"
+            && event["involvedObject"]["name"] == *evidence.name
     };
-    let lately = |event: &&&Value| at(event, "firstTimestamp").is_some_and(|first| evidence.taken - first < LATELY);
-    let event = rescales.iter().filter(lately).find(alone)?;
-    Some(format!(
-        "HPA {}: {} times in {:.0} s: {}, with no other size in between",
-        evidence.name,
-        event["count"],
-        at(event, "lastTimestamp")? - at(event, "firstTimestamp")?,
-        text(event, "/message")
-    ))
+    let rescales: Vec<&Value> = evidence.events.items().iter().filter(is_rescale).collect();
+    let size = |event: &Value| text(event, "/message").split(';').next().unwrap_or_default().to_owned();
+    let times = |event: &Value| ["firstTimestamp", "lastTimestamp"].map(|field| time(&event[field]));
+    let repeated = rescales.iter().find_map(|event| {
+        let [Some(first), Some(last)] = times(event) else { return None };
+        let between = |other: &&Value| {
+            size(other) != size(event) && times(other).into_iter().flatten().any(|at| (first..=last).contains(&at))
+        };
+        let is_repeated = event["count"].as_u64().unwrap_or(1) > 1 && !rescales.iter().any(between);
+        (evidence.taken - first < LATELY && is_repeated).then_some((event, last - first))
+    });
+    let (event, seconds) = repeated?;
+    let (count, message) = (&event["count"], text(event, "/message"));
+    let hpa = &evidence.name;
+    Some(format!("HPA {hpa}: {count} times in {seconds:.0} s: {message}, with no other size in between"))
 }

@@ -9,7 +9,7 @@ use crate::doctor::facts::adapter::series;
 use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
 use crate::doctor::facts::targets::telling;
 use crate::doctor::facts::{early, pages, requests, server};
-use crate::doctor::findings::rule::{Config, rule_for};
+use crate::doctor::findings::rule::Config;
 use crate::doctor::fixes::kubectl::replace;
 use crate::doctor::fixes::{Command, is_metric};
 use crate::doctor::objects::{list, text, titled};
@@ -22,12 +22,10 @@ pub fn check(
     metric: &Metric,
     config: &Config<'_>,
     rules: &Rules,
-) -> Option<Status> {
+) -> Result<(), Status> {
     let external = metric.source == Source::AdapterExternal;
     let all = if external { rules.external() } else { rules.custom() };
-    if let Some(finding) = fails(evidence, config, all, external) {
-        return Some(finding.into());
-    }
+    Status::stop(fails(evidence, config, all, external))?;
     let made = |rule: &Rule| {
         let seen = series(evidence, rule, |_| true);
         if external {
@@ -38,40 +36,34 @@ pub fn check(
         }
     };
     if all.iter().any(made) {
-        return None;
+        return Ok(());
     }
-    if let Some(wait) = early::unscraped(evidence, subject) {
-        return Some(wait.after("Prometheus may have no series yet").into());
-    }
+    let wait = early::unscraped(evidence, subject);
+    Status::stop(wait.map(|wait| wait.after("Prometheus may have no series yet")))?;
     let names: Vec<&str> = subject.series.iter().map(String::as_str).collect();
-    if !external && let Some(source) = rules.for_metric(&metric.name, &names).last() {
-        return unmapped(evidence, config, rules, source.rule, metric).map(Status::Broken);
-    }
-    if !external && let Some(finding) = misnamed(evidence, metric, config, rules.custom()) {
-        return Some(finding.into());
+    if !external {
+        if let Some(source) = rules.for_metric(&metric.name, &names).last() {
+            return Status::stop(unmapped(evidence, config, rules, source.rule, metric));
+        }
+        Status::stop(misnamed(evidence, metric, config, rules.custom()))?;
     }
     // A rule may make the metric of series that were not read.
-    if let Some(unread) = all.iter().find_map(|rule| unheard(evidence, rule)) {
-        return Some(unread.into());
-    }
+    Status::stop(all.iter().find_map(|rule| unheard(evidence, rule)))?;
     let seen = format!("{}: none of its {} rules makes {}", titled(config.object), all.len(), metric.name);
     let advice = format!("Add a rule that makes {}. The adapter reads it at startup.", metric.name);
     let mut counters = pages::counters(evidence);
     counters.retain(|counter| related(counter, &metric.name));
     // Nobody but the user knows which of several counters is meant.
     let counter = counters.pop_first().map(str::to_owned).filter(|_| counters.is_empty() && !external);
-    let commands = counter
-        .map(|counter| config.added(rule_for(evidence, &counter, &metric.name, ["namespace", "pod"]).as_deref()));
-    Some(Finding::new(Cause::RuleAbsent, seen, advice, commands.unwrap_or_default()).into())
+    let commands = counter.map(|counter| config.with_rule(evidence, &counter, &metric.name, ["namespace", "pod"]));
+    Err(Finding::new(Cause::RuleAbsent, seen, advice, commands.unwrap_or_default()).into())
 }
 
 /// Whether the adapter itself has the metric in its list, whatever its rules say now.
 pub fn lists(evidence: &Evidence, metric: &Metric) -> bool {
-    let Some(answer) = evidence.answers.get(&requests::listing(evidence, server::group(metric.source))) else {
-        return false;
-    };
-    let names = list(&answer.body, "/resources").iter().map(|resource| text(resource, "/name"));
-    names.into_iter().any(|name| name.rsplit('/').next() == Some(metric.name.as_str()))
+    let answer = evidence.answers.get(&requests::listing(evidence, server::group(metric.source)));
+    let mut resources = answer.into_iter().flat_map(|answer| list(&answer.body, "/resources"));
+    resources.any(|resource| text(resource, "/name").rsplit('/').next() == Some(metric.name.as_str()))
 }
 
 /// A rule whose `seriesQuery` Prometheus itself rejects, with one of these codes.
@@ -112,9 +104,8 @@ fn unmapped(evidence: &Evidence, config: &Config<'_>, rules: &Rules, rule: usize
         metric.name
     );
     let advice = "Map the labels of the namespace and the pod in the resources.overrides of a rule.";
-    let commands = labelled.map(|(series, [namespace, pod])| {
-        config.added(rule_for(evidence, &series, &metric.name, [&namespace, &pod]).as_deref())
-    });
+    let commands = labelled
+        .map(|(series, [namespace, pod])| config.with_rule(evidence, &series, &metric.name, [&namespace, &pod]));
     Some(Finding::new(Cause::LabelsMissing, seen, advice, commands.unwrap_or_default()))
 }
 

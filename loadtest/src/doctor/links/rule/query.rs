@@ -9,7 +9,7 @@ use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
 use crate::doctor::facts::{intervals, server};
 use crate::doctor::findings::rule::Config;
 use crate::doctor::objects::titled;
-use crate::doctor::status::{Finding, Status};
+use crate::doctor::status::Finding;
 use crate::kube::read::Read;
 
 pub fn check(
@@ -18,15 +18,13 @@ pub fn check(
     metric: &Metric,
     config: &Config<'_>,
     works: bool,
-) -> Option<Status> {
-    let finding = if works {
-        short_relist(evidence)
-    } else {
-        short_window(evidence, subject, metric, config)
-            .or_else(|| short_relist(evidence))
-            .or_else(|| ungrouped(evidence, subject, metric, config))
-    };
-    finding.map(Status::Broken)
+) -> Option<Finding> {
+    if works {
+        return short_relist(evidence);
+    }
+    short_window(evidence, subject, metric, config)
+        .or_else(|| short_relist(evidence))
+        .or_else(|| ungrouped(evidence, subject, metric, config))
 }
 
 /// The `metricsQuery` of the metric's rule, as it is written; none of an external rule.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::{Evidence, Prometheus};
+use crate::doctor::facts::prometheus::Endpoint;
 use crate::doctor::facts::{ports, requests, server};
 use crate::doctor::objects::{leads_to, list, name, namespace, titled};
 use crate::doctor::status::Finding;
@@ -46,17 +47,14 @@ fn leads_outside(evidence: &Evidence) -> bool {
 
 /// What is wrong with the URL: its Service does not exist, or does not have its port.
 pub fn wrong(evidence: &Evidence) -> Option<String> {
-    let uri: http::Uri = evidence.prometheus.url.seen()?.parse().ok()?;
-    requests::service(evidence, uri.host()?)?;
+    let Endpoint { port, .. } = Endpoint::of(evidence.prometheus.url.seen()?, evidence)?;
     let service = match &evidence.prometheus.service {
         Read::Absent => return Some("that Service does not exist".to_owned()),
         Read::Seen(service) => service,
         _ => return None,
     };
-    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
     let ports: Vec<u64> = list(service, "/spec/ports").iter().filter_map(|port| port["port"].as_u64()).collect();
-    let listed = ports.contains(&u64::from(port));
-    (!has_the_pods_ports(service) && !listed)
+    (!has_the_pods_ports(service) && !ports.contains(&u64::from(port)))
         .then(|| format!("{} has the ports {ports:?}, not {port}", titled(service)))
 }
 

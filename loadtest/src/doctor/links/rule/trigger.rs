@@ -24,14 +24,14 @@ pub fn check(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Checked
         .ok_or_else(|| missing(format!("{}: no trigger makes {}", titled(object), metric.name)))?;
     let kind = text(trigger.spec, "/type");
     if kind != "prometheus" {
-        Status::stop(blocked::refused(evidence, &trigger))?;
-        Status::stop(blocked::check(evidence, subject, &trigger))?;
+        Status::stop(blocked::rejected(evidence, &trigger))?;
+        blocked::check(evidence, subject, &trigger)?;
         return Ok(format!("trigger {}: {kind}, which does not query Prometheus", trigger.place));
     }
     if !works(evidence, subject, object) {
         Status::stop(reach::wrong(evidence).map(|why| unreachable(evidence, &trigger, &why)))?;
     }
-    Status::stop(blocked::refused(evidence, &trigger))?;
+    Status::stop(blocked::rejected(evidence, &trigger))?;
     let query = trigger.field("query");
     // KEDA's own 0 may come from an empty result.
     if !results(evidence, &trigger).iter().any(|result| result.first().is_some_and(|sample| !is_nan(sample))) {
@@ -39,8 +39,8 @@ pub fn check(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Checked
         let widened = |range: &str, wide: &str| [trigger.with(&query.replace(range, wide), &[])];
         Status::stop(short_window(evidence, query, &place, widened))?;
     }
-    Status::stop(result(evidence, subject, metric, &trigger))?;
-    Status::stop(blocked::check(evidence, subject, &trigger))?;
+    result(evidence, subject, metric, &trigger)?;
+    blocked::check(evidence, subject, &trigger)?;
     Ok(with_window(evidence, subject, query))
 }
 
@@ -67,7 +67,7 @@ fn results<'a>(evidence: &'a Evidence, trigger: &Trigger<'_>) -> Vec<&'a Vec<Val
 }
 
 /// Whether Prometheus answers the trigger's query with one number, and with the right one.
-fn result(evidence: &Evidence, subject: &Subject, metric: &Metric, trigger: &Trigger<'_>) -> Option<Status> {
+fn result(evidence: &Evidence, subject: &Subject, metric: &Metric, trigger: &Trigger<'_>) -> Result<(), Status> {
     let query = trigger.field("query");
     let results = results(evidence, trigger);
     let (object, place) = (titled(trigger.object), trigger.place);
@@ -76,26 +76,26 @@ fn result(evidence: &Evidence, subject: &Subject, metric: &Metric, trigger: &Tri
         let seen = seen(&format!("{} series, but KEDA takes one", several.len()));
         let advice = "Make the query one sum over all pods: the HPA divides it by their number.";
         let command = trigger.with(&format!("sum({query})"), &[]);
-        return Some(Finding::new(Cause::SeveralSeries, seen, advice, [command]).into());
+        return Err(Finding::new(Cause::SeveralSeries, seen, advice, [command]).into());
     }
     if let Some(summed) = summed(query).filter(|_| averaged(metric)) {
         let seen = seen("an average, which the HPA divides by the number of pods again");
         let advice = "Make the query a sum over all pods, or set the trigger's metricType to Value.";
         // A value that is not a pod's own may be the same in all series: a sum would count it several times.
         let command = of_the_pods(evidence, subject).then(|| trigger.with(&summed, &[]));
-        return Some(Finding::new(Cause::SeveralSeries, seen, advice, command).into());
+        return Err(Finding::new(Cause::SeveralSeries, seen, advice, command).into());
     }
     // If one replica has a number, another link checks why the other has none.
     let bad = |result: &&Vec<Value>| result.first().is_none_or(is_nan);
     if results.is_empty() || !results.iter().all(bad) {
-        return None;
+        return Ok(());
     }
     let what = if results[0].is_empty() { "nothing" } else { "NaN" };
     let wait = 2.0 * intervals::scrape(evidence).unwrap_or(30.0) + 10.0;
     let oldest = living(evidence).filter_map(|pod| ready_for(evidence, pod)).fold(0.0, f64::max);
     if oldest < wait {
         let why = format!("{}; no pod has been ready for two scrapes yet", seen(what));
-        return Some(Status::pending(wait - oldest, why));
+        return Err(Status::pending(wait - oldest, why));
     }
     let silent = trigger.field("ignoreNullValues") != "false";
     let reads = if silent { "KEDA reads that as 0" } else { "KEDA reports that as an error" };
@@ -104,7 +104,7 @@ fn result(evidence: &Evidence, subject: &Subject, metric: &Metric, trigger: &Tri
     let sum = sum_of_rates(subject, query).filter(|_| of_the_pods(evidence, subject));
     let command = sum.map(|sum| trigger.with(&sum, &[("ignoreNullValues", "false")]));
     let seen = format!("{}: {reads}", seen(what));
-    Some(Finding::new(Cause::EmptyReadAsZero, seen, advice, command).into())
+    Err(Finding::new(Cause::EmptyReadAsZero, seen, advice, command).into())
 }
 
 /// Whether the query's series exist, and each is one of the pods'.
