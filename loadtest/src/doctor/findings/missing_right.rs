@@ -48,6 +48,6 @@ pub fn forbidden(evidence: &Evidence, metric: &Metric) -> Option<Finding> {
 }
 
 /// The commands that give the controller a role of this one rule.
-pub fn allowed(role: &str, rule: &Value) -> [Command; 2] {
-    grant(role, None, &json!([rule]), ["horizontal-pod-autoscaler", "kube-system"])
+pub fn allowed(role: &str, granted: &Value) -> [Command; 2] {
+    grant(role, None, &json!([granted]), ["horizontal-pod-autoscaler", "kube-system"])
 }

@@ -65,7 +65,7 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
                       at startup. Restart it.";
         return Err(Finding::new(Cause::RuleAbsent, seen, advice, [kubectl::restart(deployment)]).into());
     }
-    Err(unavailable::finding(evidence, source, api, &version, seen).into())
+    Err(unavailable::finding(evidence, source, api, &version, &seen).into())
 }
 
 /// Whether the registered server answers with a list of metrics; none if it was not queried, or may not be.

@@ -14,9 +14,9 @@ use crate::doctor::objects::{condition, list, lives, name, namespace, ready_for,
 use crate::doctor::status::Finding;
 use crate::kube::read::Read;
 
-pub fn finding(evidence: &Evidence, source: Source, api: &Value, version: &str, seen: String) -> Finding {
+pub fn finding(evidence: &Evidence, source: Source, api: &Value, version: &str, seen: &str) -> Finding {
     let (why, advice) = why(evidence, source, api, version);
-    let seen = why.map_or_else(|| seen.clone(), |why| format!("{seen}; {why}"));
+    let seen = why.map_or_else(|| seen.to_owned(), |why| format!("{seen}; {why}"));
     // No command: the server and its APIService are shared.
     Finding::new(Cause::ApiServiceUnavailable, seen, advice, None)
 }
