@@ -6,7 +6,7 @@ use crate::doctor::diagnosis::Figures;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::autoscaler::autoscaler;
 use crate::doctor::facts::pods::ready;
-use crate::doctor::facts::scaling_metric::{Source, Subject};
+use crate::doctor::facts::scaling_metric::{ScalingMetric, Source};
 use crate::doctor::facts::{intervals, values};
 use crate::doctor::objects::name;
 use crate::profile::{Profile, Stage};
@@ -19,18 +19,18 @@ const HORIZON: f64 = 3600.0;
 
 /// The figures, where the window, the interval and the target are known.
 pub fn figures(evidence: &Evidence) -> Option<Figures> {
-    let subject = Subject::of(evidence);
-    let metric = subject.metric.as_ref().filter(|metric| metric.source != Source::Resource && metric.target > 0.0)?;
-    let (scrape, window) = (intervals::scrape(evidence)?, subject.window?);
-    let mut autoscaler = autoscaler(evidence, &subject).ok()?.autoscaler;
+    let scaling = ScalingMetric::of(evidence);
+    let metric = scaling.metric.as_ref().filter(|metric| metric.source != Source::Resource && metric.target > 0.0)?;
+    let (scrape, window) = (intervals::scrape(evidence)?, scaling.window?);
+    let mut autoscaler = autoscaler(evidence, &scaling).ok()?.autoscaler;
     // These two are known, not assumed.
     (autoscaler.pipeline.scrape, autoscaler.pipeline.window) = (scrape, window);
     autoscaler.min = autoscaler.min.max(1);
     // The figure is when the HPA desires more replicas, whatever its maximum.
     autoscaler.max = autoscaler.min.saturating_mul(2);
     Some(Figures {
-        idle: idle(evidence, &subject),
-        value: values::average(evidence, &subject),
+        idle: idle(evidence, &scaling),
+        value: values::average(evidence, &scaling),
         target: metric.target,
         scrape,
         window,
@@ -58,8 +58,8 @@ fn delay(autoscaler: &Autoscaler) -> Option<(f64, f64)> {
 
 /// By how much the counter of a pod without clients grows per second. None while there is load.
 #[expect(clippy::cast_precision_loss, reason = "a number of pods")]
-fn idle(evidence: &Evidence, subject: &Subject) -> Option<f64> {
-    let (series, metric) = (subject.series.as_ref()?, subject.metric.as_ref()?);
+fn idle(evidence: &Evidence, scaling: &ScalingMetric) -> Option<f64> {
+    let (series, metric) = (scaling.series.as_ref()?, scaling.metric.as_ref()?);
     let rates: Vec<_> = evidence
         .pages
         .iter()

@@ -2,7 +2,7 @@
 
 use loadtest::doctor::diagnosis::State;
 use loadtest::doctor::facts::requests;
-use loadtest::doctor::facts::scaling_metric::Subject;
+use loadtest::doctor::facts::scaling_metric::ScalingMetric;
 use loadtest::doctor::link::Link;
 use loadtest::kube::read::{Read, Unread};
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ fn a_query_is_what_the_adapter_makes_of_its_rule() {
     for replica in &mut evidence.prometheus.replicas {
         replica.series = replica.series.values().map(|series| (matcher.clone(), series.clone())).collect();
     }
-    let Subject { series, query, window, .. } = Subject::of(&evidence);
+    let ScalingMetric { series, query, window, .. } = ScalingMetric::of(&evidence);
     let pods = healthy::PODS.map(|(pod, _)| pod).join("|");
     let namespace = format!("namespace=\"{}\"", healthy::NAMESPACE);
     let expected = format!(

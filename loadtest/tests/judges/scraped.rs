@@ -3,7 +3,7 @@
 use super::diagnose;
 use loadtest::doctor::diagnosis::{LinkResult, State};
 use loadtest::doctor::evidence::Evidence;
-use loadtest::doctor::facts::scaling_metric::Subject;
+use loadtest::doctor::facts::scaling_metric::ScalingMetric;
 use loadtest::doctor::link::Link;
 use loadtest::kube::read::{Read, Unread};
 use serde_json::json;
@@ -271,8 +271,8 @@ fn a_pod_that_was_not_scraped_twice_has_no_series_yet() {
 
 /// Changes the counter's labels; what asks for more than its name finds nothing.
 fn unlabelled(evidence: &mut Evidence, with: impl Fn(&mut serde_json::Map<String, serde_json::Value>)) {
-    let subject = Subject::of(evidence);
-    let (wanted, of_pods) = (subject.wanted.unwrap().text(), subject.of_pods.unwrap());
+    let scaling = ScalingMetric::of(evidence);
+    let (wanted, of_pods) = (scaling.selector.unwrap().text(), scaling.of_pods.unwrap());
     for replica in &mut evidence.prometheus.replicas {
         for sample in seen(replica.queries.get_mut(&of_pods).unwrap()) {
             with(sample["metric"].as_object_mut().unwrap());

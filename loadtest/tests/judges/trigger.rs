@@ -2,7 +2,7 @@
 
 use loadtest::doctor::diagnosis::State;
 use loadtest::doctor::evidence::Evidence;
-use loadtest::doctor::facts::scaling_metric::Subject;
+use loadtest::doctor::facts::scaling_metric::ScalingMetric;
 use loadtest::doctor::link::Link;
 use loadtest::kube::read::Read;
 use serde_json::{Value, json};
@@ -94,7 +94,7 @@ fn nothing_and_nan_are_read_as_zero() {
     let mut evidence = keda();
     // One replica has a gap: that is the replica's, not the query's.
     results(&mut evidence, &[number("0")]);
-    let query = Subject::of(&evidence).query.unwrap();
+    let query = ScalingMetric::of(&evidence).query.unwrap();
     evidence.prometheus.replicas[0].queries.insert(query, Read::Seen(Vec::new()));
     assert_eq!(named(&evidence), Some(35));
     // The pods have had no two scrapes.
@@ -120,7 +120,7 @@ fn several_series_or_an_average() {
     let (cause_number, command) = cause(&evidence, Link::Rule);
     assert_eq!((cause_number, command.contains(r#""value":"sum(rate("#)), (31, true), "{command}");
     // What is told of something else than the pods, by several, is not to be summed up.
-    let wanted = Subject::of(&evidence).wanted.unwrap().text();
+    let wanted = ScalingMetric::of(&evidence).selector.unwrap().text();
     for replica in &mut evidence.prometheus.replicas {
         let series = json!({"metric": {"pod": "exporter-a"}, "value": [TAKEN, "1"]});
         replica.queries.insert(wanted.clone(), Read::Seen(vec![series]));
@@ -216,7 +216,7 @@ fn a_trigger_of_prometheus_is_meant_wherever_it_stands() {
     let cron = json!({"type": "cron", "metadata": {"desiredReplicas": "1"}});
     seen(&mut evidence.scaled_object)["spec"]["triggers"].as_array_mut().unwrap().insert(0, cron);
     seen(&mut evidence.hpa)["spec"]["metrics"] = json!([metric("s0-cron"), metric("s1-prometheus")]);
-    let Subject { metric, query, .. } = Subject::of(&evidence);
+    let ScalingMetric { metric, query, .. } = ScalingMetric::of(&evidence);
     assert_eq!(metric.unwrap().name, "s1-prometheus");
     assert!(query.unwrap().starts_with("sum(rate(http_requests_total"));
 }

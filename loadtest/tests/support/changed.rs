@@ -3,7 +3,7 @@
 use loadtest::doctor::diagnosis::{Diagnosis, Finding, State};
 use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::facts::requests;
-use loadtest::doctor::facts::scaling_metric::Subject;
+use loadtest::doctor::facts::scaling_metric::ScalingMetric;
 use loadtest::doctor::link::Link;
 use loadtest::kube::read::{Answer, Read};
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ pub fn ready_for(evidence: &mut Evidence, seconds: f64) {
 
 /// What Prometheus answers to the query of the HPA's metric.
 pub fn results(evidence: &mut Evidence, result: &[Value]) {
-    let query = Subject::of(evidence).query.unwrap();
+    let query = ScalingMetric::of(evidence).query.unwrap();
     for replica in &mut evidence.prometheus.replicas {
         replica.queries.insert(query.clone(), Read::Seen(result.to_vec()));
     }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pod_state::{UNDECIDED, node_to_come, unschedulable};
-use crate::doctor::facts::pods::{living, wanted};
+use crate::doctor::facts::pods::{desired, living};
 use crate::doctor::findings::pod_failure::with_unit;
 use crate::doctor::fixes::scaler::maximum;
 use crate::doctor::fixes::{Command, rollback};
@@ -60,13 +60,13 @@ fn without_node(evidence: &Evidence, seen: &str) -> Option<Status> {
 fn limited_to_placed(evidence: &Evidence) -> Option<(u64, Command)> {
     let placed = u64::try_from(living(evidence).filter(|pod| unschedulable(pod).is_none()).count()).ok()?;
     let minimum = evidence.hpa.seen()?["spec"]["minReplicas"].as_u64().unwrap_or(1).max(1);
-    (minimum..wanted(evidence)?).contains(&placed).then(|| Some((placed, maximum(evidence, placed)?)))?
+    (minimum..desired(evidence)?).contains(&placed).then(|| Some((placed, maximum(evidence, placed)?)))?
 }
 
 /// Pods that were not even created: a quota or an admission webhook rejected them.
 fn refused(evidence: &Evidence, seen: &str) -> Option<Finding> {
     let there = u64::try_from(living(evidence).count()).ok()?;
-    let missing = wanted(evidence)?.checked_sub(there).filter(|missing| *missing > 0)?;
+    let missing = desired(evidence)?.checked_sub(there).filter(|missing| *missing > 0)?;
     let object = evidence.workload.seen();
     let workload = object.map(name).unwrap_or_default();
     let lately = if object.is_some_and(|object| object["kind"] == "Deployment") { LATELY } else { BEFORE };

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::autoscaling::adapter_rules::{Error, Rules};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
+use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric, Source};
 use crate::doctor::facts::{adapter, intervals, requests, server};
 use crate::doctor::fixes::{Command, is_label_name, is_metric, kubectl};
 use crate::doctor::objects::{list, time, titled};
@@ -145,14 +145,14 @@ fn items(lines: &[&str]) -> Option<Vec<usize>> {
 }
 
 /// The adapter's configuration, and the metric that it makes.
-pub fn of_adapter<'a>(evidence: &'a Evidence, subject: &'a Subject) -> Option<(Config<'a>, &'a Metric)> {
-    let metric = subject.metric.as_ref().filter(|metric| metric.source == Source::Adapter)?;
+pub fn of_adapter<'a>(evidence: &'a Evidence, scaling: &'a ScalingMetric) -> Option<(Config<'a>, &'a Metric)> {
+    let metric = scaling.metric.as_ref().filter(|metric| metric.source == Source::Adapter)?;
     Some((Config::of(evidence, evidence.server.deployment.seen()?).ok()?, metric))
 }
 
 /// The commands that add a rule for the metric, with the labels that contain the namespace and the pod.
-pub fn by_labels(evidence: &Evidence, subject: &Subject, [namespace, pod]: &[String; 2]) -> Vec<Command> {
-    let Some(((config, metric), series)) = of_adapter(evidence, subject).zip(subject.series.as_deref()) else {
+pub fn by_labels(evidence: &Evidence, scaling: &ScalingMetric, [namespace, pod]: &[String; 2]) -> Vec<Command> {
+    let Some(((config, metric), series)) = of_adapter(evidence, scaling).zip(scaling.series.as_deref()) else {
         return Vec::new();
     };
     // The last of several rules for a metric counts, and this one would be the first.
@@ -163,9 +163,9 @@ pub fn by_labels(evidence: &Evidence, subject: &Subject, [namespace, pod]: &[Str
 }
 
 /// The commands that add a matcher to the rule's query.
-pub fn narrowed(evidence: &Evidence, subject: &Subject, matcher: &str) -> Vec<Command> {
+pub fn narrowed(evidence: &Evidence, scaling: &ScalingMetric, matcher: &str) -> Vec<Command> {
     const MATCHERS: &str = "<<.LabelMatchers>>";
-    let Some(((config, _), rule)) = of_adapter(evidence, subject).zip(subject.rule) else { return Vec::new() };
+    let Some(((config, _), rule)) = of_adapter(evidence, scaling).zip(scaling.rule) else { return Vec::new() };
     let Some(written) = config.field(rule, "/metricsQuery") else { return Vec::new() };
     // One kind of quotes does not end the document's own string.
     let matchers = [matcher.to_owned(), matcher.replace('"', "'")];

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Command;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::scaling_metric::{Metric, Subject, trigger_number};
+use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric, trigger_number};
 use crate::doctor::fixes::kubectl::{merge, patch_item};
 use crate::doctor::objects::{list, text};
 
@@ -46,8 +46,8 @@ pub fn trigger<'a>(object: &'a Value, metric: &Metric) -> Option<Trigger<'a>> {
 }
 
 /// The command that adds a matcher to the trigger's query.
-pub fn narrowed(evidence: &Evidence, subject: &Subject, matcher: &str) -> Option<Command> {
-    let (metric, series) = (subject.metric.as_ref()?, subject.series.as_deref()?);
+pub fn narrowed(evidence: &Evidence, scaling: &ScalingMetric, matcher: &str) -> Option<Command> {
+    let (metric, series) = (scaling.metric.as_ref()?, scaling.series.as_deref()?);
     let trigger = trigger(evidence.scaled_object.seen()?, metric)?;
     let query = trigger.field("query");
     let places = [

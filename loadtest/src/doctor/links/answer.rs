@@ -11,7 +11,7 @@ use crate::doctor::facts::early::{first_value, too_early};
 use crate::doctor::facts::monitors::{endpoints, of_target};
 use crate::doctor::facts::pod_state::{is_overdue, runs};
 use crate::doctor::facts::pods::{living, ready, ready_for};
-use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
+use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric, Source};
 use crate::doctor::facts::targets::ours;
 use crate::doctor::facts::values;
 use crate::doctor::findings::missing_right;
@@ -23,8 +23,8 @@ use crate::doctor::objects::{list, name, text, titled};
 use crate::doctor::status::{Checked, Finding, Input, Status};
 use crate::kube::read::{Answer, Unread};
 
-pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
-    let metric = subject.metric.as_ref().ok_or_else(Status::without_metric)?;
+pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
+    let metric = scaling.metric.as_ref().ok_or_else(Status::without_metric)?;
     Status::stop(missing_right::forbidden(evidence, metric))?;
     if metric.source == Source::Resource {
         let why = format!("the HPA reports what it reads of {} from metrics.k8s.io", metric.name);
@@ -38,19 +38,19 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
     match answer.status {
         0 => Err(unread(answer.body.as_str().unwrap_or("no answer"), None)),
         401 | 403 => Err(unread(message, Some(missing_right::right(evidence, metric)))),
-        200 => values(evidence, subject, metric, path, answer),
+        200 => values(evidence, scaling, metric, path, answer),
         // The API server's own answer: no server takes the request, which the APIService's check explains.
         503 => Err(Status::blocked(Link::ApiService, format!("{path}: 503 {message}"))),
         status => {
             let seen = format!("{path}: {status} {message}");
-            Status::stop(too_early(evidence, subject).map(|wait| wait.after(&seen)))?;
+            Status::stop(too_early(evidence, scaling).map(|wait| wait.after(&seen)))?;
             Err(error(evidence, metric, message, seen).into())
         }
     }
 }
 
 /// The answer is a list of values: does every ready pod have one?
-fn values(evidence: &Evidence, subject: &Subject, metric: &Metric, path: &str, answer: &Answer) -> Checked {
+fn values(evidence: &Evidence, scaling: &ScalingMetric, metric: &Metric, path: &str, answer: &Answer) -> Checked {
     let values = values::values(answer);
     let written: Vec<_> = values.iter().map(|(name, value)| format!("{name} {value}").trim().to_owned()).collect();
     let seen = format!("{}: {}", metric.name, if written.is_empty() { "no value".into() } else { written.join(", ") });
@@ -60,12 +60,12 @@ fn values(evidence: &Evidence, subject: &Subject, metric: &Metric, path: &str, a
     let mut unsampled = ready(evidence);
     unsampled.retain(|pod| (of_pods || values.is_empty()) && !sampled.contains(name(pod)));
     if values.is_empty() {
-        Status::stop(too_early(evidence, subject).map(|wait| wait.after(&seen)))?;
+        Status::stop(too_early(evidence, scaling).map(|wait| wait.after(&seen)))?;
     }
     let wait = first_value(evidence);
     let old = |pod: &&&Value| ready_for(evidence, pod).is_none_or(|age| age > wait);
     if let Some(pod) = unsampled.iter().find(old) {
-        return Err(without_value(evidence, subject, pod, &seen).into());
+        return Err(without_value(evidence, scaling, pod, &seen).into());
     }
     let late = living(evidence).find(|pod| runs(pod) && is_overdue(evidence, pod));
     Status::stop(late.map(|pod| not_ready(evidence, pod).after(&seen)))?;
@@ -84,10 +84,10 @@ fn values(evidence: &Evidence, subject: &Subject, metric: &Metric, path: &str, a
 }
 
 /// A pod that has been ready for long, but has no value.
-fn without_value(evidence: &Evidence, subject: &Subject, pod: &Value, seen: &str) -> Finding {
+fn without_value(evidence: &Evidence, scaling: &ScalingMetric, pod: &Value, seen: &str) -> Finding {
     let since = ready_for(evidence, pod).map_or_else(String::new, |age| format!(" for {age:.0} s"));
     let seen = format!("{seen}; pod {} is ready{since}, but has no value", name(pod));
-    if let Some((why, command)) = dropped(evidence, subject, pod) {
+    if let Some((why, command)) = dropped(evidence, scaling, pod) {
         let advice = "Remove the monitor's relabeling that drops the pod, as the command does.";
         return Finding::new(Cause::PodsNotCounted, format!("{seen}; {why}"), advice, [command]);
     }
@@ -101,9 +101,9 @@ fn without_value(evidence: &Evidence, subject: &Subject, pod: &Value, seen: &str
 }
 
 /// The relabeling by which the monitor of the other pods drops this one, and the command that removes it.
-fn dropped(evidence: &Evidence, subject: &Subject, pod: &Value) -> Option<(String, Command)> {
+fn dropped(evidence: &Evidence, scaling: &ScalingMetric, pod: &Value) -> Option<(String, Command)> {
     let replicas = evidence.prometheus.replicas.iter();
-    let mut targets = replicas.flat_map(|replica| ours(evidence, subject, replica));
+    let mut targets = replicas.flat_map(|replica| ours(evidence, scaling, replica));
     let (monitor, number) = targets.find_map(|(_, target)| of_target(evidence, target))?;
     let rules = list(monitor, &format!("/spec/{}/{number}/relabelings", endpoints(monitor)));
     let place = rules.iter().position(|rule| drops(rule, pod))?;

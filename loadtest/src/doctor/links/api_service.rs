@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::scaling_metric::{Source, Subject};
+use crate::doctor::facts::scaling_metric::{ScalingMetric, Source};
 use crate::doctor::facts::server::answers_with_404;
 use crate::doctor::facts::{early, requests, server, values};
 use crate::doctor::fixes::kubectl::{self, apply_with_comment};
@@ -22,21 +22,21 @@ const STARTING: f64 = 45.0;
 /// The comment above `insecureSkipTLSVerify` in the manifest that registers a server.
 const UNVERIFIED: &str = "The server signs its own certificate. If a CA signed it: set caBundle instead of this line.";
 
-pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
-    let source = subject.metric.as_ref().ok_or_else(Status::without_metric)?.source;
+pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
+    let source = scaling.metric.as_ref().ok_or_else(Status::without_metric)?.source;
     let version = format!("v1beta1.{}", server::group(source));
     let api = Status::require(&evidence.server.api_service, || match &evidence.server.api_service {
         Read::Absent => missing(evidence, source, &version).into(),
         _ => Status::missing(Input::ApiService, format!("APIService {version} was not read")),
     })?;
     let owner = format!("{}/{}", text(api, "/spec/service/namespace"), text(api, "/spec/service/name"));
-    let works = values::works(evidence, subject);
+    let works = values::works(evidence, scaling);
     if works != Some(true)
         && let Some(deployment) = evidence.server.deployment.seen().filter(|server| !server::serves(server, source))
     {
         // Many images serve metrics. A server that does not is known by its image, or because it has no list.
         let wrong = server::is_another(deployment, source) || lists(evidence, source) == Some(false);
-        if wrong || works == Some(false) && early::too_early(evidence, subject).is_none() {
+        if wrong || works == Some(false) && early::too_early(evidence, scaling).is_none() {
             return Err(another(evidence, source, api, &owner, deployment, wrong).into());
         }
     }

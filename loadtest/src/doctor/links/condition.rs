@@ -11,7 +11,7 @@ use crate::autoscaling::manifests::SYNC;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::since;
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::{early, pods, requests, values};
 use crate::doctor::findings::missing_right;
 use crate::doctor::fixes::Command;
@@ -19,10 +19,10 @@ use crate::doctor::fixes::kubectl::{about, scale};
 use crate::doctor::objects::{condition, is, namespace, text};
 use crate::doctor::status::{Checked, Finding, Input, Status};
 
-pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
+pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
     let hpa = Status::require(&evidence.hpa, || Status::missing(Input::Hpa, "there is no HPA"))?;
     Status::stop(hpas::several(evidence, hpa))?;
-    Status::stop(metrics::others(evidence, subject, hpa))?;
+    Status::stop(metrics::others(evidence, scaling, hpa))?;
     let Some(able) = condition(hpa, "AbleToScale") else {
         return Err(Status::pending(SYNC, "the HPA's controller has not synced it yet"));
     };
@@ -37,7 +37,7 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
     match condition(hpa, "ScalingActive") {
         None => Err(Status::pending(SYNC, "the HPA's controller has not read its metrics yet")),
         Some(_) if is(hpa, "ScalingActive") => Ok(active(hpa)),
-        Some(active) => inactive(evidence, subject, hpa, active),
+        Some(active) => inactive(evidence, scaling, hpa, active),
     }
 }
 
@@ -88,7 +88,7 @@ fn unable(evidence: &Evidence, hpa: &Value, able: &Value) -> Finding {
 }
 
 /// The HPA does not read its metric, although every link before it may work.
-fn inactive(evidence: &Evidence, subject: &Subject, hpa: &Value, active: &Value) -> Checked {
+fn inactive(evidence: &Evidence, scaling: &ScalingMetric, hpa: &Value, active: &Value) -> Checked {
     let seen = format!("HPA {}: {}", evidence.name, written(active));
     let message = text(active, "/message");
     let cause = match text(active, "/reason") {
@@ -102,7 +102,7 @@ fn inactive(evidence: &Evidence, subject: &Subject, hpa: &Value, active: &Value)
         "ScalingDisabled" => Cause::ReplicasZero,
         "AmbiguousSelector" | "InvalidSelector" => Cause::SeveralHpas,
         // The last sync may be older than this reading.
-        _ if values::works(evidence, subject) == Some(true) => {
+        _ if values::works(evidence, scaling) == Some(true) => {
             return Err(Status::pending(
                 SYNC,
                 format!("{seen}. The API has a value now: the HPA syncs every {SYNC} s"),
@@ -111,7 +111,7 @@ fn inactive(evidence: &Evidence, subject: &Subject, hpa: &Value, active: &Value)
         _ if let Some(age) = recent(evidence, active) => {
             return Err(Status::pending(2.0 * SYNC - age, format!("{seen}, for {age:.0} s")));
         }
-        _ if let Some(wait) = early::too_early(evidence, subject) => return Err(wait.after(&seen).into()),
+        _ if let Some(wait) = early::too_early(evidence, scaling) => return Err(wait.after(&seen).into()),
         _ if message.contains("forbidden") => Cause::ControllerForbidden,
         _ if message.contains("no custom metrics API") || message.contains("no external metrics API") => {
             Cause::ApiServiceMissing

@@ -9,20 +9,20 @@ use crate::doctor::evidence::{Evidence, Page};
 use crate::doctor::facts::early::{settled, until_settled};
 use crate::doctor::facts::pages::last;
 use crate::doctor::facts::ports;
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::targets::{elsewhere, has, result};
 use crate::doctor::findings::no_counter;
 use crate::doctor::fixes::Command;
 use crate::doctor::objects::{is_ready, leads_to, name};
 use crate::doctor::status::{Checked, Finding, Input, Status};
 
-pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
-    let series = subject.series.as_deref().ok_or_else(|| no_counter::check(evidence, subject))?;
-    if let Some(job) = elsewhere(evidence, subject) {
+pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
+    let series = scaling.series.as_deref().ok_or_else(|| no_counter::check(evidence, scaling))?;
+    if let Some(job) = elsewhere(evidence, scaling) {
         return Err(Status::NotApplicable(format!("{series} comes from {job}")));
     }
     // The pods expose neither a recording rule's result nor the metric of another object.
-    if series.contains(':') || subject.metric.as_ref().is_some_and(|metric| metric.spec["type"] == "Object") {
+    if series.contains(':') || scaling.metric.as_ref().is_some_and(|metric| metric.spec["type"] == "Object") {
         return Err(Status::NotApplicable(format!("the pods do not expose {series}")));
     }
     let pods = evidence.pods.items();
@@ -35,11 +35,11 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
         return Err(Status::unread_or(unread, none));
     }
     let (with, without): (Vec<_>, Vec<_>) =
-        read.iter().copied().partition(|(_, text)| has(text, series, &subject.matchers));
-    let lacking: Vec<&Page> = if subject.is_of_each_pod() {
-        let settled = settled(evidence, subject);
+        read.iter().copied().partition(|(_, text)| has(text, series, &scaling.matchers));
+    let lacking: Vec<&Page> = if scaling.is_of_each_pod() {
+        let settled = settled(evidence, scaling);
         without.into_iter().map(|(page, _)| page).filter(|page| settled.contains(&page.pod.as_str())).collect()
-    } else if with.is_empty() && !has_number(evidence, subject) {
+    } else if with.is_empty() && !has_number(evidence, scaling) {
         without.into_iter().map(|(page, _)| page).collect()
     } else {
         Vec::new()
@@ -47,12 +47,12 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
     if !lacking.is_empty() {
         return Err(absent(evidence, series, &lacking).into());
     }
-    Status::stop(probe_traffic::scrapes_and_probes(evidence, subject, series, &read))?;
+    Status::stop(probe_traffic::scrapes_and_probes(evidence, scaling, series, &read))?;
     let Some((page, _)) = with.first() else {
         // The query has a number without the pods' counters, or the pods are too young to have them.
         let why = format!("no pod exposes {series} yet");
-        return Err(if subject.is_of_each_pod() {
-            Status::pending(until_settled(evidence, subject), why)
+        return Err(if scaling.is_of_each_pod() {
+            Status::pending(until_settled(evidence, scaling), why)
         } else {
             Status::missing(Input::Requests, why)
         });
@@ -61,8 +61,8 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
 }
 
 /// Whether the query has a number, with or without these pods' counters.
-fn has_number(evidence: &Evidence, subject: &Subject) -> bool {
-    let found = subject.query.as_deref().and_then(|query| result(evidence, query));
+fn has_number(evidence: &Evidence, scaling: &ScalingMetric) -> bool {
+    let found = scaling.query.as_deref().and_then(|query| result(evidence, query));
     let number = |sample: &Value| sample["value"][1].as_str()?.parse::<f64>().ok().filter(|number| number.is_finite());
     found.into_iter().flatten().any(|sample| number(sample).is_some())
 }

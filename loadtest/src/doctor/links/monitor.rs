@@ -5,26 +5,26 @@ use serde_json::{Value, json};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::ports;
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::targets::{arrived, elsewhere, known, ours, with_counter};
 use crate::doctor::findings::selection::{Fault, Operator, Workload, faults};
 use crate::doctor::fixes::kubectl::apply;
 use crate::doctor::objects::{name, text, titled};
 use crate::doctor::status::{Checked, Finding, Input, Status};
 
-pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
-    if let Some(job) = elsewhere(evidence, subject) {
+pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
+    if let Some(job) = elsewhere(evidence, scaling) {
         return Err(Status::NotApplicable(format!("the counter comes from {job}")));
     }
     let workload = Workload::of(evidence).ok_or_else(|| Status::missing(Input::Pods, "there is no pod to scrape"))?;
     // Whatever made Prometheus find them.
     let replicas = &evidence.prometheus.replicas;
-    if known(evidence, subject) {
-        let target = replicas.iter().flat_map(|replica| ours(evidence, subject, replica)).next();
+    if known(evidence, scaling) {
+        let target = replicas.iter().flat_map(|replica| ours(evidence, scaling, replica)).next();
         let job = target.and_then(|(_, target)| target["scrapePool"].as_str()).unwrap_or("a job");
         return Ok(format!("{job} has the pods as targets"));
     }
-    if let Some(series) = arrived(evidence, subject) {
+    if let Some(series) = arrived(evidence, scaling) {
         let why = format!("Prometheus has {series} series of the pods without a monitor");
         return Err(Status::NotApplicable(why));
     }
@@ -32,7 +32,7 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
     let operator = Operator::of(evidence);
     let checked = evidence.monitors.items().iter();
     let checked: Vec<(&Value, Vec<Fault>)> =
-        checked.map(|monitor| (monitor, faults(evidence, subject, &workload, operator.as_ref(), monitor))).collect();
+        checked.map(|monitor| (monitor, faults(evidence, scaling, &workload, operator.as_ref(), monitor))).collect();
     if let Some((monitor, _)) = checked.iter().find(|(_, faults)| faults.is_empty()) {
         return Ok(format!("{} selects the pods, and Prometheus selects it", titled(monitor)));
     }
@@ -48,17 +48,17 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
         let evidence = format!("{}: {told}", titled(monitor));
         return Err(Finding::new(Cause::MonitorSelectsNothing, evidence, advice, commands).into());
     }
-    Err(none(evidence, subject, &workload, operator.as_ref()).into())
+    Err(none(evidence, scaling, &workload, operator.as_ref()).into())
 }
 
 /// No monitor is meant for the pods.
-fn none(evidence: &Evidence, subject: &Subject, workload: &Workload, operator: Option<&Operator>) -> Finding {
+fn none(evidence: &Evidence, scaling: &ScalingMetric, workload: &Workload, operator: Option<&Operator>) -> Finding {
     let annotated = |object: &&Value| object["metadata"]["annotations"]["prometheus.io/scrape"].is_string();
     let annotated = workload.services.iter().copied().chain([workload.pod]).find(annotated);
     let also = annotated.map(|object| format!("; {} has only the annotation prometheus.io/scrape", titled(object)));
     let none = format!("no ServiceMonitor or PodMonitor selects the pods of {}", evidence.namespace);
     let seen = none + &also.unwrap_or_default();
-    let monitor = operator.and_then(|operator| manifest(evidence, subject, workload, operator));
+    let monitor = operator.and_then(|operator| manifest(evidence, scaling, workload, operator));
     let advice = match &monitor {
         Some(monitor) => {
             format!("Apply a {}: prometheus-operator ignores the annotations.", text(monitor, "/kind"))
@@ -73,8 +73,8 @@ fn none(evidence: &Evidence, subject: &Subject, workload: &Workload, operator: O
 }
 
 /// A monitor of the pods that Prometheus selects; none if no labels would make it do so.
-fn manifest(evidence: &Evidence, subject: &Subject, workload: &Workload, operator: &Operator) -> Option<Value> {
-    let pages = subject.series.as_deref().map(|series| with_counter(evidence, series)).unwrap_or_default();
+fn manifest(evidence: &Evidence, scaling: &ScalingMetric, workload: &Workload, operator: &Operator) -> Option<Value> {
+    let pages = scaling.series.as_deref().map(|series| with_counter(evidence, series)).unwrap_or_default();
     let page = pages.first();
     let serving = page.map(|page| page.port);
     let leads = |port: &&Value| {

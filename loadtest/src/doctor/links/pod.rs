@@ -6,14 +6,14 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pod_state;
 use crate::doctor::facts::pods::{leaves_zero, living};
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::findings::{pending_pod, pod_failure};
 use crate::doctor::fixes::kubectl::{about, apply, scale};
 use crate::doctor::objects::{age, name, namespace, titled};
 use crate::doctor::status::{Checked, Finding, Input, Status};
 use crate::kube::read::Read;
 
-pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
+pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
     Status::stop(evidence.hpa.unread())?;
     // If KEDA has created no HPA, its trigger's check says why.
     if evidence.hpa == Read::Absent && evidence.scaled_object.seen().is_none() {
@@ -30,10 +30,10 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
     }
     Status::stop(evidence.pods.unread())?;
     let pods: Vec<&Value> = living(evidence).collect();
-    if subject.ready.is_empty() {
+    if scaling.ready.is_empty() {
         return Err(none_ready(evidence, workload, &pods));
     }
-    Ok(format!("{}: {} of {} pods are ready", titled(workload), subject.ready.len(), pods.len()))
+    Ok(format!("{}: {} of {} pods are ready", titled(workload), scaling.ready.len(), pods.len()))
 }
 
 fn without_hpa(evidence: &Evidence) -> Status {

@@ -2,7 +2,7 @@
 
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pod_state;
-use crate::doctor::facts::pods::{living, ready, wanted};
+use crate::doctor::facts::pods::{desired, living, ready};
 use crate::doctor::findings::{pending_pod, pod_failure};
 use crate::doctor::objects::is_ready;
 use crate::doctor::status::{Checked, Input, Status};
@@ -11,7 +11,7 @@ pub fn check(evidence: &Evidence) -> Checked {
     let pods = Status::require(&evidence.pods, || Status::missing(Input::Pods, "the pods are not known"))?;
     let (living, ready) = (living(evidence), ready(evidence).len());
     let there = living.clone().count();
-    let desired = wanted(evidence).map_or(there, |desired| usize::try_from(desired).unwrap_or(usize::MAX));
+    let desired = desired(evidence).map_or(there, |desired| usize::try_from(desired).unwrap_or(usize::MAX));
     let seen = format!("{ready} of {desired} pods are ready");
     let mut starting = living.filter(|pod| !is_ready(pod));
     let failing = |pod| pod_failure::finding(evidence, evidence.workload.seen(), pods, pod);

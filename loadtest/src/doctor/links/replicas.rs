@@ -8,7 +8,7 @@ use crate::autoscaling::manifests::SYNC;
 use crate::autoscaling::quantity;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::values;
 use crate::doctor::fixes::scaler::maximum;
 use crate::doctor::link::Link;
@@ -19,7 +19,7 @@ use crate::output::text::rounded;
 /// The controller's own tolerance, if the HPA has none: `--horizontal-pod-autoscaler-tolerance`.
 const TOLERANCE: f64 = 0.1;
 
-pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
+pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
     let hpa = evidence.hpa.seen().ok_or_else(|| Status::missing(Input::Hpa, "there is no HPA"))?;
     let Some([current, desired, min, max]) = replicas(hpa) else {
         return Err(Status::pending(SYNC, "the HPA's status has no replicas yet"));
@@ -29,8 +29,8 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
     if !is(hpa, "ScalingActive") {
         return Err(Status::blocked(Link::Condition, format!("{seen}, and the HPA does not read its metrics")));
     }
-    let average = values::average(evidence, subject);
-    let Some((metric, average)) = subject.metric.as_ref().zip(average).filter(|(metric, _)| metric.target > 0.0) else {
+    let average = values::average(evidence, scaling);
+    let Some((metric, average)) = scaling.metric.as_ref().zip(average).filter(|(metric, _)| metric.target > 0.0) else {
         return Ok(seen);
     };
     let ratio = average / metric.target;

@@ -7,7 +7,7 @@ mod trigger;
 
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
+use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric, Source};
 use crate::doctor::facts::{early, intervals, server, values};
 use crate::doctor::findings::rule::Config;
 use crate::doctor::fixes::{Command, kubectl};
@@ -18,15 +18,15 @@ use crate::doctor::status::{Checked, Finding, Status};
 /// A restart of the adapter takes about as long, in seconds.
 const RESTART: f64 = 45.0;
 
-pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
-    let metric = subject.metric.as_ref().ok_or_else(Status::without_metric)?;
+pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
+    let metric = scaling.metric.as_ref().ok_or_else(Status::without_metric)?;
     match metric.source {
-        Source::Keda => trigger::check(evidence, subject, metric),
-        Source::Adapter | Source::AdapterExternal | Source::Resource => adapter(evidence, subject, metric),
+        Source::Keda => trigger::check(evidence, scaling, metric),
+        Source::Adapter | Source::AdapterExternal | Source::Resource => adapter(evidence, scaling, metric),
     }
 }
 
-fn adapter(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Checked {
+fn adapter(evidence: &Evidence, scaling: &ScalingMetric, metric: &Metric) -> Checked {
     let deployment =
         Status::require(&evidence.server.deployment, || Status::blocked(Link::ApiService, "the adapter is not known"))?;
     if !server::serves(deployment, metric.source) {
@@ -34,7 +34,7 @@ fn adapter(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Checked {
         return Err(Status::blocked(Link::ApiService, format!("{} is not {title}", titled(deployment))));
     }
     // The adapter's answer proves that it has the rule, and reaches Prometheus.
-    let works = values::works(evidence, subject) == Some(true);
+    let works = values::works(evidence, scaling) == Some(true);
     if !works {
         Status::stop(reach::adapter(evidence, deployment))?;
     }
@@ -52,22 +52,22 @@ fn adapter(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Checked {
         }
         // An adapter that does not serve the API has no rule for it, and waiting does not change that.
         if !server::answers_with_404(evidence) {
-            Status::stop(early::listed_soon(evidence, subject).map(|wait| wait.after(&seen)))?;
+            Status::stop(early::listed_soon(evidence, scaling).map(|wait| wait.after(&seen)))?;
         }
         let advice = "The adapter reads its rules only at startup. Restart it.";
         return Err(Finding::new(Cause::RuleAbsent, seen, advice, [kubectl::restart(deployment)]).into());
     }
     let rules = config.rules(evidence)?;
     if !works {
-        listing::check(evidence, subject, metric, &config, &rules)?;
+        listing::check(evidence, scaling, metric, &config, &rules)?;
     }
-    Status::stop(query::check(evidence, subject, metric, &config, works))?;
-    Ok(with_window(evidence, subject, subject.query.as_deref().unwrap_or("a rule makes the metric")))
+    Status::stop(query::check(evidence, scaling, metric, &config, works))?;
+    Ok(with_window(evidence, scaling, scaling.query.as_deref().unwrap_or("a rule makes the metric")))
 }
 
 /// A query, with the number of scrapes in its window.
-fn with_window(evidence: &Evidence, subject: &Subject, query: &str) -> String {
-    let window = subject.window.zip(intervals::scrape(evidence));
+fn with_window(evidence: &Evidence, scaling: &ScalingMetric, query: &str) -> String {
+    let window = scaling.window.zip(intervals::scrape(evidence));
     let window = window.map(|(window, scrape)| format!(", {:.0} scrapes in its window", window / scrape));
     format!("{query}{}", window.unwrap_or_default())
 }

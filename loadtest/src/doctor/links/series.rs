@@ -11,7 +11,7 @@ use crate::doctor::evidence::{Evidence, Replica};
 use crate::doctor::facts::early::{settled, until_settled};
 use crate::doctor::facts::monitors::of_target;
 use crate::doctor::facts::pages::last;
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::targets::{
     self, Ours, elsewhere, ours, refused, result, silent_shard, telling, with_counter,
 };
@@ -23,9 +23,9 @@ use crate::doctor::objects::titled;
 use crate::doctor::status::{Checked, Finding, Input, Status};
 use crate::kube::read::Unread;
 
-pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
-    let (Some(series), Some(selector)) = (subject.series.as_deref(), subject.wanted.as_ref()) else {
-        return Err(no_counter::check(evidence, subject));
+pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
+    let (Some(series), Some(selector)) = (scaling.series.as_deref(), scaling.selector.as_ref()) else {
+        return Err(no_counter::check(evidence, scaling));
     };
     let text = selector.text();
     let found = result(evidence, &text).ok_or_else(|| {
@@ -34,18 +34,18 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
         let none = || Status::missing(Input::Prometheus, format!("no replica of Prometheus was queried for {text}"));
         Status::unread_or(unread, none)
     })?;
-    if let Some(job) = elsewhere(evidence, subject) {
+    if let Some(job) = elsewhere(evidence, scaling) {
         return Ok(format!("{text}: {} series of {job}", found.len()));
     }
-    let settled = settled(evidence, subject);
+    let settled = settled(evidence, scaling);
     if settled.is_empty() {
         let why = "no pod has been ready for two scrapes yet";
-        return Err(Status::pending(until_settled(evidence, subject), why));
+        return Err(Status::pending(until_settled(evidence, scaling), why));
     }
     let pods = Ours::of(evidence);
     let has =
         |samples: &[&Value], pod: &str| samples.iter().any(|sample| pods.pod_of_series(&sample["metric"]) == Some(pod));
-    let lacking = if subject.is_of_each_pod() {
+    let lacking = if scaling.is_of_each_pod() {
         settled.iter().copied().find(|pod| !has(&found, pod))
     } else {
         settled.first().copied().filter(|_| found.is_empty())
@@ -58,23 +58,23 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
         let why = format!("it may have {text} of pod {pod}");
         return Err(Status::Unread(Unread { what: format!("{shard} did not answer"), why, right: None }));
     }
-    let all = subject.of_pods.as_deref().and_then(|query| result(evidence, query));
+    let all = scaling.of_pods.as_deref().and_then(|query| result(evidence, query));
     let other = all.into_iter().flatten().find(|sample| pods.pod_of_series(&sample["metric"]) == Some(pod));
     // On an idle pod, another series of the counter may exist before the one that the query selects.
     let on_page = || {
         let mut pages = with_counter(evidence, series).into_iter().filter(|page| page.pod == pod);
         pages.any(|page| last(page).is_some_and(|text| targets::has(text, series, &selector.matchers)))
     };
-    let endpoint = endpoint_of(evidence, subject, pod);
+    let endpoint = endpoint_of(evidence, scaling, pod);
     Err(match other.map(|sample| &sample["metric"]) {
         Some(labels) if !refused(labels, &selector.matchers).is_empty() || on_page() => {
-            mislabelled(evidence, subject, selector, pod, labels, endpoint).into()
+            mislabelled(evidence, scaling, selector, pod, labels, endpoint).into()
         }
         Some(_) => {
             Status::missing(Input::Requests, format!("Prometheus has {series} of pod {pod}, but not {text} yet"))
         }
         // After a relabeling, nothing in the series may name the pod.
-        None => match endpoint.and_then(|endpoint| removing(subject, endpoint, &Value::Null)) {
+        None => match endpoint.and_then(|endpoint| removing(scaling, endpoint, &Value::Null)) {
             Some((shown, command)) => Finding::new(
                 Cause::LabelsMissing,
                 format!("no series {series} names pod {pod}, whose target is up; {shown}"),
@@ -88,8 +88,8 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
 }
 
 /// The monitor's endpoint that a pod's target comes from.
-fn endpoint_of<'a>(evidence: &'a Evidence, subject: &Subject, pod: &str) -> Option<Endpoint<'a>> {
-    let targets = evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, subject, replica));
+fn endpoint_of<'a>(evidence: &'a Evidence, scaling: &ScalingMetric, pod: &str) -> Option<Endpoint<'a>> {
+    let targets = evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, scaling, replica));
     let (_, target) = targets.into_iter().find(|(of, _)| *of == pod)?;
     of_target(evidence, target).map(Endpoint::new)
 }
@@ -97,7 +97,7 @@ fn endpoint_of<'a>(evidence: &'a Evidence, subject: &Subject, pod: &str) -> Opti
 /// The series exists, but without the labels that the query selects by.
 fn mislabelled(
     evidence: &Evidence,
-    subject: &Subject,
+    scaling: &ScalingMetric,
     selector: &Selector,
     pod: &str,
     labels: &Value,
@@ -117,7 +117,7 @@ fn mislabelled(
         let advice = "Make Prometheus' own labels override those of the page.";
         return broken(advice.to_owned(), vec![endpoint.patch([replace])]);
     }
-    if let Some((shown, command)) = endpoint.and_then(|endpoint| removing(subject, endpoint, labels)) {
+    if let Some((shown, command)) = endpoint.and_then(|endpoint| removing(scaling, endpoint, labels)) {
         return broken(format!("Remove the relabeling from the monitor: {shown}."), vec![command]);
     }
     match renamed {
@@ -126,7 +126,7 @@ fn mislabelled(
                 "Make the job name it `pod`, or map the existing label in the rule's `resources.overrides`: \
                  `{label}: {{resource: pod}}`."
             ),
-            renaming(evidence, subject, endpoint, labels),
+            renaming(evidence, scaling, endpoint, labels),
         ),
         None => broken("Make the job add the labels that the query selects by.".to_owned(), Vec::new()),
     }
@@ -134,10 +134,15 @@ fn mislabelled(
 
 /// The commands that make the monitor give the series the labels `namespace` and `pod`. Without a monitor: a rule that uses
 /// the existing labels.
-fn renaming(evidence: &Evidence, subject: &Subject, endpoint: Option<Endpoint<'_>>, labels: &Value) -> Vec<Command> {
+fn renaming(
+    evidence: &Evidence,
+    scaling: &ScalingMetric,
+    endpoint: Option<Endpoint<'_>>,
+    labels: &Value,
+) -> Vec<Command> {
     let labels: BTreeMap<String, String> = serde_json::from_value(labels.clone()).unwrap_or_default();
     let Some(existing) = telling(evidence, &labels) else { return Vec::new() };
-    let Some(endpoint) = endpoint else { return rule::by_labels(evidence, subject, &existing) };
+    let Some(endpoint) = endpoint else { return rule::by_labels(evidence, scaling, &existing) };
     let names = ["namespace", "pod"].into_iter().zip(&existing).filter(|(name, label)| name != label);
     // An empty value would remove the label from all other series.
     let copy = |(name, label)| json!({"sourceLabels": [label], "regex": "(.+)", "targetLabel": name});
@@ -156,8 +161,8 @@ fn renaming(evidence: &Evidence, subject: &Subject, endpoint: Option<Endpoint<'_
 
 /// The monitor's relabeling that removes a label which the series lacks, or else one that may drop the series as a whole;
 /// and the command that removes it.
-fn removing(subject: &Subject, endpoint: Endpoint<'_>, labels: &Value) -> Option<(String, Command)> {
-    let selected = subject.wanted.iter().flat_map(|selector| &selector.matchers).map(|(label, ..)| label.as_str());
+fn removing(scaling: &ScalingMetric, endpoint: Endpoint<'_>, labels: &Value) -> Option<(String, Command)> {
+    let selected = scaling.selector.iter().flat_map(|selector| &selector.matchers).map(|(label, ..)| label.as_str());
     let lost: Vec<&str> = selected.chain(["namespace", "pod"]).filter(|label| labels[*label].is_null()).collect();
     let all: Vec<(&str, usize, &Value)> = ["relabelings", "metricRelabelings"]
         .into_iter()

@@ -10,7 +10,7 @@ use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::early::{FOUND, RELOAD, settled, until_settled};
 use crate::doctor::facts::intervals;
 use crate::doctor::facts::prometheus::OF_OPERATOR;
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::targets::{arrived, elsewhere, known, ours, silent_shard};
 use crate::doctor::fixes::kubectl::grant;
 use crate::doctor::link::Link;
@@ -19,9 +19,9 @@ use crate::doctor::status::{Checked, Finding, Input, Status};
 use crate::kube::access::access;
 use crate::kube::read::{Read, Unread};
 
-pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
-    Status::stop(prometheus_replicas::not_ready(evidence, subject))?;
-    if let Some(job) = elsewhere(evidence, subject) {
+pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
+    Status::stop(prometheus_replicas::not_ready(evidence, scaling))?;
+    if let Some(job) = elsewhere(evidence, scaling) {
         return Err(Status::NotApplicable(format!("the counter comes from {job}")));
     }
     let all = &evidence.prometheus.replicas;
@@ -30,24 +30,24 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
         let none = || Status::missing(Input::Prometheus, "no replica of Prometheus was queried");
         return Err(Status::unread_or(unread, none));
     }
-    let targets = || all.iter().flat_map(|replica| ours(evidence, subject, replica));
+    let targets = || all.iter().flat_map(|replica| ours(evidence, scaling, replica));
     let is_up = |target: &Value| target["health"] == "up";
     let pod_is_up = |pod: &&str| targets().any(|(of, target)| of == *pod && is_up(target));
-    let arrived = arrived(evidence, subject);
+    let arrived = arrived(evidence, scaling);
     // Discovery needs fewer rights than a role usually grants: pods that are scraped were discovered.
-    if arrived.is_none() && !settled(evidence, subject).iter().all(pod_is_up) {
+    if arrived.is_none() && !settled(evidence, scaling).iter().all(pod_is_up) {
         Status::stop(forbidden(evidence))?;
     }
-    if !known(evidence, subject) {
+    if !known(evidence, scaling) {
         return Err(match arrived {
             Some(series) => {
                 Status::NotApplicable(format!("Prometheus has {series} series of the pods without a target"))
             }
-            None => without_target(evidence, subject),
+            None => without_target(evidence, scaling),
         });
     }
-    Status::stop(down::finding(evidence, subject))?;
-    Status::stop(prometheus_replicas::disagree(evidence, subject))?;
+    Status::stop(down::finding(evidence, scaling))?;
+    Status::stop(prometheus_replicas::disagree(evidence, scaling))?;
     let up = targets().filter(|(_, target)| is_up(target)).count();
     if up == 0 {
         return Err(Status::pending(intervals::scrape(evidence).unwrap_or(FOUND), "no target was scraped yet"));
@@ -95,7 +95,7 @@ fn forbidden(evidence: &Evidence) -> Option<Finding> {
 }
 
 /// No replica has the pods as targets, although a monitor selects them and nothing forbids it.
-fn without_target(evidence: &Evidence, subject: &Subject) -> Status {
+fn without_target(evidence: &Evidence, scaling: &ScalingMetric) -> Status {
     if let Some(shard) = silent_shard(evidence, |replica| replica.targets.seen().is_some()) {
         let why = "it may have the pods as targets".to_owned();
         return Status::Unread(Unread { what: format!("{shard} did not answer"), why, right: None });
@@ -114,8 +114,8 @@ fn without_target(evidence: &Evidence, subject: &Subject) -> Status {
         return Status::pending(RELOAD - age(pod, evidence.taken), why);
     }
     let none = "no replica of Prometheus has the pods as targets";
-    if settled(evidence, subject).is_empty() {
-        return Status::pending(until_settled(evidence, subject), none);
+    if settled(evidence, scaling).is_empty() {
+        return Status::pending(until_settled(evidence, scaling), none);
     }
     if monitors.is_empty() {
         return Status::blocked(Link::Monitor, none);

@@ -8,7 +8,7 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::{Evidence, Load};
 use crate::doctor::facts::pods::{ready, ready_for};
 use crate::doctor::facts::ports;
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::fixes::kubectl::{self, in_namespace, merge};
 use crate::doctor::objects::{age, leads_to, list, name, namespace, text, titled};
 use crate::doctor::status::{Checked, Finding, Input, Status};
@@ -20,9 +20,9 @@ const KNOWN: f64 = 60.0;
 /// Seconds that a cloud takes for a load balancer.
 const PROVISIONING: f64 = 300.0;
 
-pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
-    let counted = counted(evidence, subject);
-    Status::stop(pinned(evidence, subject, &counted))?;
+pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
+    let counted = counted(evidence, scaling);
+    Status::stop(pinned(evidence, scaling, &counted))?;
     Status::stop(short(evidence))?;
     let requests: f64 = counted.iter().map(|(_, requests)| requests).sum();
     let seen = match counted.len() {
@@ -43,8 +43,8 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Checked {
 }
 
 /// Requests between the two readings of each ready pod's page.
-fn counted<'a>(evidence: &'a Evidence, subject: &Subject) -> Vec<(&'a Value, f64)> {
-    let Some(series) = &subject.series else { return Vec::new() };
+fn counted<'a>(evidence: &'a Evidence, scaling: &ScalingMetric) -> Vec<(&'a Value, f64)> {
+    let Some(series) = &scaling.series else { return Vec::new() };
     let requests = |pod: &&'a Value| {
         let page = evidence.pages.iter().find(|page| page.pod == name(pod))?;
         let requests = page.grown(series)?;
@@ -54,9 +54,9 @@ fn counted<'a>(evidence: &'a Evidence, subject: &Subject) -> Vec<(&'a Value, f64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a number of pods")]
-fn pinned(evidence: &Evidence, subject: &Subject, counted: &[(&Value, f64)]) -> Option<Finding> {
+fn pinned(evidence: &Evidence, scaling: &ScalingMetric, counted: &[(&Value, f64)]) -> Option<Finding> {
     let fair = counted.iter().map(|(_, requests)| requests).sum::<f64>() / counted.len().max(1) as f64;
-    if counted.len() < 2 || fair < ENOUGH || !are_alike(evidence, subject) || !are_spread(evidence, counted) {
+    if counted.len() < 2 || fair < ENOUGH || !are_alike(evidence, scaling) || !are_spread(evidence, counted) {
         return None;
     }
     let known = |pod: &Value| ready_for(evidence, pod).is_some_and(|age| age > KNOWN);
@@ -79,8 +79,8 @@ fn pinned(evidence: &Evidence, subject: &Subject, counted: &[(&Value, f64)]) -> 
 
 /// Whether the counter counts requests, and any pod may answer any of them. The pods of a `StatefulSet` have parts of their
 /// own, and pods of another revision may be a canary.
-fn are_alike(evidence: &Evidence, subject: &Subject) -> bool {
-    let counter = subject.series.as_deref().unwrap_or_default();
+fn are_alike(evidence: &Evidence, scaling: &ScalingMetric) -> bool {
+    let counter = scaling.series.as_deref().unwrap_or_default();
     let kind = evidence.workload.seen().map(|workload| text(workload, "/kind"));
     let ready = ready(evidence);
     let mut revisions = ready.iter().map(|pod| text(pod, "/metadata/labels/pod-template-hash"));

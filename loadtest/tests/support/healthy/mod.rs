@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::facts::requests;
-use loadtest::doctor::facts::scaling_metric::Subject;
+use loadtest::doctor::facts::scaling_metric::ScalingMetric;
 use loadtest::kube::read::{Answer, Read};
 use serde_json::{Value, json};
 
@@ -94,7 +94,7 @@ pub fn keda() -> Evidence {
 
 /// Has Prometheus and the metrics API answer all that they are asked.
 pub fn answer(evidence: &mut Evidence) {
-    let queries = requests::queries(evidence).into_iter().chain(Subject::of(evidence).queries());
+    let queries = requests::queries(evidence).into_iter().chain(ScalingMetric::of(evidence).queries());
     for query in queries {
         let result = result(evidence, &query);
         for replica in &mut evidence.prometheus.replicas {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::{living, since};
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::{early, values};
 use crate::doctor::objects::{condition, list, text};
 use crate::doctor::status::{Finding, Status};
@@ -19,10 +19,10 @@ struct Listed<'a> {
 }
 
 /// The status of the HPA's other metrics; none if they are valid.
-pub fn others(evidence: &Evidence, subject: &Subject, hpa: &Value) -> Option<Status> {
+pub fn others(evidence: &Evidence, scaling: &ScalingMetric, hpa: &Value) -> Option<Status> {
     let metrics: Vec<_> =
         list(hpa, "/spec/metrics").iter().enumerate().map(|(place, spec)| listed(place, spec)).collect();
-    let own = subject.metric.as_ref().map(|metric| &metric.spec);
+    let own = scaling.metric.as_ref().map(|metric| &metric.spec);
     let others = metrics.iter().filter(|metric| Some(metric.spec) != own);
     let invalid = others.filter_map(|metric| Some((metric, why(evidence, hpa, metric)?)));
     let (metric, why) = invalid.into_iter().next()?;
@@ -32,7 +32,7 @@ pub fn others(evidence: &Evidence, subject: &Subject, hpa: &Value) -> Option<Sta
     if let Some(age) = oldest.filter(|age| *age < early::SAMPLES) {
         return Some(Status::pending(early::SAMPLES - age, format!("{seen}; the pods have just started")));
     }
-    if let Some(wait) = early::unlisted(evidence, subject) {
+    if let Some(wait) = early::unlisted(evidence, scaling) {
         return Some(wait.after(&seen).into());
     }
     let advice = "Fix that metric, or remove it from the HPA if it is not needed. While one metric is invalid, the HPA adds \

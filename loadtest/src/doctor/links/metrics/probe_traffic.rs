@@ -7,7 +7,7 @@ use crate::autoscaling::exposition::series_of;
 use crate::autoscaling::promql::is_plain_rate;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::{Evidence, Page};
-use crate::doctor::facts::scaling_metric::{Source, Subject};
+use crate::doctor::facts::scaling_metric::{ScalingMetric, Source};
 use crate::doctor::facts::targets::{labels_of, ours, taken};
 use crate::doctor::findings::rule;
 use crate::doctor::fixes::scaler;
@@ -24,23 +24,23 @@ const HARMLESS: f64 = 0.1;
 /// Whether the counter grows by scrapes or probes, and by so much that it matters to the HPA.
 pub fn scrapes_and_probes(
     evidence: &Evidence,
-    subject: &Subject,
+    scaling: &ScalingMetric,
     series: &str,
     pages: &[(&Page, &String)],
 ) -> Option<Finding> {
-    let metric = subject.metric.as_ref().filter(|metric| metric.target > 0.0)?;
+    let metric = scaling.metric.as_ref().filter(|metric| metric.target > 0.0)?;
     // The counter's growth does not show what another function makes of it, or of two series.
-    let query = subject.query.as_deref().filter(|query| is_plain_rate(query))?;
-    let per_second = if query.contains("increase") { subject.window? } else { 1.0 };
+    let query = scaling.query.as_deref().filter(|query| is_plain_rate(query))?;
+    let per_second = if query.contains("increase") { scaling.window? } else { 1.0 };
     let harms = |rate: f64| rate * per_second / metric.target >= HARMLESS;
     let mut has_routes = false;
     let mut idle = Vec::new();
     for (page, _) in pages {
         let (Some(first), Some(second)) = (page.first.seen(), page.second.seen()) else { continue };
-        let own = Own::of(evidence, subject, page);
+        let own = Own::of(evidence, scaling, page);
         let before: BTreeMap<&str, f64> = series_of(first, series).collect();
         let (mut all, mut harmful, mut routes) = (0.0, None, BTreeSet::new());
-        for (labels, value) in taken(second, series, &subject.matchers) {
+        for (labels, value) in taken(second, series, &scaling.matchers) {
             let grown = value - before.get(labels).copied().unwrap_or_default();
             all += grown;
             let Some((label, route)) = route(labels) else { continue };
@@ -63,8 +63,8 @@ pub fn scrapes_and_probes(
             return Some(Finding::new(Cause::ProbesCounted, seen, COUNT_CLIENTS, None));
         };
         let commands = match metric.source {
-            Source::Keda => scaler::narrowed(evidence, subject, &matcher).into_iter().collect(),
-            Source::Adapter => rule::narrowed(evidence, subject, &matcher),
+            Source::Keda => scaler::narrowed(evidence, scaling, &matcher).into_iter().collect(),
+            Source::Adapter => rule::narrowed(evidence, scaling, &matcher),
             _ => Vec::new(),
         };
         let advice = format!(
@@ -120,10 +120,10 @@ fn route(labels: &str) -> Option<(&'static str, String)> {
 struct Own(Vec<(String, f64)>);
 
 impl Own {
-    fn of(evidence: &Evidence, subject: &Subject, page: &Page) -> Self {
+    fn of(evidence: &Evidence, scaling: &ScalingMetric, page: &Page) -> Self {
         let mut all = Vec::new();
         for replica in &evidence.prometheus.replicas {
-            let targets = ours(evidence, subject, replica);
+            let targets = ours(evidence, scaling, replica);
             for (_, target) in targets.iter().filter(|(pod, _)| *pod == page.pod) {
                 let interval = target["scrapeInterval"].as_str().and_then(duration::prometheus);
                 all.extend(interval.map(|interval| (page.path.clone(), 1.0 / interval)));

@@ -6,7 +6,7 @@ use crate::autoscaling::adapter_rules::{Rule, Rules, Series};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::adapter::series;
-use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
+use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric, Source};
 use crate::doctor::facts::targets::telling;
 use crate::doctor::facts::{early, pages, requests, server};
 use crate::doctor::findings::rule::Config;
@@ -18,7 +18,7 @@ use crate::kube::read::{Read, Unread};
 
 pub fn check(
     evidence: &Evidence,
-    subject: &Subject,
+    scaling: &ScalingMetric,
     metric: &Metric,
     config: &Config<'_>,
     rules: &Rules,
@@ -38,9 +38,9 @@ pub fn check(
     if all.iter().any(made) {
         return Ok(());
     }
-    let wait = early::unscraped(evidence, subject);
+    let wait = early::unscraped(evidence, scaling);
     Status::stop(wait.map(|wait| wait.after("Prometheus may have no series yet")))?;
-    let names: Vec<&str> = subject.series.iter().map(String::as_str).collect();
+    let names: Vec<&str> = scaling.series.iter().map(String::as_str).collect();
     if !external {
         if let Some(source) = rules.for_metric(&metric.name, &names).last() {
             return Status::stop(unmapped(evidence, config, rules, source.rule, metric));

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::autoscaling::duration;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
+use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric, Source};
 use crate::doctor::facts::{intervals, server};
 use crate::doctor::findings::rule::Config;
 use crate::doctor::objects::titled;
@@ -14,7 +14,7 @@ use crate::kube::read::Read;
 
 pub fn check(
     evidence: &Evidence,
-    subject: &Subject,
+    scaling: &ScalingMetric,
     metric: &Metric,
     config: &Config<'_>,
     works: bool,
@@ -22,25 +22,25 @@ pub fn check(
     if works {
         return short_relist(evidence);
     }
-    short_window(evidence, subject, metric, config)
+    short_window(evidence, scaling, metric, config)
         .or_else(|| short_relist(evidence))
-        .or_else(|| ungrouped(evidence, subject, metric, config))
+        .or_else(|| ungrouped(evidence, scaling, metric, config))
 }
 
 /// The `metricsQuery` of the metric's rule, as it is written; none of an external rule.
-fn written<'a>(subject: &Subject, metric: &Metric, config: &'a Config<'_>) -> Option<&'a str> {
-    let rule = subject.rule.filter(|_| metric.source == Source::Adapter)?;
+fn written<'a>(scaling: &ScalingMetric, metric: &Metric, config: &'a Config<'_>) -> Option<&'a str> {
+    let rule = scaling.rule.filter(|_| metric.source == Source::Adapter)?;
     config.field(rule, "/metricsQuery")
 }
 
-fn short_window(evidence: &Evidence, subject: &Subject, metric: &Metric, config: &Config<'_>) -> Option<Finding> {
+fn short_window(evidence: &Evidence, scaling: &ScalingMetric, metric: &Metric, config: &Config<'_>) -> Option<Finding> {
     let widened = |wide: &str| {
-        let query = written(subject, metric, config)?;
+        let query = written(scaling, metric, config)?;
         let (range, ..) = intervals::short_range(evidence, query)?;
         let short = config.replaced(&range, wide);
         Some(if short.is_empty() { config.replaced(query, &query.replace(&range, wide)) } else { short })
     };
-    super::short_window(evidence, subject.query.as_deref()?, &titled(config.object), |_, wide| {
+    super::short_window(evidence, scaling.query.as_deref()?, &titled(config.object), |_, wide| {
         widened(wide).unwrap_or_default()
     })
 }
@@ -70,11 +70,11 @@ fn short_relist(evidence: &Evidence) -> Option<Finding> {
 }
 
 /// The result has values, but none with the label of a pod.
-fn ungrouped(evidence: &Evidence, subject: &Subject, metric: &Metric, config: &Config<'_>) -> Option<Finding> {
+fn ungrouped(evidence: &Evidence, scaling: &ScalingMetric, metric: &Metric, config: &Config<'_>) -> Option<Finding> {
     if metric.source != Source::Adapter || metric.spec["type"] != "Pods" {
         return None;
     }
-    let query = subject.query.as_deref()?;
+    let query = scaling.query.as_deref()?;
     let replicas = evidence.prometheus.replicas.iter();
     let results = replicas.filter_map(|replica| replica.queries.get(query)).map(Read::items);
     let result = results.into_iter().find(|result| !result.is_empty())?;
@@ -88,7 +88,7 @@ fn ungrouped(evidence: &Evidence, subject: &Subject, metric: &Metric, config: &C
     }
     let seen = format!("{query} returns {} without the pod's label", result[0]["metric"]);
     let advice = "Make the rule's metricsQuery aggregate by (<<.GroupBy>>).";
-    let written = written(subject, metric, config);
+    let written = written(scaling, metric, config);
     let commands = written.and_then(|written| Some(config.replaced(written, &grouped(written)?)));
     Some(Finding::new(Cause::GroupByDropped, seen, advice, commands.unwrap_or_default()))
 }

@@ -9,7 +9,7 @@ use crate::autoscaling::promql::{Selector, ranges_of_rates};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::{living, ready_for};
-use crate::doctor::facts::scaling_metric::{Metric, Subject};
+use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric};
 use crate::doctor::facts::{intervals, values};
 use crate::doctor::fixes::kubectl::replace;
 use crate::doctor::fixes::scaler::{Trigger, trigger};
@@ -17,7 +17,7 @@ use crate::doctor::objects::{is, text, titled};
 use crate::doctor::status::{Checked, Finding, Input, Status};
 use crate::kube::read::Read;
 
-pub fn check(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Checked {
+pub fn check(evidence: &Evidence, scaling: &ScalingMetric, metric: &Metric) -> Checked {
     let missing = |why: String| Status::missing(Input::ScaledObject, why);
     let object = Status::require(&evidence.scaled_object, || missing("there is no ScaledObject".to_owned()))?;
     let trigger = trigger(object, metric)
@@ -25,10 +25,10 @@ pub fn check(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Checked
     let kind = text(trigger.spec, "/type");
     if kind != "prometheus" {
         Status::stop(blocked::rejected(evidence, &trigger))?;
-        blocked::check(evidence, subject, &trigger)?;
+        blocked::check(evidence, scaling, &trigger)?;
         return Ok(format!("trigger {}: {kind}, which does not query Prometheus", trigger.place));
     }
-    if !works(evidence, subject, object) {
+    if !works(evidence, scaling, object) {
         Status::stop(reach::wrong(evidence).map(|why| unreachable(evidence, &trigger, &why)))?;
     }
     Status::stop(blocked::rejected(evidence, &trigger))?;
@@ -39,9 +39,9 @@ pub fn check(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Checked
         let widened = |range: &str, wide: &str| [trigger.with(&query.replace(range, wide), &[])];
         Status::stop(short_window(evidence, query, &place, widened))?;
     }
-    result(evidence, subject, metric, &trigger)?;
-    blocked::check(evidence, subject, &trigger)?;
-    Ok(with_window(evidence, subject, query))
+    result(evidence, scaling, metric, &trigger)?;
+    blocked::check(evidence, scaling, &trigger)?;
+    Ok(with_window(evidence, scaling, query))
 }
 
 fn unreachable(evidence: &Evidence, trigger: &Trigger<'_>, why: &str) -> Finding {
@@ -56,8 +56,8 @@ fn unreachable(evidence: &Evidence, trigger: &Trigger<'_>, why: &str) -> Finding
 }
 
 /// Whether KEDA has a value other than its fallback.
-fn works(evidence: &Evidence, subject: &Subject, object: &Value) -> bool {
-    values::works(evidence, subject) == Some(true) && !is(object, "Fallback")
+fn works(evidence: &Evidence, scaling: &ScalingMetric, object: &Value) -> bool {
+    values::works(evidence, scaling) == Some(true) && !is(object, "Fallback")
 }
 
 /// The answers of the replicas to the trigger's query.
@@ -67,7 +67,7 @@ fn results<'a>(evidence: &'a Evidence, trigger: &Trigger<'_>) -> Vec<&'a Vec<Val
 }
 
 /// Whether Prometheus answers the trigger's query with one number, and with the right one.
-fn result(evidence: &Evidence, subject: &Subject, metric: &Metric, trigger: &Trigger<'_>) -> Result<(), Status> {
+fn result(evidence: &Evidence, scaling: &ScalingMetric, metric: &Metric, trigger: &Trigger<'_>) -> Result<(), Status> {
     let query = trigger.field("query");
     let results = results(evidence, trigger);
     let (object, place) = (titled(trigger.object), trigger.place);
@@ -82,7 +82,7 @@ fn result(evidence: &Evidence, subject: &Subject, metric: &Metric, trigger: &Tri
         let seen = seen("an average, which the HPA divides by the number of pods again");
         let advice = "Make the query a sum over all pods, or set the trigger's metricType to Value.";
         // A value that is not a pod's own may be the same in all series: a sum would count it several times.
-        let command = of_the_pods(evidence, subject).then(|| trigger.with(&summed, &[]));
+        let command = of_the_pods(evidence, scaling).then(|| trigger.with(&summed, &[]));
         return Err(Finding::new(Cause::SeveralSeries, seen, advice, command).into());
     }
     // If one replica has a number, another link checks why the other has none.
@@ -101,26 +101,26 @@ fn result(evidence: &Evidence, subject: &Subject, metric: &Metric, trigger: &Tri
     let reads = if silent { "KEDA reads that as 0" } else { "KEDA reports that as an error" };
     let advice = "Make the query return one number, even without traffic. With ignoreNullValues \"false\", an empty answer is \
                   an error instead of a 0.";
-    let sum = sum_of_rates(subject, query).filter(|_| of_the_pods(evidence, subject));
+    let sum = sum_of_rates(scaling, query).filter(|_| of_the_pods(evidence, scaling));
     let command = sum.map(|sum| trigger.with(&sum, &[("ignoreNullValues", "false")]));
     let seen = format!("{}: {reads}", seen(what));
     Err(Finding::new(Cause::EmptyReadAsZero, seen, advice, command).into())
 }
 
 /// Whether the query's series exist, and each is one of the pods'.
-fn of_the_pods(evidence: &Evidence, subject: &Subject) -> bool {
-    let Some(selector) = subject.wanted.as_ref().map(Selector::text) else { return false };
+fn of_the_pods(evidence: &Evidence, scaling: &ScalingMetric) -> bool {
+    let Some(selector) = scaling.selector.as_ref().map(Selector::text) else { return false };
     let replicas = evidence.prometheus.replicas.iter();
     let mut series = replicas.filter_map(|replica| replica.queries.get(&selector)).flat_map(Read::items).peekable();
-    let of_a_pod = |series: &Value| subject.pods.iter().any(|pod| series["metric"]["pod"] == **pod);
+    let of_a_pod = |series: &Value| scaling.pods.iter().any(|pod| series["metric"]["pod"] == **pod);
     series.peek().is_some() && series.all(of_a_pod)
 }
 
 /// The sum of the query's only rate, with all its matchers; none if it has several rates, or none.
-fn sum_of_rates(subject: &Subject, query: &str) -> Option<String> {
+fn sum_of_rates(scaling: &ScalingMetric, query: &str) -> Option<String> {
     let [range] = ranges_of_rates(query)[..] else { return None };
     let rate = ["irate", "rate"].into_iter().find(|name| query.contains(&format!("{name}(")))?;
-    Some(format!("sum({rate}({}[{range}]))", subject.wanted.as_ref()?.text()))
+    Some(format!("sum({rate}({}[{range}]))", scaling.selector.as_ref()?.text()))
 }
 
 fn is_nan(sample: &Value) -> bool {

@@ -7,7 +7,7 @@ use crate::doctor::evidence::{Evidence, Page};
 use crate::doctor::facts::early::settled;
 use crate::doctor::facts::monitors::of_target;
 use crate::doctor::facts::ports;
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::targets::{Ours, ours, place, result, with_counter};
 use crate::doctor::findings::selection::Workload;
 use crate::doctor::fixes::Command;
@@ -16,10 +16,10 @@ use crate::doctor::objects::{name, selects};
 use crate::doctor::status::Finding;
 
 /// A pod that has been ready for long has no target that is up in any replica of Prometheus.
-pub fn finding(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
-    let settled = settled(evidence, subject);
+pub fn finding(evidence: &Evidence, scaling: &ScalingMetric) -> Option<Finding> {
+    let settled = settled(evidence, scaling);
     let targets: Vec<(&str, &Value)> =
-        evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, subject, replica)).collect();
+        evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, scaling, replica)).collect();
     settled.into_iter().find_map(|pod| {
         let of_pod: Vec<&Value> = targets.iter().filter(|(of, _)| *of == pod).map(|(_, target)| *target).collect();
         if of_pod.iter().any(|target| target["health"] != "down") {
@@ -28,11 +28,11 @@ pub fn finding(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
         let target = *of_pod.first()?;
         let why = target["lastError"].as_str().unwrap_or_default();
         // A pod under load may miss a scrape: while its rate has values, it is not down for good.
-        if may_pass(why) && has_value(evidence, subject, pod) {
+        if may_pass(why) && has_value(evidence, scaling, pod) {
             return None;
         }
         let url = target["scrapeUrl"].as_str().unwrap_or_default();
-        let (advice, commands) = fix(evidence, subject, target, why);
+        let (advice, commands) = fix(evidence, scaling, target, why);
         let seen = format!("target {url} of pod {pod} is down: {why}");
         Some(Finding::new(Cause::TargetDown, seen, advice, commands))
     })
@@ -43,15 +43,15 @@ fn may_pass(why: &str) -> bool {
     ["context deadline exceeded", "Client.Timeout", "EOF", "connection reset"].iter().any(|text| why.contains(text))
 }
 
-fn has_value(evidence: &Evidence, subject: &Subject, pod: &str) -> bool {
+fn has_value(evidence: &Evidence, scaling: &ScalingMetric, pod: &str) -> bool {
     let pods = Ours::of(evidence);
-    let answered = subject.query.as_deref().and_then(|query| result(evidence, query));
+    let answered = scaling.query.as_deref().and_then(|query| result(evidence, query));
     answered.into_iter().flatten().any(|sample| pods.pod_of_series(&sample["metric"]).is_none_or(|of| of == pod))
 }
 
 /// The fix, by Prometheus' error.
-fn fix(evidence: &Evidence, subject: &Subject, target: &Value, why: &str) -> (String, Vec<Command>) {
-    let pages = subject.series.as_deref().map(|series| with_counter(evidence, series)).unwrap_or_default();
+fn fix(evidence: &Evidence, scaling: &ScalingMetric, target: &Value, why: &str) -> (String, Vec<Command>) {
+    let pages = scaling.series.as_deref().map(|series| with_counter(evidence, series)).unwrap_or_default();
     let page = pages.first().copied();
     let (port, path) = place(target);
     let set = |field: &str, value: &str| {

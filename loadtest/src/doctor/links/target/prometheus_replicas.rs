@@ -11,7 +11,7 @@ use crate::doctor::evidence::{Evidence, Replica};
 use crate::doctor::facts::early::settled;
 use crate::doctor::facts::pod_state;
 use crate::doctor::facts::prometheus::OF_OPERATOR;
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::targets::{Ours, ours, shard, with_counter};
 use crate::doctor::findings::pod_failure;
 use crate::doctor::fixes::kubectl::{about, in_namespace, log};
@@ -26,7 +26,7 @@ const START: (f64, f64) = (300.0, 60.0);
 const SETTLED: f64 = 300.0;
 
 /// A replica that is not ready, or no replica at all.
-pub fn not_ready(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
+pub fn not_ready(evidence: &Evidence, scaling: &ScalingMetric) -> Option<Finding> {
     let prometheus = &evidence.prometheus;
     let all: Vec<&Value> = prometheus.pods.items().iter().filter(|pod| lives(pod)).collect();
     if all.is_empty() {
@@ -35,7 +35,7 @@ pub fn not_ready(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
     let object = |pod: &Value| pod["metadata"]["labels"][OF_OPERATOR].clone();
     // Without a URL that names one of several objects, only those count that scrape the pods.
     let several = prometheus.service.seen().is_none() && all.iter().any(|pod| object(pod) != object(all[0]));
-    let scraping = prometheus.replicas.iter().filter(|replica| !ours(evidence, subject, replica).is_empty());
+    let scraping = prometheus.replicas.iter().filter(|replica| !ours(evidence, scaling, replica).is_empty());
     let scraping: Vec<&str> = scraping.map(|replica| replica.pod.as_str()).collect();
     let of_object = |pod: &&Value| {
         !several || all.iter().any(|other| scraping.contains(&name(other)) && object(other) == object(pod))
@@ -95,8 +95,8 @@ fn none(evidence: &Evidence) -> Option<Finding> {
 }
 
 /// Two replicas that differ by more than the phases of their scrapes explain.
-pub fn disagree(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
-    let settled: BTreeSet<&str> = settled(evidence, subject).into_iter().collect();
+pub fn disagree(evidence: &Evidence, scaling: &ScalingMetric) -> Option<Finding> {
+    let settled: BTreeSet<&str> = settled(evidence, scaling).into_iter().collect();
     let any_young = |pods: &Read<Vec<Value>>| pods.items().iter().any(|pod| age(pod, evidence.taken) < SETTLED);
     // A replica that restarted has a gap until the window has passed.
     if any_young(&evidence.prometheus.pods) {
@@ -104,8 +104,8 @@ pub fn disagree(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
     }
     let restarted = any_young(&evidence.pods);
     alike(evidence).into_iter().find_map(|pair| {
-        let seen = by_targets(evidence, subject, pair, &settled)
-            .or_else(|| if restarted { None } else { by_answers(evidence, subject, pair) })?;
+        let seen = by_targets(evidence, scaling, pair, &settled)
+            .or_else(|| if restarted { None } else { by_answers(evidence, scaling, pair) })?;
         let of_pair = |pod: &&Value| pair.iter().any(|replica| replica.pod == name(pod));
         let advice = "Check the replica that differs: its configuration, its disk and its network. The HPA's value comes from \
                       either replica.";
@@ -129,13 +129,18 @@ fn alike(evidence: &Evidence) -> Vec<[&Replica; 2]> {
 }
 
 /// A pod that one replica scrapes, and for which the other has no target.
-fn by_targets(evidence: &Evidence, subject: &Subject, two: [&Replica; 2], settled: &BTreeSet<&str>) -> Option<String> {
+fn by_targets(
+    evidence: &Evidence,
+    scaling: &ScalingMetric,
+    two: [&Replica; 2],
+    settled: &BTreeSet<&str>,
+) -> Option<String> {
     if two.iter().any(|replica| replica.targets.seen().is_none()) {
         return None;
     }
     let health = two.map(|replica| {
         let mut health: BTreeMap<&str, bool> = BTreeMap::new();
-        for (pod, target) in ours(evidence, subject, replica) {
+        for (pod, target) in ours(evidence, scaling, replica) {
             *health.entry(pod).or_default() |= target["health"] == "up";
         }
         health
@@ -153,8 +158,8 @@ fn by_targets(evidence: &Evidence, subject: &Subject, two: [&Replica; 2], settle
 
 /// The answers to the HPA's query: two values that differ by half, and by more than the target and a scrape's share of the
 /// window.
-fn by_answers(evidence: &Evidence, subject: &Subject, two: [&Replica; 2]) -> Option<String> {
-    let (query, metric) = (subject.query.as_deref()?, subject.metric.as_ref()?);
+fn by_answers(evidence: &Evidence, scaling: &ScalingMetric, two: [&Replica; 2]) -> Option<String> {
+    let (query, metric) = (scaling.query.as_deref()?, scaling.metric.as_ref()?);
     let pods = Ours::of(evidence);
     let values = |replica: &Replica| -> Option<BTreeMap<String, f64>> {
         let samples = replica.queries.get(query)?.seen()?.iter();
@@ -176,11 +181,11 @@ fn by_answers(evidence: &Evidence, subject: &Subject, two: [&Replica; 2]) -> Opt
     }
     // After a load has ended, the two fall from scrape to scrape, each at its own time.
     let sum = |values: &BTreeMap<String, f64>| values.values().sum::<f64>();
-    let counted = subject.series.as_deref().is_some_and(|series| !with_counter(evidence, series).is_empty());
-    if counted && growth(evidence, subject) < 0.5 * metric.target.max(sum(&one).min(sum(&other))) {
+    let counted = scaling.series.as_deref().is_some_and(|series| !with_counter(evidence, series).is_empty());
+    if counted && growth(evidence, scaling) < 0.5 * metric.target.max(sum(&one).min(sum(&other))) {
         return None;
     }
-    let tolerated = metric.target + phase(evidence, subject);
+    let tolerated = metric.target + phase(evidence, scaling);
     one.iter().find_map(|(key, a)| {
         let b = other.get(key)?;
         let apart = (a - b).abs();
@@ -190,16 +195,16 @@ fn by_answers(evidence: &Evidence, subject: &Subject, two: [&Replica; 2]) -> Opt
 }
 
 /// Twice the rate that one replica may have scraped and the other not yet, when a load has just begun.
-fn phase(evidence: &Evidence, subject: &Subject) -> f64 {
-    let Some(window) = subject.window else { return 0.0 };
-    let targets = evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, subject, replica));
+fn phase(evidence: &Evidence, scaling: &ScalingMetric) -> f64 {
+    let Some(window) = scaling.window else { return 0.0 };
+    let targets = evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, scaling, replica));
     let intervals = targets.filter_map(|(_, target)| duration::prometheus(target["scrapeInterval"].as_str()?));
-    2.0 * growth(evidence, subject) * intervals.fold(0.0, f64::max) / window
+    2.0 * growth(evidence, scaling) * intervals.fold(0.0, f64::max) / window
 }
 
 /// Requests per second to all pods, between the two readings of their pages.
-fn growth(evidence: &Evidence, subject: &Subject) -> f64 {
-    let Some(series) = subject.series.as_deref() else { return 0.0 };
+fn growth(evidence: &Evidence, scaling: &ScalingMetric) -> f64 {
+    let Some(series) = scaling.series.as_deref() else { return 0.0 };
     let grown = evidence.pages.iter().filter_map(|page| {
         let grown = page.grown(series)?;
         (page.apart > 0.0).then(|| grown / page.apart)

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::{living, ready_for};
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::values;
 use crate::doctor::fixes::kubectl::{about, apply, in_namespace};
 use crate::doctor::fixes::scaler::Trigger;
@@ -35,8 +35,8 @@ pub fn rejected(evidence: &Evidence, trigger: &Trigger<'_>) -> Option<Finding> {
 }
 
 /// The triggers fail, although Prometheus answers the doctor's query.
-pub fn check(evidence: &Evidence, subject: &Subject, trigger: &Trigger<'_>) -> Result<(), Status> {
-    let works = values::works(evidence, subject);
+pub fn check(evidence: &Evidence, scaling: &ScalingMetric, trigger: &Trigger<'_>) -> Result<(), Status> {
+    let works = values::works(evidence, scaling);
     let ready = condition(trigger.object, "Ready");
     let failing = ready.is_some_and(|ready| ready["status"] == "False");
     if works == Some(true) || (works.is_none() && !failing) {
