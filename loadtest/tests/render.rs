@@ -11,7 +11,7 @@ use loadtest::cli::Cli;
 use loadtest::doctor::catalogue::{CATALOGUE, Cause, SYMPTOMS, address, troubleshooting};
 use loadtest::doctor::diagnosis::{Diagnosis, Figures, Finding, Input, Outcome, Status, diagnosis};
 use loadtest::doctor::evidence::{Evidence, Page};
-use loadtest::doctor::fixes::Line;
+use loadtest::doctor::fixes::Command as Fix;
 use loadtest::doctor::link::Link;
 use loadtest::doctor::redact::redacted;
 use loadtest::doctor::{bundle, render};
@@ -42,12 +42,9 @@ fn broken() -> Diagnosis {
             why: "forbidden\x1b[2J".to_owned(),
             right: Some("get pods/proxy in namespace shop".to_owned()),
         }),
-        Link::Monitor => Status::Broken(Finding::new(
-            Cause::AnnotationsOnly,
-            "no monitor",
-            "Apply one.",
-            vec![Line::new(COMMAND).end()],
-        )),
+        Link::Monitor => {
+            Status::Broken(Finding::new(Cause::AnnotationsOnly, "no monitor", "Apply one.", vec![Fix::new(COMMAND)]))
+        }
         Link::Target => Status::NotApplicable("it comes from elsewhere".to_owned()),
         Link::Series => Status::pending(20.0, "it is too early"),
         Link::Rule => Status::missing(Input::Rules, "there are no rules"),
@@ -59,7 +56,7 @@ fn broken() -> Diagnosis {
 #[test]
 fn diagnoses_keep_to_the_schema() {
     assert_eq!((healthy().outcome, broken().outcome), (Outcome::Healthy, Outcome::Broken));
-    kept::keep_to(render::SCHEMA, &[healthy(), broken()], render::json, "broken");
+    kept::keep_to(&render::schema(), &[healthy(), broken()], render::json, "broken");
 }
 
 #[test]
@@ -144,10 +141,26 @@ fn each_undecided_state_has_its_own_heading_and_next_step() {
     assert!(text.contains("BLOCKED at rule") && text.contains("Check APIService (link 7 of 12) first"), "{text}");
 }
 
+/// `loadtest/doctor.schema.json` is written again by `WRITE_SCHEMA=1 cargo test -p loadtest --test render schema`.
+#[test]
+fn the_schema_file_is_that_of_the_types() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("doctor.schema.json");
+    if std::env::var_os("WRITE_SCHEMA").is_some() {
+        std::fs::write(&file, render::schema()).unwrap();
+    }
+    let written = std::fs::read_to_string(&file).unwrap();
+    let first = written.lines().zip(render::schema().lines().map(str::to_owned)).find(|(one, other)| one != other);
+    assert!(
+        written == render::schema(),
+        "loadtest/doctor.schema.json is not that of the types (first difference: {first:?}): \
+         WRITE_SCHEMA=1 cargo test -p loadtest --test render schema writes it again"
+    );
+}
+
 #[test]
 fn the_schema_has_the_bounds_of_the_catalogue() {
-    let schema: serde_json::Value = serde_json::from_str(render::SCHEMA).unwrap();
-    let number = &schema["$defs"]["finding"]["properties"]["cause"]["properties"]["number"];
+    let schema: serde_json::Value = serde_json::from_str(&render::schema()).unwrap();
+    let number = &schema["$defs"]["Cause"]["properties"]["number"];
     assert_eq!((number["minimum"].as_u64(), number["maximum"].as_u64()), (Some(1), Some(CATALOGUE.len() as u64)));
     let links = &schema["properties"]["rungs"];
     assert_eq!((links["minItems"].as_u64(), links["maxItems"].as_u64()), (Some(12), Some(Link::ALL.len() as u64)));

@@ -3,7 +3,7 @@
 use crate::autoscaling::predict;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::autoscaler::{Assumed, autoscaler};
-use crate::doctor::facts::scaling_metric::{Source, Subject, is_watchable};
+use crate::doctor::facts::scaling_metric::{ScalingMetric, Source, is_watchable};
 use crate::doctor::facts::trust::Trust;
 use crate::doctor::facts::{pages, pods, prometheus, requests};
 use crate::error::Error;
@@ -25,19 +25,19 @@ pub fn watch_plan(evidence: &Evidence, trust: Trust) -> Result<(Assumed, Plan), 
             )));
         }
     }
-    let subject = Subject::of(evidence);
-    is_watchable(evidence, subject.metric.as_ref()).map_err(Error::Usage)?;
-    let settings = autoscaler(evidence, &subject).map_err(Error::Usage)?;
+    let scaling = ScalingMetric::of(evidence);
+    is_watchable(evidence, scaling.metric.as_ref()).map_err(Error::Usage)?;
+    let settings = autoscaler(evidence, &scaling).map_err(Error::Usage)?;
     let scaled = &settings.autoscaler.scaled;
     let of_pods = requests::pods_or_why(evidence);
     let of_pods = of_pods
         .map_err(|why| Error::Environment(format!("{scaled} in namespace {namespace}, which the HPA scales: {why}")))?;
-    let counter = subject
+    let counter = scaling
         .series_or_why()
         .map(|series| Counter { series: series.to_owned(), pages: pages::served_at(evidence, pods::labels(evidence)) });
     let window = settings.autoscaler.pipeline.window;
-    let query = || prometheus::sum(evidence, &subject, window);
-    let metric = subject.metric.as_ref().and_then(|metric| {
+    let query = || prometheus::sum(evidence, &scaling, window);
+    let metric = scaling.metric.as_ref().and_then(|metric| {
         let of_adapter = metric.source == Source::Adapter;
         let source = if of_adapter { predict::Source::Pods } else { predict::Source::External };
         Some(Metric { name: metric.name.clone(), source, path: requests::metric(evidence, &metric.spec)? })

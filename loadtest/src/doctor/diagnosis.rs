@@ -1,5 +1,6 @@
 //! All link results together: the first broken link, and what follows from it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::doctor::facts::early::Wait;
@@ -7,7 +8,7 @@ pub use crate::doctor::link::Link;
 pub use crate::doctor::status::{Finding, Fix, Input, Status};
 
 /// The state of a link.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum State {
     /// It works.
@@ -36,8 +37,9 @@ impl State {
 }
 
 /// The result of one link.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
 pub struct LinkResult {
     /// Which link.
     pub link: Link,
@@ -45,47 +47,43 @@ pub struct LinkResult {
     pub state: State,
     /// The evidence, in one line.
     pub evidence: String,
-    /// The right that was missing, where the link could not be read for lack of one.
+    /// Only for `unknown`: the missing right, if that is why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub right: Option<String>,
-    /// Seconds to wait before asking again, where it is too early to tell.
+    /// Only for `pending`: the seconds to wait before asking again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 86400))]
     pub wait: Option<f64>,
-    /// What the evidence lacks, where it lacks something.
+    /// Only for `missingInput`: what is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<Input>,
-    /// The link that decides, where it is another one.
+    /// Only for `blocked`: the link that decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<Link>,
 }
 
-impl LinkResult {
-    fn new(link: Link, state: State, evidence: impl Into<String>) -> Self {
-        let evidence = evidence.into();
-        Self { link, state, evidence, right: None, wait: None, missing: None, blocked_by: None }
-    }
-}
-
-/// The results of all links, and what follows from them.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+/// The links between a request and a replica, and the first broken one. All times are in seconds.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields, title = "A diagnosis of loadtest doctor")]
 pub struct Diagnosis {
     /// `namespace/name` of the HPA.
     pub hpa: String,
     /// When the evidence was collected: Unix time in seconds.
     pub taken: f64,
-    /// The outcome.
+    /// The outcome. The exit codes are 0, 1 and 3.
     pub outcome: Outcome,
-    /// The result of each link.
+    /// The result of each link. The one nearest to the pod comes first.
     #[serde(rename = "rungs")]
+    #[schemars(length(equal = 12))]
     pub links: Vec<LinkResult>,
-    /// Why the first broken link is broken, and the fix.
+    /// Why the first broken link is broken, and the fix; only if one is broken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub broken: Option<Finding>,
-    /// Why a healthy chain does not change the replicas at the moment.
+    /// Why a healthy chain does not change the replicas at the moment; only if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explains: Option<Finding>,
-    /// Rights that were missing.
+    /// The missing rights, as RBAC names them.
     pub missing_rights: Vec<String>,
     /// The figures of a healthy chain.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,7 +91,7 @@ pub struct Diagnosis {
 }
 
 /// The outcome of a diagnosis.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
     /// No link is broken.
@@ -116,12 +114,13 @@ impl Outcome {
 }
 
 /// The figures of a healthy chain. Times are in seconds.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
 pub struct Figures {
-    /// The HPA's value of a pod without clients, where it is known.
+    /// The HPA's value of a pod without clients; null if it is not known.
     pub idle: Option<f64>,
-    /// The HPA's value now, where it is known.
+    /// The HPA's value now; null if it is not known.
     pub value: Option<f64>,
     /// The HPA's target.
     pub target: f64,
@@ -143,35 +142,39 @@ pub fn diagnosis(hpa: String, taken: f64, statuses: Vec<(Link, Status)>, figures
     let mut links: Vec<LinkResult> = Vec::new();
     let (mut broken, mut explains, mut missing_rights) = (None, None, Vec::new());
     for (link, status) in statuses {
-        let result = |state, evidence| LinkResult::new(link, state, evidence);
-        links.push(match status {
-            Status::Ok(evidence) => result(State::Ok, evidence),
-            Status::Explains(finding) => {
-                let evidence = finding.evidence.clone();
-                explains.get_or_insert(finding);
-                result(State::Ok, evidence)
-            }
+        let (mut right, mut wait, mut missing, mut blocked_by) = (None, None, None, None);
+        let (state, evidence) = match status {
+            Status::Ok(evidence) => (State::Ok, evidence),
+            Status::Explains(finding) => (State::Ok, explains.get_or_insert(finding).evidence.clone()),
             Status::Broken(finding) => match &broken {
-                None => result(State::Broken, broken.insert((link, finding)).1.evidence.clone()),
+                None => (State::Broken, broken.insert((link, finding)).1.evidence.clone()),
                 Some((first, _)) => {
-                    let why = format!("not checked: {} is broken", first.label());
-                    LinkResult { blocked_by: Some(*first), ..result(State::Blocked, why) }
+                    blocked_by = Some(*first);
+                    (State::Blocked, format!("not checked: {} is broken", first.label()))
                 }
             },
             Status::Unread(unread) => {
-                let evidence = format!("{}: {}", unread.what, unread.why);
                 missing_rights.extend(unread.right.clone().filter(|right| !missing_rights.contains(right)));
-                LinkResult { right: unread.right, ..result(State::Unread, evidence) }
+                right = unread.right;
+                (State::Unread, format!("{}: {}", unread.what, unread.why))
             }
-            Status::Pending(Wait { seconds, why }) => LinkResult { wait: Some(seconds), ..result(State::Pending, why) },
-            Status::NotApplicable(why) => result(State::NotApplicable, why),
+            Status::Pending(Wait { seconds, why }) => {
+                wait = Some(seconds);
+                (State::Pending, why)
+            }
+            Status::NotApplicable(why) => (State::NotApplicable, why),
             Status::MissingInput { which, why } => {
-                LinkResult { missing: Some(which), ..result(State::MissingInput, why) }
+                missing = Some(which);
+                (State::MissingInput, why)
             }
-            Status::Blocked { by, why } => LinkResult { blocked_by: Some(by), ..result(State::Blocked, why) },
-        });
+            Status::Blocked { by, why } => {
+                blocked_by = Some(by);
+                (State::Blocked, why)
+            }
+        };
+        links.push(LinkResult { link, state, evidence, right, wait, missing, blocked_by });
     }
-    // Where the HPA itself reports that it reads its metric, a link that could not be checked is no obstacle.
+    // If the HPA itself reports that it reads its metric, links that could not be checked do not matter.
     let works = links.iter().any(|result| result.link == Link::Condition && result.state == State::Ok);
     let outcome = match (&broken, works) {
         (Some(_), _) => Outcome::Broken,

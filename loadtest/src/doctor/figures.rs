@@ -1,4 +1,4 @@
-//! What a chain that holds is like.
+//! The figures of a healthy chain.
 
 use crate::autoscaling::predict::band;
 use crate::autoscaling::{Autoscaler, predict};
@@ -6,31 +6,31 @@ use crate::doctor::diagnosis::Figures;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::autoscaler::autoscaler;
 use crate::doctor::facts::pods::ready;
-use crate::doctor::facts::scaling_metric::{Source, Subject};
+use crate::doctor::facts::scaling_metric::{ScalingMetric, Source};
 use crate::doctor::facts::{intervals, values};
 use crate::doctor::objects::name;
 use crate::profile::{Profile, Stage};
 
-/// The most steps of a prediction: it is one figure of several, and the answer is waited for.
+/// The maximum of steps of a prediction, so that the doctor does not wait for this one figure.
 const STEPS: f64 = 1e6;
 
-/// As far as a prediction looks, in seconds: an hour.
+/// The end of a prediction, in seconds: an hour.
 const HORIZON: f64 = 3600.0;
 
 /// The figures, where the window, the interval and the target are known.
 pub fn figures(evidence: &Evidence) -> Option<Figures> {
-    let subject = Subject::of(evidence);
-    let metric = subject.metric.as_ref().filter(|metric| metric.source != Source::Resource && metric.target > 0.0)?;
-    let (scrape, window) = (intervals::scrape(evidence)?, subject.window?);
-    let mut autoscaler = autoscaler(evidence, &subject).ok()?.autoscaler;
-    // These two are known, and not assumed.
+    let scaling = ScalingMetric::of(evidence);
+    let metric = scaling.metric.as_ref().filter(|metric| metric.source != Source::Resource && metric.target > 0.0)?;
+    let (scrape, window) = (intervals::scrape(evidence)?, scaling.window?);
+    let mut autoscaler = autoscaler(evidence, &scaling).ok()?.autoscaler;
+    // These two are known, not assumed.
     (autoscaler.pipeline.scrape, autoscaler.pipeline.window) = (scrape, window);
     autoscaler.min = autoscaler.min.max(1);
-    // The question is when more are wanted, not whether they may be.
+    // The figure is when the HPA desires more replicas, whatever its maximum.
     autoscaler.max = autoscaler.min.saturating_mul(2);
     Some(Figures {
-        idle: idle(evidence, &subject),
-        value: values::average(evidence, &subject),
+        idle: idle(evidence, &scaling),
+        value: values::average(evidence, &scaling),
         target: metric.target,
         scrape,
         window,
@@ -40,7 +40,7 @@ pub fn figures(evidence: &Evidence) -> Option<Figures> {
     })
 }
 
-/// When more are wanted than the least, at the earliest and at the latest.
+/// When the HPA desires more than its minimum, at the earliest and at the latest.
 fn delay(autoscaler: &Autoscaler) -> Option<(f64, f64)> {
     let rate = 2.0 * autoscaler.target * f64::from(autoscaler.min);
     let profile = Profile { stages: vec![Stage { from: rate, to: rate, seconds: HORIZON }] };
@@ -56,10 +56,10 @@ fn delay(autoscaler: &Autoscaler) -> Option<(f64, f64)> {
     Some((earliest.at, latest.at))
 }
 
-/// What the counter grows by, in a second, at a pod that nobody asks for anything: none while there is load.
+/// By how much the counter of a pod without clients grows per second. None while there is load.
 #[expect(clippy::cast_precision_loss, reason = "a number of pods")]
-fn idle(evidence: &Evidence, subject: &Subject) -> Option<f64> {
-    let (series, metric) = (subject.series.as_ref()?, subject.metric.as_ref()?);
+fn idle(evidence: &Evidence, scaling: &ScalingMetric) -> Option<f64> {
+    let (series, metric) = (scaling.series.as_ref()?, scaling.metric.as_ref()?);
     let rates: Vec<_> = evidence
         .pages
         .iter()
@@ -67,7 +67,7 @@ fn idle(evidence: &Evidence, subject: &Subject) -> Option<f64> {
         .filter_map(|page| Some(page.grown(series)? / page.apart))
         .collect();
     let rate = rates.iter().sum::<f64>() / rates.len().max(1) as f64;
-    // Above half of what a pod is meant for, somebody asks.
+    // A rate above half of the target comes from clients.
     (!rates.is_empty() && (0.0..metric.target / 2.0).contains(&rate)).then_some(rate)
 }
 
@@ -79,9 +79,9 @@ mod tests {
     use crate::autoscaling::predict::Pipeline;
     use crate::autoscaling::rate::Function;
 
-    /// The manifests' own chain: a look each 15 s, a scrape each 5 s, and a window that fills slowly.
+    /// The manifests' own chain: a sync every 15 s, a scrape every 5 s, and a window that fills slowly.
     #[test]
-    fn a_step_takes_as_long_as_the_window_fills_and_a_look() {
+    fn a_step_takes_until_the_window_is_filled_and_the_hpa_syncs() {
         let pipeline = Pipeline {
             scrape: 5.0,
             window: 120.0,

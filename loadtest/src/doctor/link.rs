@@ -1,9 +1,10 @@
 //! The links between a request and a replica.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A link of the chain. The one nearest to the pod comes first.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Link {
     /// The workload that the HPA scales, and a running pod of it.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::doctor::evidence::{Evidence, Page, Prometheus, Replica, Server};
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::kube::read::{Read, Unread};
 use crate::kube::words::LEFT_OUT;
 use table::kept;
@@ -19,7 +19,7 @@ const LONGEST: usize = 16 << 10;
 
 /// The part of the evidence that judges read. A new field is not kept until it is named here.
 pub fn redacted(evidence: &Evidence) -> Evidence {
-    let series = Subject::of(evidence).series;
+    let series = ScalingMetric::of(evidence).series;
     let of = |kind: &'static str| move |object: &Value| places::kept_of(kind, object);
     let mut redacted = Evidence {
         version: evidence.version.clone(),

@@ -1,5 +1,7 @@
 //! The diagnosis as people read it, and as programs do.
 
+use schemars::generate::SchemaSettings;
+
 use crate::doctor::catalogue::{Cause, address};
 use crate::doctor::diagnosis::{Diagnosis, Figures, LinkResult, Outcome, State};
 use crate::doctor::link::Link;
@@ -7,15 +9,18 @@ use crate::doctor::status::{Finding, Input};
 use crate::output::text::{date, fit, rounded, seconds, wrap};
 use crate::output::{Clean, json_pretty};
 
-/// The schema that `loadtest doctor --json` keeps to.
-pub const SCHEMA: &str = include_str!("../../doctor.schema.json");
-
 /// The column where a text begins, beside its heading.
 const INDENT: usize = 10;
 
 /// The diagnosis as JSON.
 pub fn json(diagnosis: &Diagnosis) -> String {
     json_pretty(diagnosis)
+}
+
+/// The schema of `loadtest doctor --json`, as the types have it.
+pub fn schema() -> String {
+    let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
+    json_pretty(&generator.into_root_schema_for::<Diagnosis>())
 }
 
 /// The diagnosis as text, in lines of at most this width. Commands and addresses are never cut.
@@ -62,20 +67,20 @@ fn line(text: &mut Clean, result: &LinkResult, width: usize, colour: bool) {
     text.push("\n");
 }
 
-/// The first link that keeps the chain undecided, why, and what to do about it. Where the series is there, or the answer,
-/// an open link before it keeps nothing undecided.
+/// The first link that keeps the chain undecided, why, and what to do about it. If the series or the answer is there, the
+/// links before it do not matter.
 fn undecided(diagnosis: &Diagnosis, width: usize) -> String {
     let proof = |result: &LinkResult| matches!(result.link, Link::Series | Link::Answer) && result.state == State::Ok;
     let proven = diagnosis.links.iter().rposition(proof).map_or(0, |index| index + 1);
     let open = || diagnosis.links[proven..].iter().filter(|result| !result.state.is_settled());
-    // A link that another one decides says less than that one.
+    // A link that decides comes before the links that it blocks.
     let decides = |result: &&LinkResult| result.state != State::Blocked;
     let Some(result) = open().find(decides).or_else(|| open().next()) else { return String::new() };
     let (word, next) = next(result, !diagnosis.missing_rights.is_empty());
     let at = place(result.link);
     let head =
         format!("{word} at {at}: nothing is known to be broken, but the HPA does not report that it reads its metric");
-    lines(&wrap(&head, width, 0), width) + &said(&[("Evidence", &result.evidence), ("Next", &next)], width)
+    paragraph(&head, width, 0) + &headed(&[("Evidence", &result.evidence), ("Next", &next)], width)
 }
 
 /// Why a link is open, in a word or two, and what to do about it.
@@ -111,12 +116,12 @@ fn place(link: Link) -> String {
     format!("{} (link {} of {})", link.label(), link.number(), Link::ALL.len())
 }
 
-/// The cause, its evidence and its fix. The commands are printed as they are, from the first column on.
+/// The cause, its evidence and its fix. Commands are not wrapped or indented.
 fn found(at: &str, finding: &Finding, width: usize) -> String {
     let entry = finding.cause.entry();
     let head = format!("{at}{} (cause {}, {})", entry.title, finding.cause.number(), entry.name);
-    let mut text = lines(&wrap(&head, width, 0), width);
-    text.push_str(&said(&[("Evidence", &finding.evidence), ("Fix", &finding.fix.advice)], width));
+    let mut text = paragraph(&head, width, 0);
+    text.push_str(&headed(&[("Evidence", &finding.evidence), ("Fix", &finding.fix.advice)], width));
     text.push_str(&page(finding.cause));
     if !finding.fix.commands.is_empty() {
         text.push('\n');
@@ -134,19 +139,19 @@ fn page(cause: Cause) -> String {
 }
 
 /// Texts, each beside its heading.
-fn said(all: &[(&str, &str)], width: usize) -> String {
+fn headed(all: &[(&str, &str)], width: usize) -> String {
     let all = all.iter().filter(|(_, text)| !text.is_empty());
     let heading = INDENT - 1;
-    all.map(|(word, text)| lines(&wrap(&format!("{word:<heading$} {text}"), width, INDENT), width)).collect()
+    all.map(|(word, text)| paragraph(&format!("{word:<heading$} {text}"), width, INDENT)).collect()
 }
 
 /// The catalogue's entry of a cause.
 pub fn explanation(cause: Cause, width: usize) -> Clean {
     let entry = cause.entry();
-    let mut text = lines(&wrap(&entry.heading(), width, 0), width);
-    text.push_str(&lines(&wrap(&format!("{}, {}", entry.name, entry.raised_by("")), width, 0), width));
+    let mut text = paragraph(&entry.heading(), width, 0);
+    text.push_str(&paragraph(&format!("{}, {}", entry.name, entry.raised_by("")), width, 0));
     text.push('\n');
-    text.push_str(&said(&[("Symptom", entry.symptom), ("Check", entry.check), ("Fix", entry.fix)], width));
+    text.push_str(&headed(&[("Symptom", entry.symptom), ("Check", entry.check), ("Fix", entry.fix)], width));
     text.extend(entry.references().map(|(_, address)| format!("{:<INDENT$}{address}\n", "Reference")));
     text.push_str(&page(cause));
     Clean::of(&text)
@@ -197,6 +202,10 @@ fn rights(diagnosis: &Diagnosis, width: usize) -> String {
     let rights = diagnosis.missing_rights.iter().map(|right| format!("  {right}"));
     let all: Vec<String> = std::iter::once("Missing rights:".to_owned()).chain(rights).collect();
     "\n".to_owned() + &lines(&all, width)
+}
+
+fn paragraph(text: &str, width: usize, indent: usize) -> String {
+    lines(&wrap(text, width, indent), width)
 }
 
 fn lines(lines: &[String], width: usize) -> String {

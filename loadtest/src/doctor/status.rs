@@ -1,20 +1,25 @@
 //! What the check of one link results in.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::doctor::catalogue::Cause;
 use crate::doctor::facts::early::Wait;
 use crate::doctor::fixes::Command;
 use crate::doctor::link::Link;
-use crate::kube::read::Unread;
+use crate::kube::read::{Read, Unread};
 use crate::kube::words::LEFT_OUT;
+
+/// What a check returns: the evidence that the link works, or any other status. So a check ends at the first `?` that
+/// finds something.
+pub type Checked = Result<String, Status>;
 
 /// The result of a link's check.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Status {
     /// The link works: the evidence, in one line.
     Ok(String),
-    /// The link works, and is the reason why the replicas do not change: it does what it was told to do.
+    /// The link works, and is the reason why the replicas do not change: it does what it is configured to do.
     Explains(Finding),
     /// The link is broken.
     Broken(Finding),
@@ -61,6 +66,21 @@ impl Status {
         Self::Blocked { by, why: why.into() }
     }
 
+    /// Ends a check with this status, if there is one.
+    pub fn stop(found: Option<impl Into<Self>>) -> Result<(), Self> {
+        found.map_or(Ok(()), |status| Err(status.into()))
+    }
+
+    /// What was read. If it could not be read, that is the status; if there is nothing, the other one is.
+    pub fn require<T>(read: &Read<T>, otherwise: impl FnOnce() -> Self) -> Result<&T, Self> {
+        read.seen().ok_or_else(|| Self::unread_or(read.unread(), otherwise))
+    }
+
+    /// That something could not be read, or else this other status.
+    pub fn unread_or(unread: Option<&Unread>, otherwise: impl FnOnce() -> Self) -> Self {
+        unread.map_or_else(otherwise, Self::from)
+    }
+
     /// The finding, where there is one.
     pub const fn finding(&self) -> Option<&Finding> {
         match self {
@@ -70,8 +90,26 @@ impl Status {
     }
 }
 
+impl From<Finding> for Status {
+    fn from(finding: Finding) -> Self {
+        Self::Broken(finding)
+    }
+}
+
+impl From<&Unread> for Status {
+    fn from(unread: &Unread) -> Self {
+        Self::Unread(unread.clone())
+    }
+}
+
+impl From<Wait> for Status {
+    fn from(wait: Wait) -> Self {
+        Self::Pending(wait)
+    }
+}
+
 /// What a check may lack.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Input {
     /// The HPA.
@@ -108,26 +146,27 @@ impl Input {
         match self {
             Self::Hpa => "Name an HPA that exists: kubectl get hpa --all-namespaces lists them all.",
             Self::Metric => "Give the HPA a metric in spec.metrics.",
-            Self::Workload => "Let spec.scaleTargetRef of the HPA name a workload that the doctor can read.",
+            Self::Workload => "Point the HPA's spec.scaleTargetRef to a workload that the doctor can read.",
             Self::Pods => "Run the doctor again when the workload has a ready pod.",
-            Self::Pages => "Let the doctor read the metrics page of a ready pod.",
-            Self::Counter => "Let the metric's query name the counter that the pods expose.",
+            Self::Pages => "Allow the doctor to read the metrics page of a ready pod.",
+            Self::Counter => "Make the metric's query name the counter that the pods expose.",
             Self::Requests => "Send requests to the Service, and run the doctor again.",
-            Self::Prometheus => "Let the doctor reach Prometheus, and run it again.",
-            Self::ScaledObject => "Let the ScaledObject have a trigger for the HPA's metric.",
+            Self::Prometheus => "Check that Prometheus is reachable, and run the doctor again.",
+            Self::ScaledObject => "Add a trigger for the HPA's metric to the ScaledObject.",
             Self::Rules => "Mount the adapter's rules from a ConfigMap, so that the doctor can read them.",
-            Self::Resources => "Let the doctor read the API server's list of resources.",
-            Self::ApiService => "Let the doctor read the APIService of the metric.",
-            Self::Answer => "Let the doctor query the metrics API.",
+            Self::Resources => "Allow the doctor to read the API server's list of resources.",
+            Self::ApiService => "Allow the doctor to read the APIService of the metric.",
+            Self::Answer => "Allow the doctor to query the metrics API.",
         }
     }
 }
 
 /// Why a link is broken, or why the replicas do not change.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
 pub struct Finding {
-    /// The cause, of those that the catalogue knows.
+    /// The cause: one of docs/TROUBLESHOOTING.md.
     pub cause: Cause,
     /// The object, the field, and the value that was read, in one line.
     pub evidence: String,
@@ -136,19 +175,26 @@ pub struct Finding {
 }
 
 /// How to fix a link.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
 pub struct Fix {
     /// What to do, in a sentence.
     pub advice: String,
-    /// The commands that do it, ready to paste. There are none where a program or a network has to change.
+    /// The commands that do it, ready to paste into a shell, in this order. There are none where a program or a network
+    /// has to change.
     pub commands: Vec<String>,
 }
 
 impl Finding {
     /// A finding with its commands. They depend on one another: there are none where one of them was refused, or contains a
     /// redacted value.
-    pub fn new(cause: Cause, evidence: impl Into<String>, advice: impl Into<String>, commands: Vec<Command>) -> Self {
+    pub fn new(
+        cause: Cause,
+        evidence: impl Into<String>,
+        advice: impl Into<String>,
+        commands: impl IntoIterator<Item = Command>,
+    ) -> Self {
         let mut commands = Command::all(commands);
         if commands.iter().any(|command| command.contains(LEFT_OUT)) {
             commands.clear();

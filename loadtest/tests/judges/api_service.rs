@@ -125,7 +125,7 @@ fn server_that_fails_since_a_change_gets_advice_to_roll_back() {
     }]);
     let (cause, advice) = advice_at(&evidence, Link::ApiService);
     assert!(
-        cause == Cause::ApiServiceUnavailable && advice.starts_with("Take the last change back"),
+        cause == Cause::ApiServiceUnavailable && advice.starts_with("Roll the last change back"),
         "{cause:?}: {advice}"
     );
     let found = broken(&evidence, Link::ApiService).evidence;

@@ -2,7 +2,7 @@
 
 use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::State;
-use loadtest::doctor::facts::scaling_metric::Subject;
+use loadtest::doctor::facts::scaling_metric::ScalingMetric;
 use loadtest::doctor::link::Link;
 use loadtest::kube::read::{Read, Unread};
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ fn query_is_rendered_from_the_last_matching_rule() {
     for replica in &mut evidence.prometheus.replicas {
         replica.series = replica.series.values().map(|series| (matcher.clone(), series.clone())).collect();
     }
-    let Subject { series, query, window, .. } = Subject::of(&evidence);
+    let ScalingMetric { series, query, window, .. } = ScalingMetric::of(&evidence);
     let expected = "sum(rate(http_requests_total{namespace=\"miztiik-automation-ns\",status=\"200\",\
                     namespace=\"miztiik-automation-ns\",\
                     pod=~\"shopfront-deploy-7d94b56f44-fblvd|shopfront-deploy-7d94b56f44-x2kqp\"}[3m])) by (pod)";

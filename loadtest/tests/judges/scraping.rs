@@ -340,5 +340,5 @@ fn unrelated_prometheus_need_not_be_ready() {
 fn prometheus_replica_without_a_target_of_the_other_is_reported() {
     let mut evidence = healthy::adapter();
     seen(&mut evidence.prometheus.replicas[0].targets).pop();
-    assert!(found(&evidence, Cause::PrometheusNotReady).evidence.contains("prometheus-k8s-0 has no target of it"));
+    assert!(found(&evidence, Cause::PrometheusNotReady).evidence.contains("prometheus-k8s-0 has no target for it"));
 }

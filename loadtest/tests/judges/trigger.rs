@@ -3,7 +3,7 @@
 use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::State;
 use loadtest::doctor::evidence::Evidence;
-use loadtest::doctor::facts::scaling_metric::Subject;
+use loadtest::doctor::facts::scaling_metric::ScalingMetric;
 use loadtest::doctor::link::Link;
 use loadtest::kube::read::Read;
 use serde_json::{Value, json};
@@ -201,7 +201,7 @@ fn prometheus_trigger_is_found_at_any_index() {
     let cron = json!({"type": "cron", "metadata": {"desiredReplicas": "1"}});
     seen(&mut evidence.scaled_object)["spec"]["triggers"].as_array_mut().unwrap().insert(0, cron);
     seen(&mut evidence.hpa)["spec"]["metrics"] = json!([metric("s0-cron"), metric("s1-prometheus")]);
-    let Subject { metric, query, .. } = Subject::of(&evidence);
+    let ScalingMetric { metric, query, .. } = ScalingMetric::of(&evidence);
     assert_eq!(metric.unwrap().name, "s1-prometheus");
     assert!(query.unwrap().starts_with("sum(rate(http_requests_total"));
 }

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use loadtest::doctor::diagnose;
 use loadtest::doctor::evidence::Evidence;
-use loadtest::doctor::fixes::Line;
+use loadtest::doctor::fixes::Command;
 use loadtest::kube::read::Read;
 use serde_json::{Value, json};
 
@@ -66,7 +66,7 @@ fn all_shells_read_an_argument_as_it_is() {
     // One script for all: a text that is not closed would take the rest with it.
     let commands: Vec<String> = texts
         .iter()
-        .map(|text| Line::new("kubectl").argument(text).end().text().expect("nothing of it is hidden").to_owned())
+        .map(|text| Command::new("kubectl").argument(text).text().expect("nothing of it is hidden").to_owned())
         .collect();
     for shell in Shell::ALL {
         let calls = world.run(shell, &commands.join("\n"));
@@ -79,7 +79,7 @@ fn all_shells_read_an_argument_as_it_is() {
 fn a_block_of_lines_reaches_kubectl_as_it_is() {
     let world = World::new();
     let text = "kind: X\n  a: 'it\\'s' \"$(touch PWNED)\" \\\\ !x\n(touch PWNED)\nEOF\n`touch PWNED`";
-    let command = Line::new(r"printf '%s\n'").block(text).words("| kubectl apply -f -").end();
+    let command = Command::new(r"printf '%s\n'").block(text).words("| kubectl apply -f -");
     for shell in Shell::ALL {
         let calls = world.run(shell, command.text().expect("it can be said"));
         assert_eq!(calls.len(), 1, "{shell:?}");

@@ -16,7 +16,7 @@ causes! {
     2 NameMissesRule "name-misses-rule" at [Rule] {
         title: "The rule's pattern does not match the metric's name",
         symptom: "The custom metrics API answers 404, although Prometheus has the series.",
-        check: "Apply the rule's `name.matches` and `name.as` to the series' name. The result is not the HPA's metric.",
+        check: "Apply the rule's `name.matches` and `name.as` to the series' name. The result is not the name of the HPA's metric.",
         fix: "Change `name.matches` to match the series' name, or use the rule's name in the HPA. Then restart the adapter.",
         references: ["kubernetes-sigs/prometheus-adapter#390"],
     }
@@ -45,7 +45,7 @@ causes! {
         title: "Prometheus lacks rights in the namespace",
         symptom: "A job has no targets, and Prometheus' log says `forbidden`.",
         check: "Create a SubjectAccessReview for Prometheus' service account: may it list and watch services, pods, endpoints and endpointslices?",
-        fix: "Give the service account a Role in the namespace that allows both.",
+        fix: "Give the service account a Role in the namespace that allows it.",
         references: ["prometheus-operator/kube-prometheus#2300"],
     }
     7 TargetDown "target-down" at [Target] {
@@ -72,7 +72,7 @@ causes! {
     10 LabelsMissing "labels-missing" at [Series, Rule] {
         title: "The labels `pod` and `namespace` are missing or renamed",
         symptom: "The API answers 404, or with another pod's value.",
-        check: "Read the labels of the series. They are `exported_pod` or `kubernetes_pod_name`, or there are none.",
+        check: "Read the labels of the series. They are `exported_pod` or `kubernetes_pod_name`, or they are missing.",
         fix: "Make the monitor keep Prometheus' own labels, or map the existing labels in the rule's `resources.overrides`.",
         references: ["kubernetes-sigs/prometheus-adapter#112"],
     }
@@ -128,7 +128,7 @@ causes! {
     18 TargetElsewhere "target-elsewhere" at [Pod, Condition] {
         title: "The HPA and its target are in different namespaces",
         symptom: "The HPA reports FailedGetScale.",
-        check: "Look for the target's name in the HPA's namespace, and in the other namespaces.",
+        check: "Search for the target's name in the HPA's namespace, and in the other namespaces.",
         fix: "Move the HPA to its target's namespace.",
         references: [],
     }
@@ -157,13 +157,13 @@ causes! {
         title: "Pods are not ready, or are ready but not scraped yet",
         symptom: "The HPA reacts weakly, because it counts pods without a value as idle.",
         check: "Compare the ready pods with the pods that have a value in the metrics API.",
-        fix: "Wait for their first scrape. If it does not come, check their target. If pods have not become ready since a change, roll the change back.",
+        fix: "Wait for their first scrape. If it does not happen, check their target. If pods have not become ready since a change, roll the change back.",
         references: [],
     }
     23 WithinTolerance "within-tolerance" at [Replicas] {
         title: "The value is within the tolerance",
         symptom: "The replicas do not change, although the value is not the target.",
-        check: "Divide the value by the target. The result is within 10 % of 1.",
+        check: "Divide the value by the target. The result differs from 1 by at most 10 %.",
         fix: "Nothing needs to be fixed: the HPA ignores small differences. To get more replicas, lower the target.",
         references: ["kubernetes/kubernetes#116984"],
     }
@@ -191,8 +191,8 @@ causes! {
     27 PodsPending "pods-pending" at [Ready, Pod] {
         title: "New pods are pending",
         symptom: "The HPA desires more pods than are ready.",
-        check: "Read the pods' condition `PodScheduled`. It counts after 30 seconds, or after two minutes where the events cannot be read, and only if no node is on its way. Or find a quota in the events.",
-        fix: "Make room: nodes, smaller requests, or a larger quota. Until then, lower the HPA's maximum to the pods that have a node, or roll back the change that requests more.",
+        check: "Read the pods' condition `PodScheduled`. It counts after 30 seconds, or after two minutes if the events cannot be read. It does not count while a new node is on its way. Otherwise look for a quota in the events.",
+        fix: "Make room: add nodes, lower the pods' requests, or raise the quota. Until then, lower the HPA's maximum to the pods that have a node, or roll back the change that requests more.",
         references: ["kubernetes/kubernetes#82285"],
     }
     28 ClientsPinned "clients-pinned" at [Traffic] {
@@ -226,7 +226,7 @@ causes! {
     32 KedaBlocked "keda-blocked" at [Rule, Answer] {
         title: "A `NetworkPolicy` or its own webhook blocks KEDA",
         symptom: "The ScaledObject is not Ready, or there is no HPA.",
-        check: "Read its condition, and the network policies at Prometheus. Look for a second HPA of the workload.",
+        check: "Read its condition, and the network policies for Prometheus' pods. Look for a second HPA of the workload.",
         fix: "Allow KEDA's operator to reach Prometheus' port. Keep one autoscaler per workload.",
         references: [],
     }
@@ -234,7 +234,7 @@ causes! {
         title: "The image cannot be pulled, or the container crashes",
         symptom: "No pod is ready.",
         check: "Read the container's waiting reason and its last termination.",
-        fix: "Roll back the change that caused it. Otherwise fix what the reason names: the image's name, its pull secret, the program, or its memory limit.",
+        fix: "Roll back the change that caused it. If there was no change, fix what the reason names: the image's name, its pull secret, the program, or its memory limit.",
         references: [],
     }
     34 NoLoadBalancer "no-load-balancer" at [Traffic] {

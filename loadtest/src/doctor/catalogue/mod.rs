@@ -3,6 +3,7 @@
 //! The table is in `causes.rs`. The enum, `docs/TROUBLESHOOTING.md`, the bounds of the JSON schema and
 //! `loadtest doctor --explain` come from it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::doctor::link::Link;
@@ -17,7 +18,7 @@ macro_rules! causes {
         references: [$($reference:literal),*],
     })+) => {
         /// A cause, by its number in the catalogue.
-        #[derive(Clone, Copy, Debug, serde::Deserialize, Eq, Ord, PartialEq, PartialOrd, serde::Serialize)]
+        #[derive(Clone, Copy, Debug, serde::Deserialize, Eq, schemars::JsonSchema, Ord, PartialEq, PartialOrd, serde::Serialize)]
         #[serde(try_from = "super::CauseRef", into = "super::CauseRef")]
         #[repr(u8)]
         pub enum Cause {
@@ -75,10 +76,16 @@ const _: () = {
 };
 
 /// A cause as the JSON output has it.
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize, JsonSchema, Serialize)]
+#[schemars(deny_unknown_fields, rename = "Cause")]
 struct CauseRef {
+    /// Its number in docs/TROUBLESHOOTING.md.
+    #[schemars(range(min = 1, max = CATALOGUE.len()))]
     number: u8,
+    /// Its name.
+    #[schemars(regex(pattern = r"^[a-z]+(-[a-z]+)*$"))]
     name: String,
+    /// The address of its page.
     #[serde(default)]
     page: String,
 }

@@ -11,7 +11,7 @@ use crate::doctor::evidence::{Evidence, Page, Server};
 use crate::doctor::facts::pages::{PATH, served_at};
 use crate::doctor::facts::pods::in_front;
 use crate::doctor::facts::ports;
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::objects::{is_ready, name};
 use crate::kube::Failure;
 use crate::kube::pod_http::{Place, PodPage, UNREACHED};
@@ -101,7 +101,7 @@ fn counter(evidence: &Evidence, text: &str) -> Option<String> {
         pages,
         ..Evidence::default()
     };
-    Subject::of(&of_page).series
+    ScalingMetric::of(&of_page).series
 }
 
 /// Whether the pod has answered that there is no page here, or nobody listens.

@@ -11,15 +11,15 @@ use crate::autoscaling::promql::selectors;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pages::counters;
 use crate::doctor::facts::requests::{group_of, plural, rules};
-use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
+use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric, Source};
 use crate::doctor::objects::{lives, name};
 use crate::kube::read::Read;
 
-/// What of the subject the adapter's own rules tell, the series, the query and its window: of those that make a metric
+/// The series, the query and its window, by the adapter's own rules: of those that make a metric
 /// of this name the last counts whose series is there. Where none is there, the last that names its series, takes one of
 /// a pod's own page, or would take the usual counter, tells what is to be looked for.
-pub fn made(evidence: &Evidence, metric: &Metric) -> Subject {
-    let Some(rules) = rules(evidence) else { return Subject::default() };
+pub fn made(evidence: &Evidence, metric: &Metric) -> ScalingMetric {
+    let Some(rules) = rules(evidence) else { return ScalingMetric::default() };
     let rules = of_kind(&rules, metric);
     let makes = |rule: &Rule, series: &str| rule.makes(&metric.name, series);
     let there =
@@ -38,10 +38,17 @@ pub fn made(evidence: &Evidence, metric: &Metric) -> Subject {
         rules.iter().enumerate().rev().find_map(|(number, rule)| Some((number, rule, of(rule)?)))
     };
     let found = last(&there).or_else(|| last(&named)).or_else(|| last(&counted)).or_else(|| last(&expected));
-    let Some((number, rule, series)) = found else { return Subject::default() };
+    let Some((number, rule, series)) = found else { return ScalingMetric::default() };
     let matchers = selectors(rule.series_matcher()).pop().map(|selector| selector.matchers).unwrap_or_default();
     let query = query(evidence, metric, rule, &series);
-    Subject { window: rule.window(), query, matchers, series: Some(series), rule: Some(number), ..Subject::default() }
+    ScalingMetric {
+        window: rule.window(),
+        query,
+        matchers,
+        series: Some(series),
+        rule: Some(number),
+        ..ScalingMetric::default()
+    }
 }
 
 /// The rules among which a metric's own is.
@@ -51,8 +58,8 @@ fn of_kind<'a>(rules: &'a Rules, metric: &Metric) -> &'a [Rule] {
 
 /// Whether Prometheus has no series that is new enough for the adapter to list it, of the rule that makes the metric. A
 /// query still finds one for five minutes after its last scrape.
-pub fn lists_none(evidence: &Evidence, subject: &Subject) -> bool {
-    let (Some(rules), Some(metric), Some(number)) = (rules(evidence), &subject.metric, subject.rule) else {
+pub fn lists_none(evidence: &Evidence, scaling: &ScalingMetric) -> bool {
+    let (Some(rules), Some(metric), Some(number)) = (rules(evidence), &scaling.metric, scaling.rule) else {
         return false;
     };
     of_kind(&rules, metric).get(number).is_some_and(|rule| {

@@ -12,7 +12,7 @@ use crate::autoscaling::rate::Function;
 use crate::autoscaling::{Autoscaler, predict};
 use crate::bounds::{DAY, PERIOD};
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::scaling_metric::{Source, Subject, others};
+use crate::doctor::facts::scaling_metric::{ScalingMetric, Source, others};
 use crate::doctor::objects::{text, time};
 use crate::kube::read::Read;
 
@@ -29,21 +29,21 @@ pub struct Assumed {
 }
 
 /// What the query makes of its window; one that is not known here is taken for a rate.
-fn function(subject: &Subject) -> Function {
-    let rates = subject.query.as_deref().map(rates).unwrap_or_default();
+fn function(scaling: &ScalingMetric) -> Function {
+    let rates = scaling.query.as_deref().map(rates).unwrap_or_default();
     rates.iter().find_map(|rate| Function::named(rate.function)).unwrap_or_default()
 }
 
 /// The autoscaler that the evidence has; an error says what of it cannot be read.
-pub fn autoscaler(evidence: &Evidence, subject: &Subject) -> Result<Assumed, String> {
+pub fn autoscaler(evidence: &Evidence, scaling: &ScalingMetric) -> Result<Assumed, String> {
     let name = format!("{}/{}", evidence.namespace, evidence.name);
-    let (Some(hpa), Some(metric)) = (evidence.hpa.seen(), &subject.metric) else {
+    let (Some(hpa), Some(metric)) = (evidence.hpa.seen(), &scaling.metric) else {
         return Err(format!("{name}: the metric that it scales by is not known"));
     };
     let (spec, target) = (&hpa["spec"], &hpa["spec"]["scaleTargetRef"]);
     let replicas = |field: &str| spec[field].as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(1);
     let scrape = intervals::scrape(evidence).filter(|seconds| PERIOD.contains(seconds));
-    let window = subject.window.filter(|seconds| PERIOD.contains(seconds));
+    let window = scaling.window.filter(|seconds| PERIOD.contains(seconds));
     let autoscaler = Autoscaler {
         scaled: format!("{}/{}", text(target, "/kind"), text(target, "/name")),
         metric: metric.name.clone(),
@@ -54,8 +54,8 @@ pub fn autoscaler(evidence: &Evidence, subject: &Subject) -> Result<Assumed, Str
         pipeline: Pipeline {
             scrape: scrape.unwrap_or(SCRAPE),
             window: window.unwrap_or(WINDOW),
-            function: function(subject),
-            relist: intervals::relist(evidence, subject),
+            function: function(scaling),
+            relist: intervals::relist(evidence, scaling),
             sync: SYNC,
             startup: START + pods::readiness_delay(evidence).clamp(0.0, DAY - START),
             source: if metric.source == Source::Adapter { predict::Source::Pods } else { predict::Source::External },
@@ -75,11 +75,11 @@ pub fn autoscaler(evidence: &Evidence, subject: &Subject) -> Result<Assumed, Str
     let unknown = match (scrape, window) {
         (Some(_), Some(_)) => None,
         (None, Some(_)) => Some(format!("a scrape each {SCRAPE} s is assumed: {}", no_scrape(evidence))),
-        (Some(_), None) => Some(format!("a window of {WINDOW} s is assumed: {}", no_window(evidence, subject))),
+        (Some(_), None) => Some(format!("a window of {WINDOW} s is assumed: {}", no_window(evidence, scaling))),
         (None, None) => Some(format!(
             "a scrape each {SCRAPE} s and a window of {WINDOW} s are assumed: {}, {}",
             no_scrape(evidence),
-            no_window(evidence, subject)
+            no_window(evidence, scaling)
         )),
     };
     assumptions.extend(unknown);
@@ -101,15 +101,15 @@ fn no_scrape(evidence: &Evidence) -> String {
 }
 
 /// Why the window is not known.
-fn no_window(evidence: &Evidence, subject: &Subject) -> String {
-    let of_keda = subject.metric.as_ref().is_some_and(|metric| metric.source == Source::Keda);
+fn no_window(evidence: &Evidence, scaling: &ScalingMetric) -> String {
+    let of_keda = scaling.metric.as_ref().is_some_and(|metric| metric.source == Source::Keda);
     let read = if of_keda { &evidence.scaled_object } else { &evidence.server.config };
     match read {
         Read::Unread(unread) => unread.reason(),
         Read::Absent | Read::NotAsked if of_keda => "there is no ScaledObject".to_owned(),
         Read::NotAsked => format!("the adapter's rules are not known: {}", adapter::unknown(evidence)),
         Read::Absent => "the adapter's ConfigMap does not exist".to_owned(),
-        Read::Seen(_) if subject.query.is_some() => "the query has no rate over a window".to_owned(),
+        Read::Seen(_) if scaling.query.is_some() => "the query has no rate over a window".to_owned(),
         Read::Seen(_) if of_keda => "the metric's trigger does not ask Prometheus".to_owned(),
         Read::Seen(_) => "no rule of the adapter makes the metric".to_owned(),
     }

@@ -7,7 +7,7 @@ use crate::autoscaling::duration;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::monitors::of_target;
 use crate::doctor::facts::pods::{living, ready_for};
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::targets::{arrived, elsewhere, known, ours};
 use crate::doctor::objects::{changed, name, text, titled};
 
@@ -39,28 +39,28 @@ impl Wait {
 }
 
 /// Why an answer may be missing that will come.
-pub fn too_early(evidence: &Evidence, subject: &Subject) -> Option<Wait> {
-    let wait = wait(evidence, subject);
+pub fn too_early(evidence: &Evidence, scaling: &ScalingMetric) -> Option<Wait> {
+    let wait = wait(evidence, scaling);
     if let Some(deployment) = evidence.server.deployment.seen().filter(|_| server::rolls(evidence)) {
         return Some(Wait::new(wait, format!("{} is just being changed", titled(deployment))));
     }
-    if let Some((monitor, age)) = scraped_by(evidence, subject).filter(|(_, age)| *age < RELOAD + wait) {
+    if let Some((monitor, age)) = scraped_by(evidence, scaling).filter(|(_, age)| *age < RELOAD + wait) {
         let monitor = titled(monitor);
         let why = format!("{monitor} was changed {age:.0} s ago, and Prometheus, its scrapes and a listing take time");
         return Some(Wait::new(RELOAD + wait - age, why));
     }
-    untargeted(evidence, subject).map(|why| Wait::new(wait, why)).or_else(|| listed_soon(evidence, subject))
+    untargeted(evidence, scaling).map(|why| Wait::new(wait, why)).or_else(|| listed_soon(evidence, scaling))
 }
 
 /// Prometheus has no target to have the series from, or one of a monitor that is not there: it was made while all this was
 /// read, or has just gone.
-fn untargeted(evidence: &Evidence, subject: &Subject) -> Option<String> {
+fn untargeted(evidence: &Evidence, scaling: &ScalingMetric) -> Option<String> {
     let replicas = &evidence.prometheus.replicas;
-    if subject.is_resource() || subject.wanted.is_none() || replicas.iter().all(|one| one.targets.seen().is_none()) {
+    if scaling.is_resource() || scaling.selector.is_none() || replicas.iter().all(|one| one.targets.seen().is_none()) {
         return None;
     }
-    if !known(evidence, subject) {
-        let comes = arrived(evidence, subject).is_some() || elsewhere(evidence, subject).is_some();
+    if !known(evidence, scaling) {
+        let comes = arrived(evidence, scaling).is_some() || elsewhere(evidence, scaling).is_some();
         return (!comes).then(|| "Prometheus has no target to have the series from".to_owned());
     }
     evidence.monitors.seen()?;
@@ -69,29 +69,29 @@ fn untargeted(evidence: &Evidence, subject: &Subject) -> Option<String> {
         let of_a_monitor = job.starts_with("serviceMonitor/") || job.starts_with("podMonitor/");
         (of_a_monitor && of_target(evidence, target).is_none()).then(|| job.to_owned())
     };
-    let targets = replicas.iter().flat_map(|replica| ours(evidence, subject, replica));
+    let targets = replicas.iter().flat_map(|replica| ours(evidence, scaling, replica));
     let jobs: Option<Vec<String>> = targets.map(|(_, target)| gone(target)).collect();
     let job = jobs?.pop()?;
     Some(format!("Prometheus has targets of {job}, which is not there: it was made or deleted just now"))
 }
 
 /// The same, where Prometheus is known to scrape.
-pub fn listed_soon(evidence: &Evidence, subject: &Subject) -> Option<Wait> {
-    unlisted(evidence, subject).or_else(|| young(evidence, subject, wait(evidence, subject)))
+pub fn listed_soon(evidence: &Evidence, scaling: &ScalingMetric) -> Option<Wait> {
+    unlisted(evidence, scaling).or_else(|| young(evidence, scaling, wait(evidence, scaling)))
 }
 
 /// Why Prometheus may have no series of the pods yet, whatever the adapter makes of them.
-pub fn unscraped(evidence: &Evidence, subject: &Subject) -> Option<Wait> {
+pub fn unscraped(evidence: &Evidence, scaling: &ScalingMetric) -> Option<Wait> {
     let replicas = evidence.prometheus.replicas.iter();
-    if replicas.flat_map(|replica| ours(evidence, subject, replica)).any(|(_, target)| target["health"] == "up") {
+    if replicas.flat_map(|replica| ours(evidence, scaling, replica)).any(|(_, target)| target["health"] == "up") {
         return None;
     }
-    young(evidence, subject, first_value(evidence))
+    young(evidence, scaling, first_value(evidence))
 }
 
 /// Why the server may not have listed the metric yet.
-pub fn unlisted(evidence: &Evidence, subject: &Subject) -> Option<Wait> {
-    let wait = wait(evidence, subject);
+pub fn unlisted(evidence: &Evidence, scaling: &ScalingMetric) -> Option<Wait> {
+    let wait = wait(evidence, scaling);
     let age = server::newest(evidence).filter(|age| *age < wait)?;
     let why = format!("its server started {age:.0} s ago, and lists its metrics every {wait:.0} s or so");
     Some(Wait::new(wait - age, why))
@@ -103,23 +103,23 @@ pub fn first_value(evidence: &Evidence) -> f64 {
 }
 
 /// Seconds from a pod's being ready to its first value at the API.
-fn wait(evidence: &Evidence, subject: &Subject) -> f64 {
-    if subject.is_resource() { SAMPLES } else { first_value(evidence) + intervals::relist(evidence, subject) }
+fn wait(evidence: &Evidence, scaling: &ScalingMetric) -> f64 {
+    if scaling.is_resource() { SAMPLES } else { first_value(evidence) + intervals::relist(evidence, scaling) }
 }
 
 /// No pod is ready for so long; for a metric of something else, only where one is ready at all.
-fn young(evidence: &Evidence, subject: &Subject, wait: f64) -> Option<Wait> {
+fn young(evidence: &Evidence, scaling: &ScalingMetric, wait: f64) -> Option<Wait> {
     let Some(oldest) = living(evidence).filter_map(|pod| ready_for(evidence, pod)).reduce(f64::max) else {
-        return subject.is_of_pods().then(|| Wait::new(wait, "no pod is ready"));
+        return scaling.is_of_pods().then(|| Wait::new(wait, "no pod is ready"));
     };
     let why = || format!("the first pod has been ready for {oldest:.0} s, and its first value may take {wait:.0} s");
     (oldest < wait).then(|| Wait::new(wait - oldest, why()))
 }
 
 /// The monitor that has Prometheus scrape the pods, and the seconds since it was last changed.
-fn scraped_by<'a>(evidence: &'a Evidence, subject: &Subject) -> Option<(&'a Value, f64)> {
-    let targets = evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, subject, replica));
-    let targets = targets.filter(|_| !subject.is_resource());
+fn scraped_by<'a>(evidence: &'a Evidence, scaling: &ScalingMetric) -> Option<(&'a Value, f64)> {
+    let targets = evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, scaling, replica));
+    let targets = targets.filter(|_| !scaling.is_resource());
     let mut monitors = targets.filter_map(|(_, target)| of_target(evidence, target));
     monitors.next().map(|(monitor, _)| (monitor, changed(monitor, evidence.taken)))
 }
@@ -131,21 +131,21 @@ pub const RELOAD: f64 = 180.0;
 pub const FOUND: f64 = 30.0;
 
 /// How long after a pod is ready its first scrapes are to be there, in seconds.
-pub fn patience(evidence: &Evidence, subject: &Subject) -> f64 {
-    let targets = evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, subject, replica));
+pub fn patience(evidence: &Evidence, scaling: &ScalingMetric) -> f64 {
+    let targets = evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, scaling, replica));
     let intervals = targets.filter_map(|(_, target)| duration::prometheus(target["scrapeInterval"].as_str()?));
     intervals.fold(FOUND, |patience, interval| patience.max(FOUND + 2.0 * interval))
 }
 
 /// The names of the pods that have been ready for so long that Prometheus must have them.
-pub fn settled<'a>(evidence: &'a Evidence, subject: &Subject) -> Vec<&'a str> {
-    let patience = patience(evidence, subject);
+pub fn settled<'a>(evidence: &'a Evidence, scaling: &ScalingMetric) -> Vec<&'a str> {
+    let patience = patience(evidence, scaling);
     let pods = evidence.pods.items().iter();
     pods.filter(|pod| ready_for(evidence, pod).is_some_and(|ready| ready > patience)).map(name).collect()
 }
 
 /// Seconds until Prometheus must have the pod that has been ready the longest; without a ready pod, for the whole time.
-pub fn until_settled(evidence: &Evidence, subject: &Subject) -> f64 {
+pub fn until_settled(evidence: &Evidence, scaling: &ScalingMetric) -> f64 {
     let ready = evidence.pods.items().iter().filter_map(|pod| ready_for(evidence, pod)).fold(0.0, f64::max);
-    patience(evidence, subject) - ready
+    patience(evidence, scaling) - ready
 }

@@ -6,7 +6,7 @@ use super::server;
 use crate::autoscaling::duration;
 use crate::autoscaling::promql::{ranges_of_rates, seconds};
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::scaling_metric::{Source, Subject};
+use crate::doctor::facts::scaling_metric::{ScalingMetric, Source};
 use crate::doctor::objects::{list, looks_in, name, selects, text};
 
 /// Prometheus' interval where nobody names one, as the operator has it.
@@ -51,8 +51,8 @@ pub fn short_range(evidence: &Evidence, query: &str) -> Option<(String, f64, f64
 }
 
 /// Seconds between two listings of the adapter; 0 where KEDA serves the metric, and where none is listed.
-pub fn relist(evidence: &Evidence, subject: &Subject) -> f64 {
-    match subject.metric.as_ref().map(|metric| metric.source) {
+pub fn relist(evidence: &Evidence, scaling: &ScalingMetric) -> f64 {
+    match scaling.metric.as_ref().map(|metric| metric.source) {
         Some(Source::Adapter | Source::AdapterExternal) => {
             let adapter = evidence.server.deployment.seen();
             let written = adapter.and_then(|adapter| server::argument(adapter, "--metrics-relist-interval"));

@@ -53,7 +53,7 @@ pub fn leaves_zero(evidence: &Evidence) -> bool {
 
 /// The replicas that are wanted: the scale's own word, which leaves a 0 out; where it may not be read, the workload's, or
 /// what the HPA has worked out.
-pub fn wanted(evidence: &Evidence) -> Option<u64> {
+pub fn desired(evidence: &Evidence) -> Option<u64> {
     if let Some(scale) = evidence.scale.seen() {
         return Some(scale["spec"]["replicas"].as_u64().unwrap_or(0));
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{adapter, ports, requests};
 use crate::autoscaling::promql::{Matcher, Selector};
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::trust::Trust;
 use crate::doctor::objects::{leads_to, list, name, text};
 use crate::kube::pod_http::{Place, PrometheusPods};
@@ -137,14 +137,14 @@ pub fn pods(evidence: &Evidence, trust: Trust) -> Result<PrometheusPods, String>
 }
 
 /// The query for the sum over the pods, whichever they are at the time; or why it is not known. `window` is in seconds.
-pub fn sum(evidence: &Evidence, subject: &Subject, window: f64) -> Result<String, String> {
-    if let Some(query) = subject.query.as_ref().filter(|_| !subject.is_of_each_pod()) {
+pub fn sum(evidence: &Evidence, scaling: &ScalingMetric, window: f64) -> Result<String, String> {
+    if let Some(query) = scaling.query.as_ref().filter(|_| !scaling.is_of_each_pod()) {
         return Ok(query.clone());
     }
-    let series = subject.series_or_why()?;
+    let series = scaling.series_or_why()?;
     // The adapter asks for the pods that there are, by their names.
-    let names = subject.pods.join("|");
-    let wanted = subject.wanted.iter().flat_map(|wanted| &wanted.matchers);
+    let names = scaling.pods.join("|");
+    let wanted = scaling.selector.iter().flat_map(|wanted| &wanted.matchers);
     let mut matchers: Vec<Matcher> = wanted.filter(|(.., value)| *value != names).cloned().collect();
     if matchers.iter().all(|(.., value)| *value != evidence.namespace) {
         matchers.push(("namespace".to_owned(), "=".to_owned(), evidence.namespace.clone()));

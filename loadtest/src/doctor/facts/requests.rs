@@ -9,7 +9,7 @@ use super::server;
 use crate::autoscaling::adapter_rules::{Resources, Rules};
 use crate::autoscaling::duration;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::objects::{self, namespace};
 use crate::kube::cluster::percent_encoded;
 use crate::kube::read::Read;
@@ -208,9 +208,9 @@ pub fn triggers(evidence: &Evidence) -> impl Iterator<Item = &Value> {
 
 /// What is asked of Prometheus as `/api/v1/query`: the triggers' queries, and those that the links are judged by.
 pub fn queries(evidence: &Evidence) -> BTreeSet<String> {
-    let subject = Subject::of(evidence);
+    let scaling = ScalingMetric::of(evidence);
     let asked = triggers(evidence).filter_map(|trigger| trigger["query"].as_str()).map(str::to_owned);
-    asked.chain(subject.queries()).collect()
+    asked.chain(scaling.queries()).collect()
 }
 
 #[cfg(test)]

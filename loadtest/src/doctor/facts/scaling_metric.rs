@@ -1,4 +1,4 @@
-//! What the HPA's own objects say is to be looked for: its metric, and the series that the metric is made of.
+//! The metric that the HPA scales by, and the series that it is made of.
 
 use serde_json::Value;
 
@@ -21,17 +21,17 @@ pub enum Source {
     Resource,
 }
 
-/// What is to be looked for.
+/// The metric that decides, its series and its query.
 #[derive(Clone, Debug, Default)]
-pub struct Subject {
+pub struct ScalingMetric {
     /// The metric that decides, as [`deciding`] finds it. None without an HPA.
     pub metric: Option<Metric>,
     /// The counter's name that the rule or the query asks for, where one can be told.
     pub series: Option<String>,
     /// The counter of the namespace or of the pods' addresses, whatever else its labels are.
     pub of_pods: Option<String>,
-    /// The counter as the query asks for it, with all that it wants of its labels.
-    pub wanted: Option<Selector>,
+    /// The counter as the query selects it, with all its matchers.
+    pub selector: Option<Selector>,
     /// All matchers of the counter: the query's, and those by which the adapter finds it.
     pub matchers: Vec<Matcher>,
     /// What Prometheus is asked for the HPA: the adapter's rule, rendered, or the trigger's own query.
@@ -53,13 +53,13 @@ pub struct Metric {
     pub name: String,
     /// Who serves it.
     pub source: Source,
-    /// The wanted average of a pod; where the HPA wants a value as a whole, that.
+    /// The target: the average of a pod, or the value as a whole.
     pub target: f64,
     /// It as the HPA has it: an item of `spec.metrics`.
     pub spec: Value,
 }
 
-impl Subject {
+impl ScalingMetric {
     /// Reads it from the evidence.
     pub fn of(evidence: &Evidence) -> Self {
         let metric = metric(evidence);
@@ -74,22 +74,22 @@ impl Subject {
         });
         let Self { series, matchers: found_by, query, window, rule, .. } = made.unwrap_or_default();
         let found = query.as_deref().map(selectors).unwrap_or_default();
-        let wanted = match &series {
+        let selector = match &series {
             Some(series) => found.into_iter().find(|selector| selector.name == *series),
             None => found.into_iter().next(),
         };
-        let series = series.or_else(|| wanted.as_ref().map(|wanted| wanted.name.clone()));
-        let matchers = wanted.iter().flat_map(|wanted| wanted.matchers.clone()).chain(found_by).collect();
+        let series = series.or_else(|| selector.as_ref().map(|selector| selector.name.clone()));
+        let matchers = selector.iter().flat_map(|selector| selector.matchers.clone()).chain(found_by).collect();
         let of_pods = series.as_deref().map(|series| of_pods(evidence, series, &all));
-        Self { metric, series, of_pods, wanted, matchers, query, window, rule, pods, ready }
+        Self { metric, series, of_pods, selector, matchers, query, window, rule, pods, ready }
     }
 
-    /// What each replica of Prometheus is to be asked, so that the links can be judged: the counter of the pods, as it
-    /// is wanted, and the whole query.
+    /// The queries that each replica of Prometheus is sent for the checks: the counter of the pods, as the query selects
+    /// it, and the whole query.
     pub fn queries(&self) -> Vec<String> {
-        let wanted = self.wanted.as_ref().map(Selector::text);
+        let selector = self.selector.as_ref().map(Selector::text);
         let mut queries: Vec<String> =
-            [self.of_pods.clone(), wanted, self.query.clone()].into_iter().flatten().collect();
+            [self.of_pods.clone(), selector, self.query.clone()].into_iter().flatten().collect();
         queries.dedup();
         queries
     }
@@ -230,10 +230,10 @@ fn trigger<'a>(evidence: &'a Evidence, metric: &str) -> Option<&'a Value> {
     evidence.scaled_object.seen()?["spec"]["triggers"].get(trigger_number(metric)?)
 }
 
-fn asked_by_keda(evidence: &Evidence, metric: &Metric) -> Subject {
+fn asked_by_keda(evidence: &Evidence, metric: &Metric) -> ScalingMetric {
     let trigger = trigger(evidence, &metric.name).filter(|trigger| asks_prometheus(trigger));
     let query = trigger.and_then(|trigger| trigger["metadata"]["query"].as_str());
-    Subject { query: query.map(str::to_owned), window: query.and_then(window), ..Subject::default() }
+    ScalingMetric { query: query.map(str::to_owned), window: query.and_then(window), ..ScalingMetric::default() }
 }
 
 fn asks_prometheus(trigger: &Value) -> bool {
@@ -263,7 +263,7 @@ mod tests {
 
     fn refused(metrics: &Value) -> String {
         let evidence = evidence(metrics);
-        is_watchable(&evidence, Subject::of(&evidence).metric.as_ref()).unwrap_err()
+        is_watchable(&evidence, ScalingMetric::of(&evidence).metric.as_ref()).unwrap_err()
     }
 
     #[test]
@@ -279,7 +279,7 @@ mod tests {
     fn of_several_metrics_the_first_average_of_the_pods_decides() {
         let total = json!({"type": "Object", "object": {"metric": {"name": "queue"}, "target": {"type": "Value", "value": "5"}}});
         let evidence = evidence(&json!([cpu(), total, pods("requests"), pods("bytes")]));
-        let metric = Subject::of(&evidence).metric.unwrap();
+        let metric = ScalingMetric::of(&evidence).metric.unwrap();
         assert_eq!((metric.name.as_str(), metric.target), ("requests", 2.0));
         assert_eq!(others(&evidence), ["Resource cpu", "Object queue", "Pods bytes"]);
         assert_eq!(is_watchable(&evidence, Some(&metric)), Ok(()));

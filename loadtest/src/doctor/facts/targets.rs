@@ -10,7 +10,7 @@ use crate::autoscaling::exposition::series_of;
 use crate::autoscaling::promql::{Matcher, selectors};
 use crate::doctor::evidence::{Evidence, Page, Prometheus, Replica};
 use crate::doctor::facts::early::settled;
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::objects::{lives, name, namespace, text};
 use crate::kube::read::Read;
 
@@ -147,9 +147,9 @@ fn takes((label, operator, wanted): &Matcher, labels: &[Matcher]) -> bool {
 
 /// The active targets that are pods of the workload and could have the counter, each with its pod, of one replica. A
 /// sidecar's page, on another port than the counter was found at, is none; a target that is down may be meant for it.
-pub fn ours<'a>(evidence: &'a Evidence, subject: &Subject, replica: &'a Replica) -> Vec<(&'a str, &'a Value)> {
+pub fn ours<'a>(evidence: &'a Evidence, scaling: &ScalingMetric, replica: &'a Replica) -> Vec<(&'a str, &'a Value)> {
     let pods = Ours::of(evidence);
-    let pages = subject.series.as_deref().map(|series| with_counter(evidence, series)).unwrap_or_default();
+    let pages = scaling.series.as_deref().map(|series| with_counter(evidence, series)).unwrap_or_default();
     let ports: BTreeSet<u16> = pages.iter().map(|page| page.port).collect();
     let meant = |target: &&Value| {
         ports.is_empty() || target["health"] != "up" || place(target).0.is_some_and(|port| ports.contains(&port))
@@ -159,8 +159,8 @@ pub fn ours<'a>(evidence: &'a Evidence, subject: &Subject, replica: &'a Replica)
 }
 
 /// Whether some replica has such a target.
-pub fn known(evidence: &Evidence, subject: &Subject) -> bool {
-    evidence.prometheus.replicas.iter().any(|replica| !ours(evidence, subject, replica).is_empty())
+pub fn known(evidence: &Evidence, scaling: &ScalingMetric) -> bool {
+    evidence.prometheus.replicas.iter().any(|replica| !ours(evidence, scaling, replica).is_empty())
 }
 
 /// The series of a query's results in all replicas together, each once: of several shards each has some.
@@ -196,21 +196,21 @@ pub fn silent_shard(evidence: &Evidence, answered: impl Fn(&Replica) -> bool) ->
 
 /// How many series of the counter Prometheus has, as the query asks for it, of all pods that have been ready for long:
 /// whoever brought them there (a collector, a federation, a job of whatever labels), and whether there is a target.
-pub fn arrived(evidence: &Evidence, subject: &Subject) -> Option<usize> {
-    if adapter::lists_none(evidence, subject) {
+pub fn arrived(evidence: &Evidence, scaling: &ScalingMetric) -> Option<usize> {
+    if adapter::lists_none(evidence, scaling) {
         return None;
     }
-    let found = result(evidence, &subject.wanted.as_ref()?.text()).filter(|found| !found.is_empty())?;
+    let found = result(evidence, &scaling.selector.as_ref()?.text()).filter(|found| !found.is_empty())?;
     let pods = Ours::of(evidence);
     let has = |pod: &&str| found.iter().any(|sample| pods.pod_of_series(&sample["metric"]) == Some(*pod));
-    let settled = settled(evidence, subject);
-    let all = !subject.is_of_each_pod() || (!settled.is_empty() && settled.iter().all(has));
+    let settled = settled(evidence, scaling);
+    let all = !scaling.is_of_each_pod() || (!settled.is_empty() && settled.iter().all(has));
     all.then_some(found.len())
 }
 
 /// The job that brings the counter, where it is not scraped from the pods: an ingress, a queue, a recording rule.
-pub fn elsewhere(evidence: &Evidence, subject: &Subject) -> Option<String> {
-    let (series, wanted) = (subject.series.as_deref()?, subject.wanted.as_ref()?);
+pub fn elsewhere(evidence: &Evidence, scaling: &ScalingMetric) -> Option<String> {
+    let (series, wanted) = (scaling.series.as_deref()?, scaling.selector.as_ref()?);
     let pods = Ours::of(evidence);
     let found = result(evidence, &wanted.text()).filter(|found| !found.is_empty())?;
     let of_pods = |sample: &&Value| pods.pod_of_series(&sample["metric"]).is_some();

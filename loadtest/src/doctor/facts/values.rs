@@ -6,7 +6,7 @@ use super::requests;
 use crate::autoscaling::quantity;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::ready;
-use crate::doctor::facts::scaling_metric::{Metric, Subject};
+use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric};
 use crate::doctor::objects::{list, text};
 use crate::kube::read::Answer;
 
@@ -31,8 +31,8 @@ pub fn values(answer: &Answer) -> Vec<(&str, f64)> {
 }
 
 /// Whether the API has a value of the HPA's metric now; none where it could not be asked.
-pub fn works(evidence: &Evidence, subject: &Subject) -> Option<bool> {
-    let (_, answer) = answer(evidence, subject.metric.as_ref()?)?;
+pub fn works(evidence: &Evidence, scaling: &ScalingMetric) -> Option<bool> {
+    let (_, answer) = answer(evidence, scaling.metric.as_ref()?)?;
     match answer.status {
         // Nobody there, or nobody who would tell us.
         0 | 401 | 403 => None,
@@ -42,8 +42,8 @@ pub fn works(evidence: &Evidence, subject: &Subject) -> Option<bool> {
 }
 
 /// What the HPA reads now: of a pod, on average; of a metric whose target is a value as a whole, that.
-pub fn average(evidence: &Evidence, subject: &Subject) -> Option<f64> {
-    let metric = subject.metric.as_ref()?;
+pub fn average(evidence: &Evidence, scaling: &ScalingMetric) -> Option<f64> {
+    let metric = scaling.metric.as_ref()?;
     let current = list(evidence.hpa.seen()?, "/status/currentMetrics").iter().find_map(|status| {
         let kind = ["pods", "external", "object"].into_iter().find(|kind| status[*kind].is_object())?;
         let status = &status[kind];

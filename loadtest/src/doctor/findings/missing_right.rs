@@ -1,4 +1,4 @@
-//! Whether the HPA's controller may ask for the metric.
+//! Whether the HPA's controller may read the metric.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::doctor::evidence::{Evidence, HPA_CONTROLLER};
 use crate::doctor::facts::scaling_metric::{Metric, Source};
 use crate::doctor::facts::server;
 use crate::doctor::fixes::Command;
-use crate::doctor::fixes::kubectl::apply;
+use crate::doctor::fixes::kubectl::grant;
 use crate::doctor::objects::{condition, is, text};
 use crate::doctor::status::Finding;
 use crate::kube::read::Read;
@@ -18,9 +18,9 @@ pub fn right(evidence: &Evidence, metric: &Metric) -> String {
     format!("get {of}{} in {} in namespace {}", metric.name, server::group(metric.source), evidence.namespace)
 }
 
-/// The controller may not read the metric: as the review says, or as the HPA does.
+/// The controller may not read the metric, according to the access review or to the HPA.
 pub fn forbidden(evidence: &Evidence, metric: &Metric) -> Option<Finding> {
-    // It reads what the review does not know of: by another account, or by a webhook that allows it.
+    // It reads the metric, whatever the review says: by another account, or because a webhook allows it.
     if evidence.hpa.seen().is_some_and(|hpa| is(hpa, "ScalingActive")) {
         return None;
     }
@@ -30,38 +30,24 @@ pub fn forbidden(evidence: &Evidence, metric: &Metric) -> Option<Finding> {
         // metrics.k8s.io ends both other groups' names.
         asked(question) && !question.contains(&format!("custom.{group}")) && **allowed == Read::Seen(false)
     });
-    let told = evidence.hpa.seen().and_then(|hpa| condition(hpa, "ScalingActive")).map(|told| text(told, "/message"));
-    let told = told.filter(|told| told.contains("forbidden") && told.contains("horizontal-pod-autoscaler"));
-    let seen = match (refused, told) {
-        (Some((question, _)), _) => format!("SubjectAccessReview: no: {question}"),
-        // Where the review says that it may, it may since.
-        (None, Some(told)) if !evidence.access.keys().any(|question| asked(question)) => {
-            format!("HPA {}: {told}", evidence.name)
+    let active = evidence.hpa.seen().and_then(|hpa| condition(hpa, "ScalingActive"));
+    let message = active.map(|active| text(active, "/message"));
+    let message = message.filter(|text| text.contains("forbidden") && text.contains("horizontal-pod-autoscaler"));
+    let seen = match (refused, message) {
+        (Some((question, _)), _) => format!("SubjectAccessReview denies: {question}"),
+        // If the review allows it, it has been allowed since that message.
+        (None, Some(message)) if !evidence.access.keys().any(|question| asked(question)) => {
+            format!("HPA {}: {message}", evidence.name)
         }
         _ => return None,
     };
     let role = format!("hpa-reads-{}", group.split('.').next().unwrap_or_default());
     let granted = json!({"apiGroups": [group], "resources": ["*"], "verbs": ["get", "list"]});
-    let advice = format!("Let the HPA's controller read {group}.");
+    let advice = format!("Allow the HPA's controller to read {group}.");
     Some(Finding::new(Cause::ControllerForbidden, seen, advice, allowed(&role, &granted)))
 }
 
 /// The commands that give the controller a role of this one rule.
-pub fn allowed(role: &str, granted: &Value) -> Vec<Command> {
-    let role = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": role},
-        "rules": [granted],
-    });
-    let binding = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": role["metadata"],
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role["metadata"]["name"]},
-        "subjects": [
-            {"kind": "ServiceAccount", "name": "horizontal-pod-autoscaler", "namespace": "kube-system"},
-        ],
-    });
-    vec![apply(&role), apply(&binding)]
+pub fn allowed(role: &str, granted: &Value) -> [Command; 2] {
+    grant(role, None, &json!([granted]), ["horizontal-pod-autoscaler", "kube-system"])
 }

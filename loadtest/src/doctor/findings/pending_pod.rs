@@ -1,12 +1,13 @@
-//! New pods that find no place.
+//! New pods that are not scheduled, or not even created.
 
 use serde_json::Value;
 
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pod_state::{UNDECIDED, node_to_come, unschedulable};
-use crate::doctor::facts::pods::{living, wanted};
-use crate::doctor::fixes::hpa::maximum;
+use crate::doctor::facts::pods::{desired, living};
+use crate::doctor::findings::pod_failure::with_unit;
+use crate::doctor::fixes::scaler::maximum;
 use crate::doctor::fixes::{Command, rollback};
 use crate::doctor::objects::{condition, name, text, time};
 use crate::doctor::status::{Finding, Status};
@@ -16,53 +17,56 @@ const LATELY: f64 = 300.0;
 /// The same of other kinds, which try ever more seldom and keep none.
 const BEFORE: f64 = 1200.0;
 
+/// Why desired pods are pending or missing, with this evidence in front.
 pub fn check(evidence: &Evidence, seen: &str) -> Option<Status> {
     without_node(evidence, seen).or_else(|| refused(evidence, seen).map(Status::Broken))
 }
 
 fn without_node(evidence: &Evidence, seen: &str) -> Option<Status> {
     let waiting = living(evidence).filter_map(|pod| Some((pod, unschedulable(pod)?, node_to_come(evidence, pod))));
-    // The first for which no node is to come, else the first.
+    // The first for which no node is on its way, else the first.
     let (pod, message, to_come) = waiting.min_by_key(|(.., to_come)| to_come.is_some())?;
     let seen = format!("{seen}; pod {} is Pending: {message}", name(pod));
     if let Some(why) = to_come {
         return Some(Status::pending(UNDECIDED, format!("{seen} ({why})")));
     }
-    let found =
-        |advice: &str, commands| Some(Status::Broken(Finding::new(Cause::PodsPending, &*seen, advice, commands)));
-    let undo = |workload: &Value| rollback::undo(evidence.taken, workload, evidence.pods.items(), pod);
-    if let Some(undo) = evidence.workload.seen().and_then(undo) {
-        let advice = "The pods before the last change of the workload have a place: take it back, or make room for what it \
-                      asks.";
-        return found(advice, vec![undo]);
+    let found = |advice: &str, command: Option<Command>| {
+        Some(Status::Broken(Finding::new(Cause::PodsPending, &*seen, advice, command)))
+    };
+    let undo = rollback::undo(evidence.taken, evidence.workload.seen(), evidence.pods.items(), pod);
+    if undo.is_some() {
+        let advice = "The workload's pods were scheduled until its last change. Roll the change back, or make room for \
+                      what it requests.";
+        return found(advice, undo);
     }
     let advice = if message.contains("Insufficient") {
-        let advice = "Make room: add nodes, have an autoscaler of nodes do so, or lower the pods' requests.";
-        if let Some((placed, command)) = kept_to_what_has_room(evidence) {
-            let advice = format!("{advice} Until then, the command keeps the HPA to the {placed} that have a place.");
-            return found(&advice, vec![command]);
+        let advice = "Make room: add nodes, use a node autoscaler, or lower the pods' requests.";
+        if let Some((placed, command)) = limited_to_placed(evidence) {
+            let advice =
+                format!("{advice} Until then, the command limits the HPA to the {placed} pods that have a node.");
+            return found(&advice, Some(command));
         }
         advice
     } else if message.contains("unschedulable") {
-        "A node is cordoned: kubectl get nodes shows which; kubectl uncordon opens it."
+        "A node is cordoned. kubectl get nodes shows which one, and kubectl uncordon makes it schedulable again."
     } else {
-        "Make a node fit: what the scheduler says is in the way (taints, selectors, affinity, volumes)."
+        "Fix what the scheduler reports (taints, selectors, affinity or volumes), so that a node fits."
     };
-    found(advice, Vec::new())
+    found(advice, None)
 }
 
-/// The command that lowers the maximum to the pods that have a node, and how many these are; none where they are as many
-/// as are wanted, or fewer than the HPA's minimum.
-fn kept_to_what_has_room(evidence: &Evidence) -> Option<(u64, Command)> {
+/// The command that lowers the maximum to the pods that have a node, and their number. None if all desired pods have one,
+/// or fewer than the HPA's minimum.
+fn limited_to_placed(evidence: &Evidence) -> Option<(u64, Command)> {
     let placed = u64::try_from(living(evidence).filter(|pod| unschedulable(pod).is_none()).count()).ok()?;
-    let least = evidence.hpa.seen()?["spec"]["minReplicas"].as_u64().unwrap_or(1).max(1);
-    (least..wanted(evidence)?).contains(&placed).then(|| Some((placed, maximum(evidence, placed)?)))?
+    let minimum = evidence.hpa.seen()?["spec"]["minReplicas"].as_u64().unwrap_or(1).max(1);
+    (minimum..desired(evidence)?).contains(&placed).then(|| Some((placed, maximum(evidence, placed)?)))?
 }
 
-/// Pods that were not even made: a quota, or an admission webhook, refused them.
+/// Pods that were not even created: a quota or an admission webhook rejected them.
 fn refused(evidence: &Evidence, seen: &str) -> Option<Finding> {
     let there = u64::try_from(living(evidence).count()).ok()?;
-    let missing = wanted(evidence)?.checked_sub(there).filter(|missing| *missing > 0)?;
+    let missing = desired(evidence)?.checked_sub(there).filter(|missing| *missing > 0)?;
     let object = evidence.workload.seen();
     let workload = object.map(name).unwrap_or_default();
     let lately = if object.is_some_and(|object| object["kind"] == "Deployment") { LATELY } else { BEFORE };
@@ -75,7 +79,7 @@ fn refused(evidence: &Evidence, seen: &str) -> Option<Finding> {
     };
     let event = evidence.events.items().iter().rev().find(ours);
     let event = event.map(|event| (text(event, "/involvedObject/name"), text(event, "/message")));
-    // It is tried ever more seldom: the Deployment keeps the last refusal.
+    // Events end, as retries become rarer. The Deployment keeps the last rejection.
     let kept = || {
         let refusal = condition(object?, "ReplicaFailure").filter(|refusal| refusal["status"] == "True")?;
         Some((workload, text(refusal, "/message")))
@@ -83,8 +87,8 @@ fn refused(evidence: &Evidence, seen: &str) -> Option<Finding> {
     let (of, message) = event.or_else(kept)?;
     let seen = format!("{seen}; {of}: {message}");
     let advice = quota(message, missing)
-        .unwrap_or_else(|| "The API server creates no more pods. Raise the limit that its message names.".to_owned());
-    Some(Finding::new(Cause::PodsPending, seen, advice, Vec::new()))
+        .unwrap_or_else(|| "The API server rejects new pods. Raise the limit that its message names.".to_owned());
+    Some(Finding::new(Cause::PodsPending, seen, advice, None))
 }
 
 /// How far a quota has to be raised for the missing pods. The message, from
@@ -102,13 +106,9 @@ fn quota(message: &str, missing: u64) -> Option<String> {
     Some(format!("Ask whoever owns ResourceQuota {name} to raise {}, or run fewer replicas.", hard.join(", ")))
 }
 
-/// What is used and this many times what is requested, in the unit of the request.
+/// The used amount plus this many times the requested one, in the unit of the request.
 fn sum(used: &str, requested: &str, times: u64) -> Option<String> {
-    let split = |written: &'_ str| {
-        let end = written.find(|c: char| !c.is_ascii_digit()).unwrap_or(written.len());
-        Some((written[..end].parse::<u64>().ok()?, written[end..].to_owned()))
-    };
-    let ((used, unit), (requested, other)) = (split(used)?, split(requested)?);
+    let ((used, unit), (requested, other)) = (with_unit(used)?, with_unit(requested)?);
     let sum = requested.checked_mul(times)?.checked_add(used)?;
     (used == 0 || unit == other).then(|| format!("{sum}{other}"))
 }

@@ -1,4 +1,4 @@
-//! Why a pod does not get to run.
+//! Why a pod does not run, or is not ready.
 
 use serde_json::Value;
 
@@ -10,26 +10,23 @@ use crate::doctor::fixes::{Command, rollback};
 use crate::doctor::objects::{condition, list, name, namespace, text};
 use crate::doctor::status::Finding;
 
-/// Why a container of the pod fails, where one does, and what mends it: the change before is taken back where that was
-/// it.
+/// Why a container of the pod fails, if one does, and the fix: a rollback, if the last change is the reason.
 pub fn finding(evidence: &Evidence, workload: Option<&Value>, pods: &[Value], pod: &Value) -> Option<Finding> {
     let Reason { container, what, starts } = of(pod)?;
     let seen = format!("pod {}, container {container}: {what}", name(pod));
-    let found = |advice: String, command: Option<Command>| {
-        Some(Finding::new(Cause::PodFails, seen.clone(), advice, command.into_iter().collect()))
-    };
-    let undo = workload.and_then(|workload| rollback::undo(evidence.taken, workload, pods, pod));
-    if let Some(undo) = undo.filter(|_| !starts) {
+    let found =
+        |advice: String, command: Option<Command>| Some(Finding::new(Cause::PodFails, seen.clone(), advice, command));
+    if !starts && let Some(undo) = rollback::undo(evidence.taken, workload, pods, pod) {
         return found(rollback::ADVICE.to_owned(), Some(undo));
     }
     if what.contains("OOMKilled") {
-        let advice = "Raise the container's `limits.memory`, or have it use less.".to_owned();
-        // It knows the templates of these kinds alone.
+        let advice = "Raise the container's `limits.memory`, or make it use less memory.".to_owned();
+        // kubectl knows the templates of these kinds only.
         let workload = workload.filter(|workload| text(workload, "/apiVersion").starts_with("apps/"));
         let limit = doubled(pod, &container).zip(workload);
         let command = limit.map(|(limit, workload)| {
             let resources = about(workload, "set resources").name("--containers=", &container);
-            resources.plain("--limits=memory=", &limit).end()
+            resources.plain("--limits=memory=", &limit)
         });
         return found(advice, command);
     }
@@ -38,9 +35,9 @@ pub fn finding(evidence: &Evidence, workload: Option<&Value>, pods: &[Value], po
         return found(advice.to_owned(), None);
     }
     let log = in_namespace(namespace(pod)).words("logs").name("", name(pod)).name("--container ", &container);
-    let log = log.words("--previous").end();
+    let log = log.words("--previous");
     let log = log.text().map(|log| format!(" ({log})")).unwrap_or_default();
-    let advice = format!("See the end of its log{log}, and mend the program, its arguments or its configuration.");
+    let advice = format!("Read the end of its log{log}. Then fix the program, its arguments or its configuration.");
     found(advice, None)
 }
 
@@ -48,33 +45,35 @@ pub fn finding(evidence: &Evidence, workload: Option<&Value>, pods: &[Value], po
 fn doubled(pod: &Value, container: &str) -> Option<String> {
     let spec = list(pod, "/spec/containers").iter().find(|spec| spec["name"] == container)?;
     let limit = text(spec, "/resources/limits/memory");
-    let end = limit.find(|c: char| !c.is_ascii_digit()).unwrap_or(limit.len());
-    let (number, unit) = limit.split_at(end);
-    // Others' bundles are judged too, and it stands in a command to copy; `1.5Gi` is no whole number.
+    let (number, unit) = with_unit(limit)?;
+    // Bundles come from others, and this becomes part of a command. `1.5Gi` is not a whole number.
     let plain = unit.chars().all(|c| c.is_ascii_alphanumeric());
-    Some(format!("{}{unit}", number.parse::<u64>().ok().filter(|_| plain)?.checked_mul(2)?))
+    plain.then(|| Some(format!("{}{unit}", number.checked_mul(2)?)))?
 }
 
-/// A pod that is not ready in all the time that it had.
+/// A whole number and its unit, such as 300 and `Mi`.
+pub fn with_unit(quantity: &str) -> Option<(u64, &str)> {
+    let (number, unit) = quantity.split_at(quantity.find(|c: char| !c.is_ascii_digit()).unwrap_or(quantity.len()));
+    Some((number.parse().ok()?, unit))
+}
+
+/// A pod that has not become ready in time.
 pub fn not_ready(evidence: &Evidence, pod: &Value) -> Finding {
-    let does = if runs(pod) { "runs and is not ready" } else { "does not start" };
+    let does = if runs(pod) { "runs, but is not ready" } else { "does not start" };
     let seen = format!("pod {} {does}: {}", name(pod), unready(evidence, pod));
-    let undo = |workload: &Value| rollback::undo(evidence.taken, workload, evidence.pods.items(), pod);
-    if let Some(undo) = evidence.workload.seen().and_then(undo) {
-        return Finding::new(Cause::PodsNotCounted, seen, rollback::ADVICE, vec![undo]);
-    }
-    let advice = "Mend what it says. A pod that is not ready counts as idle when the HPA adds, and not at all when it \
-                  removes.";
-    Finding::new(Cause::PodsNotCounted, seen, advice, Vec::new())
+    let undo = rollback::undo(evidence.taken, evidence.workload.seen(), evidence.pods.items(), pod);
+    let advice = "Fix what the message reports. When the HPA adds replicas, it counts a pod that is not ready as idle. \
+                  When it removes replicas, it does not count that pod.";
+    Finding::new(Cause::PodsNotCounted, seen, if undo.is_some() { rollback::ADVICE } else { advice }, undo)
 }
 
-/// What is told of a pod that is not ready.
+/// What is reported about a pod that is not ready.
 fn unready(evidence: &Evidence, pod: &Value) -> String {
-    let told = |event: &&Value| {
+    let is_of_pod = |event: &&Value| {
         let reason = text(event, "/reason");
         event["involvedObject"]["name"] == name(pod) && (reason == "Unhealthy" || reason.starts_with("Failed"))
     };
-    let event = evidence.events.items().iter().rev().find(told).map(|event| text(event, "/message").trim());
+    let event = evidence.events.items().iter().rev().find(is_of_pod).map(|event| text(event, "/message").trim());
     let ready = || condition(pod, "Ready").map(|ready| text(ready, "/message")).filter(|message| !message.is_empty());
-    event.or_else(ready).unwrap_or("it does not say why").to_owned()
+    event.or_else(ready).unwrap_or("no reason is reported").to_owned()
 }

@@ -1,18 +1,18 @@
-//! The adapter's `ConfigMap`: its rules, its age, and commands that change it.
+//! The adapter's `ConfigMap`: its rules, its age, and the commands that change it.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::autoscaling::adapter_rules::{Error, Rules};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
+use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric, Source};
 use crate::doctor::facts::{adapter, intervals, requests, server};
 use crate::doctor::fixes::{Command, is_label_name, is_metric, kubectl};
 use crate::doctor::objects::{list, time, titled};
 use crate::doctor::status::{Finding, Input, Status};
-use crate::kube::read::Read;
 use crate::kube::words::LEFT_OUT;
 
+/// The adapter's configuration.
 pub struct Config<'a> {
     /// The `ConfigMap`.
     pub object: &'a Value,
@@ -22,23 +22,19 @@ pub struct Config<'a> {
 }
 
 impl<'a> Config<'a> {
+    /// Reads it, or tells why there is none.
     pub fn of(evidence: &'a Evidence, deployment: &'a Value) -> Result<Self, Status> {
-        let object = match &evidence.server.config {
-            Read::Seen(object) => object,
-            Read::Unread(unread) => return Err(Status::Unread(unread.clone())),
-            Read::Absent | Read::NotAsked => {
-                let why = format!("{} mounts no ConfigMap with rules", titled(deployment));
-                return Err(Status::missing(Input::Rules, why));
-            }
-        };
-        let Some(text) = requests::document(object) else {
-            return Err(Status::missing(Input::Rules, format!("{} has no rules in it", titled(object))));
-        };
+        let missing = |why| Status::missing(Input::Rules, why);
+        let object = Status::require(&evidence.server.config, || {
+            missing(format!("{} mounts no ConfigMap with rules", titled(deployment)))
+        })?;
+        let text =
+            requests::document(object).ok_or_else(|| missing(format!("{} contains no rules", titled(object))))?;
         Ok(Self { object, deployment, text, document: serde_saphyr::from_str(text).unwrap_or_default() })
     }
 
-    /// By how many seconds a pod of the adapter is older than the last change of the rules; none where none is. Both are
-    /// known to the second: within the same one it cannot be told, and what the adapter then answers tells more.
+    /// By how many seconds a pod of the adapter is older than the last change of the rules; none if no pod is. Both times
+    /// are whole seconds. Within the same second, the adapter's answer decides.
     pub fn older(&self, evidence: &Evidence) -> Option<f64> {
         let entries = list(self.object, "/metadata/managedFields").iter();
         let entries = entries.filter(|entry| entry.pointer("/fieldsV1/f:data").is_some());
@@ -48,20 +44,17 @@ impl<'a> Config<'a> {
         server::ages(evidence).map(|age| age - since).reduce(f64::max).filter(|older| *older > 0.0)
     }
 
+    /// Its rules, as the adapter reads them.
     pub fn rules(&self, evidence: &Evidence) -> Result<Rules, Status> {
-        match &evidence.resources {
-            Read::Seen(_) => {}
-            Read::Unread(unread) => return Err(Status::Unread(unread.clone())),
-            Read::Absent | Read::NotAsked => {
-                return Err(Status::missing(Input::Resources, "the API server's list of resources is not known"));
-            }
-        }
+        Status::require(&evidence.resources, || {
+            Status::missing(Input::Resources, "the API server's list of resources is not known")
+        })?;
         Rules::parse(self.text, &requests::resources(evidence)).map_err(|error| match error {
             Error::NotKnown(_) => Status::missing(Input::Resources, format!("{}: {error}", titled(self.object))),
             Error::Refused(_) => {
-                let seen = format!("{}: the adapter ends at its start: {error}", titled(self.object));
-                let advice = "Mend what the message names, and restart the adapter.";
-                Status::Broken(Finding::new(Cause::RuleAbsent, seen, advice, Vec::new()))
+                let seen = format!("{}: the adapter exits at startup: {error}", titled(self.object));
+                let advice = "Fix what the message names, and restart the adapter.";
+                Finding::new(Cause::RuleAbsent, seen, advice, None).into()
             }
         })
     }
@@ -96,11 +89,11 @@ impl<'a> Config<'a> {
         self.edited(without())
     }
 
-    /// The commands that add a rule, a mapping in one line, before all others; none without one.
-    pub fn added(&self, rule: Option<&str>) -> Vec<Command> {
-        let Some(rule) = rule else { return Vec::new() };
+    /// The commands that add a rule for a counter, before all others; none if its names would have to be quoted.
+    pub fn with_rule(&self, evidence: &Evidence, counter: &str, metric: &str, labels: [&str; 2]) -> Vec<Command> {
+        let Some(rule) = rule_for(evidence, counter, metric, labels) else { return Vec::new() };
         let mut lines: Vec<String> = self.text.lines().map(str::to_owned).collect();
-        let at = |wanted: &str| lines.iter().position(|line| line.trim_end() == wanted);
+        let at = |text: &str| lines.iter().position(|line| line.trim_end() == text);
         if let Some(head) = at("rules:") {
             let next = lines[head + 1..].iter().find(|line| line.trim_start().starts_with("- "));
             let depth = next.map_or(0, |line| indent(line));
@@ -113,17 +106,12 @@ impl<'a> Config<'a> {
         self.edited(Some(joined(lines.iter())))
     }
 
-    /// A JSON patch that replaces the document, and fails if it is no longer the one that was read; then a restart, since
-    /// the adapter reads its rules when it starts. kubectl takes the patch as YAML too, in which the rules can be read.
+    /// The commands that replace the document, and restart the adapter, which reads its rules only at startup.
     fn edited(&self, document: Option<String>) -> Vec<Command> {
         let is_read = |text: &String| !self.text.contains(LEFT_OUT) && serde_saphyr::from_str::<Value>(text).is_ok();
         let Some((document, key)) = document.filter(is_read).zip(self.key()) else { return Vec::new() };
         let path = format!("/data/{}", key.replace('~', "~0").replace('/', "~1"));
-        let operations = json!([
-            {"op": "test", "path": path, "value": self.text},
-            {"op": "replace", "path": path, "value": document},
-        ]);
-        vec![kubectl::patch_as_yaml(self.object, &operations), kubectl::restart(self.deployment)]
+        vec![kubectl::replace_text(self.object, &path, self.text, &document), kubectl::restart(self.deployment)]
     }
 
     /// The key of the `ConfigMap` that holds the document.
@@ -157,38 +145,38 @@ fn items(lines: &[&str]) -> Option<Vec<usize>> {
 }
 
 /// The adapter's configuration, and the metric that it makes.
-pub fn of_adapter<'a>(evidence: &'a Evidence, subject: &'a Subject) -> Option<(Config<'a>, &'a Metric)> {
-    let metric = subject.metric.as_ref().filter(|metric| metric.source == Source::Adapter)?;
+pub fn of_adapter<'a>(evidence: &'a Evidence, scaling: &'a ScalingMetric) -> Option<(Config<'a>, &'a Metric)> {
+    let metric = scaling.metric.as_ref().filter(|metric| metric.source == Source::Adapter)?;
     Some((Config::of(evidence, evidence.server.deployment.seen()?).ok()?, metric))
 }
 
-/// What has the adapter make the metric by the labels that tell the namespace and the pod.
-pub fn by_labels(evidence: &Evidence, subject: &Subject, [namespace, pod]: &[String; 2]) -> Vec<Command> {
-    let Some(((config, metric), series)) = of_adapter(evidence, subject).zip(subject.series.as_deref()) else {
+/// The commands that add a rule for the metric, with the labels that contain the namespace and the pod.
+pub fn by_labels(evidence: &Evidence, scaling: &ScalingMetric, [namespace, pod]: &[String; 2]) -> Vec<Command> {
+    let Some(((config, metric), series)) = of_adapter(evidence, scaling).zip(scaling.series.as_deref()) else {
         return Vec::new();
     };
-    // Of several rules that list it the last counts, and this one would be the first.
+    // The last of several rules for a metric counts, and this one would be the first.
     if config.rules(evidence).is_ok_and(|rules| adapter::has_rule(evidence, rules.custom(), &metric.name)) {
         return Vec::new();
     }
-    config.added(rule_for(evidence, series, &metric.name, [namespace, pod]).as_deref())
+    config.with_rule(evidence, series, &metric.name, [namespace, pod])
 }
 
-/// What has the adapter read only the series that this matcher takes as well.
-pub fn narrowed(evidence: &Evidence, subject: &Subject, matcher: &str) -> Vec<Command> {
+/// The commands that add a matcher to the rule's query.
+pub fn narrowed(evidence: &Evidence, scaling: &ScalingMetric, matcher: &str) -> Vec<Command> {
     const MATCHERS: &str = "<<.LabelMatchers>>";
-    let Some(((config, _), rule)) = of_adapter(evidence, subject).zip(subject.rule) else { return Vec::new() };
+    let Some(((config, _), rule)) = of_adapter(evidence, scaling).zip(scaling.rule) else { return Vec::new() };
     let Some(written) = config.field(rule, "/metricsQuery") else { return Vec::new() };
-    // Whichever quotes are none of the document's own there.
+    // One kind of quotes does not end the document's own string.
     let matchers = [matcher.to_owned(), matcher.replace('"', "'")];
     let queries = matchers.map(|matcher| written.replace(MATCHERS, &format!("{MATCHERS},{matcher}")));
     let commands = queries.iter().map(|query| config.set(rule, "/metricsQuery", query));
     commands.into_iter().find(|commands| !commands.is_empty()).unwrap_or_default()
 }
 
-/// A rule in one line, by the labels that tell the namespace and the pod. None for names that would have to be quoted to
-/// stand in a query: whoever may write an HPA names its metric.
-pub fn rule_for(evidence: &Evidence, counter: &str, metric: &str, [namespace, pod]: [&str; 2]) -> Option<String> {
+/// A rule in one line, with the labels that contain the namespace and the pod. None for names that a query would have to
+/// quote: anyone who may write an HPA names its metric.
+fn rule_for(evidence: &Evidence, counter: &str, metric: &str, [namespace, pod]: [&str; 2]) -> Option<String> {
     if ![counter, metric].iter().all(|name| is_metric(name)) || ![namespace, pod].iter().all(|name| is_label_name(name))
     {
         return None;
@@ -203,11 +191,11 @@ pub fn rule_for(evidence: &Evidence, counter: &str, metric: &str, [namespace, po
     ))
 }
 
-/// An identifier as YAML takes it for a text: `true`, `on`, `y` and such stand in quotes.
-pub fn scalar(identifier: &str) -> String {
+/// An identifier that YAML reads as a string: `true`, `on`, `y` and the like get quotes.
+fn scalar(identifier: &str) -> String {
     const OTHERS: [&str; 11] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"];
     let lower = identifier.to_ascii_lowercase();
-    // A colon within needs none; at an end it would be a key's.
+    // A colon at the end would make it a key.
     let plain = !OTHERS.contains(&lower.as_str()) && !identifier.contains(':');
     if plain { identifier.to_owned() } else { format!("{identifier:?}") }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::monitors::endpoints;
 use crate::doctor::facts::ports;
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::targets::with_counter;
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::{about, merge, patch, patch_item};
@@ -178,13 +178,13 @@ fn label(object: &Value, labels: &Value) -> Command {
         Some(value) => line.label(key, value),
         None => line.only_if(false),
     });
-    line.words("--overwrite").end()
+    line.words("--overwrite")
 }
 
 /// Why a monitor does not bring about targets of these pods; nothing where it does.
 pub fn faults(
     evidence: &Evidence,
-    subject: &Subject,
+    scaling: &ScalingMetric,
     workload: &Workload,
     operator: Option<&Operator>,
     monitor: &Value,
@@ -209,7 +209,7 @@ pub fn faults(
         }
     }
     let offering = if selected.is_empty() && !is_pod_monitor { workload.services.clone() } else { selected };
-    let pages = subject.series.as_deref().map(|series| with_counter(evidence, series)).unwrap_or_default();
+    let pages = scaling.series.as_deref().map(|series| with_counter(evidence, series)).unwrap_or_default();
     faults.extend(of_port(workload, monitor, &offering, pages.first().map(|page| page.port)));
     faults
 }

@@ -1,64 +1,113 @@
-//! The commands that several links have in common. The words of each are constants; what an object says is an argument.
+//! The kubectl commands that several fixes share. Their words are constants; values of objects are arguments.
 
 use serde_json::{Value, json};
 
-use crate::doctor::fixes::command::{Command, Line};
+use super::Command;
+use crate::doctor::facts::monitors::endpoints;
 use crate::doctor::objects::{name, namespace};
 use crate::kube::words::LEFT_OUT;
 
 /// A `kubectl patch` of an object with a JSON patch.
 pub fn patch(object: &Value, operations: &Value) -> Command {
-    patched(object, "--type json -p", operations)
+    patched(object, "--type json -p", operations, &operations.to_string())
+}
+
+/// A patch that replaces a value, and fails if the value is no longer the one that was read.
+pub fn replace(object: &Value, path: &str, from: &Value, to: &Value) -> Command {
+    patch(object, &replacement(path, from, to))
 }
 
 /// The same, with the patch in YAML: for long texts, whose lines can then be read.
-pub fn patch_as_yaml(object: &Value, operations: &Value) -> Command {
-    about(object, "patch").words("--type json -p").document(operations, yaml(operations).trim_end()).end()
+pub fn replace_text(object: &Value, path: &str, from: &str, to: &str) -> Command {
+    let operations = replacement(path, &json!(from), &json!(to));
+    patched(object, "--type json -p", &operations, yaml(&operations).trim_end())
 }
 
-/// A patch of what is at a place that names an item of a list by its number: it fails where that is another one by now.
+fn replacement(path: &str, from: &Value, to: &Value) -> Value {
+    json!([{"op": "test", "path": path, "value": from}, {"op": "replace", "path": path, "value": to}])
+}
+
+/// A patch of an item of a list. Its path has the item's number, so it first tests that the item is still the same one.
 pub fn patch_item(object: &Value, path: &str, item: &Value, operations: impl IntoIterator<Item = Value>) -> Command {
     patch(object, &unchanged(path, item).into_iter().chain(operations).collect())
 }
 
-/// The operation that has a patch fail where something else stands at this place by now. None where what would tell it was left out of the evidence.
+/// The `test` of a patch that fails if another item is at this path by now. None if the evidence does not contain what
+/// identifies the item.
 fn unchanged(path: &str, item: &Value) -> Option<Value> {
-    let told = |value: &Value| !value.is_null() && !value.to_string().contains(LEFT_OUT);
-    let telling = ["name", "port", "targetPort", "portNumber", "path"].into_iter().find(|key| told(&item[*key]));
-    match telling {
-        Some(key) => Some(json!({"op": "test", "path": format!("{path}/{key}"), "value": item[key]})),
-        None if told(item) => Some(json!({"op": "test", "path": path, "value": item})),
-        None => {
-            told(&item["type"]).then(|| json!({"op": "test", "path": format!("{path}/type"), "value": item["type"]}))
-        }
+    let is_known = |value: &Value| !value.is_null() && !value.to_string().contains(LEFT_OUT);
+    let test = |path: String, value: &Value| Some(json!({"op": "test", "path": path, "value": value}));
+    let mut keys = ["name", "port", "targetPort", "portNumber", "path"].into_iter();
+    match keys.find(|key| is_known(&item[*key])) {
+        Some(key) => test(format!("{path}/{key}"), &item[key]),
+        None if is_known(item) => test(path.to_owned(), item),
+        None if is_known(&item["type"]) => test(format!("{path}/type"), &item["type"]),
+        None => None,
+    }
+}
+
+/// One of a monitor's endpoints, by its number.
+#[derive(Clone, Copy)]
+pub struct Endpoint<'a> {
+    /// The `ServiceMonitor` or `PodMonitor`.
+    pub monitor: &'a Value,
+    /// The endpoint's number.
+    pub number: usize,
+}
+
+impl<'a> Endpoint<'a> {
+    /// An endpoint by its monitor and number.
+    pub const fn new((monitor, number): (&'a Value, usize)) -> Self {
+        Self { monitor, number }
+    }
+
+    /// The endpoint itself.
+    pub fn spec(self) -> &'a Value {
+        &self.monitor["spec"][endpoints(self.monitor)][self.number]
+    }
+
+    /// The JSON path of one of its fields.
+    pub fn path(self, field: &str) -> String {
+        format!("/spec/{}/{}/{field}", endpoints(self.monitor), self.number)
+    }
+
+    /// The command that changes the endpoint, if it is still the same one.
+    pub fn patch(self, operations: impl IntoIterator<Item = Value>) -> Command {
+        patch_item(self.monitor, self.path("").trim_end_matches('/'), self.spec(), operations)
+    }
+
+    /// The command that sets a field, and removes others.
+    pub fn set(self, field: &str, value: &Value, instead_of: &[&str]) -> Command {
+        let others = instead_of.iter().filter(|other| **other != field && !self.spec()[**other].is_null());
+        let removed = others.map(|other| json!({"op": "remove", "path": self.path(other)}));
+        // `add` replaces an existing value.
+        self.patch(removed.chain([json!({"op": "add", "path": self.path(field), "value": value})]))
+    }
+
+    /// The command that removes an item of one of its lists, such as a relabeling, and the item's path.
+    pub fn without(self, field: &str, number: usize) -> (String, Command) {
+        let path = self.path(&format!("{field}/{number}"));
+        let removed = json!({"op": "remove", "path": path});
+        let command = patch_item(self.monitor, &path, &self.spec()[field][number], [removed]);
+        (path, command)
     }
 }
 
 /// A `kubectl patch` of an object with a part of it.
 pub fn merge(object: &Value, part: &Value) -> Command {
-    patched(object, "--type merge -p", part)
+    patched(object, "--type merge -p", part, &part.to_string())
 }
 
-fn patched(object: &Value, how: &'static str, what: &Value) -> Command {
-    about(object, "patch").words(how).document(what, &what.to_string()).end()
-}
-
-/// A `kubectl delete` of an object.
-pub fn delete(object: &Value) -> Command {
-    about(object, "delete").end()
-}
-
-/// A `kubectl describe` of an object, which shows its events too.
-pub fn describe(object: &Value) -> Command {
-    about(object, "describe").end()
+fn patched(object: &Value, how: &'static str, contents: &Value, text: &str) -> Command {
+    about(object, "patch").words(how).document(contents, text)
 }
 
 /// A `kubectl scale` of an object.
-pub fn scale(object: &Value, of: &str, replicas: u64) -> Command {
-    in_namespace(of).words("scale").object(object).plain("--replicas=", &replicas.to_string()).end()
+pub fn scale(object: &Value, replicas: u64) -> Command {
+    about(object, "scale").plain("--replicas=", &replicas.to_string())
 }
 
-/// A `kubectl apply` of an object. Not of a here-document, which fish has not.
+/// A `kubectl apply` of an object. The manifest comes through a pipe, since fish has no here-documents.
 pub fn apply(object: &Value) -> Command {
     applied(object, &yaml(object))
 }
@@ -74,7 +123,27 @@ pub fn apply_with_comment(object: &Value, field: &str, comment: &'static str) ->
 }
 
 fn applied(object: &Value, yaml: &str) -> Command {
-    Line::new(r"printf '%s\n'").document(object, yaml.trim_end()).words("| kubectl apply -f -").end()
+    Command::new(r"printf '%s\n'").document(object, yaml.trim_end()).words("| kubectl apply -f -")
+}
+
+/// The commands that create a role with these rules, and bind it to a service account: in this namespace, or in the whole
+/// cluster if there is none.
+pub fn grant(role: &str, namespace: Option<&str>, rules: &Value, [account, of]: [&str; 2]) -> [Command; 2] {
+    let (cluster, group) = (if namespace.is_some() { "" } else { "Cluster" }, "rbac.authorization.k8s.io");
+    let mut metadata = json!({"name": role});
+    if let Some(namespace) = namespace {
+        metadata["namespace"] = json!(namespace);
+    }
+    let kind = format!("{cluster}Role");
+    [
+        json!({"apiVersion": format!("{group}/v1"), "kind": kind, "metadata": metadata, "rules": rules}),
+        json!({
+            "apiVersion": format!("{group}/v1"), "kind": format!("{kind}Binding"), "metadata": metadata,
+            "roleRef": {"apiGroup": group, "kind": kind, "name": role},
+            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": of}],
+        }),
+    ]
+    .map(|object| apply(&object))
 }
 
 fn yaml(value: &Value) -> String {
@@ -82,18 +151,23 @@ fn yaml(value: &Value) -> String {
 }
 
 /// A command about an object in its namespace, up to the object.
-pub fn about(object: &Value, verb: &'static str) -> Line {
+pub fn about(object: &Value, verb: &'static str) -> Command {
     in_namespace(namespace(object)).words(verb).object(object)
 }
 
 /// `kubectl`, in a namespace where there is one.
-pub fn in_namespace(namespace: &str) -> Line {
-    Line::new("kubectl").namespace(namespace)
+pub fn in_namespace(namespace: &str) -> Command {
+    Command::new("kubectl").namespace(namespace)
 }
 
-/// `kubectl rollout restart` of it.
+/// `kubectl rollout restart` of a Deployment.
 pub fn restart(deployment: &Value) -> Command {
-    in_namespace(namespace(deployment)).words("rollout restart deployment").name("", name(deployment)).end()
+    in_namespace(namespace(deployment)).words("rollout restart deployment").name("", name(deployment))
+}
+
+/// The end of a pod's log.
+pub fn log(pod: &Value) -> Command {
+    about(pod, "logs").words("--all-containers --tail=50")
 }
 
 #[cfg(test)]

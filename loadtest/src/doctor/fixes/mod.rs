@@ -1,18 +1,17 @@
-//! What writes commands to copy, and the texts that stand in them.
+//! What writes the commands to paste.
 //!
-//! What an object, a label or a rule says is written by whoever may write it, and an administrator copies the command
-//! into a shell of his own choice. So a command is built of the tool's own words, which are constants, and of arguments,
-//! which are data and quoted in one place; and where an argument is none that kubectl would take, there is no command.
+//! Anyone who may write an object decides what its values say, and an administrator pastes the command into a shell. So a
+//! command consists of the tool's own words, which are constants, and of arguments, which are data and quoted in one place.
+//! If kubectl would refuse an argument, there is no command.
 //!
-//! - [`command`]: the builder, and what refuses. `names`: what Kubernetes and Prometheus take for a name. [`kubectl`]:
-//!   the commands that several links have in common.
+//! - [`command`]: the builder, which refuses. `names`: the names that Kubernetes and Prometheus accept. [`kubectl`]: the
+//!   commands that several links share.
 
 pub mod command;
-pub(crate) mod hpa;
 pub mod kubectl;
 mod names;
 pub(crate) mod rollback;
-pub(crate) mod trigger;
+pub(crate) mod scaler;
 
-pub use command::{Command, Line};
+pub use command::Command;
 pub use names::{is_label_name, is_metric};

@@ -1,5 +1,5 @@
-//! What Kubernetes and Prometheus take for a name. Another one is refused by kubectl, by the API server or by
-//! Prometheus, so a command that has it would only fail, or do something else.
+//! The names that Kubernetes and Prometheus accept. kubectl, the API server or Prometheus refuses any other, so a command
+//! with it would only fail, or do something else.
 
 /// The name of a namespace, a container or a port: an RFC 1123 label.
 pub(super) fn is_label(text: &str) -> bool {
@@ -34,7 +34,7 @@ pub(super) fn is_value(text: &str) -> bool {
     text.is_empty() || (text.len() <= 63 && is_bounded(text, plain) && all)
 }
 
-/// The name of a metric, as every version of Prometheus takes it without quotes.
+/// The name of a metric, as every version of Prometheus accepts it without quotes.
 pub fn is_metric(text: &str) -> bool {
     is_identifier(text, b"_:")
 }

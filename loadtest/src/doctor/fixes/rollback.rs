@@ -1,4 +1,4 @@
-//! Whether pods do not come up by the last change of their Deployment, and the command that takes it back.
+//! Whether the last change of a Deployment keeps its pods from starting, and the command that rolls it back.
 
 use serde_json::Value;
 
@@ -6,16 +6,17 @@ use super::Command;
 use crate::doctor::fixes::kubectl::about;
 use crate::doctor::objects::{age, condition, is_ready, list, namespace, text, time};
 
-/// How long ago a change may have been made, in seconds, to be taken back without thinking twice.
+/// How long ago a change may have been made, in seconds, to be rolled back without further thought.
 const LATELY: f64 = 3600.0;
 /// Within so many seconds of a change its first pod is made.
 const FIRST_POD: f64 = 300.0;
 
 /// What to do where the command is printed.
-pub const ADVICE: &str = "Take the last change back; then mend what the reason says, and roll it out anew.";
+pub const ADVICE: &str = "Roll the last change back. Then fix what the reason names, and roll it out again.";
 
-/// The command that takes a change back that was made lately, and until which there were others that served.
-pub fn undo(taken: f64, workload: &Value, pods: &[Value], pod: &Value) -> Option<Command> {
+/// The command that rolls back a recent change, if other pods served until then.
+pub fn undo(taken: f64, workload: Option<&Value>, pods: &[Value], pod: &Value) -> Option<Command> {
+    let workload = workload?;
     let revision = workload["metadata"]["annotations"]["deployment.kubernetes.io/revision"].as_str();
     let alike = pods.iter().filter(|other| hash(other) == hash(pod));
     let first = alike.clone().map(|pod| age(pod, taken)).fold(0.0, f64::max);
@@ -26,9 +27,9 @@ pub fn undo(taken: f64, workload: &Value, pods: &[Value], pod: &Value) -> Option
     }
     let undo = about(workload, "rollout undo");
     let Some(other) = pods.iter().find(|other| hash(other) != hash(pod) && age(other, taken) > first) else {
-        return served_until(taken, workload, first).then(|| undo.end());
+        return served_until(taken, workload, first).then_some(undo);
     };
-    // There may be failed attempts between: back to what serves.
+    // There may be failed attempts between, so the revision is the one that serves.
     let containers = list(other, "/status/containerStatuses");
     containers.iter().any(|container| container["ready"] == true).then(|| {
         undo.words("--to-revision=\"$(kubectl")
@@ -36,17 +37,16 @@ pub fn undo(taken: f64, workload: &Value, pods: &[Value], pod: &Value) -> Option
             .words("get replicaset")
             .value("-l pod-template-hash=", hash(other))
             .words(r#"-o jsonpath='{.items[0].metadata.annotations.deployment\.kubernetes\.io/revision}')""#)
-            .end()
     })
 }
 
-/// The `ReplicaSet` that made a pod, by the name that a Deployment gives its pods of one template.
+/// The hash of the template that a Deployment made a pod from.
 fn hash(pod: &Value) -> &str {
     text(pod, "/metadata/labels/pod-template-hash")
 }
 
-/// Whether a Deployment whose older pods have gone was available until it was changed, just before the first of the
-/// new ones was made, so many seconds ago.
+/// Whether a Deployment whose older pods are gone was available until it was changed, just before its first new pod was
+/// created, this many seconds ago.
 fn served_until(taken: f64, workload: &Value, first: f64) -> bool {
     let managed = list(workload, "/metadata/managedFields").iter();
     let times = managed.filter(|change| change["subresource"].is_null()).filter_map(|change| time(&change["time"]));

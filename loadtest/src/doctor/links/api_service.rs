@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::scaling_metric::{Source, Subject};
+use crate::doctor::facts::scaling_metric::{ScalingMetric, Source};
 use crate::doctor::facts::server::answers_with_404;
 use crate::doctor::facts::{early, requests, server, values};
 use crate::doctor::fixes::kubectl::{self, apply_with_comment};
 use crate::doctor::objects::{age, condition, list, name, namespace, text, titled};
-use crate::doctor::status::{Finding, Input, Status};
+use crate::doctor::status::{Checked, Finding, Input, Status};
 use crate::kube::read::Read;
 
 /// As long as this, a server that was just started or moved may be out of reach, in seconds: after a failure the API
@@ -19,60 +19,56 @@ use crate::kube::read::Read;
 /// by then for another reason.
 const STARTING: f64 = 45.0;
 
-/// Stands above `insecureSkipTLSVerify` in the manifest that registers a server.
+/// The comment above `insecureSkipTLSVerify` in the manifest that registers a server.
 const UNVERIFIED: &str = "The server signs its own certificate. If a CA signed it: set caBundle instead of this line.";
 
-pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
-    let Some(source) = subject.metric.as_ref().map(|metric| metric.source) else {
-        return Status::without_metric();
-    };
+pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
+    let source = scaling.metric.as_ref().ok_or_else(Status::without_metric)?.source;
     let version = format!("v1beta1.{}", server::group(source));
-    let api = match &evidence.server.api_service {
-        Read::Seen(api) => api,
-        Read::Absent => return Status::Broken(missing(evidence, source, &version)),
-        Read::Unread(unread) => return Status::Unread(unread.clone()),
-        Read::NotAsked => return Status::missing(Input::ApiService, format!("APIService {version} was not read")),
-    };
+    let api = Status::require(&evidence.server.api_service, || match &evidence.server.api_service {
+        Read::Absent => missing(evidence, source, &version).into(),
+        _ => Status::missing(Input::ApiService, format!("APIService {version} was not read")),
+    })?;
     let owner = format!("{}/{}", text(api, "/spec/service/namespace"), text(api, "/spec/service/name"));
-    let works = values::works(evidence, subject);
+    let works = values::works(evidence, scaling);
     if works != Some(true)
         && let Some(deployment) = evidence.server.deployment.seen().filter(|server| !server::serves(server, source))
     {
         // Many images serve metrics. A server that does not is known by its image, or because it has no list.
         let wrong = server::is_another(deployment, source) || lists(evidence, source) == Some(false);
-        if wrong || works == Some(false) && early::too_early(evidence, subject).is_none() {
-            return Status::Broken(another(evidence, source, api, &owner, deployment, wrong));
+        if wrong || works == Some(false) && early::too_early(evidence, scaling).is_none() {
+            return Err(another(evidence, source, api, &owner, deployment, wrong).into());
         }
     }
     let Some(available) = condition(api, "Available") else {
         let why = format!("APIService {version} is new: the API server has not checked {owner} yet");
-        return Status::pending(STARTING - age(api, evidence.taken), why);
+        return Err(Status::pending(STARTING - age(api, evidence.taken), why));
     };
     let (reason, message) = (text(available, "/reason"), text(available, "/message"));
     if available["status"] == "True" {
-        return Status::Ok(format!("APIService {version}: Available, Service {owner}"));
+        return Ok(format!("APIService {version}: Available, Service {owner}"));
     }
     let seen = format!("APIService {version}: Available is False, {reason}: {message}");
     if runs(evidence) && server::rolls(evidence) {
-        return Status::pending(STARTING, format!("{seen} (its Deployment is just being changed)"));
+        return Err(Status::pending(STARTING, format!("{seen} (its Deployment is just being changed)")));
     }
     let new = age(api, evidence.taken).min(server::newly_ready(evidence).unwrap_or(f64::INFINITY));
     if runs(evidence) && new < STARTING {
-        let why = format!("{seen} (it, or its server, has been there for {new:.0} s)");
-        return Status::pending(STARTING - new, why);
+        let why = format!("{seen} (it, or its server, is {new:.0} s old)");
+        return Err(Status::pending(STARTING - new, why));
     }
     // A rule may have been added in the second of its start, which the rule's own check cannot see.
     if let Some(deployment) = evidence.server.deployment.seen().filter(|_| answers_with_404(evidence))
         && server::serves(deployment, Source::Adapter)
     {
-        let advice = "The API server reaches the adapter, but the adapter does not serve this API: it had no rule for it at \
-                      startup, and reads its rules only then. Restart it.";
-        return Status::Broken(Finding::new(Cause::RuleAbsent, seen, advice, vec![kubectl::restart(deployment)]));
+        let advice = "The adapter had no rule for this API at startup, so it does not serve the API. It reads its rules only \
+                      at startup. Restart it.";
+        return Err(Finding::new(Cause::RuleAbsent, seen, advice, [kubectl::restart(deployment)]).into());
     }
-    Status::Broken(unavailable::finding(evidence, source, api, &version, seen))
+    Err(unavailable::finding(evidence, source, api, &version, &seen).into())
 }
 
-/// Whether the registered server answers with a list of metrics; none where it was not queried, or we may not.
+/// Whether the registered server answers with a list of metrics; none if it was not queried, or may not be.
 fn lists(evidence: &Evidence, source: Source) -> Option<bool> {
     let answer = evidence.answers.get(&requests::listing(evidence, server::group(source)))?;
     match answer.status {
@@ -90,7 +86,7 @@ fn missing(evidence: &Evidence, source: Source, version: &str) -> Finding {
     let seen = format!("APIService {version} does not exist");
     let Some((namespace, name, port)) = service(evidence, source) else {
         let advice = format!("Install {}, which registers {version}.", server::title(source));
-        return Finding::new(Cause::ApiServiceMissing, seen, advice, Vec::new());
+        return Finding::new(Cause::ApiServiceMissing, seen, advice, None);
     };
     let group = server::group(source);
     let manifest = json!({
@@ -108,27 +104,23 @@ fn missing(evidence: &Evidence, source: Source, version: &str) -> Finding {
     });
     let advice = format!("Register {version} for Service {namespace}/{name}.");
     let command = apply_with_comment(&manifest, "insecureSkipTLSVerify", UNVERIFIED);
-    Finding::new(Cause::ApiServiceMissing, seen, advice, vec![command])
+    Finding::new(Cause::ApiServiceMissing, seen, advice, [command])
 }
 
 fn another(evidence: &Evidence, source: Source, api: &Value, owner: &str, deployment: &Value, wrong: bool) -> Finding {
     let (title, version) = (server::title(source), name(api));
     let deployment = titled(deployment);
     let seen = format!("APIService {version}: spec.service is {owner}, {deployment}, which is not {title}");
-    if !wrong {
-        let advice = format!("Make {deployment} serve the metric: it owns {version}, and only one server can.");
-        return Finding::new(Cause::AnotherServer, seen, advice, Vec::new());
-    }
-    let Some((namespace, name, port)) = service(evidence, source) else {
-        let advice = format!("Install {title}, and point {version} to its Service. Another server owns it now.");
-        return Finding::new(Cause::AnotherServer, seen, advice, Vec::new());
-    };
     // No command: other HPAs may use what the present server serves.
-    let advice = format!(
-        "One server can own {version}. If nothing uses the metrics that {owner} serves, set spec.service of APIService \
-         {version} to namespace {namespace}, name {name}, port {port}. Its own metrics are then no longer served."
-    );
-    Finding::new(Cause::AnotherServer, seen, advice, Vec::new())
+    let advice = match service(evidence, source) {
+        _ if !wrong => format!("Make {deployment} serve the metric: it owns {version}, and only one server can."),
+        None => format!("Install {title}, and point {version} to its Service. Another server owns it now."),
+        Some((namespace, name, port)) => format!(
+            "One server can own {version}. If nothing uses the metrics that {owner} serves, set spec.service of APIService \
+             {version} to namespace {namespace}, name {name}, port {port}. Its own metrics are then no longer served."
+        ),
+    };
+    Finding::new(Cause::AnotherServer, seen, advice, None)
 }
 
 /// The Service that should be registered: its namespace, name and port.

@@ -11,42 +11,33 @@ use crate::autoscaling::manifests::SYNC;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::since;
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::{early, pods, requests, values};
 use crate::doctor::findings::missing_right;
 use crate::doctor::fixes::Command;
-use crate::doctor::fixes::kubectl::{describe, scale};
+use crate::doctor::fixes::kubectl::{about, scale};
 use crate::doctor::objects::{condition, is, namespace, text};
-use crate::doctor::status::{Finding, Input, Status};
-use crate::kube::read::Read;
+use crate::doctor::status::{Checked, Finding, Input, Status};
 
-pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
-    let hpa = match &evidence.hpa {
-        Read::Seen(hpa) => hpa,
-        Read::Unread(unread) => return Status::Unread(unread.clone()),
-        Read::Absent | Read::NotAsked => return Status::missing(Input::Hpa, "there is no HPA"),
-    };
-    if let Some(finding) = hpas::several(evidence, hpa) {
-        return Status::Broken(finding);
-    }
-    if let Some(status) = metrics::others(evidence, subject, hpa) {
-        return status;
-    }
+pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
+    let hpa = Status::require(&evidence.hpa, || Status::missing(Input::Hpa, "there is no HPA"))?;
+    Status::stop(hpas::several(evidence, hpa))?;
+    Status::stop(metrics::others(evidence, scaling, hpa))?;
     let Some(able) = condition(hpa, "AbleToScale") else {
-        return Status::pending(SYNC, "the HPA's controller has not synced it yet");
+        return Err(Status::pending(SYNC, "the HPA's controller has not synced it yet"));
     };
     if able["status"] == "False" {
-        // One sync may fail, and the last one may be older than what is read now.
+        // One sync may fail, and the last one may be older than this reading.
         if let Some(age) = recent(evidence, able) {
             let seen = format!("HPA {}: {}", evidence.name, written(able));
-            return Status::pending(2.0 * SYNC - age, format!("{seen}, for {age:.0} s"));
+            return Err(Status::pending(2.0 * SYNC - age, format!("{seen}, for {age:.0} s")));
         }
-        return Status::Broken(unable(evidence, hpa, able));
+        return Err(unable(evidence, hpa, able).into());
     }
     match condition(hpa, "ScalingActive") {
-        None => Status::pending(SYNC, "the HPA's controller has not read its metrics yet"),
-        Some(_) if is(hpa, "ScalingActive") => Status::Ok(active(hpa)),
-        Some(active) => inactive(evidence, subject, hpa, active),
+        None => Err(Status::pending(SYNC, "the HPA's controller has not read its metrics yet")),
+        Some(_) if is(hpa, "ScalingActive") => Ok(active(hpa)),
+        Some(active) => inactive(evidence, scaling, hpa, active),
     }
 }
 
@@ -78,41 +69,49 @@ fn unable(evidence: &Evidence, hpa: &Value, able: &Value) -> Finding {
         let rule = json!({"apiGroups": [group], "resources": [scale], "verbs": ["get", "update"]});
         // A controller may have another account than the usual one.
         let usual = text(able, "/message").contains("system:serviceaccount:kube-system:horizontal-pod-autoscaler");
-        let commands =
-            if usual { missing_right::allowed(&format!("hpa-scales-{plural}"), &rule) } else { vec![describe(hpa)] };
+        let commands = if usual {
+            missing_right::allowed(&format!("hpa-scales-{plural}"), &rule).into()
+        } else {
+            vec![about(hpa, "describe")]
+        };
         return Finding::new(Cause::ControllerForbidden, seen, advice, commands);
     }
-    if able["reason"] == "FailedGetScale" {
+    let (cause, advice) = if able["reason"] == "FailedGetScale" {
         let advice = "Set spec.scaleTargetRef to a workload in the HPA's namespace that has a scale subresource.";
-        return Finding::new(Cause::TargetElsewhere, seen, advice, vec![describe(hpa)]);
-    }
-    let advice = "The API server rejects the HPA's number of replicas: something else writes it at the same time, or an \
-                  admission webhook rejects it.";
-    Finding::new(Cause::ReplicasSetElsewhere, seen, advice, vec![describe(hpa)])
+        (Cause::TargetElsewhere, advice)
+    } else {
+        let advice = "The API server rejects the HPA's number of replicas. Either something else writes it at the same time, \
+                      or an admission webhook rejects it.";
+        (Cause::ReplicasSetElsewhere, advice)
+    };
+    Finding::new(cause, seen, advice, [about(hpa, "describe")])
 }
 
 /// The HPA does not read its metric, although every link before it may work.
-fn inactive(evidence: &Evidence, subject: &Subject, hpa: &Value, active: &Value) -> Status {
+fn inactive(evidence: &Evidence, scaling: &ScalingMetric, hpa: &Value, active: &Value) -> Checked {
     let seen = format!("HPA {}: {}", evidence.name, written(active));
     let message = text(active, "/message");
     let cause = match text(active, "/reason") {
-        "ScalingDisabled" if pods::leaves_zero(evidence) => return Status::Ok(seen),
+        "ScalingDisabled" if pods::leaves_zero(evidence) => return Ok(seen),
         // It had 0 replicas at the HPA's last sync.
         "ScalingDisabled"
             if evidence.scale.seen().is_some_and(|scale| scale["spec"]["replicas"].as_u64() > Some(0)) =>
         {
-            return Status::pending(SYNC, format!("{seen}. It has replicas now: the HPA syncs every {SYNC} s"));
+            return Err(Status::pending(SYNC, format!("{seen}. It has replicas now: the HPA syncs every {SYNC} s")));
         }
         "ScalingDisabled" => Cause::ReplicasZero,
         "AmbiguousSelector" | "InvalidSelector" => Cause::SeveralHpas,
-        // The last sync may be older than what is read now.
-        _ if values::works(evidence, subject) == Some(true) => {
-            return Status::pending(SYNC, format!("{seen}. The API has a value now: the HPA syncs every {SYNC} s"));
+        // The last sync may be older than this reading.
+        _ if values::works(evidence, scaling) == Some(true) => {
+            return Err(Status::pending(
+                SYNC,
+                format!("{seen}. The API has a value now: the HPA syncs every {SYNC} s"),
+            ));
         }
         _ if let Some(age) = recent(evidence, active) => {
-            return Status::pending(2.0 * SYNC - age, format!("{seen}, for {age:.0} s"));
+            return Err(Status::pending(2.0 * SYNC - age, format!("{seen}, for {age:.0} s")));
         }
-        _ if let Some(wait) = early::too_early(evidence, subject) => return Status::Pending(wait.after(&seen)),
+        _ if let Some(wait) = early::too_early(evidence, scaling) => return Err(wait.after(&seen).into()),
         _ if message.contains("forbidden") => Cause::ControllerForbidden,
         _ if message.contains("no custom metrics API") || message.contains("no external metrics API") => {
             Cause::ApiServiceMissing
@@ -128,15 +127,16 @@ fn inactive(evidence: &Evidence, subject: &Subject, hpa: &Value, active: &Value)
         Cause::SeveralHpas => "Give the workload's pods a selector that matches no other pods.",
         _ => "Every link before this one works, as far as it could be checked. Check those that could not.",
     };
-    let command = if cause == Cause::ReplicasZero { started(hpa) } else { describe(hpa) };
-    Status::Broken(Finding::new(cause, seen, advice, vec![command]))
+    let command = if cause == Cause::ReplicasZero { to_minimum(hpa) } else { about(hpa, "describe") };
+    Err(Finding::new(cause, seen, advice, [command]).into())
 }
 
-/// The command that gives the HPA's target its minimum of replicas.
-fn started(hpa: &Value) -> Command {
+/// The command that scales the HPA's target to the minimum.
+fn to_minimum(hpa: &Value) -> Command {
     let target = &hpa["spec"]["scaleTargetRef"];
-    let workload =
-        json!({"apiVersion": target["apiVersion"], "kind": target["kind"], "metadata": {"name": target["name"]}});
-    let minimum = hpa["spec"]["minReplicas"].as_u64().unwrap_or(1).max(1);
-    scale(&workload, namespace(hpa), minimum)
+    let workload = json!({
+        "apiVersion": target["apiVersion"], "kind": target["kind"],
+        "metadata": {"name": target["name"], "namespace": namespace(hpa)},
+    });
+    scale(&workload, hpa["spec"]["minReplicas"].as_u64().unwrap_or(1).max(1))
 }

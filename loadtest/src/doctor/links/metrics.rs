@@ -8,23 +8,22 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::{Evidence, Page};
 use crate::doctor::facts::early::{settled, until_settled};
 use crate::doctor::facts::pages::last;
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::ports;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::targets::{elsewhere, has, result};
 use crate::doctor::findings::no_counter;
-use crate::doctor::fixes::Line;
+use crate::doctor::fixes::Command;
 use crate::doctor::objects::{is_ready, leads_to, name};
-use crate::doctor::status::{Finding, Input, Status};
+use crate::doctor::status::{Checked, Finding, Input, Status};
 
-pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
-    let Some(series) = subject.series.as_deref() else {
-        return no_counter::check(evidence, subject);
-    };
-    if let Some(job) = elsewhere(evidence, subject) {
-        return Status::NotApplicable(format!("{series} comes from {job}"));
+pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
+    let series = scaling.series.as_deref().ok_or_else(|| no_counter::check(evidence, scaling))?;
+    if let Some(job) = elsewhere(evidence, scaling) {
+        return Err(Status::NotApplicable(format!("{series} comes from {job}")));
     }
     // The pods expose neither a recording rule's result nor the metric of another object.
-    if series.contains(':') || subject.metric.as_ref().is_some_and(|metric| metric.spec["type"] == "Object") {
-        return Status::NotApplicable(format!("the pods do not expose {series}"));
+    if series.contains(':') || scaling.metric.as_ref().is_some_and(|metric| metric.spec["type"] == "Object") {
+        return Err(Status::NotApplicable(format!("the pods do not expose {series}")));
     }
     let pods = evidence.pods.items();
     let ready = |page: &&Page| pods.iter().any(|pod| name(pod) == page.pod && is_ready(pod));
@@ -32,70 +31,66 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
     let read: Vec<(&Page, &String)> = pages.iter().filter_map(|page| Some((*page, last(page)?))).collect();
     if read.is_empty() {
         let unread = pages.iter().find_map(|page| page.first.unread());
-        return unread.map_or_else(
-            || Status::missing(Input::Pages, "no metrics page of a ready pod was read"),
-            |unread| Status::Unread(unread.clone()),
-        );
+        let none = || Status::missing(Input::Pages, "no metrics page of a ready pod was read");
+        return Err(Status::unread_or(unread, none));
     }
     let (with, without): (Vec<_>, Vec<_>) =
-        read.iter().copied().partition(|(_, text)| has(text, series, &subject.matchers));
-    let lacking: Vec<&Page> = if subject.is_of_each_pod() {
-        let settled = settled(evidence, subject);
+        read.iter().copied().partition(|(_, text)| has(text, series, &scaling.matchers));
+    let lacking: Vec<&Page> = if scaling.is_of_each_pod() {
+        let settled = settled(evidence, scaling);
         without.into_iter().map(|(page, _)| page).filter(|page| settled.contains(&page.pod.as_str())).collect()
-    } else if with.is_empty() && !has_number(evidence, subject) {
+    } else if with.is_empty() && !has_number(evidence, scaling) {
         without.into_iter().map(|(page, _)| page).collect()
     } else {
         Vec::new()
     };
     if !lacking.is_empty() {
-        return Status::Broken(absent(evidence, series, &lacking));
+        return Err(absent(evidence, series, &lacking).into());
     }
-    if let Some(finding) = probe_traffic::scrapes_and_probes(evidence, subject, series, &read) {
-        return Status::Broken(finding);
-    }
+    Status::stop(probe_traffic::scrapes_and_probes(evidence, scaling, series, &read))?;
     let Some((page, _)) = with.first() else {
         // The query has a number without the pods' counters, or the pods are too young to have them.
         let why = format!("no pod exposes {series} yet");
-        return if subject.is_of_each_pod() {
-            Status::pending(until_settled(evidence, subject), why)
+        return Err(if scaling.is_of_each_pod() {
+            Status::pending(until_settled(evidence, scaling), why)
         } else {
             Status::missing(Input::Requests, why)
-        };
+        });
     };
-    Status::Ok(format!("{series} is on {} of {} pods, port {}", page.path, with.len(), page.port))
+    Ok(format!("{series} is on {} of {} pods, port {}", page.path, with.len(), page.port))
 }
 
 /// Whether the query has a number, with or without these pods' counters.
-fn has_number(evidence: &Evidence, subject: &Subject) -> bool {
-    let found = subject.query.as_deref().and_then(|query| result(evidence, query));
+fn has_number(evidence: &Evidence, scaling: &ScalingMetric) -> bool {
+    let found = scaling.query.as_deref().and_then(|query| result(evidence, query));
     let number = |sample: &Value| sample["value"][1].as_str()?.parse::<f64>().ok().filter(|number| number.is_finite());
     found.into_iter().flatten().any(|sample| number(sample).is_some())
 }
 
-/// A request through the API server creates the counter.
+/// The counter is absent. A request through the API server creates it.
 fn absent(evidence: &Evidence, series: &str, lacking: &[&Page]) -> Finding {
     let Page { pod, port, path, .. } = lacking[0];
     let request = |page: &&Page| {
         let Page { pod, .. } = page;
         let port = serving(evidence, pod).unwrap_or(page.port);
         let path = format!("/api/v1/namespaces/{}/pods/{pod}:{port}/proxy/", evidence.namespace);
-        Line::new("kubectl get --raw").plain("", &path).end()
+        Command::new("kubectl get --raw").plain("", &path)
     };
     Finding::new(
         Cause::CounterAbsent,
         format!("{path} of pod {pod}, port {port}, has no series {series}"),
         "Initialise the counter to 0 at startup. Until that is released, send one request to each new pod. Any status \
          will do.",
-        lacking.iter().map(request).collect(),
+        lacking.iter().map(request),
     )
 }
 
-/// The port where a Service sends clients, as the pod numbers it.
+/// The pod's port to which a Service sends clients.
 fn serving(evidence: &Evidence, pod: &str) -> Option<u16> {
     let pod = evidence.pods.items().iter().find(|one| name(one) == pod)?;
     let mut services: Vec<_> =
         evidence.services.items().iter().filter(|service| leads_to(service, &pod["metadata"]["labels"])).collect();
     // A Service without an address may be only for scrapes.
     services.sort_by_key(|service| service["spec"]["clusterIP"] == "None");
-    crate::doctor::facts::ports::of_service(pod, &services.first()?["spec"]["ports"][0])
+    ports::of_service(pod, &services.first()?["spec"]["ports"][0])
 }

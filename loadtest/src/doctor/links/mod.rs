@@ -1,4 +1,5 @@
-//! The checks: one file or folder a link. Each reads the evidence, and results in a [`Status`].
+//! The checks: one file or folder a link. Each reads the evidence, and returns the evidence that the link works or another
+//! [`Status`].
 
 mod answer;
 mod api_service;
@@ -14,48 +15,37 @@ mod target;
 mod traffic;
 
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::scaling_metric::{Source, Subject};
+use crate::doctor::facts::scaling_metric::{ScalingMetric, Source};
 use crate::doctor::link::Link;
 use crate::doctor::status::Status;
 
-/// The kinds of metric that a link has a part in.
-const fn applies(link: Link) -> &'static [Source] {
-    use Source::{Adapter, AdapterExternal, Keda, Resource};
-    const ALL: &[Source] = &[Adapter, AdapterExternal, Keda, Resource];
-    const OF_PROMETHEUS: &[Source] = &[Adapter, AdapterExternal, Keda];
-    match link {
-        Link::Metrics | Link::Monitor | Link::Target | Link::Series | Link::Rule => OF_PROMETHEUS,
-        Link::Pod
-        | Link::ApiService
-        | Link::Answer
-        | Link::Condition
-        | Link::Replicas
-        | Link::Ready
-        | Link::Traffic => ALL,
-    }
-}
+/// The links that only a metric from Prometheus needs.
+const OF_PROMETHEUS: [Link; 5] = [Link::Metrics, Link::Monitor, Link::Target, Link::Series, Link::Rule];
 
 /// The status of every link, in their order.
 pub fn check(evidence: &Evidence) -> Vec<(Link, Status)> {
-    let subject = Subject::of(evidence);
+    let scaling = ScalingMetric::of(evidence);
     let check = |link| {
-        if let Some(metric) = subject.metric.as_ref().filter(|metric| !applies(link).contains(&metric.source)) {
+        if let Some(metric) = scaling.metric.as_ref().filter(|metric| metric.source == Source::Resource)
+            && OF_PROMETHEUS.contains(&link)
+        {
             return Status::NotApplicable(format!("{} comes from metrics.k8s.io", metric.name));
         }
-        let status = match link {
-            Link::Pod => pod::check(evidence, &subject),
-            Link::Metrics => metrics::check(evidence, &subject),
-            Link::Monitor => monitor::check(evidence, &subject),
-            Link::Target => target::check(evidence, &subject),
-            Link::Series => series::check(evidence, &subject),
-            Link::Rule => rule::check(evidence, &subject),
-            Link::ApiService => api_service::check(evidence, &subject),
-            Link::Answer => answer::check(evidence, &subject),
-            Link::Condition => condition::check(evidence, &subject),
-            Link::Replicas => replicas::check(evidence, &subject),
-            Link::Ready => ready::check(evidence, &subject),
-            Link::Traffic => traffic::check(evidence, &subject),
+        let checked = match link {
+            Link::Pod => pod::check(evidence, &scaling),
+            Link::Metrics => metrics::check(evidence, &scaling),
+            Link::Monitor => monitor::check(evidence, &scaling),
+            Link::Target => target::check(evidence, &scaling),
+            Link::Series => series::check(evidence, &scaling),
+            Link::Rule => rule::check(evidence, &scaling),
+            Link::ApiService => api_service::check(evidence, &scaling),
+            Link::Answer => answer::check(evidence, &scaling),
+            Link::Condition => condition::check(evidence, &scaling),
+            Link::Replicas => replicas::check(evidence, &scaling),
+            Link::Ready => ready::check(evidence),
+            Link::Traffic => traffic::check(evidence, &scaling),
         };
+        let status = checked.map_or_else(|status| status, Status::Ok);
         debug_assert!(owns(link, &status), "{link:?} must not raise {:?}", status.finding());
         status
     };

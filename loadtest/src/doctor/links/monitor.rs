@@ -5,100 +5,84 @@ use serde_json::{Value, json};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::ports;
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::targets::{arrived, elsewhere, known, ours, with_counter};
 use crate::doctor::findings::selection::{Fault, Operator, Workload, faults};
 use crate::doctor::fixes::kubectl::apply;
-use crate::doctor::objects::{name, titled};
-use crate::doctor::status::{Finding, Input, Status};
-use crate::kube::read::Read;
+use crate::doctor::objects::{name, text, titled};
+use crate::doctor::status::{Checked, Finding, Input, Status};
 
-pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
-    if let Some(job) = elsewhere(evidence, subject) {
-        return Status::NotApplicable(format!("the counter comes from {job}"));
+pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
+    if let Some(job) = elsewhere(evidence, scaling) {
+        return Err(Status::NotApplicable(format!("the counter comes from {job}")));
     }
-    let Some(workload) = Workload::of(evidence) else {
-        return Status::missing(Input::Pods, "there is no pod to scrape");
-    };
-    // However Prometheus found them.
+    let workload = Workload::of(evidence).ok_or_else(|| Status::missing(Input::Pods, "there is no pod to scrape"))?;
+    // Whatever made Prometheus find them.
     let replicas = &evidence.prometheus.replicas;
-    if known(evidence, subject) {
-        let target = replicas.iter().flat_map(|replica| ours(evidence, subject, replica)).next();
+    if known(evidence, scaling) {
+        let target = replicas.iter().flat_map(|replica| ours(evidence, scaling, replica)).next();
         let job = target.and_then(|(_, target)| target["scrapePool"].as_str()).unwrap_or("a job");
-        return Status::Ok(format!("{job} has the pods as targets"));
+        return Ok(format!("{job} has the pods as targets"));
     }
-    if let Some(series) = arrived(evidence, subject) {
-        return Status::NotApplicable(format!("Prometheus has {series} series of the pods without a monitor"));
+    if let Some(series) = arrived(evidence, scaling) {
+        let why = format!("Prometheus has {series} series of the pods without a monitor");
+        return Err(Status::NotApplicable(why));
     }
-    let monitors = match &evidence.monitors {
-        Read::Unread(unread) => return Status::Unread(unread.clone()),
-        monitors => monitors.items(),
-    };
+    Status::stop(evidence.monitors.unread())?;
     let operator = Operator::of(evidence);
-    let judged: Vec<(&Value, Vec<Fault>)> = monitors
-        .iter()
-        .map(|monitor| (monitor, faults(evidence, subject, &workload, operator.as_ref(), monitor)))
-        .collect();
-    if let Some((monitor, _)) = judged.iter().find(|(_, faults)| faults.is_empty()) {
-        return Status::Ok(format!("{} selects the pods, and Prometheus selects it", titled(monitor)));
+    let checked = evidence.monitors.items().iter();
+    let checked: Vec<(&Value, Vec<Fault>)> =
+        checked.map(|monitor| (monitor, faults(evidence, scaling, &workload, operator.as_ref(), monitor))).collect();
+    if let Some((monitor, _)) = checked.iter().find(|(_, faults)| faults.is_empty()) {
+        return Ok(format!("{} selects the pods, and Prometheus selects it", titled(monitor)));
     }
     // Another job may scrape the pods, which only the targets show.
     let unread = replicas.iter().find_map(|replica| replica.targets.unread());
-    if let Some(unread) = unread.filter(|_| replicas.iter().all(|replica| replica.targets.seen().is_none())) {
-        return Status::Unread(unread.clone());
-    }
-    // A monitor with a single fault is meant for the pods. The nearer to Prometheus the fault is, the surer.
-    let mut meant: Vec<_> = judged.into_iter().filter(|(_, faults)| faults.len() == 1).collect();
+    Status::stop(unread.filter(|_| replicas.iter().all(|replica| replica.targets.seen().is_none())))?;
+    // A monitor with a single fault is meant for the pods, most likely if the fault is near to Prometheus.
+    let mut meant: Vec<_> = checked.into_iter().filter(|(_, faults)| faults.len() == 1).collect();
     meant.sort_by_key(|(_, faults)| faults[0].stage);
     if let Some((monitor, Fault { told, advice, commands, .. })) =
         meant.pop().and_then(|(monitor, faults)| Some((monitor, faults.into_iter().next()?)))
     {
         let evidence = format!("{}: {told}", titled(monitor));
-        return Status::Broken(Finding::new(Cause::MonitorSelectsNothing, evidence, advice, commands));
+        return Err(Finding::new(Cause::MonitorSelectsNothing, evidence, advice, commands).into());
     }
-    Status::Broken(none(evidence, subject, &workload, operator.as_ref()))
+    Err(none(evidence, scaling, &workload, operator.as_ref()).into())
 }
 
-/// There is no monitor that is meant for the pods.
-fn none(evidence: &Evidence, subject: &Subject, workload: &Workload, operator: Option<&Operator>) -> Finding {
+/// No monitor is meant for the pods.
+fn none(evidence: &Evidence, scaling: &ScalingMetric, workload: &Workload, operator: Option<&Operator>) -> Finding {
     let annotated = |object: &&Value| object["metadata"]["annotations"]["prometheus.io/scrape"].is_string();
     let annotated = workload.services.iter().copied().chain([workload.pod]).find(annotated);
     let also = annotated.map(|object| format!("; {} has only the annotation prometheus.io/scrape", titled(object)));
-    let told = format!(
-        "no ServiceMonitor or PodMonitor selects the pods of {}{}",
-        evidence.namespace,
-        also.unwrap_or_default()
-    );
-    match operator.and_then(|operator| manifest(evidence, subject, workload, operator)) {
-        Some(monitor) => Finding::new(
-            Cause::AnnotationsOnly,
-            told,
-            format!(
-                "Apply a {}: prometheus-operator ignores the annotations.",
-                monitor["kind"].as_str().unwrap_or_default()
-            ),
-            vec![apply(&monitor)],
-        ),
-        None => Finding::new(
-            Cause::AnnotationsOnly,
-            told,
-            "Add a scrape job for these pods to Prometheus' configuration, or a ServiceMonitor if prometheus-operator runs it.",
-            Vec::new(),
-        ),
-    }
+    let none = format!("no ServiceMonitor or PodMonitor selects the pods of {}", evidence.namespace);
+    let seen = none + &also.unwrap_or_default();
+    let monitor = operator.and_then(|operator| manifest(evidence, scaling, workload, operator));
+    let advice = match &monitor {
+        Some(monitor) => {
+            format!("Apply a {}: prometheus-operator ignores the annotations.", text(monitor, "/kind"))
+        }
+        None => {
+            "Add a scrape job for these pods to Prometheus' configuration, or a ServiceMonitor if prometheus-operator \
+                 runs it."
+                .to_owned()
+        }
+    };
+    Finding::new(Cause::AnnotationsOnly, seen, advice, monitor.as_ref().map(apply))
 }
 
-/// A monitor of the pods that Prometheus selects; none where no labels would have it selected.
-fn manifest(evidence: &Evidence, subject: &Subject, workload: &Workload, operator: &Operator) -> Option<Value> {
-    let pages = subject.series.as_deref().map(|series| with_counter(evidence, series)).unwrap_or_default();
+/// A monitor of the pods that Prometheus selects; none if no labels would make it do so.
+fn manifest(evidence: &Evidence, scaling: &ScalingMetric, workload: &Workload, operator: &Operator) -> Option<Value> {
+    let pages = scaling.series.as_deref().map(|series| with_counter(evidence, series)).unwrap_or_default();
     let page = pages.first();
-    let wanted = page.map(|page| page.port);
-    let leads = |port: &Value| {
+    let serving = page.map(|page| page.port);
+    let leads = |port: &&Value| {
         let number = ports::of_service(workload.pod, port);
-        port["name"].is_string() && number.is_some() && (wanted.is_none() || number == wanted)
+        port["name"].is_string() && number.is_some() && (serving.is_none() || number == serving)
     };
     let service = workload.services.iter().find_map(|service| {
-        let port = service["spec"]["ports"].as_array()?.iter().find(|port| leads(port))?;
+        let port = service["spec"]["ports"].as_array()?.iter().find(leads)?;
         let labels = workload.telling_labels(service)?;
         Some((labels, json!({"port": port["name"]})))
     });
@@ -106,7 +90,7 @@ fn manifest(evidence: &Evidence, subject: &Subject, workload: &Workload, operato
         ("ServiceMonitor", "endpoints", labels, endpoint)
     } else {
         let number =
-            wanted.or_else(|| ports::of_pod(workload.pod, &ports::declared(workload.pod).next()?["containerPort"]))?;
+            serving.or_else(|| ports::of_pod(workload.pod, &ports::declared(workload.pod).next()?["containerPort"]))?;
         let labels = workload.selector.get("matchLabels")?.clone();
         ("PodMonitor", "podMetricsEndpoints", labels, json!({"portNumber": number}))
     };

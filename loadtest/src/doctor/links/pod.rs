@@ -5,76 +5,68 @@ use serde_json::{Value, json};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pod_state;
-use crate::doctor::facts::pods::leaves_zero;
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::pods::{leaves_zero, living};
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::findings::{pending_pod, pod_failure};
-use crate::doctor::fixes::kubectl::{apply, delete, scale};
-use crate::doctor::objects::{age, lives, name, namespace, titled};
-use crate::doctor::status::{Finding, Input, Status};
+use crate::doctor::fixes::kubectl::{about, apply, scale};
+use crate::doctor::objects::{age, name, namespace, titled};
+use crate::doctor::status::{Checked, Finding, Input, Status};
 use crate::kube::read::Read;
-use crate::kube::words::LEFT_OUT;
 
-pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
-    match (&evidence.hpa, &evidence.scaled_object) {
-        (Read::Unread(unread), _) => return Status::Unread(unread.clone()),
-        // If KEDA has created no HPA, its trigger's check says why.
-        (Read::Absent, scaled) if scaled.seen().is_none() => return without_hpa(evidence),
-        _ => {}
+pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
+    Status::stop(evidence.hpa.unread())?;
+    // If KEDA has created no HPA, its trigger's check says why.
+    if evidence.hpa == Read::Absent && evidence.scaled_object.seen().is_none() {
+        return Err(without_hpa(evidence));
     }
-    let workload = match &evidence.workload {
-        Read::Unread(unread) => return Status::Unread(unread.clone()),
-        Read::Absent => return elsewhere(evidence),
-        Read::NotAsked => return Status::missing(Input::Workload, "the workload is not known"),
-        Read::Seen(workload) => workload,
-    };
+    let workload = Status::require(&evidence.workload, || match evidence.workload {
+        Read::Absent => elsewhere(evidence),
+        _ => Status::missing(Input::Workload, "the workload is not known"),
+    })?;
     // The API server leaves a 0 out.
     let desired = evidence.scale.seen().map(|scale| scale["spec"]["replicas"].as_u64().unwrap_or(0));
     if desired == Some(0) {
         return at_zero(evidence, workload);
     }
-    let pods: Vec<&Value> = match &evidence.pods {
-        Read::Unread(unread) => return Status::Unread(unread.clone()),
-        pods => pods.items().iter().filter(|pod| lives(pod)).collect(),
-    };
-    if subject.ready.is_empty() {
-        return none_ready(evidence, workload, &pods);
+    Status::stop(evidence.pods.unread())?;
+    let pods: Vec<&Value> = living(evidence).collect();
+    if scaling.ready.is_empty() {
+        return Err(none_ready(evidence, workload, &pods));
     }
-    Status::Ok(format!("{}: {} of {} pods are ready", titled(workload), subject.ready.len(), pods.len()))
+    Ok(format!("{}: {} of {} pods are ready", titled(workload), scaling.ready.len(), pods.len()))
 }
 
 fn without_hpa(evidence: &Evidence) -> Status {
     let Evidence { namespace, name, .. } = evidence;
-    if evidence.own_namespace == Read::Absent {
-        return Status::missing(Input::Hpa, format!("there is no namespace {namespace}"));
-    }
     let versions = evidence.autoscaling.items();
-    match &evidence.hpas {
-        Read::Unread(unread) => Status::Unread(unread.clone()),
-        Read::Absent | Read::NotAsked => Status::missing(
-            Input::Hpa,
-            format!("namespace {namespace} has no HPA {name}, and its other HPAs are not known"),
-        ),
-        Read::Seen(others) if !others.is_empty() => {
-            Status::missing(Input::Hpa, format!("namespace {namespace} has no HPA {name}, but others"))
+    let why = match &evidence.hpas {
+        _ if evidence.own_namespace == Read::Absent => format!("there is no namespace {namespace}"),
+        Read::Unread(unread) => return unread.into(),
+        Read::Absent | Read::NotAsked => {
+            format!("namespace {namespace} has no HPA {name}, and its other HPAs are not known")
         }
+        Read::Seen(others) if !others.is_empty() => format!("namespace {namespace} has no HPA {name}, but others"),
         Read::Seen(_) if versions.iter().any(|version| version == "v2beta2") => {
-            Status::missing(Input::Hpa, format!("namespace {namespace} has no HPA: its manifest is not applied"))
+            format!("namespace {namespace} has no HPA: its manifest is not applied")
         }
-        Read::Seen(_) => {
-            let served = versions.join(", ");
-            let served =
-                if served.is_empty() { String::new() } else { format!("; the API server serves autoscaling/{served}") };
-            Status::Broken(Finding::new(
-                Cause::OldApiVersion,
-                format!("namespace {namespace} has no HorizontalPodAutoscaler{served}"),
-                "Apply the HPA's manifest. If the API server refuses it, check its `apiVersion`: Kubernetes 1.25 removed \
-                 `autoscaling/v2beta1` and 1.26 removed `v2beta2`. Change the line to `apiVersion: autoscaling/v2` and apply \
-                 the manifest again. The fields of v2beta2 are the same. In v2beta1, a metric's `targetAverageValue` becomes \
-                 `target: {type: AverageValue, averageValue: ...}`; `kubectl convert` rewrites it.",
-                Vec::new(),
-            ))
-        }
-    }
+        Read::Seen(_) => return not_accepted(namespace, versions),
+    };
+    Status::missing(Input::Hpa, why)
+}
+
+/// There is no HPA, most likely because the API server rejects its version.
+fn not_accepted(namespace: &str, versions: &[String]) -> Status {
+    let served = if versions.is_empty() {
+        String::new()
+    } else {
+        format!("; the API server serves autoscaling/{}", versions.join(", "))
+    };
+    let advice = "Apply the HPA's manifest. If the API server rejects it, check its `apiVersion`: Kubernetes 1.25 removed \
+                  `autoscaling/v2beta1` and 1.26 removed `v2beta2`. Change the line to `apiVersion: autoscaling/v2` and apply \
+                  the manifest again. The fields of v2beta2 are the same. In v2beta1, a metric's `targetAverageValue` becomes \
+                  `target: {type: AverageValue, averageValue: ...}`; `kubectl convert` rewrites it.";
+    let seen = format!("namespace {namespace} has no HorizontalPodAutoscaler{served}");
+    Finding::new(Cause::OldApiVersion, seen, advice, None).into()
 }
 
 fn elsewhere(evidence: &Evidence) -> Status {
@@ -87,11 +79,8 @@ fn elsewhere(evidence: &Evidence) -> Status {
     let target = target["name"].as_str().unwrap_or_default();
     let of = namespace(scaler);
     let missing = format!("{} targets {kind}/{target}, which does not exist in namespace {of}", titled(scaler));
-    let broken = |evidence: String, advice: String, commands| {
-        Status::Broken(Finding::new(Cause::TargetElsewhere, evidence, advice, commands))
-    };
-    match evidence.elsewhere.as_slice() {
-        [] => broken(
+    let (seen, advice, commands) = match evidence.elsewhere.as_slice() {
+        [] => (
             format!("{missing} or in another namespace that could be read"),
             format!("Deploy {kind}/{target} to {of}, or correct `spec.scaleTargetRef`."),
             Vec::new(),
@@ -104,42 +93,37 @@ fn elsewhere(evidence: &Evidence) -> Status {
             if let Some(labels) = scaler["metadata"]["labels"].as_object() {
                 moved["metadata"]["labels"] = json!(labels);
             }
-            // What was left out of the evidence would be missing there.
-            let whole = !moved.to_string().contains(LEFT_OUT);
-            broken(
+            (
                 format!("{missing}; namespace {other} has it"),
                 format!("Move it to {other}: an HPA scales only targets in its own namespace."),
-                if whole { vec![apply(&moved), delete(scaler)] } else { Vec::new() },
+                vec![apply(&moved), about(scaler, "delete")],
             )
         }
-        others => broken(
+        others => (
             format!("{missing}; namespaces {} have one", others.join(", ")),
             "Move it to the right one of these namespaces: an HPA scales only targets in its own namespace.".to_owned(),
             Vec::new(),
         ),
-    }
+    };
+    Finding::new(Cause::TargetElsewhere, seen, advice, commands).into()
 }
 
-fn at_zero(evidence: &Evidence, workload: &Value) -> Status {
+fn at_zero(evidence: &Evidence, workload: &Value) -> Checked {
     if leaves_zero(evidence) {
-        return Status::Ok(format!("{}: 0 replicas, from which KEDA or the HPA scales it", titled(workload)));
+        return Ok(format!("{}: 0 replicas, from which KEDA or the HPA scales it", titled(workload)));
     }
     let minimum = evidence.hpa.seen().and_then(|hpa| hpa["spec"]["minReplicas"].as_u64()).unwrap_or(1);
-    Status::Broken(Finding::new(
-        Cause::ReplicasZero,
-        format!("{}: spec.replicas is 0", titled(workload)),
-        format!("Scale it to {minimum}: an HPA does not scale from 0."),
-        vec![scale(workload, namespace(workload), minimum)],
-    ))
+    let seen = format!("{}: spec.replicas is 0", titled(workload));
+    let advice = format!("Scale it to {minimum}: an HPA does not scale from 0.");
+    Err(Finding::new(Cause::ReplicasZero, seen, advice, [scale(workload, minimum)]).into())
 }
 
 fn none_ready(evidence: &Evidence, workload: &Value, pods: &[&Value]) -> Status {
-    if let Some(finding) =
-        pods.iter().find_map(|pod| pod_failure::finding(evidence, Some(workload), evidence.pods.items(), pod))
-    {
-        return Status::Broken(finding);
+    let failing = |pod: &&Value| pod_failure::finding(evidence, Some(workload), evidence.pods.items(), pod);
+    if let Some(finding) = pods.iter().find_map(failing) {
+        return finding.into();
     }
-    // One that has a node may be ready before the others have theirs.
+    // A pod that has a node may be ready before the others have theirs.
     if pods.iter().all(|pod| pod_state::unschedulable(pod).is_some())
         && let Some(status) = pending_pod::check(evidence, &titled(workload))
     {
@@ -148,7 +132,7 @@ fn none_ready(evidence: &Evidence, workload: &Value, pods: &[&Value]) -> Status 
     let youngest = pods.iter().map(|pod| age(pod, evidence.taken)).fold(f64::INFINITY, f64::min);
     match pods.first() {
         Some(pod) if pods.iter().all(|pod| pod_state::is_overdue(evidence, pod)) => {
-            Status::Broken(pod_failure::not_ready(evidence, pod))
+            pod_failure::not_ready(evidence, pod).into()
         }
         Some(pod) => {
             let why = format!("no pod is ready yet: {} is {youngest:.0} s old", name(pod));

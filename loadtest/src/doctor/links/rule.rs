@@ -2,86 +2,86 @@
 
 mod listing;
 mod query;
-pub mod reach;
-pub mod trigger;
+mod reach;
+mod trigger;
 
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
+use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric, Source};
 use crate::doctor::facts::{early, intervals, server, values};
 use crate::doctor::findings::rule::Config;
-use crate::doctor::fixes::kubectl;
+use crate::doctor::fixes::{Command, kubectl};
 use crate::doctor::link::Link;
 use crate::doctor::objects::titled;
-use crate::doctor::status::{Finding, Status};
-use crate::kube::read::Read;
+use crate::doctor::status::{Checked, Finding, Status};
 
 /// A restart of the adapter takes about as long, in seconds.
 const RESTART: f64 = 45.0;
 
-pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
-    let Some(metric) = &subject.metric else {
-        return Status::without_metric();
-    };
+pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
+    let metric = scaling.metric.as_ref().ok_or_else(Status::without_metric)?;
     match metric.source {
-        Source::Keda => trigger::check(evidence, subject, metric),
-        Source::Adapter | Source::AdapterExternal | Source::Resource => adapter(evidence, subject, metric),
+        Source::Keda => trigger::check(evidence, scaling, metric),
+        Source::Adapter | Source::AdapterExternal | Source::Resource => adapter(evidence, scaling, metric),
     }
 }
 
-fn adapter(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Status {
-    let deployment = match &evidence.server.deployment {
-        Read::Seen(deployment) => deployment,
-        Read::Unread(unread) => return Status::Unread(unread.clone()),
-        Read::Absent | Read::NotAsked => {
-            return Status::blocked(Link::ApiService, "the adapter is not known");
-        }
-    };
+fn adapter(evidence: &Evidence, scaling: &ScalingMetric, metric: &Metric) -> Checked {
+    let deployment =
+        Status::require(&evidence.server.deployment, || Status::blocked(Link::ApiService, "the adapter is not known"))?;
     if !server::serves(deployment, metric.source) {
         let title = server::title(metric.source);
-        return Status::blocked(Link::ApiService, format!("{} is not {title}", titled(deployment)));
+        return Err(Status::blocked(Link::ApiService, format!("{} is not {title}", titled(deployment))));
     }
-    // The adapter's own answer proves that it has the rule, and reaches Prometheus.
-    let works = values::works(evidence, subject) == Some(true);
-    if !works && let Some(finding) = reach::adapter(evidence, deployment) {
-        return Status::Broken(finding);
+    // The adapter's answer proves that it has the rule, and reaches Prometheus.
+    let works = values::works(evidence, scaling) == Some(true);
+    if !works {
+        Status::stop(reach::adapter(evidence, deployment))?;
     }
-    let config = match Config::of(evidence, deployment) {
-        Ok(config) => config,
-        Err(status) => return status,
-    };
+    let config = Config::of(evidence, deployment)?;
     if let Some(seconds) = config.older(evidence) {
         let seen = format!("the adapter started {seconds:.0} s before the last change of {}", titled(config.object));
         if works {
-            return Status::Ok(format!("{seen}, and answers by its old rules"));
+            return Ok(format!("{seen}, and answers by its old rules"));
         }
         if server::rolls(evidence) {
-            return Status::pending(RESTART, format!("{seen}, and is just being restarted"));
+            return Err(Status::pending(RESTART, format!("{seen}, and is just being restarted")));
         }
         if listing::lists(evidence, metric) {
-            return Status::blocked(Link::Answer, format!("{seen}, and lists the metric by its old rules"));
+            return Err(Status::blocked(Link::Answer, format!("{seen}, and lists the metric by its old rules")));
         }
-        // An adapter that does not serve the API has no rule for it, and does not get one by waiting.
-        if !server::answers_with_404(evidence)
-            && let Some(wait) = early::listed_soon(evidence, subject)
-        {
-            return Status::Pending(wait.after(&seen));
+        // An adapter that does not serve the API has no rule for it, and waiting does not change that.
+        if !server::answers_with_404(evidence) {
+            Status::stop(early::listed_soon(evidence, scaling).map(|wait| wait.after(&seen)))?;
         }
         let advice = "The adapter reads its rules only at startup. Restart it.";
-        return Status::Broken(Finding::new(Cause::RuleAbsent, seen, advice, vec![kubectl::restart(deployment)]));
+        return Err(Finding::new(Cause::RuleAbsent, seen, advice, [kubectl::restart(deployment)]).into());
     }
-    let rules = match config.rules(evidence) {
-        Ok(rules) => rules,
-        Err(status) => return status,
-    };
-    if !works && let Some(status) = listing::check(evidence, subject, metric, &config, &rules) {
-        return status;
+    let rules = config.rules(evidence)?;
+    if !works {
+        listing::check(evidence, scaling, metric, &config, &rules)?;
     }
-    if let Some(status) = query::check(evidence, subject, metric, &config, works) {
-        return status;
-    }
-    let query = subject.query.as_deref().unwrap_or("a rule makes the metric");
-    let window = subject.window.zip(intervals::scrape(evidence));
+    Status::stop(query::check(evidence, scaling, metric, &config, works))?;
+    Ok(with_window(evidence, scaling, scaling.query.as_deref().unwrap_or("a rule makes the metric")))
+}
+
+/// A query, with the number of scrapes in its window.
+fn with_window(evidence: &Evidence, scaling: &ScalingMetric, query: &str) -> String {
+    let window = scaling.window.zip(intervals::scrape(evidence));
     let window = window.map(|(window, scrape)| format!(", {:.0} scrapes in its window", window / scrape));
-    Status::Ok(format!("{query}{}", window.unwrap_or_default()))
+    format!("{query}{}", window.unwrap_or_default())
+}
+
+/// A query whose window is shorter than two scrapes has no rate.
+fn short_window<C: IntoIterator<Item = Command>>(
+    evidence: &Evidence,
+    query: &str,
+    place: &str,
+    widened: impl FnOnce(&str, &str) -> C,
+) -> Option<Finding> {
+    let (range, window, scrape) = intervals::short_range(evidence, query)?;
+    let seen = format!("{place}: a window of {window} s, and a scrape every {scrape} s");
+    let advice = format!("Widen the window to four scrapes ({} s), or scrape more often.", 4.0 * scrape);
+    let commands = widened(&range, &format!("[{}s]", 4.0 * scrape));
+    Some(Finding::new(Cause::WindowTooShort, seen, advice, commands))
 }

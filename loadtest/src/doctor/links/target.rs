@@ -9,61 +9,53 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::early::{FOUND, RELOAD, settled, until_settled};
 use crate::doctor::facts::intervals;
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::prometheus::OF_OPERATOR;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::targets::{arrived, elsewhere, known, ours, silent_shard};
-use crate::doctor::fixes::kubectl::apply;
+use crate::doctor::fixes::kubectl::grant;
 use crate::doctor::link::Link;
 use crate::doctor::objects::{age, changed, lives, namespace, titled};
-use crate::doctor::status::{Finding, Input, Status};
+use crate::doctor::status::{Checked, Finding, Input, Status};
 use crate::kube::access::access;
 use crate::kube::read::{Read, Unread};
 
-pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
-    if let Some(finding) = prometheus_replicas::not_ready(evidence, subject) {
-        return Status::Broken(finding);
-    }
-    if let Some(job) = elsewhere(evidence, subject) {
-        return Status::NotApplicable(format!("the counter comes from {job}"));
+pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
+    Status::stop(prometheus_replicas::not_ready(evidence, scaling))?;
+    if let Some(job) = elsewhere(evidence, scaling) {
+        return Err(Status::NotApplicable(format!("the counter comes from {job}")));
     }
     let all = &evidence.prometheus.replicas;
     if all.iter().all(|replica| replica.targets.seen().is_none()) {
         let unread = all.iter().find_map(|replica| replica.targets.unread());
-        return unread.map_or_else(
-            || Status::missing(Input::Prometheus, "no replica of Prometheus was queried"),
-            |unread| Status::Unread(unread.clone()),
-        );
+        let none = || Status::missing(Input::Prometheus, "no replica of Prometheus was queried");
+        return Err(Status::unread_or(unread, none));
     }
-    let up = |pod: &&str| {
-        let mut targets = all.iter().flat_map(|replica| ours(evidence, subject, replica));
-        targets.any(|(of, target)| of == *pod && target["health"] == "up")
-    };
-    let arrived = arrived(evidence, subject);
-    // Not all that a role allows is needed: what is scraped was found.
-    if let Some(finding) =
-        forbidden(evidence).filter(|_| arrived.is_none() && !settled(evidence, subject).iter().all(up))
-    {
-        return Status::Broken(finding);
+    let targets = || all.iter().flat_map(|replica| ours(evidence, scaling, replica));
+    let is_up = |target: &Value| target["health"] == "up";
+    let pod_is_up = |pod: &&str| targets().any(|(of, target)| of == *pod && is_up(target));
+    let arrived = arrived(evidence, scaling);
+    // Discovery needs fewer rights than a role usually grants: pods that are scraped were discovered.
+    if arrived.is_none() && !settled(evidence, scaling).iter().all(pod_is_up) {
+        Status::stop(forbidden(evidence))?;
     }
-    if !known(evidence, subject) {
-        if let Some(series) = arrived {
-            return Status::NotApplicable(format!("Prometheus has {series} series of the pods without a target"));
-        }
-        return without_target(evidence, subject);
+    if !known(evidence, scaling) {
+        return Err(match arrived {
+            Some(series) => {
+                Status::NotApplicable(format!("Prometheus has {series} series of the pods without a target"))
+            }
+            None => without_target(evidence, scaling),
+        });
     }
-    if let Some(finding) = down::finding(evidence, subject) {
-        return Status::Broken(finding);
-    }
-    if let Some(finding) = prometheus_replicas::disagree(evidence, subject) {
-        return Status::Broken(finding);
-    }
-    let targets = || all.iter().flat_map(|replica| ours(evidence, subject, replica));
-    let up = targets().filter(|(_, target)| target["health"] == "up").count();
+    Status::stop(down::finding(evidence, scaling))?;
+    Status::stop(prometheus_replicas::disagree(evidence, scaling))?;
+    let up = targets().filter(|(_, target)| is_up(target)).count();
     if up == 0 {
-        return Status::pending(intervals::scrape(evidence).unwrap_or(FOUND), "no target was scraped yet");
+        return Err(Status::pending(intervals::scrape(evidence).unwrap_or(FOUND), "no target was scraped yet"));
     }
-    Status::Ok(format!("{up} of {} targets are up, in {} replicas of Prometheus", targets().count(), all.len()))
+    Ok(format!("{up} of {} targets are up, in {} replicas of Prometheus", targets().count(), all.len()))
 }
 
+/// Prometheus' service account may not discover the pods.
 fn forbidden(evidence: &Evidence) -> Option<Finding> {
     let pod = evidence.prometheus.pods.items().iter().find(|pod| lives(pod))?;
     let (of, account) = (namespace(pod), pod["spec"]["serviceAccountName"].as_str()?);
@@ -74,15 +66,15 @@ fn forbidden(evidence: &Evidence) -> Option<Finding> {
             .into_iter()
             .any(|verb| evidence.access.get(&access(&user, verb, group, resource, ours)) == Some(&Read::Seen(false)))
     };
-    let role = evidence.prometheuses.items().iter().find(|object| {
-        namespace(object) == of
-            && pod["metadata"]["labels"]["operator.prometheus.io/name"] == object["metadata"]["name"]
-    });
+    let role =
+        evidence.prometheuses.items().iter().find(|object| {
+            namespace(object) == of && pod["metadata"]["labels"][OF_OPERATOR] == object["metadata"]["name"]
+        });
     let slices = ("discovery.k8s.io", "endpointslices");
     let needed = match role.map(|object| object["spec"]["serviceDiscoveryRole"].as_str()) {
         Some(Some("EndpointSlice")) => vec![("", "services"), ("", "pods"), slices],
         Some(_) => vec![("", "services"), ("", "pods"), ("", "endpoints")],
-        // Without the operator either will do.
+        // Without the operator, one of the two is enough.
         None if denied("", "endpoints") && denied(slices.0, slices.1) => vec![("", "services"), ("", "pods"), slices],
         None => vec![("", "services"), ("", "pods")],
     };
@@ -91,37 +83,19 @@ fn forbidden(evidence: &Evidence) -> Option<Finding> {
     if denied.is_empty() {
         return None;
     }
-    Some(Finding::new(
-        Cause::PrometheusForbidden,
-        format!("{user} may not list and watch {} in {ours}", denied.join(", ")),
-        "Give Prometheus' service account a Role in the namespace.",
-        rights(ours, of, account).iter().map(apply).collect(),
-    ))
-}
-
-/// As kube-prometheus names them, and has them in its own namespaces.
-fn rights(namespace: &str, of: &str, account: &str) -> [Value; 2] {
-    let group = "rbac.authorization.k8s.io";
-    let metadata = json!({"name": account, "namespace": namespace});
+    // kube-prometheus uses the same names in its own namespaces.
     let verbs = ["get", "list", "watch"];
-    [
-        json!({
-            "apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": metadata,
-            "rules": [
-                {"apiGroups": [""], "resources": ["services", "pods", "endpoints"], "verbs": verbs},
-                {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": verbs},
-            ],
-        }),
-        json!({
-            "apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": metadata,
-            "roleRef": {"apiGroup": group, "kind": "Role", "name": account},
-            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": of}],
-        }),
-    ]
+    let rules = json!([
+        {"apiGroups": [""], "resources": ["services", "pods", "endpoints"], "verbs": verbs},
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": verbs},
+    ]);
+    let seen = format!("{user} may not list and watch {} in {ours}", denied.join(", "));
+    let advice = "Give Prometheus' service account a Role in the namespace.";
+    Some(Finding::new(Cause::PrometheusForbidden, seen, advice, grant(account, Some(ours), &rules, [account, of])))
 }
 
 /// No replica has the pods as targets, although a monitor selects them and nothing forbids it.
-fn without_target(evidence: &Evidence, subject: &Subject) -> Status {
+fn without_target(evidence: &Evidence, scaling: &ScalingMetric) -> Status {
     if let Some(shard) = silent_shard(evidence, |replica| replica.targets.seen().is_some()) {
         let why = "it may have the pods as targets".to_owned();
         return Status::Unread(Unread { what: format!("{shard} did not answer"), why, right: None });
@@ -140,17 +114,14 @@ fn without_target(evidence: &Evidence, subject: &Subject) -> Status {
         return Status::pending(RELOAD - age(pod, evidence.taken), why);
     }
     let none = "no replica of Prometheus has the pods as targets";
-    if settled(evidence, subject).is_empty() {
-        return Status::pending(until_settled(evidence, subject), none);
+    if settled(evidence, scaling).is_empty() {
+        return Status::pending(until_settled(evidence, scaling), none);
     }
     if monitors.is_empty() {
         return Status::blocked(Link::Monitor, none);
     }
-    Status::Broken(Finding::new(
-        Cause::MonitorSelectsNothing,
-        "no replica of Prometheus has the pods as targets, although a monitor selects them".to_owned(),
-        "Check whether the monitor's relabelings drop them, and whether prometheus-operator has updated Prometheus' \
-         configuration: read its log, and the object's condition Reconciled.",
-        Vec::new(),
-    ))
+    let seen = "no replica of Prometheus has the pods as targets, although a monitor selects them";
+    let advice = "Check whether the monitor's relabelings drop them. Check whether prometheus-operator has updated Prometheus' \
+                  configuration: read its log, and the object's condition Reconciled.";
+    Finding::new(Cause::MonitorSelectsNothing, seen, advice, None).into()
 }

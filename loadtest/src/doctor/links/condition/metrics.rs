@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::{living, since};
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::{early, values};
 use crate::doctor::objects::{condition, list, text};
 use crate::doctor::status::{Finding, Status};
@@ -18,11 +18,11 @@ struct Listed<'a> {
     name: &'a str,
 }
 
-/// The status of the HPA's other metrics; none where they are valid.
-pub fn others(evidence: &Evidence, subject: &Subject, hpa: &Value) -> Option<Status> {
+/// The status of the HPA's other metrics; none if they are valid.
+pub fn others(evidence: &Evidence, scaling: &ScalingMetric, hpa: &Value) -> Option<Status> {
     let metrics: Vec<_> =
         list(hpa, "/spec/metrics").iter().enumerate().map(|(place, spec)| listed(place, spec)).collect();
-    let own = subject.metric.as_ref().map(|metric| &metric.spec);
+    let own = scaling.metric.as_ref().map(|metric| &metric.spec);
     let others = metrics.iter().filter(|metric| Some(metric.spec) != own);
     let invalid = others.filter_map(|metric| Some((metric, why(evidence, hpa, metric)?)));
     let (metric, why) = invalid.into_iter().next()?;
@@ -32,12 +32,12 @@ pub fn others(evidence: &Evidence, subject: &Subject, hpa: &Value) -> Option<Sta
     if let Some(age) = oldest.filter(|age| *age < early::SAMPLES) {
         return Some(Status::pending(early::SAMPLES - age, format!("{seen}; the pods have just started")));
     }
-    if let Some(wait) = early::unlisted(evidence, subject) {
-        return Some(Status::Pending(wait.after(&seen)));
+    if let Some(wait) = early::unlisted(evidence, scaling) {
+        return Some(wait.after(&seen).into());
     }
     let advice = "Fix that metric, or remove it from the HPA if it is not needed. While one metric is invalid, the HPA adds \
                   replicas and never removes any.";
-    Some(Status::Broken(Finding::new(Cause::OtherMetricInvalid, seen, advice, Vec::new())))
+    Some(Finding::new(Cause::OtherMetricInvalid, seen, advice, None).into())
 }
 
 fn listed(place: usize, spec: &Value) -> Listed<'_> {
@@ -48,7 +48,7 @@ fn listed(place: usize, spec: &Value) -> Listed<'_> {
     Listed { spec, place, kind, name }
 }
 
-/// Why a metric is invalid; none where it is not known to be.
+/// Why a metric is invalid; none if it is not known to be.
 fn why(evidence: &Evidence, hpa: &Value, metric: &Listed<'_>) -> Option<String> {
     if let Some((path, answer)) = values::of(evidence, metric.spec) {
         match answer.status {

@@ -7,10 +7,10 @@ use crate::autoscaling::exposition::series_of;
 use crate::autoscaling::promql::is_plain_rate;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::{Evidence, Page};
-use crate::doctor::facts::scaling_metric::{Source, Subject};
+use crate::doctor::facts::scaling_metric::{ScalingMetric, Source};
 use crate::doctor::facts::targets::{labels_of, ours, taken};
 use crate::doctor::findings::rule;
-use crate::doctor::fixes::{Command, trigger};
+use crate::doctor::fixes::scaler;
 use crate::doctor::objects::name;
 use crate::doctor::status::Finding;
 
@@ -18,29 +18,29 @@ use crate::doctor::status::Finding;
 const ROUTES: [&str; 9] =
     ["path", "handler", "route", "uri", "url", "endpoint", "http_route", "http_target", "url_path"];
 
-/// The share of the target that an idle pod may have without harm: what the HPA tolerates.
+/// The share of the target that an idle pod may have without harm: the HPA's tolerance.
 const HARMLESS: f64 = 0.1;
 
-/// Names the cause where the counter grows by scrapes or probes, and by so much that the HPA sees it.
+/// Whether the counter grows by scrapes or probes, and by so much that it matters to the HPA.
 pub fn scrapes_and_probes(
     evidence: &Evidence,
-    subject: &Subject,
+    scaling: &ScalingMetric,
     series: &str,
     pages: &[(&Page, &String)],
 ) -> Option<Finding> {
-    let metric = subject.metric.as_ref().filter(|metric| metric.target > 0.0)?;
+    let metric = scaling.metric.as_ref().filter(|metric| metric.target > 0.0)?;
     // The counter's growth does not show what another function makes of it, or of two series.
-    let query = subject.query.as_deref().filter(|query| is_plain_rate(query))?;
-    let per_second = if query.contains("increase") { subject.window? } else { 1.0 };
+    let query = scaling.query.as_deref().filter(|query| is_plain_rate(query))?;
+    let per_second = if query.contains("increase") { scaling.window? } else { 1.0 };
     let harms = |rate: f64| rate * per_second / metric.target >= HARMLESS;
     let mut has_routes = false;
     let mut idle = Vec::new();
     for (page, _) in pages {
         let (Some(first), Some(second)) = (page.first.seen(), page.second.seen()) else { continue };
-        let own = Own::of(evidence, subject, page);
+        let own = Own::of(evidence, scaling, page);
         let before: BTreeMap<&str, f64> = series_of(first, series).collect();
         let (mut all, mut harmful, mut routes) = (0.0, None, BTreeSet::new());
-        for (labels, value) in taken(second, series, &subject.matchers) {
+        for (labels, value) in taken(second, series, &scaling.matchers) {
             let grown = value - before.get(labels).copied().unwrap_or_default();
             all += grown;
             let Some((label, route)) = route(labels) else { continue };
@@ -53,65 +53,61 @@ pub fn scrapes_and_probes(
                 routes.insert(route);
             }
         }
-        if let Some((label, route, grown, rate)) = harmful {
-            let seen = format!(
-                "{series}{{{label}=\"{route}\"}} of pod {} grew by {grown} in {:.0} s: {rate:.2} a second, with a target of {}",
-                page.pod, page.apart, metric.target
-            );
-            let Some(matcher) = leaves_out(label, &routes) else {
-                return Some(finding(seen, "those routes", Vec::new()));
-            };
-            let commands = match metric.source {
-                Source::Keda => trigger::narrowed(evidence, subject, &matcher).into_iter().collect(),
-                Source::Adapter => rule::narrowed(evidence, subject, &matcher),
-                _ => Vec::new(),
-            };
-            return Some(finding(seen, &format!("`{matcher}`"), commands));
-        }
-        idle.push((*page, all, own.all()));
+        let Some((label, route, grown, rate)) = harmful else {
+            idle.push((*page, all, own.all()));
+            continue;
+        };
+        let counted = format!("{series}{{{label}=\"{route}\"}}");
+        let seen = grew(&counted, page, grown, "", rate, metric.target);
+        let Some(matcher) = excluding(label, &routes) else {
+            return Some(Finding::new(Cause::ProbesCounted, seen, COUNT_CLIENTS, None));
+        };
+        let commands = match metric.source {
+            Source::Keda => scaler::narrowed(evidence, scaling, &matcher).into_iter().collect(),
+            Source::Adapter => rule::narrowed(evidence, scaling, &matcher),
+            _ => Vec::new(),
+        };
+        let advice = format!(
+            "Count client requests only, or add `{matcher}` to the matchers of the rule's or the trigger's query."
+        );
+        return Some(Finding::new(Cause::ProbesCounted, seen, advice, commands));
     }
-    // Without a route, the number shows it: every pod's counter grows by its scrapes and probes, and by no more. With one
-    // pod, its few requests may be as many by chance.
+    // Without a route, the number shows it: every pod's counter grows by exactly its scrapes and probes. A single pod may
+    // have as many requests by chance.
     let clients = evidence.load.seen().is_some();
     if has_routes || clients || idle.len() < 2 || !idle.iter().all(|(page, grown, own)| is_own(page, *grown, *own)) {
         return None;
     }
     let (page, grown, own) = idle[0];
-    harms(own).then(|| {
-        let evidence = format!(
-            "{series} of pod {} grew by {grown} in {:.0} s, as many as its scrapes and probes: {own:.2} a second, with a target of {}",
-            page.pod, page.apart, metric.target
-        );
-        finding(evidence, "scrapes and probes", Vec::new())
-    })
+    let seen = || grew(series, page, grown, ", as much as by its scrapes and probes", own, metric.target);
+    harms(own).then(|| Finding::new(Cause::ProbesCounted, seen(), COUNT_CLIENTS, None))
 }
 
-/// The matcher that leaves these routes out; none where a route's name would have to be escaped.
-fn leaves_out(label: &str, routes: &BTreeSet<String>) -> Option<String> {
+/// What to do if no matcher excludes the requests.
+const COUNT_CLIENTS: &str = "Count client requests only, without scrapes and probes. Or give the counter a label with the \
+                             route, and exclude those routes in the query.";
+
+/// The evidence that a counter grew by so much in a pod.
+fn grew(counted: &str, page: &Page, grown: f64, by: &str, rate: f64, target: f64) -> String {
+    let Page { pod, apart, .. } = page;
+    format!("{counted} of pod {pod} grew by {grown} in {apart:.0} s{by}: {rate:.2} a second, with a target of {target}")
+}
+
+/// The matcher that excludes these routes; none if a route's name would have to be escaped.
+fn excluding(label: &str, routes: &BTreeSet<String>) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-/".contains(c);
     let how = if routes.len() == 1 { "!=" } else { "!~" };
     let all = routes.iter().map(String::as_str).collect::<Vec<_>>().join("|");
     routes.iter().all(|route| route.chars().all(plain)).then(|| format!("{label}{how}\"{all}\""))
 }
 
-fn finding(evidence: String, what: &str, commands: Vec<Command>) -> Finding {
-    let advice = if what.starts_with('`') {
-        format!("Count client requests only, or add {what} to the matchers of the rule's or the trigger's query.")
-    } else {
-        "Count client requests only, without scrapes and probes. Or give the counter a label with the route, and \
-         exclude those routes in the query."
-            .to_owned()
-    };
-    Finding::new(Cause::ProbesCounted, evidence, advice, commands)
-}
-
-/// Whether a pod's counter grew by scrapes and probes alone, give or take one of each. Our own first reading is one.
+/// Whether a pod's counter grew by scrapes and probes alone, give or take one of each. The doctor's first reading is one.
 fn is_own(page: &Page, grown: f64, own: f64) -> bool {
     let expected = own * page.apart;
     grown >= 3.0 && (grown - expected - 0.5).abs() <= 1.5
 }
 
-/// The label and the value that name a series' route.
+/// The label that names a series' route, and the route.
 fn route(labels: &str) -> Option<(&'static str, String)> {
     let matchers = labels_of(labels);
     ROUTES.into_iter().find_map(|route| {
@@ -120,14 +116,14 @@ fn route(labels: &str) -> Option<(&'static str, String)> {
     })
 }
 
-/// What scrapes and probes ask of a pod: each path, and how often a second.
+/// The scrapes and probes of a pod: each path, and its requests per second.
 struct Own(Vec<(String, f64)>);
 
 impl Own {
-    fn of(evidence: &Evidence, subject: &Subject, page: &Page) -> Self {
+    fn of(evidence: &Evidence, scaling: &ScalingMetric, page: &Page) -> Self {
         let mut all = Vec::new();
         for replica in &evidence.prometheus.replicas {
-            let targets = ours(evidence, subject, replica);
+            let targets = ours(evidence, scaling, replica);
             for (_, target) in targets.iter().filter(|(pod, _)| *pod == page.pod) {
                 let interval = target["scrapeInterval"].as_str().and_then(duration::prometheus);
                 all.extend(interval.map(|interval| (page.path.clone(), 1.0 / interval)));
@@ -144,7 +140,7 @@ impl Own {
         Self(all)
     }
 
-    /// Requests a second of a route, which programs write as the path or as a name made of it. At `/` clients are too.
+    /// Requests per second of a route, which programs name by its path or similarly. Clients request `/` too, so it has none.
     fn rate_of(&self, route: &str) -> f64 {
         let plain = |text: &str| text.trim_matches('/').to_lowercase();
         let same = |path: &&(String, f64)| !plain(&path.0).is_empty() && plain(&path.0) == plain(route);
@@ -161,14 +157,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_route_is_read_of_the_labels() {
+    fn a_route_is_read_from_the_labels() {
         assert_eq!(route(r#"method="GET",handler="/metrics",code="200""#), Some(("handler", "/metrics".to_owned())));
         assert_eq!(route(r#"status="200""#), None);
         assert_eq!(route(""), None);
     }
 
     #[test]
-    fn a_route_is_a_path_or_a_name_made_of_it() {
+    fn a_route_is_a_path_or_a_similar_name() {
         let own = Own(vec![("/metrics".to_owned(), 0.4), ("/healthz".to_owned(), 0.1), ("/".to_owned(), 9.0)]);
         assert!(
             [("metrics", 0.4), ("/Metrics", 0.4), ("healthz", 0.1), ("/", 0.0), ("root", 0.0)]
@@ -178,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_that_come_on_top_are_no_probes() {
+    fn additional_requests_are_those_of_clients() {
         let page = Page { apart: 6.0, ..Page::default() };
         assert!(is_own(&page, 7.0, 1.0) && is_own(&page, 6.0, 1.0));
         assert!(!is_own(&page, 12.0, 1.0) && !is_own(&page, 0.0, 1.0) && !is_own(&page, 2.0, 0.3));

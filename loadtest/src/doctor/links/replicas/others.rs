@@ -8,9 +8,10 @@ use crate::doctor::fixes::kubectl::about;
 use crate::doctor::objects::{APPLIED, list, name, namespace, text, time, titled};
 use crate::doctor::status::Finding;
 
-/// Changes that are older, in seconds, are not what goes on now.
+/// Older changes, in seconds, do not count.
 const LATELY: f64 = 600.0;
 
+/// Something else writes the replicas, or reverts them.
 pub fn check(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
     let workload = evidence.workload.seen()?;
     let seen = writer(workload, hpa).or_else(|| see_saw(evidence))?;
@@ -20,7 +21,7 @@ pub fn check(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
         name(workload)
     );
     if !is_applied(workload) {
-        return Some(Finding::new(Cause::ReplicasSetElsewhere, seen, advice, Vec::new()));
+        return Some(Finding::new(Cause::ReplicasSetElsewhere, seen, advice, None));
     }
     let advice =
         format!("{advice} The command makes kubectl forget the field, so that a manifest without it sets nothing.");
@@ -28,10 +29,10 @@ pub fn check(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
         .words("-o yaml | sed '/^  replicas:/d' | kubectl")
         .namespace(namespace(workload))
         .words("apply set-last-applied -f -");
-    Some(Finding::new(Cause::ReplicasSetElsewhere, seen, advice, vec![command.end()]))
+    Some(Finding::new(Cause::ReplicasSetElsewhere, seen, advice, [command]))
 }
 
-/// Whether the manifest that `kubectl apply` was given last sets the replicas.
+/// Whether the last manifest that `kubectl apply` applied sets the replicas.
 fn is_applied(workload: &Value) -> bool {
     let applied = workload["metadata"]["annotations"][APPLIED].as_str();
     let applied: Option<Value> = applied.and_then(|text| serde_json::from_str(text).ok());
@@ -48,9 +49,9 @@ fn writer(workload: &Value, hpa: &Value) -> Option<String> {
     };
     let again = |entry: &&Value| match text(entry, "/manager") {
         manager if scales(manager) => false,
-        // It does so where its last manifest says the field; the entry stays when a manifest without it is applied.
+        // It does if its last manifest has the field. The entry stays when a manifest without it is applied.
         "kubectl-client-side-apply" => is_applied(workload),
-        // By hand, with `kubectl edit` or `kubectl patch`, is once.
+        // Somebody who uses `kubectl edit` or `kubectl patch` writes it once.
         manager => !manager.starts_with("kubectl-"),
     };
     let entry = entries.filter(after).find(again)?;
@@ -71,33 +72,24 @@ fn scales(manager: &str) -> bool {
 
 /// The HPA sets the same size again and again, with no other in between: something reverts it.
 fn see_saw(evidence: &Evidence) -> Option<String> {
-    let at = |event: &Value, field: &str| time(&event[field]);
-    let rescales: Vec<_> = evidence
-        .events
-        .items()
-        .iter()
-        .filter(|event| {
-            event["reason"] == "SuccessfulRescale"
-                && event["involvedObject"]["kind"] == "HorizontalPodAutoscaler"
-                && event["involvedObject"]["name"] == *evidence.name
-        })
-        .collect();
-    let size = |event: &Value| text(event, "/message").split(';').next().unwrap_or_default().to_owned();
-    let alone = |event: &&&Value| {
-        let (Some(first), Some(last)) = (at(event, "firstTimestamp"), at(event, "lastTimestamp")) else { return false };
-        let between = |other: &&Value| {
-            let times = [at(other, "firstTimestamp"), at(other, "lastTimestamp")];
-            size(other) != size(event) && times.into_iter().flatten().any(|time| (first..=last).contains(&time))
-        };
-        event["count"].as_u64().unwrap_or(1) > 1 && !rescales.iter().any(between)
+    let is_rescale = |event: &&Value| {
+        event["reason"] == "SuccessfulRescale"
+            && event["involvedObject"]["kind"] == "HorizontalPodAutoscaler"
+            && event["involvedObject"]["name"] == *evidence.name
     };
-    let lately = |event: &&&Value| at(event, "firstTimestamp").is_some_and(|first| evidence.taken - first < LATELY);
-    let event = rescales.iter().filter(lately).find(alone)?;
-    Some(format!(
-        "HPA {}: {} times in {:.0} s: {}, with no other size in between",
-        evidence.name,
-        event["count"],
-        at(event, "lastTimestamp")? - at(event, "firstTimestamp")?,
-        text(event, "/message")
-    ))
+    let rescales: Vec<&Value> = evidence.events.items().iter().filter(is_rescale).collect();
+    let size = |event: &Value| text(event, "/message").split(';').next().unwrap_or_default().to_owned();
+    let times = |event: &Value| ["firstTimestamp", "lastTimestamp"].map(|field| time(&event[field]));
+    let repeated = rescales.iter().find_map(|event| {
+        let [Some(first), Some(last)] = times(event) else { return None };
+        let between = |other: &&Value| {
+            size(other) != size(event) && times(other).into_iter().flatten().any(|at| (first..=last).contains(&at))
+        };
+        let is_repeated = event["count"].as_u64().unwrap_or(1) > 1 && !rescales.iter().any(between);
+        (evidence.taken - first < LATELY && is_repeated).then_some((event, last - first))
+    });
+    let (event, seconds) = repeated?;
+    let (count, message) = (&event["count"], text(event, "/message"));
+    let hpa = &evidence.name;
+    Some(format!("HPA {hpa}: {count} times in {seconds:.0} s: {message}, with no other size in between"))
 }

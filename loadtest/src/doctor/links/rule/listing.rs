@@ -1,31 +1,31 @@
-//! Whether the adapter can list the metric: a rule for it, its names, and no other rule that ends the listing.
+//! Whether the adapter can list the metric: it needs a rule for it, and no other rule may stop the listing.
+
+use serde_json::json;
 
 use crate::autoscaling::adapter_rules::{Rule, Rules, Series};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::adapter::series;
-use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
+use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric, Source};
 use crate::doctor::facts::targets::telling;
 use crate::doctor::facts::{early, pages, requests, server};
-use crate::doctor::findings::rule::{Config, rule_for};
+use crate::doctor::findings::rule::Config;
+use crate::doctor::fixes::kubectl::replace;
 use crate::doctor::fixes::{Command, is_metric};
-use crate::doctor::links::rule::reach::exchanged;
 use crate::doctor::objects::{list, text, titled};
 use crate::doctor::status::{Finding, Status};
 use crate::kube::read::{Read, Unread};
 
 pub fn check(
     evidence: &Evidence,
-    subject: &Subject,
+    scaling: &ScalingMetric,
     metric: &Metric,
     config: &Config<'_>,
     rules: &Rules,
-) -> Option<Status> {
+) -> Result<(), Status> {
     let external = metric.source == Source::AdapterExternal;
     let all = if external { rules.external() } else { rules.custom() };
-    if let Some(finding) = fails(evidence, config, all, external) {
-        return Some(Status::Broken(finding));
-    }
+    Status::stop(fails(evidence, config, all, external))?;
     let made = |rule: &Rule| {
         let seen = series(evidence, rule, |_| true);
         if external {
@@ -36,43 +36,37 @@ pub fn check(
         }
     };
     if all.iter().any(made) {
-        return None;
+        return Ok(());
     }
-    if let Some(wait) = early::unscraped(evidence, subject) {
-        return Some(Status::Pending(wait.after("Prometheus may have no series yet")));
+    let wait = early::unscraped(evidence, scaling);
+    Status::stop(wait.map(|wait| wait.after("Prometheus may have no series yet")))?;
+    let names: Vec<&str> = scaling.series.iter().map(String::as_str).collect();
+    if !external {
+        if let Some(source) = rules.for_metric(&metric.name, &names).last() {
+            return Status::stop(unmapped(evidence, config, rules, source.rule, metric));
+        }
+        Status::stop(misnamed(evidence, metric, config, rules.custom()))?;
     }
-    let names: Vec<&str> = subject.series.iter().map(String::as_str).collect();
-    if !external && let Some(source) = rules.for_metric(&metric.name, &names).last() {
-        return unmapped(evidence, config, rules, source.rule, metric).map(Status::Broken);
-    }
-    if !external && let Some(finding) = misnamed(evidence, metric, config, rules.custom()) {
-        return Some(Status::Broken(finding));
-    }
-    // What was not read may be what one of them makes it of.
-    if let Some(unread) = all.iter().find_map(|rule| unheard(evidence, rule)) {
-        return Some(Status::Unread(unread.clone()));
-    }
+    // A rule may make the metric of series that were not read.
+    Status::stop(all.iter().find_map(|rule| unheard(evidence, rule)))?;
     let seen = format!("{}: none of its {} rules makes {}", titled(config.object), all.len(), metric.name);
     let advice = format!("Add a rule that makes {}. The adapter reads it at startup.", metric.name);
     let mut counters = pages::counters(evidence);
     counters.retain(|counter| related(counter, &metric.name));
-    // Of several, which is meant is not for us to say.
+    // Nobody but the user knows which of several counters is meant.
     let counter = counters.pop_first().map(str::to_owned).filter(|_| counters.is_empty() && !external);
-    let commands = counter
-        .map(|counter| config.added(rule_for(evidence, &counter, &metric.name, ["namespace", "pod"]).as_deref()));
-    Some(Status::Broken(Finding::new(Cause::RuleAbsent, seen, advice, commands.unwrap_or_default())))
+    let commands = counter.map(|counter| config.with_rule(evidence, &counter, &metric.name, ["namespace", "pod"]));
+    Err(Finding::new(Cause::RuleAbsent, seen, advice, commands.unwrap_or_default()).into())
 }
 
 /// Whether the adapter itself has the metric in its list, whatever its rules say now.
 pub fn lists(evidence: &Evidence, metric: &Metric) -> bool {
-    let Some(answer) = evidence.answers.get(&requests::listing(evidence, server::group(metric.source))) else {
-        return false;
-    };
-    let names = list(&answer.body, "/resources").iter().map(|resource| text(resource, "/name"));
-    names.into_iter().any(|name| name.rsplit('/').next() == Some(metric.name.as_str()))
+    let answer = evidence.answers.get(&requests::listing(evidence, server::group(metric.source)));
+    let mut resources = answer.into_iter().flat_map(|answer| list(&answer.body, "/resources"));
+    resources.any(|resource| text(resource, "/name").rsplit('/').next() == Some(metric.name.as_str()))
 }
 
-/// A rule whose `seriesQuery` Prometheus itself refuses: that is how it says so, and nothing else does.
+/// A rule whose `seriesQuery` Prometheus itself rejects, with one of these codes.
 fn fails(evidence: &Evidence, config: &Config<'_>, rules: &[Rule], external: bool) -> Option<Finding> {
     let refusal = |why: &str| why.starts_with("400") || why.starts_with("422");
     let refused = evidence.prometheus.replicas.iter().find_map(|replica| {
@@ -89,7 +83,7 @@ fn fails(evidence: &Evidence, config: &Config<'_>, rules: &[Rule], external: boo
     Some(Finding::new(Cause::AnotherRuleFails, seen, advice, commands))
 }
 
-/// Why no replica's answer to a rule's `seriesQuery` was read, where there are replicas that were asked.
+/// Why no replica's answer to a rule's `seriesQuery` was read, if any replica was queried.
 fn unheard<'a>(evidence: &'a Evidence, rule: &Rule) -> Option<&'a Unread> {
     let mut answers =
         evidence.prometheus.replicas.iter().filter_map(|replica| replica.series.get(rule.series_matcher()));
@@ -97,10 +91,10 @@ fn unheard<'a>(evidence: &'a Evidence, rule: &Rule) -> Option<&'a Unread> {
     (!answers.any(|answer| answer.seen().is_some())).then_some(first)
 }
 
-/// A rule that makes the metric by its name, of series that are not there or have none of the labels that it maps.
+/// A rule whose names fit the metric, but whose series have none of the labels that it maps.
 fn unmapped(evidence: &Evidence, config: &Config<'_>, rules: &Rules, rule: usize, metric: &Metric) -> Option<Finding> {
     let seen = series(evidence, &rules.custom()[rule], |_| true);
-    let told = seen.iter().find_map(|series| Some((series.name.clone(), telling(evidence, &series.labels)?)));
+    let labelled = seen.iter().find_map(|series| Some((series.name.clone(), telling(evidence, &series.labels)?)));
     let first = seen.first()?;
     let labels = first.labels.keys().cloned().collect::<Vec<_>>().join(", ");
     let seen = format!(
@@ -110,9 +104,8 @@ fn unmapped(evidence: &Evidence, config: &Config<'_>, rules: &Rules, rule: usize
         metric.name
     );
     let advice = "Map the labels of the namespace and the pod in the resources.overrides of a rule.";
-    let commands = told.map(|(series, [namespace, pod])| {
-        config.added(rule_for(evidence, &series, &metric.name, [&namespace, &pod]).as_deref())
-    });
+    let commands = labelled
+        .map(|(series, [namespace, pod])| config.with_rule(evidence, &series, &metric.name, [&namespace, &pod]));
     Some(Finding::new(Cause::LabelsMissing, seen, advice, commands.unwrap_or_default()))
 }
 
@@ -134,7 +127,7 @@ fn misnamed(evidence: &Evidence, metric: &Metric, config: &Config<'_>, rules: &[
             metric.name
         );
         let command = renamed(evidence, metric, &other);
-        return Some(Finding::new(Cause::NameMissesRule, seen, advice, command.into_iter().collect()));
+        return Some(Finding::new(Cause::NameMissesRule, seen, advice, command));
     }
     let pattern = config.field(number, "/name/matches").unwrap_or_default();
     let seen = format!("{place}.name.matches {pattern:?} does not match {series}");
@@ -151,16 +144,16 @@ fn misnamed(evidence: &Evidence, metric: &Metric, config: &Config<'_>, rules: &[
 
 /// The command that makes the HPA use another name.
 fn renamed(evidence: &Evidence, metric: &Metric, name: &str) -> Option<Command> {
-    // An HPA may ask for no other, and Prometheus has no other.
+    // The HPA and Prometheus accept no other names.
     let hpa = evidence.hpa.seen().filter(|_| is_metric(name))?;
     let place = list(hpa, "/spec/metrics").iter().position(|spec| *spec == metric.spec)?;
     let kind = metric.spec["type"].as_str()?.to_lowercase();
     let path = format!("/spec/metrics/{place}/{kind}/metric/name");
-    Some(exchanged(hpa, &path, &metric.name, name))
+    Some(replace(hpa, &path, &json!(metric.name), &json!(name)))
 }
 
-/// Whether a metric of this name is meant to be made of this series, as people name them: the series' name without its
-/// unit of counting, and maybe what is made of it.
+/// Whether a metric of this name is most likely made of this series: its name is that of the series without its suffix,
+/// and may end with `_per_…` or `_rate`.
 fn related(series: &str, metric: &str) -> bool {
     let stem =
         ["_total", "_count", "_sum", "_bucket"].iter().find_map(|end| series.strip_suffix(end)).unwrap_or(series);

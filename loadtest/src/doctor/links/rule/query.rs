@@ -5,49 +5,47 @@ use serde_json::Value;
 use crate::autoscaling::duration;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
+use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric, Source};
 use crate::doctor::facts::{intervals, server};
 use crate::doctor::findings::rule::Config;
 use crate::doctor::objects::titled;
-use crate::doctor::status::{Finding, Status};
+use crate::doctor::status::Finding;
 use crate::kube::read::Read;
 
 pub fn check(
     evidence: &Evidence,
-    subject: &Subject,
+    scaling: &ScalingMetric,
     metric: &Metric,
     config: &Config<'_>,
     works: bool,
-) -> Option<Status> {
-    let finding = if works { None } else { short_window(evidence, subject, metric, config) };
-    let finding = finding
+) -> Option<Finding> {
+    if works {
+        return short_relist(evidence);
+    }
+    short_window(evidence, scaling, metric, config)
         .or_else(|| short_relist(evidence))
-        .or_else(|| if works { None } else { ungrouped(evidence, subject, metric, config) });
-    finding.map(Status::Broken)
+        .or_else(|| ungrouped(evidence, scaling, metric, config))
 }
 
 /// The `metricsQuery` of the metric's rule, as it is written; none of an external rule.
-fn written<'a>(subject: &Subject, metric: &Metric, config: &'a Config<'_>) -> Option<&'a str> {
-    let rule = subject.rule.filter(|_| metric.source == Source::Adapter)?;
+fn written<'a>(scaling: &ScalingMetric, metric: &Metric, config: &'a Config<'_>) -> Option<&'a str> {
+    let rule = scaling.rule.filter(|_| metric.source == Source::Adapter)?;
     config.field(rule, "/metricsQuery")
 }
 
-/// A window of less than two scrapes holds no rate.
-fn short_window(evidence: &Evidence, subject: &Subject, metric: &Metric, config: &Config<'_>) -> Option<Finding> {
-    let (_, window, scrape) = intervals::short_range(evidence, subject.query.as_deref()?)?;
-    let seen = format!("{}: a window of {window} s, and a scrape every {scrape} s", titled(config.object));
-    let advice = format!("Widen the window to four scrapes ({} s), or scrape more often.", 4.0 * scrape);
-    let written = written(subject, metric, config);
-    let commands = written.and_then(|query| {
+fn short_window(evidence: &Evidence, scaling: &ScalingMetric, metric: &Metric, config: &Config<'_>) -> Option<Finding> {
+    let widened = |wide: &str| {
+        let query = written(scaling, metric, config)?;
         let (range, ..) = intervals::short_range(evidence, query)?;
-        let wide = format!("[{}s]", 4.0 * scrape);
-        let short = config.replaced(&range, &wide);
-        Some(if short.is_empty() { config.replaced(query, &query.replace(&range, &wide)) } else { short })
-    });
-    Some(Finding::new(Cause::WindowTooShort, seen, advice, commands.unwrap_or_default()))
+        let short = config.replaced(&range, wide);
+        Some(if short.is_empty() { config.replaced(query, &query.replace(&range, wide)) } else { short })
+    };
+    super::short_window(evidence, scaling.query.as_deref()?, &titled(config.object), |_, wide| {
+        widened(wide).unwrap_or_default()
+    })
 }
 
-/// The adapter lists what had a sample within `--metrics-max-age`, which is the relist's interval where it is not given.
+/// The adapter lists series with a sample within `--metrics-max-age`. Its default is the relist interval.
 fn short_relist(evidence: &Evidence) -> Option<Finding> {
     let scrape = intervals::scrape(evidence)?;
     let deployment = evidence.server.deployment.seen()?;
@@ -62,21 +60,21 @@ fn short_relist(evidence: &Evidence) -> Option<Finding> {
         titled(deployment),
         relist
     );
-    // No command: the adapter's flags are for all who read a metric from it.
+    // No command: all users of the adapter share its flags.
     let advice = format!(
         "The relist interval must be at least the scrape interval. Set --metrics-relist-interval={:.0}s in {}.",
         (2.0 * scrape).max(60.0),
         titled(deployment)
     );
-    Some(Finding::new(Cause::GroupByDropped, seen, advice, Vec::new()))
+    Some(Finding::new(Cause::GroupByDropped, seen, advice, None))
 }
 
-/// The result has values, and none says whose it is.
-fn ungrouped(evidence: &Evidence, subject: &Subject, metric: &Metric, config: &Config<'_>) -> Option<Finding> {
+/// The result has values, but none with the label of a pod.
+fn ungrouped(evidence: &Evidence, scaling: &ScalingMetric, metric: &Metric, config: &Config<'_>) -> Option<Finding> {
     if metric.source != Source::Adapter || metric.spec["type"] != "Pods" {
         return None;
     }
-    let query = subject.query.as_deref()?;
+    let query = scaling.query.as_deref()?;
     let replicas = evidence.prometheus.replicas.iter();
     let results = replicas.filter_map(|replica| replica.queries.get(query)).map(Read::items);
     let result = results.into_iter().find(|result| !result.is_empty())?;
@@ -90,7 +88,7 @@ fn ungrouped(evidence: &Evidence, subject: &Subject, metric: &Metric, config: &C
     }
     let seen = format!("{query} returns {} without the pod's label", result[0]["metric"]);
     let advice = "Make the rule's metricsQuery aggregate by (<<.GroupBy>>).";
-    let written = written(subject, metric, config);
+    let written = written(scaling, metric, config);
     let commands = written.and_then(|written| Some(config.replaced(written, &grouped(written)?)));
     Some(Finding::new(Cause::GroupByDropped, seen, advice, commands.unwrap_or_default()))
 }
@@ -113,7 +111,7 @@ mod tests {
     use super::grouped;
 
     #[test]
-    fn a_query_is_grouped_by_what_the_adapter_asks_for() {
+    fn a_query_is_grouped_by_what_the_adapter_requires() {
         let expected = "sum(rate(<<.Series>>{<<.LabelMatchers>>}[2m])) by (<<.GroupBy>>)";
         assert_eq!(grouped("sum(rate(<<.Series>>{<<.LabelMatchers>>}[2m]))").as_deref(), Some(expected));
         assert_eq!(grouped("sum(rate(<<.Series>>{<<.LabelMatchers>>}[2m])) by (path)").as_deref(), Some(expected));

@@ -4,14 +4,13 @@ use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::{Evidence, Prometheus};
+use crate::doctor::facts::prometheus::Endpoint;
 use crate::doctor::facts::{ports, requests, server};
-use crate::doctor::fixes::Command;
-use crate::doctor::fixes::kubectl::patch;
 use crate::doctor::objects::{leads_to, list, name, namespace, titled};
 use crate::doctor::status::Finding;
 use crate::kube::read::Read;
 
-/// The end of the year 9999: no later one has a form.
+/// The end of the year 9999: later years cannot be formatted.
 const LAST: std::time::Duration = std::time::Duration::from_secs(253_402_300_799);
 /// Lines of the log that are older, in seconds, may be over: the adapter writes nothing when a listing succeeds.
 const LATELY: f64 = 150.0;
@@ -25,10 +24,10 @@ pub fn adapter(evidence: &Evidence, deployment: &Value) -> Option<Finding> {
     })?;
     let url = evidence.prometheus.url.seen().map_or("(none)", String::as_str);
     let seen = format!("{place} is {url}; {why}");
-    // What is wrong with a host outside is not the URL, unless there is no such host.
+    // For a host outside of the cluster, the URL is wrong only if there is no such host.
     if leads_outside(evidence) && !why.contains("no such host") {
-        let advice = "Check the way from the cluster to that host: a proxy, a network policy, its certificate, and the host itself.";
-        return Some(Finding::new(Cause::PrometheusUnreachable, seen, advice, Vec::new()));
+        let advice = "Check the path from the cluster to that host: proxies, network policies, its certificate, and the host itself.";
+        return Some(Finding::new(Cause::PrometheusUnreachable, seen, advice, None));
     }
     // No command: every HPA that reads a metric from the adapter depends on this Deployment.
     let url = without_user(evidence).map(|url| format!(" It should be {url}."));
@@ -38,7 +37,7 @@ pub fn adapter(evidence: &Evidence, deployment: &Value) -> Option<Finding> {
         titled(deployment),
         url.unwrap_or_default()
     );
-    Some(Finding::new(Cause::PrometheusUnreachable, seen, advice, Vec::new()))
+    Some(Finding::new(Cause::PrometheusUnreachable, seen, advice, None))
 }
 
 fn leads_outside(evidence: &Evidence) -> bool {
@@ -46,46 +45,32 @@ fn leads_outside(evidence: &Evidence) -> bool {
     uri.is_some_and(|uri| uri.host().is_some_and(|host| requests::service(evidence, host).is_none()))
 }
 
-/// The command that puts one text in another's place. It refuses where the other is not as it was read: what is read is
-/// kept without a URL's user.
-pub fn exchanged(object: &Value, path: &str, from: &str, to: &str) -> Command {
-    let operations = json!([
-        {"op": "test", "path": path, "value": from},
-        {"op": "replace", "path": path, "value": to},
-    ]);
-    patch(object, &operations)
-}
-
-/// What is wrong with the URL: a Service that is not there, or a port that it does not have.
+/// What is wrong with the URL: its Service does not exist, or does not have its port.
 pub fn wrong(evidence: &Evidence) -> Option<String> {
-    let uri: http::Uri = evidence.prometheus.url.seen()?.parse().ok()?;
-    requests::service(evidence, uri.host()?)?;
+    let Endpoint { port, .. } = Endpoint::of(evidence.prometheus.url.seen()?, evidence)?;
     let service = match &evidence.prometheus.service {
         Read::Absent => return Some("that Service does not exist".to_owned()),
         Read::Seen(service) => service,
         _ => return None,
     };
-    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
     let ports: Vec<u64> = list(service, "/spec/ports").iter().filter_map(|port| port["port"].as_u64()).collect();
-    let listed = ports.contains(&u64::from(port));
-    (!has_the_pods_ports(service) && !listed)
+    (!has_the_pods_ports(service) && !ports.contains(&u64::from(port)))
         .then(|| format!("{} has the ports {ports:?}, not {port}", titled(service)))
 }
 
-/// Whether a Service is headless, and has the pods' ports, whichever it lists; or an external name, with those of its
-/// host.
+/// Whether a Service has more ports than it lists: a headless one has the pods' ports, an external name those of its host.
 fn has_the_pods_ports(service: &Value) -> bool {
     service["spec"]["clusterIP"] == "None" || service["spec"]["type"] == "ExternalName"
 }
 
-/// The URL as it should be, for a command. None where the URL has a user, whose password is not ours to know.
+/// The correct URL, for a command. None if the URL has a user: the evidence does not contain the password.
 pub fn right(evidence: &Evidence) -> Option<String> {
     let url = evidence.prometheus.url.seen().map_or("", String::as_str);
     if url.contains('@') { None } else { without_user(evidence) }
 }
 
-/// The URL as it should be, without a user: the same Service and path at a port that it has, else the Service of the
-/// operator's one Prometheus.
+/// The correct URL, without a user: the same Service and path with a port that the Service has, or else the Service of the
+/// operator's only Prometheus.
 fn without_user(evidence: &Evidence) -> Option<String> {
     let url = evidence.prometheus.url.seen().map_or("", String::as_str);
     if let Some(service) = evidence.prometheus.service.seen() {
@@ -100,7 +85,7 @@ fn without_user(evidence: &Evidence) -> Option<String> {
     let scheme = if prometheus.pointer("/spec/web/tlsConfig").is_some() { "https" } else { "http" };
     let path = prometheus.pointer("/spec/routePrefix").and_then(Value::as_str).unwrap_or_default();
     let of = namespace(prometheus);
-    // The operator makes this one itself.
+    // The operator itself creates this one.
     let (service, port) = with_address(evidence, of).unwrap_or(("prometheus-operated", 9090));
     Some(format!("{scheme}://{service}.{of}.svc:{port}{}", path.trim_end_matches('/')))
 }
@@ -117,14 +102,14 @@ fn with_address<'a>(evidence: &'a Evidence, of: &str) -> Option<(&'a str, u64)> 
     })
 }
 
-/// The last line of the adapter's log that says that Prometheus was out of reach, where it is recent.
+/// The last line of the adapter's log that reports that Prometheus was unreachable, if it is recent.
 fn last_failure(evidence: &Evidence) -> Option<&str> {
     let line = evidence.server.log.seen()?.lines().rev().find(|line| server::is_failure(line))?;
     age(line, evidence.taken).is_none_or(|age| age < LATELY).then_some(line)
 }
 
-/// Seconds since a line of a log of klog's was written: `E1125 07:26:11.123456       1 provider.go:230] …`, which does
-/// not say the year. None where it says no time.
+/// Seconds since klog wrote a line: `E1125 07:26:11.123456       1 provider.go:230] …`, which has no year. None if the line
+/// has no time.
 fn age(line: &str, taken: f64) -> Option<f64> {
     let (day, rest) = line.get(1..)?.split_once(' ')?;
     let clock = rest.split_whitespace().next()?;
@@ -136,7 +121,7 @@ fn age(line: &str, taken: f64) -> Option<f64> {
         let written = format!("{year}-{month}-{day}T{clock}Z");
         crate::doctor::objects::time(&Value::from(written)).map(|moment| taken - moment)
     };
-    // Of the last year, where it would else be in the future.
+    // It is from last year if it would otherwise be in the future.
     moment(year).filter(|age| *age > -86_400.0).or_else(|| moment(year - 1))
 }
 

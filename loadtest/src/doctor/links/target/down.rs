@@ -5,21 +5,21 @@ use serde_json::{Value, json};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::{Evidence, Page};
 use crate::doctor::facts::early::settled;
-use crate::doctor::facts::monitors::{endpoints, of_target};
+use crate::doctor::facts::monitors::of_target;
 use crate::doctor::facts::ports;
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::targets::{Ours, ours, place, result, with_counter};
 use crate::doctor::findings::selection::Workload;
 use crate::doctor::fixes::Command;
-use crate::doctor::fixes::kubectl::patch_item;
+use crate::doctor::fixes::kubectl::{Endpoint, patch_item};
 use crate::doctor::objects::{name, selects};
 use crate::doctor::status::Finding;
 
-/// The cause, where a pod that has been ready for long has no target that is up, in any replica.
-pub fn finding(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
-    let settled = settled(evidence, subject);
+/// A pod that has been ready for long has no target that is up in any replica of Prometheus.
+pub fn finding(evidence: &Evidence, scaling: &ScalingMetric) -> Option<Finding> {
+    let settled = settled(evidence, scaling);
     let targets: Vec<(&str, &Value)> =
-        evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, subject, replica)).collect();
+        evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, scaling, replica)).collect();
     settled.into_iter().find_map(|pod| {
         let of_pod: Vec<&Value> = targets.iter().filter(|(of, _)| *of == pod).map(|(_, target)| *target).collect();
         if of_pod.iter().any(|target| target["health"] != "down") {
@@ -28,56 +28,54 @@ pub fn finding(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
         let target = *of_pod.first()?;
         let why = target["lastError"].as_str().unwrap_or_default();
         // A pod under load may miss a scrape: while its rate has values, it is not down for good.
-        if passes(why) && has_value(evidence, subject, pod) {
+        if may_pass(why) && has_value(evidence, scaling, pod) {
             return None;
         }
         let url = target["scrapeUrl"].as_str().unwrap_or_default();
-        let (advice, commands) = fix(evidence, subject, target, why);
-        let told = format!("target {url} of pod {pod} is down: {why}");
-        Some(Finding::new(Cause::TargetDown, told, advice, commands))
+        let (advice, commands) = fix(evidence, scaling, target, why);
+        let seen = format!("target {url} of pod {pod} is down: {why}");
+        Some(Finding::new(Cause::TargetDown, seen, advice, commands))
     })
 }
 
-fn passes(why: &str) -> bool {
+/// Whether the error may be gone by the next scrape.
+fn may_pass(why: &str) -> bool {
     ["context deadline exceeded", "Client.Timeout", "EOF", "connection reset"].iter().any(|text| why.contains(text))
 }
 
-fn has_value(evidence: &Evidence, subject: &Subject, pod: &str) -> bool {
+fn has_value(evidence: &Evidence, scaling: &ScalingMetric, pod: &str) -> bool {
     let pods = Ours::of(evidence);
-    let answered = subject.query.as_deref().and_then(|query| result(evidence, query));
+    let answered = scaling.query.as_deref().and_then(|query| result(evidence, query));
     answered.into_iter().flatten().any(|sample| pods.pod_of_series(&sample["metric"]).is_none_or(|of| of == pod))
 }
 
 /// The fix, by Prometheus' error.
-fn fix(evidence: &Evidence, subject: &Subject, target: &Value, why: &str) -> (String, Vec<Command>) {
-    let pages = subject.series.as_deref().map(|series| with_counter(evidence, series)).unwrap_or_default();
+fn fix(evidence: &Evidence, scaling: &ScalingMetric, target: &Value, why: &str) -> (String, Vec<Command>) {
+    let pages = scaling.series.as_deref().map(|series| with_counter(evidence, series)).unwrap_or_default();
     let page = pages.first().copied();
-    let commands = |command: Option<Command>| command.into_iter().collect();
     let (port, path) = place(target);
-    let endpoint = of_target(evidence, target);
-    let set = |field: &str, value: &Value| {
-        let (monitor, number) = endpoint?;
-        Some(set_of(monitor, number, &[], field, value))
+    let set = |field: &str, value: &str| {
+        of_target(evidence, target).map(|at| Endpoint::new(at).set(field, &json!(value), &[]))
     };
     let found = page.map(|page| format!("port {}, path {}", page.port, page.path));
     let found = found.map_or_else(String::new, |found| format!(" The counter is at {found}."));
     let another_port = page.filter(|page| Some(page.port) != port);
-    let another_path = page.filter(|page| page.path != path).map(|page| set("path", &json!(page.path)));
+    let another_path = page.filter(|page| page.path != path).map(|page| set("path", &page.path));
     if why.contains("connection refused") || another_port.is_some() {
         let refused = why.contains("connection refused");
         let to_port = another_port.and_then(|page| to_port(evidence, target, page, refused));
         return (
             format!("Point the monitor or the Service to the port that the container listens on.{found}"),
-            // The port last: a patch holds for the endpoint that it was made for.
+            // The port is last: it identifies the endpoint, which the other patch tests.
             another_path.flatten().into_iter().chain(to_port).collect(),
         );
     }
     if let Some(command) = another_path {
-        return (format!("Set the monitor's path to the page's.{found}"), commands(command));
+        return (format!("Set the monitor's path to the page's.{found}"), command.into_iter().collect());
     }
     if why.contains("HTTP response to HTTPS client") {
         let advice = "The pod serves the page without TLS. Set the monitor's scheme to http.";
-        return (advice.to_owned(), commands(set("scheme", &json!("http"))));
+        return (advice.to_owned(), set("scheme", "http").into_iter().collect());
     }
     let advice = if why.contains("status 404") || why.contains("Content-Type") {
         "Correct the path of the monitor's endpoint: the pod serves no metrics there."
@@ -93,32 +91,17 @@ fn fix(evidence: &Evidence, subject: &Subject, target: &Value, why: &str) -> (St
     (advice.to_owned(), Vec::new())
 }
 
-/// Sets a field of a monitor's endpoint, in place of others.
-fn set_of(monitor: &Value, number: usize, instead_of: &[&str], field: &str, value: &Value) -> Command {
-    let place = format!("/spec/{}/{number}", endpoints(monitor));
-    let endpoint = &monitor["spec"][endpoints(monitor)][number];
-    let there = instead_of.iter().filter(|field| !endpoint[**field].is_null());
-    let removed = there.map(|field| json!({"op": "remove", "path": format!("{place}/{field}")}));
-    // `add` replaces what is there.
-    let added = json!({"op": "add", "path": format!("{place}/{field}"), "value": value});
-    patch_item(monitor, &place, endpoint, removed.chain([added]))
-}
-
-/// Leads a target to the port where the counter was found: by the monitor, through the Service's port that leads there
-/// or past the Service; and by the Service where its port leads nowhere, to a port that refuses.
+/// The command that leads a target to the port of the counter. It changes the monitor, to use the Service's port that leads
+/// there, or the pod's port. If the Service's port leads to a port that refuses connections, it changes the Service.
 fn to_port(evidence: &Evidence, target: &Value, page: &Page, refused: bool) -> Option<Command> {
     let (monitor, number) = of_target(evidence, target)?;
-    let field = endpoints(monitor);
-    let endpoint = &monitor["spec"][field][number];
+    let at = Endpoint { monitor, number };
+    let endpoint = at.spec();
     let workload = Workload::of(evidence)?;
     let pod = evidence.pods.items().iter().find(|pod| name(pod) == page.pod)?;
-    let set = |key: &str, value: &Value| {
-        let others: Vec<&str> =
-            ["port", "targetPort", "portNumber"].into_iter().filter(|other| *other != key).collect();
-        Some(set_of(monitor, number, &others, key, value))
-    };
+    let set = |field: &str, value: &Value| Some(at.set(field, value, &["port", "targetPort", "portNumber"]));
     let named = ports::declared(pod).find(|port| port["containerPort"] == page.port).map(|port| &port["name"]);
-    if field == "podMetricsEndpoints" {
+    if monitor["kind"] == "PodMonitor" {
         return match named.filter(|name| name.is_string()) {
             Some(name) if endpoint["port"].is_string() => set("port", name),
             _ => set("portNumber", &json!(page.port)),
@@ -127,7 +110,7 @@ fn to_port(evidence: &Evidence, target: &Value, page: &Page, refused: bool) -> O
     if endpoint["port"].is_null() {
         return set("targetPort", &json!(page.port));
     }
-    // Another Service's port is none that this monitor finds.
+    // The monitor does not find the ports of other Services.
     let selector = &monitor["spec"]["selector"];
     for service in workload.services.iter().filter(|service| selects(selector, &service["metadata"]["labels"])) {
         let ports: Vec<&Value> = service["spec"]["ports"].as_array().into_iter().flatten().collect();

@@ -5,18 +5,18 @@ use serde_json::{Value, json};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::{living, ready_for};
-use crate::doctor::facts::scaling_metric::Subject;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::values;
-use crate::doctor::fixes::kubectl::{apply, delete, in_namespace};
-use crate::doctor::fixes::trigger::Trigger;
+use crate::doctor::fixes::kubectl::{about, apply, in_namespace};
+use crate::doctor::fixes::scaler::Trigger;
 use crate::doctor::objects::{condition, list, mentions, name, namespace, selects, text, titled};
 use crate::doctor::status::{Finding, Status};
 
-/// A trigger whose pods are ready for less, in seconds, may not have had an answer yet.
+/// A trigger may have had no answer yet if its pods have been ready for fewer seconds.
 const YOUNG: f64 = 60.0;
 
 /// KEDA rejects the `ScaledObject`, whatever its triggers do.
-pub fn refused(evidence: &Evidence, trigger: &Trigger<'_>) -> Option<Status> {
+pub fn rejected(evidence: &Evidence, trigger: &Trigger<'_>) -> Option<Finding> {
     let ready = condition(trigger.object, "Ready").filter(|ready| ready["status"] == "False")?;
     let message = text(ready, "/message");
     // Triggers that fail are another matter: `TriggerError`.
@@ -24,24 +24,23 @@ pub fn refused(evidence: &Evidence, trigger: &Trigger<'_>) -> Option<Status> {
         return None;
     }
     let seen = format!("{}: Ready is False, ScaledObjectCheckFailed: {message}", titled(trigger.object));
-    let others = evidence.hpas.items().iter();
-    let other = others.filter(|hpa| name(hpa) != evidence.name).find(|hpa| mentions(message, name(hpa)));
-    let command = other.map(delete);
+    let mut others = evidence.hpas.items().iter().filter(|hpa| name(hpa) != evidence.name);
+    let command = others.find(|hpa| mentions(message, name(hpa))).map(|hpa| about(hpa, "delete"));
     let advice = if command.is_some() {
         "Keep one autoscaler for the workload. KEDA checks the object again by itself."
     } else {
-        "Fix what KEDA reports about the object. Until then KEDA keeps to its previous state."
+        "Fix what KEDA reports about the object. Until then KEDA keeps the previous configuration."
     };
-    Some(Status::Broken(Finding::new(Cause::KedaBlocked, seen, advice, command.into_iter().collect())))
+    Some(Finding::new(Cause::KedaBlocked, seen, advice, command))
 }
 
-/// The triggers fail, although Prometheus answers our query.
-pub fn check(evidence: &Evidence, subject: &Subject, trigger: &Trigger<'_>) -> Option<Status> {
-    let works = values::works(evidence, subject);
+/// The triggers fail, although Prometheus answers the doctor's query.
+pub fn check(evidence: &Evidence, scaling: &ScalingMetric, trigger: &Trigger<'_>) -> Result<(), Status> {
+    let works = values::works(evidence, scaling);
     let ready = condition(trigger.object, "Ready");
     let failing = ready.is_some_and(|ready| ready["status"] == "False");
     if works == Some(true) || (works.is_none() && !failing) {
-        return None;
+        return Ok(());
     }
     let mut seen = titled(trigger.object);
     if let Some(ready) = ready {
@@ -50,21 +49,24 @@ pub fn check(evidence: &Evidence, subject: &Subject, trigger: &Trigger<'_>) -> O
     }
     let oldest = living(evidence).filter_map(|pod| ready_for(evidence, pod)).fold(0.0, f64::max);
     if oldest < YOUNG {
-        return Some(Status::pending(YOUNG - oldest, format!("{seen}; the pods have just become ready")));
+        return Err(Status::pending(YOUNG - oldest, format!("{seen}; the pods have just become ready")));
     }
-    if let Some(policy) = policy(evidence) {
-        let advice = "Allow KEDA's operator to reach Prometheus' port. Network policies add up.";
-        let seen = format!("{seen}; {} does not allow KEDA's operator to reach Prometheus", titled(policy));
-        let commands = vec![apply(&admission(evidence, policy))];
-        return Some(Status::Broken(Finding::new(Cause::KedaBlocked, seen, advice, commands)));
-    }
-    let advice = "Read the log of KEDA's operator, and check the network between it and Prometheus.";
-    let (place, _) = operator(evidence);
-    let log = in_namespace(place).words("logs deployment/keda-operator --tail=50").end();
-    failing.then(|| Status::Broken(Finding::new(Cause::KedaBlocked, seen, advice, vec![log])))
+    let (advice, command) = if let Some(policy) = policy(evidence) {
+        seen = format!("{seen}; {} does not allow KEDA's operator to reach Prometheus", titled(policy));
+        let advice =
+            "Allow KEDA's operator to reach Prometheus' port. Network policies are additive, so the command adds one.";
+        (advice, apply(&admission(evidence, policy)))
+    } else if failing {
+        let (place, _) = operator(evidence);
+        let log = in_namespace(place).words("logs deployment/keda-operator --tail=50");
+        ("Read the log of KEDA's operator, and check the network between it and Prometheus.", log)
+    } else {
+        return Ok(());
+    };
+    Err(Finding::new(Cause::KedaBlocked, seen, advice, [command]).into())
 }
 
-/// A policy at Prometheus, where none of them allows KEDA's operator.
+/// A policy for Prometheus, if none allows KEDA's operator.
 fn policy(evidence: &Evidence) -> Option<&Value> {
     let pod = evidence.prometheus.pods.items().first()?;
     let labels = &pod["metadata"]["labels"];

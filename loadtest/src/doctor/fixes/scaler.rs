@@ -1,12 +1,20 @@
-//! Commands that change a trigger of the `ScaledObject`.
+//! Commands that change what scales: the HPA, or the `ScaledObject` and its triggers.
 
 use serde_json::{Value, json};
 
 use super::Command;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::scaling_metric::{Metric, Subject, trigger_number};
-use crate::doctor::fixes::kubectl::patch_item;
+use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric, trigger_number};
+use crate::doctor::fixes::kubectl::{merge, patch_item};
 use crate::doctor::objects::{list, text};
+
+/// The command that sets the maximum where the user sets it: KEDA overwrites the HPA's.
+pub fn maximum(evidence: &Evidence, replicas: u64) -> Option<Command> {
+    match evidence.scaled_object.seen() {
+        Some(object) => Some(merge(object, &json!({"spec": {"maxReplicaCount": replicas}}))),
+        None => Some(merge(evidence.hpa.seen()?, &json!({"spec": {"maxReplicas": replicas}}))),
+    }
+}
 
 /// A trigger, and its place in the `ScaledObject`.
 pub struct Trigger<'a> {
@@ -25,20 +33,21 @@ impl Trigger<'_> {
     pub fn with(&self, query: &str, others: &[(&str, &str)]) -> Command {
         let path = |name: &str| format!("/spec/triggers/{}/metadata/{name}", self.place);
         let fields = [("query", query)].into_iter().chain(others.iter().copied());
-        // An add replaces what is there.
+        // `add` replaces an existing value.
         let set = fields.map(|(name, value)| json!({"op": "add", "path": path(name), "value": value}));
         patch_item(self.object, &path("query"), &self.spec["metadata"]["query"], set)
     }
 }
 
+/// The trigger that makes a metric.
 pub fn trigger<'a>(object: &'a Value, metric: &Metric) -> Option<Trigger<'a>> {
     let place = trigger_number(&metric.name)?;
     list(object, "/spec/triggers").get(place).map(|spec| Trigger { object, place, spec })
 }
 
-/// What has the trigger read only the series that this matcher takes as well.
-pub fn narrowed(evidence: &Evidence, subject: &Subject, matcher: &str) -> Option<Command> {
-    let (metric, series) = (subject.metric.as_ref()?, subject.series.as_deref()?);
+/// The command that adds a matcher to the trigger's query.
+pub fn narrowed(evidence: &Evidence, scaling: &ScalingMetric, matcher: &str) -> Option<Command> {
+    let (metric, series) = (scaling.metric.as_ref()?, scaling.series.as_deref()?);
     let trigger = trigger(evidence.scaled_object.seen()?, metric)?;
     let query = trigger.field("query");
     let places = [
