@@ -16,7 +16,11 @@ use serde::{Deserialize, Serialize};
 pub use controller::{Condition, Controller, Decision};
 pub use replicas::{Phase, Pod, Reading};
 
-use super::quantity;
+use super::{quantity, timing};
+
+/// The distance from the target, as a share of it, within which nothing is done. `--horizontal-pod-autoscaler-tolerance` of
+/// kube-controller-manager, by default.
+pub const TOLERANCE: f64 = 0.1;
 
 /// An HPA's `behavior`, with Kubernetes' defaults where it is silent.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -81,21 +85,20 @@ pub enum Unit {
 }
 
 impl Default for Behavior {
-    /// That of an HPA which has none, with the controller's own defaults: five minutes of
-    /// `--horizontal-pod-autoscaler-downscale-stabilization`, a tenth of `--horizontal-pod-autoscaler-tolerance`.
+    /// That of an HPA which has none.
     fn default() -> Self {
-        let policy = |unit, value| Policy { unit, value, period_seconds: 15 };
+        let policy = |unit, value| Policy { unit, value, period_seconds: timing::POLICY_PERIOD };
         Self {
             written: false,
             up: Rules {
                 stabilization_seconds: 0.0,
-                tolerance: 0.1,
+                tolerance: TOLERANCE,
                 select: Select::Max,
                 policies: vec![policy(Unit::Pods, 4), policy(Unit::Percent, 100)],
             },
             down: Rules {
-                stabilization_seconds: 300.0,
-                tolerance: 0.1,
+                stabilization_seconds: timing::DOWNSCALE_STABILIZATION,
+                tolerance: TOLERANCE,
                 select: Select::Max,
                 policies: vec![policy(Unit::Percent, 100)],
             },

@@ -11,18 +11,9 @@ use scalers::{Query, Scaler};
 use serde_json::Value;
 use shopfront::app::Endpoint;
 
-use super::{Autoscaler, duration};
+use super::{Autoscaler, duration, timing};
 use crate::autoscaling::predict::Pipeline;
 use crate::bounds::PERIOD;
-
-/// The adapter lists its series once a minute, in seconds: `--metrics-relist-interval` as kube-prometheus leaves it.
-pub const RELIST: f64 = 60.0;
-/// The HPA looks every fifteen seconds: `--horizontal-pod-autoscaler-sync-period` of kube-controller-manager.
-pub const SYNC: f64 = 15.0;
-/// From a wanted replica to a started container, in seconds, where the node has the image: what a real cluster took.
-pub const START: f64 = 1.0;
-/// Prometheus' interval where a monitor names none, in seconds, as the operator has it.
-pub const SCRAPE: f64 = 30.0;
 
 /// What a folder of manifests tells.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,9 +112,9 @@ fn of(all: &Folder) -> Result<Manifests, String> {
         scrape: interval(monitor, scraped)?,
         window,
         function,
-        relist: if by_adapter { RELIST } else { 0.0 },
-        sync: SYNC,
-        startup: START + workload.readiness.as_ref().map_or(0.0, |probe| probe.delay),
+        relist: if by_adapter { timing::RELIST_INTERVAL_OF_KUBE_PROMETHEUS } else { 0.0 },
+        sync: timing::SYNC_PERIOD,
+        startup: timing::CONTAINER_START + workload.readiness.as_ref().map_or(0.0, |probe| probe.delay),
         source: scaler.source,
     };
     if pipeline.window < 2.0 * pipeline.scrape {
@@ -228,7 +219,7 @@ fn interval(monitor: &Document, service: &Document) -> Result<f64, String> {
         ));
     };
     let path = format!("spec.endpoints[{index}].interval");
-    let Some(written) = monitor.get(&path) else { return Ok(SCRAPE) };
+    let Some(written) = monitor.get(&path) else { return Ok(timing::SCRAPE_INTERVAL) };
     let interval = written.as_str().and_then(duration::prometheus).filter(|interval| *interval > 0.0);
     let interval = interval.ok_or_else(|| monitor.change(&path, "a duration, such as 5s"))?;
     if PERIOD.contains(&interval) { Ok(interval) } else { Err(monitor.change(&path, "100ms to 1d")) }

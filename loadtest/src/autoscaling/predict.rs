@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::timing;
 use super::{Autoscaler, hpa};
 use crate::autoscaling::hpa::{Controller, Pod, Reading};
 use crate::autoscaling::rate::{Function, Series};
@@ -52,11 +53,6 @@ pub struct Predicted {
     /// The replicas that are ready.
     pub ready: u32,
 }
-
-/// Seconds from a pod's being ready to the start of its scrape loop, on average: discovery hands on what it found after
-/// a second or so, and the scrape manager takes it over at its next tick of five; the pod had its address half a second
-/// before it was ready. Source: `discovery/manager.go` and `scrape/manager.go` of Prometheus 3.
-const DISCOVERY: f64 = 3.0;
 
 /// The replicas that a profile brings about, from `replicas` idle ones on, until `seconds`: one moment a look of the HPA,
 /// and one when a pod becomes ready.
@@ -297,7 +293,7 @@ impl<'a> Simulation<'a> {
         }
         while count(self.replicas.len()) < wanted {
             let ready = self.now + self.pipeline.startup;
-            let next_scrape = ready + self.phase.age * (2.0 * DISCOVERY + self.pipeline.scrape);
+            let next_scrape = ready + self.phase.age * (timing::DISCOVERY_AT_MOST + self.pipeline.scrape);
             self.named += 1;
             let name = self.named.to_string();
             self.replicas.push(Replica { name, ready, next_scrape, counted: 0.0, series: Series::default() });

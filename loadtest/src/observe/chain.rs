@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::autoscaling::predict::Source;
 use crate::autoscaling::quantity;
+use crate::autoscaling::timing;
 use crate::journal::Feed;
 use crate::kube::cluster::{percent_encoded, why};
 use crate::kube::forward::{container_ports, is_ready, port_of};
@@ -21,12 +22,6 @@ use crate::kube::prometheus::{Unlike, sum};
 use crate::kube::reader::Reader;
 use crate::kube::{Failure, list, one_line};
 use crate::observe::plan::{Counter, Metric, Plan, Query};
-
-/// A link that failed is asked again after so long.
-const PAUSE: Duration = Duration::from_secs(10);
-
-/// No link holds the others up for longer.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Sums over all pods; none where a link cannot be read.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -179,11 +174,11 @@ struct Link {
 
 impl Link {
     async fn read(&mut self, asked: impl Future<Output = Result<f64, String>>) -> Option<f64> {
-        if self.failed.is_some_and(|failed| failed.elapsed() < PAUSE) {
+        if self.failed.is_some_and(|failed| failed.elapsed() < timing::READING_RETRY) {
             return None;
         }
-        let late = |_| Err(format!("no answer within {} s", PATIENCE.as_secs()));
-        let answer = timeout(PATIENCE, asked).await.unwrap_or_else(late);
+        let late = |_| Err(format!("no answer within {} s", timing::READING_ANSWER.as_secs()));
+        let answer = timeout(timing::READING_ANSWER, asked).await.unwrap_or_else(late);
         self.failed = answer.is_err().then(Instant::now);
         let first = !std::mem::replace(&mut self.asked, true);
         self.why = answer.as_ref().err().filter(|_| first).cloned();

@@ -1,12 +1,11 @@
 //! The pods' own pages of metrics, where their monitor says that they are, or where they are instead.
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::autoscaling::exposition::{few_of_each, series_of};
+use crate::autoscaling::timing;
 use crate::doctor::evidence::{Evidence, Page, Server};
 use crate::doctor::facts::pages::{PATH, served_at};
 use crate::doctor::facts::pods::in_front;
@@ -24,9 +23,6 @@ const PODS: usize = 5;
 
 /// The most other places where a page is looked for, each of which may take its time.
 const TRIES: usize = 8;
-
-/// Between the two readings.
-const APART: Duration = Duration::from_secs(6);
 
 /// A port, a path, and whether TLS is spoken there.
 type At = (u16, String, bool);
@@ -62,7 +58,7 @@ async fn page(reader: &Reader, evidence: &Evidence, pod: &Value, told: At) -> Pa
     let mut page = Page { pod: name(pod).to_owned(), port: at.0, path: at.1.clone(), first, ..Page::default() };
     // Where it cannot be read once, it is not worth waiting for.
     if page.first.seen().is_some() {
-        tokio::time::sleep_until(begun + APART).await;
+        tokio::time::sleep_until(begun + timing::PAGE_GAP).await;
         let (second, again) = read(&at).await;
         (page.second, page.apart) = (second, (again - begun).as_secs_f64());
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::Value;
 
+use crate::autoscaling::timing;
 use crate::doctor::collect::replica::{Asked, queries, replica};
 use crate::doctor::collect::workload::{behind, pods};
 use crate::doctor::evidence::{Evidence, Prometheus, Replica};
@@ -15,9 +16,6 @@ use crate::doctor::objects::{looks_in, name, namespace};
 use crate::kube::pod_http::Way;
 use crate::kube::read::{Read, Unread};
 use crate::kube::reader::Reader;
-
-/// How far back series are looked for where the adapter does not say how far it does.
-const LOOKBACK: Duration = Duration::from_mins(5);
 
 /// The most jobs that are asked for one by one.
 const POOLS: usize = 20;
@@ -64,7 +62,7 @@ pub async fn ask(reader: &Reader, evidence: &Evidence, trust: Trust) -> Replicas
         series: requests::series(evidence),
         lookback: requests::lookback(evidence)
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-            .unwrap_or(LOOKBACK),
+            .unwrap_or(timing::SERIES_LOOKBACK),
     };
     let running = evidence.prometheus.pods.items().iter().filter(|pod| pod["status"]["phase"] == "Running");
     let service = evidence.prometheus.service.seen();

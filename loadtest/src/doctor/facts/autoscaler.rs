@@ -5,19 +5,16 @@ use serde_json::Value;
 
 use super::{adapter, intervals, pods};
 use crate::autoscaling::hpa::Behavior;
-use crate::autoscaling::manifests::{SCRAPE, START, SYNC};
 use crate::autoscaling::predict::Pipeline;
 use crate::autoscaling::promql::rates;
 use crate::autoscaling::rate::Function;
+use crate::autoscaling::timing::{CONTAINER_START, RATE_WINDOW, SCRAPE_INTERVAL, SYNC_PERIOD};
 use crate::autoscaling::{Autoscaler, predict};
 use crate::bounds::{DAY, PERIOD};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::{Source, Subject, others};
 use crate::doctor::objects::{text, time};
 use crate::kube::read::Read;
-
-/// A window that is common, in seconds, where the query's own is not known.
-pub const WINDOW: f64 = 120.0;
 
 /// The autoscaler, and what was assumed of it because it could not be read, or is more than the model knows.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,12 +49,12 @@ pub fn autoscaler(evidence: &Evidence, subject: &Subject) -> Result<Assumed, Str
         max: replicas("maxReplicas"),
         behavior: behavior(&spec["behavior"]).map_err(|why| format!("{name}: spec.behavior.{why}"))?,
         pipeline: Pipeline {
-            scrape: scrape.unwrap_or(SCRAPE),
-            window: window.unwrap_or(WINDOW),
+            scrape: scrape.unwrap_or(SCRAPE_INTERVAL),
+            window: window.unwrap_or(RATE_WINDOW),
             function: function(subject),
             relist: intervals::relist(evidence, subject),
-            sync: SYNC,
-            startup: START + pods::readiness_delay(evidence).clamp(0.0, DAY - START),
+            sync: SYNC_PERIOD,
+            startup: CONTAINER_START + pods::readiness_delay(evidence).clamp(0.0, DAY - CONTAINER_START),
             source: if metric.source == Source::Adapter { predict::Source::Pods } else { predict::Source::External },
         },
         created: time(&hpa["metadata"]["creationTimestamp"]),
@@ -74,10 +71,10 @@ pub fn autoscaler(evidence: &Evidence, subject: &Subject) -> Result<Assumed, Str
     }
     let unknown = match (scrape, window) {
         (Some(_), Some(_)) => None,
-        (None, Some(_)) => Some(format!("a scrape each {SCRAPE} s is assumed: {}", no_scrape(evidence))),
-        (Some(_), None) => Some(format!("a window of {WINDOW} s is assumed: {}", no_window(evidence, subject))),
+        (None, Some(_)) => Some(format!("a scrape each {SCRAPE_INTERVAL} s is assumed: {}", no_scrape(evidence))),
+        (Some(_), None) => Some(format!("a window of {RATE_WINDOW} s is assumed: {}", no_window(evidence, subject))),
         (None, None) => Some(format!(
-            "a scrape each {SCRAPE} s and a window of {WINDOW} s are assumed: {}, {}",
+            "a scrape each {SCRAPE_INTERVAL} s and a window of {RATE_WINDOW} s are assumed: {}, {}",
             no_scrape(evidence),
             no_window(evidence, subject)
         )),

@@ -5,14 +5,10 @@ use serde_json::Value;
 use super::server;
 use crate::autoscaling::duration;
 use crate::autoscaling::promql::{ranges_of_rates, seconds};
+use crate::autoscaling::timing;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::{Source, Subject};
 use crate::doctor::objects::{list, looks_in, name, selects, text};
-
-/// Prometheus' interval where nobody names one, as the operator has it.
-const SCRAPE: f64 = 30.0;
-/// The adapter's own `--metrics-relist-interval` where it is not given one. kube-prometheus gives it a minute.
-const RELIST: f64 = 600.0;
 
 /// Seconds between two scrapes of the pods: as Prometheus' targets say, or else the monitors of the pods' Services.
 /// None where neither could be read.
@@ -38,7 +34,9 @@ fn of_monitors(evidence: &Evidence) -> Option<f64> {
     let monitors = evidence.monitors.seen()?.iter().filter(selects);
     let endpoints = monitors
         .flat_map(|monitor| list(monitor, "/spec/endpoints").iter().chain(list(monitor, "/spec/podMetricsEndpoints")));
-    endpoints.map(|endpoint| duration::prometheus(text(endpoint, "/interval")).unwrap_or(SCRAPE)).reduce(f64::min)
+    endpoints
+        .map(|endpoint| duration::prometheus(text(endpoint, "/interval")).unwrap_or(timing::SCRAPE_INTERVAL))
+        .reduce(f64::min)
 }
 
 /// The first range of a query's rates that holds less than two scrapes, in brackets as it is written; its seconds; and
@@ -56,7 +54,7 @@ pub fn relist(evidence: &Evidence, subject: &Subject) -> f64 {
         Some(Source::Adapter | Source::AdapterExternal) => {
             let adapter = evidence.server.deployment.seen();
             let written = adapter.and_then(|adapter| server::argument(adapter, "--metrics-relist-interval"));
-            written.and_then(duration::go).unwrap_or(RELIST)
+            written.and_then(duration::go).unwrap_or(timing::RELIST_INTERVAL)
         }
         _ => 0.0,
     }

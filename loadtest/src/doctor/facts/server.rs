@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::pod_state;
+use crate::autoscaling::timing;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::since;
 use crate::doctor::facts::scaling_metric::Source;
@@ -148,7 +149,7 @@ pub fn rolls(evidence: &Evidence) -> bool {
     // Where none is to be seen, they are refused, or not ours to read.
     let lately = condition(deployment, "Progressing")
         .and_then(|progressing| since(evidence, progressing, "/lastUpdateTime"))
-        .is_none_or(|since| since < pod_state::RUNS_WITHIN);
+        .is_none_or(|since| since < timing::POD_RUNS);
     let mut starting = living(evidence).filter(|pod| !is_ready(pod)).peekable();
     let on_its_way = |pod: &Value| pod_state::of(pod).is_none() && !pod_state::is_overdue(evidence, pod);
     behind && !given_up && (starting.peek().is_none() && lately || starting.any(on_its_way))

@@ -2,19 +2,15 @@
 
 use serde_json::Value;
 
+use crate::autoscaling::timing;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::pod_state::{UNDECIDED, node_to_come, unschedulable};
+use crate::doctor::facts::pod_state::{node_to_come, unschedulable};
 use crate::doctor::facts::pods::{living, wanted};
 use crate::doctor::fixes::hpa::maximum;
 use crate::doctor::fixes::{Command, rollback};
 use crate::doctor::objects::{condition, name, text, time};
 use crate::doctor::status::{Finding, Status};
-
-/// Refusals that are older, in seconds, are over: a Deployment keeps the last in a condition.
-const LATELY: f64 = 300.0;
-/// The same of other kinds, which try ever more seldom and keep none.
-const BEFORE: f64 = 1200.0;
 
 pub fn check(evidence: &Evidence, seen: &str) -> Option<Status> {
     without_node(evidence, seen).or_else(|| refused(evidence, seen).map(Status::Broken))
@@ -26,7 +22,7 @@ fn without_node(evidence: &Evidence, seen: &str) -> Option<Status> {
     let (pod, message, to_come) = waiting.min_by_key(|(.., to_come)| to_come.is_some())?;
     let seen = format!("{seen}; pod {} is Pending: {message}", name(pod));
     if let Some(why) = to_come {
-        return Some(Status::pending(UNDECIDED, format!("{seen} ({why})")));
+        return Some(Status::pending(timing::NODE_DECISION, format!("{seen} ({why})")));
     }
     let found =
         |advice: &str, commands| Some(Status::Broken(Finding::new(Cause::PodsPending, &*seen, advice, commands)));
@@ -65,7 +61,11 @@ fn refused(evidence: &Evidence, seen: &str) -> Option<Finding> {
     let missing = wanted(evidence)?.checked_sub(there).filter(|missing| *missing > 0)?;
     let object = evidence.workload.seen();
     let workload = object.map(name).unwrap_or_default();
-    let lately = if object.is_some_and(|object| object["kind"] == "Deployment") { LATELY } else { BEFORE };
+    let lately = if object.is_some_and(|object| object["kind"] == "Deployment") {
+        timing::REFUSAL_OF_DEPLOYMENT
+    } else {
+        timing::REFUSAL_OF_OTHER_KIND
+    };
     let last =
         |event: &Value| ["lastTimestamp", "eventTime", "firstTimestamp"].into_iter().find_map(|at| time(&event[at]));
     let ours = |event: &&Value| {

@@ -7,7 +7,7 @@ mod metrics;
 
 use serde_json::{Value, json};
 
-use crate::autoscaling::manifests::SYNC;
+use crate::autoscaling::timing::SYNC_PERIOD;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::since;
@@ -33,18 +33,18 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
         return status;
     }
     let Some(able) = condition(hpa, "AbleToScale") else {
-        return Status::pending(SYNC, "the HPA's controller has not synced it yet");
+        return Status::pending(SYNC_PERIOD, "the HPA's controller has not synced it yet");
     };
     if able["status"] == "False" {
         // One sync may fail, and the last one may be older than what is read now.
         if let Some(age) = recent(evidence, able) {
             let seen = format!("HPA {}: {}", evidence.name, written(able));
-            return Status::pending(2.0 * SYNC - age, format!("{seen}, for {age:.0} s"));
+            return Status::pending(2.0 * SYNC_PERIOD - age, format!("{seen}, for {age:.0} s"));
         }
         return Status::Broken(unable(evidence, hpa, able));
     }
     match condition(hpa, "ScalingActive") {
-        None => Status::pending(SYNC, "the HPA's controller has not read its metrics yet"),
+        None => Status::pending(SYNC_PERIOD, "the HPA's controller has not read its metrics yet"),
         Some(_) if is(hpa, "ScalingActive") => Status::Ok(active(hpa)),
         Some(active) => inactive(evidence, subject, hpa, active),
     }
@@ -52,7 +52,7 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
 
 /// Seconds since a condition changed, where that is too recent to count.
 fn recent(evidence: &Evidence, condition: &Value) -> Option<f64> {
-    since(evidence, condition, "/lastTransitionTime").filter(|age| *age < 2.0 * SYNC)
+    since(evidence, condition, "/lastTransitionTime").filter(|age| *age < 2.0 * SYNC_PERIOD)
 }
 
 fn written(condition: &Value) -> String {
@@ -101,16 +101,22 @@ fn inactive(evidence: &Evidence, subject: &Subject, hpa: &Value, active: &Value)
         "ScalingDisabled"
             if evidence.scale.seen().is_some_and(|scale| scale["spec"]["replicas"].as_u64() > Some(0)) =>
         {
-            return Status::pending(SYNC, format!("{seen}. It has replicas now: the HPA syncs every {SYNC} s"));
+            return Status::pending(
+                SYNC_PERIOD,
+                format!("{seen}. It has replicas now: the HPA syncs every {SYNC_PERIOD} s"),
+            );
         }
         "ScalingDisabled" => Cause::ReplicasZero,
         "AmbiguousSelector" | "InvalidSelector" => Cause::SeveralHpas,
         // The last sync may be older than what is read now.
         _ if values::works(evidence, subject) == Some(true) => {
-            return Status::pending(SYNC, format!("{seen}. The API has a value now: the HPA syncs every {SYNC} s"));
+            return Status::pending(
+                SYNC_PERIOD,
+                format!("{seen}. The API has a value now: the HPA syncs every {SYNC_PERIOD} s"),
+            );
         }
         _ if let Some(age) = recent(evidence, active) => {
-            return Status::pending(2.0 * SYNC - age, format!("{seen}, for {age:.0} s"));
+            return Status::pending(2.0 * SYNC_PERIOD - age, format!("{seen}, for {age:.0} s"));
         }
         _ if let Some(wait) = early::too_early(evidence, subject) => return Status::Pending(wait.after(&seen)),
         _ if message.contains("forbidden") => Cause::ControllerForbidden,

@@ -4,8 +4,8 @@ mod others;
 
 use serde_json::Value;
 
-use crate::autoscaling::manifests::SYNC;
-use crate::autoscaling::quantity;
+use crate::autoscaling::hpa::TOLERANCE;
+use crate::autoscaling::{quantity, timing};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::Subject;
@@ -14,9 +14,6 @@ use crate::doctor::fixes::hpa::maximum;
 use crate::doctor::link::Link;
 use crate::doctor::objects::{condition, is, text};
 use crate::doctor::status::{Finding, Input, Status};
-
-/// The controller's own tolerance, where the HPA has none: `--horizontal-pod-autoscaler-tolerance`.
-const TOLERANCE: f64 = 0.1;
 
 /// The HPA's numbers.
 struct Replicas {
@@ -31,7 +28,7 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
         return Status::missing(Input::Hpa, "there is no HPA");
     };
     let Some(replicas) = Replicas::of(hpa) else {
-        return Status::pending(SYNC, "the HPA's status has no replicas yet");
+        return Status::pending(timing::SYNC_PERIOD, "the HPA's status has no replicas yet");
     };
     if let Some(finding) = others::check(evidence, hpa) {
         return Status::Broken(finding);

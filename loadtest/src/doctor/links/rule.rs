@@ -5,6 +5,7 @@ mod query;
 pub mod reach;
 pub mod trigger;
 
+use crate::autoscaling::timing;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
@@ -15,9 +16,6 @@ use crate::doctor::link::Link;
 use crate::doctor::objects::titled;
 use crate::doctor::status::{Finding, Status};
 use crate::kube::read::Read;
-
-/// A restart of the adapter takes about as long, in seconds.
-const RESTART: f64 = 45.0;
 
 pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
     let Some(metric) = &subject.metric else {
@@ -56,7 +54,7 @@ fn adapter(evidence: &Evidence, subject: &Subject, metric: &Metric) -> Status {
             return Status::Ok(format!("{seen}, and answers by its old rules"));
         }
         if server::rolls(evidence) {
-            return Status::pending(RESTART, format!("{seen}, and is just being restarted"));
+            return Status::pending(timing::ADAPTER_RESTART, format!("{seen}, and is just being restarted"));
         }
         if listing::lists(evidence, metric) {
             return Status::blocked(Link::Answer, format!("{seen}, and lists the metric by its old rules"));

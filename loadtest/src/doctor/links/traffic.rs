@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::autoscaling::timing;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::{Evidence, Load};
 use crate::doctor::facts::pods::{ready, ready_for};
@@ -15,11 +16,6 @@ use crate::doctor::status::{Finding, Input, Status};
 
 /// Requests of a fair share, below which a difference may be chance: none of twenty is one in half a billion.
 const ENOUGH: f64 = 20.0;
-/// A pod this long ready, in seconds, is in every balancer's list.
-const KNOWN: f64 = 60.0;
-/// Seconds that a cloud takes for a load balancer.
-const PROVISIONING: f64 = 300.0;
-
 pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
     let counted = counted(evidence, subject);
     if let Some(finding) = pinned(evidence, subject, &counted).or_else(|| short(evidence)) {
@@ -33,7 +29,7 @@ pub fn check(evidence: &Evidence, subject: &Subject) -> Status {
     let status = |seen| if counted.is_empty() { Status::missing(Input::Pages, seen) } else { Status::Ok(seen) };
     let Some(service) = unreachable(evidence) else { return status(seen) };
     let seen = format!("{seen}; {}: status.loadBalancer has no address", titled(service));
-    if age(service, evidence.taken) < PROVISIONING {
+    if age(service, evidence.taken) < timing::BALANCER_PROVISION {
         return status(format!("{seen} yet"));
     }
     // Where requests come anyway, they come from within.
@@ -60,7 +56,7 @@ fn pinned(evidence: &Evidence, subject: &Subject, counted: &[(&Value, f64)]) -> 
     if counted.len() < 2 || fair < ENOUGH || !are_alike(evidence, subject) || !are_spread(evidence, counted) {
         return None;
     }
-    let known = |pod: &Value| ready_for(evidence, pod).is_some_and(|age| age > KNOWN);
+    let known = |pod: &Value| ready_for(evidence, pod).is_some_and(|age| age > timing::BALANCER_KNOWS_POD);
     let (idle, _) = counted.iter().find(|(pod, requests)| *requests < fair / 10.0 && known(pod))?;
     let shares = counted.iter().map(|(pod, requests)| format!("{} {requests:.0}", name(pod)));
     let seen = format!("requests: {}; {} is ready", shares.collect::<Vec<_>>().join(", "), name(idle));

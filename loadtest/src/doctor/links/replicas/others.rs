@@ -2,14 +2,12 @@
 
 use serde_json::Value;
 
+use crate::autoscaling::timing;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::fixes::kubectl::about;
 use crate::doctor::objects::{APPLIED, list, name, namespace, text, time, titled};
 use crate::doctor::status::Finding;
-
-/// Changes that are older, in seconds, are not what goes on now.
-const LATELY: f64 = 600.0;
 
 pub fn check(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
     let workload = evidence.workload.seen()?;
@@ -91,7 +89,9 @@ fn see_saw(evidence: &Evidence) -> Option<String> {
         };
         event["count"].as_u64().unwrap_or(1) > 1 && !rescales.iter().any(between)
     };
-    let lately = |event: &&&Value| at(event, "firstTimestamp").is_some_and(|first| evidence.taken - first < LATELY);
+    let lately = |event: &&&Value| {
+        at(event, "firstTimestamp").is_some_and(|first| evidence.taken - first < timing::REPLICAS_WRITER)
+    };
     let event = rescales.iter().filter(lately).find(alone)?;
     Some(format!(
         "HPA {}: {} times in {:.0} s: {}, with no other size in between",

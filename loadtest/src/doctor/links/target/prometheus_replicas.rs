@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::autoscaling::duration;
+use crate::autoscaling::timing;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::{Evidence, Replica};
 use crate::doctor::facts::early::settled;
@@ -19,14 +20,8 @@ use crate::doctor::objects::{age, is_ready, lives, name, namespace, titled};
 use crate::doctor::status::Finding;
 use crate::kube::read::Read;
 
-/// How long a replica may take to start, in seconds, while there is another and where it is the only one.
-const START: (f64, f64) = (300.0, 60.0);
-
 /// The label of the operator's object on its pods.
 const OBJECT: &str = "operator.prometheus.io/name";
-
-/// How old a pod is, in seconds, until which replicas may know it differently.
-const SETTLED: f64 = 300.0;
 
 /// A replica that is there and not ready, or no replica at all.
 pub fn not_ready(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
@@ -48,7 +43,7 @@ pub fn not_ready(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
     let refuses = |pod: &Value| asked(pod).is_some_and(|replica| replica.ready == Read::Seen(false));
     let failing = |pod: &&&Value| refuses(pod) || !is_ready(pod);
     let others = pods.iter().filter(|pod| !failing(pod)).count();
-    let patience = if others > 0 { START.0 } else { START.1 };
+    let patience = if others > 0 { timing::PROMETHEUS_START } else { timing::PROMETHEUS_START_ALONE };
     let pod =
         *pods.iter().filter(failing).find(|pod| pod_state::of(pod).is_some() || age(pod, evidence.taken) > patience)?;
     let starting = "Read its log. It may still be replaying its write-ahead log.".to_owned();
@@ -102,7 +97,8 @@ fn none(evidence: &Evidence) -> Option<Finding> {
 /// Two replicas that answer one question differently, by more than their scrapes' phases explain.
 pub fn disagree(evidence: &Evidence, subject: &Subject) -> Option<Finding> {
     let settled: BTreeSet<&str> = settled(evidence, subject).into_iter().collect();
-    let any_young = |pods: &Read<Vec<Value>>| pods.items().iter().any(|pod| age(pod, evidence.taken) < SETTLED);
+    let any_young =
+        |pods: &Read<Vec<Value>>| pods.items().iter().any(|pod| age(pod, evidence.taken) < timing::REPLICAS_AGREE);
     // What a restart has left in one of them is gone when its window is.
     if any_young(&evidence.prometheus.pods) {
         return None;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::autoscaling::timing;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::{living, ready_for};
@@ -11,9 +12,6 @@ use crate::doctor::fixes::kubectl::{apply, delete, in_namespace};
 use crate::doctor::fixes::trigger::Trigger;
 use crate::doctor::objects::{condition, list, mentions, name, namespace, selects, text, titled};
 use crate::doctor::status::{Finding, Status};
-
-/// A trigger whose pods are ready for less, in seconds, may not have had an answer yet.
-const YOUNG: f64 = 60.0;
 
 /// KEDA rejects the `ScaledObject`, whatever its triggers do.
 pub fn refused(evidence: &Evidence, trigger: &Trigger<'_>) -> Option<Status> {
@@ -49,8 +47,11 @@ pub fn check(evidence: &Evidence, subject: &Subject, trigger: &Trigger<'_>) -> O
         seen = format!("{seen}: Ready is {status}, {reason}: {message}");
     }
     let oldest = living(evidence).filter_map(|pod| ready_for(evidence, pod)).fold(0.0, f64::max);
-    if oldest < YOUNG {
-        return Some(Status::pending(YOUNG - oldest, format!("{seen}; the pods have just become ready")));
+    if oldest < timing::TRIGGER_FIRST_ANSWER {
+        return Some(Status::pending(
+            timing::TRIGGER_FIRST_ANSWER - oldest,
+            format!("{seen}; the pods have just become ready"),
+        ));
     }
     if let Some(policy) = policy(evidence) {
         let advice = "Allow KEDA's operator to reach Prometheus' port. Network policies add up.";
