@@ -83,22 +83,28 @@ pub fn steps(stages: usize, autoscaler: &Autoscaler, replicas: u32, seconds: f64
     replicas * (scrapes + samples + syncs * (1.0 + samples)) + (scrapes + syncs) * stages
 }
 
-/// Whether a prediction has no more than this many steps; an error says that it has more.
+/// A prediction that would take too many steps.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{seconds:.0} s of load on up to {replicas} replicas, each scraped every {scrape} s, are too much to predict")]
+pub struct TooLong {
+    seconds: f64,
+    replicas: u32,
+    scrape: f64,
+}
+
+/// Whether a prediction has no more than this many steps.
 pub fn is_feasible(
     stages: usize,
     autoscaler: &Autoscaler,
     replicas: u32,
     seconds: f64,
     most_steps: f64,
-) -> Result<(), String> {
+) -> Result<(), TooLong> {
     let Pipeline { scrape, sync, .. } = &autoscaler.pipeline;
     if steps(stages, autoscaler, replicas, seconds) <= most_steps && seconds / sync <= SYNCS {
         return Ok(());
     }
-    let most = autoscaler.max.max(replicas);
-    Err(format!(
-        "{seconds:.0} s of load on up to {most} replicas, each scraped every {scrape} s, are too much to predict"
-    ))
+    Err(TooLong { seconds, replicas: autoscaler.max.max(replicas), scrape: *scrape })
 }
 
 /// What the HPA may want at one moment, depending on when it looks and when Prometheus scrapes.

@@ -27,7 +27,7 @@ fn answers(rules: &Rules) -> Answers {
 }
 
 /// What a folder with these rules, and an HPA on this metric, is read as.
-fn read(config: &str, kind: &str, metric: &str) -> Result<manifests::Manifests, String> {
+fn read(config: &str, kind: &str, metric: &str) -> Result<manifests::Manifests, manifests::Error> {
     let labels = json!({"app": "web"});
     let target = json!({"type": "AverageValue", "averageValue": "2"});
     let object = |kind: &str, spec: Value| {

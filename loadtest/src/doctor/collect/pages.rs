@@ -11,7 +11,7 @@ use crate::doctor::facts::pages::{PATH, served_at};
 use crate::doctor::facts::pods::in_front;
 use crate::doctor::facts::ports;
 use crate::doctor::facts::scaling_metric::Subject;
-use crate::doctor::objects::{is_ready, name};
+use crate::doctor::objects::{Pod, Service, is_ready, labels, name};
 use crate::kube::Failure;
 use crate::kube::pod_http::{Place, PodPage, UNREACHED};
 use crate::kube::prometheus::MOST;
@@ -29,7 +29,7 @@ type At = (u16, String, bool);
 
 /// The pages of the pods that run, the ready ones first.
 pub async fn pages(reader: &Reader, evidence: &Evidence) -> Vec<Page> {
-    let mut running: Vec<_> = evidence.pods.items().iter().filter(|pod| pod["status"]["phase"] == "Running").collect();
+    let mut running: Vec<_> = evidence.pods.items().iter().filter(|pod| Pod(pod).is_running()).collect();
     running.sort_by_key(|pod| !is_ready(pod));
     let places = running.into_iter().filter_map(|pod| Some((pod, where_of(evidence, pod)?)));
     join_all(places.take(PODS).map(|(pod, at)| page(reader, evidence, pod, at))).await
@@ -72,7 +72,7 @@ fn few(evidence: &Evidence, read: Read<String>, what: &str) -> Read<String> {
     match counter(evidence, &page) {
         Some(counter) if series_of(&page, &counter).nth(MOST).is_some() => {
             let excess = Failure::Excess(format!("has more than {MOST} series of {counter}"));
-            Read::Unread(Unread { what: what.to_owned(), why: excess.to_string(), right: None })
+            Read::failed(what, excess)
         }
         _ => Read::Seen(page),
     }
@@ -113,7 +113,7 @@ fn is_not_there(read: &Read<String>) -> bool {
 /// the one that was told.
 fn elsewhere(evidence: &Evidence, pod: &Value, told: &At) -> Vec<At> {
     let (port, path, tls) = told;
-    let served = in_front(evidence, &pod["metadata"]["labels"]).flat_map(|service| led_to(service, pod));
+    let served = in_front(evidence, labels(pod)).flat_map(|service| led_to(service, pod));
     let mut places = Vec::new();
     for port in [*port].into_iter().chain(served).chain(ports::numbers(pod)) {
         for path in [PATH, path] {
@@ -128,7 +128,7 @@ fn elsewhere(evidence: &Evidence, pod: &Value, told: &At) -> Vec<At> {
 
 /// Port, path and whether it is TLS: as the monitor that selects the pod says, else the Service, else the pod itself.
 fn where_of(evidence: &Evidence, pod: &Value) -> Option<At> {
-    let places = served_at(evidence, &pod["metadata"]["labels"]).into_iter();
+    let places = served_at(evidence, labels(pod)).into_iter();
     let mut here =
         places.filter_map(|PodPage { port, path, tls }| Some((ports::of_pod(pod, &json!(port))?, path, tls)));
     here.next().or_else(|| ports::numbers(pod).next().map(|port| (port, PATH.to_owned(), false)))
@@ -136,6 +136,5 @@ fn where_of(evidence: &Evidence, pod: &Value) -> Option<At> {
 
 /// The pod's ports that a Service leads to.
 fn led_to<'a>(service: &'a Value, pod: &'a Value) -> impl Iterator<Item = u16> + 'a {
-    let all = service["spec"]["ports"].as_array().into_iter().flatten();
-    all.filter_map(|port| ports::of_service(pod, port))
+    Service(service).ports().iter().filter_map(|port| ports::of_service(pod, port))
 }

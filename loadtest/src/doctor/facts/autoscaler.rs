@@ -13,7 +13,7 @@ use crate::autoscaling::{Autoscaler, predict};
 use crate::bounds::{DAY, PERIOD};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::{Source, Subject, others};
-use crate::doctor::objects::{text, time};
+use crate::doctor::objects::{Hpa, time};
 use crate::kube::read::Read;
 
 /// The autoscaler, and what was assumed of it because it could not be read, or is more than the model knows.
@@ -37,12 +37,12 @@ pub fn autoscaler(evidence: &Evidence, subject: &Subject) -> Result<Assumed, Str
     let (Some(hpa), Some(metric)) = (evidence.hpa.seen(), &subject.metric) else {
         return Err(format!("{name}: the metric that it scales by is not known"));
     };
-    let (spec, target) = (&hpa["spec"], &hpa["spec"]["scaleTargetRef"]);
+    let spec = &hpa["spec"];
     let replicas = |field: &str| spec[field].as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(1);
     let scrape = intervals::scrape(evidence).filter(|seconds| PERIOD.contains(seconds));
     let window = subject.window.filter(|seconds| PERIOD.contains(seconds));
     let autoscaler = Autoscaler {
-        scaled: format!("{}/{}", text(target, "/kind"), text(target, "/name")),
+        scaled: Hpa(hpa).scaled(),
         metric: metric.name.clone(),
         target: metric.target,
         min: replicas("minReplicas"),
@@ -86,7 +86,7 @@ pub fn autoscaler(evidence: &Evidence, subject: &Subject) -> Result<Assumed, Str
 fn behavior(written: &Value) -> Result<Behavior, String> {
     let written: Option<HorizontalPodAutoscalerBehavior> =
         serde_json::from_value(written.clone()).map_err(|error| format!(" {error}"))?;
-    Behavior::of(written.as_ref())
+    Behavior::of(written.as_ref()).map_err(|error| error.to_string())
 }
 
 /// Why the interval is not known.

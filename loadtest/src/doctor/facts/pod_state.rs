@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::autoscaling::timing;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::since;
-use crate::doctor::objects::{age, condition, is_ready, list, name, text, time};
+use crate::doctor::objects::{Pod, age, condition, is_ready, list, name, text, time};
 use crate::kube::read::Read;
 
 /// Restarts from which on a container fails, though nobody says yet that it is stuck.
@@ -38,9 +38,7 @@ pub struct Reason {
 
 /// Why this pod's containers do not run, where one of them fails.
 pub fn of(pod: &Value) -> Option<Reason> {
-    let status = &pod["status"];
-    let all = ["initContainerStatuses", "containerStatuses"];
-    let mut all = all.into_iter().flat_map(|field| status[field].as_array().into_iter().flatten());
+    let mut all = list(pod, "/status/initContainerStatuses").iter().chain(Pod(pod).container_statuses());
     all.find_map(|container| {
         let waiting = container["state"]["waiting"]["reason"].as_str().filter(|reason| STUCK.contains(reason));
         // Between two attempts it has ended, and does not wait yet; later it runs until it ends again. One end alone may
@@ -75,7 +73,7 @@ pub fn of(pod: &Value) -> Option<Reason> {
 
 /// Seconds that a pod's probes allow it to start in.
 fn start(pod: &Value) -> f64 {
-    let probes = list(pod, "/spec/containers").iter().map(|container| {
+    let probes = Pod(pod).containers().iter().map(|container| {
         let number = |pointer: &str| container.pointer(pointer).and_then(Value::as_f64);
         let delay = |probe: &str| number(&format!("/{probe}/initialDelaySeconds")).unwrap_or(0.0);
         let tries = container.get("startupProbe").map_or(0.0, |_| {
@@ -90,8 +88,8 @@ fn start(pod: &Value) -> f64 {
 
 /// Whether a pod's containers run.
 pub fn runs(pod: &Value) -> bool {
-    let mut containers = list(pod, "/status/containerStatuses").iter();
-    text(pod, "/status/phase") == "Running" && containers.all(|container| container.pointer("/state/running").is_some())
+    let mut containers = Pod(pod).container_statuses().iter();
+    Pod(pod).is_running() && containers.all(|container| container.pointer("/state/running").is_some())
 }
 
 /// Whether a pod is not ready in all the time that it had.
@@ -107,7 +105,7 @@ pub fn is_overdue(evidence: &Evidence, pod: &Value) -> bool {
         return placed.min(age(pod, evidence.taken)) > within + start(pod);
     }
     let changed = condition(pod, "Ready").and_then(|ready| since(evidence, ready, "/lastTransitionTime"));
-    let containers = list(pod, "/status/containerStatuses").iter();
+    let containers = Pod(pod).container_statuses().iter();
     let running = containers.filter_map(|one| since(evidence, one, "/state/running/startedAt"));
     running.chain(changed).reduce(f64::min).is_some_and(|since| since > timing::POD_READY + start(pod))
 }

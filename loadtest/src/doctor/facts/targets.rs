@@ -11,7 +11,7 @@ use crate::autoscaling::promql::{Matcher, selectors};
 use crate::doctor::evidence::{Evidence, Page, Prometheus, Replica};
 use crate::doctor::facts::early::settled;
 use crate::doctor::facts::scaling_metric::Subject;
-use crate::doctor::objects::{lives, name, namespace, text};
+use crate::doctor::objects::{labels, lives, name, namespace, text};
 use crate::kube::read::Read;
 
 /// The addresses and names by which a pod of the workload is known.
@@ -174,7 +174,7 @@ pub fn result<'a>(evidence: &'a Evidence, query: &str) -> Option<Vec<&'a Value>>
 
 /// The namespace and the name of the operator's object that a pod of Prometheus is of, and the number of its shard.
 pub fn shard(pod: &Value) -> (&str, &str, u64) {
-    let label = |name: &str| text(&pod["metadata"]["labels"][format!("operator.prometheus.io/{name}")], "");
+    let label = |name: &str| text(&labels(pod)[format!("operator.prometheus.io/{name}")], "");
     (namespace(pod), label("name"), label("shard").parse().unwrap_or(0))
 }
 
