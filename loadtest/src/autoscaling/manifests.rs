@@ -13,6 +13,7 @@ use shopfront::app::Endpoint;
 
 use super::{Autoscaler, duration, timing};
 use crate::autoscaling::predict::Pipeline;
+use crate::autoscaling::selectors::leads_to;
 use crate::bounds::PERIOD;
 
 /// Why manifests cannot be read: one line that names the file and the field, and says what to change.
@@ -136,13 +137,11 @@ fn of(all: &Folder) -> Result<Manifests, Error> {
         &format!("that selects the pods of Deployment {}", deployment.name()),
         services.iter().copied().filter(|service| all_headless || is_for_clients(service)),
     )?;
-    let selects =
-        |monitor: &Document, service: &Document| monitor.selects("spec.selector", &service.labels("metadata.labels"));
     let monitor = all.the("ServiceMonitor", &format!("that selects Service {}", service.name()), |monitor| {
-        services.iter().any(|service| selects(monitor, service))
+        services.iter().any(|service| monitor.selects(service))
     })?;
     // The clients' Service, or another one of the same pods.
-    let scraped = [service].into_iter().chain(services).find(|service| selects(monitor, service)).unwrap_or(service);
+    let scraped = [service].into_iter().chain(services).find(|service| monitor.selects(service)).unwrap_or(service);
     let by_adapter = scaler.query.is_none();
     let Query { window, function, series } = match scaler.query {
         Some(query) => query,
@@ -205,8 +204,8 @@ impl Folder {
 
     /// The Services that lead to a Deployment's pods.
     fn services(&self, deployment: &Document) -> Vec<&Document> {
-        let labels = deployment.labels("spec.template.metadata.labels");
-        self.every("Service").into_iter().filter(|service| service.leads_to(&labels)).collect()
+        let labels = deployment.get("spec.template.metadata.labels").unwrap_or(&Value::Null);
+        self.every("Service").into_iter().filter(|service| leads_to(service.value(), labels)).collect()
     }
 
     fn the(&self, kind: &str, which: &str, is_it: impl Fn(&Document) -> bool) -> Result<&Document, Error> {

@@ -118,7 +118,7 @@ pub const START_FAILURE: f64 = 60.0;
 /// `backOffPeriod` in `pkg/kubelet/kubelet.go`.
 pub const RESTART_BACK_OFF: f64 = 10.0;
 
-/// The longest such wait: `MaxContainerBackOff` there.
+/// The longest such wait: `MaxContainerBackOff` there. A rehearsal leaves out that the kubelet resets it.
 pub const RESTART_BACK_OFF_AT_MOST: f64 = 300.0;
 
 /// Within this time an autoscaler of nodes reports in an event what it does, if there is one: cluster-autoscaler scans every
@@ -149,8 +149,8 @@ pub const FIRST_POD_OF_CHANGE: f64 = 300.0;
 /// By how much the times of two objects may differ: the API writes whole seconds, and controllers take some of their own.
 pub const CLOCK_SLACK: f64 = 5.0;
 
-/// Somebody else's write to the replicas still goes on if it is not older: longer than the sync period of any GitOps tool
-/// (Argo CD: 3 minutes, Flux: mostly up to 10).
+/// Another writer of the replicas is still at work if its last change is not older: a tool that applies manifests does so every
+/// 3 minutes (Argo CD) or, mostly, every 10 at the latest (Flux).
 pub const REPLICAS_WRITER: f64 = 600.0;
 
 // Load balancers.

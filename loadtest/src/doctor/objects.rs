@@ -1,15 +1,12 @@
 //! What the API's objects say.
 
-use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::core::{Selector, SelectorExt};
-use serde::Deserialize;
 use serde_json::Value;
 
 mod kinds;
 
+pub use crate::autoscaling::selectors::{leads_to, selector, selects};
 pub use kinds::{Hpa, Monitor, Pod, ScaledObject, Service, Workload};
 
 /// The annotation in which `kubectl apply` keeps the manifest that it applied.
@@ -84,25 +81,6 @@ pub fn mentions(message: &str, name: &str) -> bool {
     message.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '.')).any(|word| word == name)
 }
 
-/// A label selector, with its `matchLabels` and `matchExpressions`; an empty one where there is none. None of what the API
-/// server refuses.
-pub fn selector(selector: &Value) -> Option<Selector> {
-    let selector: Option<LabelSelector> = Deserialize::deserialize(selector).ok()?;
-    selector.unwrap_or_default().try_into().ok()
-}
-
-/// Whether labels satisfy a selector. An empty selector takes everything.
-pub fn selects(selector: &Value, labels: &Value) -> bool {
-    let labels: BTreeMap<String, String> = BTreeMap::deserialize(labels).unwrap_or_default();
-    self::selector(selector).is_some_and(|selector| selector.matches(&labels))
-}
-
-/// Whether a Service sends to pods with these labels; one without a selector has its addresses from elsewhere.
-pub fn leads_to(service: &Value, labels: &Value) -> bool {
-    let selector = Service(service).selector().as_object().filter(|selector| !selector.is_empty());
-    selector.is_some_and(|selector| selector.iter().all(|(key, value)| labels[key] == *value))
-}
-
 /// The text at a JSON pointer; empty where there is none.
 pub fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
@@ -116,30 +94,4 @@ pub fn list<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
 /// Whether the condition of this type is true.
 pub fn is(object: &Value, kind: &str) -> bool {
     condition(object, kind).is_some_and(|condition| condition["status"] == "True")
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_selector_is_resolved_as_the_api_server_does() {
-        let labels = json!({"app": "shop", "tier": "web"});
-        let expression = |key: &str, operator: &str, values: &[&str]| json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]});
-        assert!(selects(&json!({}), &labels) && selects(&json!({}), &Value::Null));
-        assert!(selects(&json!({"matchLabels": {"app": "shop"}}), &labels));
-        assert!(!selects(&json!({"matchLabels": {"app": "shop", "team": "a"}}), &labels));
-        assert!(selects(&expression("app", "In", &["x", "shop"]), &labels));
-        assert!(
-            !selects(&expression("team", "In", &["a"]), &labels)
-                && selects(&expression("team", "NotIn", &["a"]), &labels)
-        );
-        assert!(!selects(&expression("app", "NotIn", &["shop"]), &labels));
-        assert!(
-            selects(&expression("app", "Exists", &[]), &labels)
-                && selects(&expression("x", "DoesNotExist", &[]), &labels)
-        );
-    }
 }

@@ -42,6 +42,12 @@ pub enum Failure {
     Other(String),
 }
 
+impl From<String> for Failure {
+    fn from(why: String) -> Self {
+        Self::Other(why)
+    }
+}
+
 impl Failure {
     /// What an error of the client was caused by, where it was one of the bounds.
     pub fn of(error: &(dyn Error + 'static)) -> Self {

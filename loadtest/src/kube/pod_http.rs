@@ -77,9 +77,9 @@ impl Place {
         match Forward::open(reader, self).await {
             Ok(mut forward) => match forward.get(path).await {
                 Ok((StatusCode::OK, text)) => Read::Seen(text),
-                Ok((status, text)) => Read::failed(what, told(status, &text)),
+                Ok((status, text)) => Read::failed(what, &told(status, &text)),
                 // There is a page, and it is too long whichever way it comes.
-                Err(failure) if failure.is_excess() => Read::failed(what, failure),
+                Err(failure) if failure.is_excess() => Read::failed(what, &failure),
                 Err(_) => proxied,
             },
             Err(_) => proxied,

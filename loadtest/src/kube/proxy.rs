@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use http::Uri;
+use percent_encoding::percent_decode_str;
 
 /// How a proxy is spoken to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,6 +52,7 @@ impl Proxy {
         let place = format!("{scheme}://{}:{}", host.host(), host.port_u16().unwrap_or(port));
         let user = user.map(|user| {
             let (name, password) = user.split_once(':').unwrap_or((user, ""));
+            let decoded = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
             (decoded(name), decoded(password))
         });
         Ok(Self { kind, place: place.parse().map_err(|_| "it has no valid host")?, user })
@@ -159,20 +161,6 @@ fn contains((first, bits): (IpAddr, u8), address: IpAddr) -> bool {
         (IpAddr::V6(first), IpAddr::V6(address)) => shifted(first.to_bits(), 128) == shifted(address.to_bits(), 128),
         _ => false,
     }
-}
-
-/// `%40` as `@`; what is no such escape stays as it is.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let escaped = (byte == b'%').then(|| after.get(..2)).flatten();
-        let digits = escaped.filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-        let meant = digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
-        bytes.push(meant.unwrap_or(byte));
-        rest = if meant.is_some() { &after[2..] } else { after };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ impl<T> Read<T> {
 
 impl<T> Read<T> {
     /// It could not be read, whatever the rights are.
-    pub fn failed(what: impl Into<String>, why: impl ToString) -> Self {
+    pub fn failed(what: impl Into<String>, why: &impl ToString) -> Self {
         Self::Unread(Unread::new(what, why))
     }
 
@@ -93,7 +93,7 @@ pub struct Unread {
 
 impl Unread {
     /// Why something could not be read, whatever the rights are.
-    pub fn new(what: impl Into<String>, why: impl ToString) -> Self {
+    pub fn new(what: impl Into<String>, why: &impl ToString) -> Self {
         Self { what: what.into(), why: why.to_string(), right: None }
     }
 

@@ -76,7 +76,7 @@ impl Watches {
 }
 
 /// A watch tells nothing where nothing changes, and as little where the API server hangs: so it is asked as well.
-fn signs_of_life(client: &Client, namespace: &str, hpa: String) -> UnboundedReceiver<Result<(), String>> {
+fn signs_of_life(client: &Client, namespace: &str, hpa: String) -> UnboundedReceiver<Result<(), Failure>> {
     let hpas = Api::<HorizontalPodAutoscaler>::namespaced(client.clone(), namespace);
     let (sender, receiver) = unbounded_channel();
     tokio::spawn(async move {
@@ -85,8 +85,8 @@ fn signs_of_life(client: &Client, namespace: &str, hpa: String) -> UnboundedRece
             turns.tick().await;
             let sign = match tokio::time::timeout(timing::WATCH_ANSWER, hpas.get_opt(&hpa)).await {
                 Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) => Err(one_line(&error)),
-                Err(_) => Err(format!("no answer within {} s", timing::WATCH_ANSWER.as_secs())),
+                Ok(Err(error)) => Err(Failure::of(&error)),
+                Err(_) => Err(Failure::Late(timing::WATCH_ANSWER)),
             };
             let _ = sender.send(sign);
         }
@@ -263,7 +263,7 @@ impl View {
     }
 
     /// Whether the API server answers again, after it had not.
-    fn sign(&mut self, sign: Result<(), String>) -> bool {
+    fn sign(&mut self, sign: Result<(), Failure>) -> bool {
         match sign {
             Ok(()) if self.broken.remove(&Feed::ApiServer) => {
                 self.happened(ObservedEvent::WatchResumed { feed: Feed::ApiServer });
@@ -271,7 +271,8 @@ impl View {
                 self.listing = WATCHES.into();
                 return true;
             }
-            Err(why) if self.broken.insert(Feed::ApiServer) => {
+            Err(failure) if self.broken.insert(Feed::ApiServer) => {
+                let why = failure.to_string();
                 self.happened(ObservedEvent::WatchInterrupted { feed: Feed::ApiServer, why });
             }
             _ => {}

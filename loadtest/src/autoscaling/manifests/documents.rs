@@ -1,15 +1,12 @@
 //! The objects in a folder of manifests, and errors that say where something is wrong.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::core::{Selector, SelectorExt};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Error;
+use crate::autoscaling::selectors;
 use crate::bounds::DAY;
 use crate::input;
 
@@ -143,21 +140,9 @@ impl Document {
         data.filter_map(|(key, text)| Some((format!("data[{key:?}]"), text.as_str()?)))
     }
 
-    /// The labels at a path; none where there are none.
-    pub fn labels(&self, path: &str) -> BTreeMap<String, String> {
-        self.get(path).and_then(|labels| BTreeMap::deserialize(labels).ok()).unwrap_or_default()
-    }
-
-    /// Whether the selector at a path takes these labels; where there is none, it takes nothing.
-    pub fn selects(&self, path: &str, labels: &BTreeMap<String, String>) -> bool {
-        let selector = self.get(path).and_then(|selector| LabelSelector::deserialize(selector).ok());
-        selector.and_then(|selector| Selector::try_from(selector).ok()).is_some_and(|selector| selector.matches(labels))
-    }
-
-    /// The same for a Service's selector, which is a map.
-    pub fn leads_to(&self, labels: &BTreeMap<String, String>) -> bool {
-        let selector =
-            self.get("spec.selector").and_then(|labels| BTreeMap::<String, String>::deserialize(labels).ok());
-        selector.is_some_and(|selector| selector.into_iter().collect::<Selector>().matches(labels))
+    /// Whether the selector of a monitor takes another object by its labels. One without a selector takes nothing.
+    pub fn selects(&self, other: &Self) -> bool {
+        let selector = self.get("spec.selector").filter(|selector| !selector.is_null());
+        selector.is_some_and(|selector| selectors::selects(selector, &other.value["metadata"]["labels"]))
     }
 }

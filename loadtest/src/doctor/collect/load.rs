@@ -32,12 +32,12 @@ pub async fn load(reader: &Reader, namespace: &str) -> Read<Load> {
         return Read::Unread(unread.clone());
     }
     let loads = told.iter().filter_map(|(pod, log)| last_seconds(pod, log.seen()?));
-    loads.reduce(joined).map_or(Read::Absent, Read::Seen)
+    loads.reduce(|one, other| joined(one, &other)).map_or(Read::Absent, Read::Seen)
 }
 
-fn joined(one: Load, other: Load) -> Load {
+fn joined(one: Load, other: &Load) -> Load {
     Load {
-        pod: format!("{}, {}", one.pod, other.pod),
+        pod: one.pod + ", " + &other.pod,
         seconds: one.seconds.max(other.seconds),
         due: one.due + other.due,
         answered: one.answered + other.answered,

@@ -72,7 +72,7 @@ fn few(evidence: &Evidence, read: Read<String>, what: &str) -> Read<String> {
     match counter(evidence, &page) {
         Some(counter) if series_of(&page, &counter).nth(MOST).is_some() => {
             let excess = Failure::Excess(format!("has more than {MOST} series of {counter}"));
-            Read::failed(what, excess)
+            Read::failed(what, &excess)
         }
         _ => Read::Seen(page),
     }

@@ -10,9 +10,10 @@ use crate::autoscaling::exposition::names_of;
 use crate::autoscaling::promql::selectors;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pages::counters;
+use crate::doctor::facts::pods::living;
 use crate::doctor::facts::requests::{group_of, plural, rules};
 use crate::doctor::facts::scaling_metric::{Metric, Source, Subject};
-use crate::doctor::objects::{lives, name};
+use crate::doctor::objects::name;
 use crate::kube::read::Read;
 
 /// What of the subject the adapter's own rules tell, the series, the query and its window: of those that make a metric
@@ -81,7 +82,7 @@ fn query(evidence: &Evidence, metric: &Metric, rule: &Rule, series: &str) -> Opt
     }
     let object = &metric.spec["object"]["describedObject"];
     let (version, kind, names) = if kind == "Pods" {
-        ("v1", "Pod", evidence.pods.items().iter().filter(|pod| lives(pod)).map(name).collect())
+        ("v1", "Pod", living(evidence).map(name).collect())
     } else {
         (object["apiVersion"].as_str().unwrap_or("v1"), object["kind"].as_str()?, vec![object["name"].as_str()?])
     };

@@ -3,10 +3,11 @@
 use serde_json::Value;
 
 use super::adapter;
+use super::pods::living;
 use crate::autoscaling::promql::{Matcher, Selector, selectors, window};
 use crate::autoscaling::quantity;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::objects::{Hpa, ScaledObject, is_ready, lives, name};
+use crate::doctor::objects::{Hpa, ScaledObject, is_ready, name};
 
 /// Who brings the metric to the HPA.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -63,7 +64,7 @@ impl Subject {
     /// Reads it from the evidence.
     pub fn of(evidence: &Evidence) -> Self {
         let metric = metric(evidence);
-        let all: Vec<&Value> = evidence.pods.items().iter().filter(|pod| lives(pod)).collect();
+        let all: Vec<&Value> = living(evidence).collect();
         let names = |pods: &[&Value]| pods.iter().map(|pod| name(pod).to_owned()).collect::<Vec<_>>();
         let ready: Vec<&Value> = all.iter().copied().filter(|pod| is_ready(pod)).collect();
         let (pods, ready) = (names(&all), names(&ready));

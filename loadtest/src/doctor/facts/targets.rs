@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::adapter;
+use super::pods::living;
 use crate::autoscaling::adapter_rules::Pattern;
 use crate::autoscaling::exposition::series_of;
 use crate::autoscaling::promql::{Matcher, selectors};
@@ -22,8 +23,7 @@ pub struct Ours<'a> {
 impl<'a> Ours<'a> {
     /// Of the workload's pods that have not ended.
     pub fn of(evidence: &'a Evidence) -> Self {
-        let pods = evidence.pods.items().iter().filter(|pod| lives(pod));
-        Self { pods: pods.map(|pod| (name(pod), addresses(pod))).collect() }
+        Self { pods: living(evidence).map(|pod| (name(pod), addresses(pod))).collect() }
     }
 
     /// The pod that a target is.

@@ -33,7 +33,7 @@ impl Trust {
     pub fn refuses(self, evidence: &Evidence, pod: &Value) -> Option<Unread> {
         let of = namespace(pod);
         let why = self.refuses_all_in(evidence, of)?;
-        Some(Unread::new(format!("Prometheus {of}/{}", name(pod)), why))
+        Some(Unread::new(format!("Prometheus {of}/{}", name(pod)), &why))
     }
 
     /// Why no pod in this namespace is asked as Prometheus; none where they are.

@@ -1,5 +1,5 @@
-//! Kinds of object: each path that more than one part of the doctor reads is here once. The objects stay as they were read,
-//! since a bundle may hold fields that nobody knows, or that are malformed.
+//! Kinds of object, with the paths of their fields. The objects stay as they were read, since a bundle may hold fields that
+//! nobody knows, or that are malformed.
 
 use serde_json::Value;
 
