@@ -224,6 +224,7 @@ fn edited(file: &str, from: &str, to: &str) -> Result<Manifests, String> {
     let read = manifests::read(folder.path());
     read.map_err(|error| {
         error
+            .to_string()
             .replace(&format!("{}/", folder.path().display()), "")
             .replace(&folder.path().display().to_string(), "FOLDER")
     })
@@ -337,8 +338,22 @@ fn an_error_is_one_line_that_says_what_to_change() {
         broken.starts_with("shopfront.yml: not YAML that can be read: ") && broken.lines().count() == 1,
         "{broken}"
     );
-    let nowhere = manifests::read(Path::new("/nowhere")).unwrap_err();
+    let nowhere = manifests::read(Path::new("/nowhere")).unwrap_err().to_string();
     assert_eq!(nowhere, "/nowhere: No such file or directory (os error 2): --manifests takes a folder of YAML files");
+}
+
+#[test]
+fn relist_interval_is_the_flag_of_the_adapter_in_the_folder() {
+    let relist = |flags: &str| {
+        let containers = format!("[{{name: adapter, args: [--prometheus-url=http://prometheus{flags}]}}]");
+        let adapter = format!(
+            "kind: Deployment\nmetadata: {{name: adapter}}\nspec: {{template: {{spec: {{containers: {containers}}}}}}}"
+        );
+        let read =
+            edited("custom-metrics-config.yaml", "apiVersion: v1\n", &format!("{adapter}\n---\napiVersion: v1\n"));
+        read.unwrap().autoscaler.pipeline.relist
+    };
+    assert_eq!((relist(", --metrics-relist-interval=90s"), relist("")), (90.0, 600.0));
 }
 
 /// What reading the manifests comes to with these rules, each a mapping in one line, in place of the repository's own.
@@ -434,7 +449,7 @@ fn an_external_metric_is_made_by_the_external_rules() {
             let text = text.replace("- type: Pods\n      pods:", "- type: External\n      external:");
             std::fs::write(folder.path().join(file), text.replace("    rules:", &format!("    {key}:"))).unwrap();
         }
-        manifests::read(folder.path())
+        manifests::read(folder.path()).map_err(|error| error.to_string())
     };
     let read = external("externalRules").unwrap();
     let pipeline = read.autoscaler.pipeline;

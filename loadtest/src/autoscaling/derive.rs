@@ -1,20 +1,18 @@
 //! A profile that an autoscaler itself asks for: `--profile hpa`.
 
 use super::Autoscaler;
+use super::timing;
 use crate::autoscaling::predict::{Band, band};
 use crate::profile::{Profile, Stage};
 
 /// The longest that [`hpa_profile`] predicts, in seconds: all that comes before a stage, and that stage.
-pub const LONGEST: f64 = 4.0 * PATIENCE;
+pub const LONGEST: f64 = 4.0 * timing::STAGE_AT_MOST;
 
 /// The most steps of [`hpa_profile`]'s predictions, which are mostly much shorter than the longest.
 pub const STEPS: f64 = 1e7;
 
 /// The stages of [`hpa_profile`].
 pub const STAGES: usize = 5;
-
-/// How long any stage may be that waits for the autoscaler: beyond it, the autoscaler cannot do what is waited for.
-const PATIENCE: f64 = 2.0 * 3600.0;
 
 /// What an autoscaler has to answer, in five stages, rates in requests per second:
 ///
@@ -71,7 +69,7 @@ fn settled(before: &Profile, rate: f64, autoscaler: &Autoscaler, like_this: impl
             Some(first) if first.at < start + seconds - autoscaler.pipeline.sync * 2.0 => {
                 return Some((first.at - start).max(0.0));
             }
-            _ if seconds >= PATIENCE => return None,
+            _ if seconds >= timing::STAGE_AT_MOST => return None,
             _ => seconds *= 2.0,
         }
     }

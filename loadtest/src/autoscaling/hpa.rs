@@ -16,7 +16,11 @@ use serde::{Deserialize, Serialize};
 pub use controller::{Condition, Controller, Decision};
 pub use replicas::{Phase, Pod, Reading};
 
-use super::quantity;
+use super::{quantity, timing};
+
+/// The distance from the target, as a share of it, within which nothing is done. `--horizontal-pod-autoscaler-tolerance` of
+/// kube-controller-manager, by default.
+pub const TOLERANCE: f64 = 0.1;
 
 /// An HPA's `behavior`, with Kubernetes' defaults where it is silent.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -81,21 +85,20 @@ pub enum Unit {
 }
 
 impl Default for Behavior {
-    /// That of an HPA which has none, with the controller's own defaults: five minutes of
-    /// `--horizontal-pod-autoscaler-downscale-stabilization`, a tenth of `--horizontal-pod-autoscaler-tolerance`.
+    /// That of an HPA which has none.
     fn default() -> Self {
-        let policy = |unit, value| Policy { unit, value, period_seconds: 15 };
+        let policy = |unit, value| Policy { unit, value, period_seconds: timing::POLICY_PERIOD };
         Self {
             written: false,
             up: Rules {
                 stabilization_seconds: 0.0,
-                tolerance: 0.1,
+                tolerance: TOLERANCE,
                 select: Select::Max,
                 policies: vec![policy(Unit::Pods, 4), policy(Unit::Percent, 100)],
             },
             down: Rules {
-                stabilization_seconds: 300.0,
-                tolerance: 0.1,
+                stabilization_seconds: timing::DOWNSCALE_STABILIZATION,
+                tolerance: TOLERANCE,
                 select: Select::Max,
                 policies: vec![policy(Unit::Percent, 100)],
             },
@@ -103,31 +106,53 @@ impl Default for Behavior {
     }
 }
 
+/// A field of a `behavior` that the API server would refuse.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{field} {what}")]
+pub struct InvalidBehavior {
+    /// The field, within `behavior`.
+    pub field: String,
+    /// What it is, and what to make it.
+    pub what: String,
+}
+
+impl InvalidBehavior {
+    fn new(field: &str, what: String) -> Self {
+        Self { field: field.to_owned(), what }
+    }
+
+    fn within(self, direction: &str) -> Self {
+        Self { field: format!("{direction}.{}", self.field), ..self }
+    }
+}
+
 impl Behavior {
-    /// What an HPA's own `behavior` comes to. An error names the field. (A cluster below 1.35 drops `tolerance`, unless
+    /// What an HPA's own `behavior` comes to. (A cluster below 1.35 drops `tolerance`, unless
     /// its feature gate `HPAConfigurableTolerance` is on: what the API server gives back is what counts.)
-    pub fn of(behavior: Option<&HorizontalPodAutoscalerBehavior>) -> Result<Self, String> {
+    pub fn of(behavior: Option<&HorizontalPodAutoscalerBehavior>) -> Result<Self, InvalidBehavior> {
         let mut all = Self::default();
         let Some(behavior) = behavior else { return Ok(all) };
         all.written = true;
-        all.up.take(behavior.scale_up.as_ref()).map_err(|error| format!("scaleUp.{error}"))?;
-        all.down.take(behavior.scale_down.as_ref()).map_err(|error| format!("scaleDown.{error}"))?;
+        all.up.take(behavior.scale_up.as_ref()).map_err(|error| error.within("scaleUp"))?;
+        all.down.take(behavior.scale_down.as_ref()).map_err(|error| error.within("scaleDown"))?;
         Ok(all)
     }
 }
 
 impl Rules {
-    fn take(&mut self, rules: Option<&HPAScalingRules>) -> Result<(), String> {
+    fn take(&mut self, rules: Option<&HPAScalingRules>) -> Result<(), InvalidBehavior> {
+        let invalid = InvalidBehavior::new;
         let Some(rules) = rules else { return Ok(()) };
         if let Some(seconds) = rules.stabilization_window_seconds {
             if !(0..=3600).contains(&seconds) {
-                return Err(format!("stabilizationWindowSeconds is {seconds}: make it 0 to 3600"));
+                return Err(invalid("stabilizationWindowSeconds", format!("is {seconds}: make it 0 to 3600")));
             }
             self.stabilization_seconds = seconds.into();
         }
         if let Some(tolerance) = &rules.tolerance {
             self.tolerance = quantity::value(&tolerance.0).filter(|tolerance| *tolerance >= 0.0).ok_or_else(|| {
-                format!("tolerance is {:?}: make it a share that is not negative, such as \"0.05\"", tolerance.0)
+                let what = format!("is {:?}: make it a share that is not negative, such as \"0.05\"", tolerance.0);
+                invalid("tolerance", what)
             })?;
         }
         self.select = match rules.select_policy.as_deref() {
@@ -135,7 +160,7 @@ impl Rules {
             Some("Max") => Select::Max,
             Some("Min") => Select::Min,
             Some("Disabled") => Select::Disabled,
-            Some(other) => return Err(format!("selectPolicy is {other:?}: make it Max, Min or Disabled")),
+            Some(other) => return Err(invalid("selectPolicy", format!("is {other:?}: make it Max, Min or Disabled"))),
         };
         if let Some(policies) = &rules.policies {
             self.policies = policies
@@ -144,20 +169,22 @@ impl Rules {
                     let unit = match policy.type_.as_str() {
                         "Pods" => Unit::Pods,
                         "Percent" => Unit::Percent,
-                        other => return Err(format!("policies: the type {other:?}: make it Pods or Percent")),
+                        other => {
+                            return Err(invalid("policies:", format!("the type {other:?}: make it Pods or Percent")));
+                        }
                     };
                     let positive = |name: &str, number: i32| {
                         u32::try_from(number)
                             .ok()
                             .filter(|number| *number > 0)
-                            .ok_or_else(|| format!("policies: {name} is {number}: make it 1 or more"))
+                            .ok_or_else(|| invalid("policies:", format!("{name} is {number}: make it 1 or more")))
                     };
                     let value = positive("value", policy.value)?;
                     Ok(Policy { unit, value, period_seconds: positive("periodSeconds", policy.period_seconds)? })
                 })
                 .collect::<Result<_, _>>()?;
             if self.policies.is_empty() {
-                return Err("policies is empty: leave it out, or name one".into());
+                return Err(invalid("policies", "is empty: leave it out, or name one".to_owned()));
             }
         }
         Ok(())

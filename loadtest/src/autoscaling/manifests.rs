@@ -11,18 +11,51 @@ use scalers::{Query, Scaler};
 use serde_json::Value;
 use shopfront::app::Endpoint;
 
-use super::{Autoscaler, duration};
+use super::{Autoscaler, duration, timing};
 use crate::autoscaling::predict::Pipeline;
+use crate::autoscaling::selectors::leads_to;
 use crate::bounds::PERIOD;
 
-/// The adapter lists its series once a minute, in seconds: `--metrics-relist-interval` as kube-prometheus leaves it.
-pub const RELIST: f64 = 60.0;
-/// The HPA looks every fifteen seconds: `--horizontal-pod-autoscaler-sync-period` of kube-controller-manager.
-pub const SYNC: f64 = 15.0;
-/// From a wanted replica to a started container, in seconds, where the node has the image: what a real cluster took.
-pub const START: f64 = 1.0;
-/// Prometheus' interval where a monitor names none, in seconds, as the operator has it.
-pub const SCRAPE: f64 = 30.0;
+/// Why manifests cannot be read: one line that names the file and the field, and says what to change.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// A folder or a file cannot be read, or the folder lacks an object.
+    #[error("{place}: {what}")]
+    Place {
+        /// The folder or the file.
+        place: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A field of an object.
+    #[error("{file}: {kind} {name}: {path} {what}")]
+    Field {
+        /// The object's file.
+        file: String,
+        /// The object's kind.
+        kind: String,
+        /// The object's name.
+        name: String,
+        /// The field.
+        path: String,
+        /// What is wrong with it, and what to do.
+        what: String,
+    },
+    /// No rule of the adapter makes the metric.
+    #[error("no ConfigMap has {rule} that makes {metric}: add one, or correct the metric's name in the HPA")]
+    NoRule {
+        /// Which kind of rule.
+        rule: &'static str,
+        /// The metric.
+        metric: String,
+    },
+}
+
+impl Error {
+    fn place(place: impl Into<String>, what: impl Into<String>) -> Self {
+        Self::Place { place: place.into(), what: what.into() }
+    }
+}
 
 /// What a folder of manifests tells.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,7 +104,7 @@ pub struct Probe {
 /// it scales; that Deployment's Service, and the `ServiceMonitor` of that. What the folder itself lacks is looked for
 /// in the folder around it, so that `k8s/keda` is read with what it has in common with `k8s`. An error is one line that
 /// names the file and the field, and what to change.
-pub fn read(folder: &Path) -> Result<Manifests, String> {
+pub fn read(folder: &Path) -> Result<Manifests, Error> {
     let own = documents::read(folder)?;
     // The folder's own name resolved: `..` of it, or nothing at all, might be written.
     let around = folder.canonicalize().ok().and_then(|folder| folder.parent().map(Path::to_path_buf));
@@ -84,13 +117,13 @@ pub fn read(folder: &Path) -> Result<Manifests, String> {
 }
 
 /// Reads objects as an API server gives them, likewise.
-pub fn from_objects(objects: Vec<Value>) -> Result<Manifests, String> {
+pub fn from_objects(objects: Vec<Value>) -> Result<Manifests, Error> {
     let name = "the cluster".to_owned();
     let own = objects.into_iter().map(|value| Document::new(name.clone(), value)).collect();
     of(&Folder { name, own, outer: Vec::new() })
 }
 
-fn of(all: &Folder) -> Result<Manifests, String> {
+fn of(all: &Folder) -> Result<Manifests, Error> {
     let scaler = all.scaler()?;
     let deployment = all.the("Deployment", &format!("named {}", scaler.deployment), |deployment| {
         deployment.name() == scaler.deployment
@@ -104,13 +137,11 @@ fn of(all: &Folder) -> Result<Manifests, String> {
         &format!("that selects the pods of Deployment {}", deployment.name()),
         services.iter().copied().filter(|service| all_headless || is_for_clients(service)),
     )?;
-    let selects =
-        |monitor: &Document, service: &Document| monitor.selects("spec.selector", &service.labels("metadata.labels"));
     let monitor = all.the("ServiceMonitor", &format!("that selects Service {}", service.name()), |monitor| {
-        services.iter().any(|service| selects(monitor, service))
+        services.iter().any(|service| monitor.selects(service))
     })?;
     // The clients' Service, or another one of the same pods.
-    let scraped = [service].into_iter().chain(services).find(|service| selects(monitor, service)).unwrap_or(service);
+    let scraped = [service].into_iter().chain(services).find(|service| monitor.selects(service)).unwrap_or(service);
     let by_adapter = scaler.query.is_none();
     let Query { window, function, series } = match scaler.query {
         Some(query) => query,
@@ -121,9 +152,9 @@ fn of(all: &Folder) -> Result<Manifests, String> {
         scrape: interval(monitor, scraped)?,
         window,
         function,
-        relist: if by_adapter { RELIST } else { 0.0 },
-        sync: SYNC,
-        startup: START + workload.readiness.as_ref().map_or(0.0, |probe| probe.delay),
+        relist: if by_adapter { adapter::relist_interval(&all.every("Deployment")) } else { 0.0 },
+        sync: timing::SYNC_PERIOD,
+        startup: timing::CONTAINER_START + workload.readiness.as_ref().map_or(0.0, |probe| probe.delay),
         source: scaler.source,
     };
     if pipeline.window < 2.0 * pipeline.scrape {
@@ -147,7 +178,7 @@ fn of(all: &Folder) -> Result<Manifests, String> {
         pipeline,
         created: None,
     };
-    autoscaler.check().map_err(|why| format!("{}: {why}", all.name))?;
+    autoscaler.check().map_err(|why| Error::place(&all.name, why.to_string()))?;
     Ok(Manifests { autoscaler, workload, series })
 }
 
@@ -173,11 +204,11 @@ impl Folder {
 
     /// The Services that lead to a Deployment's pods.
     fn services(&self, deployment: &Document) -> Vec<&Document> {
-        let labels = deployment.labels("spec.template.metadata.labels");
-        self.every("Service").into_iter().filter(|service| service.leads_to(&labels)).collect()
+        let labels = deployment.get("spec.template.metadata.labels").unwrap_or(&Value::Null);
+        self.every("Service").into_iter().filter(|service| leads_to(service.value(), labels)).collect()
     }
 
-    fn the(&self, kind: &str, which: &str, is_it: impl Fn(&Document) -> bool) -> Result<&Document, String> {
+    fn the(&self, kind: &str, which: &str, is_it: impl Fn(&Document) -> bool) -> Result<&Document, Error> {
         self.only(kind, which, self.every(kind).into_iter().filter(|document| is_it(document)))
     }
 
@@ -186,17 +217,20 @@ impl Folder {
         kind: &str,
         which: &str,
         found: impl Iterator<Item = &'a Document>,
-    ) -> Result<&'a Document, String> {
+    ) -> Result<&'a Document, Error> {
         match found.collect::<Vec<_>>()[..] {
             [one] => Ok(one),
-            [] => Err(format!("{}: no {kind} {which}: add it, or name another folder with --manifests", self.name)),
+            [] => {
+                let what = format!("no {kind} {which}: add it, or name another folder with --manifests");
+                Err(Error::place(&self.name, what))
+            }
             [_, second, ..] => {
                 Err(second.wrong("metadata.name", &format!("is a second {kind} {which}: leave one of them out")))
             }
         }
     }
 
-    fn scaler(&self) -> Result<Scaler, String> {
+    fn scaler(&self) -> Result<Scaler, Error> {
         // The folder's own come first, whichever they are: k8s/keda replaces the HPA around it.
         for documents in [&self.own, &self.outer] {
             let kinds = ["HorizontalPodAutoscaler", "ScaledObject"];
@@ -210,15 +244,13 @@ impl Folder {
                 }
             }
         }
-        Err(format!(
-            "{}: no HorizontalPodAutoscaler and no ScaledObject: name a folder that has one with --manifests",
-            self.name
-        ))
+        let what = "no HorizontalPodAutoscaler and no ScaledObject: name a folder that has one with --manifests";
+        Err(Error::place(&self.name, what))
     }
 }
 
 /// Seconds between two scrapes of the Service's first port.
-fn interval(monitor: &Document, service: &Document) -> Result<f64, String> {
+fn interval(monitor: &Document, service: &Document) -> Result<f64, Error> {
     let port = service.text("spec.ports[0].name").unwrap_or_default();
     let endpoints = monitor.list("spec.endpoints");
     let Some(index) = endpoints.iter().position(|endpoint| endpoint["port"] == port) else {
@@ -228,13 +260,13 @@ fn interval(monitor: &Document, service: &Document) -> Result<f64, String> {
         ));
     };
     let path = format!("spec.endpoints[{index}].interval");
-    let Some(written) = monitor.get(&path) else { return Ok(SCRAPE) };
+    let Some(written) = monitor.get(&path) else { return Ok(timing::SCRAPE_INTERVAL) };
     let interval = written.as_str().and_then(duration::prometheus).filter(|interval| *interval > 0.0);
     let interval = interval.ok_or_else(|| monitor.change(&path, "a duration, such as 5s"))?;
     if PERIOD.contains(&interval) { Ok(interval) } else { Err(monitor.change(&path, "100ms to 1d")) }
 }
 
-fn workload(deployment: &Document, service: &Document) -> Result<Workload, String> {
+fn workload(deployment: &Document, service: &Document) -> Result<Workload, Error> {
     let container = "spec.template.spec.containers[0]";
     let seconds = |path: &str, default: u32| deployment.seconds(path, default).map(f64::from);
     let port = "spec.ports[0].port";
@@ -247,7 +279,7 @@ fn workload(deployment: &Document, service: &Document) -> Result<Workload, Strin
     })
 }
 
-fn probe(deployment: &Document, probe: &str) -> Result<Option<Probe>, String> {
+fn probe(deployment: &Document, probe: &str) -> Result<Option<Probe>, Error> {
     if deployment.get(probe).is_none() {
         return Ok(None);
     }

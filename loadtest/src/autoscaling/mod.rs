@@ -10,6 +10,8 @@ pub mod predict;
 pub mod promql;
 pub mod quantity;
 pub mod rate;
+pub mod selectors;
+pub mod timing;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

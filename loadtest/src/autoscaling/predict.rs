@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::timing;
 use super::{Autoscaler, hpa};
 use crate::autoscaling::hpa::{Controller, Pod, Reading};
 use crate::autoscaling::rate::{Function, Series};
@@ -53,11 +54,6 @@ pub struct Predicted {
     pub ready: u32,
 }
 
-/// Seconds from a pod's being ready to the start of its scrape loop, on average: discovery hands on what it found after
-/// a second or so, and the scrape manager takes it over at its next tick of five; the pod had its address half a second
-/// before it was ready. Source: `discovery/manager.go` and `scrape/manager.go` of Prometheus 3.
-const DISCOVERY: f64 = 3.0;
-
 /// The replicas that a profile brings about, from `replicas` idle ones on, until `seconds`: one moment a look of the HPA,
 /// and one when a pod becomes ready.
 ///
@@ -87,22 +83,28 @@ pub fn steps(stages: usize, autoscaler: &Autoscaler, replicas: u32, seconds: f64
     replicas * (scrapes + samples + syncs * (1.0 + samples)) + (scrapes + syncs) * stages
 }
 
-/// Whether a prediction has no more than this many steps; an error says that it has more.
+/// A prediction that would take too many steps.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("{seconds:.0} s of load on up to {replicas} replicas, each scraped every {scrape} s, are too much to predict")]
+pub struct TooLong {
+    seconds: f64,
+    replicas: u32,
+    scrape: f64,
+}
+
+/// Whether a prediction has no more than this many steps.
 pub fn is_feasible(
     stages: usize,
     autoscaler: &Autoscaler,
     replicas: u32,
     seconds: f64,
     most_steps: f64,
-) -> Result<(), String> {
+) -> Result<(), TooLong> {
     let Pipeline { scrape, sync, .. } = &autoscaler.pipeline;
     if steps(stages, autoscaler, replicas, seconds) <= most_steps && seconds / sync <= SYNCS {
         return Ok(());
     }
-    let most = autoscaler.max.max(replicas);
-    Err(format!(
-        "{seconds:.0} s of load on up to {most} replicas, each scraped every {scrape} s, are too much to predict"
-    ))
+    Err(TooLong { seconds, replicas: autoscaler.max.max(replicas), scrape: *scrape })
 }
 
 /// What the HPA may want at one moment, depending on when it looks and when Prometheus scrapes.
@@ -297,7 +299,7 @@ impl<'a> Simulation<'a> {
         }
         while count(self.replicas.len()) < wanted {
             let ready = self.now + self.pipeline.startup;
-            let next_scrape = ready + self.phase.age * (2.0 * DISCOVERY + self.pipeline.scrape);
+            let next_scrape = ready + self.phase.age * (timing::DISCOVERY_AT_MOST + self.pipeline.scrape);
             self.named += 1;
             let name = self.named.to_string();
             self.replicas.push(Replica { name, ready, next_scrape, counted: 0.0, series: Series::default() });

@@ -13,10 +13,11 @@ use crate::session;
 
 /// `loadtest predict`: the same as arithmetic.
 pub fn predict(options: &Predict) -> Result<ExitCode, Error> {
-    let autoscaler = manifests::read(&options.manifests).map_err(Error::Usage)?.autoscaler;
+    let autoscaler = manifests::read(&options.manifests).map_err(|error| Error::Usage(error.to_string()))?.autoscaler;
     let profile = session::profile(&options.load, Some(&autoscaler))?;
     let (stages, seconds) = (profile.stages.len(), profile.seconds());
-    predict::is_feasible(stages, &autoscaler, autoscaler.min, seconds, predict::STEPS).map_err(Error::Usage)?;
+    predict::is_feasible(stages, &autoscaler, autoscaler.min, seconds, predict::STEPS)
+        .map_err(|error| Error::Usage(error.to_string()))?;
     let predicted = predict::predict(&profile, &autoscaler, autoscaler.min, seconds);
     let text = if options.json {
         predicted.iter().map(|look| json(look) + "\n").collect()

@@ -6,18 +6,20 @@ use std::time::Duration;
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::autoscaling::manifests::{self, Manifests};
+use crate::autoscaling::timing;
 use crate::cli::Rehearse;
 use crate::error::Error;
 use crate::journal::Kind;
-use crate::rehearse::{Rehearsal, WARM_UP};
+use crate::rehearse::Rehearsal;
 use crate::session::{self, LEAD, Plan};
 
 /// `loadtest rehearse`: the same on this machine.
 pub async fn rehearse(options: &Rehearse) -> Result<ExitCode, Error> {
     let Rehearse { common, speed, .. } = options;
-    let Manifests { autoscaler, workload, .. } = manifests::read(&options.manifests).map_err(Error::Usage)?;
+    let Manifests { autoscaler, workload, .. } =
+        manifests::read(&options.manifests).map_err(|error| Error::Usage(error.to_string()))?;
     let profile = session::profile(&common.load, Some(&autoscaler))?;
-    let warm_up = WARM_UP * autoscaler.pipeline.scrape + autoscaler.pipeline.sync;
+    let warm_up = timing::WARM_UP_SCRAPES * autoscaler.pipeline.scrape + autoscaler.pipeline.sync;
     let lead = LEAD.max(Duration::from_secs_f64(warm_up / speed));
     let (first, clock) = session::clock(lead, *speed);
     let (observed, entries) = unbounded_channel();

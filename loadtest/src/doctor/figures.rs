@@ -1,6 +1,7 @@
 //! The figures of a healthy chain.
 
 use crate::autoscaling::predict::band;
+use crate::autoscaling::timing;
 use crate::autoscaling::{Autoscaler, predict};
 use crate::doctor::diagnosis::Figures;
 use crate::doctor::evidence::Evidence;
@@ -13,9 +14,6 @@ use crate::profile::{Profile, Stage};
 
 /// The maximum of steps of a prediction, so that the doctor does not wait for this one figure.
 const STEPS: f64 = 1e6;
-
-/// The end of a prediction, in seconds: an hour.
-const HORIZON: f64 = 3600.0;
 
 /// The figures, where the window, the interval and the target are known.
 pub fn figures(evidence: &Evidence) -> Option<Figures> {
@@ -43,9 +41,10 @@ pub fn figures(evidence: &Evidence) -> Option<Figures> {
 /// When the HPA desires more than its minimum, at the earliest and at the latest.
 fn delay(autoscaler: &Autoscaler) -> Option<(f64, f64)> {
     let rate = 2.0 * autoscaler.target * f64::from(autoscaler.min);
-    let profile = Profile { stages: vec![Stage { from: rate, to: rate, seconds: HORIZON }] };
+    let profile = Profile { stages: vec![Stage { from: rate, to: rate, seconds: timing::REACTION_AT_MOST }] };
     let seconds =
-        (2.0 * autoscaler.pipeline.window + autoscaler.behavior.up.stabilization_seconds + 120.0).min(HORIZON);
+        (2.0 * autoscaler.pipeline.window + autoscaler.behavior.up.stabilization_seconds + timing::REACTION_SLACK)
+            .min(timing::REACTION_AT_MOST);
     let is_long = predict::steps(1, autoscaler, autoscaler.min, seconds) > STEPS;
     if is_long || autoscaler.check().is_err() {
         return None;
@@ -75,7 +74,6 @@ fn idle(evidence: &Evidence, scaling: &ScalingMetric) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::autoscaling::hpa::Behavior;
-    use crate::autoscaling::manifests::{START, SYNC};
     use crate::autoscaling::predict::Pipeline;
     use crate::autoscaling::rate::Function;
 
@@ -87,8 +85,8 @@ mod tests {
             window: 120.0,
             function: Function::Rate,
             relist: 60.0,
-            sync: SYNC,
-            startup: START,
+            sync: timing::SYNC_PERIOD,
+            startup: timing::CONTAINER_START,
             source: predict::Source::Pods,
         };
         let autoscaler = Autoscaler {

@@ -1,12 +1,13 @@
 //! What the API's objects say.
 
-use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::core::{Selector, SelectorExt};
-use serde::Deserialize;
 use serde_json::Value;
+
+mod kinds;
+
+pub use crate::autoscaling::selectors::{leads_to, selector, selects};
+pub use kinds::{Hpa, Monitor, Pod, ScaledObject, Service, Workload};
 
 /// The annotation in which `kubectl apply` keeps the manifest that it applied.
 pub const APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -19,6 +20,11 @@ pub fn name(object: &Value) -> &str {
 /// An object's namespace.
 pub fn namespace(object: &Value) -> &str {
     object["metadata"]["namespace"].as_str().unwrap_or_default()
+}
+
+/// An object's labels.
+pub fn labels(object: &Value) -> &Value {
+    &object["metadata"]["labels"]
 }
 
 /// A kind and a name, such as `Deployment shop/web`.
@@ -75,33 +81,6 @@ pub fn mentions(message: &str, name: &str) -> bool {
     message.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '.')).any(|word| word == name)
 }
 
-/// A label selector, with its `matchLabels` and `matchExpressions`; an empty one where there is none. None of what the API
-/// server refuses.
-pub fn selector(selector: &Value) -> Option<Selector> {
-    let selector: Option<LabelSelector> = Deserialize::deserialize(selector).ok()?;
-    selector.unwrap_or_default().try_into().ok()
-}
-
-/// Whether labels satisfy a selector. An empty selector takes everything.
-pub fn selects(selector: &Value, labels: &Value) -> bool {
-    let labels: BTreeMap<String, String> = BTreeMap::deserialize(labels).unwrap_or_default();
-    self::selector(selector).is_some_and(|selector| selector.matches(&labels))
-}
-
-/// Whether a Service sends to pods with these labels; one without a selector has its addresses from elsewhere.
-pub fn leads_to(service: &Value, labels: &Value) -> bool {
-    let wanted = service["spec"]["selector"].as_object().filter(|wanted| !wanted.is_empty());
-    wanted.is_some_and(|wanted| wanted.iter().all(|(key, value)| labels[key] == *value))
-}
-
-/// Whether a monitor looks in a namespace: in all, in those that it names, or in its own where it names none.
-pub fn looks_in(monitor: &Value, of: &str) -> bool {
-    let within = &monitor["spec"]["namespaceSelector"];
-    let mut names = within["matchNames"].as_array().into_iter().flatten().peekable();
-    let own = names.peek().is_none() && namespace(monitor) == of;
-    within["any"] == true || own || names.any(|name| name == of)
-}
-
 /// The text at a JSON pointer; empty where there is none.
 pub fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
@@ -115,44 +94,4 @@ pub fn list<'a>(object: &'a Value, pointer: &str) -> &'a [Value] {
 /// Whether the condition of this type is true.
 pub fn is(object: &Value, kind: &str) -> bool {
     condition(object, kind).is_some_and(|condition| condition["status"] == "True")
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_selector_is_resolved_as_the_api_server_does() {
-        let labels = json!({"app": "shop", "tier": "web"});
-        let expression = |key: &str, operator: &str, values: &[&str]| json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]});
-        assert!(selects(&json!({}), &labels) && selects(&json!({}), &Value::Null));
-        assert!(selects(&json!({"matchLabels": {"app": "shop"}}), &labels));
-        assert!(!selects(&json!({"matchLabels": {"app": "shop", "team": "a"}}), &labels));
-        assert!(selects(&expression("app", "In", &["x", "shop"]), &labels));
-        assert!(
-            !selects(&expression("team", "In", &["a"]), &labels)
-                && selects(&expression("team", "NotIn", &["a"]), &labels)
-        );
-        assert!(!selects(&expression("app", "NotIn", &["shop"]), &labels));
-        assert!(
-            selects(&expression("app", "Exists", &[]), &labels)
-                && selects(&expression("x", "DoesNotExist", &[]), &labels)
-        );
-    }
-
-    #[test]
-    fn a_monitor_that_names_no_namespace_looks_in_its_own() {
-        let looks_in = |selector: Value, of: &str| {
-            looks_in(&json!({"metadata": {"namespace": "watch"}, "spec": {"namespaceSelector": selector}}), of)
-        };
-        // Clients in Go write an empty object where nothing was said.
-        for nothing in [Value::Null, json!({}), json!({"any": false, "matchNames": []})] {
-            assert!(looks_in(nothing.clone(), "watch") && !looks_in(nothing, "shop"));
-        }
-        let named = json!({"matchNames": ["shop"]});
-        assert!(looks_in(named.clone(), "shop") && !looks_in(named, "watch"));
-        assert!(looks_in(json!({"any": true}), "shop"));
-    }
 }

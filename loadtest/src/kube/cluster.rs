@@ -5,6 +5,7 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use kube::api::{Api, ListParams};
 use kube::client::UpgradeConnectionError;
 use kube::{Client, ResourceExt};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::one_line;
 use crate::error::Error;
@@ -65,12 +66,12 @@ fn few() -> ListParams {
     ListParams::default().limit(100)
 }
 
-/// A text as it may stand in a URL's query, whatever is in it: all but RFC 3986's unreserved characters is encoded.
+/// All but RFC 3986's unreserved characters.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A text as it may be in a URL's query, whatever is in it.
 pub fn percent_encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |text, byte| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text + &char::from(byte).to_string(),
-        _ => format!("{text}%{byte:02X}"),
-    })
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 /// Why something could not be done; a right that is missing is named, as a role would have it.

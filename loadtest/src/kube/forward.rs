@@ -10,7 +10,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
-use super::{list, one_line};
+use super::{Failure, list, one_line};
 use crate::error::Error;
 use crate::kube::cluster::why;
 use crate::loopback;
@@ -93,13 +93,14 @@ pub async fn connect(
     namespace: &str,
     pod: &str,
     port: u16,
-) -> Result<hyper::client::conn::http1::SendRequest<http_body_util::Empty<bytes::Bytes>>, String> {
+) -> Result<hyper::client::conn::http1::SendRequest<http_body_util::Empty<bytes::Bytes>>, Failure> {
     let pods = Api::<Pod>::namespaced(client, namespace);
     let right = format!("get and create pods/portforward in namespace {namespace}");
-    let mut forwarder = pods.portforward(pod, &[port]).await.map_err(|error| why(&error, &right))?;
-    let stream = forwarder.take_stream(port).ok_or("the port-forward has no stream")?;
+    let mut forwarder = pods.portforward(pod, &[port]).await.map_err(|error| Failure::Other(why(&error, &right)))?;
+    let stream =
+        forwarder.take_stream(port).ok_or_else(|| Failure::Other("the port-forward has no stream".to_owned()))?;
     let handshake = hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await;
-    let (sender, connection) = handshake.map_err(|error| one_line(&error))?;
+    let (sender, connection) = handshake.map_err(|error| Failure::Other(one_line(&error)))?;
     tokio::spawn(async move {
         // The forwarder lives as long as its connection.
         let _forwarder = forwarder;

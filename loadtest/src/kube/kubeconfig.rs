@@ -42,8 +42,11 @@ pub async fn reach(context: Option<&str>) -> Result<Reached, Error> {
     // An API server that is busy or going is to be told, not waited for out of sight.
     config.default_retry = false;
     let variables = Variables { get: &|name| std::env::var(name).ok() };
-    let proxy = variables.proxy(proxy_url.as_deref(), &config.cluster_url).map_err(Error::Usage)?;
-    let plugin = plugin(&mut config.auth_info, proxy_url, plugin::PATIENCE).await.map_err(|why| unusable(&why))?;
+    let proxy =
+        variables.proxy(proxy_url.as_deref(), &config.cluster_url).map_err(|error| Error::Usage(error.to_string()))?;
+    let plugin = plugin(&mut config.auth_info, proxy_url, plugin::PATIENCE)
+        .await
+        .map_err(|error| unusable(&error.to_string()))?;
     let address = without_user(&config.cluster_url);
     let client = client(&config, proxy, plugin).map_err(|error| unusable(&one_line(&error)))?;
     Ok(Reached { client, inside, address })
@@ -93,11 +96,14 @@ fn told(error: &KubeconfigError) -> String {
 }
 
 /// Takes the plugin out of what kube would run itself: without a bound on its time, and telling what it was given.
-async fn plugin(user: &mut AuthInfo, proxy_url: Option<String>, patience: Duration) -> Result<Option<Plugin>, String> {
+async fn plugin(
+    user: &mut AuthInfo,
+    proxy_url: Option<String>,
+    patience: Duration,
+) -> Result<Option<Plugin>, plugin::Error> {
     if let Some(provider) = user.auth_provider.as_ref().filter(|provider| provider.name != "oidc") {
         // As with kubectl since 1.26. kube would run its command, without a bound.
-        let name = &provider.name;
-        return Err(format!("its auth-provider {name:?} was removed from kubectl in 1.26: use a credential plugin"));
+        return Err(plugin::Error::AuthProvider(provider.name.clone()));
     }
     // What is more special counts, as it does for kubectl.
     let other = user.token.is_some() || user.token_file.is_some() || user.username.is_some();

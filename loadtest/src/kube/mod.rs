@@ -26,31 +26,27 @@ pub mod words;
 pub use words::one_line;
 
 use std::error::Error;
-use std::fmt;
 use std::time::Duration;
 
 /// Why an answer was not read.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Failure {
     /// It did not come in time.
+    #[error("no answer within {} s", .0.as_secs())]
     Late(Duration),
     /// It is more than is read: says in which way.
+    #[error("the answer {0}; it was not read")]
     Excess(String),
     /// Anything else, in one line.
+    #[error("{0}")]
     Other(String),
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Late(patience) => write!(f, "no answer within {} s", patience.as_secs()),
-            Self::Excess(how) => write!(f, "the answer {how}; it was not read"),
-            Self::Other(why) => f.write_str(why),
-        }
+impl From<String> for Failure {
+    fn from(why: String) -> Self {
+        Self::Other(why)
     }
 }
-
-impl Error for Failure {}
 
 impl Failure {
     /// What an error of the client was caused by, where it was one of the bounds.

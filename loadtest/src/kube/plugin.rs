@@ -1,7 +1,7 @@
 //! Credential plugins of a kubeconfig (`users[].user.exec`), run as kubectl runs them. What a plugin is given and what it
 //! writes are credentials: of a plugin that fails, its name and how it ended are told, and nothing else.
 
-use std::io::{IsTerminal, stdin};
+use std::io::{ErrorKind, IsTerminal, stdin};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -26,6 +26,32 @@ const MOST: u64 = 1 << 20;
 /// A token is asked for anew so long before its end.
 const BEFORE: f64 = 60.0;
 
+/// Why there is no credential. A plugin is named by its file's name alone.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// kubectl knows it no longer.
+    #[error("its auth-provider {0:?} was removed from kubectl in 1.26: use a credential plugin")]
+    AuthProvider(String),
+    /// It asks somebody at a terminal.
+    #[error("the credential plugin {0} needs a terminal (interactiveMode: Always), and standard input is not one")]
+    NoTerminal(String),
+    /// The system does not start it.
+    #[error("the credential plugin {0} cannot be started: {1}")]
+    NotStarted(String, ErrorKind),
+    /// It takes too long.
+    #[error("the credential plugin {0} gave no answer within {secs} s", secs = .1.as_secs_f64())]
+    Late(String, Duration),
+    /// Its output cannot be read.
+    #[error("the credential plugin {0}: {1}")]
+    Unread(String, ErrorKind),
+    /// It fails.
+    #[error("the credential plugin {0} ended with {1}")]
+    Failed(String, ExitStatus),
+    /// It writes something else.
+    #[error("the credential plugin {0} gave no credential")]
+    NoCredential(String),
+}
+
 /// A plugin, and the token that it gave last.
 pub struct Plugin {
     exec: ExecConfig,
@@ -45,7 +71,7 @@ pub struct Given {
 
 impl Plugin {
     /// Runs it once.
-    pub async fn start(exec: ExecConfig, patience: Duration) -> Result<(Self, Option<(String, String)>), String> {
+    pub async fn start(exec: ExecConfig, patience: Duration) -> Result<(Self, Option<(String, String)>), Error> {
         let given = run(&exec, patience).await?;
         let certificate = given.certificate.clone();
         Ok((Self { exec, given: Mutex::new(given) }, certificate))
@@ -77,25 +103,25 @@ struct Status {
 }
 
 /// Runs a plugin to its end, or ends it and its children when it takes too long.
-async fn run(exec: &ExecConfig, patience: Duration) -> Result<Given, String> {
+async fn run(exec: &ExecConfig, patience: Duration) -> Result<Given, Error> {
     let command = exec.command.as_deref().unwrap_or_default();
-    let name = format!("the credential plugin {}", command.rsplit('/').next().unwrap_or_default());
+    let name = || command.rsplit('/').next().unwrap_or_default().to_owned();
     let asks = exec.interactive_mode != Some(ExecInteractiveMode::Never) && stdin().is_terminal();
     if exec.interactive_mode == Some(ExecInteractiveMode::Always) && !asks {
-        return Err(format!("{name} needs a terminal (interactiveMode: Always), and standard input is not one"));
+        return Err(Error::NoTerminal(name()));
     }
-    let child = start(exec, command, asks).map_err(|error| format!("{name} cannot be started: {}", error.kind()))?;
+    let child = start(exec, command, asks).map_err(|error| Error::NotStarted(name(), error.kind()))?;
     let mut running = Running { child, has_group: !asks };
     let ended = timeout(patience, running.output()).await;
-    let late = |_| format!("{name} gave no answer within {} s", patience.as_secs_f64());
-    let (output, status) = ended.map_err(late)?.map_err(|error| format!("{name}: {}", error.kind()))?;
+    let (output, status) =
+        ended.map_err(|_| Error::Late(name(), patience))?.map_err(|error| Error::Unread(name(), error.kind()))?;
     if !status.success() {
-        return Err(format!("{name} ended with {status}"));
+        return Err(Error::Failed(name(), status));
     }
     let credential: Option<Credential> =
         serde_json::from_slice(&output).ok().or_else(|| serde_saphyr::from_slice(&output).ok());
     let status = credential.and_then(|credential| credential.status);
-    given(status.unwrap_or_default()).ok_or_else(|| format!("{name} gave no credential"))
+    given(status.unwrap_or_default()).ok_or_else(|| Error::NoCredential(name()))
 }
 
 fn start(exec: &ExecConfig, command: &str, asks: bool) -> std::io::Result<Child> {
@@ -183,7 +209,7 @@ mod tests {
     }
 
     async fn failure(script: &str, patience: Duration) -> String {
-        run(&plugin(script), patience).await.err().expect("it fails")
+        run(&plugin(script), patience).await.err().expect("it fails").to_string()
     }
 
     #[tokio::test]
@@ -195,7 +221,7 @@ mod tests {
         let told = failure("echo '{\"status\": {\"token\": \"half-a-tok'", LONG).await;
         assert_eq!(told, "the credential plugin sh gave no credential");
         let none = ExecConfig { command: Some("/nowhere/at-all".to_owned()), ..plugin("") };
-        let told = run(&none, LONG).await.err().unwrap();
+        let told = run(&none, LONG).await.err().unwrap().to_string();
         assert_eq!(told, "the credential plugin at-all cannot be started: entity not found");
     }
 

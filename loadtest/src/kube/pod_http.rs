@@ -77,18 +77,14 @@ impl Place {
         match Forward::open(reader, self).await {
             Ok(mut forward) => match forward.get(path).await {
                 Ok((StatusCode::OK, text)) => Read::Seen(text),
-                Ok((status, text)) => unread(what, &told(status, &text)),
+                Ok((status, text)) => Read::failed(what, &told(status, &text)),
                 // There is a page, and it is too long whichever way it comes.
-                Err(failure) if failure.is_excess() => unread(what, &failure.to_string()),
+                Err(failure) if failure.is_excess() => Read::failed(what, &failure),
                 Err(_) => proxied,
             },
             Err(_) => proxied,
         }
     }
-}
-
-fn unread<T>(what: &str, why: &str) -> Read<T> {
-    Read::Unread(Unread { what: what.to_owned(), why: why.to_owned(), right: None })
 }
 
 /// A connection through a port-forward.
@@ -99,7 +95,7 @@ impl Forward {
     pub async fn open(reader: &Reader, place: &Place) -> Result<Self, Failure> {
         let opened = connect(reader.client.clone(), &place.namespace, &place.pod, place.port);
         let opened = tokio::time::timeout(PATIENCE, opened).await.map_err(|_| Failure::Late(PATIENCE))?;
-        opened.map(Self).map_err(Failure::Other)
+        opened.map(Self)
     }
 
     /// What is answered at a path.

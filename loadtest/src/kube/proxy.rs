@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use http::Uri;
+use percent_encoding::percent_decode_str;
 
 /// How a proxy is spoken to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -51,10 +52,19 @@ impl Proxy {
         let place = format!("{scheme}://{}:{}", host.host(), host.port_u16().unwrap_or(port));
         let user = user.map(|user| {
             let (name, password) = user.split_once(':').unwrap_or((user, ""));
+            let decoded = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
             (decoded(name), decoded(password))
         });
         Ok(Self { kind, place: place.parse().map_err(|_| "it has no valid host")?, user })
     }
+}
+
+/// A proxy that cannot be used. The reason does not repeat its URL, which may hold a password.
+#[derive(Debug, thiserror::Error)]
+#[error("{of} cannot be used: {why}")]
+pub struct Unusable {
+    of: &'static str,
+    why: &'static str,
 }
 
 /// The variables that name a proxy, each in the spellings that count.
@@ -69,10 +79,10 @@ impl Variables<'_> {
     }
 
     /// The proxy for the API server at this URL; none where it is asked directly.
-    pub fn proxy(&self, of_kubeconfig: Option<&str>, server: &Uri) -> Result<Option<Proxy>, String> {
+    pub fn proxy(&self, of_kubeconfig: Option<&str>, server: &Uri) -> Result<Option<Proxy>, Unusable> {
         if let Some(url) = of_kubeconfig.filter(|url| !url.is_empty()) {
             // It says of this cluster what the variables say of any: they are not asked.
-            return Proxy::of(url).map(Some).map_err(|why| format!("the kubeconfig's proxy-url cannot be used: {why}"));
+            return Proxy::of(url).map(Some).map_err(|why| Unusable { of: "the kubeconfig's proxy-url", why });
         }
         let names = if server.scheme_str() == Some("http") {
             ["HTTP_PROXY", "http_proxy"]
@@ -85,7 +95,7 @@ impl Variables<'_> {
             return Ok(None);
         }
         let url = if url.contains("://") { url } else { format!("http://{url}") };
-        Proxy::of(&url).map(Some).map_err(|why| format!("{name} cannot be used: {why}"))
+        Proxy::of(&url).map(Some).map_err(|why| Unusable { of: name, why })
     }
 }
 
@@ -153,25 +163,11 @@ fn contains((first, bits): (IpAddr, u8), address: IpAddr) -> bool {
     }
 }
 
-/// `%40` as `@`; what is no such escape stays as it is.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let escaped = (byte == b'%').then(|| after.get(..2)).flatten();
-        let digits = escaped.filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-        let meant = digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
-        bytes.push(meant.unwrap_or(byte));
-        rest = if meant.is_some() { &after[2..] } else { after };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn chosen(of_kubeconfig: Option<&str>, set: &[(&str, &str)], server: &str) -> Result<Option<Proxy>, String> {
+    fn chosen(of_kubeconfig: Option<&str>, set: &[(&str, &str)], server: &str) -> Result<Option<Proxy>, Unusable> {
         let get = |name: &str| set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         Variables { get: &get }.proxy(of_kubeconfig, &server.parse().unwrap())
     }
@@ -239,9 +235,10 @@ mod tests {
     #[test]
     fn what_is_no_proxy_is_refused_and_not_repeated() {
         for url in ["ftp://bob:hunter2@x", "bob:hunter2@x y", "http://bob:hunter2@", "http://bob:hunter2@x:99999999"] {
-            let why = chosen(None, &[("HTTPS_PROXY", url)], "https://api.example").err().expect("it is refused");
+            let why =
+                chosen(None, &[("HTTPS_PROXY", url)], "https://api.example").err().expect("it is refused").to_string();
             assert!(why.starts_with("HTTPS_PROXY cannot be used: ") && !why.contains("hunter2"), "{why}");
-            let why = chosen(Some(url), &[], "https://api.example").err().expect("it is refused");
+            let why = chosen(Some(url), &[], "https://api.example").err().expect("it is refused").to_string();
             assert!(why.starts_with("the kubeconfig's proxy-url") && !why.contains("hunter2"), "{why}");
         }
     }

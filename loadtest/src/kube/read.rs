@@ -31,6 +31,11 @@ impl<T> Read<T> {
 }
 
 impl<T> Read<T> {
+    /// It could not be read, whatever the rights are.
+    pub fn failed(what: impl Into<String>, why: &impl ToString) -> Self {
+        Self::Unread(Unread::new(what, why))
+    }
+
     /// The same of what is made of it.
     pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Read<U> {
         match self {
@@ -55,6 +60,19 @@ impl<T: Clone> Read<Vec<T>> {
 }
 
 impl<T> Read<Vec<T>> {
+    /// All items of several lists. Where there are none, why one of the lists could not be read.
+    pub fn of_all(lists: Vec<Self>) -> Self {
+        let (mut found, mut unread) = (Vec::new(), None);
+        for list in lists {
+            match list {
+                Self::Seen(items) => found.extend(items),
+                Self::Unread(why) => unread = unread.or(Some(why)),
+                Self::Absent | Self::NotAsked => {}
+            }
+        }
+        if found.is_empty() { unread.map_or(Self::Absent, Self::Unread) } else { Self::Seen(found) }
+    }
+
     /// What is there; nothing where it could not be read.
     pub fn items(&self) -> &[T] {
         self.seen().map_or(&[], Vec::as_slice)
@@ -74,6 +92,11 @@ pub struct Unread {
 }
 
 impl Unread {
+    /// Why something could not be read, whatever the rights are.
+    pub fn new(what: impl Into<String>, why: &impl ToString) -> Self {
+        Self { what: what.into(), why: why.to_string(), right: None }
+    }
+
     /// Why, in a few words: the right that is missing, or else what was answered.
     pub fn reason(&self) -> String {
         self.right.as_ref().map_or_else(|| self.why.clone(), |right| format!("the right to {right} is missing"))

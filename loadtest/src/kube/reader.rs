@@ -88,7 +88,7 @@ impl Reader {
     pub async fn all(&self, path: &str, what: &str) -> Read<Vec<Value>> {
         match timeout_at(Instant::now() + OF_LIST, self.pages(path, what)).await {
             Ok(read) => read,
-            Err(_) => unread(what, &Failure::Late(OF_LIST)),
+            Err(_) => Read::failed(what, &Failure::Late(OF_LIST)),
         }
     }
 
@@ -122,7 +122,7 @@ impl Reader {
             }
             items.extend(found);
             if items.len() > MOST {
-                return unread(what, &Failure::Excess(format!("has more than {MOST} items")));
+                return Read::failed(what, &Failure::Excess(format!("has more than {MOST} items")));
             }
             after = next.unwrap_or_default();
         }
@@ -178,7 +178,7 @@ impl Reader {
     }
 
     fn parsed(&self, text: &str, what: &str, most: usize, without: &[&str]) -> Read<Value> {
-        self.tree(text, most, without).map_or_else(|failure| unread(what, &failure), Read::Seen)
+        self.tree(text, most, without).map_or_else(|failure| Read::failed(what, &failure), Read::Seen)
     }
 
     /// A document as a tree, in what memory it may take of that which is left.
@@ -222,10 +222,6 @@ fn of_page(page: &mut Value) -> Vec<Value> {
         item.entry("kind").or_insert_with(|| kind.clone().unwrap_or_default());
     }
     items
-}
-
-fn unread<T>(what: &str, failure: &Failure) -> Read<T> {
-    Read::Unread(Unread { what: what.to_owned(), why: failure.to_string(), right: None })
 }
 
 fn refused<T>(answer: Result<(StatusCode, String), Failure>, verb: &str, path: &str, what: &str) -> Read<T> {

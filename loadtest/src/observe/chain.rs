@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::autoscaling::predict::Source;
 use crate::autoscaling::quantity;
+use crate::autoscaling::timing;
 use crate::journal::Feed;
 use crate::kube::cluster::{percent_encoded, why};
 use crate::kube::forward::{container_ports, is_ready, port_of};
@@ -21,12 +22,6 @@ use crate::kube::prometheus::{Unlike, sum};
 use crate::kube::reader::Reader;
 use crate::kube::{Failure, list, one_line};
 use crate::observe::plan::{Counter, Metric, Plan, Query};
-
-/// A link that failed is asked again after so long.
-const PAUSE: Duration = Duration::from_secs(10);
-
-/// No link holds the others up for longer.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Sums over all pods; none where a link cannot be read.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -83,9 +78,9 @@ impl Chain {
         receiver
     }
 
-    async fn counted(&self) -> Result<f64, String> {
+    async fn counted(&self) -> Result<f64, Failure> {
         let Plan { namespace, pods: selector, counter, .. } = &self.plan;
-        let Counter { series, pages } = counter.as_ref()?;
+        let Counter { series, pages } = counter.as_ref().map_err(Clone::clone)?;
         let mut sum = 0.0;
         for pod in self.pods(namespace, selector).await?.iter().filter(|pod| is_ready(pod)) {
             let page = place(pod, pages).ok_or_else(|| format!("no port of pod {} is known", pod.name_any()));
@@ -99,14 +94,14 @@ impl Chain {
     }
 
     /// The pods that a selector selects.
-    async fn pods(&self, namespace: &str, selector: &str) -> Result<Vec<Pod>, String> {
+    async fn pods(&self, namespace: &str, selector: &str) -> Result<Vec<Pod>, Failure> {
         let pods = Api::<Pod>::namespaced(self.reader.client.clone(), namespace);
         let pods = list::all(&pods, &ListParams::default().labels(selector)).await;
-        pods.map_err(|error| why(&error, &format!("list pods in namespace {namespace}")))
+        Ok(pods.map_err(|error| why(&error, &format!("list pods in namespace {namespace}")))?)
     }
 
-    async fn prometheus(&self, kept: &mut Option<Way>) -> Result<f64, String> {
-        let Query { pods, text: query } = self.plan.prometheus.as_ref()?;
+    async fn prometheus(&self, kept: &mut Option<Way>) -> Result<f64, Failure> {
+        let Query { pods, text: query } = self.plan.prometheus.as_ref().map_err(Clone::clone)?;
         // A way that failed is not taken again.
         let mut way = match kept.take() {
             Some(kept) => kept,
@@ -117,13 +112,13 @@ impl Chain {
         *kept = Some(way);
         match sum(&text) {
             Ok(Some(sum)) => Ok(sum),
-            Err(Unlike::Excess(how)) => Err(Failure::Excess(how).to_string()),
-            Ok(None) | Err(Unlike::Other) => Err(format!("it answered {status} without a result")),
+            Err(Unlike::Excess(how)) => Err(Failure::Excess(how)),
+            Ok(None) | Err(Unlike::Other) => Err(Failure::Other(format!("it answered {status} without a result"))),
         }
     }
 
     /// A replica of Prometheus that is ready.
-    async fn replica(&self, of: &PrometheusPods) -> Result<Place, String> {
+    async fn replica(&self, of: &PrometheusPods) -> Result<Place, Failure> {
         let PrometheusPods { namespace, selector, port, tls, .. } = of;
         let pods = self.pods(namespace, selector).await?;
         let pod = pods.iter().find(|pod| is_ready(pod));
@@ -132,7 +127,7 @@ impl Chain {
         Ok(Place { namespace: namespace.clone(), pod: pod.name_any(), port, tls: *tls })
     }
 
-    async fn served(&self) -> Result<f64, String> {
+    async fn served(&self) -> Result<f64, Failure> {
         let Plan { namespace, metric: Metric { name, source, path }, .. } = &self.plan;
         let request = Request::get(path).body(Vec::new()).map_err(|error| one_line(&error))?;
         let list: Values = self.reader.client.request(request).await.map_err(|error| {
@@ -143,7 +138,7 @@ impl Chain {
             why(&error, &format!("get {resource}{name} of {group}.metrics.k8s.io in namespace {namespace}"))
         })?;
         let values = list.items.iter().map(|item| quantity::value(item.value.as_deref()?));
-        values.sum::<Option<f64>>().ok_or_else(|| "a value is no quantity".to_owned())
+        values.sum::<Option<f64>>().ok_or_else(|| Failure::Other("a value is no quantity".to_owned()))
     }
 }
 
@@ -178,15 +173,15 @@ struct Link {
 }
 
 impl Link {
-    async fn read(&mut self, asked: impl Future<Output = Result<f64, String>>) -> Option<f64> {
-        if self.failed.is_some_and(|failed| failed.elapsed() < PAUSE) {
+    async fn read(&mut self, asked: impl Future<Output = Result<f64, Failure>>) -> Option<f64> {
+        if self.failed.is_some_and(|failed| failed.elapsed() < timing::READING_RETRY) {
             return None;
         }
-        let late = |_| Err(format!("no answer within {} s", PATIENCE.as_secs()));
-        let answer = timeout(PATIENCE, asked).await.unwrap_or_else(late);
+        let late = |_| Err(Failure::Late(timing::READING_ANSWER));
+        let answer = timeout(timing::READING_ANSWER, asked).await.unwrap_or_else(late);
         self.failed = answer.is_err().then(Instant::now);
         let first = !std::mem::replace(&mut self.asked, true);
-        self.why = answer.as_ref().err().filter(|_| first).cloned();
+        self.why = answer.as_ref().err().filter(|_| first).map(ToString::to_string);
         answer.ok()
     }
 }
@@ -232,10 +227,10 @@ mod tests {
     #[tokio::test]
     async fn a_link_that_cannot_be_read_says_why_once() {
         let mut link = Link::default();
-        assert_eq!(link.read(async { Err("forbidden".to_owned()) }).await, None);
+        assert_eq!(link.read(async { Err(Failure::Other("forbidden".to_owned())) }).await, None);
         assert_eq!(link.why.take().as_deref(), Some("forbidden"));
         link.failed = None;
-        assert_eq!(link.read(async { Err("forbidden".to_owned()) }).await, None);
+        assert_eq!(link.read(async { Err(Failure::Other("forbidden".to_owned())) }).await, None);
         assert_eq!(link.why, None);
     }
 }

@@ -13,6 +13,7 @@ use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::autoscaling::timing;
 use crate::journal::{Entry, Event, Feed, ObjectEvent, ObservedEvent, Scaling};
 use crate::kube::list::MOST;
 use crate::kube::{Failure, one_line};
@@ -22,21 +23,12 @@ use crate::observe::pods::Pods;
 use crate::observe::told::Told;
 use crate::session::clock::Clock;
 
-/// A state that does not change is written down again after so long, so that a gap shows an interruption.
-const HEARTBEAT: f64 = 5.0;
-
-/// How long the API server may take to answer.
-const PATIENCE: Duration = Duration::from_secs(4);
-
 /// The items of a page: five of them are a page of the least pods.
 const PAGE: u32 = 100;
 
 /// The most events that are recorded of a run, and the most characters of each message: an API server may send anything.
 const EVENTS: u64 = 10_000;
 const MESSAGE: usize = 1024;
-
-/// Between two tries to watch again.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// Watches until the receiver of the entries is gone.
 pub async fn watch(client: Client, plan: Plan, clock: Clock, entries: UnboundedSender<Entry>) {
@@ -84,17 +76,17 @@ impl Watches {
 }
 
 /// A watch tells nothing where nothing changes, and as little where the API server hangs: so it is asked as well.
-fn signs_of_life(client: &Client, namespace: &str, hpa: String) -> UnboundedReceiver<Result<(), String>> {
+fn signs_of_life(client: &Client, namespace: &str, hpa: String) -> UnboundedReceiver<Result<(), Failure>> {
     let hpas = Api::<HorizontalPodAutoscaler>::namespaced(client.clone(), namespace);
     let (sender, receiver) = unbounded_channel();
     tokio::spawn(async move {
         let mut turns = tokio::time::interval(Duration::from_secs(2));
         while !sender.is_closed() {
             turns.tick().await;
-            let sign = match tokio::time::timeout(PATIENCE, hpas.get_opt(&hpa)).await {
+            let sign = match tokio::time::timeout(timing::WATCH_ANSWER, hpas.get_opt(&hpa)).await {
                 Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) => Err(one_line(&error)),
-                Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+                Ok(Err(error)) => Err(Failure::of(&error)),
+                Err(_) => Err(Failure::Late(timing::WATCH_ANSWER)),
             };
             let _ = sender.send(sign);
         }
@@ -122,7 +114,7 @@ where
         let mut current = if let Some(current) = current {
             current
         } else {
-            tokio::time::sleep(RETRY).await;
+            tokio::time::sleep(timing::WATCH_RETRY).await;
             begin()
         };
         let mut change = current.next().await?;
@@ -271,7 +263,7 @@ impl View {
     }
 
     /// Whether the API server answers again, after it had not.
-    fn sign(&mut self, sign: Result<(), String>) -> bool {
+    fn sign(&mut self, sign: Result<(), Failure>) -> bool {
         match sign {
             Ok(()) if self.broken.remove(&Feed::ApiServer) => {
                 self.happened(ObservedEvent::WatchResumed { feed: Feed::ApiServer });
@@ -279,7 +271,8 @@ impl View {
                 self.listing = WATCHES.into();
                 return true;
             }
-            Err(why) if self.broken.insert(Feed::ApiServer) => {
+            Err(failure) if self.broken.insert(Feed::ApiServer) => {
+                let why = failure.to_string();
                 self.happened(ObservedEvent::WatchInterrupted { feed: Feed::ApiServer, why });
             }
             _ => {}
@@ -332,7 +325,8 @@ impl View {
             ready: count(ready),
             says: conditions.collect(),
         };
-        let same = |told: &Scaling| Scaling { at: now.at, ..told.clone() } == now && now.at - told.at < HEARTBEAT;
+        let same =
+            |told: &Scaling| Scaling { at: now.at, ..told.clone() } == now && now.at - told.at < timing::HEARTBEAT;
         if !self.told.as_ref().is_some_and(same) {
             let _ = self.entries.send(Entry::Scaling(now.clone()));
             self.told = Some(now);
@@ -375,7 +369,7 @@ mod tests {
         };
         all(&mut view);
         assert_eq!(states(&mut view), 1);
-        assert!(!view.sign(Err("no answer".to_owned())));
+        assert!(!view.sign(Err(Failure::Other("no answer".to_owned()))));
         assert_eq!(states(&mut view), 0);
         assert!(view.sign(Ok(())), "the watches begin anew");
         assert_eq!(states(&mut view), 0);

@@ -19,20 +19,14 @@ use crate::autoscaling::hpa::{Controller, Phase, Pod, Reading};
 use crate::autoscaling::manifests::Workload;
 use crate::autoscaling::predict::Source;
 use crate::autoscaling::quantity::milli;
+use crate::autoscaling::timing;
 use crate::error::Error;
 use crate::journal::{Entry, Event, ObjectEvent, ObservedEvent, Scaling};
 use crate::session::clock::Clock;
 use balancer::Balancer;
 use metrics::Metrics;
 use pods::Pods;
-use readiness::AT_LEAST;
 use shopfront::metrics::REQUESTS_TOTAL;
-
-/// How long the pods are scraped before the load begins, in intervals: the HPA has a value from the start.
-pub const WARM_UP: f64 = 3.0;
-
-/// How often the world is looked at, in the clock's seconds.
-const TICK: f64 = 1.0;
 
 /// A rehearsal that goes on until it is dropped.
 pub struct Rehearsal {
@@ -113,10 +107,10 @@ struct World {
 
 impl World {
     async fn go_on(&mut self) -> Result<(), Error> {
-        let mut turn = (self.clock.now() / TICK).floor();
+        let mut turn = (self.clock.now() / timing::REHEARSAL_TICK).floor();
         loop {
-            turn = (turn + 1.0).max((self.clock.now() / TICK).floor());
-            self.clock.reaches(turn * TICK).await;
+            turn = (turn + 1.0).max((self.clock.now() / timing::REHEARSAL_TICK).floor());
+            self.clock.reaches(turn * timing::REHEARSAL_TICK).await;
             self.reconcile().await?;
             let rates = self.metrics.rates();
             if self.clock.now() >= self.next_look {
@@ -125,7 +119,7 @@ impl World {
                 self.reconcile().await?;
             }
             // What was before the load began is no part of it.
-            if self.clock.now() > -TICK {
+            if self.clock.now() > -timing::REHEARSAL_TICK {
                 self.tell(&rates).await;
             }
         }
@@ -175,7 +169,7 @@ impl World {
             texts.iter().map(|text| Some(sum_of(text.as_ref()?, REQUESTS_TOTAL))).sum()
         };
         // A replica that hangs is not waited for any longer than its probe does: the world stands still with it.
-        let patience = self.clock.real(TICK).max(AT_LEAST);
+        let patience = self.clock.real(timing::REHEARSAL_TICK).max(timing::PROBE_AT_LEAST);
         let counted = tokio::time::timeout(patience, counting).await.ok().flatten();
         let rate = (!rates.is_empty()).then(|| rates.values().sum());
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);

@@ -7,19 +7,12 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::autoscaling::manifests::{Probe, Workload};
+use crate::autoscaling::timing;
 use crate::error::Error;
 use crate::journal::ObjectEvent;
 use crate::rehearse::readiness::{Finding, Readiness};
 use crate::rehearse::replica::Replica;
 use crate::session::clock::Clock;
-
-/// From SIGTERM to closing connections, in the clock's seconds: the service's own default.
-const DRAIN_DELAY: f64 = 5.0;
-
-/// How long the kubelet waits before it starts a container again that has ended twice, in seconds; each further time
-/// twice as long, up to the most. After ten minutes without an end it forgets, which is left out here.
-const BACK_OFF: f64 = 10.0;
-const BACK_OFF_AT_MOST: f64 = 300.0;
 
 /// A pod that has not been told to leave.
 struct Pod {
@@ -125,7 +118,7 @@ impl Pods {
 /// Starts a container.
 async fn start(clock: Clock, pod: &str, startup: f64, probe: Option<&Probe>) -> Result<Container, Error> {
     let asked = clock.now();
-    let replica = Replica::start(pod, clock.real(DRAIN_DELAY)).await?;
+    let replica = Replica::start(pod, clock.real(timing::DRAIN_DELAY)).await?;
     let readiness = Readiness::start(clock, replica.address, probe, asked + startup);
     Ok(Container::Runs(Box::new(replica), readiness))
 }
@@ -166,7 +159,9 @@ impl Pod {
 
 /// How long a container that has ended waits, by how often it was started again before: the first time not at all.
 fn back_off(restarts: u32) -> f64 {
-    restarts.checked_sub(1).map_or(0.0, |doubled| (BACK_OFF * f64::from(doubled).exp2()).min(BACK_OFF_AT_MOST))
+    restarts.checked_sub(1).map_or(0.0, |doubled| {
+        (timing::RESTART_BACK_OFF * f64::from(doubled).exp2()).min(timing::RESTART_BACK_OFF_AT_MOST)
+    })
 }
 
 #[cfg(test)]

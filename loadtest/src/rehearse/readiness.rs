@@ -7,13 +7,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
 
 use crate::autoscaling::manifests::Probe;
+use crate::autoscaling::timing;
 use crate::rehearse::replica::get;
 use crate::session::clock::Clock;
-
-/// The least of the world's time that a probe waits for its answer. A second of a rehearsal is 50 ms where it goes
-/// twenty times as fast, and on a machine that is busy a healthy replica may take that long. What this costs: at more
-/// than four rehearsed seconds a second, a replica that hangs is found out later than a cluster would.
-pub const AT_LEAST: Duration = Duration::from_millis(250);
 
 /// What a container's probes have come to.
 pub struct Readiness {
@@ -90,7 +86,7 @@ async fn keep_probing(
         let _ = told.send(Ok(()));
         return;
     };
-    let patience = clock.real(probe.timeout).max(AT_LEAST);
+    let patience = clock.real(probe.timeout).max(timing::PROBE_AT_LEAST);
     let mut next = first;
     while told.send(ask(address, &probe, patience).await).is_ok() {
         // One at a time: a probe that took longer than the period has the next one right after it.

@@ -20,11 +20,9 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin, Command};
 
+use crate::autoscaling::timing;
 use crate::error::Error;
 use crate::output::{Clean, say};
-
-/// How long a scrape may take.
-const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What `loadtest replica` is: shopfront itself, which also ends when whoever started it is gone.
 pub fn main(flags: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -124,7 +122,8 @@ impl Replica {
 
 /// The text of `/metrics`, as a scrape reads it; none where it does not come in time.
 pub async fn scrape(address: SocketAddr) -> Option<String> {
-    let (_, body) = tokio::time::timeout(PATIENCE, get(address, Endpoint::Metrics.path())).await.ok()?.ok()?;
+    let (_, body) =
+        tokio::time::timeout(timing::SCRAPE_ANSWER, get(address, Endpoint::Metrics.path())).await.ok()?.ok()?;
     String::from_utf8(body.into()).ok()
 }
 

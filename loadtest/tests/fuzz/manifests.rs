@@ -45,11 +45,11 @@ fn any_files_are_refused_or_predicted() {
     });
 }
 
-fn check(read: Result<Manifests, String>) {
+fn check(read: Result<Manifests, manifests::Error>) {
     match read {
         // As it is printed: a name may be of any length.
         Err(told) => {
-            let told = Error::Usage(told).to_string();
+            let told = Error::Usage(told.to_string()).to_string();
             assert!(told.len() < 20_000 && told.lines().count() == 1, "{told}");
         }
         Ok(Manifests { autoscaler, .. }) => {

@@ -38,13 +38,14 @@ fn read(config: &str, kind: &str, metric: &str) -> Result<manifests::Manifests, 
     hpa[kind.to_lowercase()] = json!({"metric": {"name": metric}, "target": target});
     let scaled = json!({"kind": "Deployment", "name": "web"});
     let template = json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web"}]}});
-    manifests::from_objects(vec![
+    let read = manifests::from_objects(vec![
         object("HorizontalPodAutoscaler", json!({"scaleTargetRef": scaled, "maxReplicas": 3, "metrics": [hpa]})),
         object("Deployment", json!({"template": template})),
         object("Service", json!({"selector": labels, "ports": [{"name": "web", "port": 80}]})),
         object("ServiceMonitor", json!({"selector": {"matchLabels": labels}, "endpoints": [{"port": "web"}]})),
         json!({"kind": "ConfigMap", "metadata": {"name": "adapter"}, "data": {"config.yaml": config}}),
-    ])
+    ]);
+    read.map_err(|error| error.to_string())
 }
 
 #[test]

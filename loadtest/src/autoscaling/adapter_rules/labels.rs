@@ -60,7 +60,7 @@ impl Labels {
         let Some((template, _)) = &self.template else {
             return Err(refused("no generic resource label form specified for this metric"));
         };
-        let singular = self.resources.singular(&resource.resource).map_err(|why| refused(&why))?;
+        let singular = self.resources.singular(&resource.resource).map_err(|error| refused(&error.to_string()))?;
         let label = render(template, &resource.group.replace(['.', '-'], "_"), &singular)?;
         if label.is_empty() { Err(refused("empty label produced by label template")) } else { Ok(label) }
     }
@@ -70,7 +70,7 @@ impl Labels {
 /// is a regular expression.
 fn label_template(text: &str) -> Result<(Template, Pattern), Error> {
     let refused = |what: &str, why: &str| Error::Refused(format!("unable to {what} template {text:?}: {why}"));
-    let template = Template::parse(text).map_err(|why| refused("parse label", &why))?;
+    let template = Template::parse(text).map_err(|error| refused("parse label", &error.to_string()))?;
     let format = "generate label format from";
     let expression = render(&template, "(?P<group>.+?)", "(?P<resource>.+?)").map_err(|error| match error {
         Error::Refused(why) => refused(format, &why),

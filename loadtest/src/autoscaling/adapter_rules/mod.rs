@@ -9,6 +9,7 @@
 
 mod config;
 mod examples;
+pub mod flags;
 mod labels;
 mod naming;
 mod pattern;
@@ -42,11 +43,13 @@ const LONGEST: usize = 1 << 20;
 const MOST: usize = 1_000;
 
 /// Why there is no answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
     /// The adapter refuses it too: a configuration ends it at its start, a query is answered with an error.
+    #[error("{0}")]
     Refused(String),
     /// The adapter may know it, this module does not.
+    #[error("not known here, though the adapter may know it: {0}")]
     NotKnown(String),
 }
 
@@ -59,17 +62,6 @@ impl Error {
         }
     }
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(why) => f.write_str(why),
-            Self::NotKnown(what) => write!(f, "not known here, though the adapter may know it: {what}"),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
 
 /// A series as Prometheus' `/api/v1/series` has it: a map of labels, of which `__name__` is one.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -221,7 +213,7 @@ impl Rule {
         };
         let labels = Labels::new(&rule.resources, resources)?;
         let metrics_query = Template::parse(&rule.metrics_query)
-            .map_err(|why| associated(Error::Refused(why), "construct metrics query"))?;
+            .map_err(|error| associated(Error::Refused(error.to_string()), "construct metrics query"))?;
         let naming = Naming::new(&rule.series_filters, &rule.name)
             .map_err(|error| associated(error, "generate series names"))?;
         Ok(Self {

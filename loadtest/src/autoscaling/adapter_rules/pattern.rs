@@ -26,11 +26,13 @@ impl Pattern {
         if expression.len() > LONGEST {
             return Err(large());
         }
-        compiled(&translated(expression).map_err(refused)?).map(Self).map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => large(),
-            // The last line of several says what it is, after a picture of where.
-            error => {
-                refused(error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned())
+        compiled(&translated(expression).map_err(|error| refused(error.to_string()))?).map(Self).map_err(|error| {
+            match error {
+                regex::Error::CompiledTooBig(_) => large(),
+                // The last line of several says what it is, after a picture of where.
+                error => refused(
+                    error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
+                ),
             }
         })
     }
@@ -142,8 +144,25 @@ fn number(name: &str) -> Option<usize> {
     if digits && (name == "0" || !name.starts_with('0')) { name.parse().ok() } else { None }
 }
 
-/// Go's expression in the other syntax, or why Go refuses what the other would take.
-fn translated(expression: &str) -> Result<String, String> {
+/// Why Go refuses what the other syntax would take, in Go's own words.
+#[derive(Debug, thiserror::Error)]
+enum Syntax {
+    #[error("invalid nested repetition operator: `{0}`")]
+    NestedRepetition(String),
+    #[error("invalid or unsupported Perl syntax: `(?{0}`")]
+    Perl(String),
+    #[error("invalid repeat count: `{{{0}}}`")]
+    RepeatCount(String),
+    #[error("trailing backslash at end of expression: ``")]
+    TrailingBackslash,
+    #[error("invalid escape sequence: `\\{0}`")]
+    Escape(char),
+    #[error("missing closing ]: `{0}`")]
+    OpenClass(String),
+}
+
+/// Go's expression in the other syntax.
+fn translated(expression: &str) -> Result<String, Syntax> {
     let (mut out, mut rest) = (String::new(), expression);
     // Whether what stands just before is a repetition already.
     let mut repeated = false;
@@ -151,7 +170,7 @@ fn translated(expression: &str) -> Result<String, String> {
         let repeats = if matches!(c, '*' | '+' | '?') { Some(1) } else { repetition(rest)? };
         if let Some(length) = repeats {
             if repeated {
-                return Err(format!("invalid nested repetition operator: `{}`", &rest[..length]));
+                return Err(Syntax::NestedRepetition(rest[..length].to_owned()));
             }
             let length = length + usize::from(rest[length..].starts_with('?'));
             out.push_str(&rest[..length]);
@@ -177,7 +196,7 @@ fn translated(expression: &str) -> Result<String, String> {
                 let named = inner.starts_with("P<") || inner.starts_with('<');
                 let end = inner.find(if named { &['>'][..] } else { &[')', ':'] }).unwrap_or(inner.len());
                 if !named && inner[..end].contains(|flag| !matches!(flag, 'i' | 'm' | 's' | 'U' | '-')) {
-                    return Err(format!("invalid or unsupported Perl syntax: `(?{}`", &inner[..end]));
+                    return Err(Syntax::Perl(inner[..end].to_owned()));
                 }
                 out.push_str(&rest[..2 + end]);
                 &rest[2 + end..]
@@ -192,7 +211,7 @@ fn translated(expression: &str) -> Result<String, String> {
 }
 
 /// The length of `{n}`, `{n,}` or `{n,m}`; anything else in braces stands for itself.
-fn repetition(text: &str) -> Result<Option<usize>, String> {
+fn repetition(text: &str) -> Result<Option<usize>, Syntax> {
     let Some((inner, _)) = text.strip_prefix('{').and_then(|rest| rest.split_once('}')) else { return Ok(None) };
     let (least, most) = inner.split_once(',').unwrap_or((inner, inner));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -203,15 +222,13 @@ fn repetition(text: &str) -> Result<Option<usize>, String> {
     let most = if most.is_empty() { Some(1000) } else { count(most) };
     match count(least).zip(most) {
         Some((least, most)) if least <= most => Ok(Some(inner.len() + 2)),
-        _ => Err(format!("invalid repeat count: `{{{inner}}}`")),
+        _ => Err(Syntax::RepeatCount(inner.to_owned())),
     }
 }
 
 /// What follows a backslash, which in Go is ASCII alone; the rest of the text comes back.
-fn escape<'a>(out: &mut String, text: &'a str) -> Result<&'a str, String> {
-    let Some(c) = text[1..].chars().next() else {
-        return Err("trailing backslash at end of expression: ``".to_owned());
-    };
+fn escape<'a>(out: &mut String, text: &'a str) -> Result<&'a str, Syntax> {
+    let c = text[1..].chars().next().ok_or(Syntax::TrailingBackslash)?;
     match c {
         'd' => out.push_str("[0-9]"),
         'D' => out.push_str("[^0-9]"),
@@ -221,7 +238,7 @@ fn escape<'a>(out: &mut String, text: &'a str) -> Result<&'a str, String> {
         'W' => out.push_str("[^0-9A-Za-z_]"),
         'b' => out.push_str(r"(?-u:\b)"),
         '<' | '>' => out.push(c),
-        'u' | 'U' => return Err(format!(r"invalid escape sequence: `\{c}`")),
+        'u' | 'U' => return Err(Syntax::Escape(c)),
         'p' | 'P' | 'x' if text[2..].starts_with('{') => {
             let end = text.find('}').map_or(text.len(), |end| end + 1);
             out.push_str(&text[..end]);
@@ -233,7 +250,7 @@ fn escape<'a>(out: &mut String, text: &'a str) -> Result<&'a str, String> {
 }
 
 /// A class of characters, in which the other syntax has sets of its own.
-fn class<'a>(out: &mut String, text: &'a str) -> Result<&'a str, String> {
+fn class<'a>(out: &mut String, text: &'a str) -> Result<&'a str, Syntax> {
     let mut rest = &text[1..];
     out.push('[');
     if let Some(after) = rest.strip_prefix('^') {
@@ -266,7 +283,7 @@ fn class<'a>(out: &mut String, text: &'a str) -> Result<&'a str, String> {
             }
         };
     }
-    Err(format!("missing closing ]: `{text}`"))
+    Err(Syntax::OpenClass(text.to_owned()))
 }
 
 #[cfg(test)]

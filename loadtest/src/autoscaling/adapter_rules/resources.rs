@@ -46,6 +46,15 @@ pub struct Resources {
     open: bool,
 }
 
+/// Why no resource is meant, in the mapper's own words.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoResource {
+    #[error("a resource must be present, got: {group}/, Resource=")]
+    Unnamed { group: String },
+    #[error("no matches for {group}/, Resource={name}")]
+    NoMatch { group: String, name: String },
+}
+
 #[derive(Debug)]
 struct Known {
     group: String,
@@ -89,7 +98,7 @@ impl Resources {
     }
 
     /// The resource that is meant by a name, plural or singular, and by a group or what it starts with.
-    pub(super) fn find(&self, group: &str, resource: &str) -> Result<GroupResource, String> {
+    pub(super) fn find(&self, group: &str, resource: &str) -> Result<GroupResource, NoResource> {
         match self.first(group, resource) {
             Ok(known) => Ok(GroupResource { group: known.group.clone(), resource: known.plural.clone() }),
             Err(_) if self.open && !resource.is_empty() => {
@@ -100,18 +109,18 @@ impl Resources {
     }
 
     /// The singular of a resource's name, of the first group that has it: the group is not asked for.
-    pub(super) fn singular(&self, resource: &str) -> Result<String, String> {
+    pub(super) fn singular(&self, resource: &str) -> Result<String, NoResource> {
         self.first("", resource).map(|known| known.singular.clone())
     }
 
-    fn first(&self, group: &str, resource: &str) -> Result<&Known, String> {
+    fn first(&self, group: &str, resource: &str) -> Result<&Known, NoResource> {
         let name = resource.to_lowercase();
         if name.is_empty() {
-            return Err(format!("a resource must be present, got: {group}/, Resource="));
+            return Err(NoResource::Unnamed { group: group.to_owned() });
         }
         let mut all = self.known.iter().filter(|known| known.group.starts_with(group));
         all.find(|known| known.plural == name || known.singular == name)
-            .ok_or_else(|| format!("no matches for {group}/, Resource={name}"))
+            .ok_or_else(|| NoResource::NoMatch { group: group.to_owned(), name })
     }
 }
 
@@ -151,7 +160,7 @@ pub(super) mod tests {
     }
 
     fn found(group: &str, resource: &str) -> String {
-        resources().find(group, resource).map_or_else(|error| error, |found| found.to_string())
+        resources().find(group, resource).map_or_else(|error| error.to_string(), |found| found.to_string())
     }
 
     #[test]

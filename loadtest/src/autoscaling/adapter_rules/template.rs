@@ -56,9 +56,26 @@ const WORDS: [&str; 32] = [
     "template", "true", "urlquery", "with",
 ];
 
+/// Why Go refuses a template, in Go's own words.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(super) enum Syntax {
+    #[error("unclosed comment")]
+    OpenComment,
+    #[error("comment ends before closing delimiter")]
+    AfterComment,
+    #[error("unterminated quoted string")]
+    OpenString,
+    #[error("unclosed action")]
+    OpenAction,
+    #[error("missing value for command")]
+    NoValue,
+    #[error("function {0:?} not defined")]
+    NotDefined(String),
+}
+
 impl Template {
     /// Fails where Go does.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, Syntax> {
         let (mut parts, mut rest, mut trim) = (Vec::new(), text, false);
         loop {
             let (before, after) = rest.split_once("<<").map_or((rest, None), |(before, after)| (before, Some(after)));
@@ -103,11 +120,11 @@ impl Template {
 const BLANK: [char; 4] = [' ', '\t', '\r', '\n'];
 
 /// Where the `>>` is that ends an action; one in a string or comment ends nothing.
-fn action_end(text: &str) -> Result<usize, String> {
+fn action_end(text: &str) -> Result<usize, Syntax> {
     let blank = text.len() - text.trim_start_matches(BLANK).len();
     if text[blank..].starts_with("/*") {
-        let end = text.find("*/").ok_or("unclosed comment")? + 2;
-        let close = end + text[end..].find(">>").ok_or("comment ends before closing delimiter")?;
+        let end = text.find("*/").ok_or(Syntax::OpenComment)? + 2;
+        let close = end + text[end..].find(">>").ok_or(Syntax::AfterComment)?;
         return Ok(close);
     }
     let (mut quote, mut escaped) = (None, false);
@@ -121,16 +138,16 @@ fn action_end(text: &str) -> Result<usize, String> {
             _ => {}
         }
     }
-    Err(if quote.is_some() { "unterminated quoted string" } else { "unclosed action" }.to_owned())
+    Err(if quote.is_some() { Syntax::OpenString } else { Syntax::OpenAction })
 }
 
-fn command(action: &str) -> Result<Command, String> {
+fn command(action: &str) -> Result<Command, Syntax> {
     let mut words = words(action);
-    let Some(first) = words.first().copied() else { return Err("missing value for command".to_owned()) };
+    let first = words.first().copied().ok_or(Syntax::NoValue)?;
     let name = first.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap_or_default();
     let is_name = name.starts_with(|c: char| c.is_alphabetic() || c == '_');
     if is_name && !WORDS.contains(&name) {
-        return Err(format!("function {name:?} not defined"));
+        return Err(Syntax::NotDefined(name.to_owned()));
     }
     let index = first == "index";
     if index {
@@ -249,7 +266,9 @@ mod tests {
             ("LabelValuesByName", Value::Map(map)),
             ("GroupBySlice", Value::List(vec!["pod".into(), "extra".into()])),
         ];
-        Template::parse(text).map_err(Error::Refused)?.render("naming.queryTemplateArgs", &fields)
+        Template::parse(text)
+            .map_err(|error| Error::Refused(error.to_string()))?
+            .render("naming.queryTemplateArgs", &fields)
     }
 
     #[test]
@@ -291,7 +310,7 @@ mod tests {
             ("<<Series>>", r#"function "Series" not defined"#),
             ("<</* a >>", "unclosed comment"),
         ] {
-            assert_eq!(Template::parse(template).unwrap_err(), why, "{template}");
+            assert_eq!(Template::parse(template).unwrap_err().to_string(), why, "{template}");
         }
     }
 

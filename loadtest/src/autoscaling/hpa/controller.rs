@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::autoscaling::Autoscaler;
 use crate::autoscaling::hpa::normalize::Memory;
-use crate::autoscaling::hpa::replicas::{Pod, Reading, from_pods, from_total};
+use crate::autoscaling::hpa::replicas::{NoProposal, Pod, Proposal, Reading, from_pods, from_total};
 use crate::autoscaling::predict::Source;
 use crate::autoscaling::quantity::milli;
 
@@ -119,18 +119,18 @@ impl Controller {
         self.rescale(now, current, desired, &reason, Some(usage))
     }
 
-    fn proposal(&self, current: i32, pods: &[Pod], metric: Result<&Reading, &str>) -> Result<(i32, i64), String> {
+    fn proposal(&self, current: i32, pods: &[Pod], metric: Result<&Reading, &str>) -> Result<Proposal, NoProposal> {
         let (behavior, target) = (&self.autoscaler.behavior, milli(self.autoscaler.target));
-        let name = &self.autoscaler.metric;
+        let name = || self.autoscaler.metric.clone();
         match metric {
             Ok(Reading::Pods(values)) if values.is_empty() => {
-                Err(format!("unable to get metric {name}: no metrics returned from custom metrics API"))
+                Err(NoProposal::Pods { metric: name(), why: "no metrics returned from custom metrics API".to_owned() })
             }
             Ok(Reading::Pods(values)) => from_pods(behavior, current, target, pods, values),
             Ok(Reading::Total(total)) => Ok(from_total(behavior, target, pods, *total)),
             Err(error) => Err(match self.autoscaler.pipeline.source {
-                Source::Pods => format!("unable to get metric {name}: {error}"),
-                Source::External => format!("unable to get external metric {name}: {error}"),
+                Source::Pods => NoProposal::Pods { metric: name(), why: error.to_owned() },
+                Source::External => NoProposal::External { metric: name(), why: error.to_owned() },
             }),
         }
     }

@@ -37,6 +37,19 @@ pub enum Reading {
     Total(i64),
 }
 
+/// Why there is no number of replicas, in the controller's own words.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(super) enum NoProposal {
+    #[error("no pods returned by selector while calculating replica count")]
+    NoPods,
+    #[error("did not receive metrics for targeted pods (pods might be unready)")]
+    NoMetrics,
+    #[error("unable to get metric {metric}: {why}")]
+    Pods { metric: String, why: String },
+    #[error("unable to get external metric {metric}: {why}")]
+    External { metric: String, why: String },
+}
+
 /// The replicas that a metric asks for, and the average of a pod in thousandths.
 pub(super) type Proposal = (i32, i64);
 
@@ -64,9 +77,9 @@ pub(super) fn from_pods(
     target: i64,
     pods: &[Pod],
     values: &BTreeMap<String, i64>,
-) -> Result<Proposal, String> {
+) -> Result<Proposal, NoProposal> {
     if pods.is_empty() {
-        return Err("no pods returned by selector while calculating replica count".into());
+        return Err(NoProposal::NoPods);
     }
     // `groupPods`. A value whose pod is not in the list counts into the average, and not as a pod.
     let mut values: BTreeMap<&str, i64> = values.iter().map(|(name, value)| (name.as_str(), *value)).collect();
@@ -85,7 +98,7 @@ pub(super) fn from_pods(
         }
     }
     if values.is_empty() {
-        return Err("did not receive metrics for targeted pods (pods might be unready)".into());
+        return Err(NoProposal::NoMetrics);
     }
 
     let (ratio, usage) = usage_ratio(&values, target);

@@ -218,5 +218,5 @@ fn a_behavior_is_kubernetes_own_where_it_is_silent() {
     };
     assert_eq!(read(some).unwrap().down, expected);
     let wrong = r#"{"scaleUp": {"selectPolicy": "max"}}"#;
-    assert_eq!(read(wrong).unwrap_err(), r#"scaleUp.selectPolicy is "max": make it Max, Min or Disabled"#);
+    assert_eq!(read(wrong).unwrap_err().to_string(), r#"scaleUp.selectPolicy is "max": make it Max, Min or Disabled"#);
 }

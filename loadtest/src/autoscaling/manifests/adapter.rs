@@ -1,9 +1,11 @@
 //! What prometheus-adapter asks for an HPA's metric, by the rules in a folder's `ConfigMap`.
 
-use crate::autoscaling::adapter_rules::{Api, Error, GroupResource, Metric, Resources, Rules, Unseen};
+use crate::autoscaling::adapter_rules::{self, Api, GroupResource, Metric, Resources, Rules, Unseen, flags};
+use crate::autoscaling::manifests::Error;
 use crate::autoscaling::manifests::documents::Document;
 use crate::autoscaling::manifests::scalers::Query;
 use crate::autoscaling::predict::Source;
+use crate::autoscaling::timing;
 
 /// The longest message of the adapter that an error repeats, in characters.
 const LONGEST: usize = 400;
@@ -11,9 +13,9 @@ const LONGEST: usize = 400;
 /// The query that the adapter's rules make for this metric. A folder lists neither the series in Prometheus nor the
 /// resources of the API server. Where the rules alone decide, this is the adapter's own query; where they do not, an error
 /// of one line says so.
-pub(super) fn query(maps: &[&Document], source: Source, metric: &str, namespace: &str) -> Result<Query, String> {
+pub(super) fn query(maps: &[&Document], source: Source, metric: &str, namespace: &str) -> Result<Query, Error> {
     let api = if source == Source::Pods { Api::Pods } else { Api::External };
-    let (mut found, mut refused): (Option<Query>, Option<String>) = (None, None);
+    let (mut found, mut refused): (Option<Query>, Option<Error>) = (None, None);
     for map in maps {
         // Nothing else in a ConfigMap has this field.
         for (path, text) in map.texts().filter(|(_, text)| text.contains("seriesQuery")) {
@@ -39,16 +41,22 @@ pub(super) fn query(maps: &[&Document], source: Source, metric: &str, namespace:
                 Api::Pods => "an adapter rule for pods",
                 Api::External => "an external adapter rule",
             };
-            format!("no ConfigMap has {rule} that makes {metric}: add one, or correct the metric's name in the HPA")
+            Error::NoRule { rule, metric: metric.to_owned() }
         })
     })
 }
 
-fn refusal(error: &Error) -> String {
+/// Seconds between two listings: by the flags of the adapter's Deployment, if the folder has it.
+pub(super) fn relist_interval(deployments: &[&Document]) -> f64 {
+    let adapter = deployments.iter().find(|one| flags::flag(one.value(), flags::PROMETHEUS_URL).is_some());
+    adapter.map_or(timing::RELIST_INTERVAL_OF_KUBE_PROMETHEUS, |adapter| flags::relist_interval(adapter.value()))
+}
+
+fn refusal(error: &adapter_rules::Error) -> String {
     let why: String = error.to_string().chars().take(LONGEST).collect();
     match error {
-        Error::Refused(_) => format!("stops prometheus-adapter at its start: {why}"),
-        Error::NotKnown(_) => format!("cannot be read: {why}"),
+        adapter_rules::Error::Refused(_) => format!("stops prometheus-adapter at its start: {why}"),
+        adapter_rules::Error::NotKnown(_) => format!("cannot be read: {why}"),
     }
 }
 
@@ -64,7 +72,7 @@ struct Made<'a> {
 
 impl Made<'_> {
     /// The query of the rule that makes the metric; none where none does.
-    fn query(&self) -> Result<Option<Query>, String> {
+    fn query(&self) -> Result<Option<Query>, Error> {
         let candidates = self.rules.unseen(self.api, self.metric);
         let Some((last, others)) = candidates.split_last() else { return Ok(None) };
         let mut query = self.of(last)?;
@@ -87,7 +95,7 @@ impl Made<'_> {
         Ok(Some(query))
     }
 
-    fn of(&self, unseen: &Unseen) -> Result<Query, String> {
+    fn of(&self, unseen: &Unseen) -> Result<Query, Error> {
         let (rule, series) = (&self.rules.of(self.api)[unseen.source.rule], &unseen.source.series);
         let rendered = match self.api {
             Api::Pods => {
@@ -102,9 +110,9 @@ impl Made<'_> {
         match rendered {
             Ok(query) => Query::of(self.map, &path, &query, written),
             // The template shows the window as well.
-            Err(Error::NotKnown(_)) => Query::of(self.map, &path, written, written),
-            Err(Error::Refused(_)) if written.is_empty() => Err(self.map.wrong(&path, "is missing")),
-            Err(error @ Error::Refused(_)) => {
+            Err(adapter_rules::Error::NotKnown(_)) => Query::of(self.map, &path, written, written),
+            Err(adapter_rules::Error::Refused(_)) if written.is_empty() => Err(self.map.wrong(&path, "is missing")),
+            Err(error @ adapter_rules::Error::Refused(_)) => {
                 let why: String = error.to_string().chars().take(LONGEST).collect();
                 Err(self.map.wrong(&path, &format!("is a template that prometheus-adapter cannot fill in: {why}")))
             }

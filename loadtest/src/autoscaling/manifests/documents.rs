@@ -1,14 +1,12 @@
 //! The objects in a folder of manifests, and errors that say where something is wrong.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::core::{Selector, SelectorExt};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::Error;
+use crate::autoscaling::selectors;
 use crate::bounds::DAY;
 use crate::input;
 
@@ -28,9 +26,10 @@ pub(super) struct Document {
 }
 
 /// What stands in this folder itself, not in those inside it, in the order of the files' names.
-pub(super) fn read(folder: &Path) -> Result<Vec<Document>, String> {
+pub(super) fn read(folder: &Path) -> Result<Vec<Document>, Error> {
+    let shown = folder.display().to_string();
     let wrong =
-        |error: std::io::Error| format!("{}: {error}: --manifests takes a folder of YAML files", folder.display());
+        |error: std::io::Error| Error::place(&shown, format!("{error}: --manifests takes a folder of YAML files"));
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(wrong)? {
         let path = entry.map_err(wrong)?.path();
@@ -38,15 +37,15 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Document>, String> {
             files.push(path);
         }
         if files.len() > FILES {
-            return Err(format!("{}: more than {FILES} YAML files", folder.display()));
+            return Err(Error::place(&shown, format!("more than {FILES} YAML files")));
         }
     }
     files.sort();
     let mut documents = Vec::new();
     for path in files {
         let file = path.display().to_string();
-        let text = input::read(&path, FILE).map_err(|error| format!("{file}: {error}"))?;
-        let text = String::from_utf8(text).map_err(|error| format!("{file}: {}", error.utf8_error()))?;
+        let text = input::read(&path, FILE).map_err(|error| Error::place(&file, error.to_string()))?;
+        let text = String::from_utf8(text).map_err(|error| Error::place(&file, error.utf8_error().to_string()))?;
         let values: Vec<Value> =
             serde_saphyr::from_multiple(&text).map_err(|error| not_yaml(&file, &error.to_string()))?;
         documents
@@ -55,15 +54,19 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Document>, String> {
     Ok(documents)
 }
 
-fn not_yaml(file: &str, error: &str) -> String {
+fn not_yaml(file: &str, error: &str) -> Error {
     // The parser goes on to show the lines around; the first says what it is.
     let error = error.lines().next().unwrap_or_default();
-    format!("{file}: not YAML that can be read: {error}")
+    Error::place(file, format!("not YAML that can be read: {error}"))
 }
 
 impl Document {
     pub fn new(file: String, value: Value) -> Self {
         Self { file, value }
+    }
+
+    pub fn value(&self) -> &Value {
+        &self.value
     }
 
     pub fn kind(&self) -> &str {
@@ -93,12 +96,13 @@ impl Document {
     }
 
     /// An error on a field: what it is, and what is to be done.
-    pub fn wrong(&self, path: &str, what: &str) -> String {
-        format!("{}: {} {}: {path} {what}", self.file, self.kind(), self.name())
+    pub fn wrong(&self, path: &str, what: &str) -> Error {
+        let [file, kind, name, path, what] = [&self.file, self.kind(), self.name(), path, what].map(str::to_owned);
+        Error::Field { file, kind, name, path, what }
     }
 
     /// An error on a field that has no usable value.
-    pub fn change(&self, path: &str, to: &str) -> String {
+    pub fn change(&self, path: &str, to: &str) -> Error {
         match self.get(path) {
             None | Some(Value::Null) => self.wrong(path, &format!("is missing: make it {to}")),
             Some(value) => {
@@ -109,7 +113,7 @@ impl Document {
     }
 
     /// A whole number, or its default where the field is not there.
-    pub fn number(&self, path: &str, default: Option<u32>) -> Result<u32, String> {
+    pub fn number(&self, path: &str, default: Option<u32>) -> Result<u32, Error> {
         let number = match self.get(path) {
             None | Some(Value::Null) => default,
             Some(value) => value.as_u64().and_then(|number| u32::try_from(number).ok()),
@@ -119,13 +123,13 @@ impl Document {
 
     /// A whole number of seconds, or of tries of a second or more each, up to a day; its default where the field is not
     /// there.
-    pub fn seconds(&self, path: &str, default: u32) -> Result<u32, String> {
+    pub fn seconds(&self, path: &str, default: u32) -> Result<u32, Error> {
         let seconds = self.number(path, Some(default))?;
         if f64::from(seconds) <= DAY { Ok(seconds) } else { Err(self.change(path, "86400, a day, or less")) }
     }
 
     /// A part that has a type in Kubernetes' API.
-    pub fn typed<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, String> {
+    pub fn typed<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, Error> {
         let Some(value) = self.get(path) else { return Ok(None) };
         T::deserialize(value).map(Some).map_err(|error| self.wrong(path, &format!("cannot be read: {error}")))
     }
@@ -136,21 +140,9 @@ impl Document {
         data.filter_map(|(key, text)| Some((format!("data[{key:?}]"), text.as_str()?)))
     }
 
-    /// The labels at a path; none where there are none.
-    pub fn labels(&self, path: &str) -> BTreeMap<String, String> {
-        self.get(path).and_then(|labels| BTreeMap::deserialize(labels).ok()).unwrap_or_default()
-    }
-
-    /// Whether the selector at a path takes these labels; where there is none, it takes nothing.
-    pub fn selects(&self, path: &str, labels: &BTreeMap<String, String>) -> bool {
-        let selector = self.get(path).and_then(|selector| LabelSelector::deserialize(selector).ok());
-        selector.and_then(|selector| Selector::try_from(selector).ok()).is_some_and(|selector| selector.matches(labels))
-    }
-
-    /// The same for a Service's selector, which is a map.
-    pub fn leads_to(&self, labels: &BTreeMap<String, String>) -> bool {
-        let selector =
-            self.get("spec.selector").and_then(|labels| BTreeMap::<String, String>::deserialize(labels).ok());
-        selector.is_some_and(|selector| selector.into_iter().collect::<Selector>().matches(labels))
+    /// Whether the selector of a monitor takes another object by its labels. One without a selector takes nothing.
+    pub fn selects(&self, other: &Self) -> bool {
+        let selector = self.get("spec.selector").filter(|selector| !selector.is_null());
+        selector.is_some_and(|selector| selectors::selects(selector, &other.value["metadata"]["labels"]))
     }
 }

@@ -3,6 +3,7 @@
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscalerBehavior;
 use serde_json::Value;
 
+use super::Error;
 use crate::autoscaling::hpa::Behavior;
 use crate::autoscaling::manifests::documents::{Document, SHOWN};
 use crate::autoscaling::predict::Source;
@@ -36,7 +37,7 @@ pub(super) struct Query {
     pub series: Option<String>,
 }
 
-pub(super) fn from_hpa(hpa: &Document) -> Result<Scaler, String> {
+pub(super) fn from_hpa(hpa: &Document) -> Result<Scaler, Error> {
     if hpa.text("apiVersion") != Some("autoscaling/v2") {
         return Err(
             hpa.change("apiVersion", "autoscaling/v2: the versions before it cannot name such a metric, or are gone")
@@ -69,7 +70,7 @@ pub(super) fn from_hpa(hpa: &Document) -> Result<Scaler, String> {
     })
 }
 
-pub(super) fn from_scaled_object(object: &Document) -> Result<Scaler, String> {
+pub(super) fn from_scaled_object(object: &Document) -> Result<Scaler, Error> {
     let deployment = scaled(object, object.text("spec.scaleTargetRef.kind").unwrap_or("Deployment"))?;
     let trigger = "spec.triggers[0]";
     if object.list("spec.triggers").len() != 1 || object.text(&format!("{trigger}.type")) != Some("prometheus") {
@@ -99,7 +100,7 @@ pub(super) fn from_scaled_object(object: &Document) -> Result<Scaler, String> {
     })
 }
 
-fn scaled(document: &Document, kind: &str) -> Result<String, String> {
+fn scaled(document: &Document, kind: &str) -> Result<String, Error> {
     if kind != "Deployment" {
         return Err(document.change("spec.scaleTargetRef.kind", "Deployment"));
     }
@@ -107,7 +108,7 @@ fn scaled(document: &Document, kind: &str) -> Result<String, String> {
     document.text(name).map(Into::into).ok_or_else(|| document.change(name, "the Deployment's name"))
 }
 
-fn bounds(document: &Document, min: &str, max: &str, least: u32, most: Option<u32>) -> Result<(u32, u32), String> {
+fn bounds(document: &Document, min: &str, max: &str, least: u32, most: Option<u32>) -> Result<(u32, u32), Error> {
     let (from, to) = (document.number(min, Some(least))?, document.number(max, most)?);
     if to == 0 || from > to {
         return Err(document.change(max, &format!("1 or more, and no less than {min}, which is {from}")));
@@ -118,18 +119,13 @@ fn bounds(document: &Document, min: &str, max: &str, least: u32, most: Option<u3
     Ok((from, to))
 }
 
-fn behavior(document: &Document, path: &str) -> Result<Behavior, String> {
+fn behavior(document: &Document, path: &str) -> Result<Behavior, Error> {
     let written: Option<HorizontalPodAutoscalerBehavior> = document.typed(path)?;
-    Behavior::of(written.as_ref())
-        .map_err(|error| document.wrong(&format!("{path}.{}", first_word(&error).0), first_word(&error).1))
-}
-
-fn first_word(text: &str) -> (&str, &str) {
-    text.split_once(' ').unwrap_or((text, ""))
+    Behavior::of(written.as_ref()).map_err(|error| document.wrong(&format!("{path}.{}", error.field), &error.what))
 }
 
 /// A quantity above nothing, which YAML may have as a number as well.
-fn positive(document: &Document, path: &str) -> Result<f64, String> {
+fn positive(document: &Document, path: &str) -> Result<f64, Error> {
     let value = match document.get(path) {
         Some(Value::String(text)) => quantity::value(text),
         Some(number) => number.as_f64(),
@@ -142,7 +138,7 @@ fn positive(document: &Document, path: &str) -> Result<f64, String> {
 
 impl Query {
     /// Reads it; an error shows it as it is written, at this path.
-    pub fn of(document: &Document, path: &str, query: &str, written: &str) -> Result<Self, String> {
+    pub fn of(document: &Document, path: &str, query: &str, written: &str) -> Result<Self, Error> {
         let rate = rates(query).into_iter().find_map(|rate| Some((Function::named(rate.function)?, rate)));
         let window = rate.and_then(|(_, rate)| seconds(rate.range.trim())).filter(|seconds| *seconds > 0.0);
         let (Some((function, rate)), Some(window)) = (rate, window) else {

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 
 use crate::doctor::collect::workload::pods;
 use crate::doctor::evidence::Load;
-use crate::doctor::objects::name;
+use crate::doctor::objects::{Pod, name};
 use crate::journal::{Entry, Second};
 use crate::kube::read::Read;
 use crate::kube::reader::Reader;
@@ -22,30 +22,22 @@ pub async fn load(reader: &Reader, namespace: &str) -> Read<Load> {
         Read::Unread(unread) => return Read::Unread(unread),
         Read::Absent | Read::NotAsked => return Read::Absent,
     };
-    let running = generators.iter().filter(|pod| pod["status"]["phase"] == "Running").map(name);
+    let running = generators.iter().filter(|pod| Pod(pod).is_running()).map(name);
     let told = join_all(running.map(|pod| async move {
         let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}/log?sinceSeconds=30");
         (pod, reader.text(&path, &format!("the log of {namespace}/{pod}")).await)
     }))
     .await;
-    let mut sum: Option<Load> = None;
-    for (pod, log) in told {
-        match log {
-            Read::Seen(log) => {
-                if let Some(load) = last_seconds(pod, &log) {
-                    sum = Some(sum.map_or_else(|| load.clone(), |sum| joined(&sum, &load)));
-                }
-            }
-            Read::Unread(unread) => return Read::Unread(unread),
-            Read::Absent | Read::NotAsked => {}
-        }
+    if let Some(unread) = told.iter().find_map(|(_, log)| log.unread()) {
+        return Read::Unread(unread.clone());
     }
-    sum.map_or(Read::Absent, Read::Seen)
+    let loads = told.iter().filter_map(|(pod, log)| last_seconds(pod, log.seen()?));
+    loads.reduce(|one, other| joined(one, &other)).map_or(Read::Absent, Read::Seen)
 }
 
-fn joined(one: &Load, other: &Load) -> Load {
+fn joined(one: Load, other: &Load) -> Load {
     Load {
-        pod: format!("{}, {}", one.pod, other.pod),
+        pod: one.pod + ", " + &other.pod,
         seconds: one.seconds.max(other.seconds),
         due: one.due + other.due,
         answered: one.answered + other.answered,

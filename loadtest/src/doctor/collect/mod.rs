@@ -193,8 +193,7 @@ async fn is_meant(reader: &Reader, evidence: &Evidence) -> Result<(), Error> {
 
 /// The answers of the metrics API.
 async fn answers(reader: &Reader, evidence: &Evidence) -> Vec<(String, Answer)> {
-    let metrics = evidence.hpa.seen().and_then(|hpa| hpa["spec"]["metrics"].as_array());
-    let metrics = metrics.map(Vec::as_slice).unwrap_or_default();
+    let metrics = scaling_metric::all(evidence);
     let listing = scaling_metric::deciding(evidence).map(|metric| requests::listing(evidence, requests::group(metric)));
     let paths: BTreeSet<String> =
         metrics.iter().filter_map(|metric| requests::metric(evidence, metric)).chain(listing).collect();
@@ -207,14 +206,10 @@ async fn answers(reader: &Reader, evidence: &Evidence) -> Vec<(String, Answer)> 
 
 /// What others have to be allowed to do in the HPA's namespace.
 fn rights(evidence: &Evidence) -> Vec<Question> {
-    let metrics = evidence.hpa.seen().and_then(|hpa| hpa["spec"]["metrics"].as_array());
-    let metrics = metrics.map(Vec::as_slice).unwrap_or_default();
-    let controller = metrics.iter().filter_map(requests::right).map(|(verb, group, resource)| Question {
-        user: HPA_CONTROLLER.to_owned(),
-        verb,
-        group,
-        resource,
-    });
+    let controller = scaling_metric::all(evidence)
+        .iter()
+        .filter_map(requests::right)
+        .map(|(verb, group, resource)| Question { user: HPA_CONTROLLER.to_owned(), verb, group, resource });
     let accounts: BTreeSet<String> = evidence
         .prometheus
         .pods

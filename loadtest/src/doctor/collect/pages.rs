@@ -1,18 +1,17 @@
 //! The pods' own pages of metrics, where their monitor says that they are, or where they are instead.
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::autoscaling::exposition::{few_of_each, series_of};
+use crate::autoscaling::timing;
 use crate::doctor::evidence::{Evidence, Page, Server};
 use crate::doctor::facts::pages::{PATH, served_at};
 use crate::doctor::facts::pods::in_front;
 use crate::doctor::facts::ports;
 use crate::doctor::facts::scaling_metric::ScalingMetric;
-use crate::doctor::objects::{is_ready, name};
+use crate::doctor::objects::{Pod, Service, is_ready, labels, name};
 use crate::kube::Failure;
 use crate::kube::pod_http::{Place, PodPage, UNREACHED};
 use crate::kube::prometheus::MOST;
@@ -25,15 +24,12 @@ const PODS: usize = 5;
 /// The most other places where a page is looked for, each of which may take its time.
 const TRIES: usize = 8;
 
-/// Between the two readings.
-const APART: Duration = Duration::from_secs(6);
-
 /// A port, a path, and whether TLS is spoken there.
 type At = (u16, String, bool);
 
 /// The pages of the pods that run, the ready ones first.
 pub async fn pages(reader: &Reader, evidence: &Evidence) -> Vec<Page> {
-    let mut running: Vec<_> = evidence.pods.items().iter().filter(|pod| pod["status"]["phase"] == "Running").collect();
+    let mut running: Vec<_> = evidence.pods.items().iter().filter(|pod| Pod(pod).is_running()).collect();
     running.sort_by_key(|pod| !is_ready(pod));
     let places = running.into_iter().filter_map(|pod| Some((pod, where_of(evidence, pod)?)));
     join_all(places.take(PODS).map(|(pod, at)| page(reader, evidence, pod, at))).await
@@ -62,7 +58,7 @@ async fn page(reader: &Reader, evidence: &Evidence, pod: &Value, told: At) -> Pa
     let mut page = Page { pod: name(pod).to_owned(), port: at.0, path: at.1.clone(), first, ..Page::default() };
     // Where it cannot be read once, it is not worth waiting for.
     if page.first.seen().is_some() {
-        tokio::time::sleep_until(begun + APART).await;
+        tokio::time::sleep_until(begun + timing::PAGE_GAP).await;
         let (second, again) = read(&at).await;
         (page.second, page.apart) = (second, (again - begun).as_secs_f64());
     }
@@ -76,7 +72,7 @@ fn few(evidence: &Evidence, read: Read<String>, what: &str) -> Read<String> {
     match counter(evidence, &page) {
         Some(counter) if series_of(&page, &counter).nth(MOST).is_some() => {
             let excess = Failure::Excess(format!("has more than {MOST} series of {counter}"));
-            Read::Unread(Unread { what: what.to_owned(), why: excess.to_string(), right: None })
+            Read::failed(what, &excess)
         }
         _ => Read::Seen(page),
     }
@@ -117,7 +113,7 @@ fn is_not_there(read: &Read<String>) -> bool {
 /// the one that was told.
 fn elsewhere(evidence: &Evidence, pod: &Value, told: &At) -> Vec<At> {
     let (port, path, tls) = told;
-    let served = in_front(evidence, &pod["metadata"]["labels"]).flat_map(|service| led_to(service, pod));
+    let served = in_front(evidence, labels(pod)).flat_map(|service| led_to(service, pod));
     let mut places = Vec::new();
     for port in [*port].into_iter().chain(served).chain(ports::numbers(pod)) {
         for path in [PATH, path] {
@@ -132,7 +128,7 @@ fn elsewhere(evidence: &Evidence, pod: &Value, told: &At) -> Vec<At> {
 
 /// Port, path and whether it is TLS: as the monitor that selects the pod says, else the Service, else the pod itself.
 fn where_of(evidence: &Evidence, pod: &Value) -> Option<At> {
-    let places = served_at(evidence, &pod["metadata"]["labels"]).into_iter();
+    let places = served_at(evidence, labels(pod)).into_iter();
     let mut here =
         places.filter_map(|PodPage { port, path, tls }| Some((ports::of_pod(pod, &json!(port))?, path, tls)));
     here.next().or_else(|| ports::numbers(pod).next().map(|port| (port, PATH.to_owned(), false)))
@@ -140,6 +136,5 @@ fn where_of(evidence: &Evidence, pod: &Value) -> Option<At> {
 
 /// The pod's ports that a Service leads to.
 fn led_to<'a>(service: &'a Value, pod: &'a Value) -> impl Iterator<Item = u16> + 'a {
-    let all = service["spec"]["ports"].as_array().into_iter().flatten();
-    all.filter_map(|port| ports::of_service(pod, port))
+    Service(service).ports().iter().filter_map(|port| ports::of_service(pod, port))
 }

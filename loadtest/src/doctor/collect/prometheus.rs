@@ -5,19 +5,18 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::Value;
 
+use crate::autoscaling::adapter_rules::flags;
+use crate::autoscaling::timing;
 use crate::doctor::collect::replica::{Asked, queries, replica};
 use crate::doctor::collect::workload::{behind, pods};
 use crate::doctor::evidence::{Evidence, Prometheus, Replica};
 use crate::doctor::facts::prometheus::{Endpoint, OF_OPERATOR, place, prefix, url};
 use crate::doctor::facts::requests;
 use crate::doctor::facts::trust::Trust;
-use crate::doctor::objects::{looks_in, name, namespace};
+use crate::doctor::objects::{Monitor, Pod, name, namespace};
 use crate::kube::pod_http::Way;
 use crate::kube::read::{Read, Unread};
 use crate::kube::reader::Reader;
-
-/// How far back series are looked for where the adapter does not say how far it does.
-const LOOKBACK: Duration = Duration::from_mins(5);
 
 /// The most jobs that are asked for one by one.
 const POOLS: usize = 20;
@@ -36,7 +35,7 @@ pub async fn found(reader: &Reader, evidence: &Evidence) -> Prometheus {
     if prometheus.pods.items().is_empty() {
         prometheus.pods = of_the_operator(reader, evidence).await;
     }
-    let namespace = prometheus.pods.items().first().and_then(|pod| pod["metadata"]["namespace"].as_str());
+    let namespace = prometheus.pods.items().first().map(namespace);
     if let Some(namespace) = namespace.or(place.as_ref().map(|place| place.namespace.as_str())) {
         let policies = format!("/apis/networking.k8s.io/v1/namespaces/{namespace}/networkpolicies");
         let services = format!("/api/v1/namespaces/{namespace}/services");
@@ -62,11 +61,15 @@ pub async fn ask(reader: &Reader, evidence: &Evidence, trust: Trust) -> Replicas
         prefix: prefix(evidence, endpoint.as_ref()),
         pools: pools(evidence),
         series: requests::series(evidence),
-        lookback: requests::lookback(evidence)
+        lookback: evidence
+            .server
+            .deployment
+            .seen()
+            .and_then(flags::lookback)
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-            .unwrap_or(LOOKBACK),
+            .unwrap_or(timing::SERIES_LOOKBACK),
     };
-    let running = evidence.prometheus.pods.items().iter().filter(|pod| pod["status"]["phase"] == "Running");
+    let running = evidence.prometheus.pods.items().iter().filter(|pod| Pod(pod).is_running());
     let service = evidence.prometheus.service.seen();
     let (asked, endpoint) = (&asked, endpoint.as_ref());
     let all = join_all(running.map(|pod| async move {
@@ -117,14 +120,11 @@ fn unasked(pod: &Value, asked: &Asked, unread: &Unread) -> Replica {
 
 /// The jobs that the operator makes of the monitors of a namespace's pods.
 fn pools(evidence: &Evidence) -> Vec<String> {
-    let monitors = evidence.monitors.items().iter().filter(|monitor| looks_in(monitor, &evidence.namespace));
-    let pools = monitors.flat_map(|monitor| {
-        let (kind, endpoints) = match monitor["kind"].as_str() {
-            Some("PodMonitor") => ("podMonitor", "podMetricsEndpoints"),
-            _ => ("serviceMonitor", "endpoints"),
-        };
-        let count = monitor["spec"][endpoints].as_array().map_or(0, Vec::len);
-        (0..count).map(move |number| format!("{kind}/{}/{}/{number}", namespace(monitor), name(monitor)))
+    let monitors = evidence.monitors.items().iter().map(Monitor);
+    let pools = monitors.filter(|monitor| monitor.looks_in(&evidence.namespace)).flat_map(|monitor| {
+        let kind = if monitor.is_of_pods() { "podMonitor" } else { "serviceMonitor" };
+        let job = format!("{kind}/{}/{}", namespace(monitor.0), name(monitor.0));
+        (0..monitor.endpoints().len()).map(move |number| format!("{job}/{number}"))
     });
     pools.take(POOLS).collect()
 }
@@ -136,11 +136,8 @@ async fn of_the_operator(reader: &Reader, evidence: &Evidence) -> Read<Vec<Value
         return Read::NotAsked;
     }
     let all = join_all(objects.iter().map(|object| async move {
-        let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
-        pods(reader, namespace, &format!("{OF_OPERATOR}={}", name(object))).await
+        pods(reader, namespace(object), &format!("{OF_OPERATOR}={}", name(object))).await
     }))
     .await;
-    let unread = all.iter().find(|one| one.unread().is_some()).cloned();
-    let found: Vec<Value> = all.iter().flat_map(Read::items).cloned().collect();
-    if found.is_empty() { unread.unwrap_or(Read::Absent) } else { Read::Seen(found) }
+    Read::of_all(all)
 }

@@ -39,9 +39,7 @@ pub async fn replica(way: &mut Way, pod: &str, asked: &Asked) -> Replica {
         Ok((StatusCode::OK, _)) => Read::Seen(true),
         Ok((StatusCode::SERVICE_UNAVAILABLE, _)) => Read::Seen(false),
         // Nothing that Prometheus says of itself: another path, or somebody before it.
-        Ok((status, text)) => {
-            Read::Unread(Unread { what: format!("/-/ready of {pod}"), why: told(status, &text), right: None })
-        }
+        Ok((status, text)) => Read::failed(format!("/-/ready of {pod}"), &told(status, &text)),
         Err((_, unread)) => Read::Unread(unread),
     };
     replica.targets = targets(way, pod, prefix, namespace, pools).await;
@@ -140,13 +138,10 @@ enum Missed {
 }
 
 fn read<T>(answer: Result<T, Missed>) -> Read<T> {
-    answer.map_or_else(
-        |missed| {
-            let (Missed::Excess(unread) | Missed::Refused(unread) | Missed::Unasked(unread)) = missed;
-            Read::Unread(unread)
-        },
-        Read::Seen,
-    )
+    match answer {
+        Ok(seen) => Read::Seen(seen),
+        Err(Missed::Excess(unread) | Missed::Refused(unread) | Missed::Unasked(unread)) => Read::Unread(unread),
+    }
 }
 
 /// What an answer of Prometheus' API holds, as it is read out of it.
@@ -156,7 +151,7 @@ async fn data<T>(way: &mut Way, path: &str, what: &str, read: impl Fn(&str) -> R
         Err((Failure::Excess(_), unread)) => return Err(Missed::Excess(unread)),
         Err((_, unread)) => return Err(Missed::Unasked(unread)),
     };
-    let unread = |why: String| Unread { what: what.to_owned(), why, right: None };
+    let unread = |why: String| Unread::new(what, &why);
     read(&text).map_err(|unlike| match unlike {
         Unlike::Excess(how) => Missed::Excess(unread(Failure::Excess(how).to_string())),
         Unlike::Other => Missed::Refused(unread(told(status, &text))),

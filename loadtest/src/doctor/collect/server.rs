@@ -3,11 +3,12 @@
 use futures_util::future::join_all;
 use serde_json::Value;
 
+use crate::autoscaling::adapter_rules::flags::{PROMETHEUS_URL, flag};
 use crate::doctor::collect::workload::behind;
 use crate::doctor::evidence::{Evidence, Server};
 use crate::doctor::facts::requests;
 use crate::doctor::facts::scaling_metric::deciding;
-use crate::doctor::objects::{leads_to, name};
+use crate::doctor::objects::{Pod, Workload, leads_to, name, namespace};
 use crate::kube::read::Read;
 use crate::kube::reader::Reader;
 
@@ -47,7 +48,7 @@ pub async fn server(reader: &Reader, evidence: &Evidence) -> Server {
     if server.deployment.seen().is_none()
         && let Some((service, deployment)) = likely
     {
-        let namespace = deployment["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
+        let namespace = namespace(&deployment).to_owned();
         server.deployment = Read::Seen(deployment);
         deployed = Some((namespace, service));
     }
@@ -71,8 +72,8 @@ async fn deployment(reader: &Reader, namespace: &str, service: &Value, all: &Rea
 }
 
 fn is_behind(deployment: &Value, service: &Value) -> bool {
-    deployment["metadata"]["namespace"] == service["metadata"]["namespace"]
-        && leads_to(service, &deployment["spec"]["template"]["metadata"]["labels"])
+    namespace(deployment) == namespace(service)
+        && Workload(deployment).pod_labels().is_some_and(|labels| leads_to(service, labels))
 }
 
 /// The Services before a server of metrics; and, of the kind that the HPA needs, the first with its Deployment.
@@ -84,13 +85,9 @@ fn candidates(
     if let Some(unread) = deployments.unread().or(services.unread()) {
         return (Read::Unread(unread.clone()), None);
     }
-    let image = |deployment: &Value, of: &str| {
-        let mut containers = deployment["spec"]["template"]["spec"]["containers"].as_array().into_iter().flatten();
-        containers.any(|container| container["image"].as_str().is_some_and(|image| image.contains(of)))
-    };
-    let is_keda = |deployment: &Value| KEDA.iter().any(|of| image(deployment, of));
+    let is_keda = |deployment: &Value| KEDA.iter().any(|image| Workload(deployment).runs_image(image));
     let is_adapter =
-        |deployment: &Value| image(deployment, ADAPTER) || requests::flag(deployment, "prometheus-url").is_some();
+        |deployment: &Value| Workload(deployment).runs_image(ADAPTER) || flag(deployment, PROMETHEUS_URL).is_some();
     let servers = deployments.items().iter().filter(|one| is_keda(one) || is_adapter(one));
     let pairs = servers.flat_map(|deployment| {
         let before = services.items().iter().filter(move |service| is_behind(deployment, service));
@@ -133,7 +130,7 @@ async fn config(reader: &Reader, namespace: &str, deployment: &Read<Value>) -> R
 
 /// The end of the log of the pod that runs, the newest of several.
 async fn log(reader: &Reader, namespace: &str, pods: &[Value]) -> Read<String> {
-    let running = pods.iter().filter(|pod| pod["status"]["phase"] == "Running");
+    let running = pods.iter().filter(|pod| Pod(pod).is_running());
     let newest = running.max_by_key(|pod| pod["metadata"]["creationTimestamp"].as_str());
     let Some(pod) = newest.or(pods.first()) else { return Read::NotAsked };
     let container = pod["spec"]["containers"][0]["name"].as_str().unwrap_or_default();

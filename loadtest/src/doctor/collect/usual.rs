@@ -30,7 +30,5 @@ pub async fn monitors(reader: &Reader, evidence: &Evidence) -> Read<Vec<Value>> 
         reader.all(&path, &format!("the {kind} of {place}")).await
     }))
     .await;
-    let found: Vec<Value> = all.iter().flat_map(Read::items).cloned().collect();
-    let unread = all.into_iter().find(|one| one.unread().is_some());
-    if found.is_empty() { unread.unwrap_or(Read::Absent) } else { Read::Seen(found) }
+    Read::of_all(all)
 }

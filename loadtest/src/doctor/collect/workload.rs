@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::doctor::evidence::{Evidence, Resource};
 use crate::doctor::facts::requests;
-use crate::doctor::objects::name;
+use crate::doctor::objects::{Hpa, Service, list, name, namespace, text};
 use crate::kube::cluster::percent_encoded;
 use crate::kube::read::Read;
 use crate::kube::reader::Reader;
@@ -16,14 +16,11 @@ pub fn hpas(namespace: &str) -> String {
 
 /// The versions of `autoscaling` that are served.
 pub async fn versions(reader: &Reader) -> Read<Vec<String>> {
-    match reader.one("/apis/autoscaling", "the versions of autoscaling").await {
-        Read::Seen(group) => {
-            let versions = group["versions"].as_array().into_iter().flatten();
-            Read::Seen(versions.filter_map(|one| one["version"].as_str().map(str::to_owned)).collect())
-        }
-        Read::Unread(unread) => Read::Unread(unread),
-        Read::Absent | Read::NotAsked => Read::Absent,
-    }
+    let group = reader.one("/apis/autoscaling", "the versions of autoscaling").await;
+    group.map(|group| {
+        let versions = list(&group, "/versions").iter();
+        versions.filter_map(|one| one["version"].as_str().map(str::to_owned)).collect()
+    })
 }
 
 /// The kinds of object that are known, in the API server's own order.
@@ -35,15 +32,14 @@ pub async fn resources(reader: &Reader) -> Read<Vec<Resource>> {
         _ => return Read::Absent,
     };
     let mut all: Vec<Resource> = Vec::new();
-    for group in [&core, &groups].into_iter().flat_map(|list| list["items"].as_array().into_iter().flatten()) {
-        let versions = group["versions"].as_array().into_iter().flatten();
-        for resource in versions.flat_map(|version| version["resources"].as_array().into_iter().flatten()) {
-            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    for group in [&core, &groups].into_iter().flat_map(|groups| list(groups, "/items")) {
+        for resource in list(group, "/versions").iter().flat_map(|version| list(version, "/resources")) {
+            let text = |pointer: &str| text(resource, pointer).to_owned();
             let resource = Resource {
                 group: name(group).to_owned(),
-                plural: text(&resource["resource"]),
-                singular: text(&resource["singularResource"]),
-                kind: text(&resource["responseKind"]["kind"]),
+                plural: text("/resource"),
+                singular: text("/singularResource"),
+                kind: text("/responseKind/kind"),
                 namespaced: resource["scope"] == "Namespaced",
             };
             if !all.contains(&resource) {
@@ -58,7 +54,7 @@ pub async fn resources(reader: &Reader) -> Read<Vec<Resource>> {
 pub async fn scaled_object(reader: &Reader, evidence: &Evidence) -> Read<Value> {
     let base = format!("/apis/keda.sh/v1alpha1/namespaces/{}/scaledobjects", evidence.namespace);
     if let Some(hpa) = evidence.hpa.seen() {
-        let mut owners = hpa["metadata"]["ownerReferences"].as_array().into_iter().flatten();
+        let mut owners = list(hpa, "/metadata/ownerReferences").iter();
         return match owners.find(|owner| owner["kind"] == "ScaledObject").and_then(|owner| owner["name"].as_str()) {
             Some(owner) => reader.one(&format!("{base}/{owner}"), &format!("ScaledObject/{owner}")).await,
             None => Read::Absent,
@@ -81,8 +77,8 @@ struct Target {
 }
 
 fn target(evidence: &Evidence) -> Option<Target> {
-    let hpa = evidence.hpa.seen().map(|hpa| &hpa["spec"]["scaleTargetRef"]);
-    let target = hpa.or_else(|| evidence.scaled_object.seen().map(|object| &object["spec"]["scaleTargetRef"]))?;
+    // A ScaledObject has the field where the HPA has it.
+    let target = Hpa(evidence.hpa.seen().or(evidence.scaled_object.seen())?).target();
     let version = target["apiVersion"].as_str().unwrap_or("apps/v1");
     let kind = target["kind"].as_str().unwrap_or("Deployment");
     let root = if version.contains('/') { "/apis" } else { "/api" };
@@ -119,7 +115,7 @@ pub async fn workload(reader: &Reader, evidence: &Evidence) -> Scaled {
     if read.workload == Read::Absent {
         let everywhere = format!("{root}/{plural}?fieldSelector=metadata.name%3D{name}");
         let found = reader.all(&everywhere, &what).await;
-        let namespaces = found.items().iter().filter_map(|object| object["metadata"]["namespace"].as_str());
+        let namespaces = found.items().iter().map(namespace);
         read.elsewhere = namespaces.map(str::to_owned).collect();
     }
     if let Some(selector) = requests::pods_of(&read.scale, &read.workload) {
@@ -136,7 +132,7 @@ pub async fn pods(reader: &Reader, namespace: &str, selector: &str) -> Read<Vec<
 
 /// The pods that a Service selects.
 pub async fn behind(reader: &Reader, namespace: &str, service: &Value) -> Read<Vec<Value>> {
-    let selector = service["spec"]["selector"].as_object();
+    let selector = Service(service).selector().as_object();
     let labels = selector.into_iter().flatten();
     let selector: Vec<_> =
         labels.map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default())).collect();

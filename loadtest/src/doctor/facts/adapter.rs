@@ -1,6 +1,6 @@
 //! What prometheus-adapter makes the HPA's metric of.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use serde::Deserialize;
@@ -10,9 +10,10 @@ use crate::autoscaling::exposition::names_of;
 use crate::autoscaling::promql::selectors;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pages::counters;
+use crate::doctor::facts::pods::living;
 use crate::doctor::facts::requests::{group_of, plural, rules};
 use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric, Source};
-use crate::doctor::objects::{lives, name};
+use crate::doctor::objects::name;
 use crate::kube::read::Read;
 
 /// The series, the query and its window, by the adapter's own rules: of those that make a metric
@@ -63,16 +64,19 @@ pub fn lists_none(evidence: &Evidence, scaling: &ScalingMetric) -> bool {
         return false;
     };
     of_kind(&rules, metric).get(number).is_some_and(|rule| {
-        let replicas = evidence.prometheus.replicas.iter();
-        let mut answers = replicas.filter_map(|replica| replica.series.get(rule.series_matcher())?.seen()).peekable();
+        let mut answers = answers(evidence, rule).filter_map(Read::seen).peekable();
         answers.peek().is_some() && answers.all(Vec::is_empty)
     })
 }
 
+/// What each replica of Prometheus answers to a rule's `seriesQuery`.
+fn answers<'a>(evidence: &'a Evidence, rule: &Rule) -> impl Iterator<Item = &'a Read<Vec<BTreeMap<String, String>>>> {
+    evidence.prometheus.replicas.iter().filter_map(|replica| replica.series.get(rule.series_matcher()))
+}
+
 /// The names of the series that Prometheus answers to a rule.
 fn answered<'a>(evidence: &'a Evidence, rule: &Rule) -> BTreeSet<&'a str> {
-    let replicas = evidence.prometheus.replicas.iter();
-    let series = replicas.filter_map(|replica| replica.series.get(rule.series_matcher())).flat_map(Read::items);
+    let series = answers(evidence, rule).flat_map(Read::items);
     series.filter_map(|labels| labels.get("__name__").map(String::as_str)).collect()
 }
 
@@ -85,7 +89,7 @@ fn query(evidence: &Evidence, metric: &Metric, rule: &Rule, series: &str) -> Opt
     }
     let object = &metric.spec["object"]["describedObject"];
     let (version, kind, names) = if kind == "Pods" {
-        ("v1", "Pod", evidence.pods.items().iter().filter(|pod| lives(pod)).map(name).collect())
+        ("v1", "Pod", living(evidence).map(name).collect())
     } else {
         (object["apiVersion"].as_str().unwrap_or("v1"), object["kind"].as_str()?, vec![object["name"].as_str()?])
     };
@@ -106,9 +110,7 @@ pub fn has_rule(evidence: &Evidence, rules: &[Rule], metric: &str) -> bool {
 
 /// The series that Prometheus answered to a rule's `seriesQuery`.
 pub fn series(evidence: &Evidence, rule: &Rule, wanted: impl Fn(&Series) -> bool) -> Vec<Series> {
-    let replicas = evidence.prometheus.replicas.iter();
-    let answers = replicas.filter_map(|replica| replica.series.get(rule.series_matcher()));
-    answers.flat_map(Read::items).cloned().map(Series::from).filter(wanted).collect()
+    answers(evidence, rule).flat_map(Read::items).cloned().map(Series::from).filter(wanted).collect()
 }
 
 /// Why the Deployment that serves the metrics API is not known.

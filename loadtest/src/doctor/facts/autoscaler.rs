@@ -5,19 +5,16 @@ use serde_json::Value;
 
 use super::{adapter, intervals, pods};
 use crate::autoscaling::hpa::Behavior;
-use crate::autoscaling::manifests::{SCRAPE, START, SYNC};
 use crate::autoscaling::predict::Pipeline;
 use crate::autoscaling::promql::rates;
 use crate::autoscaling::rate::Function;
+use crate::autoscaling::timing::{CONTAINER_START, RATE_WINDOW, SCRAPE_INTERVAL, SYNC_PERIOD};
 use crate::autoscaling::{Autoscaler, predict};
 use crate::bounds::{DAY, PERIOD};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::{ScalingMetric, Source, others};
-use crate::doctor::objects::{text, time};
+use crate::doctor::objects::{Hpa, time};
 use crate::kube::read::Read;
-
-/// A window that is common, in seconds, where the query's own is not known.
-pub const WINDOW: f64 = 120.0;
 
 /// The autoscaler, and what was assumed of it because it could not be read, or is more than the model knows.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,24 +37,24 @@ pub fn autoscaler(evidence: &Evidence, scaling: &ScalingMetric) -> Result<Assume
     let (Some(hpa), Some(metric)) = (evidence.hpa.seen(), &scaling.metric) else {
         return Err(format!("{name}: the metric that it scales by is not known"));
     };
-    let (spec, target) = (&hpa["spec"], &hpa["spec"]["scaleTargetRef"]);
+    let spec = &hpa["spec"];
     let replicas = |field: &str| spec[field].as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(1);
     let scrape = intervals::scrape(evidence).filter(|seconds| PERIOD.contains(seconds));
     let window = scaling.window.filter(|seconds| PERIOD.contains(seconds));
     let autoscaler = Autoscaler {
-        scaled: format!("{}/{}", text(target, "/kind"), text(target, "/name")),
+        scaled: Hpa(hpa).scaled(),
         metric: metric.name.clone(),
         target: metric.target,
         min: replicas("minReplicas"),
         max: replicas("maxReplicas"),
         behavior: behavior(&spec["behavior"]).map_err(|why| format!("{name}: spec.behavior.{why}"))?,
         pipeline: Pipeline {
-            scrape: scrape.unwrap_or(SCRAPE),
-            window: window.unwrap_or(WINDOW),
+            scrape: scrape.unwrap_or(SCRAPE_INTERVAL),
+            window: window.unwrap_or(RATE_WINDOW),
             function: function(scaling),
             relist: intervals::relist(evidence, scaling),
-            sync: SYNC,
-            startup: START + pods::readiness_delay(evidence).clamp(0.0, DAY - START),
+            sync: SYNC_PERIOD,
+            startup: CONTAINER_START + pods::readiness_delay(evidence).clamp(0.0, DAY - CONTAINER_START),
             source: if metric.source == Source::Adapter { predict::Source::Pods } else { predict::Source::External },
         },
         created: time(&hpa["metadata"]["creationTimestamp"]),
@@ -74,10 +71,10 @@ pub fn autoscaler(evidence: &Evidence, scaling: &ScalingMetric) -> Result<Assume
     }
     let unknown = match (scrape, window) {
         (Some(_), Some(_)) => None,
-        (None, Some(_)) => Some(format!("a scrape each {SCRAPE} s is assumed: {}", no_scrape(evidence))),
-        (Some(_), None) => Some(format!("a window of {WINDOW} s is assumed: {}", no_window(evidence, scaling))),
+        (None, Some(_)) => Some(format!("a scrape each {SCRAPE_INTERVAL} s is assumed: {}", no_scrape(evidence))),
+        (Some(_), None) => Some(format!("a window of {RATE_WINDOW} s is assumed: {}", no_window(evidence, scaling))),
         (None, None) => Some(format!(
-            "a scrape each {SCRAPE} s and a window of {WINDOW} s are assumed: {}, {}",
+            "a scrape each {SCRAPE_INTERVAL} s and a window of {RATE_WINDOW} s are assumed: {}, {}",
             no_scrape(evidence),
             no_window(evidence, scaling)
         )),
@@ -89,7 +86,7 @@ pub fn autoscaler(evidence: &Evidence, scaling: &ScalingMetric) -> Result<Assume
 fn behavior(written: &Value) -> Result<Behavior, String> {
     let written: Option<HorizontalPodAutoscalerBehavior> =
         serde_json::from_value(written.clone()).map_err(|error| format!(" {error}"))?;
-    Behavior::of(written.as_ref())
+    Behavior::of(written.as_ref()).map_err(|error| error.to_string())
 }
 
 /// Why the interval is not known.

@@ -4,17 +4,14 @@ use serde_json::Value;
 
 use super::{intervals, server};
 use crate::autoscaling::duration;
+use crate::autoscaling::timing;
+use crate::bounds::DAY;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::monitors::of_target;
 use crate::doctor::facts::pods::{living, ready_for};
 use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::targets::{arrived, elsewhere, known, ours};
 use crate::doctor::objects::{changed, name, text, titled};
-
-/// Seconds that Prometheus takes to discover a new pod, at the longest: see `autoscaling/predict.rs`.
-const DISCOVERY: f64 = 6.0;
-/// Seconds that a pod's CPU and memory take to be known, or a metrics server that was just started.
-pub const SAMPLES: f64 = 120.0;
 
 /// Why something may be missing that will come, and how long that may take.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +25,7 @@ pub struct Wait {
 impl Wait {
     /// A wait of so many seconds more.
     pub fn new(seconds: f64, why: impl Into<String>) -> Self {
-        Self { seconds: seconds.ceil().clamp(1.0, 86_400.0), why: why.into() }
+        Self { seconds: seconds.ceil().clamp(1.0, DAY), why: why.into() }
     }
 
     /// The same, with evidence in front.
@@ -44,10 +41,11 @@ pub fn too_early(evidence: &Evidence, scaling: &ScalingMetric) -> Option<Wait> {
     if let Some(deployment) = evidence.server.deployment.seen().filter(|_| server::rolls(evidence)) {
         return Some(Wait::new(wait, format!("{} is just being changed", titled(deployment))));
     }
-    if let Some((monitor, age)) = scraped_by(evidence, scaling).filter(|(_, age)| *age < RELOAD + wait) {
+    if let Some((monitor, age)) = scraped_by(evidence, scaling).filter(|(_, age)| *age < timing::MONITOR_RELOAD + wait)
+    {
         let monitor = titled(monitor);
         let why = format!("{monitor} was changed {age:.0} s ago, and Prometheus, its scrapes and a listing take time");
-        return Some(Wait::new(RELOAD + wait - age, why));
+        return Some(Wait::new(timing::MONITOR_RELOAD + wait - age, why));
     }
     untargeted(evidence, scaling).map(|why| Wait::new(wait, why)).or_else(|| listed_soon(evidence, scaling))
 }
@@ -99,12 +97,18 @@ pub fn unlisted(evidence: &Evidence, scaling: &ScalingMetric) -> Option<Wait> {
 
 /// Seconds from a pod's being ready to a rate of two scrapes.
 pub fn first_value(evidence: &Evidence) -> f64 {
-    DISCOVERY + 2.0 * intervals::scrape(evidence).unwrap_or(30.0) + 5.0
+    timing::DISCOVERY_AT_MOST
+        + 2.0 * intervals::scrape(evidence).unwrap_or(timing::SCRAPE_INTERVAL)
+        + timing::FIRST_RATE_SLACK
 }
 
 /// Seconds from a pod's being ready to its first value at the API.
 fn wait(evidence: &Evidence, scaling: &ScalingMetric) -> f64 {
-    if scaling.is_resource() { SAMPLES } else { first_value(evidence) + intervals::relist(evidence, scaling) }
+    if scaling.is_resource() {
+        timing::RESOURCE_METRICS
+    } else {
+        first_value(evidence) + intervals::relist(evidence, scaling)
+    }
 }
 
 /// No pod is ready for so long; for a metric of something else, only where one is ready at all.
@@ -124,17 +128,11 @@ fn scraped_by<'a>(evidence: &'a Evidence, scaling: &ScalingMetric) -> Option<(&'
     monitors.next().map(|(monitor, _)| (monitor, changed(monitor, evidence.taken)))
 }
 
-/// How long a change may take until Prometheus scrapes by it, in seconds: the operator's and the kubelet's part in it.
-pub const RELOAD: f64 = 180.0;
-
-/// The least time for a new pod to be found and scraped, in seconds.
-pub const FOUND: f64 = 30.0;
-
 /// How long after a pod is ready its first scrapes are to be there, in seconds.
 pub fn patience(evidence: &Evidence, scaling: &ScalingMetric) -> f64 {
     let targets = evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, scaling, replica));
     let intervals = targets.filter_map(|(_, target)| duration::prometheus(target["scrapeInterval"].as_str()?));
-    intervals.fold(FOUND, |patience, interval| patience.max(FOUND + 2.0 * interval))
+    intervals.fold(timing::FIRST_SCRAPE, |patience, interval| patience.max(timing::FIRST_SCRAPE + 2.0 * interval))
 }
 
 /// The names of the pods that have been ready for so long that Prometheus must have them.

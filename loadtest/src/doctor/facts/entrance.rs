@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::ports;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::{in_front, labels};
-use crate::doctor::objects::{list, name, text};
+use crate::doctor::objects::{Hpa, Service, name, text};
 use crate::error::Error;
 
 /// Where a load goes.
@@ -31,7 +31,7 @@ pub fn entrance(evidence: &Evidence, inside: bool) -> Result<Entrance, Error> {
         )));
     }
     let service = service(evidence)?;
-    let port = list(service, "/spec/ports").first();
+    let port = Service(service).ports().first();
     let port = port.and_then(|port| Some((port["port"].as_u64()?, ports::target(port)?)));
     let Some((number, target)) = port else {
         return Err(Error::Usage(format!("the Service {} has no port: give --url", name(service))));
@@ -53,8 +53,8 @@ fn service(evidence: &Evidence) -> Result<&Value, Error> {
     // One without an address, beside one that has one, is for scrapes, or for clients that choose their pods.
     let addressed = of(&|service| service["spec"]["clusterIP"] != "None");
     let meant = [balanced, addressed, found].into_iter().find(|services| !services.is_empty()).unwrap_or_default();
-    let target = evidence.hpa.seen().map_or(&Value::Null, |hpa| &hpa["spec"]["scaleTargetRef"]);
-    let (namespace, scaled) = (&evidence.namespace, format!("{}/{}", text(target, "/kind"), text(target, "/name")));
+    let scaled = Hpa(evidence.hpa.seen().unwrap_or(&Value::Null)).scaled();
+    let namespace = &evidence.namespace;
     match meant[..] {
         [one] => Ok(one),
         [] => {

@@ -2,17 +2,13 @@
 
 use serde_json::Value;
 
-use super::server;
-use crate::autoscaling::duration;
+use super::monitors;
+use crate::autoscaling::adapter_rules::flags;
 use crate::autoscaling::promql::{ranges_of_rates, seconds};
+use crate::autoscaling::{duration, timing};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::{ScalingMetric, Source};
-use crate::doctor::objects::{list, looks_in, name, selects, text};
-
-/// Prometheus' interval where nobody names one, as the operator has it.
-const SCRAPE: f64 = 30.0;
-/// The adapter's own `--metrics-relist-interval` where it is not given one. kube-prometheus gives it a minute.
-const RELIST: f64 = 600.0;
+use crate::doctor::objects::{name, text};
 
 /// Seconds between two scrapes of the pods: as Prometheus' targets say, or else the monitors of the pods' Services.
 /// None where neither could be read.
@@ -25,20 +21,7 @@ pub fn scrape(evidence: &Evidence) -> Option<f64> {
     let targets = evidence.prometheus.replicas.iter().flat_map(|replica| replica.targets.items());
     let intervals = targets.filter(ours).filter_map(|target| duration::prometheus(text(target, "/scrapeInterval")));
     // A pod may be scraped by several jobs, of which the fastest decides what a window holds. Not every Prometheus says.
-    intervals.filter(|seconds| *seconds > 0.0).reduce(f64::min).or_else(|| of_monitors(evidence))
-}
-
-fn of_monitors(evidence: &Evidence) -> Option<f64> {
-    let selects = |monitor: &&Value| {
-        let of_pods = monitor["kind"] == "PodMonitor";
-        let selected = if of_pods { evidence.pods.items() } else { evidence.services.items() };
-        looks_in(monitor, &evidence.namespace)
-            && selected.iter().any(|object| selects(&monitor["spec"]["selector"], &object["metadata"]["labels"]))
-    };
-    let monitors = evidence.monitors.seen()?.iter().filter(selects);
-    let endpoints = monitors
-        .flat_map(|monitor| list(monitor, "/spec/endpoints").iter().chain(list(monitor, "/spec/podMetricsEndpoints")));
-    endpoints.map(|endpoint| duration::prometheus(text(endpoint, "/interval")).unwrap_or(SCRAPE)).reduce(f64::min)
+    intervals.filter(|seconds| *seconds > 0.0).reduce(f64::min).or_else(|| monitors::interval(evidence))
 }
 
 /// The first range of a query's rates that holds less than two scrapes, in brackets as it is written; its seconds; and
@@ -54,9 +37,7 @@ pub fn short_range(evidence: &Evidence, query: &str) -> Option<(String, f64, f64
 pub fn relist(evidence: &Evidence, scaling: &ScalingMetric) -> f64 {
     match scaling.metric.as_ref().map(|metric| metric.source) {
         Some(Source::Adapter | Source::AdapterExternal) => {
-            let adapter = evidence.server.deployment.seen();
-            let written = adapter.and_then(|adapter| server::argument(adapter, "--metrics-relist-interval"));
-            written.and_then(duration::go).unwrap_or(RELIST)
+            evidence.server.deployment.seen().map_or(timing::RELIST_INTERVAL, flags::relist_interval)
         }
         _ => 0.0,
     }

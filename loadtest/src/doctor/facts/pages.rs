@@ -7,9 +7,8 @@ use serde_json::Value;
 
 use super::ports;
 use crate::doctor::evidence::{Evidence, Page};
-use crate::doctor::facts::monitors::endpoints;
-use crate::doctor::facts::pods::in_front;
-use crate::doctor::objects::{list, looks_in, selects};
+use crate::doctor::facts::monitors::Served;
+use crate::doctor::objects::{Monitor, Service};
 use crate::kube::pod_http::PodPage;
 
 /// Where Prometheus looks where nothing says otherwise.
@@ -29,36 +28,25 @@ pub fn counters(evidence: &Evidence) -> BTreeSet<&str> {
 /// Where pods with these labels have their page, the likeliest first: where the monitors that select them have it scraped,
 /// then at each port of the Services before them. Not every pod has each of these ports.
 pub fn served_at(evidence: &Evidence, labels: &Value) -> Vec<PodPage> {
-    let monitors = evidence.monitors.items().iter().filter(|monitor| looks_in(monitor, &evidence.namespace));
-    let monitored = monitors.flat_map(|monitor| scraped_at(evidence, monitor, labels));
-    let ports = in_front(evidence, labels).flat_map(|service| list(service, "/spec/ports")).filter_map(ports::target);
+    let pods = Served::of(evidence, labels);
+    let monitored =
+        pods.monitors(evidence).flat_map(|(monitor, services)| scraped_at(monitor, services.first().copied()));
+    let ports = pods.services.iter().flat_map(|service| Service(service).ports()).filter_map(ports::target);
     monitored.chain(ports.map(|port| PodPage { port, path: PATH.to_owned(), tls: false })).collect()
 }
 
-/// Where a monitor has pods with these labels scraped, if it does.
-fn scraped_at(evidence: &Evidence, monitor: &Value, labels: &Value) -> Vec<PodPage> {
-    let (selector, field) = (&monitor["spec"]["selector"], endpoints(monitor));
-    let is_pod_monitor = field == "podMetricsEndpoints";
-    let mut services = in_front(evidence, labels).filter(|_| !is_pod_monitor);
-    let service = services.find(|service| selects(selector, &service["metadata"]["labels"]));
-    if service.is_none() && !(is_pod_monitor && selects(selector, labels)) {
-        return Vec::new();
-    }
+/// Where a monitor has pods scraped that it selects, by a Service or by themselves.
+fn scraped_at(monitor: Monitor, service: Option<&Value>) -> Vec<PodPage> {
     let named = |endpoint: &Value| -> Option<IntOrString> {
         let name = &endpoint["port"];
         let Some(service) = service else { return ports::named(name) };
-        let mut ports = list(service, "/spec/ports").iter().filter(|_| !name.is_null());
+        let mut ports = Service(service).ports().iter().filter(|_| !name.is_null());
         ports.find(|port| port["name"] == *name || port["port"] == *name).and_then(ports::target)
     };
-    let of_pod = |endpoint: &Value| {
-        let declared = if endpoint["targetPort"].is_null() { &endpoint["portNumber"] } else { &endpoint["targetPort"] };
-        ports::named(declared)
-    };
-    let all = list(&monitor["spec"], &format!("/{field}")).iter();
-    let places = all.flat_map(|endpoint| {
+    let places = monitor.endpoints().iter().flat_map(|endpoint| {
         let path = endpoint["path"].as_str().filter(|path| !path.is_empty()).unwrap_or(PATH);
         let tls = endpoint["scheme"].as_str().is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
-        let ports = [named(endpoint), of_pod(endpoint)].into_iter().flatten();
+        let ports = [named(endpoint), ports::named(ports::of_endpoint(endpoint))].into_iter().flatten();
         ports.map(move |port| PodPage { port, path: path.to_owned(), tls })
     });
     places.collect()

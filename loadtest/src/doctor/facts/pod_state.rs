@@ -2,37 +2,11 @@
 
 use serde_json::Value;
 
+use crate::autoscaling::timing;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::since;
-use crate::doctor::objects::{age, condition, is_ready, list, name, text, time};
+use crate::doctor::objects::{Pod, age, condition, is_ready, list, name, text, time};
 use crate::kube::read::Read;
-
-/// One that lived longer than this ran: the kubelet forgets its earlier ends.
-const RAN: f64 = 600.0;
-
-/// A container that lived shorter than this, in seconds, ended at its start.
-const LIVED: f64 = 60.0;
-
-/// Seconds in which an autoscaler of nodes says in an event what it does, where there is one: the cluster's looks each
-/// 10 s, and Karpenter gathers pods for 10 s at the most. In as many a pod that is about to leave makes room.
-pub const UNDECIDED: f64 = 30.0;
-
-/// The same where the events may not be read: it may be half-way to a node by then.
-const UNTOLD: f64 = 120.0;
-
-/// Seconds in which a cloud makes a node.
-const NODE: f64 = 900.0;
-
-/// Seconds in which the largest of images is pulled.
-const PULLED: f64 = 900.0;
-
-/// Seconds within which a pod that has a node is to run, besides what its probes allow it: an image is pulled, a volume
-/// is mounted.
-pub const RUNS_WITHIN: f64 = 300.0;
-
-/// Seconds within which a pod that runs is to be ready, besides what its probes allow it: as long as the HPA's controller
-/// expects it to start (`--horizontal-pod-autoscaler-cpu-initialization-period`).
-const READY_WITHIN: f64 = 300.0;
 
 /// Restarts from which on a container fails, though nobody says yet that it is stuck.
 const OFTEN: u64 = 3;
@@ -64,9 +38,7 @@ pub struct Reason {
 
 /// Why this pod's containers do not run, where one of them fails.
 pub fn of(pod: &Value) -> Option<Reason> {
-    let status = &pod["status"];
-    let all = ["initContainerStatuses", "containerStatuses"];
-    let mut all = all.into_iter().flat_map(|field| status[field].as_array().into_iter().flatten());
+    let mut all = list(pod, "/status/initContainerStatuses").iter().chain(Pod(pod).container_statuses());
     all.find_map(|container| {
         let waiting = container["state"]["waiting"]["reason"].as_str().filter(|reason| STUCK.contains(reason));
         // Between two attempts it has ended, and does not wait yet; later it runs until it ends again. One end alone may
@@ -76,7 +48,10 @@ pub fn of(pod: &Value) -> Option<Reason> {
         let failed = last["exitCode"].as_i64().is_some_and(|code| code != 0);
         let often = container["restartCount"].as_u64().is_some_and(|restarts| restarts >= OFTEN);
         let lived = time(&last["finishedAt"]).zip(time(&last["startedAt"])).map(|(end, start)| end - start);
-        let again = often && container["ready"] != true && !last.is_null() && lived.is_none_or(|lived| lived < RAN);
+        let again = often
+            && container["ready"] != true
+            && !last.is_null()
+            && lived.is_none_or(|lived| lived < timing::BACK_OFF_RESET);
         if waiting.is_none() && !again {
             return None;
         }
@@ -91,14 +66,14 @@ pub fn of(pod: &Value) -> Option<Reason> {
         Some(Reason {
             container: container["name"].as_str().unwrap_or_default().to_owned(),
             what: what.join(": "),
-            starts: lived.is_some_and(|lived| lived > LIVED),
+            starts: lived.is_some_and(|lived| lived > timing::START_FAILURE),
         })
     })
 }
 
 /// Seconds that a pod's probes allow it to start in.
 fn start(pod: &Value) -> f64 {
-    let probes = list(pod, "/spec/containers").iter().map(|container| {
+    let probes = Pod(pod).containers().iter().map(|container| {
         let number = |pointer: &str| container.pointer(pointer).and_then(Value::as_f64);
         let delay = |probe: &str| number(&format!("/{probe}/initialDelaySeconds")).unwrap_or(0.0);
         let tries = container.get("startupProbe").map_or(0.0, |_| {
@@ -113,8 +88,8 @@ fn start(pod: &Value) -> f64 {
 
 /// Whether a pod's containers run.
 pub fn runs(pod: &Value) -> bool {
-    let mut containers = list(pod, "/status/containerStatuses").iter();
-    text(pod, "/status/phase") == "Running" && containers.all(|container| container.pointer("/state/running").is_some())
+    let mut containers = Pod(pod).container_statuses().iter();
+    Pod(pod).is_running() && containers.all(|container| container.pointer("/state/running").is_some())
 }
 
 /// Whether a pod is not ready in all the time that it had.
@@ -126,13 +101,13 @@ pub fn is_overdue(evidence: &Evidence, pod: &Value) -> bool {
         // A node may have been made for it first.
         let placed = condition(pod, "PodScheduled").filter(|placed| placed["status"] == "True");
         let placed = placed.and_then(|placed| since(evidence, placed, "/lastTransitionTime")).unwrap_or(f64::INFINITY);
-        let within = if is_pulled(evidence, pod) { PULLED } else { RUNS_WITHIN };
+        let within = if is_pulled(evidence, pod) { timing::IMAGE_PULL } else { timing::POD_RUNS };
         return placed.min(age(pod, evidence.taken)) > within + start(pod);
     }
     let changed = condition(pod, "Ready").and_then(|ready| since(evidence, ready, "/lastTransitionTime"));
-    let containers = list(pod, "/status/containerStatuses").iter();
+    let containers = Pod(pod).container_statuses().iter();
     let running = containers.filter_map(|one| since(evidence, one, "/state/running/startedAt"));
-    running.chain(changed).reduce(f64::min).is_some_and(|since| since > READY_WITHIN + start(pod))
+    running.chain(changed).reduce(f64::min).is_some_and(|since| since > timing::POD_READY + start(pod))
 }
 
 /// Whether the last that is told of a pod is that its image is pulled.
@@ -146,7 +121,7 @@ pub fn node_to_come(evidence: &Evidence, pod: &Value) -> Option<String> {
     let scheduled = condition(pod, "PodScheduled").and_then(|one| since(evidence, one, "/lastTransitionTime"));
     let waits = scheduled.unwrap_or(f64::INFINITY).min(age(pod, evidence.taken));
     let nominated = text(pod, "/status/nominatedNodeName");
-    if !nominated.is_empty() && waits < NODE {
+    if !nominated.is_empty() && waits < timing::NODE_PROVISION {
         return Some(format!("less important pods leave node {nominated} for it"));
     }
     let events = evidence.events.items().iter().filter(|event| event["involvedObject"]["name"] == name(pod));
@@ -161,9 +136,10 @@ pub fn node_to_come(evidence: &Evidence, pod: &Value) -> Option<String> {
         let since = times.into_iter().find_map(|at| since(evidence, event, at))?;
         Some((since, made, text(event, "/reason")))
     });
-    let undecided = if matches!(evidence.events, Read::Unread(_)) { UNTOLD } else { UNDECIDED };
+    let undecided =
+        if matches!(evidence.events, Read::Unread(_)) { timing::NODE_DECISION_UNREAD } else { timing::NODE_DECISION };
     match words.min_by(|(one, ..), (other, ..)| one.total_cmp(other)) {
-        Some((since, true, reason)) => (since < NODE).then(|| format!("{reason}, {since:.0} s ago")),
+        Some((since, true, reason)) => (since < timing::NODE_PROVISION).then(|| format!("{reason}, {since:.0} s ago")),
         Some((_, false, _)) => None,
         None => (waits < undecided).then(|| format!("for {waits:.0} s: an autoscaler of nodes may make it one")),
     }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::doctor::evidence::Evidence;
-use crate::doctor::objects::{self, is_ready, leads_to, lives, time};
+use crate::doctor::objects::{self, Pod, Workload, is_ready, leads_to, lives, time};
 
 /// The pods that have not ended and are not about to go.
 pub fn living(evidence: &Evidence) -> impl Iterator<Item = &Value> + Clone {
@@ -13,9 +13,13 @@ pub fn living(evidence: &Evidence) -> impl Iterator<Item = &Value> + Clone {
 /// The labels that the workload's new pods get: its template's, or those of a pod that is there, as not every kind has a
 /// template.
 pub fn labels(evidence: &Evidence) -> &Value {
-    let template = evidence.workload.seen().and_then(|workload| workload.pointer("/spec/template/metadata/labels"));
-    let of_pod = || living(evidence).next().map(|pod| &pod["metadata"]["labels"]);
-    template.or_else(of_pod).unwrap_or(&Value::Null)
+    let of_pod = || living(evidence).next().map(objects::labels);
+    template_labels(evidence).or_else(of_pod).unwrap_or(&Value::Null)
+}
+
+/// The labels of the workload's template.
+pub fn template_labels(evidence: &Evidence) -> Option<&Value> {
+    evidence.workload.seen().and_then(|workload| Workload(workload).pod_labels())
 }
 
 /// The Services before pods with these labels.
@@ -25,8 +29,8 @@ pub fn in_front<'a>(evidence: &'a Evidence, labels: &'a Value) -> impl Iterator<
 
 /// Seconds that a new pod's readiness probe waits before it asks for the first time.
 pub fn readiness_delay(evidence: &Evidence) -> f64 {
-    let template = evidence.workload.seen().and_then(|workload| workload.pointer("/spec/template/spec/containers/0"));
-    let container = template.or_else(|| living(evidence).next()?.pointer("/spec/containers/0"));
+    let template = evidence.workload.seen().and_then(|workload| Workload(workload).containers().first());
+    let container = template.or_else(|| Pod(living(evidence).next()?).containers().first());
     container.and_then(|one| one.pointer("/readinessProbe/initialDelaySeconds")?.as_f64()).unwrap_or_default()
 }
 

@@ -4,6 +4,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::doctor::objects::{Pod, Service};
+
 /// The port of a pod's container that a name or a number means.
 pub fn of_pod(pod: &Value, wanted: &Value) -> Option<u16> {
     if let Some(number) = wanted.as_u64() {
@@ -16,8 +18,7 @@ pub fn of_pod(pod: &Value, wanted: &Value) -> Option<u16> {
 
 /// All ports that a pod's containers declare.
 pub fn declared(pod: &Value) -> impl Iterator<Item = &Value> {
-    let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
-    containers.flat_map(|container| container["ports"].as_array().into_iter().flatten())
+    Pod(pod).containers().iter().flat_map(|container| container["ports"].as_array().into_iter().flatten())
 }
 
 /// Their numbers.
@@ -27,7 +28,7 @@ pub fn numbers(pod: &Value) -> impl Iterator<Item = u16> {
 
 /// Where the port of a Service that a name or a number means leads in a pod.
 pub fn behind(pod: &Value, service: &Value, wanted: &Value) -> Option<u16> {
-    let mut ports = service["spec"]["ports"].as_array().filter(|_| !wanted.is_null())?.iter();
+    let mut ports = Service(service).ports().iter().filter(|_| !wanted.is_null());
     of_service(pod, ports.find(|port| port["name"] == *wanted || port["port"] == *wanted)?)
 }
 
@@ -44,6 +45,12 @@ pub fn target(port: &Value) -> Option<IntOrString> {
 /// A port as an object writes it; none where it is not written.
 pub fn named(port: &Value) -> Option<IntOrString> {
     IntOrString::deserialize(port).ok().filter(|port| *port != IntOrString::String(String::new()))
+}
+
+/// The container's port that an endpoint of a monitor names past any Service.
+pub fn of_endpoint(endpoint: &Value) -> &Value {
+    let target = &endpoint["targetPort"];
+    if target.is_null() { &endpoint["portNumber"] } else { target }
 }
 
 fn target_of(port: &Value) -> &Value {

@@ -5,11 +5,12 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::{Value, json};
 
 use super::{adapter, ports, requests};
+use crate::autoscaling::adapter_rules::flags::{PROMETHEUS_URL, flag};
 use crate::autoscaling::promql::{Matcher, Selector};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::trust::Trust;
-use crate::doctor::objects::{leads_to, list, name, text};
+use crate::doctor::objects::{Service, labels, leads_to, name, namespace};
 use crate::kube::pod_http::{Place, PrometheusPods};
 use crate::kube::read::Read;
 use crate::kube::words::public;
@@ -58,7 +59,7 @@ pub fn url(evidence: &Evidence) -> Read<String> {
     }
     match &evidence.server.deployment {
         Read::Seen(deployment) => {
-            let url = requests::flag(deployment, "prometheus-url");
+            let url = flag(deployment, PROMETHEUS_URL);
             url.map_or(Read::Absent, |url| Read::Seen(url.to_owned()))
         }
         Read::Unread(unread) => Read::Unread(unread.clone()),
@@ -71,8 +72,7 @@ pub fn url(evidence: &Evidence) -> Read<String> {
 pub fn prefix(evidence: &Evidence, endpoint: Option<&Endpoint>) -> String {
     let pods = evidence.prometheus.pods.items();
     let runs = |object: &&Value| {
-        let label = |pod: &Value| pod["metadata"]["labels"][OF_OPERATOR] == object["metadata"]["name"];
-        pods.iter().any(|pod| pod["metadata"]["namespace"] == object["metadata"]["namespace"] && label(pod))
+        pods.iter().any(|pod| namespace(pod) == namespace(object) && labels(pod)[OF_OPERATOR] == *name(object))
     };
     let object = evidence.prometheuses.items().iter().find(runs);
     let told = object.and_then(|object| object["spec"]["routePrefix"].as_str());
@@ -85,7 +85,7 @@ pub fn place(pod: &Value, service: Option<&Value>, endpoint: Option<&Endpoint>) 
     let behind = endpoint.and_then(|endpoint| ports::behind(pod, service?, &Value::from(endpoint.port)));
     let number = behind.or_else(|| ports::of_pod(pod, &Value::from("web")));
     Place {
-        namespace: pod["metadata"]["namespace"].as_str().unwrap_or_default().to_owned(),
+        namespace: namespace(pod).to_owned(),
         pod: name(pod).to_owned(),
         port: number.or_else(|| ports::numbers(pod).next()).unwrap_or(PORT),
         tls: endpoint.is_some_and(|endpoint| endpoint.tls),
@@ -100,16 +100,16 @@ pub fn pods(evidence: &Evidence, trust: Trust) -> Result<PrometheusPods, String>
     let endpoint = url.and_then(|url| Endpoint::of(url, evidence));
     let first = prometheus.pods.items().first();
     let of_service = endpoint.as_ref().zip(prometheus.service.seen()).and_then(|(endpoint, service)| {
-        let selector = requests::selector(&json!({"matchLabels": service["spec"]["selector"]}));
-        let ports = list(service, "/spec/ports").iter();
+        let selector = requests::selector(&json!({"matchLabels": Service(service).selector()}));
+        let ports = Service(service).ports().iter();
         let port = ports.filter(|port| port["port"] == endpoint.port).find_map(ports::target);
-        let is_asked = first.is_none_or(|pod| leads_to(service, &pod["metadata"]["labels"]));
+        let is_asked = first.is_none_or(|pod| leads_to(service, labels(pod)));
         (is_asked && !selector.is_empty()).then(|| (endpoint.namespace.clone(), selector, port))
     });
     let of_operator = || {
         let pod = first?;
-        let object = pod["metadata"]["labels"][OF_OPERATOR].as_str()?;
-        Some((text(pod, "/metadata/namespace").to_owned(), format!("{OF_OPERATOR}={object}"), None))
+        let object = labels(pod)[OF_OPERATOR].as_str()?;
+        Some((namespace(pod).to_owned(), format!("{OF_OPERATOR}={object}"), None))
     };
     let found = of_service.or_else(of_operator);
     let (namespace, selector, port) = found.ok_or_else(|| match (url, &endpoint) {

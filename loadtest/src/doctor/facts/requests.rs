@@ -5,12 +5,10 @@ use std::collections::BTreeSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{APIResource, APIResourceList};
 use serde_json::Value;
 
-use super::server;
 use crate::autoscaling::adapter_rules::{Resources, Rules};
-use crate::autoscaling::duration;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::ScalingMetric;
-use crate::doctor::objects::{self, namespace};
+use crate::doctor::objects::{self, ScaledObject, Workload, namespace};
 use crate::kube::cluster::percent_encoded;
 use crate::kube::read::Read;
 
@@ -27,7 +25,7 @@ pub fn pods(evidence: &Evidence) -> Option<String> {
 /// The same, of a workload and its scale.
 pub fn pods_of(scale: &Read<Value>, workload: &Read<Value>) -> Option<String> {
     let scale = scale.seen().and_then(|scale| scale["status"]["selector"].as_str());
-    let workload = workload.seen().map(|workload| selector(&workload["spec"]["selector"]));
+    let workload = workload.seen().map(|workload| selector(Workload(workload).selector()));
     scale.map(str::to_owned).or(workload).filter(|selector| !selector.is_empty())
 }
 
@@ -131,11 +129,6 @@ pub fn document(config: &Value) -> Option<&str> {
     documents.find(|document| ["rules:", "externalRules:", "resourceRules:"].iter().any(|key| document.contains(key)))
 }
 
-/// The value of a flag, such as `prometheus-url`, in the arguments of a workload's containers.
-pub fn flag<'a>(workload: &'a Value, name: &str) -> Option<&'a str> {
-    server::argument(workload, &format!("--{name}"))
-}
-
 /// The Service that the host of a URL of Prometheus names, and its namespace: `service` of the namespace of whoever asks,
 /// `service.namespace`, or that with `.svc` and what may follow. None where the host is none of the cluster's.
 pub fn service<'a>(evidence: &'a Evidence, host: &'a str) -> Option<(&'a str, &'a str)> {
@@ -192,18 +185,9 @@ pub fn series(evidence: &Evidence) -> BTreeSet<String> {
     all.map(|rule| rule.series_matcher().to_owned()).collect()
 }
 
-/// How far back the adapter looks for series, in seconds, where its flags say so.
-pub fn lookback(evidence: &Evidence) -> Option<f64> {
-    let deployment = evidence.server.deployment.seen()?;
-    let told = |name| flag(deployment, name).and_then(duration::go).filter(|seconds| *seconds > 0.0);
-    told("metrics-max-age").or_else(|| told("metrics-relist-interval"))
-}
-
 /// The triggers of the `ScaledObject` that ask Prometheus: their `metadata`.
 pub fn triggers(evidence: &Evidence) -> impl Iterator<Item = &Value> {
-    let triggers = evidence.scaled_object.seen().and_then(|object| object["spec"]["triggers"].as_array());
-    let triggers = triggers.into_iter().flatten().filter(|trigger| trigger["type"] == "prometheus");
-    triggers.map(|trigger| &trigger["metadata"])
+    evidence.scaled_object.seen().into_iter().flat_map(|object| ScaledObject(object).prometheus_triggers())
 }
 
 /// What is asked of Prometheus as `/api/v1/query`: the triggers' queries, and those that the links are judged by.

@@ -3,10 +3,11 @@
 use serde_json::Value;
 
 use super::adapter;
+use super::pods::living;
 use crate::autoscaling::promql::{Matcher, Selector, selectors, window};
 use crate::autoscaling::quantity;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::objects::{is_ready, list, lives, name};
+use crate::doctor::objects::{Hpa, ScaledObject, is_ready, name};
 
 /// Who brings the metric to the HPA.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -63,7 +64,7 @@ impl ScalingMetric {
     /// Reads it from the evidence.
     pub fn of(evidence: &Evidence) -> Self {
         let metric = metric(evidence);
-        let all: Vec<&Value> = evidence.pods.items().iter().filter(|pod| lives(pod)).collect();
+        let all: Vec<&Value> = living(evidence).collect();
         let names = |pods: &[&Value]| pods.iter().map(|pod| name(pod).to_owned()).collect::<Vec<_>>();
         let ready: Vec<&Value> = all.iter().copied().filter(|pod| is_ready(pod)).collect();
         let (pods, ready) = (names(&all), names(&ready));
@@ -142,10 +143,10 @@ fn of_pods(evidence: &Evidence, series: &str, pods: &[&Value]) -> String {
 /// average of the pods, and so can be watched beside a load; else the first that is no resource of the pods; else the
 /// first.
 pub fn deciding(evidence: &Evidence) -> Option<&Value> {
-    let all = metrics(evidence);
+    let all = all(evidence);
     let of_prometheus = |metric: &&Value| {
         let name = metric["external"]["metric"]["name"].as_str();
-        name.and_then(|name| trigger(evidence, name)).is_some_and(asks_prometheus)
+        name.is_some_and(|name| trigger(evidence, name).is_some())
     };
     let is_average = |metric: &&Value| average(metric).is_some();
     let is_resource = |metric: &&Value| matches!(metric["type"].as_str(), Some("Resource" | "ContainerResource"));
@@ -153,8 +154,9 @@ pub fn deciding(evidence: &Evidence) -> Option<&Value> {
     spec.or_else(|| all.iter().find(|metric| !is_resource(metric))).or(all.first())
 }
 
-fn metrics(evidence: &Evidence) -> &[Value] {
-    evidence.hpa.seen().map_or(&[], |hpa| list(hpa, "/spec/metrics"))
+/// The HPA's metrics.
+pub fn all(evidence: &Evidence) -> &[Value] {
+    evidence.hpa.seen().map_or(&[], |hpa| Hpa(hpa).metrics())
 }
 
 /// The average of a pod that a metric of type Pods or External is held against.
@@ -173,7 +175,7 @@ pub fn is_watchable(evidence: &Evidence, metric: Option<&Metric>) -> Result<(), 
         return Ok(());
     }
     let Evidence { namespace, name, .. } = evidence;
-    let names: Vec<_> = metrics(evidence).iter().map(titled).collect();
+    let names: Vec<_> = all(evidence).iter().map(titled).collect();
     Err(format!(
         "the HPA {namespace}/{name} scales by {}: what is watched is a metric of type Pods or External with an \
          averageValue; give the HPA one, name another HPA with --hpa, or send load alone with --hpa none and --url",
@@ -185,7 +187,7 @@ pub fn is_watchable(evidence: &Evidence, metric: Option<&Metric>) -> Result<(), 
 pub fn others(evidence: &Evidence) -> Vec<String> {
     let chosen = deciding(evidence);
     let is_other = |metric: &&Value| chosen.is_none_or(|chosen| !std::ptr::eq(chosen, *metric));
-    metrics(evidence).iter().filter(is_other).map(titled).collect()
+    all(evidence).iter().filter(is_other).map(titled).collect()
 }
 
 /// Type and name of a metric.
@@ -225,19 +227,14 @@ pub fn trigger_number(metric: &str) -> Option<usize> {
     metric.strip_prefix('s')?.split_once('-')?.0.parse().ok()
 }
 
-/// The trigger of the `ScaledObject` that a metric is of.
+/// The trigger of the `ScaledObject` that a metric is of, if it queries Prometheus.
 fn trigger<'a>(evidence: &'a Evidence, metric: &str) -> Option<&'a Value> {
-    evidence.scaled_object.seen()?["spec"]["triggers"].get(trigger_number(metric)?)
+    ScaledObject(evidence.scaled_object.seen()?).prometheus_trigger(trigger_number(metric)?)
 }
 
 fn asked_by_keda(evidence: &Evidence, metric: &Metric) -> ScalingMetric {
-    let trigger = trigger(evidence, &metric.name).filter(|trigger| asks_prometheus(trigger));
-    let query = trigger.and_then(|trigger| trigger["metadata"]["query"].as_str());
+    let query = trigger(evidence, &metric.name).and_then(|trigger| trigger["metadata"]["query"].as_str());
     ScalingMetric { query: query.map(str::to_owned), window: query.and_then(window), ..ScalingMetric::default() }
-}
-
-fn asks_prometheus(trigger: &Value) -> bool {
-    trigger["type"] == "prometheus"
 }
 
 #[cfg(test)]

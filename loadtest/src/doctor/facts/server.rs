@@ -3,10 +3,13 @@
 use serde_json::Value;
 
 use super::pod_state;
+use crate::autoscaling::adapter_rules::flags::{MAX_AGE, RELIST_INTERVAL, arguments};
+pub use crate::autoscaling::adapter_rules::flags::{PROMETHEUS_URL as URL, flag as argument};
+use crate::autoscaling::timing;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::since;
 use crate::doctor::facts::scaling_metric::Source;
-use crate::doctor::objects::{condition, is_ready, list, lives, name, ready_for, text};
+use crate::doctor::objects::{Pod, Workload, condition, is_ready, lives, name, ready_for, text};
 
 /// The API group that metrics of this source belong to.
 pub const fn group(source: Source) -> &'static str {
@@ -29,10 +32,7 @@ pub const fn title(source: Source) -> &'static str {
 /// Whether a Deployment is what serves metrics of this source, by its image, its name or its arguments. Any can serve
 /// CPU and memory.
 pub fn serves(deployment: &Value, source: Source) -> bool {
-    let containers = list(deployment, "/spec/template/spec/containers");
-    let named = |part: &str| {
-        name(deployment).contains(part) || containers.iter().any(|container| text(container, "/image").contains(part))
-    };
+    let named = |part: &str| name(deployment).contains(part) || Workload(deployment).runs_image(part);
     let keda = named("keda");
     match source {
         Source::Adapter | Source::AdapterExternal => {
@@ -52,11 +52,8 @@ pub fn is_another(deployment: &Value, source: Source) -> bool {
     }
 }
 
-/// The adapter's argument for Prometheus' address.
-pub const URL: &str = "--prometheus-url";
-
 /// The arguments of a server that are read: the only ones that a bundle keeps.
-pub const FLAGS: [&str; 4] = [URL, "--metrics-relist-interval", "--metrics-max-age", "--secure-port"];
+pub const FLAGS: [&str; 4] = [URL, RELIST_INTERVAL, MAX_AGE, "--secure-port"];
 
 /// What the server logs when it generates its own certificate.
 pub const SELF_SIGNED: &str = "Generated self-signed cert";
@@ -84,26 +81,6 @@ pub fn is_read_of_log(line: &str) -> bool {
     is_failure(line) || line.contains(SELF_SIGNED)
 }
 
-/// The value of a Deployment's argument of this name, its two dashes included, though it may be written with one: `--x=y`,
-/// or `--x` and `y`. The last, where there are several.
-pub fn argument<'a>(deployment: &'a Value, name: &str) -> Option<&'a str> {
-    let words: Vec<_> = arguments(deployment).collect();
-    let mut found = words.iter().enumerate().filter_map(|(at, word)| {
-        let rest = word.strip_prefix(name).or_else(|| word.strip_prefix(name.strip_prefix('-')?))?;
-        let next = || words.get(at + 1).copied().filter(|_| rest.is_empty());
-        rest.strip_prefix('=').or_else(next)
-    });
-    // The last counts, as everywhere.
-    found.next_back()
-}
-
-fn arguments(deployment: &Value) -> impl Iterator<Item = &str> {
-    let containers = list(deployment, "/spec/template/spec/containers").iter();
-    let words =
-        containers.flat_map(|container| ["/command", "/args"].into_iter().flat_map(|field| list(container, field)));
-    words.filter_map(Value::as_str)
-}
-
 /// Seconds since each of the server's containers started.
 pub fn ages(evidence: &Evidence) -> impl Iterator<Item = f64> {
     living(evidence).filter_map(|pod| started(evidence, pod))
@@ -128,8 +105,8 @@ fn steady(evidence: &Evidence) -> impl Iterator<Item = &Value> {
 }
 
 fn started(evidence: &Evidence, pod: &Value) -> Option<f64> {
-    let containers = list(pod, "/status/containerStatuses");
-    let started = containers.iter().filter_map(|one| since(evidence, one, "/state/running/startedAt"));
+    let started =
+        Pod(pod).container_statuses().iter().filter_map(|one| since(evidence, one, "/state/running/startedAt"));
     started.reduce(f64::min).or_else(|| since(evidence, pod, "/status/startTime"))
 }
 
@@ -148,7 +125,7 @@ pub fn rolls(evidence: &Evidence) -> bool {
     // Where none is to be seen, they are refused, or not ours to read.
     let lately = condition(deployment, "Progressing")
         .and_then(|progressing| since(evidence, progressing, "/lastUpdateTime"))
-        .is_none_or(|since| since < pod_state::RUNS_WITHIN);
+        .is_none_or(|since| since < timing::POD_RUNS);
     let mut starting = living(evidence).filter(|pod| !is_ready(pod)).peekable();
     let on_its_way = |pod: &Value| pod_state::of(pod).is_none() && !pod_state::is_overdue(evidence, pod);
     behind && !given_up && (starting.peek().is_none() && lately || starting.any(on_its_way))

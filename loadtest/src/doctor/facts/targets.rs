@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::adapter;
+use super::pods::living;
 use crate::autoscaling::adapter_rules::Pattern;
 use crate::autoscaling::exposition::series_of;
 use crate::autoscaling::promql::{Matcher, selectors};
 use crate::doctor::evidence::{Evidence, Page, Prometheus, Replica};
 use crate::doctor::facts::early::settled;
 use crate::doctor::facts::scaling_metric::ScalingMetric;
-use crate::doctor::objects::{lives, name, namespace, text};
+use crate::doctor::objects::{labels, lives, name, namespace, text};
 use crate::kube::read::Read;
 
 /// The addresses and names by which a pod of the workload is known.
@@ -22,8 +23,7 @@ pub struct Ours<'a> {
 impl<'a> Ours<'a> {
     /// Of the workload's pods that have not ended.
     pub fn of(evidence: &'a Evidence) -> Self {
-        let pods = evidence.pods.items().iter().filter(|pod| lives(pod));
-        Self { pods: pods.map(|pod| (name(pod), addresses(pod))).collect() }
+        Self { pods: living(evidence).map(|pod| (name(pod), addresses(pod))).collect() }
     }
 
     /// The pod that a target is.
@@ -174,7 +174,7 @@ pub fn result<'a>(evidence: &'a Evidence, query: &str) -> Option<Vec<&'a Value>>
 
 /// The namespace and the name of the operator's object that a pod of Prometheus is of, and the number of its shard.
 pub fn shard(pod: &Value) -> (&str, &str, u64) {
-    let label = |name: &str| text(&pod["metadata"]["labels"][format!("operator.prometheus.io/{name}")], "");
+    let label = |name: &str| text(&labels(pod)[format!("operator.prometheus.io/{name}")], "");
     (namespace(pod), label("name"), label("shard").parse().unwrap_or(0))
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::requests;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::objects::{leads_to, name, namespace};
+use crate::doctor::objects::{Workload, leads_to, name, namespace};
 use crate::kube::read::Unread;
 
 /// Whether the user has said that Prometheus is to be trusted wherever it is.
@@ -33,7 +33,7 @@ impl Trust {
     pub fn refuses(self, evidence: &Evidence, pod: &Value) -> Option<Unread> {
         let of = namespace(pod);
         let why = self.refuses_all_in(evidence, of)?;
-        Some(Unread { what: format!("Prometheus {of}/{}", name(pod)), why, right: None })
+        Some(Unread::new(format!("Prometheus {of}/{}", name(pod)), &why))
     }
 
     /// Why no pod in this namespace is asked as Prometheus; none where they are.
@@ -54,7 +54,7 @@ fn is_named_by_the_server(evidence: &Evidence) -> bool {
     let (service, deployment) = (evidence.server.service.seen(), evidence.server.deployment.seen());
     let behind = service.zip(deployment).is_some_and(|(service, deployment)| {
         namespace(service) == namespace(deployment)
-            && leads_to(service, &deployment["spec"]["template"]["metadata"]["labels"])
+            && Workload(deployment).pod_labels().is_some_and(|labels| leads_to(service, labels))
     });
     !by_trigger && behind && evidence.prometheus.service.seen().is_some()
 }

@@ -2,20 +2,16 @@
 
 use serde_json::Value;
 
+use crate::autoscaling::timing;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::pod_state::{UNDECIDED, node_to_come, unschedulable};
+use crate::doctor::facts::pod_state::{node_to_come, unschedulable};
 use crate::doctor::facts::pods::{desired, living};
 use crate::doctor::findings::pod_failure::with_unit;
 use crate::doctor::fixes::scaler::maximum;
 use crate::doctor::fixes::{Command, rollback};
 use crate::doctor::objects::{condition, name, text, time};
 use crate::doctor::status::{Finding, Status};
-
-/// Refusals that are older, in seconds, are over: a Deployment keeps the last in a condition.
-const LATELY: f64 = 300.0;
-/// The same of other kinds, which try ever more seldom and keep none.
-const BEFORE: f64 = 1200.0;
 
 /// Why desired pods are pending or missing, with this evidence in front.
 pub fn check(evidence: &Evidence, seen: &str) -> Option<Status> {
@@ -28,7 +24,7 @@ fn without_node(evidence: &Evidence, seen: &str) -> Option<Status> {
     let (pod, message, to_come) = waiting.min_by_key(|(.., to_come)| to_come.is_some())?;
     let seen = format!("{seen}; pod {} is Pending: {message}", name(pod));
     if let Some(why) = to_come {
-        return Some(Status::pending(UNDECIDED, format!("{seen} ({why})")));
+        return Some(Status::pending(timing::NODE_DECISION, format!("{seen} ({why})")));
     }
     let found = |advice: &str, command: Option<Command>| {
         Some(Status::Broken(Finding::new(Cause::PodsPending, &*seen, advice, command)))
@@ -69,7 +65,11 @@ fn refused(evidence: &Evidence, seen: &str) -> Option<Finding> {
     let missing = desired(evidence)?.checked_sub(there).filter(|missing| *missing > 0)?;
     let object = evidence.workload.seen();
     let workload = object.map(name).unwrap_or_default();
-    let lately = if object.is_some_and(|object| object["kind"] == "Deployment") { LATELY } else { BEFORE };
+    let lately = if object.is_some_and(|object| object["kind"] == "Deployment") {
+        timing::REFUSAL_OF_DEPLOYMENT
+    } else {
+        timing::REFUSAL_OF_OTHER_KIND
+    };
     let last =
         |event: &Value| ["lastTimestamp", "eventTime", "firstTimestamp"].into_iter().find_map(|at| time(&event[at]));
     let ours = |event: &&Value| {

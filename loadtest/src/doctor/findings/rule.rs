@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::autoscaling::adapter_rules::{Error, Rules};
+use crate::autoscaling::timing;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric, Source};
@@ -183,7 +184,7 @@ fn rule_for(evidence: &Evidence, counter: &str, metric: &str, [namespace, pod]: 
     }
     let matches = scalar(&format!("^{counter}$"));
     let [counter, metric, namespace, pod] = [counter, metric, namespace, pod].map(scalar);
-    let window = (4.0 * intervals::scrape(evidence).unwrap_or(30.0)).max(120.0);
+    let window = (4.0 * intervals::scrape(evidence).unwrap_or(timing::SCRAPE_INTERVAL)).max(timing::RATE_WINDOW);
     Some(format!(
         "{{seriesQuery: {counter}, resources: {{overrides: {{{namespace}: {{resource: namespace}}, {pod}: {{resource: pod}}}}}}, \
          name: {{matches: {matches}, as: {metric}}}, \

@@ -3,13 +3,15 @@
 use serde_json::{Value, json};
 
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::monitors::endpoints;
+use crate::doctor::facts::monitors::Served;
+use crate::doctor::facts::pods::living;
 use crate::doctor::facts::ports;
+use crate::doctor::facts::prometheus::OF_OPERATOR;
 use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::targets::with_counter;
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::{about, merge, patch, patch_item};
-use crate::doctor::objects::{leads_to, lives, looks_in, namespace, selects, titled};
+use crate::doctor::objects::{self, Monitor, Service, labels, name, namespace, selects, titled};
 
 /// The pods' objects.
 pub struct Workload<'a> {
@@ -19,24 +21,24 @@ pub struct Workload<'a> {
     pub selector: &'a Value,
     /// The Services that select the pods.
     pub services: Vec<&'a Value>,
+    served: Served<'a>,
 }
 
 impl<'a> Workload<'a> {
     /// Of the first pod that has not ended.
     pub fn of(evidence: &'a Evidence) -> Option<Self> {
-        let pod = evidence.pods.items().iter().find(|pod| lives(pod))?;
-        let labels = &pod["metadata"]["labels"];
-        let services = evidence.services.items().iter().filter(|service| leads_to(service, labels)).collect();
-        let selector = evidence.workload.seen().map_or(&Value::Null, |workload| &workload["spec"]["selector"]);
-        Some(Self { pod, selector, services })
+        let pod = living(evidence).next()?;
+        let served = Served::workload(evidence);
+        let selector = evidence.workload.seen().map_or(&Value::Null, |workload| objects::Workload(workload).selector());
+        Some(Self { pod, selector, services: served.services.clone(), served })
     }
 
     /// The labels of a Service that tell it from others: those that the pods have as well, else all. None without any.
     pub fn telling_labels(&self, service: &Value) -> Option<Value> {
-        let labels = service["metadata"]["labels"].as_object().filter(|labels| !labels.is_empty())?;
-        let shared = labels.iter().filter(|(key, value)| self.pod["metadata"]["labels"][key.as_str()] == **value);
+        let all = labels(service).as_object().filter(|labels| !labels.is_empty())?;
+        let shared = all.iter().filter(|(key, value)| labels(self.pod)[key.as_str()] == **value);
         let shared: serde_json::Map<String, Value> = shared.map(|(key, value)| (key.clone(), value.clone())).collect();
-        Some(if shared.is_empty() { json!(labels) } else { json!(shared) })
+        Some(if shared.is_empty() { json!(all) } else { json!(shared) })
     }
 }
 
@@ -73,21 +75,23 @@ impl<'a> Operator<'a> {
     pub fn of(evidence: &'a Evidence) -> Option<Self> {
         let all = evidence.prometheuses.items();
         let runs = |object: &&Value| {
-            evidence.prometheus.pods.items().iter().any(|pod| {
-                namespace(pod) == namespace(object)
-                    && pod["metadata"]["labels"]["operator.prometheus.io/name"] == object["metadata"]["name"]
-            })
+            evidence
+                .prometheus
+                .pods
+                .items()
+                .iter()
+                .any(|pod| namespace(pod) == namespace(object) && labels(pod)[OF_OPERATOR] == *name(object))
         };
         all.iter().find(runs).or(all.first()).map(Self)
     }
 
     /// Where a new monitor is to be, and with which labels, to be selected; none where that cannot be told.
     pub fn place(&self, evidence: &Evidence, kind: &str) -> Option<(String, Value)> {
-        let (of_monitors, of_namespaces) = fields(kind);
+        let (of_monitors, of_namespaces) = fields(kind == "PodMonitor");
         let spec = &self.0["spec"];
         let labels = satisfying(spec.get(of_monitors).filter(|selector| !selector.is_null())?)?;
         let namespaces = &spec[of_namespaces];
-        let own = evidence.own_namespace.seen().map_or(&Value::Null, |namespace| &namespace["metadata"]["labels"]);
+        let own = evidence.own_namespace.seen().map_or(&Value::Null, objects::labels);
         let beside = namespaces.is_null() || (!selects(namespaces, own) && evidence.namespace != namespace(self.0));
         let place = if beside { namespace(self.0) } else { evidence.namespace.as_str() };
         Some((place.to_owned(), labels))
@@ -99,7 +103,7 @@ impl<'a> Operator<'a> {
             Some(Fault { stage: Stage::Prometheus, told, advice: advice.to_owned(), commands })
         };
         let prometheus = titled(self.0);
-        let (of_monitors, of_namespaces) = fields(monitor["kind"].as_str().unwrap_or_default());
+        let (of_monitors, of_namespaces) = fields(Monitor(monitor).is_of_pods());
         let selector = &self.0["spec"][of_monitors];
         if selector.is_null() {
             let told = format!("{prometheus} has no {of_monitors}, and so selects no monitor");
@@ -107,7 +111,7 @@ impl<'a> Operator<'a> {
                 format!("Set spec.{of_monitors} of {prometheus}. An empty selector ({{}}) selects all monitors.");
             return fault(told, &advice, Vec::new());
         }
-        if !selects(selector, &monitor["metadata"]["labels"]) {
+        if !selects(selector, labels(monitor)) {
             let told = format!("its labels do not satisfy the {of_monitors} of {prometheus}, {selector}");
             let commands = satisfying(selector).map(|labels| label(monitor, &labels));
             return fault(
@@ -124,7 +128,7 @@ impl<'a> Operator<'a> {
             return if of == namespace(self.0) { None } else { fault(told, &advice, Vec::new()) };
         }
         let labels = match evidence.own_namespace.seen() {
-            Some(own) if of == evidence.namespace => own["metadata"]["labels"].clone(),
+            Some(own) if of == evidence.namespace => labels(own).clone(),
             // Of another one, the label that every namespace has is known, and of others nothing.
             _ if asks_for_names_alone(selector) => json!({"kubernetes.io/metadata.name": of}),
             _ => return None,
@@ -143,8 +147,8 @@ impl<'a> Operator<'a> {
 }
 
 /// The fields of a `Prometheus` that select monitors, and their namespaces.
-fn fields(kind: &str) -> (&'static str, &'static str) {
-    if kind == "PodMonitor" {
+fn fields(of_pods: bool) -> (&'static str, &'static str) {
+    if of_pods {
         ("podMonitorSelector", "podMonitorNamespaceSelector")
     } else {
         ("serviceMonitorSelector", "serviceMonitorNamespaceSelector")
@@ -191,24 +195,17 @@ pub fn faults(
 ) -> Vec<Fault> {
     let selected = operator.and_then(|operator| operator.fault(evidence, monitor));
     let mut faults: Vec<Fault> = selected.into_iter().chain(of_namespace(evidence, monitor)).collect();
-    let selector = &monitor["spec"]["selector"];
-    let is_pod_monitor = monitor["kind"] == "PodMonitor";
-    let selected: Vec<&Value> = if is_pod_monitor {
-        [workload.pod].into_iter().filter(|pod| selects(selector, &pod["metadata"]["labels"])).collect()
-    } else {
-        let services = workload.services.iter().copied();
-        services.filter(|service| selects(selector, &service["metadata"]["labels"])).collect()
-    };
-    if selected.is_empty() {
+    let selected = workload.served.selected_by(Monitor(monitor));
+    if selected.is_none() {
         faults.push(of_labels(workload, monitor));
         // What selects another Service of the namespace is meant for that; and what looks everywhere, for anybody.
-        let another = evidence.services.items().iter().any(|service| selects(selector, &service["metadata"]["labels"]));
-        let named = monitor["spec"]["namespaceSelector"]["any"] != true;
-        if another || !named {
+        let selector = Monitor(monitor).selector();
+        let another = evidence.services.items().iter().any(|service| selects(selector, labels(service)));
+        if another || Monitor(monitor).looks_everywhere() {
             faults.push(of_labels(workload, monitor));
         }
     }
-    let offering = if selected.is_empty() && !is_pod_monitor { workload.services.clone() } else { selected };
+    let offering = selected.unwrap_or_else(|| workload.services.clone());
     let pages = scaling.series.as_deref().map(|series| with_counter(evidence, series)).unwrap_or_default();
     faults.extend(of_port(workload, monitor, &offering, pages.first().map(|page| page.port)));
     faults
@@ -216,11 +213,10 @@ pub fn faults(
 
 fn of_namespace(evidence: &Evidence, monitor: &Value) -> Option<Fault> {
     let ours = evidence.namespace.as_str();
-    if looks_in(monitor, ours) {
+    if Monitor(monitor).looks_in(ours) {
         return None;
     }
-    let names = &monitor["spec"]["namespaceSelector"]["matchNames"];
-    let looked_in: Vec<&str> = names.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let looked_in: Vec<&str> = Monitor(monitor).namespaces().collect();
     let told = if looked_in.is_empty() {
         format!("it has no namespaceSelector, and so looks in {} alone, not in {ours}", namespace(monitor))
     } else {
@@ -236,7 +232,7 @@ fn of_namespace(evidence: &Evidence, monitor: &Value) -> Option<Fault> {
 }
 
 fn of_labels(workload: &Workload, monitor: &Value) -> Fault {
-    let selector = &monitor["spec"]["selector"];
+    let selector = Monitor(monitor).selector();
     let replaced = |labels: &Value| {
         let path = "/spec/selector";
         patch(
@@ -247,7 +243,7 @@ fn of_labels(workload: &Workload, monitor: &Value) -> Fault {
             ]),
         )
     };
-    let (told, commands) = if monitor["kind"] == "PodMonitor" {
+    let (told, commands) = if Monitor(monitor).is_of_pods() {
         let labels = workload.selector.get("matchLabels").map(replaced);
         (format!("its selector {selector} selects no pod of the workload"), labels)
     } else if let Some(service) = meant(workload, monitor) {
@@ -270,31 +266,31 @@ fn of_labels(workload: &Workload, monitor: &Value) -> Fault {
 
 /// The Service of the pods that has a port which the monitor names; else the first.
 fn meant<'a>(workload: &'a Workload, monitor: &Value) -> Option<&'a Value> {
-    let endpoints = monitor["spec"]["endpoints"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let endpoints = Monitor(monitor).endpoints();
     let has = |service: &&&Value| {
-        let mut ports = service["spec"]["ports"].as_array().into_iter().flatten();
-        ports.any(|port| port["name"].is_string() && endpoints.iter().any(|endpoint| endpoint["port"] == port["name"]))
+        Service(service)
+            .ports()
+            .iter()
+            .any(|port| port["name"].is_string() && endpoints.iter().any(|endpoint| endpoint["port"] == port["name"]))
     };
     workload.services.iter().find(has).or(workload.services.first()).copied()
 }
 
 /// Whether one of the monitor's endpoints names a port that there is; else the one that leads to the page is meant.
 fn of_port(workload: &Workload, monitor: &Value, offering: &[&Value], page: Option<u16>) -> Option<Fault> {
-    let (pod, field) = (workload.pod, endpoints(monitor));
-    let all = monitor["spec"][field].as_array().map(Vec::as_slice).unwrap_or_default();
-    let is_pod_monitor = field == "podMetricsEndpoints";
+    let (pod, field, all) = (workload.pod, Monitor(monitor).field(), Monitor(monitor).endpoints());
+    let is_pod_monitor = Monitor(monitor).is_of_pods();
     let offered = |endpoint: &Value| {
         if is_pod_monitor {
             return ports::declared(pod).any(|port| port["name"] == endpoint["port"]);
         }
-        let mut ports = offering.iter().flat_map(|service| service["spec"]["ports"].as_array().into_iter().flatten());
-        ports.any(|port| port["name"] == endpoint["port"])
+        offering.iter().flat_map(|service| Service(service).ports()).any(|port| port["name"] == endpoint["port"])
     };
     let leads = |endpoint: &Value| {
         if endpoint["port"].as_str().is_some_and(|port| !port.is_empty()) {
             return offered(endpoint);
         }
-        let wanted = if endpoint["targetPort"].is_null() { &endpoint["portNumber"] } else { &endpoint["targetPort"] };
+        let wanted = ports::of_endpoint(endpoint);
         ports::declared(pod).any(|port| port["name"] == *wanted || port["containerPort"] == *wanted)
     };
     if all.iter().any(leads) || (offering.is_empty() && !is_pod_monitor) {
@@ -307,7 +303,7 @@ fn of_port(workload: &Workload, monitor: &Value, offering: &[&Value], page: Opti
     let there: Vec<&Value> = if is_pod_monitor || wanted != "port" {
         ports::declared(pod).collect()
     } else {
-        whose["spec"]["ports"].as_array().into_iter().flatten().collect()
+        Service(whose).ports().iter().collect()
     };
     let names: Vec<&str> = there.iter().filter_map(|port| port["name"].as_str()).collect();
     let told = format!("its {wanted} {} is none of {} ({})", endpoint[wanted], titled(whose), names.join(", "));

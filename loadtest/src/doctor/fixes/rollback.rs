@@ -3,13 +3,9 @@
 use serde_json::Value;
 
 use super::Command;
+use crate::autoscaling::timing;
 use crate::doctor::fixes::kubectl::about;
 use crate::doctor::objects::{age, condition, is_ready, list, namespace, text, time};
-
-/// How long ago a change may have been made, in seconds, to be rolled back without further thought.
-const LATELY: f64 = 3600.0;
-/// Within so many seconds of a change its first pod is made.
-const FIRST_POD: f64 = 300.0;
 
 /// What to do where the command is printed.
 pub const ADVICE: &str = "Roll the last change back. Then fix what the reason names, and roll it out again.";
@@ -22,7 +18,7 @@ pub fn undo(taken: f64, workload: Option<&Value>, pods: &[Value], pod: &Value) -
     let first = alike.clone().map(|pod| age(pod, taken)).fold(0.0, f64::max);
     let is_a_change = revision.and_then(|revision| revision.parse().ok()).is_some_and(|revision: u64| revision > 1);
     // Where others of the change serve, it is not what keeps this one.
-    if !is_a_change || first > LATELY || alike.clone().any(is_ready) {
+    if !is_a_change || first > timing::CHANGE_TO_UNDO || alike.clone().any(is_ready) {
         return None;
     }
     let undo = about(workload, "rollout undo");
@@ -53,6 +49,8 @@ fn served_until(taken: f64, workload: &Value, first: f64) -> bool {
     let changed = taken - times.fold(f64::NEG_INFINITY, f64::max);
     let available = condition(workload, "Available").filter(|available| available["status"] == "False");
     let lost = available.and_then(|available| time(&available["lastTransitionTime"])).map(|lost| taken - lost);
-    let just_before = (first - 5.0..first + FIRST_POD).contains(&changed);
-    just_before && lost.is_some_and(|lost| (changed - FIRST_POD..=changed + 5.0).contains(&lost))
+    let just_before = (first - timing::CLOCK_SLACK..first + timing::FIRST_POD_OF_CHANGE).contains(&changed);
+    just_before
+        && lost
+            .is_some_and(|lost| (changed - timing::FIRST_POD_OF_CHANGE..=changed + timing::CLOCK_SLACK).contains(&lost))
 }

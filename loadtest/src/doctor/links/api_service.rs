@@ -4,6 +4,7 @@ mod unavailable;
 
 use serde_json::{Value, json};
 
+use crate::autoscaling::timing;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::{ScalingMetric, Source};
@@ -13,11 +14,6 @@ use crate::doctor::fixes::kubectl::{self, apply_with_comment};
 use crate::doctor::objects::{age, condition, list, name, namespace, text, titled};
 use crate::doctor::status::{Checked, Finding, Input, Status};
 use crate::kube::read::Read;
-
-/// As long as this, a server that was just started or moved may be out of reach, in seconds: after a failure the API
-/// server waits up to 30 s before it asks again, and up to 5 s for an answer, however long the condition has been False
-/// by then for another reason.
-const STARTING: f64 = 45.0;
 
 /// The comment above `insecureSkipTLSVerify` in the manifest that registers a server.
 const UNVERIFIED: &str = "The server signs its own certificate. If a CA signed it: set caBundle instead of this line.";
@@ -42,7 +38,7 @@ pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
     }
     let Some(available) = condition(api, "Available") else {
         let why = format!("APIService {version} is new: the API server has not checked {owner} yet");
-        return Err(Status::pending(STARTING - age(api, evidence.taken), why));
+        return Err(Status::pending(timing::API_SERVICE_RETRY - age(api, evidence.taken), why));
     };
     let (reason, message) = (text(available, "/reason"), text(available, "/message"));
     if available["status"] == "True" {
@@ -50,12 +46,15 @@ pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
     }
     let seen = format!("APIService {version}: Available is False, {reason}: {message}");
     if runs(evidence) && server::rolls(evidence) {
-        return Err(Status::pending(STARTING, format!("{seen} (its Deployment is just being changed)")));
+        return Err(Status::pending(
+            timing::API_SERVICE_RETRY,
+            format!("{seen} (its Deployment is just being changed)"),
+        ));
     }
     let new = age(api, evidence.taken).min(server::newly_ready(evidence).unwrap_or(f64::INFINITY));
-    if runs(evidence) && new < STARTING {
+    if runs(evidence) && new < timing::API_SERVICE_RETRY {
         let why = format!("{seen} (it, or its server, is {new:.0} s old)");
-        return Err(Status::pending(STARTING - new, why));
+        return Err(Status::pending(timing::API_SERVICE_RETRY - new, why));
     }
     // A rule may have been added in the second of its start, which the rule's own check cannot see.
     if let Some(deployment) = evidence.server.deployment.seen().filter(|_| answers_with_404(evidence))

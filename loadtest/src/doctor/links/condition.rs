@@ -7,7 +7,7 @@ mod metrics;
 
 use serde_json::{Value, json};
 
-use crate::autoscaling::manifests::SYNC;
+use crate::autoscaling::timing::SYNC_PERIOD;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::since;
@@ -24,18 +24,18 @@ pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
     Status::stop(hpas::several(evidence, hpa))?;
     Status::stop(metrics::others(evidence, scaling, hpa))?;
     let Some(able) = condition(hpa, "AbleToScale") else {
-        return Err(Status::pending(SYNC, "the HPA's controller has not synced it yet"));
+        return Err(Status::pending(SYNC_PERIOD, "the HPA's controller has not synced it yet"));
     };
     if able["status"] == "False" {
         // One sync may fail, and the last one may be older than this reading.
         if let Some(age) = recent(evidence, able) {
             let seen = format!("HPA {}: {}", evidence.name, written(able));
-            return Err(Status::pending(2.0 * SYNC - age, format!("{seen}, for {age:.0} s")));
+            return Err(Status::pending(2.0 * SYNC_PERIOD - age, format!("{seen}, for {age:.0} s")));
         }
         return Err(unable(evidence, hpa, able).into());
     }
     match condition(hpa, "ScalingActive") {
-        None => Err(Status::pending(SYNC, "the HPA's controller has not read its metrics yet")),
+        None => Err(Status::pending(SYNC_PERIOD, "the HPA's controller has not read its metrics yet")),
         Some(_) if is(hpa, "ScalingActive") => Ok(active(hpa)),
         Some(active) => inactive(evidence, scaling, hpa, active),
     }
@@ -43,7 +43,7 @@ pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
 
 /// Seconds since a condition changed, where that is too recent to count.
 fn recent(evidence: &Evidence, condition: &Value) -> Option<f64> {
-    since(evidence, condition, "/lastTransitionTime").filter(|age| *age < 2.0 * SYNC)
+    since(evidence, condition, "/lastTransitionTime").filter(|age| *age < 2.0 * SYNC_PERIOD)
 }
 
 fn written(condition: &Value) -> String {
@@ -97,19 +97,22 @@ fn inactive(evidence: &Evidence, scaling: &ScalingMetric, hpa: &Value, active: &
         "ScalingDisabled"
             if evidence.scale.seen().is_some_and(|scale| scale["spec"]["replicas"].as_u64() > Some(0)) =>
         {
-            return Err(Status::pending(SYNC, format!("{seen}. It has replicas now: the HPA syncs every {SYNC} s")));
+            return Err(Status::pending(
+                SYNC_PERIOD,
+                format!("{seen}. It has replicas now: the HPA syncs every {SYNC_PERIOD} s"),
+            ));
         }
         "ScalingDisabled" => Cause::ReplicasZero,
         "AmbiguousSelector" | "InvalidSelector" => Cause::SeveralHpas,
         // The last sync may be older than this reading.
         _ if values::works(evidence, scaling) == Some(true) => {
             return Err(Status::pending(
-                SYNC,
-                format!("{seen}. The API has a value now: the HPA syncs every {SYNC} s"),
+                SYNC_PERIOD,
+                format!("{seen}. The API has a value now: the HPA syncs every {SYNC_PERIOD} s"),
             ));
         }
         _ if let Some(age) = recent(evidence, active) => {
-            return Err(Status::pending(2.0 * SYNC - age, format!("{seen}, for {age:.0} s")));
+            return Err(Status::pending(2.0 * SYNC_PERIOD - age, format!("{seen}, for {age:.0} s")));
         }
         _ if let Some(wait) = early::too_early(evidence, scaling) => return Err(wait.after(&seen).into()),
         _ if message.contains("forbidden") => Cause::ControllerForbidden,

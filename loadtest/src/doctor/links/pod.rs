@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::autoscaling::timing;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pod_state;
@@ -136,8 +137,8 @@ fn none_ready(evidence: &Evidence, workload: &Value, pods: &[&Value]) -> Status 
         }
         Some(pod) => {
             let why = format!("no pod is ready yet: {} is {youngest:.0} s old", name(pod));
-            Status::pending(pod_state::RUNS_WITHIN - youngest, why)
+            Status::pending(timing::POD_RUNS - youngest, why)
         }
-        None => Status::pending(pod_state::RUNS_WITHIN, format!("{} has no pod yet", titled(workload))),
+        None => Status::pending(timing::POD_RUNS, format!("{} has no pod yet", titled(workload))),
     }
 }

@@ -4,8 +4,8 @@ mod others;
 
 use serde_json::Value;
 
-use crate::autoscaling::manifests::SYNC;
-use crate::autoscaling::quantity;
+use crate::autoscaling::hpa::TOLERANCE;
+use crate::autoscaling::{quantity, timing};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::ScalingMetric;
@@ -16,13 +16,10 @@ use crate::doctor::objects::{condition, is, text};
 use crate::doctor::status::{Checked, Finding, Input, Status};
 use crate::output::text::rounded;
 
-/// The controller's own tolerance, if the HPA has none: `--horizontal-pod-autoscaler-tolerance`.
-const TOLERANCE: f64 = 0.1;
-
 pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
     let hpa = evidence.hpa.seen().ok_or_else(|| Status::missing(Input::Hpa, "there is no HPA"))?;
     let Some([current, desired, min, max]) = replicas(hpa) else {
-        return Err(Status::pending(SYNC, "the HPA's status has no replicas yet"));
+        return Err(Status::pending(timing::SYNC_PERIOD, "the HPA's status has no replicas yet"));
     };
     Status::stop(others::check(evidence, hpa))?;
     let seen = format!("{current} replicas, {desired} desired, {min} to {max} allowed");

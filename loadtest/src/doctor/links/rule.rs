@@ -5,6 +5,7 @@ mod query;
 mod reach;
 mod trigger;
 
+use crate::autoscaling::timing;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric, Source};
@@ -14,9 +15,6 @@ use crate::doctor::fixes::{Command, kubectl};
 use crate::doctor::link::Link;
 use crate::doctor::objects::titled;
 use crate::doctor::status::{Checked, Finding, Status};
-
-/// A restart of the adapter takes about as long, in seconds.
-const RESTART: f64 = 45.0;
 
 pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
     let metric = scaling.metric.as_ref().ok_or_else(Status::without_metric)?;
@@ -45,7 +43,7 @@ fn adapter(evidence: &Evidence, scaling: &ScalingMetric, metric: &Metric) -> Che
             return Ok(format!("{seen}, and answers by its old rules"));
         }
         if server::rolls(evidence) {
-            return Err(Status::pending(RESTART, format!("{seen}, and is just being restarted")));
+            return Err(Status::pending(timing::ADAPTER_RESTART, format!("{seen}, and is just being restarted")));
         }
         if listing::lists(evidence, metric) {
             return Err(Status::blocked(Link::Answer, format!("{seen}, and lists the metric by its old rules")));

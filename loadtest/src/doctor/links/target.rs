@@ -5,9 +5,10 @@ mod prometheus_replicas;
 
 use serde_json::{Value, json};
 
+use crate::autoscaling::timing;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::early::{FOUND, RELOAD, settled, until_settled};
+use crate::doctor::facts::early::{settled, until_settled};
 use crate::doctor::facts::intervals;
 use crate::doctor::facts::prometheus::OF_OPERATOR;
 use crate::doctor::facts::scaling_metric::ScalingMetric;
@@ -50,7 +51,10 @@ pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
     Status::stop(prometheus_replicas::disagree(evidence, scaling))?;
     let up = targets().filter(|(_, target)| is_up(target)).count();
     if up == 0 {
-        return Err(Status::pending(intervals::scrape(evidence).unwrap_or(FOUND), "no target was scraped yet"));
+        return Err(Status::pending(
+            intervals::scrape(evidence).unwrap_or(timing::FIRST_SCRAPE),
+            "no target was scraped yet",
+        ));
     }
     Ok(format!("{up} of {} targets are up, in {} replicas of Prometheus", targets().count(), all.len()))
 }
@@ -100,18 +104,18 @@ fn without_target(evidence: &Evidence, scaling: &ScalingMetric) -> Status {
         let why = "it may have the pods as targets".to_owned();
         return Status::Unread(Unread { what: format!("{shard} did not answer"), why, right: None });
     }
-    let young = |object: &&Value| changed(object, evidence.taken) < RELOAD;
+    let young = |object: &&Value| changed(object, evidence.taken) < timing::MONITOR_RELOAD;
     let (monitors, services) = (evidence.monitors.items(), evidence.services.items());
     let pods = evidence.pods.items().iter().chain(evidence.prometheus.pods.items());
     let operators = evidence.prometheuses.items();
     if let Some(object) = monitors.iter().chain(services).chain(operators).find(young) {
         let age = changed(object, evidence.taken);
         let why = format!("Prometheus has no target yet; {} was changed {age:.0} s ago", titled(object));
-        return Status::pending(RELOAD - age, why);
+        return Status::pending(timing::MONITOR_RELOAD - age, why);
     }
-    if let Some(pod) = pods.into_iter().find(|pod| age(pod, evidence.taken) < RELOAD) {
+    if let Some(pod) = pods.into_iter().find(|pod| age(pod, evidence.taken) < timing::MONITOR_RELOAD) {
         let why = format!("Prometheus has no target yet; {} has just started", titled(pod));
-        return Status::pending(RELOAD - age(pod, evidence.taken), why);
+        return Status::pending(timing::MONITOR_RELOAD - age(pod, evidence.taken), why);
     }
     let none = "no replica of Prometheus has the pods as targets";
     if settled(evidence, scaling).is_empty() {

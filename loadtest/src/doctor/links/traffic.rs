@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::autoscaling::timing;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::{Evidence, Load};
 use crate::doctor::facts::pods::{ready, ready_for};
@@ -15,11 +16,6 @@ use crate::doctor::status::{Checked, Finding, Input, Status};
 
 /// With a fair share of fewer requests, a difference may be chance: none of twenty has a chance of one in half a billion.
 const ENOUGH: f64 = 20.0;
-/// A pod that has been ready for longer, in seconds, is in every balancer's list.
-const KNOWN: f64 = 60.0;
-/// Seconds that a cloud takes for a load balancer.
-const PROVISIONING: f64 = 300.0;
-
 pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
     let counted = counted(evidence, scaling);
     Status::stop(pinned(evidence, scaling, &counted))?;
@@ -32,7 +28,7 @@ pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
     let checked = |seen| if counted.is_empty() { Err(Status::missing(Input::Pages, seen)) } else { Ok(seen) };
     let Some(service) = unreachable(evidence) else { return checked(seen) };
     let seen = format!("{seen}; {}: status.loadBalancer has no address", titled(service));
-    if age(service, evidence.taken) < PROVISIONING {
+    if age(service, evidence.taken) < timing::BALANCER_PROVISION {
         return checked(format!("{seen} yet"));
     }
     // If there are requests anyway, clients are in the cluster.
@@ -59,7 +55,7 @@ fn pinned(evidence: &Evidence, scaling: &ScalingMetric, counted: &[(&Value, f64)
     if counted.len() < 2 || fair < ENOUGH || !are_alike(evidence, scaling) || !are_spread(evidence, counted) {
         return None;
     }
-    let known = |pod: &Value| ready_for(evidence, pod).is_some_and(|age| age > KNOWN);
+    let known = |pod: &Value| ready_for(evidence, pod).is_some_and(|age| age > timing::BALANCER_KNOWS_POD);
     let (idle, _) = counted.iter().find(|(pod, requests)| *requests < fair / 10.0 && known(pod))?;
     let shares = counted.iter().map(|(pod, requests)| format!("{} {requests:.0}", name(pod)));
     let seen = format!("requests: {}; {} is ready", shares.collect::<Vec<_>>().join(", "), name(idle));

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::autoscaling::timing;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::{living, since};
@@ -29,8 +30,8 @@ pub fn others(evidence: &Evidence, scaling: &ScalingMetric, hpa: &Value) -> Opti
     let seen = format!("HPA {}: spec.metrics[{}], {}: {why}", evidence.name, metric.place, metric.name);
     let ages: Option<Vec<f64>> = living(evidence).map(|pod| since(evidence, pod, "/status/startTime")).collect();
     let oldest = ages.map(|ages| ages.into_iter().fold(0.0, f64::max));
-    if let Some(age) = oldest.filter(|age| *age < early::SAMPLES) {
-        return Some(Status::pending(early::SAMPLES - age, format!("{seen}; the pods have just started")));
+    if let Some(age) = oldest.filter(|age| *age < timing::RESOURCE_METRICS) {
+        return Some(Status::pending(timing::RESOURCE_METRICS - age, format!("{seen}; the pods have just started")));
     }
     if let Some(wait) = early::unlisted(evidence, scaling) {
         return Some(wait.after(&seen).into());

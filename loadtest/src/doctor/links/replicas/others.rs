@@ -2,14 +2,12 @@
 
 use serde_json::Value;
 
+use crate::autoscaling::timing;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::fixes::kubectl::about;
 use crate::doctor::objects::{APPLIED, list, name, namespace, text, time, titled};
 use crate::doctor::status::Finding;
-
-/// Older changes, in seconds, do not count.
-const LATELY: f64 = 600.0;
 
 /// Something else writes the replicas, or reverts them.
 pub fn check(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
@@ -86,7 +84,7 @@ fn see_saw(evidence: &Evidence) -> Option<String> {
             size(other) != size(event) && times(other).into_iter().flatten().any(|at| (first..=last).contains(&at))
         };
         let is_repeated = event["count"].as_u64().unwrap_or(1) > 1 && !rescales.iter().any(between);
-        (evidence.taken - first < LATELY && is_repeated).then_some((event, last - first))
+        (evidence.taken - first < timing::REPLICAS_WRITER && is_repeated).then_some((event, last - first))
     });
     let (event, seconds) = repeated?;
     let (count, message) = (&event["count"], text(event, "/message"));

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::autoscaling::duration;
+use crate::autoscaling::timing;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric, Source};
@@ -63,7 +64,7 @@ fn short_relist(evidence: &Evidence) -> Option<Finding> {
     // No command: all users of the adapter share its flags.
     let advice = format!(
         "The relist interval must be at least the scrape interval. Set --metrics-relist-interval={:.0}s in {}.",
-        (2.0 * scrape).max(60.0),
+        (2.0 * scrape).max(timing::RELIST_INTERVAL_OF_KUBE_PROMETHEUS),
         titled(deployment)
     );
     Some(Finding::new(Cause::GroupByDropped, seen, advice, None))

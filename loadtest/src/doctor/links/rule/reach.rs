@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::autoscaling::timing;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::{Evidence, Prometheus};
 use crate::doctor::facts::prometheus::Endpoint;
@@ -12,9 +13,6 @@ use crate::kube::read::Read;
 
 /// The end of the year 9999: later years cannot be formatted.
 const LAST: std::time::Duration = std::time::Duration::from_secs(253_402_300_799);
-/// Lines of the log that are older, in seconds, may be over: the adapter writes nothing when a listing succeeds.
-const LATELY: f64 = 150.0;
-
 /// Why the adapter does not reach Prometheus.
 pub fn adapter(evidence: &Evidence, deployment: &Value) -> Option<Finding> {
     let place = format!("{}: {}", titled(deployment), server::URL);
@@ -105,7 +103,7 @@ fn with_address<'a>(evidence: &'a Evidence, of: &str) -> Option<(&'a str, u64)> 
 /// The last line of the adapter's log that reports that Prometheus was unreachable, if it is recent.
 fn last_failure(evidence: &Evidence) -> Option<&str> {
     let line = evidence.server.log.seen()?.lines().rev().find(|line| server::is_failure(line))?;
-    age(line, evidence.taken).is_none_or(|age| age < LATELY).then_some(line)
+    age(line, evidence.taken).is_none_or(|age| age < timing::ADAPTER_LOG_IS_CURRENT).then_some(line)
 }
 
 /// Seconds since klog wrote a line: `E1125 07:26:11.123456       1 provider.go:230] …`, which has no year. None if the line

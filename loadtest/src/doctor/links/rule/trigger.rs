@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{reach, short_window, with_window};
 use crate::autoscaling::promql::{Selector, ranges_of_rates};
+use crate::autoscaling::timing;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::{living, ready_for};
@@ -91,7 +92,7 @@ fn result(evidence: &Evidence, scaling: &ScalingMetric, metric: &Metric, trigger
         return Ok(());
     }
     let what = if results[0].is_empty() { "nothing" } else { "NaN" };
-    let wait = 2.0 * intervals::scrape(evidence).unwrap_or(30.0) + 10.0;
+    let wait = 2.0 * intervals::scrape(evidence).unwrap_or(timing::SCRAPE_INTERVAL) + timing::TRIGGER_SLACK;
     let oldest = living(evidence).filter_map(|pod| ready_for(evidence, pod)).fold(0.0, f64::max);
     if oldest < wait {
         let why = format!("{}; no pod has been ready for two scrapes yet", seen(what));

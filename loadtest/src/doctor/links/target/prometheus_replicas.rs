@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::autoscaling::duration;
+use crate::autoscaling::timing;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::{Evidence, Replica};
 use crate::doctor::facts::early::settled;
@@ -18,12 +19,6 @@ use crate::doctor::fixes::kubectl::{about, in_namespace, log};
 use crate::doctor::objects::{age, is_ready, lives, name, namespace, titled};
 use crate::doctor::status::Finding;
 use crate::kube::read::Read;
-
-/// How long a replica may take to start, in seconds, while there is another and where it is the only one.
-const START: (f64, f64) = (300.0, 60.0);
-
-/// Up to this age of a pod, in seconds, replicas may differ about it.
-const SETTLED: f64 = 300.0;
 
 /// A replica that is not ready, or no replica at all.
 pub fn not_ready(evidence: &Evidence, scaling: &ScalingMetric) -> Option<Finding> {
@@ -45,7 +40,7 @@ pub fn not_ready(evidence: &Evidence, scaling: &ScalingMetric) -> Option<Finding
     let refuses = |pod: &Value| asked(pod).is_some_and(|replica| replica.ready == Read::Seen(false));
     let failing = |pod: &&&Value| refuses(pod) || !is_ready(pod);
     let others = pods.iter().filter(|pod| !failing(pod)).count();
-    let patience = if others > 0 { START.0 } else { START.1 };
+    let patience = if others > 0 { timing::PROMETHEUS_START } else { timing::PROMETHEUS_START_ALONE };
     let pod =
         *pods.iter().filter(failing).find(|pod| pod_state::of(pod).is_some() || age(pod, evidence.taken) > patience)?;
     let starting = "Read its log. It may still be replaying its write-ahead log.".to_owned();
@@ -97,7 +92,8 @@ fn none(evidence: &Evidence) -> Option<Finding> {
 /// Two replicas that differ by more than the phases of their scrapes explain.
 pub fn disagree(evidence: &Evidence, scaling: &ScalingMetric) -> Option<Finding> {
     let settled: BTreeSet<&str> = settled(evidence, scaling).into_iter().collect();
-    let any_young = |pods: &Read<Vec<Value>>| pods.items().iter().any(|pod| age(pod, evidence.taken) < SETTLED);
+    let any_young =
+        |pods: &Read<Vec<Value>>| pods.items().iter().any(|pod| age(pod, evidence.taken) < timing::REPLICAS_AGREE);
     // A replica that restarted has a gap until the window has passed.
     if any_young(&evidence.prometheus.pods) {
         return None;

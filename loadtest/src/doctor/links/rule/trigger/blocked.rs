@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::autoscaling::timing;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::{living, ready_for};
@@ -11,9 +12,6 @@ use crate::doctor::fixes::kubectl::{about, apply, in_namespace};
 use crate::doctor::fixes::scaler::Trigger;
 use crate::doctor::objects::{condition, list, mentions, name, namespace, selects, text, titled};
 use crate::doctor::status::{Finding, Status};
-
-/// A trigger may have had no answer yet if its pods have been ready for fewer seconds.
-const YOUNG: f64 = 60.0;
 
 /// KEDA rejects the `ScaledObject`, whatever its triggers do.
 pub fn rejected(evidence: &Evidence, trigger: &Trigger<'_>) -> Option<Finding> {
@@ -48,8 +46,11 @@ pub fn check(evidence: &Evidence, scaling: &ScalingMetric, trigger: &Trigger<'_>
         seen = format!("{seen}: Ready is {status}, {reason}: {message}");
     }
     let oldest = living(evidence).filter_map(|pod| ready_for(evidence, pod)).fold(0.0, f64::max);
-    if oldest < YOUNG {
-        return Err(Status::pending(YOUNG - oldest, format!("{seen}; the pods have just become ready")));
+    if oldest < timing::TRIGGER_FIRST_ANSWER {
+        return Err(Status::pending(
+            timing::TRIGGER_FIRST_ANSWER - oldest,
+            format!("{seen}; the pods have just become ready"),
+        ));
     }
     let (advice, command) = if let Some(policy) = policy(evidence) {
         seen = format!("{seen}; {} does not allow KEDA's operator to reach Prometheus", titled(policy));
