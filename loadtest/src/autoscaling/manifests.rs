@@ -8,7 +8,6 @@ use std::path::Path;
 
 use documents::Document;
 use scalers::{Query, Scaler};
-use serde_json::Value;
 use shopfront::app::Endpoint;
 
 use super::{Autoscaler, duration};
@@ -80,17 +79,7 @@ pub fn read(folder: &Path) -> Result<Manifests, String> {
     } else {
         Vec::new()
     };
-    of(&Folder { name: folder.display().to_string(), own, outer })
-}
-
-/// Reads objects as an API server gives them, likewise.
-pub fn from_objects(objects: Vec<Value>) -> Result<Manifests, String> {
-    let name = "the cluster".to_owned();
-    let own = objects.into_iter().map(|value| Document::new(name.clone(), value)).collect();
-    of(&Folder { name, own, outer: Vec::new() })
-}
-
-fn of(all: &Folder) -> Result<Manifests, String> {
+    let all = Folder { name: folder.display().to_string(), own, outer };
     let scaler = all.scaler()?;
     let deployment = all.the("Deployment", &format!("named {}", scaler.deployment), |deployment| {
         deployment.name() == scaler.deployment

@@ -87,7 +87,7 @@ fn happened(at: f64, what: ObservedEvent) -> Entry {
     Entry::Event(Event { at, what })
 }
 
-/// Replicas that are wanted, that there are and that are ready, as the run has it.
+/// The replicas of the run: desired, present and ready.
 fn replicas(at: f64) -> (u32, u32, u32) {
     match at {
         ..199.0 => (1, 1, 1),
@@ -107,17 +107,17 @@ fn sum(profile: &Profile, at: f64) -> f64 {
 }
 
 fn scaling(profile: &Profile, at: f64, value_at: f64) -> Scaling {
-    let (wanted, pods, ready) = replicas(at);
+    let (desired, pods, ready) = replicas(at);
     Scaling {
         at,
         value: Some((sum(profile, value_at) / f64::from(replicas(value_at).2) * 1000.0).round() / 1000.0),
         counted: Some(profile.due_by(at - 0.5).floor()),
         prometheus: Some(sum(profile, at)),
         api: Some(sum(profile, at - 2.0)),
-        wanted,
+        desired,
         pods,
         ready,
-        says: vec![
+        conditions: vec![
             "AbleToScale=True ReadyForNewScale: recommended size matches current size".to_owned(),
             "ScalingActive=True ValidMetricFound: the HPA was able to successfully calculate a replica count from \
              pods metric http_requests_per_second"
@@ -196,7 +196,7 @@ pub fn good() -> Vec<Entry> {
     entries
 }
 
-/// What the model would have said of it.
+/// What the model would have predicted.
 pub fn prediction() -> Vec<Predicted> {
     let profile = Profile { stages: stages() };
     let looks = (0..=52).map(|look| f64::from(look) * 15.0);
@@ -230,8 +230,8 @@ pub fn band() -> Vec<Band> {
     moments.collect()
 }
 
-/// The same run, in which the target breaks: a pod is killed, answers are 500, some never come, requests are dropped, the
-/// API server is gone for a while, all of it is late, and the user has had enough.
+/// The same run, in which the target breaks: a pod is killed, answers are 500, some never come, requests are dropped,
+/// the API server is gone for a while, all of it is late, and the user has had enough.
 pub fn broken() -> Vec<Entry> {
     let mut entries: Vec<Entry> = good().into_iter().filter(|entry| !matches!(entry, Entry::End(_))).collect();
     entries.retain(|entry| match entry {

@@ -62,10 +62,6 @@ fn not_yaml(file: &str, error: &str) -> String {
 }
 
 impl Document {
-    pub fn new(file: String, value: Value) -> Self {
-        Self { file, value }
-    }
-
     pub fn kind(&self) -> &str {
         self.text("kind").unwrap_or_default()
     }
