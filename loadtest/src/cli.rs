@@ -57,7 +57,7 @@ pub struct Cli {
 pub enum Command {
     /// Send load to a cluster, watch the HPA, and write a report
     Run(Run),
-    /// Do the same on this machine: real servers, a real scraper, the HPA's algorithm, and the manifests' settings
+    /// Rehearse a run on this machine: real servers, a real scraper, the HPA's algorithm, the manifests' settings
     Rehearse(Rehearse),
     /// Calculate the replicas a load profile would lead to (no cluster, no traffic)
     Predict(Predict),
@@ -153,13 +153,13 @@ pub struct Predict {
     #[arg(long, value_name = "DIR", default_value = "k8s")]
     pub manifests: PathBuf,
 
-    /// The load
-    #[command(flatten)]
-    pub load: Load,
-
     /// Print one JSON line per HPA sync
     #[arg(long)]
     pub json: bool,
+
+    /// The load
+    #[command(flatten)]
+    pub load: Load,
 }
 
 /// `loadtest doctor`.

@@ -33,10 +33,10 @@ pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     replaced(text, |character| if matches!(character, '\n' | '\t') { character.into() } else { mark(character) })
 }
 
-/// The same for a page of HTML: line breaks and tabs are spaces there, and a mark must not begin an element.
-pub(crate) fn visible_page(html: &str) -> Cow<'_, str> {
+/// The same for HTML, in which a mark must not begin an element.
+pub(crate) fn visible_html(html: &str) -> Cow<'_, str> {
     replaced(html, |character| match character {
-        '\n' | '\t' => character.into(),
+        '\n' | '\t' => " ".to_owned(),
         _ => mark(character).replace('<', "&lt;").replace('>', "&gt;"),
     })
 }
@@ -66,7 +66,7 @@ pub(crate) mod tests {
     fn hidden_characters_become_marks_and_others_stay() {
         assert_eq!(visible("\x1b]0;x\x07\x7f\u{9b}\u{202e}\u{e0041}"), "^[]0;x^G^?<U+009B><U+202E><U+E0041>");
         assert_eq!(visible("a\r\n\tb"), "a^M  b");
-        assert_eq!(visible_page("<b>\r\n\u{202e}</b>"), "<b>^M\n&lt;U+202E&gt;</b>");
+        assert_eq!(visible_html("<b>\r\n\u{202e}</b>"), "<b>^M &lt;U+202E&gt;</b>");
         for kept in ["shop/hpa", "→ é ß 北京 ½ µs ✓ █ …", "Pod’s “x”", " \u{a0}"] {
             assert_eq!(visible(kept), kept);
         }

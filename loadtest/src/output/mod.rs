@@ -16,7 +16,7 @@ pub mod sink;
 mod stream;
 pub mod text;
 
-pub(crate) use crate::visible::visible_page;
+pub(crate) use crate::visible::visible_html;
 pub use crate::visible::{is_hidden, visible};
 pub use clean::{Clean, json, json_pretty};
 pub use printer::{Printer, print, say};

@@ -5,7 +5,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::{settings, tables, tiles};
 use crate::journal::Kind;
 use crate::output::text::{date, plural};
-use crate::output::{json, visible_page};
+use crate::output::{json, visible_html};
 use crate::report::figures::Report;
 use crate::report::panels::Panels;
 use crate::report::verdict::Outcome;
@@ -21,7 +21,10 @@ const POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; i
 
 /// The page of this report. The journal's texts are text there, never markup or script, and every character is visible.
 pub fn render(report: &Report) -> String {
-    visible_page(&page(report).into_string()).into_owned()
+    // The style and the script keep their line breaks, and are filled in last. Data never has a `<` of its own here.
+    visible_html(&page(report).into_string())
+        .replacen("<style></style>", &format!("<style>{STYLE}</style>"), 1)
+        .replacen("<script></script>", &format!("<script>{SCRIPT}</script>"), 1)
 }
 
 fn page(report: &Report) -> Markup {
@@ -38,7 +41,7 @@ fn page(report: &Report) -> Markup {
                 meta name="color-scheme" content="light dark";
                 title { (title(report)) }
                 link rel="icon" href="data:,";
-                style { (PreEscaped(STYLE)) }
+                style {}
             }
             body data-state=(report.verdict.outcome.label().to_lowercase()) {
                 (header(report))
@@ -74,7 +77,7 @@ fn page(report: &Report) -> Markup {
                     }
                 }
                 script type="application/json" #data { (PreEscaped(data)) }
-                script { (PreEscaped(SCRIPT)) }
+                script {}
             }
         }
     }
