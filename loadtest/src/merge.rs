@@ -62,8 +62,8 @@ pub fn joined(journals: Vec<Vec<Entry>>) -> Result<Vec<Entry>, MergeError> {
     let Some(first) = parts.first() else { return Ok(Vec::new()) };
     let started = parts.iter().map(|part| part.start.started).fold(f64::INFINITY, f64::min);
     let observes = |part: &Part| part.entries.iter().any(|entry| matches!(entry, Entry::Scaling(_)));
-    let watches = |part: &Part| part.start.autoscaler.is_some();
-    let watcher = parts.iter().position(observes).or_else(|| parts.iter().position(watches));
+    let has_autoscaler = |part: &Part| part.start.autoscaler.is_some();
+    let watcher = parts.iter().position(observes).or_else(|| parts.iter().position(has_autoscaler));
     let autoscaler = watcher.and_then(|watcher| parts[watcher].start.autoscaler.clone());
     let start = Start { started, generator: 0, generators: 1, autoscaler, ..first.start.clone() };
 
