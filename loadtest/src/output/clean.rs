@@ -25,7 +25,8 @@ fn escaped(json: &str) -> String {
         if character == '\n' {
             return found[0].to_owned();
         }
-        character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+        let units = character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<Vec<_>>();
+        units.concat()
     };
     HIDDEN.replace_all(json, escape).into_owned()
 }

@@ -43,7 +43,7 @@ pub struct Pods {
     prefix: String,
     /// How many names were given out.
     named: u32,
-    pods: Vec<Pod>,
+    current: Vec<Pod>,
     terminating: JoinSet<()>,
 }
 
@@ -53,14 +53,14 @@ impl Pods {
         // A readiness probe finds a pod ready half a period after it listens, on average.
         let probed = workload.readiness.as_ref().map_or(0.0, |probe| probe.period / 2.0);
         let (prefix, startup) = (format!("{deployment}-rehearsed"), startup + probed);
-        Self { clock, workload, startup, prefix, named: 0, pods: Vec::new(), terminating: JoinSet::new() }
+        Self { clock, workload, startup, prefix, named: 0, current: Vec::new(), terminating: JoinSet::new() }
     }
 
     /// Starts or terminates pods until there are this many, restarts containers that ended, and updates readiness.
     pub async fn reconcile(&mut self, desired: u32) -> Result<Vec<ObjectEvent>, Error> {
         while self.terminating.try_join_next().is_some() {}
         let mut happened = Vec::new();
-        for pod in &mut self.pods {
+        for pod in &mut self.current {
             happened.extend(pod.update(self.clock));
             if matches!(pod.container, Container::Ended(until) if until <= self.clock.now()) {
                 pod.container = start(self.clock, &pod.name, self.startup, self.workload.readiness.as_ref()).await?;
@@ -68,18 +68,18 @@ impl Pods {
             }
         }
         let desired = desired as usize;
-        while self.pods.len() < desired {
+        while self.current.len() < desired {
             self.named += 1;
             let name = format!("{}-{}", self.prefix, self.named);
             let container = start(self.clock, &name, self.startup, self.workload.readiness.as_ref()).await?;
             let pod = Pod { name, restarts: 0, container };
             happened.push(pod.event("Started", "its process listens", false));
-            self.pods.push(pod);
+            self.current.push(pod);
         }
-        while self.pods.len() > desired {
+        while self.current.len() > desired {
             // A ReplicaSet removes pods that are not ready first, then the youngest.
-            let last = (0..self.pods.len()).max_by_key(|index| (!self.pods[*index].is_ready(), *index));
-            let Some(pod) = last.map(|index| self.pods.remove(index)) else { break };
+            let last = (0..self.current.len()).max_by_key(|index| (!self.current[*index].is_ready(), *index));
+            let Some(pod) = last.map(|index| self.current.remove(index)) else { break };
             happened.push(pod.event("Killing", "it is terminating", false));
             self.terminate(pod);
         }
@@ -100,12 +100,12 @@ impl Pods {
 
     /// The names of the pods that do not terminate.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.pods.iter().map(|pod| pod.name.as_str())
+        self.current.iter().map(|pod| pod.name.as_str())
     }
 
     /// Name, process and readiness of each of these pods whose container runs.
     pub fn running(&self) -> impl Iterator<Item = (&str, &Replica, bool)> {
-        self.pods.iter().filter_map(|pod| match &pod.container {
+        self.current.iter().filter_map(|pod| match &pod.container {
             Container::Runs(replica, readiness) => Some((pod.name.as_str(), &**replica, readiness.ready)),
             Container::Ended(_) => None,
         })
@@ -118,7 +118,7 @@ impl Pods {
 
     /// The number of pods, including those that terminate.
     pub fn count(&self) -> usize {
-        self.pods.len() + self.terminating.len()
+        self.current.len() + self.terminating.len()
     }
 }
 

@@ -34,7 +34,9 @@ impl Report {
         events.dedup();
 
         let mut total = Total::default();
-        seconds.iter().for_each(|second| total.add(second));
+        for second in &seconds {
+            total.add(second);
+        }
         let pods = pods(&seconds);
         let mut report = Self {
             verdict: verdict::Verdict::default(),
