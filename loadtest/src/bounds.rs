@@ -1,5 +1,6 @@
-//! What a load and an autoscaler can be, whoever says so: the command line, a manifest, a cluster, or a journal, which
-//! anybody may have written. Beyond these bounds figures cannot be drawn, and the model would calculate for hours.
+//! Limits of a load and an autoscaler, whether they come from the command line, a manifest, a cluster, or a journal
+//! that anybody may have written. Beyond these limits, figures cannot be drawn, and the model would calculate for
+//! hours.
 
 use std::ops::RangeInclusive;
 
@@ -9,22 +10,22 @@ pub const DAY: f64 = 86_400.0;
 /// The longest load, in seconds: a week.
 pub const LOAD: f64 = 7.0 * DAY;
 
-/// The most stages of a load.
+/// The maximum number of stages of a load.
 pub const STAGES: usize = 500;
 
 /// Requests per second.
 pub const RATE: RangeInclusive<f64> = 0.0..=1e6;
 
-/// The most replicas.
+/// The maximum number of replicas.
 pub const REPLICAS: u32 = 10_000;
 
-/// The most generators that share a load.
+/// The maximum number of generators that share a load.
 pub const GENERATORS: u32 = 1_000;
 
-/// The most requests in flight.
+/// The highest limit of requests in flight.
 pub const IN_FLIGHT: u64 = 50_000;
 
-/// Rehearsed seconds in each second.
+/// Rehearsed seconds per second.
 pub const SPEED: RangeInclusive<f64> = 1.0..=60.0;
 
 /// Seconds between two scrapes, or two syncs of the HPA, and the window of a rate.
@@ -35,12 +36,12 @@ pub const TARGET: RangeInclusive<f64> = 0.001..=1e15;
 
 /// A number that is out of its bounds.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{name} is {value}, and must be from {least} to {most}")]
+#[error("{name} is {value}, and must be from {min} to {max}")]
 pub struct OutOfBounds {
     name: String,
     value: String,
-    least: String,
-    most: String,
+    min: String,
+    max: String,
 }
 
 /// Whether a number is within a range.
@@ -55,7 +56,7 @@ pub fn within<T: Copy + PartialOrd + std::fmt::Display>(
     Err(OutOfBounds {
         name: name.to_owned(),
         value: value.to_string(),
-        least: range.start().to_string(),
-        most: range.end().to_string(),
+        min: range.start().to_string(),
+        max: range.end().to_string(),
     })
 }

@@ -18,22 +18,23 @@ use crate::schedule::Share;
 
 const EXAMPLES: &str = "\
 Examples:
-  loadtest rehearse                   the whole loop on this machine, no cluster
-  loadtest run                        the cluster's only HPA, with its profile
+  loadtest rehearse                   rehearse on this machine, no cluster
+  loadtest run                        load the cluster's only HPA
   loadtest run --hpa shop/hpa --stage 10rps:3m --stage 0rps:8m --out report
   loadtest run --url http://localhost:9898 --stage 1rps..100rps:1m --p99 50ms
-  loadtest predict --stage 10rps:3m   the same as arithmetic
-  loadtest doctor                     why the HPA does not scale
+  loadtest predict --stage 10rps:3m   calculate the replicas
+  loadtest doctor                     find out why the HPA does not scale
 
-Exit codes: 0 every expectation holds, 1 one does not, 2 bad use, 3 nothing could be decided: also where the doctor \
-finds the chain broken, and so nothing is sent. The doctor's own: loadtest doctor --help.";
+Exit codes: 0 every expectation holds, 1 an expectation does not hold, 2 bad usage, 3 undecided: an expectation could \
+not be decided, the doctor found the chain broken, or the cluster does not answer. The doctor has its own exit codes: \
+loadtest doctor --help.";
 
 const DOCTOR: &str = "\
 Examples:
-  loadtest doctor                               the cluster's only HPA
-  loadtest doctor shop/hpa --bundle shop.json   and keep what was read
-  loadtest doctor --from shop.json              the same, without a cluster
-  loadtest doctor --explain rule-absent         what a cause means, and how to fix it
+  loadtest doctor                               check the cluster's only HPA
+  loadtest doctor shop/hpa --bundle shop.json   and keep the evidence
+  loadtest doctor --from shop.json              the same from that file
+  loadtest doctor --explain rule-absent         explain a cause and its fix
 
 It prints one line per link, then the cause, the evidence and the fix. The marks: ✓ ok, ✗ broken, ? no access, \
 · not checked (another link decides, or it is too early to tell), - not applicable to this kind of metric.
@@ -42,7 +43,7 @@ It changes nothing. It queries Prometheus through a port-forward or the API serv
 Exit codes: 0 healthy, 1 a link is broken, 2 bad usage, 3 undecided: nothing is known to be broken, but the HPA does not \
 report that it reads its metric, or the cluster does not answer.";
 
-/// Honest load for an autoscaled service: sends it, watches the autoscaler, and judges both.
+/// Send load to an autoscaled service, watch the autoscaler, and judge both
 #[derive(Debug, Parser)]
 #[command(name = "loadtest", version, after_help = EXAMPLES, max_term_width = 100)]
 pub struct Cli {
@@ -54,17 +55,17 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Send load, watch the autoscaler, report
+    /// Send load to a cluster, watch the HPA, and write a report
     Run(Run),
-    /// The same on this machine: real servers, a real scraper, the HPA's algorithm, settings from the manifests
+    /// Rehearse a run on this machine: real servers, a real scraper, the HPA's algorithm, the manifests' settings
     Rehearse(Rehearse),
-    /// The replicas that a profile brings about, as arithmetic
+    /// Calculate the replicas a load profile would lead to (no cluster, no traffic)
     Predict(Predict),
-    /// Make one report of the journals of several generators, or of one that was cut short
+    /// Make one report from the journals of several generators, or from one that was cut short
     Merge(Merge),
     /// Find out why an HPA does not scale: the first broken link, the evidence, and a fix; changes nothing
     Doctor(Doctor),
-    /// Print a shell's completions
+    /// Print completions for a shell
     Completions {
         /// The shell
         shell: Shell,
@@ -81,26 +82,26 @@ pub enum Command {
 /// `loadtest run`.
 #[derive(Args, Debug)]
 pub struct Run {
-    /// Where the load goes; without it, the load balancer of the Service in front of the HPA's pods, else a port-forward
+    /// The target of the load. By default, the load balancer of the Service in front of the HPA's pods, or else a
+    /// port-forward to them
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
 
-    /// The HPA to watch; without it, the only one in the kubeconfig's namespace, or else in the cluster. `none` watches
-    /// nothing
+    /// The HPA to watch, or `none`. By default, the only one in the kubeconfig's namespace, or else in the cluster
     #[arg(long, value_name = "NAMESPACE/NAME")]
     pub hpa: Option<String>,
 
-    /// The kubeconfig's context
+    /// The kubeconfig's context to use
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
 
-    /// Do not ask the doctor first, which takes some seconds and refuses, with exit code 3, a load that cannot scale
-    /// anything
+    /// Send the load without the doctor's check, which takes some seconds and refuses a load that cannot scale anything
+    /// (exit code 3)
     #[arg(long)]
     pub skip_doctor: bool,
 
-    /// Also ask a Prometheus that a `ScaledObject` names in the HPA's own namespace. By default it is not asked, because any
-    /// pod in that namespace could answer as Prometheus
+    /// Also query a Prometheus that a `ScaledObject` names in the HPA's own namespace. By default it is not queried,
+    /// because any pod in that namespace could answer as Prometheus
     #[arg(long)]
     pub trust_prometheus: bool,
 
@@ -112,11 +113,11 @@ pub struct Run {
 /// `loadtest rehearse`.
 #[derive(Args, Debug)]
 pub struct Rehearse {
-    /// Folder of manifests: the HPA, the `ServiceMonitor` and the adapter's rule, or a `ScaledObject`
+    /// Folder of manifests with an HPA, a `ServiceMonitor` and the adapter's rule, or with a `ScaledObject`
     #[arg(long, value_name = "DIR", default_value = "k8s")]
     pub manifests: PathBuf,
 
-    /// Rehearsed seconds in each second
+    /// Rehearsed seconds per second, from 1 to 60
     #[arg(long, value_name = "FACTOR", default_value = "20", value_parser = speed)]
     pub speed: f64,
 
@@ -140,7 +141,7 @@ pub struct Common {
     #[command(flatten)]
     pub expected: Expected,
 
-    /// Where it is written down
+    /// What is written where
     #[command(flatten)]
     pub output: Output,
 }
@@ -148,17 +149,17 @@ pub struct Common {
 /// `loadtest predict`.
 #[derive(Args, Debug)]
 pub struct Predict {
-    /// Folder of manifests: the HPA, the `ServiceMonitor` and the adapter's rule, or a `ScaledObject`
+    /// Folder of manifests with an HPA, a `ServiceMonitor` and the adapter's rule, or with a `ScaledObject`
     #[arg(long, value_name = "DIR", default_value = "k8s")]
     pub manifests: PathBuf,
+
+    /// Print one JSON line per HPA sync
+    #[arg(long)]
+    pub json: bool,
 
     /// The load
     #[command(flatten)]
     pub load: Load,
-
-    /// Print each look of the HPA as a line of JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// `loadtest doctor`.
@@ -169,16 +170,16 @@ pub struct Predict {
                       loadtest doctor --explain <CAUSE>"
 )]
 pub struct Doctor {
-    /// The HPA; without it, the only one in the kubeconfig's namespace, or else in the cluster
+    /// The HPA to check. By default, the only one in the kubeconfig's namespace, or else in the cluster
     #[arg(value_name = "NAMESPACE/HPA", value_parser = hpa)]
     pub hpa: Option<String>,
 
-    /// The kubeconfig's context
+    /// The kubeconfig's context to use
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
 
-    /// Also ask a Prometheus that a `ScaledObject` names in the HPA's own namespace. By default it is not asked, because any
-    /// pod in that namespace could answer as Prometheus
+    /// Also query a Prometheus that a `ScaledObject` names in the HPA's own namespace. By default it is not queried,
+    /// because any pod in that namespace could answer as Prometheus
     #[arg(long, conflicts_with = "from")]
     pub trust_prometheus: bool,
 
@@ -186,15 +187,15 @@ pub struct Doctor {
     #[arg(long)]
     pub json: bool,
 
-    /// Write the evidence to a new file, without secrets that can be recognised, and list what it contains
+    /// Write the evidence to a new file, without secrets that can be recognised, and list its contents
     #[arg(long, value_name = "FILE")]
     pub bundle: Option<PathBuf>,
 
-    /// Diagnose the HPA of such a file, without a cluster
+    /// Diagnose from such a file instead of a cluster
     #[arg(long, value_name = "FILE", conflicts_with_all = ["hpa", "context", "bundle"])]
     pub from: Option<PathBuf>,
 
-    /// Explain a cause, by its number or name, and do nothing else
+    /// Explain a cause, given by number or name, and exit
     #[arg(long, value_name = "CAUSE", exclusive = true)]
     pub explain: Option<String>,
 }
@@ -202,11 +203,11 @@ pub struct Doctor {
 /// `loadtest merge`.
 #[derive(Args, Debug)]
 pub struct Merge {
-    /// Journals: `journal.jsonl` of a run's folder, or the lines of `--json`
+    /// Journals: `journal.jsonl` of a report's folder, or the output of `--json`
     #[arg(required = true, value_name = "JOURNAL")]
     pub journals: Vec<PathBuf>,
 
-    /// Folder for the report
+    /// Folder for the report, which must not contain one yet
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }
@@ -215,12 +216,12 @@ pub struct Merge {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Load")]
 pub struct Load {
-    /// A stage, such as 15rps:3m, 0:6m or 2rps..15rps:1m; may be given several times
+    /// A stage, such as 15rps:3m, 0:6m or 2rps..15rps:1m. Can be repeated
     #[arg(long = "stage", value_name = "RATE:DURATION", allow_hyphen_values = true, conflicts_with = "profile")]
     stages: Vec<Stage>,
 
-    /// A profile made from the HPA: idle, just under its target, just over its tolerance, enough for its maximum, and
-    /// silence until its minimum. It is the default where an HPA is known
+    /// A profile made from the HPA: idle, just below its target, just above its tolerance, enough for its maximum, then
+    /// silence until its minimum. This is the default if an HPA is known
     #[arg(long, value_name = "NAME", value_parser = ["hpa"])]
     profile: Option<String>,
 }
@@ -229,73 +230,73 @@ pub struct Load {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Sending")]
 pub struct Sending {
-    /// The distances between requests
+    /// The spacing of requests
     #[arg(long, value_name = "SPACING", value_enum, default_value_t = Spacing::Even)]
     pub spacing: Spacing,
 
-    /// Seed of random distances
+    /// Seed of random spacing
     #[arg(long, value_name = "NUMBER", default_value = "1")]
     pub seed: u64,
 
-    /// Requests on one connection before it is closed. More than one pins a client to a pod
+    /// Requests on a connection before it is closed. With more than 1, a client stays on one pod
     #[arg(long, value_name = "COUNT", default_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
     pub requests_per_connection: u64,
 
-    /// HTTP/2 with prior knowledge
+    /// Use HTTP/2 with prior knowledge
     #[arg(long)]
     pub http2: bool,
 
-    /// Requests in flight at most; what is due beyond that is dropped, and reported so
+    /// Maximum number of requests in flight. A request that is due beyond that is dropped, and counted as dropped
     #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = clap::value_parser!(u64).range(1..=IN_FLIGHT))]
     pub max_in_flight: u64,
 
-    /// How long an answer may take before it counts as failed
+    /// Time for an answer, after which the request counts as failed
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub timeout: Duration,
 
-    /// How many generators share the load, each with its own requests of the one schedule
+    /// Number of generators that share the load. Each sends its own part of the schedule
     #[arg(long, value_name = "COUNT", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=i64::from(GENERATORS)))]
     pub generators: u32,
 
-    /// Which of them this is, counted from 0; an Indexed Job says so by itself
+    /// Which of the generators this is, counted from 0. An Indexed Job sets it
     #[arg(long, value_name = "INDEX", env = "JOB_COMPLETION_INDEX", default_value = "0")]
     pub generator: u32,
 }
 
-/// What is expected of the run; what is not given is not judged.
+/// What is expected of the run. Nothing else is judged.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Expectations")]
 pub struct Expected {
-    /// Ready replicas that have to be reached
+    /// At least this many replicas must become ready
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(..=i64::from(REPLICAS)))]
     expect_replicas: Option<u32>,
 
-    /// The replicas have to come back to the least
+    /// The replicas must return to the HPA's minimum
     #[arg(long)]
     expect_scale_in: bool,
 
-    /// Time from the step of load that needs them to the expected replicas being ready
+    /// The expected replicas must be ready this soon after the load needs them
     #[arg(long, value_name = "DURATION", value_parser = duration, requires = "expect_replicas")]
     scaled_within: Option<Duration>,
 
-    /// Failed and dropped requests that are allowed, those during scale-in among them
+    /// At most this many requests may fail or be dropped, including those during scale-in
     #[arg(long, value_name = "COUNT")]
     max_failed: Option<u64>,
 
-    /// Bound on the median of the latency
+    /// Maximum of the median latency
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     p50: Option<Duration>,
 
-    /// Bound on the 90th percentile of the latency
+    /// Maximum of the 90th percentile of the latency
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     p90: Option<Duration>,
 
-    /// Bound on the 99th percentile of the latency
+    /// Maximum of the 99th percentile of the latency
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     p99: Option<Duration>,
 }
 
-/// Where it is written down.
+/// What is written where.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Output")]
 pub struct Output {
@@ -303,33 +304,33 @@ pub struct Output {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 
-    /// Print the journal's lines instead of a view for people
+    /// Print the journal, as JSON lines, instead of a live view
     #[arg(long)]
     pub json: bool,
 }
 
 impl Cli {
-    /// Reads the command line, and variables. What cannot be used, and what asks for help, is told here; the process is
-    /// to end with the code that comes back.
+    /// Reads the command line and variables. Prints help and errors of usage; then the process is to end with the exit
+    /// code that this returns.
     pub fn read() -> Result<Self, ExitCode> {
-        // A variable that is set to nothing, as templates leave behind, is a variable that is not set.
+        // An empty variable, as templates leave behind, counts as one that is not set.
         let is_blank = |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
         let command = Self::command().mut_subcommands(|command| {
             command.mut_args(|arg| if is_blank(&arg) { arg.env(None::<&str>) } else { arg })
         });
         let read = command.try_get_matches().and_then(|matches| Self::from_arg_matches(&matches));
-        read.map_err(told)
+        read.map_err(explain)
     }
 }
 
-/// Prints what clap has to say, which repeats arguments, and returns the exit code.
-fn told(mut error: clap::Error) -> ExitCode {
-    let seen = |text: &String| visible(text).into_owned();
+/// Prints clap's message, which repeats arguments, and returns the exit code.
+fn explain(mut error: clap::Error) -> ExitCode {
+    let clean = |text: &String| visible(text).into_owned();
     let styled = |text: &StyledStr| StyledStr::from(visible(&text.to_string()).into_owned());
     let repeated = error.context().filter_map(|(kind, value)| {
         let value = match value {
-            ContextValue::String(text) => ContextValue::String(seen(text)),
-            ContextValue::Strings(texts) => ContextValue::Strings(texts.iter().map(seen).collect()),
+            ContextValue::String(text) => ContextValue::String(clean(text)),
+            ContextValue::Strings(texts) => ContextValue::Strings(texts.iter().map(clean).collect()),
             ContextValue::StyledStrs(texts) => ContextValue::StyledStrs(texts.iter().map(styled).collect()),
             _ => return None,
         };
@@ -344,13 +345,13 @@ fn told(mut error: clap::Error) -> ExitCode {
         say(text);
         ExitCode::from(2)
     } else {
-        // A reader of the help that has gone away is no fault.
+        // A reader of the help that went away is no error.
         print(&text).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
     }
 }
 
 impl Load {
-    /// The stages that were given; none stands for the profile that is made from the HPA.
+    /// The given stages; none means the profile that is made from the HPA.
     pub fn stages(&self) -> Option<Profile> {
         (!self.stages.is_empty()).then(|| Profile { stages: self.stages.clone() })
     }
@@ -360,7 +361,7 @@ impl Sending {
     /// This generator's part of the schedule.
     pub fn share(&self) -> Result<Share, Error> {
         let Self { generator, generators, .. } = self;
-        Share::new(generator.saturating_add(1), *generators).map_err(|_| {
+        Share::new(*generator, *generators).ok_or_else(|| {
             Error::Usage(format!(
                 "--generator is {generator}, and must be less than --generators, which is {generators}"
             ))
@@ -369,14 +370,14 @@ impl Sending {
 }
 
 impl Expected {
-    /// As the journal has them.
+    /// In the journal's form.
     pub fn expectations(&self) -> Expectations {
         let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
         let latency = [(50.0, self.p50), (90.0, self.p90), (99.0, self.p99)];
         Expectations {
             replicas: self.expect_replicas,
             max_failed: self.max_failed,
-            latency: latency.into_iter().filter_map(|(per_cent, bound)| Some((per_cent, seconds(bound)?))).collect(),
+            latency: latency.into_iter().filter_map(|(percentile, max)| Some((percentile, seconds(max)?))).collect(),
             scaled_within: seconds(self.scaled_within),
             scale_in: self.expect_scale_in,
         }

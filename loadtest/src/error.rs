@@ -1,26 +1,25 @@
-//! Why the tool cannot go on, in one line for the user.
+//! Errors that end the tool, in one line for the user.
 
 use std::process::ExitCode;
 
 use crate::visible::visible;
 
-/// The longest line, in characters: the fault itself comes first, and names of others may be of any length.
+/// The longest line, in characters: the error itself comes first, and others' names may be of any length.
 const LONGEST: usize = 4096;
 
-/// A reason to stop before there is anything to judge. Modules have errors of their own, and say which of the two each
-/// is.
+/// A reason to stop without a verdict. Modules have errors of their own, and map each to one of the two.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// What was asked for cannot be done as it was asked: exit code 2.
+    /// The command line, a file or a setting cannot be used: exit code 2.
     #[error("{}", line(.0))]
     Usage(String),
-    /// The cluster, the disk or standard output did not do their part: exit code 3.
+    /// The cluster, the disk or standard output failed: exit code 3.
     #[error("{}", line(.0))]
     Environment(String),
 }
 
 impl Error {
-    /// The exit code that says which of the two it is.
+    /// The exit code.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Usage(_) => 2,
@@ -29,7 +28,7 @@ impl Error {
     }
 }
 
-/// One line of a bounded length, whatever names and messages of others are in it.
+/// One line of a bounded length, whatever others' names and messages contain.
 fn line(text: &str) -> String {
     match text.char_indices().nth(LONGEST) {
         None => visible(text).into_owned(),

@@ -1,5 +1,5 @@
-//! Everything that is seen, as one line of JSON each: what a crash leaves behind, what scripts read (`--json`), what
-//! `loadtest merge` joins, and what the report is made of.
+//! Everything that is observed, one JSON line each. The report is made from it, scripts read it (`--json`), `loadtest
+//! merge` joins it, and it survives a crash.
 //!
 //! Times are seconds since the load's start. In a rehearsal that compresses time they are the rehearsed seconds.
 
@@ -20,18 +20,18 @@ pub use check::Invalid;
 pub use event::{Event, Feed, ObjectEvent, ObservedEvent};
 pub use read::Reader;
 
-/// The format of the journals that this version writes and reads. Those of format 1 had their events as sentences.
+/// The format of the journals that this version writes and reads. In format 1, events were sentences.
 pub const FORMAT: u32 = 2;
 
 /// One line of a journal.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(tag = "entry", rename_all = "camelCase")]
 pub enum Entry {
-    /// What was asked for: the first line.
+    /// The command: the first line.
     Start(Box<Start>),
     /// What the load did in one second.
     Second(Second),
-    /// What the autoscaler and its pods looked like, whenever that changed, and at least every five seconds.
+    /// The state of the autoscaler and its pods, at each change and at least every five seconds.
     Scaling(Scaling),
     /// Something happened.
     Event(Event),
@@ -71,7 +71,7 @@ pub struct Start {
     pub expectations: Expectations,
 }
 
-/// Journals did not name their format at first.
+/// The first journals did not name their format.
 const fn first_format() -> u32 {
     1
 }
@@ -96,7 +96,7 @@ pub struct Target {
     pub requests_per_connection: u64,
     /// HTTP/2 with prior knowledge.
     pub http2: bool,
-    /// The most requests in flight; beyond that, a due request is dropped.
+    /// The maximum number of requests in flight; beyond that, a due request is dropped.
     pub max_in_flight: u64,
 }
 
@@ -107,7 +107,7 @@ pub struct Expectations {
     /// Ready replicas that must be reached (`--expect-replicas`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replicas: Option<u32>,
-    /// The most failed and dropped requests, including those during scale-in (`--max-failed`).
+    /// The maximum number of failed and dropped requests, including those during scale-in (`--max-failed`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_failed: Option<u64>,
     /// Limits on latency: a percentile (99 for `--p99`), and the limit in seconds.
@@ -121,7 +121,7 @@ pub struct Expectations {
     pub scale_in: bool,
 }
 
-/// What the load did in one second, counted by the moment at which a request was due.
+/// The load in one second, counted by the moment at which a request was due.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Second {
@@ -131,25 +131,25 @@ pub struct Second {
     pub due: u64,
     /// Requests sent.
     pub sent: u64,
-    /// Requests that were due with as many in flight as are allowed: never sent.
+    /// Requests that were due while the maximum was in flight, and never sent.
     pub dropped: u64,
-    /// Answers that came in this second, by status.
+    /// Answers that arrived in this second, by status.
     #[serde(deserialize_with = "by_status")]
     pub statuses: BTreeMap<u16, u64>,
     /// Requests that got no answer, by cause.
     pub failures: BTreeMap<String, u64>,
-    /// Answers that came in this second, by the pod that its document names.
+    /// Answers that arrived in this second, by the pod that the document names.
     pub pods: BTreeMap<String, u64>,
-    /// Latency of those answers, from the moment at which each was due, in microseconds: buckets of a histogram with
-    /// three significant digits, and the count in each.
+    /// Latency of those answers, from the moment at which each request was due, in microseconds: buckets of a histogram
+    /// with three significant digits, and the count in each.
     pub latency: Vec<(u64, u64)>,
-    /// How late the generator itself sent, in microseconds, likewise.
+    /// Delay of the generator itself in sending, in microseconds, in the same form.
     pub lateness: Vec<(u64, u64)>,
     /// Requests in flight at the second's end.
     pub in_flight: u64,
 }
 
-/// JSON's keys are text, and what reads a tagged entry no longer knows that numbers are wanted there.
+/// JSON's keys are text, and serde's reader of a tagged enum no longer knows that these are numbers.
 fn by_status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<u16, u64>, D::Error> {
     let counts = BTreeMap::<String, u64>::deserialize(deserializer)?.into_iter();
     counts.map(|(status, count)| Ok((status.parse().map_err(D::Error::custom)?, count))).collect()
@@ -161,25 +161,27 @@ fn by_status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<u16,
 pub struct Scaling {
     /// When.
     pub at: f64,
-    /// The average per pod, as the HPA last read it; null where kubectl shows `<unknown>`.
+    /// The average per pod, as the HPA last read it; null if kubectl shows `<unknown>`.
     pub value: Option<f64>,
-    /// Requests counted by all ready pods so far, where their counters can be read.
+    /// Requests counted by all ready pods so far, if their counters can be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<f64>,
-    /// The sum over the pods in Prometheus, where it can be read.
+    /// The sum over the pods in Prometheus, if it can be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prometheus: Option<f64>,
-    /// The sum over the pods in the metrics API, where it can be read.
+    /// The sum over the pods in the metrics API, if it can be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api: Option<f64>,
     /// The HPA's desired replicas.
-    pub wanted: u32,
+    #[serde(rename = "wanted")]
+    pub desired: u32,
     /// The pods that exist, including those that start or terminate.
     pub pods: u32,
     /// The pods that are ready.
     pub ready: u32,
     /// The HPA's conditions, each as `type=status reason: message`.
-    pub says: Vec<String>,
+    #[serde(rename = "says")]
+    pub conditions: Vec<String>,
 }
 
 /// The load's end.

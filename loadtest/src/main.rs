@@ -9,7 +9,7 @@ use loadtest::output::{Clean, print, say};
 use loadtest::rehearse::replica;
 
 fn main() -> ExitCode {
-    // What a panic says may be about data of others.
+    // A panic's message may contain others' data.
     std::panic::set_hook(Box::new(|panic| say(Clean::of(&format!("loadtest: {panic}\n")))));
     let command = match Cli::read() {
         Ok(cli) => cli.command,

@@ -7,17 +7,17 @@ use crate::error::Error;
 use crate::journal::{End, Entry, Event, ObservedEvent, Second, Start};
 use crate::stats::join_seconds;
 
-/// How long after the first generator another may begin, in seconds, without being told of.
+/// How long after the first generator another may start, in seconds, without an event.
 const TOGETHER: f64 = 1.0;
 
 /// Why journals cannot be joined.
 #[derive(Debug, thiserror::Error)]
 pub enum MergeError {
-    /// A journal lacks its first entry.
-    #[error("a journal does not begin with its start: its first line may be lost")]
+    /// A journal has no start entry.
+    #[error("a journal does not begin with a start entry: its first line may be lost")]
     NoStart,
     /// A file has the journals of two runs.
-    #[error("a journal has two starts: put each run's journal in a file of its own")]
+    #[error("a journal has two start entries: put each run's journal in a file of its own")]
     TwoStarts,
     /// They are not parts of one load.
     #[error("the journals are of different loads: their targets, stages, spacing or number of generators differ")]
@@ -54,16 +54,16 @@ impl From<MergeError> for Error {
     }
 }
 
-/// One journal of several, one of each generator. Their times count from the earliest start. What was seen of an
-/// autoscaler is that of one journal: of the first that saw any.
+/// Joins several journals, one of each generator. Times count from the earliest start. The observations of the
+/// autoscaler are those of one journal, the first that has any.
 pub fn joined(journals: Vec<Vec<Entry>>) -> Result<Vec<Entry>, MergeError> {
     let parts = journals.into_iter().map(Part::new).collect::<Result<Vec<_>, _>>()?;
     check(&parts)?;
     let Some(first) = parts.first() else { return Ok(Vec::new()) };
     let started = parts.iter().map(|part| part.start.started).fold(f64::INFINITY, f64::min);
-    let sees = |part: &Part| part.entries.iter().any(|entry| matches!(entry, Entry::Scaling(_)));
-    let looks = |part: &Part| part.start.autoscaler.is_some();
-    let watcher = parts.iter().position(sees).or_else(|| parts.iter().position(looks));
+    let observes = |part: &Part| part.entries.iter().any(|entry| matches!(entry, Entry::Scaling(_)));
+    let has_autoscaler = |part: &Part| part.start.autoscaler.is_some();
+    let watcher = parts.iter().position(observes).or_else(|| parts.iter().position(has_autoscaler));
     let autoscaler = watcher.and_then(|watcher| parts[watcher].start.autoscaler.clone());
     let start = Start { started, generator: 0, generators: 1, autoscaler, ..first.start.clone() };
 
@@ -113,7 +113,7 @@ pub fn joined(journals: Vec<Vec<Entry>>) -> Result<Vec<Entry>, MergeError> {
     all.sort_by(|one, other| one.0.total_cmp(&other.0));
     let mut entries = vec![Entry::Start(Box::new(start))];
     entries.extend(all.into_iter().map(|(_, entry)| entry));
-    // Without an end of each, it is not known to be whole.
+    // If one has no end, the whole may be incomplete, and has none either.
     if let Some(ends) = ends.into_iter().collect::<Option<Vec<_>>>() {
         let at = ends.iter().map(|end| end.at).fold(0.0, f64::max);
         entries.push(Entry::End(End { at, interrupted: ends.iter().any(|end| end.interrupted) }));
@@ -124,7 +124,7 @@ pub fn joined(journals: Vec<Vec<Entry>>) -> Result<Vec<Entry>, MergeError> {
 /// A generator's journal.
 struct Part {
     start: Start,
-    /// All that comes after its start.
+    /// The entries after its start.
     entries: Vec<Entry>,
 }
 
@@ -138,8 +138,7 @@ impl Part {
     }
 }
 
-/// Whether they are all parts of one load, each of them once: a sum that lacks one, or has one twice, looks like any
-/// other.
+/// Checks that they are the parts of one load, and that each is there once: a wrong sum would look like any other.
 fn check(parts: &[Part]) -> Result<(), MergeError> {
     let Some(Part { start: first, .. }) = parts.first() else { return Ok(()) };
     let load = |start: &Start| (start.profile.clone(), start.target.url.clone(), start.spacing, start.generators);

@@ -1,4 +1,4 @@
-//! What load is asked for: stages of a rate that stays or that changes steadily.
+//! A load profile: stages of a constant or steadily changing rate.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::bounds::{DAY, LOAD, RATE, STAGES};
 
-/// One part of a profile. Written `15rps:3m`, or `2rps..15rps:1m` where the rate changes.
+/// One part of a profile. Written `15rps:3m`, or `2rps..15rps:1m` if the rate changes.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stage {
@@ -31,14 +31,14 @@ pub struct Profile {
     pub stages: Vec<Stage>,
 }
 
-/// Whether requests come at even distances, or at random ones with the same mean.
+/// Whether requests come at equal or at random intervals.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize, ValueEnum)]
 #[serde(rename_all = "camelCase")]
 pub enum Spacing {
-    /// The i-th request is due when the rate's integral reaches i.
+    /// Requests at equal intervals.
     #[default]
     Even,
-    /// A Poisson process, as independent clients make it.
+    /// Requests at random intervals, as independent clients send them: a Poisson process.
     Poisson,
 }
 
@@ -47,13 +47,13 @@ const EXAMPLE: &str = "a stage is RATE:DURATION, such as 15rps:3m, 0:6m or 2rps.
 /// Why a text is not a stage.
 #[derive(Clone, Debug, Error, PartialEq)]
 pub enum StageError {
-    /// It does not have two parts.
+    /// It has no colon.
     #[error("{0:?} has no colon: {EXAMPLE}")]
     NoColon(String),
-    /// The rate is not one.
-    #[error("{0:?} is not a rate from 0 to {most} requests per second: {EXAMPLE}", most = RATE.end())]
+    /// Its rate is not a rate.
+    #[error("{0:?} is not a rate from 0 to {max} requests per second: {EXAMPLE}", max = RATE.end())]
     Rate(String),
-    /// The duration is not one.
+    /// Its duration is not a duration.
     #[error("{0:?} is not a duration ({1}): {EXAMPLE}")]
     Duration(String, humantime::DurationError),
     /// The duration is 0, or too long.
@@ -84,7 +84,7 @@ impl FromStr for Stage {
             let rate = number.parse::<f64>();
             rate.ok()
                 .filter(|rate| RATE.contains(rate))
-                // Not -0, which would be written as it is.
+                // Not -0, which would be displayed so.
                 .map(f64::abs)
                 .ok_or_else(|| StageError::Rate(text.to_owned()))
         };
@@ -112,18 +112,9 @@ impl fmt::Display for Stage {
 impl FromStr for Profile {
     type Err = StageError;
 
-    /// Stages with spaces between them. An error says what is wrong with which of them.
+    /// Stages with spaces between them. An error names the stage.
     fn from_str(text: &str) -> Result<Self, StageError> {
         Ok(Self { stages: text.split_whitespace().map(str::parse).collect::<Result<_, _>>()? })
-    }
-}
-
-impl fmt::Display for Profile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, stage) in self.stages.iter().enumerate() {
-            write!(f, "{}{stage}", if i == 0 { "" } else { " " })?;
-        }
-        Ok(())
     }
 }
 
@@ -174,16 +165,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn a_displayed_profile_can_be_parsed() {
         for text in ["15rps:3m", "0rps:6m", "2rps..15rps:1m", "0.5rps:1h30m", "1rps:250us", "1000000rps:1day 0rps:1s"] {
-            assert_eq!(text.parse::<Profile>().unwrap().to_string(), text);
+            let stages: Vec<String> = text.parse::<Profile>().unwrap().stages.iter().map(Stage::to_string).collect();
+            assert_eq!(stages.join(" "), text);
         }
         assert_eq!("15:3m".parse::<Stage>(), "15/s:180s".parse());
         assert_eq!("-0:1s".parse::<Stage>().unwrap().to_string(), "0rps:1s");
     }
 
     #[test]
-    fn what_is_no_stage_is_told_with_an_example() {
+    fn an_invalid_stage_gets_an_error_with_an_example() {
         for wrong in
             ["", "15", "15rps", ":3m", "15rps:", "-1rps:1s", "NaN:1s", "inf:1s", "2e6rps:1s", "1rpsrps:1s", "1:0s"]
                 .into_iter()
@@ -195,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_that_asks_for_nothing_is_refused() {
+    fn a_profile_without_requests_is_refused() {
         assert!("0:6m 1rps:1s".parse::<Profile>().unwrap().check().is_ok());
         for nothing in ["", "0:6m", "0rps:1s 0..0:5s"] {
             assert_eq!(nothing.parse::<Profile>().unwrap().check(), Err(ProfileError::Empty), "{nothing}");

@@ -3,64 +3,40 @@
 //! Time is counted in the profile's own seconds since its start. Every moment is computed from the rate's integral, not
 //! from the moment before it, so that nothing drifts however long a profile is.
 
-use std::fmt;
-use std::str::FromStr;
-
 use fastrand::Rng;
 
 use crate::profile::{Profile, Spacing};
 
-/// Which part of a schedule a generator sends, where several share it: written `2/3`. Together the parts are the whole
-/// schedule, provided that all have the same profile, spacing and seed.
+/// The part of a schedule that one of several generators sends. Together, the parts are the whole schedule, provided
+/// that all have the same profile, spacing and seed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Share {
-    part: u32,
+    index: u32,
     of: u32,
 }
 
 impl Default for Share {
-    /// All of it.
+    /// The whole schedule.
     fn default() -> Self {
-        Self { part: 1, of: 1 }
+        Self { index: 0, of: 1 }
     }
 }
-
-/// Why a text is not a share.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{0:?} is not a share: write PART/PARTS with parts counted from 1, such as 2/3")]
-pub struct ShareError(String);
 
 impl Share {
-    /// Part `part`, counted from 1, of `of`.
-    pub fn new(part: u32, of: u32) -> Result<Self, ShareError> {
-        if part == 0 || part > of { Err(ShareError(format!("{part}/{of}"))) } else { Ok(Self { part, of }) }
-    }
-}
-
-impl FromStr for Share {
-    type Err = ShareError;
-
-    fn from_str(text: &str) -> Result<Self, ShareError> {
-        let numbers = text.split_once('/').and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
-        let (part, of) = numbers.ok_or_else(|| ShareError(text.to_owned()))?;
-        Self::new(part, of)
-    }
-}
-
-impl fmt::Display for Share {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.part, self.of)
+    /// The share of generator `index`, counted from 0, of `of`; none if there are not that many.
+    pub fn new(index: u32, of: u32) -> Option<Self> {
+        (index < of).then_some(Self { index, of })
     }
 }
 
 /// The moments at which requests are due, in their order: seconds since the profile's start.
 ///
-/// Evenly spaced, request i (from 0) is due when the rate's integral reaches i: the first at once, and none at the end
-/// of a stage that the next stage does not ask for. As a Poisson process, the integral grows by an exponentially
+/// With even spacing, request i (from 0) is due when the rate's integral reaches i: the first at once, and none at the
+/// end of a stage unless the next stage has one. As a Poisson process, the integral grows by an exponentially
 /// distributed step with a mean of 1 from one request to the next.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    /// Stages that ask for anything.
+    /// The stages with a rate above 0.
     pieces: Vec<Piece>,
     current: usize,
     steps: Steps,
@@ -80,7 +56,7 @@ struct Piece {
     after: f64,
 }
 
-/// Where the integral stands at the next request.
+/// The value of the integral at the next request.
 #[derive(Clone, Debug)]
 enum Steps {
     Even { next: u64, by: u64 },
@@ -88,7 +64,7 @@ enum Steps {
 }
 
 impl Schedule {
-    /// The schedule of a profile, or a share of it. The seed matters to a Poisson process only.
+    /// The schedule of a profile, or a share of it. Only a Poisson process uses the seed.
     pub fn new(profile: &Profile, spacing: Spacing, seed: u64, share: Share) -> Self {
         let mut pieces = Vec::new();
         let (mut start, mut before) = (0.0, 0.0);
@@ -102,9 +78,9 @@ impl Schedule {
             start += stage.seconds;
         }
         let steps = match spacing {
-            Spacing::Even => Steps::Even { next: u64::from(share.part - 1), by: u64::from(share.of) },
+            Spacing::Even => Steps::Even { next: u64::from(share.index), by: u64::from(share.of) },
             Spacing::Poisson => {
-                Steps::Poisson { at: 0.0, random: Rng::with_seed(seed), skip: share.part - 1, of: share.of }
+                Steps::Poisson { at: 0.0, random: Rng::with_seed(seed), skip: share.index, of: share.of }
             }
         };
         Self { pieces, current: 0, steps }
@@ -157,7 +133,7 @@ impl Piece {
     }
 }
 
-/// A whole number that rounding has missed by a hair, so that 0.1 requests per second for 30 seconds are 3 requests.
+/// Corrects a rounding error next to a whole number, so that 0.1 requests per second for 30 seconds are 3 requests.
 fn snap(integral: f64) -> f64 {
     let whole = integral.round();
     if (integral - whole).abs() < 1e-9 * whole.max(1.0) { whole } else { integral }
@@ -187,13 +163,13 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_rate_is_due_at_i_by_rate() {
+    fn at_a_constant_rate_request_i_is_due_at_i_divided_by_the_rate() {
         assert_eq!(even("4rps:1s"), [0.0, 0.25, 0.5, 0.75]);
         assert_eq!(even("0.5rps:4s"), [0.0, 2.0]);
     }
 
     #[test]
-    fn there_are_as_many_as_the_integral_says_in_order_and_within_their_stage() {
+    fn requests_match_the_integral_in_order_and_within_their_stage() {
         for stages in ["15rps:3m", "0.1rps:30s", "0..10rps:7s", "10rps..0:7s", "3rps:10s 0:20s 1rps..9rps:11s 7rps:1s"]
         {
             let profile: Profile = stages.parse().unwrap();
@@ -209,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_silent_and_what_follows_starts_with_its_stage() {
+    fn silence_has_no_request_and_the_next_stage_starts_on_time() {
         assert_eq!(even("0:10s 2rps:1s"), [10.0, 10.5]);
         assert_eq!(even("2rps:1s 0:10s 1rps:2s"), [0.0, 0.5, 11.0, 12.0]);
         assert_eq!(even("0:10s").len() + poisson("0:10s").len(), 0);
@@ -224,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_million_do_not_drift() {
+    fn ten_million_requests_do_not_drift() {
         let last = schedule("1000rps:10000s", Spacing::Even, Share::default()).last().unwrap();
         assert!((last - 9_999.999).abs() < 1e-9, "{last}");
     }
@@ -243,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_decides_a_poisson_process() {
+    fn the_seed_determines_a_poisson_process() {
         let profile: Profile = "5rps:10s".parse().unwrap();
         let all = |seed| Schedule::new(&profile, Spacing::Poisson, seed, Share::default()).collect::<Vec<_>>();
         assert_eq!(all(1), all(1));
@@ -254,7 +230,7 @@ mod tests {
     fn the_shares_together_are_the_whole() {
         for spacing in [Spacing::Even, Spacing::Poisson] {
             let whole: Vec<f64> = schedule("1rps..20rps:10s", spacing, Share::default()).collect();
-            let parts = (1..=3).map(|part| schedule("1rps..20rps:10s", spacing, Share::new(part, 3).unwrap()));
+            let parts = (0..3).map(|index| schedule("1rps..20rps:10s", spacing, Share::new(index, 3).unwrap()));
             let mut joined: Vec<f64> = parts.flatten().collect();
             joined.sort_by(f64::total_cmp);
             assert_eq!(joined, whole);
@@ -262,10 +238,8 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_read_and_checked() {
-        assert_eq!("2/3".parse::<Share>().unwrap().to_string(), "2/3");
-        for wrong in ["0/3", "4/3", "3", "/", "1/0", "a/b", "1/2/3"] {
-            assert!(wrong.parse::<Share>().unwrap_err().to_string().contains("such as 2/3"), "{wrong}");
-        }
+    fn a_share_is_one_of_as_many_as_there_are() {
+        assert!(Share::new(0, 1).is_some() && Share::new(2, 3).is_some());
+        assert!(Share::new(3, 3).is_none() && Share::new(0, 0).is_none());
     }
 }

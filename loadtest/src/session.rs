@@ -1,4 +1,4 @@
-//! From the first request to the verdict: what a run and a rehearsal have in common.
+//! From the first request to the verdict: what a run and a rehearsal share.
 
 pub mod clock;
 pub mod recorder;
@@ -12,13 +12,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::autoscaling::derive::{LONGEST, STAGES, STEPS, hpa_profile};
-use crate::autoscaling::predict::{Band, Predicted};
 use crate::autoscaling::{Autoscaler, predict};
 use crate::cli::{Common, Load};
 use crate::error::Error;
 use crate::generator::{Endpoint, Generator, Settings};
 use crate::journal::{Entry, FORMAT, Kind, Start, Target};
-use crate::output::show::Show;
+use crate::output::sink::Sink;
 use crate::output::{Clean, Stream, say, visible};
 use crate::profile::{Profile, Stage};
 use crate::report::{Report, terminal};
@@ -26,26 +25,26 @@ use crate::session::clock::Clock;
 use crate::session::recorder::Recorder;
 use crate::session::signals::Signals;
 
-/// From the command to the first request: enough for the view to be there, and for connections to be opened in time.
+/// From the command to the first request: time to draw the view and to open connections.
 pub const LEAD: Duration = Duration::from_millis(200);
 
-/// What a load is made of, and what is expected of it.
-pub struct Plan<'a> {
+/// A load, and what is expected of it.
+pub struct Session<'a> {
     /// A run or a rehearsal.
     pub kind: Kind,
     /// Where the load goes.
     pub url: String,
     /// The load that is sent.
     pub profile: Profile,
-    /// What the user said of it.
+    /// The command line's options.
     pub options: &'a Common,
     /// The HPA that is watched.
     pub autoscaler: Option<Autoscaler>,
-    /// Seconds of the clock in each of the world's.
+    /// The clock's seconds in a real second.
     pub speed: f64,
 }
 
-/// The stages that were given, or those that the HPA calls for.
+/// The given stages, or else those made from the HPA.
 pub fn profile(load: &Load, autoscaler: Option<&Autoscaler>) -> Result<Profile, Error> {
     if let Some(profile) = load.stages() {
         profile.is_bounded().map_err(|error| Error::Usage(error.to_string()))?;
@@ -64,9 +63,9 @@ pub fn profile(load: &Load, autoscaler: Option<&Autoscaler>) -> Result<Profile, 
     Ok(profile)
 }
 
-impl Plan<'_> {
-    /// Sends the load from `first` on, and takes down what the generator and the observer see; then judges it.
-    pub async fn conduct(self, first: Instant, mut observed: UnboundedReceiver<Entry>) -> Result<ExitCode, Error> {
+impl Session<'_> {
+    /// Sends the load from `first` on, records the entries of the generator and the observer, and judges them.
+    pub async fn run(self, first: Instant, mut observed: UnboundedReceiver<Entry>) -> Result<ExitCode, Error> {
         let Common { sending, output, .. } = self.options;
         let start = self.start(first);
         let settings = Settings {
@@ -80,18 +79,18 @@ impl Plan<'_> {
             speed: self.speed,
             ..Settings::new(self.url.parse::<Endpoint>()?, self.profile)
         };
-        let mut recorder = Recorder::open(output.out.as_deref(), Show::start(output.json)?)?;
+        let mut recorder = Recorder::open(output.out.as_deref(), Sink::start(output.json)?)?;
         let mut generator = Generator::start(settings, first)?;
         let mut signals = Signals::listen()?;
         recorder.take(Entry::Start(Box::new(start)));
         let mut asked_to_stop = false;
         loop {
             tokio::select! {
-                // Whatever was seen before the end comes before it.
+                // What was observed before the end is recorded before it.
                 biased;
                 () = signals.next() => {
                     generator.stop();
-                    // A second signal is from somebody who is in a hurry: what is there is judged.
+                    // After a second signal, the entries so far are judged.
                     if std::mem::replace(&mut asked_to_stop, true) {
                         break;
                     }
@@ -108,14 +107,14 @@ impl Plan<'_> {
             }
         }
         drop(generator);
-        let (entries, show, unwritten) = recorder.finish();
-        // The report's files come first: whoever reads the summary may take long.
-        let report = judged(&entries);
+        let (entries, sink, unwritten) = recorder.finish();
+        // The report's files come first: a reader of the summary may be slow.
+        let report = report(&entries);
         let written = output.out.as_deref().map(|folder| write(&report, folder)).transpose();
         let unread =
-            show.finish(terminal::summary(&report, Stream::Out.columns()), asked_to_stop, signals.next()).await;
-        if let Some(place) = written? {
-            say(place);
+            sink.finish(terminal::summary(&report, Stream::Out.columns()), asked_to_stop, signals.next()).await;
+        if let Some(page) = written? {
+            say(page);
         }
         unwritten.or(unread).map_or_else(|| Ok(ExitCode::from(report.verdict.outcome.exit_code())), Err)
     }
@@ -126,7 +125,7 @@ impl Plan<'_> {
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + lead;
         let mut expectations = expected.expectations();
         if load.stages().is_none() {
-            // A profile made from the HPA goes up to the maximum and ends in silence: that is what it is for.
+            // A profile made from the HPA reaches its maximum, and ends in silence.
             let autoscaler = self.autoscaler.as_ref();
             expectations.replicas = expectations.replicas.or(autoscaler.map(|autoscaler| autoscaler.max));
             expectations.scale_in = true;
@@ -153,36 +152,28 @@ impl Plan<'_> {
     }
 }
 
-/// Writes the report into a folder, and returns what there is to say of it.
+/// Writes the report into a folder, and returns the path of its page as a line.
 pub fn write(report: &Report, folder: &Path) -> Result<Clean, Error> {
-    let fault = |error| Error::Environment(format!("{}: cannot write the report: {error}", folder.display()));
-    report.write(folder).map_err(fault)?;
-    let place = folder.join("report.html").display().to_string();
-    Ok(Clean::of(&format!("{}\n", visible(&place))))
+    let failed = |error| Error::Environment(format!("{}: cannot write the report: {error}", folder.display()));
+    report.write(folder).map_err(failed)?;
+    Ok(Clean::of(&format!("{}\n", visible(&folder.join("report.html").display().to_string()))))
 }
 
-/// The report of a journal, with what the model makes of the same load.
-pub fn judged(entries: &[Entry]) -> Report {
-    let (predicted, band) = predicted(entries);
-    Report::from_entries(entries, predicted).beside(&band)
-}
-
-/// What the model makes of the same load, from the replicas that there were at its start.
-fn predicted(entries: &[Entry]) -> (Vec<Predicted>, Vec<Band>) {
+/// The report of a journal, with the model's prediction for the same load from the replicas at its start.
+pub fn report(entries: &[Entry]) -> Report {
     let start = entries.iter().find_map(|entry| if let Entry::Start(start) = entry { Some(start) } else { None });
-    let Some((start, autoscaler)) = start.and_then(|start| Some((start, start.autoscaler.as_ref()?))) else {
-        return (Vec::new(), Vec::new());
-    };
     let replicas =
         entries.iter().find_map(|entry| if let Entry::Scaling(scaling) = entry { Some(scaling.ready) } else { None });
-    let profile = Profile { stages: start.profile.clone() };
-    let (replicas, seconds) = (replicas.unwrap_or(autoscaler.min), profile.seconds());
-    // The figures that were measured need no model.
-    if predict::is_feasible(profile.stages.len(), autoscaler, replicas, seconds, predict::STEPS).is_err() {
-        return (Vec::new(), Vec::new());
-    }
-    let predicted = predict::predict(&profile, autoscaler, replicas, seconds);
-    (predicted, predict::band(&profile, autoscaler, replicas, seconds))
+    let predicted = start.and_then(|start| {
+        let (autoscaler, profile) = (start.autoscaler.as_ref()?, Profile { stages: start.profile.clone() });
+        let (replicas, seconds) = (replicas.unwrap_or(autoscaler.min), profile.seconds());
+        // Without a prediction, the report has the measured figures alone.
+        predict::is_feasible(profile.stages.len(), autoscaler, replicas, seconds, predict::STEPS).ok()?;
+        let predicted = predict::predict(&profile, autoscaler, replicas, seconds);
+        Some((predicted, predict::band(&profile, autoscaler, replicas, seconds)))
+    });
+    let (predicted, band) = predicted.unwrap_or_default();
+    Report::from_entries(entries, predicted).with_band(&band)
 }
 
 /// The clock of a load that begins `lead` from now.

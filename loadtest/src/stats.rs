@@ -1,4 +1,4 @@
-//! What came of the requests: times as histograms that journals carry and that join exactly, and totals.
+//! Results of requests: totals, and times as histograms that journals contain and that can be added exactly.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use crate::journal::Second;
 /// Times longer than this count as this long: 20 minutes, in microseconds.
 const LONGEST: u64 = 20 * 60 * 1_000_000;
 
-/// A histogram of times with three significant digits, from a microsecond to twenty minutes. It has some kilobytes, and
-/// no more than 200 whatever is put in.
+/// A histogram of times with three significant digits, from a microsecond to twenty minutes. It takes some kilobytes,
+/// and at most 200.
 #[derive(Clone, Debug)]
 pub struct Times(Histogram<u64>);
 
@@ -27,14 +27,14 @@ impl Times {
         self.record_micros(u64::try_from(time.as_micros()).unwrap_or(LONGEST), 1);
     }
 
-    /// Buckets of several seconds or generators, as [`Times::buckets`] gives them, in one.
+    /// The sum of the buckets of several seconds or generators, as [`Times::buckets`] returns them.
     pub fn joined<'a>(parts: impl IntoIterator<Item = &'a Vec<(u64, u64)>>) -> Self {
         let mut times = Self::default();
         parts.into_iter().for_each(|buckets| times.add(buckets));
         times
     }
 
-    /// Counts buckets as [`Times::buckets`] gives them: those of other seconds or generators join exactly.
+    /// Adds buckets, as [`Times::buckets`] returns them.
     pub fn add(&mut self, buckets: &[(u64, u64)]) {
         for (micros, count) in buckets {
             self.record_micros(*micros, *count);
@@ -45,51 +45,37 @@ impl Times {
         self.0.record_n(micros.min(LONGEST), count).expect("the histogram grows up to the longest time");
     }
 
-    /// Buckets that are not empty: the longest time that belongs to one in microseconds, and how many there are.
+    /// The buckets that are not empty: the longest time of each in microseconds, and its count.
     pub fn buckets(&self) -> Vec<(u64, u64)> {
         self.0.iter_recorded().map(|bucket| (bucket.value_iterated_to(), bucket.count_at_value())).collect()
     }
 
-    /// How many there are.
+    /// The number of times.
     pub fn count(&self) -> u64 {
         self.0.len()
     }
 
-    /// The time that this per cent of all do not exceed, to three digits and rounded up; none where there is none.
-    pub fn percentile(&self, per_cent: f64) -> Option<Duration> {
-        (!self.0.is_empty()).then(|| Duration::from_micros(self.0.value_at_percentile(per_cent)))
-    }
-
-    /// The same in seconds, by its quantile from 0 to 1.
+    /// The seconds that this quantile, from 0 to 1, of all times does not exceed, to three digits and rounded up; none
+    /// without times.
     #[expect(clippy::cast_precision_loss, reason = "no time is longer than twenty minutes")]
     pub fn seconds(&self, quantile: f64) -> Option<f64> {
         (!self.0.is_empty()).then(|| self.0.value_at_quantile(quantile) as f64 / 1e6)
     }
 
-    /// The mean, to three digits; none where there is none.
-    pub fn mean(&self) -> Option<Duration> {
-        (!self.0.is_empty()).then(|| Duration::from_secs_f64(self.0.mean() / 1e6))
-    }
-
-    /// The longest, to three digits and rounded up; none where there is none.
-    pub fn longest(&self) -> Option<Duration> {
-        (!self.0.is_empty()).then(|| Duration::from_micros(self.0.max()))
-    }
-
-    /// Forgets all.
+    /// Removes all times.
     pub fn clear(&mut self) {
         self.0.reset();
     }
 }
 
-/// Seconds added up: those of a whole run, or one second of several generators.
+/// A sum of seconds: those of a whole run, or one second of several generators.
 #[derive(Clone, Debug, Default)]
 pub struct Total {
     /// Requests due.
     pub due: u64,
     /// Requests sent.
     pub sent: u64,
-    /// Requests that were due with as many in flight as are allowed.
+    /// Requests that were due while the maximum was in flight.
     pub dropped: u64,
     /// Answers, by status.
     pub statuses: BTreeMap<u16, u64>,
@@ -127,11 +113,11 @@ impl Total {
     }
 }
 
-/// One second of several generators as one: the first's `at`, and everything else added up.
+/// The sum of one second of several generators; `at` is the first one's.
 pub fn join_seconds<'a>(seconds: impl IntoIterator<Item = &'a Second>) -> Second {
     let mut seconds = seconds.into_iter().peekable();
     let Some(first) = seconds.next() else { return Second::default() };
-    // As it mostly is; histograms cost much more.
+    // The common case; adding histograms costs much more.
     if seconds.peek().is_none() {
         return first.clone();
     }
@@ -146,17 +132,12 @@ pub fn join_seconds<'a>(seconds: impl IntoIterator<Item = &'a Second>) -> Second
     Second { due, sent, dropped, statuses, failures, pods, latency, lateness, ..joined }
 }
 
-/// Answers with a status that is a failure.
-pub fn refused(second: &Second) -> impl Iterator<Item = (&u16, &u64)> {
-    second.statuses.range(400..)
-}
-
-/// Requests that failed in this second.
+/// Requests that failed in this second: without an answer, or with a status that is a failure.
 pub fn failed(second: &Second) -> u64 {
-    second.failures.values().sum::<u64>() + refused(second).map(|(_, count)| count).sum::<u64>()
+    second.failures.values().sum::<u64>() + second.statuses.range(400..).map(|(_, count)| count).sum::<u64>()
 }
 
-/// Answers that are no failures.
+/// Answers that are not failures.
 pub fn succeeded(second: &Second) -> u64 {
     second.statuses.range(..400).map(|(_, count)| count).sum()
 }
@@ -172,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_join_to_exactly_what_the_whole_is() {
+    fn joined_parts_equal_the_whole() {
         let mut random = fastrand::Rng::with_seed(3);
         let mut whole = Times::default();
         let mut joined = Times::default();
@@ -188,27 +169,27 @@ mod tests {
         }
         assert_eq!(joined.buckets(), whole.buckets());
         assert_eq!(joined.count(), 20_000);
-        for per_cent in [0.0, 50.0, 90.0, 99.0, 99.9, 100.0] {
-            assert_eq!(joined.percentile(per_cent), whole.percentile(per_cent), "{per_cent} %");
+        for quantile in [0.0, 0.5, 0.9, 0.99, 0.999, 1.0] {
+            assert_eq!(joined.seconds(quantile), whole.seconds(quantile), "{quantile}");
         }
     }
 
     #[test]
-    fn a_percentile_has_three_digits_and_is_not_too_small() {
+    fn a_quantile_has_three_digits_and_is_rounded_up() {
         let mut times = Times::default();
         (1..=1_000).for_each(|millis| times.record(Duration::from_millis(millis)));
-        for (per_cent, millis) in [(50.0, 500.0), (99.0, 990.0), (100.0, 1_000.0)] {
-            let found = times.percentile(per_cent).unwrap().as_secs_f64() * 1e3;
-            assert!((millis..millis * 1.001).contains(&found), "{per_cent} %: {found} ms");
+        for (quantile, seconds) in [(0.5, 0.5), (0.99, 0.99), (1.0, 1.0)] {
+            let found = times.seconds(quantile).unwrap();
+            assert!((seconds..seconds * 1.001).contains(&found), "{quantile}: {found} s");
         }
     }
 
     #[test]
-    fn nothing_has_no_percentile_and_the_longest_is_bounded() {
+    fn an_empty_histogram_has_no_quantile_and_times_are_bounded() {
         let mut times = Times::default();
-        assert_eq!((times.percentile(50.0), times.mean(), times.longest()), (None, None, None));
+        assert_eq!((times.seconds(0.5), times.seconds(1.0)), (None, None));
         times.record(Duration::MAX);
-        assert!(times.longest().unwrap() < Duration::from_secs(1_202));
+        assert!(times.seconds(1.0).unwrap() < 1_202.0);
         times.clear();
         assert_eq!(times.count(), 0);
     }

@@ -1,59 +1,51 @@
-//! Text without a character that a terminal obeys or that a reader cannot see.
+//! Text without characters that a terminal interprets or that a reader cannot see.
 //!
 //! What is replaced: control characters (C0, DEL, C1), line and paragraph separators, and all characters that Unicode
 //! calls format characters or default ignorable: bidirectional controls, zero-width characters, byte order marks, soft
 //! hyphens, variation selectors, tags, Hangul fillers. All of these change how other characters look, or look like
 //! nothing, so that two names which look alike would differ. No name that Kubernetes or Prometheus requires has one.
 //!
-//! By what: a control character by the two signs that kubectl and `cat -v` write for it (`^[` for ESC), any other by
-//! its number (`<U+202E>`), as `less` does. Nothing is left out, so that what was replaced can be told. JSON keeps the
-//! same strings for a parser: there the characters become `\u` escapes.
+//! Control characters are replaced by the two signs that kubectl and `cat -v` write for it (`^[` for ESC), any other
+//! character by its number (`<U+202E>`), as in `less`. Nothing is removed, so that a reader can tell what was replaced.
+//! JSON keeps the same strings for a parser: there, the characters become `\u` escapes.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
-use serde_json::Value;
 
 pub(crate) static HIDDEN: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]").expect("it is a pattern")
 });
 
-/// Whether a character is one that a terminal obeys or that a reader cannot see; line breaks and tabs are among them.
+/// Whether a terminal interprets a character, or a reader cannot see it; this includes line breaks and tabs.
 pub fn is_hidden(character: char) -> bool {
     !(' '..='~').contains(&character) && HIDDEN.is_match(character.encode_utf8(&mut [0; 4]))
 }
 
-/// A text as one line in which every character can be seen. A line break or a tab becomes a space.
+/// A text as one line in which every character is visible. A line break or a tab becomes a space.
 pub fn visible(text: &str) -> Cow<'_, str> {
-    replaced(text, |character| if matches!(character, '\n' | '\t') { Some(' ') } else { None })
-}
-
-/// The same for each text and each name of a JSON document.
-pub fn visible_tree(tree: Value) -> Value {
-    match tree {
-        Value::String(text) => Value::String(visible(&text).into_owned()),
-        Value::Array(items) => items.into_iter().map(visible_tree).collect(),
-        Value::Object(fields) => {
-            fields.into_iter().map(|(name, value)| (visible(&name).into_owned(), visible_tree(value))).collect()
-        }
-        other => other,
-    }
+    replaced(text, |character| if matches!(character, '\n' | '\t') { " ".to_owned() } else { mark(character) })
 }
 
 /// The same for lines: line breaks and tabs stay.
 pub(crate) fn lines(text: &str) -> Cow<'_, str> {
-    replaced(text, |character| Some(character).filter(|character| matches!(character, '\n' | '\t')))
+    replaced(text, |character| if matches!(character, '\n' | '\t') { character.into() } else { mark(character) })
 }
 
-fn replaced(text: &str, plain: impl Fn(char) -> Option<char>) -> Cow<'_, str> {
-    HIDDEN.replace_all(text, |found: &Captures| {
-        let character = found[0].chars().next().unwrap_or_default();
-        plain(character).map_or_else(|| mark(character), String::from)
+/// The same for HTML, in which a mark must not begin an element.
+pub(crate) fn visible_html(html: &str) -> Cow<'_, str> {
+    replaced(html, |character| match character {
+        '\n' | '\t' => " ".to_owned(),
+        _ => mark(character).replace('<', "&lt;").replace('>', "&gt;"),
     })
 }
 
-/// What stands for a character that cannot be seen.
+fn replaced(text: &str, replacement: impl Fn(char) -> String) -> Cow<'_, str> {
+    HIDDEN.replace_all(text, |found: &Captures| replacement(found[0].chars().next().unwrap_or_default()))
+}
+
+/// The visible form of a hidden character.
 fn mark(character: char) -> String {
     match u8::try_from(character) {
         // `^@` to `^_`, and `^?` for DEL.
@@ -74,6 +66,7 @@ pub(crate) mod tests {
     fn hidden_characters_become_marks_and_others_stay() {
         assert_eq!(visible("\x1b]0;x\x07\x7f\u{9b}\u{202e}\u{e0041}"), "^[]0;x^G^?<U+009B><U+202E><U+E0041>");
         assert_eq!(visible("a\r\n\tb"), "a^M  b");
+        assert_eq!(visible_html("<b>\r\n\u{202e}</b>"), "<b>^M &lt;U+202E&gt;</b>");
         for kept in ["shop/hpa", "→ é ß 北京 ½ µs ✓ █ …", "Pod’s “x”", " \u{a0}"] {
             assert_eq!(visible(kept), kept);
         }

@@ -80,7 +80,7 @@ pub fn child(arguments: &[String]) {
         answered: total.answered(),
         failed: total.unanswered(),
         dropped: total.dropped,
-        lateness_p99_micros: total.lateness.percentile(99.0).map_or(0.0, |time| time.as_secs_f64() * 1e6),
+        lateness_p99_micros: total.lateness.seconds(0.99).unwrap_or_default() * 1e6,
         cpu_micros_a_request: 0.0,
     };
     println!("{}", serde_json::to_string(&result).expect("numbers are JSON"));
@@ -109,7 +109,7 @@ pub fn sleep(arguments: &[String]) {
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         late.record(due.elapsed());
     }
-    println!("{}", late.percentile(99.0).map_or(0.0, |time| time.as_secs_f64() * 1e6));
+    println!("{}", late.seconds(0.99).unwrap_or_default() * 1e6);
 }
 
 /// Runs oha.

@@ -4,11 +4,12 @@ mod adapter;
 mod documents;
 mod scalers;
 
+use serde_json::Value;
+
 use std::path::Path;
 
 use documents::Document;
 use scalers::{Query, Scaler};
-use serde_json::Value;
 use shopfront::app::Endpoint;
 
 use super::{Autoscaler, duration, timing};
@@ -113,17 +114,7 @@ pub fn read(folder: &Path) -> Result<Manifests, Error> {
     } else {
         Vec::new()
     };
-    of(&Folder { name: folder.display().to_string(), own, outer })
-}
-
-/// Reads objects as an API server gives them, likewise.
-pub fn from_objects(objects: Vec<Value>) -> Result<Manifests, Error> {
-    let name = "the cluster".to_owned();
-    let own = objects.into_iter().map(|value| Document::new(name.clone(), value)).collect();
-    of(&Folder { name, own, outer: Vec::new() })
-}
-
-fn of(all: &Folder) -> Result<Manifests, Error> {
+    let all = Folder { name: folder.display().to_string(), own, outer };
     let scaler = all.scaler()?;
     let deployment = all.the("Deployment", &format!("named {}", scaler.deployment), |deployment| {
         deployment.name() == scaler.deployment

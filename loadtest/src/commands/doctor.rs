@@ -13,7 +13,7 @@ use crate::output::{Clean, Stream, print, say};
 /// `loadtest doctor`: collects the evidence, or reads it from a bundle, and names the first broken link.
 pub async fn doctor(options: &Doctor) -> Result<ExitCode, Error> {
     if let Some(asked) = &options.explain {
-        print(&render::explanation(known(asked)?, Stream::Out.columns()))?;
+        print(&render::explanation(cause(asked)?, Stream::Out.columns()))?;
         return Ok(ExitCode::SUCCESS);
     }
     let evidence = match (&options.from, &options.bundle) {
@@ -42,8 +42,8 @@ pub async fn doctor(options: &Doctor) -> Result<ExitCode, Error> {
     Ok(ExitCode::from(diagnosis.outcome.exit_code()))
 }
 
-/// The cause that is asked for, by number or by name.
-fn known(asked: &str) -> Result<Cause, Error> {
+/// The cause with this number or name.
+fn cause(asked: &str) -> Result<Cause, Error> {
     Cause::find(asked).ok_or_else(|| {
         let close: Vec<_> = Cause::close(asked)
             .into_iter()

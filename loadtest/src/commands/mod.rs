@@ -1,4 +1,4 @@
-//! What each subcommand does, as a story: one file a subcommand.
+//! One file per subcommand, each of which reads as its story.
 
 mod doctor;
 mod merge;
@@ -18,12 +18,12 @@ use std::process::ExitCode;
 
 use crate::error::Error;
 
-/// Runs a command that waits for the world.
+/// Runs an asynchronous command.
 pub fn block_on(command: impl Future<Output = Result<ExitCode, Error>>) -> Result<ExitCode, Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Error::Environment(format!("no runtime: {error}")))?;
     let done = runtime.block_on(command);
-    // Not waiting for a lookup that hangs.
+    // Without waiting for a lookup that hangs.
     runtime.shutdown_background();
     done
 }

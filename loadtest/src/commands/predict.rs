@@ -11,7 +11,7 @@ use crate::output::{Clean, json, print, visible};
 use crate::profile::Profile;
 use crate::session;
 
-/// `loadtest predict`: the same as arithmetic.
+/// `loadtest predict`: calculates the replicas.
 pub fn predict(options: &Predict) -> Result<ExitCode, Error> {
     let autoscaler = manifests::read(&options.manifests).map_err(|error| Error::Usage(error.to_string()))?.autoscaler;
     let profile = session::profile(&options.load, Some(&autoscaler))?;
@@ -20,7 +20,7 @@ pub fn predict(options: &Predict) -> Result<ExitCode, Error> {
         .map_err(|error| Error::Usage(error.to_string()))?;
     let predicted = predict::predict(&profile, &autoscaler, autoscaler.min, seconds);
     let text = if options.json {
-        predicted.iter().map(|look| json(look) + "\n").collect()
+        predicted.iter().map(|moment| json(moment) + "\n").collect()
     } else {
         table(&profile, &autoscaler, &predicted)
     };
@@ -28,10 +28,10 @@ pub fn predict(options: &Predict) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The looks at which something changed: what the eye would look for in all of them.
+/// A row for each sync at which something changes.
 fn table(profile: &Profile, autoscaler: &Autoscaler, predicted: &[Predicted]) -> String {
     let mut text = format!(
-        "{}, {} to {} replicas, target {} a pod, window {} s\n\n   time    offered  value/target  wanted  ready\n",
+        "{}, {} to {} replicas, target {} a pod, window {} s\n\n   time    offered  value/target  desired  ready\n",
         visible(&autoscaler.name),
         autoscaler.min,
         autoscaler.max,
@@ -39,16 +39,16 @@ fn table(profile: &Profile, autoscaler: &Autoscaler, predicted: &[Predicted]) ->
         autoscaler.pipeline.window
     );
     let mut last = None;
-    for look in predicted {
-        let now = (look.wanted, look.ready, profile.rate_at(look.at));
+    for moment in predicted {
+        let now = (moment.wanted, moment.ready, profile.rate_at(moment.at));
         if last.replace(now) == Some(now) {
             continue;
         }
-        let value = look.value.map_or_else(|| "<unknown>".to_owned(), |value| format!("{value:.3}"));
+        let value = moment.value.map_or_else(|| "<unknown>".to_owned(), |value| format!("{value:.3}"));
         let target = format!("{value}/{}", autoscaler.target);
-        let row = (look.at, now.2, look.wanted, look.ready);
-        // A String takes any write.
-        let _ = writeln!(text, "{:>6.0} s  {:>5.1} rps  {target:>12}  {:>6}  {:>5}", row.0, row.1, row.2, row.3);
+        let (desired, ready, offered) = now;
+        // Writing to a String never fails.
+        let _ = writeln!(text, "{:>6.0} s  {offered:>5.1} rps  {target:>12}  {desired:>7}  {ready:>5}", moment.at);
     }
     text
 }

@@ -11,9 +11,9 @@ use crate::cli::Rehearse;
 use crate::error::Error;
 use crate::journal::Kind;
 use crate::rehearse::Rehearsal;
-use crate::session::{self, LEAD, Plan};
+use crate::session::{self, LEAD, Session};
 
-/// `loadtest rehearse`: the same on this machine.
+/// `loadtest rehearse`: runs the whole loop on this machine.
 pub async fn rehearse(options: &Rehearse) -> Result<ExitCode, Error> {
     let Rehearse { common, speed, .. } = options;
     let Manifests { autoscaler, workload, .. } =
@@ -26,8 +26,8 @@ pub async fn rehearse(options: &Rehearse) -> Result<ExitCode, Error> {
     let rehearsal = Rehearsal::start(autoscaler.clone(), workload, clock, observed).await?;
     let url = rehearsal.url.clone();
     let autoscaler = Some(autoscaler);
-    let plan = Plan { kind: Kind::Rehearsal, url, profile, options: common, autoscaler, speed: *speed };
-    let done = plan.conduct(first, entries).await;
+    let session = Session { kind: Kind::Rehearsal, url, profile, options: common, autoscaler, speed: *speed };
+    let done = session.run(first, entries).await;
     rehearsal.end().await;
     done
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::watch_plan;
+use super::watch_plan::{watch_plan, watched_pods};
 use crate::cli::Run;
 use crate::doctor::collect::Collection;
 use crate::doctor::diagnosis::Outcome;
@@ -17,15 +17,14 @@ use crate::error::Error;
 use crate::journal::{Entry, Event, Kind, ObservedEvent};
 use crate::kube::cluster::Cluster;
 use crate::kube::forward::Forward;
-use crate::observe::Plan;
 use crate::output::{Stream, say};
-use crate::session::LEAD;
+use crate::session::{LEAD, Session};
 use crate::{observe, session};
 
 /// `loadtest run`: finds the HPA and the way to its pods, sends the load, watches, judges.
 pub async fn run(options: &Run) -> Result<ExitCode, Error> {
     let (observed, entries) = unbounded_channel();
-    let plan = |url, profile, autoscaler| session::Plan {
+    let session = |url, profile, autoscaler| Session {
         kind: Kind::Run,
         url,
         profile,
@@ -41,56 +40,52 @@ pub async fn run(options: &Run) -> Result<ExitCode, Error> {
         drop(observed);
         let (first, _) = session::clock(LEAD, 1.0);
         let profile = session::profile(&options.common.load, None)?;
-        return plan(url, profile, None).conduct(first, entries).await;
+        return session(url, profile, None).run(first, entries).await;
     }
     let cluster = Cluster::connect(options.context.as_deref()).await?;
     let trust = Trust::of_flag(options.trust_prometheus);
     // All that is read makes a large future.
     let mut collection = Box::pin(Collection::objects(&cluster, options.hpa.as_deref())).await?;
-    let read = |collection: &Collection| {
-        let (Assumed { autoscaler, assumptions }, watched) = watch_plan(&collection.evidence, trust)?;
-        autoscaler.check().map_err(|why| Error::Usage(format!("HPA {}: {why}", autoscaler.name)))?;
-        let profile = session::profile(&options.common.load, Some(&autoscaler))?;
-        Ok::<_, Error>((autoscaler, assumptions, watched, profile))
-    };
-    let (.., watched, _) = read(&collection)?;
+    let pods = watched_pods(&collection.evidence)?;
     let (url, _forward) = match &options.url {
         Some(url) => (url.clone(), None),
-        None => target(&cluster, &collection.evidence, &watched).await?,
+        None => target(&cluster, &collection.evidence, &pods).await?,
     };
-    // Last: a load that could not be sent anyway is refused for that, and at once.
+    // Only now: if there is nothing to watch or no target, that is refused at once.
     if !options.skip_doctor {
         Box::pin(collection.answers(trust)).await;
-        refuse_what_cannot_scale(&collection.redacted())?;
+        refuse_broken_chain(&collection.redacted())?;
     }
     collection.usual().await;
-    let (autoscaler, assumed, watched, profile) = read(&collection)?;
+    let (Assumed { autoscaler, assumptions }, plan) = watch_plan(&collection.evidence, trust)?;
+    autoscaler.check().map_err(|why| Error::Usage(format!("HPA {}: {why}", autoscaler.name)))?;
+    let profile = session::profile(&options.common.load, Some(&autoscaler))?;
     drop(collection);
     let (first, clock) = session::clock(LEAD, 1.0);
-    for assumption in assumed {
+    for assumption in assumptions {
         let event = Event { at: clock.now(), what: ObservedEvent::Assumed { assumption } };
         // Nobody has closed the channel yet.
         let _ = observed.send(Entry::Event(event));
     }
-    let watching = tokio::spawn(observe::watch(cluster.client, watched, clock, observed));
-    let done = plan(url, profile, Some(autoscaler)).conduct(first, entries).await;
+    let watching = tokio::spawn(observe::watch(cluster.client, plan, clock, observed));
+    let done = session(url, profile, Some(autoscaler)).run(first, entries).await;
     watching.abort();
     done
 }
 
-/// Where the load goes; what has to be kept for as long as it does comes second.
-async fn target(cluster: &Cluster, evidence: &Evidence, watched: &Plan) -> Result<(String, Option<Forward>), Error> {
+/// Where the load goes, and the port-forward that has to be kept for as long, if it goes through one.
+async fn target(cluster: &Cluster, evidence: &Evidence, pods: &str) -> Result<(String, Option<Forward>), Error> {
     match entrance(evidence, cluster.inside)? {
         Entrance::Url(url) => Ok((url, None)),
         Entrance::Pods(port) => {
-            let forward = Forward::start(cluster.client.clone(), &watched.namespace, &watched.pods, port).await?;
+            let forward = Forward::start(cluster.client.clone(), &evidence.namespace, pods, port).await?;
             Ok((format!("http://{}/", forward.address), Some(forward)))
         }
     }
 }
 
-/// A load on a chain that is broken would decide nothing. What could not be looked at is no obstacle.
-fn refuse_what_cannot_scale(evidence: &Evidence) -> Result<(), Error> {
+/// A load on a broken chain would decide nothing. What could not be read is no reason to refuse one.
+fn refuse_broken_chain(evidence: &Evidence) -> Result<(), Error> {
     let diagnosis = diagnose(evidence);
     if diagnosis.outcome != Outcome::Broken {
         return Ok(());

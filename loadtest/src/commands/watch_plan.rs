@@ -1,4 +1,4 @@
-//! What `run` watches, of what the evidence has.
+//! What `run` watches, from the evidence.
 
 use crate::autoscaling::predict;
 use crate::doctor::evidence::Evidence;
@@ -6,15 +6,16 @@ use crate::doctor::facts::autoscaler::{Assumed, autoscaler};
 use crate::doctor::facts::scaling_metric::{ScalingMetric, Source, is_watchable};
 use crate::doctor::facts::trust::Trust;
 use crate::doctor::facts::{pages, pods, prometheus, requests};
+use crate::doctor::objects::text;
 use crate::error::Error;
 use crate::kube::read::Read;
 use crate::observe::{Counter, Metric, Plan, Query};
 
-/// The HPA's autoscaler, what had to be assumed of it, and what is to be watched.
-pub fn watch_plan(evidence: &Evidence, trust: Trust) -> Result<(Assumed, Plan), Error> {
+/// The label selector of the pods that the HPA scales; an error says why nothing can be watched.
+pub fn watched_pods(evidence: &Evidence) -> Result<String, Error> {
     let Evidence { namespace, name, .. } = evidence;
-    match &evidence.hpa {
-        Read::Seen(_) => {}
+    let hpa = match &evidence.hpa {
+        Read::Seen(hpa) => hpa,
         Read::Unread(unread) => {
             let why = unread.reason();
             return Err(Error::Environment(format!("the HPA {namespace}/{name} cannot be read: {why}")));
@@ -24,14 +25,21 @@ pub fn watch_plan(evidence: &Evidence, trust: Trust) -> Result<(Assumed, Plan), 
                 "no HPA {name} in namespace {namespace} (there: none); kubectl get hpa -A lists all"
             )));
         }
-    }
+    };
+    is_watchable(evidence, ScalingMetric::of(evidence).metric.as_ref()).map_err(Error::Usage)?;
+    requests::pods_or_why(evidence).map_err(|why| {
+        let target = &hpa["spec"]["scaleTargetRef"];
+        let scaled = format!("{}/{}", text(target, "/kind"), text(target, "/name"));
+        Error::Environment(format!("{scaled} in namespace {namespace}, which the HPA scales: {why}"))
+    })
+}
+
+/// The HPA's autoscaler, what had to be assumed of it, and what to watch.
+pub fn watch_plan(evidence: &Evidence, trust: Trust) -> Result<(Assumed, Plan), Error> {
+    let Evidence { namespace, name, .. } = evidence;
+    let pods = watched_pods(evidence)?;
     let scaling = ScalingMetric::of(evidence);
-    is_watchable(evidence, scaling.metric.as_ref()).map_err(Error::Usage)?;
     let settings = autoscaler(evidence, &scaling).map_err(Error::Usage)?;
-    let scaled = &settings.autoscaler.scaled;
-    let of_pods = requests::pods_or_why(evidence);
-    let of_pods = of_pods
-        .map_err(|why| Error::Environment(format!("{scaled} in namespace {namespace}, which the HPA scales: {why}")))?;
     let counter = scaling
         .series_or_why()
         .map(|series| Counter { series: series.to_owned(), pages: pages::served_at(evidence, pods::labels(evidence)) });
@@ -46,8 +54,8 @@ pub fn watch_plan(evidence: &Evidence, trust: Trust) -> Result<(Assumed, Plan), 
     let plan = Plan {
         namespace: namespace.clone(),
         hpa: name.clone(),
-        scaled: scaled.clone(),
-        pods: of_pods,
+        scaled: settings.autoscaler.scaled.clone(),
+        pods,
         metric,
         counter,
         prometheus: prometheus::pods(evidence, trust).and_then(|pods| Ok(Query { pods, text: query()? })),

@@ -1,4 +1,4 @@
-//! The target's addresses: looked up in the background, and taken in turn.
+//! The target's addresses: resolved in the background, and used in turn.
 
 #[cfg(test)]
 mod names;
@@ -18,23 +18,23 @@ use crate::generator::endpoint::Endpoint;
 use crate::generator::failure::Failure;
 use crate::journal::ObservedEvent;
 
-/// Between two lookups, and for how much longer where no connection has failed since.
-const AT_LEAST: Duration = Duration::from_secs(1);
-const UNDOUBTED: Duration = Duration::from_secs(4);
+/// Between two lookups, and how much longer if no connection has failed since.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+const UNLESS_FAILED: Duration = Duration::from_secs(4);
 
-/// How long an address has to itself, before the next one is tried beside it: RFC 8305's recommendation.
+/// How long one address is tried alone before the next is tried as well: RFC 8305's recommendation.
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// What a host's name stands for. A load balancer's has several addresses, which change.
+/// The addresses of a host name. A load balancer's name has several, which change.
 pub(super) struct Addresses {
     endpoint: Endpoint,
     known: RefCell<Vec<SocketAddr>>,
     turn: Cell<usize>,
-    /// A lookup came to its end, whatever that was.
-    looked_up: Cell<bool>,
+    /// A lookup has ended, with or without an address.
+    resolved: Cell<bool>,
     first: Notify,
     /// A connection has failed.
-    doubted: Notify,
+    failed: Notify,
 }
 
 impl Addresses {
@@ -42,29 +42,33 @@ impl Addresses {
         let fixed: Vec<_> = endpoint.ip().map(|ip| SocketAddr::new(ip, endpoint.port())).into_iter().collect();
         Self {
             endpoint,
-            looked_up: Cell::new(!fixed.is_empty()),
+            resolved: Cell::new(!fixed.is_empty()),
             known: RefCell::new(fixed),
             turn: Cell::new(0),
             first: Notify::new(),
-            doubted: Notify::new(),
+            failed: Notify::new(),
         }
     }
 
-    /// Looks the name up again and again, and tells of a name that has no address any more, or has one again. Its last
-    /// addresses stay in use meanwhile. Ends at once where there is nothing to look up.
-    pub async fn keep_up(&self, tell: impl Fn(ObservedEvent)) {
+    /// Resolves the name again and again, and reports when it loses its address and when it has one again. Its last
+    /// addresses stay in use meanwhile. Ends at once if the host is an address.
+    pub async fn refresh(&self, report: impl Fn(ObservedEvent)) {
         if self.endpoint.ip().is_none() {
             let (host, port) = (self.endpoint.host(), self.endpoint.port());
-            self.follow(async || Ok(lookup_host((host, port)).await?.collect()), tell).await;
+            self.refresh_with(async || Ok(lookup_host((host, port)).await?.collect()), report).await;
         }
     }
 
-    /// The same, by whatever looks the name up.
-    async fn follow(&self, look_up: impl AsyncFn() -> io::Result<Vec<SocketAddr>>, tell: impl Fn(ObservedEvent)) {
+    /// The same with this resolver.
+    async fn refresh_with(
+        &self,
+        resolve: impl AsyncFn() -> io::Result<Vec<SocketAddr>>,
+        report: impl Fn(ObservedEvent),
+    ) {
         let host = self.endpoint.host();
         let mut failing = false;
         loop {
-            match look_up().await {
+            match resolve().await {
                 Ok(found) => {
                     let mut addresses: Vec<SocketAddr> = Vec::new();
                     for address in found {
@@ -73,13 +77,13 @@ impl Addresses {
                         }
                     }
                     if std::mem::take(&mut failing) {
-                        tell(ObservedEvent::HostResolved { host: host.to_owned() });
+                        report(ObservedEvent::HostResolved { host: host.to_owned() });
                     }
                     *self.known.borrow_mut() = addresses;
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {
-                        tell(ObservedEvent::HostUnresolved {
+                        report(ObservedEvent::HostUnresolved {
                             host: host.to_owned(),
                             why: error.to_string(),
                             keeps_addresses: !self.known.borrow().is_empty(),
@@ -87,17 +91,17 @@ impl Addresses {
                     }
                 }
             }
-            self.looked_up.set(true);
+            self.resolved.set(true);
             self.first.notify_waiters();
-            tokio::time::sleep(AT_LEAST).await;
-            let _ = tokio::time::timeout(UNDOUBTED, self.doubted.notified()).await;
+            tokio::time::sleep(MIN_INTERVAL).await;
+            let _ = tokio::time::timeout(UNLESS_FAILED, self.failed.notified()).await;
         }
     }
 
-    /// A connection to the address whose turn it is; where that one is refused, or says nothing for [`HEAD_START`], to
-    /// whichever is first of it and the next ones. Those that came off worse have no turn until the next lookup.
+    /// A connection to the next address in turn. If that refuses, or does not answer within [`HEAD_START`], the next
+    /// ones are tried as well, and the first to answer is used. The slower ones are left out until the next lookup.
     pub async fn connect(&self) -> Result<TcpStream, Failure> {
-        if !self.looked_up.get() {
+        if !self.resolved.get() {
             self.first.notified().await;
         }
         let only = match self.known.borrow().as_slice() {
@@ -105,12 +109,12 @@ impl Addresses {
             _ => None,
         };
         let connected = match only {
-            // Nothing to choose from, and nothing to pay for choosing.
+            // Without a choice, there is nothing to pay for choosing.
             Some(only) => TcpStream::connect(only).await.map_err(|error| Failure::connecting(&error)),
             None => Box::pin(self.race()).await,
         };
         if connected.is_err() {
-            self.doubted.notify_one();
+            self.failed.notify_one();
         }
         connected
     }
@@ -129,7 +133,7 @@ impl Addresses {
             match ended {
                 Ok(Some((place, Ok(stream)))) => {
                     let mut known = self.known.borrow_mut();
-                    // Another request may have found the winner the worse one meanwhile: one of them is left.
+                    // Another request may have left the winner out meanwhile: at least one address must stay.
                     if known.contains(&all[place]) {
                         known.retain(|known| !all[..place].contains(known));
                     }
@@ -137,14 +141,14 @@ impl Addresses {
                 }
                 Ok(Some((_, Err(error)))) => failure = Failure::connecting(&error),
                 Ok(None) => break,
-                // It goes on, beside the next one.
+                // It continues, beside the next one.
                 Err(_) => {}
             }
         }
         Err(failure)
     }
 
-    /// All of them once, from the one whose turn it is on: one request's own, as others take their turns meanwhile.
+    /// All addresses, from the next in turn on: one request's own list, since others take their turns meanwhile.
     fn in_turn(&self) -> Vec<SocketAddr> {
         let mut all = self.known.borrow().clone();
         let turn = self.turn.get();
@@ -165,7 +169,7 @@ mod tests {
 
     use super::*;
 
-    /// A listener that never accepts, and whose queue is full: whoever connects gets no answer.
+    /// A listener that never accepts and whose queue is full, so that a client gets no answer.
     async fn black_hole() -> (tokio::net::TcpListener, Vec<TcpStream>) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
@@ -186,7 +190,7 @@ mod tests {
 
     fn addresses(known: &[SocketAddr]) -> Addresses {
         let addresses = Addresses::new("http://shop.example/".parse().unwrap());
-        addresses.looked_up.set(true);
+        addresses.resolved.set(true);
         addresses.known.replace(known.to_vec());
         addresses
     }
@@ -204,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_that_comes_during_the_head_start_takes_no_address_from_the_one_that_waits() {
+    async fn concurrent_requests_both_reach_the_address_that_answers() {
         let (hole, _waiting) = black_hole().await;
         let (_listener, good) = listener();
         let addresses = addresses(&[hole.local_addr().unwrap(), good]);
@@ -217,7 +221,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_that_is_slow_is_not_given_up_for_the_next() {
+    async fn a_slow_address_is_still_awaited_beside_the_next() {
         let (hole, mut waiting) = black_hole().await;
         let slow = hole.local_addr().unwrap();
         let (other, _others) = black_hole().await;
@@ -237,7 +241,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_nobody_listens_the_last_failure_is_told() {
+    async fn if_all_addresses_refuse_the_last_failure_is_returned() {
         let closed = || listener().1;
         let addresses = addresses(&[closed(), closed()]);
         assert_eq!(addresses.connect().await.unwrap_err(), Failure::Refused);

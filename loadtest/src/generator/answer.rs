@@ -1,20 +1,20 @@
-//! An HTTP/1.1 answer as it comes in, piece by piece: pure, strict and bounded. A piece that has it all is neither
-//! copied nor kept.
+//! Parses an HTTP/1.1 answer piece by piece: pure, strict and bounded. An answer in one piece is neither copied nor
+//! kept.
 
 use crate::generator::chunks::Chunks;
 use crate::generator::failure::Failure;
-use crate::generator::pod::{Pods, Sought};
+use crate::generator::pod_name::{PodNameScanner, Pods};
 use crate::generator::window::Answer;
 
 /// Bytes in an answer's head, interim ones included, and header lines in it.
 const HEAD_BYTES: usize = 64 * 1024;
 const HEADERS: usize = 64;
 
-/// What is still to come.
+/// The part that is still to come.
 #[derive(Debug)]
 enum Rest {
     Head,
-    /// So many bytes of the body.
+    /// This many bytes of the body.
     Length(u64),
     Chunks(Chunks),
     /// A body that ends with the connection.
@@ -22,27 +22,27 @@ enum Rest {
     Nothing,
 }
 
-/// An answer of which some may have come.
+/// An answer that may be incomplete.
 #[derive(Debug)]
 pub(super) struct Incoming {
     rest: Rest,
-    /// A head that is not whole yet.
+    /// A head that is not complete yet.
     head: Vec<u8>,
     head_bytes: usize,
     status: u16,
     keep: bool,
-    sought: Sought,
+    scanner: PodNameScanner,
 }
 
 impl Default for Incoming {
     fn default() -> Self {
-        let sought = Sought::default();
-        Self { rest: Rest::Head, head: Vec::new(), head_bytes: 0, status: 0, keep: false, sought }
+        let scanner = PodNameScanner::default();
+        Self { rest: Rest::Head, head: Vec::new(), head_bytes: 0, status: 0, keep: false, scanner }
     }
 }
 
 impl Incoming {
-    /// Takes what came, and tells whether that was all.
+    /// Takes a piece, and returns whether the answer is complete.
     pub fn take(&mut self, bytes: &[u8], pods: &mut Pods) -> Result<bool, Failure> {
         if !matches!(self.rest, Rest::Head) {
             self.body(bytes, pods)
@@ -55,21 +55,21 @@ impl Incoming {
         }
     }
 
-    /// The connection was closed: the end of some answers.
+    /// The connection was closed, which ends some answers.
     pub fn closed(&mut self, pods: &mut Pods) -> Result<(), Failure> {
         if !matches!(self.rest, Rest::Close) {
             return Err(Failure::Closed);
         }
-        self.sought.look(&[], true, pods);
+        self.scanner.scan(&[], true, pods);
         Ok(())
     }
 
-    /// The answer, and whether its connection can be used again. For a whole one.
+    /// The answer, if it is complete, and whether its connection can be used again.
     pub fn end(&self) -> (Answer, bool) {
-        (Answer { status: self.status, pod: self.sought.found() }, self.keep)
+        (Answer { status: self.status, pod: self.scanner.found() }, self.keep)
     }
 
-    /// A head, after the interim ones that may come before it.
+    /// A head, after any interim ones.
     fn heads(&mut self, mut bytes: &[u8], pods: &mut Pods) -> Result<bool, Failure> {
         loop {
             let mut headers = [httparse::EMPTY_HEADER; HEADERS];
@@ -89,7 +89,7 @@ impl Incoming {
             bytes = &bytes[length..];
             self.status = head.code.ok_or(Failure::Malformed)?;
             match self.status {
-                // Nobody has asked for another protocol.
+                // Nobody requested another protocol.
                 101 => return Err(Failure::Malformed),
                 100..=199 => {}
                 200..=999 => {
@@ -104,28 +104,28 @@ impl Incoming {
     }
 
     fn body(&mut self, bytes: &[u8], pods: &mut Pods) -> Result<bool, Failure> {
-        let sought = &mut self.sought;
+        let scanner = &mut self.scanner;
         let (over, beyond) = match &mut self.rest {
             Rest::Length(left) => {
                 let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
                 *left -= taken as u64;
-                sought.look(&bytes[..taken], *left == 0, pods);
+                scanner.scan(&bytes[..taken], *left == 0, pods);
                 (*left == 0, bytes.len() > taken)
             }
             Rest::Chunks(chunks) => {
-                let taken = chunks.take(bytes, |data| sought.look(data, false, pods))?;
+                let taken = chunks.take(bytes, |data| scanner.scan(data, false, pods))?;
                 if chunks.over() {
-                    sought.look(&[], true, pods);
+                    scanner.scan(&[], true, pods);
                 }
                 (chunks.over(), bytes.len() > taken)
             }
             Rest::Close => {
-                sought.look(bytes, false, pods);
+                scanner.scan(bytes, false, pods);
                 (false, false)
             }
             Rest::Head | Rest::Nothing => (true, !bytes.is_empty()),
         };
-        // What comes after an answer belongs to nothing that was asked.
+        // Bytes after an answer belong to no request.
         self.keep &= !beyond;
         Ok(over)
     }
@@ -158,7 +158,7 @@ fn framing(status: u16, is_1_1: bool, headers: &[httparse::Header<'_>]) -> Resul
         (Some(encoding), length) => {
             let last = encoding.rsplit(|byte| *byte == b',').next().unwrap_or_default().trim_ascii();
             if last.eq_ignore_ascii_case(b"chunked") {
-                // Two lengths are one too many to trust what follows.
+                // With two lengths, what follows cannot be trusted.
                 (Rest::Chunks(Chunks::default()), keep && length.is_none())
             } else {
                 (Rest::Close, false)
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_is_malformed() {
+    fn anything_but_an_answer_is_malformed() {
         let long = format!("HTTP/1.1 200 OK\r\nx: {}", "a".repeat(HEAD_BYTES));
         for text in [
             "SSH-2.0-OpenSSH_9.6\r\n",
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_an_answer_is_none() {
+    fn a_partial_answer_is_an_early_close() {
         for text in [
             "",
             "HTTP/1.1 200",

@@ -5,7 +5,7 @@ use crate::generator::failure::Failure;
 /// Bytes of chunk extensions and trailers, in all.
 const EXTRAS: u32 = 64 * 1024;
 
-/// Where in the chunks one is.
+/// The position in the chunks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum At {
     /// In a size, with or without a digit before.
@@ -27,7 +27,7 @@ enum At {
     Over,
 }
 
-/// Takes chunks apart.
+/// Decodes chunks.
 #[derive(Debug)]
 pub(super) struct Chunks {
     at: At,
@@ -42,12 +42,12 @@ impl Default for Chunks {
 }
 
 impl Chunks {
-    /// Whether the last chunk and the trailers have come.
+    /// Whether the last chunk and the trailers are complete.
     pub fn over(&self) -> bool {
         self.at == At::Over
     }
 
-    /// Takes what came and passes the data on. Tells how many bytes belong to the body.
+    /// Takes a piece and passes its data on. Returns how many bytes belong to the body.
     pub fn take(&mut self, bytes: &[u8], mut data: impl FnMut(&[u8])) -> Result<usize, Failure> {
         let mut place = 0;
         while place < bytes.len() && self.at != At::Over {

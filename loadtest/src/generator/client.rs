@@ -1,4 +1,4 @@
-//! What carries a request out.
+//! Carries requests out.
 
 use std::cell::{Cell, RefCell};
 
@@ -10,7 +10,7 @@ use crate::generator::http2::Http2;
 use crate::generator::window::{Answer, Window};
 
 pub(super) const USER_AGENT: &str = concat!("loadtest/", env!("CARGO_PKG_VERSION"));
-/// The document whose lines name the pod, where there is a choice.
+/// Asks for the format whose lines name the pod, if there is a choice.
 pub(super) const ACCEPT: &str = "application/yaml, */*;q=0.5";
 
 /// How far a request came.
@@ -44,7 +44,7 @@ impl Client {
         Self { addresses: Addresses::new(endpoint.clone()), connections }
     }
 
-    /// One request and its answer. The stage tells how far it came, if it is cancelled.
+    /// One request and its answer. If it is cancelled, the stage shows how far it came.
     pub async fn exchange(&self, stage: &Cell<Stage>, window: &RefCell<Window>) -> Result<Answer, Failure> {
         match &self.connections {
             Connections::Http1(http1) => http1.exchange(&self.addresses, stage, window).await,

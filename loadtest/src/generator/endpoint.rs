@@ -1,6 +1,5 @@
 //! Where requests go: the parts of a URL that a client needs.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -24,7 +23,7 @@ pub enum UrlError {
     #[error("{0:?} is not a URL ({1}): {EXAMPLE}")]
     NotUrl(String, http::Error),
     /// It is an `https` URL.
-    #[error("{0:?}: TLS is not supported: give the http:// address behind what ends it")]
+    #[error("{0:?}: TLS is not supported: give the http:// address behind whatever terminates TLS")]
     Tls(String),
     /// It has another scheme, or none.
     #[error("{0:?} does not start with http://: {EXAMPLE}")]
@@ -75,7 +74,7 @@ impl FromStr for Endpoint {
         if host.is_empty() {
             return Err(UrlError::NoHost(text.to_owned()));
         }
-        // A request line's path starts with a slash, also where the URL has a query only.
+        // A request line's path starts with a slash, even if the URL has only a query.
         if let Some(query) = uri.path_and_query().map(PathAndQuery::as_str).filter(|path| path.starts_with('?')) {
             let path = format!("/{query}");
             let mut parts = uri.into_parts();
@@ -86,29 +85,23 @@ impl FromStr for Endpoint {
     }
 }
 
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.uri.fmt(f)
-    }
-}
-
 impl Endpoint {
     /// The host's name or address, without the brackets of an IPv6 address.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port; 80 where the URL has none.
+    /// The port; 80 if the URL has none.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The host as an address, where it needs no looking up.
+    /// The host as an address, if it is one.
     pub(super) fn ip(&self) -> Option<IpAddr> {
         self.host.parse().ok()
     }
 
-    /// The value of the header `Host`: without the port where it is the scheme's own.
+    /// The value of the header `Host`: without the port if it is the scheme's default.
     pub(super) fn host_header(&self) -> &str {
         let authority = self.uri.authority().map_or("", Authority::as_str);
         if self.port == 80 { authority.strip_suffix(":80").unwrap_or(authority) } else { authority }
@@ -119,7 +112,7 @@ impl Endpoint {
         self.uri.path_and_query().map_or("/", PathAndQuery::as_str)
     }
 
-    /// The whole URL, as HTTP/2 wants it.
+    /// The whole URL, as HTTP/2 needs it.
     pub(super) fn uri(&self) -> &Uri {
         &self.uri
     }
@@ -145,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_http_url_is_told() {
+    fn other_urls_are_refused_with_the_reason() {
         for (url, part) in [
             ("https://shop.example/", "TLS"),
             ("shop.example/", "URL"),

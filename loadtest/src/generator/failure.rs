@@ -9,11 +9,11 @@ use std::time::Duration;
 pub enum Failure {
     /// The host's name has no address.
     NoSuchHost,
-    /// Nobody listens.
+    /// No process listens there.
     Refused,
-    /// The network knows no way to the host.
+    /// The network has no route to the host.
     Unreachable,
-    /// No connection within the time for a request.
+    /// No connection within the timeout.
     NoConnection,
     /// This machine has no free port or file descriptor left.
     NothingLeft,
@@ -23,16 +23,16 @@ pub enum Failure {
     Reset,
     /// The connection was closed before the answer's end.
     Closed,
-    /// What came is no HTTP.
+    /// The answer is not HTTP.
     Malformed,
-    /// One side has ended an HTTP/2 stream or connection with an error, as it does where the other does not speak it.
+    /// One side ended an HTTP/2 stream or connection with an error, for example because the other does not support it.
     BrokenOff,
-    /// No whole answer within the time for a request.
+    /// No complete answer within the timeout.
     NoAnswer,
 }
 
 impl Failure {
-    /// All of them, each at its own place.
+    /// All failures, each at its own index.
     pub const ALL: [Self; 11] = [
         Self::NoSuchHost,
         Self::Refused,
@@ -47,7 +47,7 @@ impl Failure {
         Self::NoAnswer,
     ];
 
-    /// What a journal calls it, where a request has this time.
+    /// Its name in a journal, with this timeout.
     pub fn text(self, timeout: Duration) -> String {
         match self {
             Self::NoSuchHost => "no such host".to_owned(),
@@ -80,7 +80,7 @@ impl Failure {
         }
     }
 
-    /// Why a connection that there was failed.
+    /// Why an established connection failed.
     pub(super) fn talking(error: &io::Error) -> Self {
         use io::ErrorKind as Kind;
         match error.kind() {
@@ -91,7 +91,7 @@ impl Failure {
         }
     }
 
-    /// The same of hyper's HTTP/2.
+    /// Why hyper's HTTP/2 failed.
     pub(super) fn http2(error: &hyper::Error) -> Self {
         let mut source = error.source();
         while let Some(error) = source {
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_has_its_place_and_its_text() {
+    fn each_failure_has_its_index_and_text() {
         let timeout = Duration::from_secs(10);
         let mut texts: Vec<String> = Failure::ALL.iter().map(|failure| failure.text(timeout)).collect();
         for (place, failure) in Failure::ALL.into_iter().enumerate() {

@@ -1,5 +1,5 @@
-//! HTTP/1.1 on a socket. A client of its own, since hyper's has a task, channels and buffers for every connection: where
-//! each request has one, that takes a fifth more CPU than this does, and leaves the generator no better than others.
+//! HTTP/1.1 on a socket. It is not hyper's client, which has a task, channels and buffers for each connection: with a
+//! connection for each request, that takes a fifth more CPU.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -25,17 +25,17 @@ const READ: usize = 64 * 1024;
 /// Connections, and what is sent on them.
 pub(super) struct Http1 {
     request: Vec<u8>,
-    /// The request that is a connection's last.
+    /// The last request on a connection.
     last_request: Vec<u8>,
     requests_per_connection: u64,
-    /// In turn, so that they all stay in use: the next one is at the front.
-    idle: RefCell<VecDeque<Kept>>,
-    /// What is read, for all: an answer that comes in one piece is never copied.
+    /// Used in turn, so that all stay in use: the next one is at the front.
+    idle: RefCell<VecDeque<PooledConnection>>,
+    /// One buffer for all: an answer in one piece is never copied.
     buffer: RefCell<Box<[u8]>>,
 }
 
 /// A connection, and the requests that it has left.
-struct Kept {
+struct PooledConnection {
     stream: TcpStream,
     left: u64,
 }
@@ -51,7 +51,7 @@ impl Http1 {
         };
         Self {
             request: request("").into_bytes(),
-            // The server closes first, so that its side and not the generator's runs out of ports.
+            // The server closes first, so that the ports in TIME_WAIT are on its side.
             last_request: request("connection: close\r\n").into_bytes(),
             requests_per_connection,
             idle: RefCell::default(),
@@ -59,56 +59,56 @@ impl Http1 {
         }
     }
 
-    /// One request and its answer. The stage tells how far it came, if it is cancelled.
+    /// One request and its answer. If it is cancelled, the stage shows how far it came.
     pub async fn exchange(
         &self,
         addresses: &Addresses,
         stage: &Cell<Stage>,
         window: &RefCell<Window>,
     ) -> Result<Answer, Failure> {
-        let mut kept = self.begin(addresses, stage).await?;
-        let (answer, keep) = self.answer(&mut kept.stream, window).await?;
-        if keep && kept.left > 0 {
-            self.idle.borrow_mut().push_back(kept);
+        let mut pooled = self.begin(addresses, stage).await?;
+        let (answer, keep) = self.answer(&mut pooled.stream, window).await?;
+        if keep && pooled.left > 0 {
+            self.idle.borrow_mut().push_back(pooled);
         }
         Ok(answer)
     }
 
-    /// Sends a request, on a kept connection if there is one that still stands.
-    async fn begin(&self, addresses: &Addresses, stage: &Cell<Stage>) -> Result<Kept, Failure> {
-        while let Some(mut kept) = self.take() {
+    /// Sends a request, on a pooled connection if one is still open.
+    async fn begin(&self, addresses: &Addresses, stage: &Cell<Stage>) -> Result<PooledConnection, Failure> {
+        while let Some(mut pooled) = self.take() {
             stage.set(Stage::Connected);
-            // Closed a moment ago: nothing of the request was taken, so it may go elsewhere.
-            let request = self.request_of(&kept);
-            if let Ok(sent @ 1..) = poll_fn(|context| Pin::new(&mut kept.stream).poll_write(context, request)).await {
-                kept.stream.write_all(&request[sent..]).await.map_err(|error| Failure::talking(&error))?;
-                kept.left -= 1;
-                return Ok(kept);
+            // Closed just now: nothing of the request was sent, so another connection may take it.
+            let request = self.request_of(&pooled);
+            if let Ok(sent @ 1..) = poll_fn(|context| Pin::new(&mut pooled.stream).poll_write(context, request)).await {
+                pooled.stream.write_all(&request[sent..]).await.map_err(|error| Failure::talking(&error))?;
+                pooled.left -= 1;
+                return Ok(pooled);
             }
         }
         stage.set(Stage::Connecting);
         let stream = addresses.connect().await?;
         stage.set(Stage::Connected);
-        let mut kept = Kept { stream, left: self.requests_per_connection };
-        let request = self.request_of(&kept);
-        kept.stream.write_all(request).await.map_err(|error| Failure::talking(&error))?;
-        kept.left -= 1;
-        Ok(kept)
+        let mut pooled = PooledConnection { stream, left: self.requests_per_connection };
+        let request = self.request_of(&pooled);
+        pooled.stream.write_all(request).await.map_err(|error| Failure::talking(&error))?;
+        pooled.left -= 1;
+        Ok(pooled)
     }
 
-    fn request_of(&self, kept: &Kept) -> &[u8] {
-        if kept.left == 1 { &self.last_request } else { &self.request }
+    fn request_of(&self, pooled: &PooledConnection) -> &[u8] {
+        if pooled.left == 1 { &self.last_request } else { &self.request }
     }
 
-    /// A kept connection from which nothing came: neither its end nor what nobody has asked for.
-    fn take(&self) -> Option<Kept> {
+    /// A pooled connection that is open and has nothing to read, which no request has asked for.
+    fn take(&self) -> Option<PooledConnection> {
         loop {
-            let mut kept = self.idle.borrow_mut().pop_front()?;
+            let mut pooled = self.idle.borrow_mut().pop_front()?;
             let mut byte = [0];
             let mut byte = ReadBuf::new(&mut byte);
             let mut context = Context::from_waker(Waker::noop());
-            if Pin::new(&mut kept.stream).poll_read(&mut context, &mut byte).is_pending() {
-                return Some(kept);
+            if Pin::new(&mut pooled.stream).poll_read(&mut context, &mut byte).is_pending() {
+                return Some(pooled);
             }
         }
     }
@@ -123,7 +123,7 @@ impl Http1 {
         }
     }
 
-    /// Reads what there is, and tells whether the answer is whole.
+    /// Reads what is there, and returns whether the answer is complete.
     fn read(
         &self,
         stream: &mut TcpStream,

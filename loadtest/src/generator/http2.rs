@@ -14,22 +14,22 @@ use crate::generator::addresses::Addresses;
 use crate::generator::client::Stage;
 use crate::generator::endpoint::Endpoint;
 use crate::generator::failure::Failure;
-use crate::generator::pod::Sought;
+use crate::generator::pod_name::PodNameScanner;
 use crate::generator::window::{Answer, Window};
 
-/// Requests at once on a connection: what RFC 9113 asks servers to allow at least. Where more are under way, another
-/// connection is opened, so that none waits in the generator.
+/// Concurrent requests on a connection: the minimum that RFC 9113 recommends to servers. Beyond that, another
+/// connection is opened, so that no request waits in the generator.
 const STREAMS: u64 = 100;
 
 /// Connections, and what is sent on them.
 pub(super) struct Http2 {
     request: Request<()>,
     requests_per_connection: u64,
-    /// Those that have requests left.
+    /// Connections with requests left.
     open: RefCell<Vec<Rc<Shared>>>,
 }
 
-/// A connection for several requests at once.
+/// A connection for concurrent requests.
 struct Shared {
     sender: SendRequest<Empty<Bytes>>,
     left: Cell<u64>,
@@ -55,7 +55,7 @@ impl Http2 {
         Self { request, requests_per_connection, open: RefCell::default() }
     }
 
-    /// One request and its answer. The stage tells how far it came, if it is cancelled.
+    /// One request and its answer. If it is cancelled, the stage shows how far it came.
     pub async fn exchange(
         &self,
         addresses: &Addresses,
@@ -75,7 +75,7 @@ impl Http2 {
             match sender.try_send_request(request).await {
                 Ok(response) => return read(response, window).await,
                 Err(mut error) => match error.take_message() {
-                    // Closed a moment ago: nothing of the request was sent, so it may go elsewhere.
+                    // Closed just now: nothing of the request was sent, so another connection may take it.
                     Some(unsent) if was_open => request = unsent,
                     _ => return Err(Failure::http2(error.error())),
                 },
@@ -102,7 +102,7 @@ impl Http2 {
         stream.set_nodelay(true).map_err(|error| Failure::talking(&error))?;
         let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
         let (sender, connection) = handshake.map_err(|error| Failure::http2(&error))?;
-        // Its requests tell how it ends.
+        // Its requests report how it ends.
         tokio::task::spawn_local(async { drop(connection.await) });
         let shared = Rc::new(Shared { sender, left: Cell::new(self.requests_per_connection), streams: Cell::new(0) });
         let place = take(&shared);
@@ -122,13 +122,13 @@ fn take(shared: &Rc<Shared>) -> Place {
 async fn read(response: http::Response<hyper::body::Incoming>, window: &RefCell<Window>) -> Result<Answer, Failure> {
     let status = response.status().as_u16();
     let mut body = response.into_body();
-    let mut sought = Sought::default();
+    let mut scanner = PodNameScanner::default();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Failure::http2(&error))?;
         if let Some(data) = frame.data_ref() {
-            sought.look(data, false, &mut window.borrow_mut().pods);
+            scanner.scan(data, false, &mut window.borrow_mut().pods);
         }
     }
-    sought.look(&[], true, &mut window.borrow_mut().pods);
-    Ok(Answer { status, pod: sought.found() })
+    scanner.scan(&[], true, &mut window.borrow_mut().pods);
+    Ok(Answer { status, pod: scanner.found() })
 }

@@ -1,19 +1,19 @@
 //! Open-loop load: every request is sent when it is due, whatever the target does.
 //!
 //! The generator has a thread and a runtime of its own, so that nothing else that the tool does makes it late. On it,
-//! `pace` waits for the moments of the schedule and starts a task for each request, which `client` carries out;
-//! `window` counts what came of them until the second is over and becomes an [`Entry`].
+//! `dispatcher` waits for the moments of the schedule and starts a task for each request, which `client` carries out.
+//! `window` counts the results until the second is over and becomes an [`Entry`].
 
 mod addresses;
 mod answer;
 mod chunks;
 mod client;
+mod dispatcher;
 mod endpoint;
 mod failure;
 mod http1;
 mod http2;
-mod pace;
-mod pod;
+mod pod_name;
 mod timer;
 mod window;
 
@@ -45,24 +45,25 @@ pub struct Settings {
     pub profile: Profile,
     /// How requests are spaced.
     pub spacing: Spacing,
-    /// What decides a Poisson process.
+    /// The seed of a Poisson process.
     pub seed: u64,
     /// The part of the schedule that this generator sends.
     pub share: Share,
-    /// Requests on one connection before it is closed; 1 is a new connection for each, and no connection is for none.
+    /// Requests on one connection before it is closed; 1 is a new connection for each.
     pub requests_per_connection: u64,
     /// HTTP/2 with prior knowledge, else HTTP/1.1.
     pub http2: bool,
-    /// Requests in flight, beyond which a due request is dropped and counted so.
+    /// The maximum number of requests in flight; a request that is due beyond that is dropped.
     pub max_in_flight: u64,
     /// How long a request may take from when it is sent to the end of its answer.
     pub timeout: Duration,
-    /// The profile's seconds in a real second: 1, but for rehearsals that compress time.
+    /// The profile's seconds in a real second: 1, except in a rehearsal that compresses time.
     pub speed: f64,
 }
 
 impl Settings {
-    /// An even load with a new connection for each request, 10,000 in flight at most and ten seconds for each.
+    /// Even spacing, a new connection for each request, at most 10,000 requests in flight, and a timeout of ten
+    /// seconds.
     pub fn new(endpoint: Endpoint, profile: Profile) -> Self {
         Self {
             endpoint,
@@ -78,7 +79,7 @@ impl Settings {
         }
     }
 
-    /// Whether a load can be made of it.
+    /// Whether a load can be sent with these settings.
     fn check(&self) -> Result<(), StartError> {
         self.profile.check()?;
         if self.requests_per_connection == 0 {
@@ -103,7 +104,7 @@ pub enum StartError {
     /// The profile sends nothing.
     #[error(transparent)]
     Profile(#[from] ProfileError),
-    /// No connection would be for any request.
+    /// No connection could carry a request.
     #[error("--requests-per-connection must be at least 1")]
     RequestsPerConnection,
     /// No request would be sent.
@@ -112,10 +113,10 @@ pub enum StartError {
     /// No answer would be in time.
     #[error("--timeout must be greater than 0")]
     Timeout,
-    /// Time would stand still, or go backwards.
+    /// Time would not pass, or would go backwards.
     #[error("--speed must be greater than 0")]
     Speed,
-    /// This machine has no thread, or no timer, for it.
+    /// The machine has no thread or no timer left.
     #[error("cannot start the load: {0}")]
     Machine(#[from] io::Error),
 }
@@ -126,18 +127,18 @@ impl From<StartError> for Error {
     }
 }
 
-/// A load that is under way. Dropping it ends the load and forgets the requests in flight.
+/// A running load. Dropping it ends the load and abandons the requests in flight.
 #[derive(Debug)]
 pub struct Generator {
     entries: mpsc::UnboundedReceiver<Entry>,
     control: Arc<Control>,
 }
 
-/// What the generator's thread is told.
+/// How the generator's thread is controlled.
 #[derive(Debug, Default)]
 struct Control {
     stopped: AtomicBool,
-    /// Something has changed for the pace: the load was stopped, or there is room for a request again.
+    /// The load was stopped, or there is room for a request again.
     changed: Notify,
 }
 
@@ -157,14 +158,14 @@ impl Generator {
             };
             match runtime.block_on(async { Timer::new() }) {
                 Ok(timer) => {
-                    // Nobody waits for it any more only if the whole tool ends.
+                    // If nobody waits for this, the whole tool is ending.
                     let _ = started.send(Ok(()));
-                    let load = pace::Load::new(settings, start, in_thread, sender);
+                    let load = dispatcher::Load::new(settings, start, in_thread, sender);
                     runtime.block_on(Rc::new(load).run(timer));
                 }
                 Err(error) => drop(started.send(Err(error))),
             }
-            // Not waiting for a lookup that hangs.
+            // Without waiting for a lookup that hangs.
             runtime.shutdown_background();
         };
         std::thread::Builder::new().name("load".to_owned()).spawn(run)?;
@@ -172,26 +173,26 @@ impl Generator {
         Ok(Self { entries, control })
     }
 
-    /// The next thing to write down: an [`Entry::Second`] as each second of the profile ends, an [`Entry::Event`] when
-    /// the target's name has no address any more or has one again, and as the last an [`Entry::End`]. None thereafter,
-    /// and without an end before it only where the generator itself has failed.
+    /// The next entry: an [`Entry::Second`] as each second of the profile ends, an [`Entry::Event`] when the target's
+    /// name loses its address or has one again, and last an [`Entry::End`]. None after that; none without an end means
+    /// that the generator itself has failed.
     ///
     /// May be cancelled without losing an entry.
     pub async fn next(&mut self) -> Option<Entry> {
         self.entries.recv().await
     }
 
-    /// Sends nothing from now on. Answers to what is in flight are waited for, as long as each may take.
+    /// Sends no more requests. Requests in flight get their answer or time out.
     pub fn stop(&self) {
         self.control.stopped.store(true, Ordering::Relaxed);
         self.control.changed.notify_one();
     }
 }
 
-/// Lets the process have as many sockets as it is allowed to: shells start with some thousand.
+/// Raises the limit of open files to its maximum: shells start programs with about a thousand.
 fn raise_descriptor_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    // Where that fails, what lacks a descriptor is counted as a failure that says so.
+    // If that fails, requests without a descriptor are counted as such failures.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }

@@ -37,7 +37,7 @@ mod linux {
             Ok(Self { descriptor, clock, instant: Instant::now() })
         }
 
-        /// Waits until a moment. May end early: whoever waits looks at the time.
+        /// Waits until a moment. May end early: the caller checks the time.
         pub async fn until(&mut self, moment: Instant) -> io::Result<()> {
             let at = self.clock + moment.saturating_duration_since(self.instant);
             let it_value = Timespec::try_from(at).map_err(|_| io::ErrorKind::InvalidInput)?;

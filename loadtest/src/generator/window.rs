@@ -1,4 +1,4 @@
-//! What happens in the second that it is: what a [`Second`] is made of.
+//! Counts what happens in the current second, which becomes a [`Second`].
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use crate::journal::Second;
 use crate::stats::Times;
 
 use crate::generator::failure::Failure;
-use crate::generator::pod::{Pod, Pods};
+use crate::generator::pod_name::{Pod, Pods};
 
 /// Statuses have three digits.
 const STATUSES: usize = 1_000;
 
-/// An answer that came to its end.
+/// A complete answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Answer {
     /// Below 1,000, as HTTP has it.
@@ -48,7 +48,7 @@ impl Default for Window {
 }
 
 impl Window {
-    /// Counts what became of a request that was due so long ago.
+    /// Counts the outcome of a request, and its latency.
     pub fn finished(&mut self, outcome: Result<Answer, Failure>, latency: Duration) {
         match outcome {
             Ok(answer) => {
@@ -68,7 +68,7 @@ impl Window {
         self.due == 0 && answered == 0
     }
 
-    /// The counts as a journal has them. The window is empty thereafter.
+    /// The counts as the journal has them. The window is empty after that.
     pub fn close(&mut self, at: f64, in_flight: u64, timeout: Duration) -> Second {
         let statuses = (0u16..).zip(self.statuses.iter_mut()).map(|(status, count)| (status, std::mem::take(count)));
         let failures = Failure::ALL.into_iter().zip(&mut self.failures);

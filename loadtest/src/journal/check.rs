@@ -1,5 +1,5 @@
-//! Whether an entry can be one of a run's. A journal is read as if a stranger had written it: a number out of its bounds,
-//! or a text of megabytes, is refused where it stands, before anything is calculated from it.
+//! Validates entries. A journal is read as if a stranger had written it: a number out of its bounds or an overlong text
+//! is refused at its line, before anything is calculated from it.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -19,20 +19,20 @@ const NAME: usize = 1024;
 /// The longest text, in bytes.
 const TEXT: usize = 16 * 1024;
 
-/// The most names in one entry.
+/// The maximum number of names in one entry.
 const NAMES: usize = 10_000;
 
-/// The most buckets of a histogram: three digits of each time up to twenty minutes.
+/// The maximum number of buckets of a histogram: three digits of each time up to twenty minutes.
 const BUCKETS: usize = 30_000;
 
-/// The most conditions of an HPA, policies of a behavior, and bounds of a latency.
+/// The maximum number of an HPA's conditions, a behavior's policies, and latency limits.
 const FEW: usize = 100;
 
-/// What can be counted in a second: all that is in flight may be answered in one.
+/// The counts in a second: everything in flight may be answered in one.
 const COUNT: RangeInclusive<u64> = 0..=100_000_000;
 
-/// A moment, in seconds since the load's start. What was there before is seen too, the last answers may come a day after
-/// the last request, and a generator may begin later than the first.
+/// A moment, in seconds since the load's start. Entries may be from before it, the last answers may come a day after
+/// the last request, and a generator may start later than the first.
 const MOMENT: RangeInclusive<f64> = -DAY..=2.0 * (LOAD + DAY);
 
 /// Unix time in seconds, up to the year 9999.
@@ -48,14 +48,14 @@ pub enum Invalid {
     #[error(transparent)]
     OutOfBounds(#[from] OutOfBounds),
     /// A text is too long.
-    #[error("{name} has {bytes} bytes, and may have {most}")]
+    #[error("{name} has {bytes} bytes, and may have {max}")]
     TooLong {
         /// The field.
         name: String,
         /// Its length.
         bytes: usize,
-        /// The length that is allowed.
-        most: usize,
+        /// The maximum length.
+        max: usize,
     },
     /// Another version wrote it.
     #[error(
@@ -71,7 +71,7 @@ pub enum Invalid {
 }
 
 impl Entry {
-    /// Whether all of its fields are within their bounds; an error names the field.
+    /// Checks that all fields are within their bounds; an error names the field.
     pub fn check(&self) -> Result<(), Invalid> {
         match self {
             Self::Start(start) => start.check(),
@@ -85,13 +85,13 @@ impl Entry {
         }
     }
 
-    /// Cuts off what is too long of the texts that a cluster gave, so that the entry can be read again.
+    /// Shortens texts from the cluster that are too long, so that the entry can be read again.
     pub fn clip(&mut self) {
         match self {
             Self::Event(Event { what, .. }) => what.clip(),
             Self::Scaling(scaling) => {
-                scaling.says.truncate(FEW);
-                scaling.says.iter_mut().for_each(|says| cut(says, TEXT));
+                scaling.conditions.truncate(FEW);
+                scaling.conditions.iter_mut().for_each(|condition| cut(condition, TEXT));
             }
             Self::Start(_) | Self::Second(_) | Self::End(_) => {}
         }
@@ -165,17 +165,17 @@ impl Start {
 }
 
 impl Stage {
-    /// Whether it is one that the command line takes.
+    /// Checks that the command line would accept it.
     pub fn check(&self) -> Result<(), Invalid> {
         within("a stage's from", self.from, &RATE)?;
         within("a stage's to", self.to, &RATE)?;
-        // None lasts no time at all.
+        // A stage without a duration is none.
         within("a stage's seconds", self.seconds, &(f64::MIN_POSITIVE..=DAY))
     }
 }
 
 impl Autoscaler {
-    /// Whether all of its settings are within what the model can calculate; an error names the field.
+    /// Checks that the model can calculate with all settings; an error names the field.
     pub fn check(&self) -> Result<(), Invalid> {
         let Self { name, scaled, metric, target, min, max, behavior, pipeline, created } = self;
         text("autoscaler.name", name, NAME)?;
@@ -210,11 +210,11 @@ impl Rules {
 impl Expectations {
     fn check(&self) -> Result<(), Invalid> {
         self.replicas.map_or(Ok(()), |replicas| within("expectations.replicas", replicas, &(0..=REPLICAS)))?;
-        self.scaled_within.map_or(Ok(()), |bound| within("expectations.scaledWithin", bound, &(0.0..=DAY)))?;
+        self.scaled_within.map_or(Ok(()), |limit| within("expectations.scaledWithin", limit, &(0.0..=DAY)))?;
         within("the number of expectations.latency", self.latency.len(), &(0..=FEW))?;
-        self.latency.iter().try_for_each(|(per_cent, bound)| {
-            within("a percentile of expectations.latency", *per_cent, &(0.0..=100.0))?;
-            within("a bound of expectations.latency", *bound, &(0.0..=DAY))
+        self.latency.iter().try_for_each(|(percentile, limit)| {
+            within("a percentile of expectations.latency", *percentile, &(0.0..=100.0))?;
+            within("a bound of expectations.latency", *limit, &(0.0..=DAY))
         })
     }
 }
@@ -249,11 +249,11 @@ impl Scaling {
         for (name, value) in values {
             value.map_or(Ok(()), |value| within(name, value, &VALUE))?;
         }
-        for (name, count) in [("wanted", self.wanted), ("pods", self.pods), ("ready", self.ready)] {
+        for (name, count) in [("wanted", self.desired), ("pods", self.pods), ("ready", self.ready)] {
             within(name, count, &(0..=REPLICAS))?;
         }
-        within("the number of says", self.says.len(), &(0..=FEW))?;
-        self.says.iter().try_for_each(|says| text("an item of says", says, TEXT))
+        within("the number of says", self.conditions.len(), &(0..=FEW))?;
+        self.conditions.iter().try_for_each(|condition| text("an item of says", condition, TEXT))
     }
 }
 
@@ -266,16 +266,16 @@ fn counts<K>(name: &str, counts: &BTreeMap<K, u64>) -> Result<(), Invalid> {
     counts.values().try_for_each(|count| within(&format!("a count of {name}"), *count, &COUNT))
 }
 
-fn text(name: &str, text: &str, most: usize) -> Result<(), Invalid> {
-    if text.len() <= most {
+fn text(name: &str, text: &str, max: usize) -> Result<(), Invalid> {
+    if text.len() <= max {
         return Ok(());
     }
-    Err(Invalid::TooLong { name: name.to_owned(), bytes: text.len(), most })
+    Err(Invalid::TooLong { name: name.to_owned(), bytes: text.len(), max })
 }
 
-fn cut(text: &mut String, most: usize) {
-    if text.len() > most {
-        text.truncate(text.floor_char_boundary(most - '…'.len_utf8()));
+fn cut(text: &mut String, max: usize) {
+    if text.len() > max {
+        text.truncate(text.floor_char_boundary(max - '…'.len_utf8()));
         text.push('…');
     }
 }

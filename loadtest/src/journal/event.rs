@@ -1,9 +1,9 @@
-//! What can happen during a run, as data. No text in it is parsed again: [`crate::output::events`] writes the sentences.
+//! The events of a run, as data. No text in them is parsed again: [`crate::output::events`] writes the sentences.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Something that happened.
+/// An event.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
@@ -117,6 +117,11 @@ pub enum Feed {
 }
 
 impl ObjectEvent {
+    /// An event of this object.
+    pub fn new(object: String, reason: &str, message: &str, warning: bool) -> Self {
+        Self { object, reason: reason.to_owned(), message: message.to_owned(), warning }
+    }
+
     /// The same event, found after the watch was broken: its time is when it was found.
     #[must_use]
     pub fn unseen(mut self) -> Self {
@@ -153,7 +158,7 @@ impl ObservedEvent {
         }
     }
 
-    /// The text that others wrote, which may be long.
+    /// The text that others wrote, and that may be long.
     pub fn message_mut(&mut self) -> Option<&mut String> {
         match self {
             Self::Object(event) => Some(&mut event.message),

@@ -1,4 +1,4 @@
-//! Reads journals: files that a run wrote, or that anybody else did.
+//! Reads journals, which anybody may have written.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -15,16 +15,16 @@ const LINE: u64 = 2 << 20;
 /// The longest journal, in bytes: a day at a high rate has some 800 MB.
 const FILE: u64 = 1 << 30;
 
-/// The most entries: a week has 600,000 seconds.
+/// The maximum number of entries: a week has 600,000 seconds.
 const ENTRIES: usize = 2_000_000;
 
-/// The most looks at the autoscaler, and the most events: a week has 120,000 looks.
-const SEEN: usize = 200_000;
+/// The maximum number of states of the autoscaler and of events: a week has 120,000 states.
+const STATES: usize = 200_000;
 
-/// The most names of pods, and of causes of failures, that all journals of a load may have.
+/// The maximum number of names of pods, and of causes of failures, in all journals of a load.
 const NAMES: usize = 20_000;
 
-/// What all journals of a load have told so far.
+/// Reads the journals of a load, and counts what they have in common.
 #[derive(Default)]
 pub struct Reader {
     pods: BTreeSet<String>,
@@ -34,7 +34,7 @@ pub struct Reader {
 /// More than a report can be made of.
 #[derive(Debug, thiserror::Error)]
 enum Excess {
-    #[error("the journal has more than {ENTRIES} entries, or {SEEN} of the autoscaler")]
+    #[error("the journal has more than {ENTRIES} entries, or {STATES} of the autoscaler")]
     Entries,
     #[error("more than {NAMES} different names in {field}")]
     Names { field: &'static str },
@@ -45,20 +45,20 @@ enum Excess {
 struct Size {
     bytes: u64,
     entries: usize,
-    seen: usize,
+    states: usize,
 }
 
 impl Reader {
-    /// Reads one more journal. A last line that a crash cut off is left out, and so is what is no JSON object: a
-    /// container's log holds what was said to people as well. An object that is no entry, or one that no run writes, is a
-    /// fault, which names the line.
+    /// Reads one more journal. A last line that a crash cut off is skipped, and so are lines that are not JSON objects:
+    /// a container's log also has messages for people. An object that is not an entry, or not one that a run writes, is
+    /// an error that names the line.
     pub fn read(&mut self, path: &Path) -> Result<Vec<Entry>, Error> {
         let name = path.display().to_string();
         let file = input::open(path).map_err(|error| Error::Usage(format!("{name}: {error}")))?;
         self.read_from(&mut BufReader::new(file), &name)
     }
 
-    /// The same of what is not a file, or is open already.
+    /// The same from an open reader.
     pub fn read_from(&mut self, journal: &mut impl BufRead, name: &str) -> Result<Vec<Entry>, Error> {
         let (mut entries, mut line, mut size) = (Vec::new(), Vec::new(), Size::default());
         for number in 1_u64.. {
@@ -80,7 +80,7 @@ impl Reader {
                 continue;
             }
             let entry: Entry = serde_json::from_str(&String::from_utf8_lossy(&line))
-                .map_err(|error| wrong(&format!("not a journal's entry: {error}")))?;
+                .map_err(|error| wrong(&format!("not an entry of a journal: {error}")))?;
             entry.check().map_err(|why| wrong(&why))?;
             self.count(&entry, &mut size).map_err(|excess| wrong(&excess))?;
             entries.push(entry);
@@ -88,11 +88,11 @@ impl Reader {
         Ok(entries)
     }
 
-    /// Counts what a report has a row for.
+    /// Counts what would be a row of a report.
     fn count(&mut self, entry: &Entry, size: &mut Size) -> Result<(), Excess> {
         size.entries += 1;
-        size.seen += usize::from(matches!(entry, Entry::Scaling(_) | Entry::Event(_)));
-        if size.entries > ENTRIES || size.seen > SEEN {
+        size.states += usize::from(matches!(entry, Entry::Scaling(_) | Entry::Event(_)));
+        if size.entries > ENTRIES || size.states > STATES {
             return Err(Excess::Entries);
         }
         let Entry::Second(second) = entry else { return Ok(()) };

@@ -1,5 +1,5 @@
-//! What each link between a request and the HPA has at the moment: the pods' own counters, Prometheus, the metrics API.
-//! For the lag budget; a link that may not be read is left out, and told so.
+//! The current value at each link between a request and the HPA: the pods' counters, Prometheus, the metrics API. The
+//! report's reaction time needs them. A link that cannot be read is left out, and recorded as such.
 
 use std::time::Duration;
 
@@ -23,45 +23,45 @@ use crate::kube::reader::Reader;
 use crate::kube::{Failure, list, one_line};
 use crate::observe::plan::{Counter, Metric, Plan, Query};
 
-/// Sums over all pods; none where a link cannot be read.
+/// Sums over all pods; none for a link that cannot be read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Readings {
     /// Requests that the ready pods have counted.
     pub counted: Option<f64>,
-    /// The rate that Prometheus has.
+    /// The rate in Prometheus.
     pub prometheus: Option<f64>,
-    /// The rate that the metrics API has.
+    /// The rate in the metrics API.
     pub api: Option<f64>,
-    /// Links that could not be read at the start, each with the reason: told once.
+    /// Links that could not be read at the first attempt, each with the reason.
     pub unread: Vec<(Feed, String)>,
 }
 
-/// What there is to read.
+/// Reads the links.
 pub struct Chain {
     reader: Reader,
     plan: Plan,
 }
 
 impl Chain {
-    /// Nothing is read yet.
+    /// Reads nothing yet.
     pub fn new(client: Client, plan: Plan) -> Self {
         Self { reader: Reader::new(client), plan }
     }
 
-    /// Reads all links in turn, until the receiver is gone.
+    /// Reads all links at each interval, until the receiver is dropped.
     pub fn read_each(self, interval: Duration) -> UnboundedReceiver<Readings> {
         let (sender, receiver) = unbounded_channel();
         tokio::spawn(async move {
-            let mut turns = tokio::time::interval(interval);
-            turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+            let mut ticks = tokio::time::interval(interval);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
             let (mut counters, mut prometheus, mut api) = (Link::default(), Link::default(), Link::default());
             let mut way = None;
             loop {
-                turns.tick().await;
+                ticks.tick().await;
                 let (counted, rate, served) = tokio::join!(
                     counters.read(self.counted()),
                     prometheus.read(self.prometheus(&mut way)),
-                    api.read(self.served())
+                    api.read(self.metrics_api())
                 );
                 let links = [
                     (Feed::Counters, &mut counters),
@@ -102,7 +102,7 @@ impl Chain {
 
     async fn prometheus(&self, kept: &mut Option<Way>) -> Result<f64, Failure> {
         let Query { pods, text: query } = self.plan.prometheus.as_ref().map_err(Clone::clone)?;
-        // A way that failed is not taken again.
+        // After a failure, another way is opened.
         let mut way = match kept.take() {
             Some(kept) => kept,
             None => Way::open(&self.reader, self.replica(pods).await?).await,
@@ -127,7 +127,7 @@ impl Chain {
         Ok(Place { namespace: namespace.clone(), pod: pod.name_any(), port, tls: *tls })
     }
 
-    async fn served(&self) -> Result<f64, Failure> {
+    async fn metrics_api(&self) -> Result<f64, Failure> {
         let Plan { namespace, metric: Metric { name, source, path }, .. } = &self.plan;
         let request = Request::get(path).body(Vec::new()).map_err(|error| one_line(&error))?;
         let list: Values = self.reader.client.request(request).await.map_err(|error| {
@@ -142,16 +142,17 @@ impl Chain {
     }
 }
 
-/// The path and the place of a pod's page: the first place that the pod has, else the first port that it declares.
+/// The path and the place of a pod's page: the first of these pages whose port the pod has, else its first declared
+/// port.
 fn place(pod: &Pod, pages: &[PodPage]) -> Option<(String, Place)> {
-    let mut told = pages.iter().filter_map(|page| Some((page.path.clone(), port_of(pod, &page.port)?, page.tls)));
+    let mut known = pages.iter().filter_map(|page| Some((page.path.clone(), port_of(pod, &page.port)?, page.tls)));
     let declared =
         || Some(("/metrics".to_owned(), container_ports(pod).next()?.container_port.try_into().ok()?, false));
-    let (path, port, tls) = told.next().or_else(declared)?;
+    let (path, port, tls) = known.next().or_else(declared)?;
     Some((path, Place { namespace: pod.namespace()?, pod: pod.name_any(), port, tls }))
 }
 
-/// What the metrics API answers; how many there are of it is bounded where it is read.
+/// An answer of the metrics API. The reader limits its size.
 #[derive(Deserialize)]
 struct Values {
     #[serde(default)]
@@ -163,24 +164,24 @@ struct Amount {
     value: Option<String>,
 }
 
-/// A link that is left alone for a while after it failed.
+/// A link, which is not read for a while after it failed.
 #[derive(Default)]
 struct Link {
     failed: Option<Instant>,
-    asked: bool,
-    /// Why it could not be read the first time, until that is told.
+    attempted: bool,
+    /// Why the first attempt failed, until it is taken.
     why: Option<String>,
 }
 
 impl Link {
-    async fn read(&mut self, asked: impl Future<Output = Result<f64, Failure>>) -> Option<f64> {
+    async fn read(&mut self, reading: impl Future<Output = Result<f64, Failure>>) -> Option<f64> {
         if self.failed.is_some_and(|failed| failed.elapsed() < timing::READING_RETRY) {
             return None;
         }
         let late = |_| Err(Failure::Late(timing::READING_ANSWER));
-        let answer = timeout(timing::READING_ANSWER, asked).await.unwrap_or_else(late);
+        let answer = timeout(timing::READING_ANSWER, reading).await.unwrap_or_else(late);
         self.failed = answer.is_err().then(Instant::now);
-        let first = !std::mem::replace(&mut self.asked, true);
+        let first = !std::mem::replace(&mut self.attempted, true);
         self.why = answer.as_ref().err().filter(|_| first).map(ToString::to_string);
         answer.ok()
     }
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_read_at_the_first_place_that_the_pod_has() {
+    fn a_page_is_read_at_the_first_port_that_the_pod_has() {
         let page = |port: IntOrString, tls: bool| PodPage { port, path: "/stats".to_owned(), tls };
         let named = |name: &str| IntOrString::String(name.to_owned());
         let base = "/api/v1/namespaces/shops/pods";
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_link_that_cannot_be_read_says_why_once() {
+    async fn an_unreadable_link_reports_the_reason_once() {
         let mut link = Link::default();
         assert_eq!(link.read(async { Err(Failure::Other("forbidden".to_owned())) }).await, None);
         assert_eq!(link.why.take().as_deref(), Some("forbidden"));

@@ -1,10 +1,10 @@
-//! Watches the autoscaler and its pods in a cluster over time, with no more than the right to read. What the chain is, the
-//! [`Plan`] says: nothing of it is looked for here.
+//! Watches the autoscaler and its pods in a cluster over time, and needs only the right to read. The [`Plan`] says what
+//! the chain is.
 
 mod chain;
+mod events;
 mod plan;
 mod pods;
-mod told;
 mod watch;
 
 pub use plan::{Counter, Metric, Plan, Query};

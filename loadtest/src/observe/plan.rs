@@ -1,4 +1,4 @@
-//! What is watched: all names and addresses, found before.
+//! What is watched: names and addresses, resolved by the caller.
 
 use k8s_openapi::api::autoscaling::v2::MetricStatus;
 
@@ -21,7 +21,7 @@ pub struct Plan {
     pub metric: Metric,
     /// The pods' counter, or why it is not known.
     pub counter: Result<Counter, String>,
-    /// What Prometheus is asked, or why it is not.
+    /// The query for Prometheus, or why there is none.
     pub prometheus: Result<Query, String>,
 }
 
@@ -30,25 +30,25 @@ pub struct Plan {
 pub struct Metric {
     /// Its name.
     pub name: String,
-    /// The API that it is read from.
+    /// The API that serves it.
     pub source: Source,
-    /// The path there.
+    /// Its path in that API.
     pub path: String,
 }
 
-/// A counter on the pods' own pages.
+/// A counter on the pods' metrics pages.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Counter {
     /// Its name.
     pub series: String,
-    /// Where a pod may have its page, the likeliest first.
+    /// Where a pod may serve its page, the most likely first.
     pub pages: Vec<PodPage>,
 }
 
 /// A query for the sum over the pods.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
-    /// Who answers it.
+    /// The pods that answer it.
     pub pods: PrometheusPods,
     /// The query.
     pub text: String,
@@ -75,7 +75,7 @@ pub mod tests {
 
     use super::*;
 
-    /// Of a chain of which little is known.
+    /// A plan without a counter and without Prometheus.
     pub fn plan() -> Plan {
         Plan {
             namespace: "shops".to_owned(),
@@ -89,7 +89,7 @@ pub mod tests {
     }
 
     #[test]
-    fn of_several_metrics_the_value_is_that_of_the_one_that_is_watched() {
+    fn the_value_is_that_of_the_watched_metric() {
         let metric = Metric { name: "requests".to_owned(), source: Source::Pods, path: String::new() };
         let status = |name: &str, value: &str| {
             let pods = json!({"metric": {"name": name}, "current": {"averageValue": value}});

@@ -1,4 +1,4 @@
-//! The pods as they were last seen, and what became of them since.
+//! The pods as last observed, and what happened to them since.
 
 use std::collections::BTreeMap;
 
@@ -13,23 +13,23 @@ use crate::kube::list::MOST;
 /// All pods by name.
 #[derive(Default)]
 pub struct Pods {
-    /// None until they have been listed.
+    /// None before the first complete list.
     known: Option<BTreeMap<String, Pod>>,
-    /// Those of a list that is not whole yet.
+    /// The pods of a list that is not complete yet.
     listed: BTreeMap<String, Pod>,
 }
 
 impl Pods {
-    /// Takes a change in, and tells what happened by it.
+    /// Takes a change, and returns what happened.
     pub fn take(&mut self, change: Change<Pod>) -> Vec<ObjectEvent> {
         match change {
-            // A list begins anew, and counts once it is whole: what is not in it is gone.
+            // A list counts once it is complete: a pod that is not in it is gone.
             Change::Init => self.listed.clear(),
             Change::InitApply(pod) => drop(self.listed.insert(pod.name_any(), pod)),
             Change::InitDone => {
                 let now = std::mem::take(&mut self.listed);
-                // The first list is how it was at the start: nothing has happened yet.
-                let happened = self.known.as_ref().map(|before| between(before, &now)).unwrap_or_default();
+                // The first list is the state at the start: nothing has happened yet.
+                let happened = self.known.as_ref().map(|before| differences(before, &now)).unwrap_or_default();
                 self.known = Some(now);
                 return happened;
             }
@@ -39,7 +39,7 @@ impl Pods {
                     return Vec::new();
                 }
                 let before = known.insert(pod.name_any(), pod.clone());
-                return became(before.as_ref(), &pod).collect();
+                return changes(before.as_ref(), &pod).collect();
             }
             Change::Delete(pod) => {
                 self.known.get_or_insert_default().remove(&pod.name_any());
@@ -49,7 +49,7 @@ impl Pods {
         Vec::new()
     }
 
-    /// How many there are, and how many of them are ready; none until they have been listed.
+    /// The number of pods, and of ready ones; none before the first complete list.
     pub fn count(&self) -> Option<(usize, usize)> {
         let known = self.known.as_ref()?;
         Some((known.len(), known.values().filter(|pod| is_ready(pod)).count()))
@@ -57,36 +57,35 @@ impl Pods {
 }
 
 /// What happened from one list to the next.
-fn between(before: &BTreeMap<String, Pod>, now: &BTreeMap<String, Pod>) -> Vec<ObjectEvent> {
-    // A pod of a StatefulSet has the name of the one before it.
+fn differences(before: &BTreeMap<String, Pod>, now: &BTreeMap<String, Pod>) -> Vec<ObjectEvent> {
+    // A StatefulSet gives a new pod the name of the old one.
     let same = |one: &&Pod, other: &Pod| one.uid() == other.uid();
     let left = before.iter().filter(|(name, pod)| now.get(*name).is_none_or(|now| !same(&now, pod)));
-    let there = now.iter().flat_map(|(name, pod)| became(before.get(name).filter(|before| same(before, pod)), pod));
+    let there = now.iter().flat_map(|(name, pod)| changes(before.get(name).filter(|before| same(before, pod)), pod));
     left.map(|(_, pod)| gone(pod)).chain(there).map(ObjectEvent::unseen).collect()
 }
 
-/// What happened to a pod that was like this before, or was not there.
-fn became(before: Option<&Pod>, now: &Pod) -> impl Iterator<Item = ObjectEvent> {
+/// What happened to a pod, by its state before, if there was one.
+fn changes(before: Option<&Pod>, now: &Pod) -> impl Iterator<Item = ObjectEvent> {
     let ready = is_ready(now) && !before.is_some_and(is_ready);
-    let ready = ready.then(|| happened(now, "Ready", "it takes requests", false));
+    let ready = ready.then(|| event(now, "Ready", "it is ready", false));
     let ended =
         last_end(now).filter(|end| before.and_then(last_end).as_ref() != Some(end)).map(|(reason, restarts)| {
             let message = format!("a container ended ({reason}); {restarts} restarts so far");
-            happened(now, "ContainerEnded", &message, true)
+            event(now, "ContainerEnded", &message, true)
         });
     ended.into_iter().chain(ready)
 }
 
-fn happened(pod: &Pod, reason: &str, message: &str, warning: bool) -> ObjectEvent {
-    let object = format!("Pod/{}", pod.name_any());
-    ObjectEvent { object, reason: reason.to_owned(), message: message.to_owned(), warning }
+fn event(pod: &Pod, reason: &str, message: &str, warning: bool) -> ObjectEvent {
+    ObjectEvent::new(format!("Pod/{}", pod.name_any()), reason, message, warning)
 }
 
 fn gone(pod: &Pod) -> ObjectEvent {
-    happened(pod, "Gone", "it is gone", false)
+    event(pod, "Gone", "it is gone", false)
 }
 
-/// Why a container last ended, and how often one was started again.
+/// Why a container last ended, and how often it was restarted.
 fn last_end(pod: &Pod) -> Option<(&str, i32)> {
     let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
     containers.iter().find_map(|container| {
@@ -119,12 +118,12 @@ mod tests {
         happened.into_iter().map(|one| (one.object, one.reason)).collect()
     }
 
-    fn told(all: &[(&str, &str)]) -> Vec<(String, String)> {
+    fn events(all: &[(&str, &str)]) -> Vec<(String, String)> {
         all.iter().map(|(pod, reason)| (format!("Pod/{pod}"), (*reason).to_owned())).collect()
     }
 
     #[test]
-    fn what_happened_while_nobody_watched_is_told_afterwards() {
+    fn changes_missed_by_a_broken_watch_are_reported_once() {
         let mut pods = Pods::default();
         let before = [
             pod("stays", "1", true, 0),
@@ -139,26 +138,26 @@ mod tests {
             pod("ends", "3", true, 1),
             pod("comes", "5", true, 0),
         ];
-        let expected = told(&[("goes", "Gone"), ("comes", "Ready"), ("ends", "ContainerEnded"), ("starts", "Ready")]);
+        let expected = events(&[("goes", "Gone"), ("comes", "Ready"), ("ends", "ContainerEnded"), ("starts", "Ready")]);
         assert_eq!(list(&mut pods, &after), expected);
         assert_eq!(pods.count(), Some((4, 4)));
         assert_eq!(list(&mut pods, &after), [], "once");
     }
 
     #[test]
-    fn a_pod_that_took_the_name_of_another_is_another() {
+    fn a_new_pod_with_an_old_name_is_a_new_pod() {
         let mut pods = Pods::default();
         list(&mut pods, &[pod("shop-0", "1", true, 0)]);
-        assert_eq!(list(&mut pods, &[pod("shop-0", "2", true, 0)]), told(&[("shop-0", "Gone"), ("shop-0", "Ready")]));
+        assert_eq!(list(&mut pods, &[pod("shop-0", "2", true, 0)]), events(&[("shop-0", "Gone"), ("shop-0", "Ready")]));
     }
 
     #[test]
-    fn what_is_seen_is_told_without_a_doubt() {
+    fn a_watched_change_is_reported_as_it_is() {
         let mut pods = Pods::default();
         list(&mut pods, &[]);
         assert_eq!(pods.take(Change::Apply(pod("shop", "1", false, 0))), []);
         let ready = pods.take(Change::Apply(pod("shop", "1", true, 0)));
-        assert_eq!(ready, [happened(&pod("shop", "1", true, 0), "Ready", "it takes requests", false)]);
+        assert_eq!(ready, [event(&pod("shop", "1", true, 0), "Ready", "it is ready", false)]);
         assert_eq!(pods.take(Change::Delete(pod("shop", "1", true, 0)))[0].message, "it is gone");
         assert_eq!(pods.count(), Some((0, 0)));
     }

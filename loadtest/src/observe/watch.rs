@@ -1,4 +1,4 @@
-//! Watches the HPA, its pods and the namespace's events, and tells what changed.
+//! Watches the HPA, its pods and the namespace's Events, and reports what changed.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,40 +18,40 @@ use crate::journal::{Entry, Event, Feed, ObjectEvent, ObservedEvent, Scaling};
 use crate::kube::list::MOST;
 use crate::kube::{Failure, one_line};
 use crate::observe::chain::{Chain, Readings};
+use crate::observe::events::EventTracker;
 use crate::observe::plan::{Metric, Plan};
 use crate::observe::pods::Pods;
-use crate::observe::told::Told;
 use crate::session::clock::Clock;
 
-/// The items of a page: five of them are a page of the least pods.
+/// The items in a page of a list.
 const PAGE: u32 = 100;
 
-/// The most events that are recorded of a run, and the most characters of each message: an API server may send anything.
+/// The maximum number of recorded events, and of characters in a message: an API server may send anything.
 const EVENTS: u64 = 10_000;
 const MESSAGE: usize = 1024;
 
-/// Watches until the receiver of the entries is gone.
+/// Watches until the receiver of the entries is dropped.
 pub async fn watch(client: Client, plan: Plan, clock: Clock, entries: UnboundedSender<Entry>) {
-    let mut seen = Watches::begin(&client, &plan);
-    let mut view = View::new(clock, entries, plan.metric.clone());
+    let mut watches = Watches::start(&client, &plan);
+    let mut state = State::new(clock, entries, plan.metric.clone());
     let mut readings = Chain::new(client.clone(), plan.clone()).read_each(Duration::from_secs(1));
-    let mut beats = tokio::time::interval(Duration::from_secs(1));
-    let mut signs = signs_of_life(&client, &plan.namespace, plan.hpa.clone());
-    while !view.entries.is_closed() {
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    let mut polls = poll_api_server(&client, &plan.namespace, plan.hpa.clone());
+    while !state.entries.is_closed() {
         tokio::select! {
-            Some(change) = seen.hpas.next() => view.hpa(change),
-            Some(change) = seen.pods.next() => view.pod(change),
-            Some(change) = seen.events.next() => view.event(change, &plan),
-            Some(now) = readings.recv() => view.readings(now),
-            Some(sign) = signs.recv() => {
-                if view.sign(sign) {
-                    // The connections of before may never say anything again, nor that they will not.
-                    seen = Watches::begin(&client, &plan);
+            Some(change) = watches.hpas.next() => state.hpa(change),
+            Some(change) = watches.pods.next() => state.pod(change),
+            Some(change) = watches.events.next() => state.event(change, &plan),
+            Some(now) = readings.recv() => state.readings(now),
+            Some(answer) = polls.recv() => {
+                if state.polled(answer) {
+                    // The old connections may stay silent forever, without an error.
+                    watches = Watches::start(&client, &plan);
                 }
             }
-            _ = beats.tick() => {}
+            _ = ticks.tick() => {}
         }
-        view.tell();
+        state.record();
     }
 }
 
@@ -63,7 +63,7 @@ struct Watches {
 }
 
 impl Watches {
-    fn begin(client: &Client, plan: &Plan) -> Self {
+    fn start(client: &Client, plan: &Plan) -> Self {
         let namespace = plan.namespace.as_str();
         let name = format!("metadata.name={}", plan.hpa);
         let all = || watcher::Config::default().page_size(PAGE);
@@ -75,20 +75,20 @@ impl Watches {
     }
 }
 
-/// A watch tells nothing where nothing changes, and as little where the API server hangs: so it is asked as well.
-fn signs_of_life(client: &Client, namespace: &str, hpa: String) -> UnboundedReceiver<Result<(), Failure>> {
+/// A watch is silent when nothing changes, and also when the API server hangs. Polling tells the two apart.
+fn poll_api_server(client: &Client, namespace: &str, hpa: String) -> UnboundedReceiver<Result<(), Failure>> {
     let hpas = Api::<HorizontalPodAutoscaler>::namespaced(client.clone(), namespace);
     let (sender, receiver) = unbounded_channel();
     tokio::spawn(async move {
-        let mut turns = tokio::time::interval(Duration::from_secs(2));
+        let mut ticks = tokio::time::interval(Duration::from_secs(2));
         while !sender.is_closed() {
-            turns.tick().await;
-            let sign = match tokio::time::timeout(timing::WATCH_ANSWER, hpas.get_opt(&hpa)).await {
+            ticks.tick().await;
+            let answer = match tokio::time::timeout(timing::WATCH_ANSWER, hpas.get_opt(&hpa)).await {
                 Ok(Ok(_)) => Ok(()),
                 Ok(Err(error)) => Err(Failure::of(&error)),
                 Err(_) => Err(Failure::Late(timing::WATCH_ANSWER)),
             };
-            let _ = sender.send(sign);
+            let _ = sender.send(answer);
         }
     });
     receiver
@@ -96,8 +96,8 @@ fn signs_of_life(client: &Client, namespace: &str, hpa: String) -> UnboundedRece
 
 type Changes<K> = BoxStream<'static, watcher::Result<Change<K>>>;
 
-/// What changes. After an error it begins anew with a list: a watch that merely goes on would not tell that it does
-/// until something changes.
+/// The changes of a kind of object. After an error, the watch starts again with a list: one that merely continued would
+/// not show that it works until something changes.
 fn changes<K>(client: &Client, namespace: &str, config: watcher::Config) -> Changes<K>
 where
     K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
@@ -108,14 +108,14 @@ where
         + 'static,
 {
     let api = Api::<K>::namespaced(client.clone(), namespace);
-    let begin = move || watcher(api.clone(), config.clone()).boxed();
-    let first = Some(begin());
-    stream::unfold((first, begin, 0), |(current, begin, listed)| async move {
+    let start = move || watcher(api.clone(), config.clone()).boxed();
+    let first = Some(start());
+    stream::unfold((first, start, 0), |(current, start, listed)| async move {
         let mut current = if let Some(current) = current {
             current
         } else {
             tokio::time::sleep(timing::WATCH_RETRY).await;
-            begin()
+            start()
         };
         let mut change = current.next().await?;
         let listed = match change {
@@ -127,7 +127,7 @@ where
             change = Err(watcher::Error::InitialListFailed(kube::Error::Service(excess.into())));
         }
         let current = change.is_ok().then_some(current);
-        Some((change, (current, begin, listed)))
+        Some((change, (current, start, listed)))
     })
     .boxed()
 }
@@ -140,32 +140,33 @@ fn is_forbidden(error: &watcher::Error) -> bool {
     )
 }
 
-/// Everything that has to be listed again where the API server did not answer for a while.
+/// The watches that are started again after the API server did not answer for a while.
 const WATCHES: [Feed; 3] = [Feed::Hpa, Feed::Pods, Feed::Events];
 
 /// What is known at the moment.
-struct View {
+struct State {
     clock: Clock,
     entries: UnboundedSender<Entry>,
     metric: Metric,
     hpa: Option<HorizontalPodAutoscaler>,
-    /// That of a list that is not whole yet.
+    /// The HPA of a list that is not complete yet.
     listed: Option<HorizontalPodAutoscaler>,
     pods: Pods,
-    events: Told,
-    /// Whether it has been told that they may not be read.
+    events: EventTracker,
+    /// Whether the missing right to read them was recorded.
     events_refused: bool,
     readings: Readings,
     /// How many events have been recorded.
     recorded: u64,
-    told: Option<Scaling>,
-    /// Watches that are interrupted, by what they watch.
+    /// The state that was last recorded.
+    last: Option<Scaling>,
+    /// Watches that are interrupted.
     broken: BTreeSet<Feed>,
-    /// Watches whose list is not whole.
+    /// Watches whose list is not complete.
     listing: BTreeSet<Feed>,
 }
 
-impl View {
+impl State {
     fn new(clock: Clock, entries: UnboundedSender<Entry>, metric: Metric) -> Self {
         Self {
             clock,
@@ -174,48 +175,46 @@ impl View {
             hpa: None,
             listed: None,
             pods: Pods::default(),
-            events: Told::default(),
+            events: EventTracker::default(),
             events_refused: false,
             readings: Readings::default(),
             recorded: 0,
-            told: None,
+            last: None,
             broken: BTreeSet::new(),
             listing: WATCHES.into(),
         }
     }
 
     fn hpa(&mut self, change: watcher::Result<Change<HorizontalPodAutoscaler>>) {
-        let gone = |hpa: &HorizontalPodAutoscaler| ObjectEvent {
-            object: format!("HorizontalPodAutoscaler/{}", hpa.name_any()),
-            reason: "Deleted".to_owned(),
-            message: "it is gone".to_owned(),
-            warning: true,
+        let gone = |hpa: &HorizontalPodAutoscaler| {
+            let object = format!("HorizontalPodAutoscaler/{}", hpa.name_any());
+            ObjectEvent::new(object, "Deleted", "it is gone", true)
         };
-        match self.whole(Feed::Hpa, change) {
+        match self.accept(Feed::Hpa, change) {
             Some(Change::Init) => self.listed = None,
             Some(Change::InitApply(hpa)) => self.listed = Some(hpa),
             Some(Change::InitDone) => {
                 let before = std::mem::replace(&mut self.hpa, self.listed.take());
                 if let Some(before) = before.filter(|_| self.hpa.is_none()) {
-                    self.happened(ObservedEvent::Object(gone(&before).unseen()));
+                    self.emit(ObservedEvent::Object(gone(&before).unseen()));
                 }
             }
             Some(Change::Apply(hpa)) => self.hpa = Some(hpa),
             Some(Change::Delete(hpa)) => {
                 self.hpa = None;
-                self.happened(ObservedEvent::Object(gone(&hpa)));
+                self.emit(ObservedEvent::Object(gone(&hpa)));
             }
             None => {}
         }
     }
 
     fn pod(&mut self, change: watcher::Result<Change<Pod>>) {
-        let Some(mut change) = self.whole(Feed::Pods, change) else { return };
+        let Some(mut change) = self.accept(Feed::Pods, change) else { return };
         if let Change::Apply(pod) | Change::InitApply(pod) = &mut change {
-            // There may be thousands, and they are kept.
+            // There may be thousands of pods, and they are kept in memory.
             (pod.spec, pod.metadata.managed_fields, pod.metadata.annotations) = (None, None, None);
         }
-        self.pods.take(change).into_iter().for_each(|event| self.happened(ObservedEvent::Object(event)));
+        self.pods.take(change).into_iter().for_each(|event| self.emit(ObservedEvent::Object(event)));
     }
 
     fn event(&mut self, change: watcher::Result<Change<v1::Event>>, plan: &Plan) {
@@ -225,62 +224,62 @@ impl View {
             if !std::mem::replace(&mut self.events_refused, true) {
                 let right = format!("list and watch events in namespace {}", plan.namespace);
                 let why = format!("the right to {right} is missing");
-                self.happened(ObservedEvent::Unread { feed: Feed::Events, why });
+                self.emit(ObservedEvent::Unread { feed: Feed::Events, why });
             }
             return;
         }
-        let Some(change) = self.whole(Feed::Events, change) else { return };
-        self.events.take(change, plan).into_iter().for_each(|event| self.happened(ObservedEvent::Object(event)));
+        let Some(change) = self.accept(Feed::Events, change) else { return };
+        self.events.take(change, plan).into_iter().for_each(|event| self.emit(ObservedEvent::Object(event)));
     }
 
     fn readings(&mut self, mut now: Readings) {
         for (feed, why) in std::mem::take(&mut now.unread) {
-            self.happened(ObservedEvent::Unread { feed, why });
+            self.emit(ObservedEvent::Unread { feed, why });
         }
         self.readings = now;
     }
 
-    /// The change, if the watch has not broken; the first break and the return are told.
-    fn whole<K>(&mut self, feed: Feed, change: watcher::Result<Change<K>>) -> Option<Change<K>> {
+    /// The change, unless the watch broke. An interruption and its end are recorded once.
+    fn accept<K>(&mut self, feed: Feed, change: watcher::Result<Change<K>>) -> Option<Change<K>> {
         match &change {
-            // A list that is about to be asked for: nothing has been seen again yet.
+            // A list is about to be requested: nothing is known again yet.
             Ok(Change::Init) => drop(self.listing.insert(feed)),
             Ok(change) => {
                 if matches!(change, Change::InitDone) {
                     self.listing.remove(&feed);
                 }
                 if self.broken.remove(&feed) {
-                    self.happened(ObservedEvent::WatchResumed { feed });
+                    self.emit(ObservedEvent::WatchResumed { feed });
                 }
             }
             Err(error) => {
                 if self.broken.insert(feed) {
-                    self.happened(ObservedEvent::WatchInterrupted { feed, why: one_line(error) });
+                    self.emit(ObservedEvent::WatchInterrupted { feed, why: one_line(error) });
                 }
             }
         }
         change.ok()
     }
 
-    /// Whether the API server answers again, after it had not.
-    fn sign(&mut self, sign: Result<(), Failure>) -> bool {
-        match sign {
+    /// Whether the API server answers again after an interruption.
+    fn polled(&mut self, answer: Result<(), Failure>) -> bool {
+        match answer {
             Ok(()) if self.broken.remove(&Feed::ApiServer) => {
-                self.happened(ObservedEvent::WatchResumed { feed: Feed::ApiServer });
-                // What is known is from before; all is listed again.
+                self.emit(ObservedEvent::WatchResumed { feed: Feed::ApiServer });
+                // What is known is old: everything is listed again.
                 self.listing = WATCHES.into();
                 return true;
             }
             Err(failure) if self.broken.insert(Feed::ApiServer) => {
                 let why = failure.to_string();
-                self.happened(ObservedEvent::WatchInterrupted { feed: Feed::ApiServer, why });
+                self.emit(ObservedEvent::WatchInterrupted { feed: Feed::ApiServer, why });
             }
             _ => {}
         }
         false
     }
 
-    fn happened(&mut self, mut what: ObservedEvent) {
+    fn emit(&mut self, mut what: ObservedEvent) {
         self.recorded += 1;
         if self.recorded > EVENTS {
             return;
@@ -293,13 +292,13 @@ impl View {
         // The receiver may be gone: the run has ended.
         let _ = self.entries.send(Entry::Event(Event { at: self.clock.now(), what }));
         if self.recorded == EVENTS - 1 {
-            self.happened(ObservedEvent::Truncated { recorded: self.recorded });
+            self.emit(ObservedEvent::Truncated { recorded: self.recorded });
         }
     }
 
-    /// Tells the state where it changed, or where it has not been told for a while. While a watch is broken, or lists
-    /// what it missed, the state is not known, and nothing is told. Events are no part of it.
-    fn tell(&mut self) {
+    /// Records the state if it changed, or was not recorded for a while. While a watch is broken, or lists what it
+    /// missed, the state is unknown, and nothing is recorded. Events are not part of it.
+    fn record(&mut self) {
         let unknown = |feed: &Feed| self.broken.contains(feed) || self.listing.contains(feed);
         let known = ![Feed::ApiServer, Feed::Hpa, Feed::Pods].iter().any(unknown);
         let (Some(hpa), Some((pods, ready)), true) = (&self.hpa, self.pods.count(), known) else { return };
@@ -320,16 +319,16 @@ impl View {
             counted: self.readings.counted,
             prometheus: self.readings.prometheus,
             api: self.readings.api,
-            wanted: u32::try_from(status.desired_replicas).unwrap_or(0),
+            desired: u32::try_from(status.desired_replicas).unwrap_or(0),
             pods: count(pods),
             ready: count(ready),
-            says: conditions.collect(),
+            conditions: conditions.collect(),
         };
         let same =
-            |told: &Scaling| Scaling { at: now.at, ..told.clone() } == now && now.at - told.at < timing::HEARTBEAT;
-        if !self.told.as_ref().is_some_and(same) {
+            |last: &Scaling| Scaling { at: now.at, ..last.clone() } == now && now.at - last.at < timing::HEARTBEAT;
+        if !self.last.as_ref().is_some_and(same) {
             let _ = self.entries.send(Entry::Scaling(now.clone()));
-            self.told = Some(now);
+            self.last = Some(now);
         }
     }
 }
@@ -346,34 +345,34 @@ mod tests {
     }
 
     #[test]
-    fn what_was_known_before_a_stall_is_not_told_after_it_until_all_is_listed_again() {
-        let (entries, mut told) = unbounded_channel();
-        let mut view = View::new(Clock::new(Instant::now(), 1.0), entries, plan().metric);
-        let mut states = |view: &mut View| {
+    fn after_a_stall_no_state_is_recorded_until_all_is_listed_again() {
+        let (entries, mut recorded) = unbounded_channel();
+        let mut state = State::new(Clock::new(Instant::now(), 1.0), entries, plan().metric);
+        let mut states = |state: &mut State| {
             // As after a heartbeat.
-            view.told = None;
-            view.tell();
-            let all = std::iter::from_fn(|| told.try_recv().ok());
+            state.last = None;
+            state.record();
+            let all = std::iter::from_fn(|| recorded.try_recv().ok());
             all.filter(|entry| matches!(entry, Entry::Scaling(_))).count()
         };
-        let all = |view: &mut View| {
+        let all = |state: &mut State| {
             for change in list(HorizontalPodAutoscaler::default()) {
-                view.hpa(change);
+                state.hpa(change);
             }
             for change in list(Pod::default()) {
-                view.pod(change);
+                state.pod(change);
             }
             for change in list(v1::Event::default()) {
-                view.event(change, &plan());
+                state.event(change, &plan());
             }
         };
-        all(&mut view);
-        assert_eq!(states(&mut view), 1);
-        assert!(!view.sign(Err(Failure::Other("no answer".to_owned()))));
-        assert_eq!(states(&mut view), 0);
-        assert!(view.sign(Ok(())), "the watches begin anew");
-        assert_eq!(states(&mut view), 0);
-        all(&mut view);
-        assert_eq!(states(&mut view), 1);
+        all(&mut state);
+        assert_eq!(states(&mut state), 1);
+        assert!(!state.polled(Err(Failure::Other("no answer".to_owned()))));
+        assert_eq!(states(&mut state), 0);
+        assert!(state.polled(Ok(())), "the watches begin anew");
+        assert_eq!(states(&mut state), 0);
+        all(&mut state);
+        assert_eq!(states(&mut state), 1);
     }
 }

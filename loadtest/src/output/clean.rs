@@ -1,4 +1,4 @@
-//! Text for terminals, and JSON, in which every character can be seen ([`crate::visible`] says what is replaced).
+//! Text for terminals, and JSON, in which every character is visible ([`crate::visible`] says what is replaced).
 
 use std::fmt::{self, Write as _};
 use std::ops::Deref;
@@ -18,7 +18,7 @@ pub fn json_pretty(data: &impl Serialize) -> String {
     escaped(&serde_json::to_string_pretty(data).expect("plain data has a form in JSON")) + "\n"
 }
 
-/// JSON in which every character can be seen. Only its strings can have one that cannot, and its own line breaks stay.
+/// JSON in which every character is visible. Only its strings can have hidden ones, and its own line breaks stay.
 fn escaped(json: &str) -> String {
     let escape = |found: &Captures| {
         let character = found[0].chars().next().unwrap_or_default();
@@ -31,13 +31,13 @@ fn escaped(json: &str) -> String {
     HIDDEN.replace_all(json, escape).into_owned()
 }
 
-/// Text for a terminal: every character of others is replaced that a terminal obeys. What this tool itself has a
-/// terminal do, colours and the live view, is added here and nowhere else.
+/// Text for a terminal, in which characters that a terminal interprets are replaced. The tool's own escapes, for
+/// colours and the live view, are added here and nowhere else.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Clean(String);
 
 impl Clean {
-    /// These lines. A line break within a name has to be gone by now: see [`visible`].
+    /// These lines. Line breaks in names must be replaced before: see [`visible`].
     pub fn of(text: &str) -> Self {
         Self(lines(text).into_owned())
     }
@@ -47,18 +47,18 @@ impl Clean {
         self.0.push_str(&lines(text));
     }
 
-    /// Adds a mark in a colour, as the number that a terminal has for it.
+    /// Adds a mark in a colour, given by its number in a terminal.
     pub fn push_painted(&mut self, mark: char, colour: u8) {
         let mut buffer = [0; 4];
         let mark = visible(mark.encode_utf8(&mut buffer));
-        // A String takes any write.
+        // Writing to a String never fails.
         let _ = write!(self.0, "\x1b[{colour}m{mark}\x1b[0m");
     }
 
-    /// Lines that are drawn over those before them, of which there were so many.
+    /// Lines that are drawn over this many lines before them.
     pub fn redrawn(frame: &str, lines_before: usize) -> Self {
         let up = if lines_before == 0 { String::new() } else { format!("\x1b[{lines_before}F") };
-        // The rest of each line goes only once its new text is there: nothing flickers.
+        // The rest of each line is erased after its new text: nothing flickers.
         Self(format!("{up}{}\x1b[J", lines(frame).replace('\n', "\x1b[K\n")))
     }
 }
@@ -84,7 +84,7 @@ mod tests {
     use crate::visible::tests::HOSTILE;
 
     #[test]
-    fn json_has_escapes_and_the_same_strings() {
+    fn escaped_json_has_the_same_strings() {
         let data = serde_json::json!({"a": HOSTILE, HOSTILE: ["é 北"]});
         for text in [json(&data), json_pretty(&data)] {
             assert!(!text.chars().any(|one| one != '\n' && is_hidden(one)) && text.contains("é 北"), "{text:?}");

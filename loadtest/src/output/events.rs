@@ -8,9 +8,9 @@ use crate::output::text::seconds;
 /// An event as people read it.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct EventText<'a> {
-    /// What it happened to: kind and name of an object, or a part of the tool.
+    /// The object, as kind and name, or a part of the tool.
     pub object: Cow<'a, str>,
-    /// A word for it.
+    /// The reason, in one word.
     pub reason: Cow<'a, str>,
     /// The details.
     pub message: Cow<'a, str>,
@@ -23,7 +23,7 @@ impl EventText<'_> {
     }
 }
 
-/// What an event says.
+/// An event in words.
 pub fn text(event: &Event) -> EventText<'_> {
     let (object, reason, message) = match &event.what {
         ObservedEvent::Object(ObjectEvent { object, reason, message, .. }) => {
@@ -59,7 +59,7 @@ pub fn because(feed: Feed, why: &str) -> String {
     format!("{}: {why}", name(feed))
 }
 
-/// What a feed is called.
+/// The name of a feed.
 fn name(feed: Feed) -> &'static str {
     match feed {
         Feed::ApiServer => "the API server",

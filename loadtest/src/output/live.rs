@@ -1,4 +1,4 @@
-//! A run while it goes on: a view that is drawn again in place, or lines for what is no terminal.
+//! A run as it happens: a view that is redrawn in place, or lines if the output is not a terminal.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -18,19 +18,20 @@ use crate::stats::{Times, failed, succeeded};
 mod lines;
 pub use lines::Lines;
 
-/// The most lines of a frame.
+/// The maximum number of lines in a frame.
 pub const LINES: usize = 20;
 
-/// The most pods that a frame shows.
+/// The maximum number of pods in a frame.
 const PODS: usize = 5;
 
-/// Seconds over which rates, percentiles and shares are calculated: long enough to be read, short enough to follow.
+/// The seconds over which rates, percentiles and shares are calculated: long enough to be readable, short enough to
+/// follow.
 const WINDOW: usize = 10;
 
-/// The most seconds that a sparkline shows.
+/// The maximum number of seconds in a sparkline.
 const HISTORY: usize = 240;
 
-/// What is known so far.
+/// The state of the view.
 #[derive(Clone, Debug, Default)]
 pub struct Live {
     start: Option<Start>,
@@ -47,12 +48,7 @@ pub struct Live {
 }
 
 impl Live {
-    /// Nothing is known yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Takes one more entry in.
+    /// Takes one more entry.
     pub fn take(&mut self, entry: &Entry) {
         match entry {
             Entry::Start(start) => self.start = Some(Start::clone(start)),
@@ -167,7 +163,7 @@ impl Live {
                 marks(waiting, "□"),
                 scaling.ready,
                 scaling.pods,
-                scaling.wanted
+                scaling.desired
             ),
         ];
         if let Some(autoscaler) = autoscaler {
@@ -176,7 +172,7 @@ impl Live {
             let bar = bar(part, width.saturating_sub(60).clamp(10, 20));
             lines.push(format!("value      {bar} {value} per pod, target {}", rate(autoscaler.target)));
         }
-        lines.extend(scaling.says.iter().take(3).map(|says| format!("hpa        {says}")));
+        lines.extend(scaling.conditions.iter().take(3).map(|says| format!("hpa        {says}")));
         lines
     }
 

@@ -1,5 +1,5 @@
-//! Standard output, written to by a thread of its own: a reader that stalls (Ctrl-S in a terminal, a full pipe) holds up
-//! that thread, and neither the load nor the journal nor Ctrl-C.
+//! Standard output, written by a thread of its own: a reader that stalls (Ctrl-S in a terminal, a full pipe) blocks
+//! only that thread, not the load, the journal or Ctrl-C.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write, stderr, stdout};
@@ -14,14 +14,14 @@ use tokio::sync::oneshot;
 use super::Clean;
 use crate::error::Error;
 
-/// For how long a reader may take nothing before it is given up, where nobody wants to wait for it.
+/// In a hurry, how long a reader may take nothing before the printer gives up on it.
 const STALLED: Duration = Duration::from_secs(2);
 
-/// How much is written at once. A pipe that is full has room again by the page, and a write that is longer would end, and
-/// tell that something was taken, only when all of it was.
+/// How much is written at once. A full pipe gets room again page by page, and a longer write would return, and so show
+/// progress, only at its end.
 const PAGE: usize = 4096;
 
-/// Takes texts for standard output at once, however slowly it is read.
+/// Accepts texts for standard output immediately, however slowly it is read.
 pub struct Printer {
     texts: mpsc::Sender<Clean>,
     progress: Arc<Progress>,
@@ -31,56 +31,56 @@ pub struct Printer {
 /// How far the thread has come.
 #[derive(Default)]
 struct Progress {
-    /// Texts that are not written yet.
+    /// The texts that are not written yet.
     waiting: AtomicUsize,
-    /// Bytes that are.
+    /// The bytes that are written.
     taken: AtomicU64,
 }
 
-/// How much was written by the end.
+/// How the printing ended.
 #[derive(Debug)]
 pub enum End {
-    /// All of it, or all that the reader wanted before it went away.
+    /// All was written, or the reader closed the pipe.
     Whole,
-    /// A write failed, and nothing was written from then on.
+    /// A write failed, and nothing was written after it.
     Failed(Error),
-    /// Nobody read any more, with so many texts left.
+    /// The reader stopped reading, with this many texts left.
     Stalled(usize),
 }
 
 impl Printer {
-    /// Starts the thread. It goes on until all is written, or a write fails.
+    /// Starts the thread, which runs until all is written or a write fails.
     pub fn start() -> Result<Self, Error> {
-        // Not Rust's own handle: it keeps in a buffer what could not be written, and a lock while a write lasts.
+        // Not Rust's own handle, which buffers unwritten text, and holds a lock during a write.
         Self::to(File::from(stdout().as_fd().try_clone_to_owned().map_err(|error| cannot(&error))?))
     }
 
     fn to(out: File) -> Result<Self, Error> {
-        let (texts, come) = mpsc::channel();
+        let (texts, received) = mpsc::channel();
         let (ended, end) = oneshot::channel();
         let progress = Arc::new(Progress::default());
         let made = Arc::clone(&progress);
         let run = move || {
-            // Nobody waits for it any more where the reader was given up.
-            let _ = ended.send(write(out, &come, &made));
+            // If the reader was given up, nobody waits for this.
+            let _ = ended.send(write(out, &received, &made));
         };
         std::thread::Builder::new().name("print".to_owned()).spawn(run).map_err(|error| cannot(&error))?;
         Ok(Self { texts, progress, end })
     }
 
-    /// Has a text written after those before it. Where writing has failed, it is forgotten.
+    /// Queues a text. After a failed write, it is dropped.
     pub fn print(&self, text: Clean) {
         self.progress.waiting.fetch_add(1, Ordering::Relaxed);
         let _ = self.texts.send(text);
     }
 
-    /// Whether all is written so far.
+    /// Whether everything so far is written.
     pub fn is_idle(&self) -> bool {
         self.progress.waiting.load(Ordering::Relaxed) == 0
     }
 
-    /// Waits until all is written: for as long as that takes, or, in a hurry, until the reader has taken nothing for
-    /// `STALLED`. A reader that is merely slow loses nothing. Not waiting any longer is what `enough` is for.
+    /// Waits until all is written: as long as that takes, or, in a hurry, until the reader has taken nothing for
+    /// `STALLED`. A reader that is only slow loses nothing. `enough` ends the waiting.
     pub async fn finish(self, hurry: bool, enough: impl Future<Output = ()>) -> End {
         let Self { texts, progress, mut end } = self;
         drop(texts);
@@ -121,8 +121,7 @@ fn write(mut out: File, texts: &mpsc::Receiver<Clean>, progress: &Progress) -> i
     Ok(())
 }
 
-/// Writes to standard output where there is nothing to hold up. A reader that has gone away is no fault: a closed pipe
-/// under a long table is nothing to report.
+/// Writes to standard output when there is no load to delay. A closed pipe is not an error: the reader had enough.
 pub fn print(text: &Clean) -> Result<(), Error> {
     let mut out = stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -131,16 +130,15 @@ pub fn print(text: &Clean) -> Result<(), Error> {
     }
 }
 
-/// Says something on standard error, of which nothing has to be lost as long as somebody reads: where nobody does, the
-/// tool ends all the same.
+/// Writes to standard error, and waits for its reader, but not forever: if nobody reads, the tool ends all the same.
 pub fn say(text: Clean) {
-    let (said, saying) = mpsc::channel();
+    let (sender, written) = mpsc::channel();
     std::thread::spawn(move || {
-        // Where standard error is closed, the exit code tells.
+        // If standard error is closed, the exit code remains.
         let _ = stderr().write_all(text.as_bytes());
-        let _ = said.send(());
+        let _ = sender.send(());
     });
-    let _ = saying.recv_timeout(STALLED);
+    let _ = written.recv_timeout(STALLED);
 }
 
 #[cfg(test)]
@@ -152,7 +150,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_reader_that_takes_less_than_a_text_at_a_time_is_not_given_up_until_it_takes_nothing() {
+    async fn a_slow_reader_is_given_up_only_when_it_takes_nothing() {
         let (mut reader, writer) = pipe().unwrap();
         let printer = Printer::to(File::from(OwnedFd::from(writer))).unwrap();
         // Far more than the pipe holds, in one.

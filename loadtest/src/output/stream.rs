@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, stderr, stdout};
 
-/// A width that cuts nothing off, where no terminal has another.
+/// A width that cuts nothing off, for an output that is not a terminal.
 const COLUMNS: usize = 1000;
 
 /// One of the two outputs.
@@ -15,7 +15,7 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// How many columns wide it is.
+    /// Its width in columns.
     pub fn columns(self) -> usize {
         let size = match self {
             Self::Out => rustix::termios::tcgetwinsize(stdout()),
@@ -24,7 +24,7 @@ impl Stream {
         size.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(COLUMNS)
     }
 
-    /// Whether somebody looks at it in a terminal.
+    /// Whether it is a terminal.
     pub fn is_terminal(self) -> bool {
         match self {
             Self::Out => stdout().is_terminal(),

@@ -1,10 +1,10 @@
-//! Figures as people read them.
+//! Figures and lines for people.
 
 use std::time::Duration;
 
 use super::visible;
 
-/// A number with its thousands apart.
+/// A number with separators between its thousands.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -22,7 +22,7 @@ pub(crate) fn plural(number: u64, thing: &str) -> String {
     format!("{} {thing}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
-/// A time with three significant digits, in the unit that suits it.
+/// A time with three significant digits, in a suitable unit.
 pub(crate) fn seconds(seconds: f64) -> String {
     let micros = seconds * 1e6;
     match micros.abs() {
@@ -60,7 +60,7 @@ pub(crate) fn clock(at: f64) -> String {
     }
 }
 
-/// A rate with as many digits as tell something.
+/// A rate with its significant digits.
 pub(crate) fn rate(rate: f64) -> String {
     rounded(rate, if rate < 10.0 { 2 } else { usize::from(rate < 100.0) })
 }
@@ -71,13 +71,13 @@ const LAST: Duration = Duration::from_secs(253_402_300_799);
 /// Unix time in seconds, as a date.
 pub(crate) fn date(unix: f64) -> String {
     let since = Duration::try_from_secs_f64(unix).unwrap_or_default();
-    // No later year has a form.
+    // A later year has no representation.
     let moment = std::time::UNIX_EPOCH + since.min(LAST);
     humantime::format_rfc3339_seconds(moment).to_string().replace('T', " ").replace('Z', " UTC")
 }
 
-/// A text in lines of this many columns, all but the first of which begin with as many spaces. A word that no line holds,
-/// such as a path, goes on in the next.
+/// A text in lines of this width. All but the first are indented. A word that is longer than a line, such as a path,
+/// continues on the next.
 pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> Vec<String> {
     let text = visible(text);
     let mut lines = vec![String::new()];
@@ -99,9 +99,9 @@ pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> Vec<String> {
     lines
 }
 
-/// As much of a line as this many columns hold. No character that we or Kubernetes print is wider than one.
+/// As much of a line as fits into this width. No character that we or Kubernetes print is wider than one column.
 pub(crate) fn fit(line: &str, width: usize) -> String {
-    // Before it is measured: a mark is wider than what it stands for.
+    // Before it is measured: a mark is wider than the character it replaces.
     let line: Vec<char> = visible(line).chars().collect();
     if line.len() <= width {
         return line.into_iter().collect();
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_read_well() {
+    fn figures_are_readable() {
         assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
         let times = [0.0, 0.000_42, 0.001_234, 0.0567, 0.25, 1.5, 52.04, 300.0, 345.0, 9000.0].map(seconds);
         assert_eq!(
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_no_line_holds_goes_on_in_the_next() {
+    fn a_word_longer_than_a_line_continues_on_the_next() {
         let path = wrap("Seen   /a/path/longer/than/a/line: 404", 20, 7);
         assert_eq!(path, ["Seen   /a/path/longe", "       r/than/a/line", "       : 404"]);
         assert_eq!(wrap("Seen   a path of words", 20, 7), ["Seen   a path of", "       words"]);

@@ -32,7 +32,7 @@ impl Balancer {
                     turn = turn.wrapping_add(1);
                     let endpoint = {
                         let all = endpoints.lock().expect("no holder panics");
-                        // Without one the connection closes, as it is refused where a Service has no endpoint.
+                        // Without one, the connection is closed: a Service without endpoints refuses it.
                         all.get(turn % all.len().max(1)).copied()
                     };
                     tokio::spawn(carry(client, endpoint));

@@ -21,7 +21,7 @@ pub struct Metrics {
     window: f64,
     function: Function,
     series: BTreeMap<String, Series>,
-    /// Where each pod is scraped: a container that was started again listens elsewhere, and its series goes on.
+    /// Where each pod is scraped. A restarted container has another address, and its series goes on.
     scraping: BTreeMap<String, (SocketAddr, AbortHandle)>,
     scraped: (UnboundedSender<Scrape>, UnboundedReceiver<Scrape>),
 }
@@ -105,7 +105,7 @@ async fn keep_scraping(
                 return;
             }
         }
-        // A scrape that took longer than the interval skips those that it kept waiting.
+        // After a scrape that took longer than the interval, the missed ones are skipped.
         turn = (turn + 1.0).max((clock.now() / interval - phase).ceil());
     }
 }

@@ -28,15 +28,15 @@ use metrics::Metrics;
 use pods::Pods;
 use shopfront::metrics::REQUESTS_TOTAL;
 
-/// A rehearsal that goes on until it is dropped.
+/// A rehearsal, which runs until it is dropped.
 pub struct Rehearsal {
-    /// Where the replicas are reached.
+    /// The address of the balancer in front of the replicas.
     pub url: String,
     task: JoinHandle<()>,
 }
 
 impl Rehearsal {
-    /// Starts the least replicas, and from then on whatever the HPA wants.
+    /// Starts the minimum of replicas, and then follows the HPA.
     pub async fn start(
         autoscaler: Autoscaler,
         workload: Workload,
@@ -53,8 +53,8 @@ impl Rehearsal {
             metrics: Metrics::new(clock, pipeline),
             controller: Controller::new(&autoscaler),
             replicas: autoscaler.min.max(1),
-            next_look: f64::NEG_INFINITY,
-            seen: Seen::default(),
+            next_sync: f64::NEG_INFINITY,
+            status: Status::default(),
             deployment,
             autoscaler,
             balancer,
@@ -62,17 +62,17 @@ impl Rehearsal {
         };
         world.reconcile().await?;
         let task = tokio::spawn(async move {
-            if let Err(fault) = world.go_on().await {
-                world.happened(ObservedEvent::RehearsalFailed { why: fault.to_string() });
+            if let Err(fault) = world.run().await {
+                world.emit(ObservedEvent::RehearsalFailed { why: fault.to_string() });
             }
         });
         Ok(Self { url, task })
     }
 
-    /// Ends it and the replicas that there are: one that stands still (`kill -STOP`) would not see that its tool has ended.
+    /// Ends it and its replicas: a stopped one (`kill -STOP`) would not notice that the tool has ended.
     pub async fn end(mut self) {
         self.task.abort();
-        // It is what it was told to be: cancelled.
+        // The error says that it was cancelled, as intended.
         let _ = (&mut self.task).await;
     }
 }
@@ -83,11 +83,11 @@ impl Drop for Rehearsal {
     }
 }
 
-/// What `kubectl get hpa` shows.
+/// The HPA's status.
 #[derive(Default)]
-struct Seen {
+struct Status {
     value: Option<f64>,
-    says: Vec<String>,
+    conditions: Vec<String>,
 }
 
 struct World {
@@ -100,27 +100,27 @@ struct World {
     controller: Controller,
     /// The scaled object's `spec.replicas`.
     replicas: u32,
-    next_look: f64,
-    seen: Seen,
+    next_sync: f64,
+    status: Status,
     entries: UnboundedSender<Entry>,
 }
 
 impl World {
-    async fn go_on(&mut self) -> Result<(), Error> {
+    async fn run(&mut self) -> Result<(), Error> {
         let mut turn = (self.clock.now() / timing::REHEARSAL_TICK).floor();
         loop {
             turn = (turn + 1.0).max((self.clock.now() / timing::REHEARSAL_TICK).floor());
             self.clock.reaches(turn * timing::REHEARSAL_TICK).await;
             self.reconcile().await?;
             let rates = self.metrics.rates();
-            if self.clock.now() >= self.next_look {
-                self.next_look = self.clock.now().max(self.next_look) + self.autoscaler.pipeline.sync;
-                self.look(&rates);
+            if self.clock.now() >= self.next_sync {
+                self.next_sync = self.clock.now().max(self.next_sync) + self.autoscaler.pipeline.sync;
+                self.sync(&rates);
                 self.reconcile().await?;
             }
-            // What was before the load began is no part of it.
+            // The journal begins with the load.
             if self.clock.now() > -timing::REHEARSAL_TICK {
-                self.tell(&rates).await;
+                self.record(&rates).await;
             }
         }
     }
@@ -128,16 +128,16 @@ impl World {
     /// The Deployment's and the kubelet's part.
     async fn reconcile(&mut self) -> Result<(), Error> {
         for event in self.pods.reconcile(self.replicas).await? {
-            self.happened(ObservedEvent::Object(event));
+            self.emit(ObservedEvent::Object(event));
         }
         self.balancer.route_to(self.pods.ready());
-        // The endpoints of a Service list those as well that are not ready, and Prometheus scrapes them.
+        // A Service's endpoints also list pods that are not ready, and Prometheus scrapes them.
         self.metrics.discover(self.pods.running().map(|(name, replica, _)| (name, replica.ops_address)));
         Ok(())
     }
 
-    /// The HPA's look.
-    fn look(&mut self, rates: &BTreeMap<String, f64>) {
+    /// A sync of the HPA.
+    fn sync(&mut self, rates: &BTreeMap<String, f64>) {
         let names = self.pods.names().map(str::to_owned);
         let pods: Vec<_> = names.map(|name| Pod { name, phase: Phase::Running, leaving: false }).collect();
         let reading = match self.autoscaler.pipeline.source {
@@ -148,47 +148,47 @@ impl World {
             Source::External => Reading::Total(milli(rates.values().sum())),
         };
         let decision = self.controller.decide(self.clock.now(), self.replicas, &pods, Ok(&reading));
-        self.seen = Seen { value: decision.value, says: decision.conditions.iter().map(ToString::to_string).collect() };
+        let conditions = decision.conditions.iter().map(ToString::to_string).collect();
+        self.status = Status { value: decision.value, conditions };
         self.replicas = decision.desired;
         if let Some(message) = decision.rescaled {
             let name = self.autoscaler.name.rsplit('/').next().unwrap_or_default();
             let rescaled = |object: String, reason: &str| {
-                let (reason, message) = (reason.to_owned(), message.clone());
-                self.happened(ObservedEvent::Object(ObjectEvent { object, reason, message, warning: false }));
+                self.emit(ObservedEvent::Object(ObjectEvent::new(object, reason, &message, false)));
             };
             rescaled(format!("HorizontalPodAutoscaler/{name}"), "SuccessfulRescale");
             rescaled(format!("Deployment/{}", self.deployment), "ScalingReplicaSet");
         }
     }
 
-    async fn tell(&self, rates: &BTreeMap<String, f64>) {
+    async fn record(&self, rates: &BTreeMap<String, f64>) {
         let ready: Vec<_> =
             self.pods.running().filter(|(.., ready)| *ready).map(|(_, replica, _)| replica.ops_address).collect();
         let counting = async {
             let texts = join_all(ready.iter().map(|ops_address| replica::scrape(*ops_address))).await;
             texts.iter().map(|text| Some(sum_of(text.as_ref()?, REQUESTS_TOTAL))).sum()
         };
-        // A replica that hangs is not waited for any longer than its probe does: the world stands still with it.
+        // A replica that hangs is given no more time than its probe gives it: everything else waits meanwhile.
         let patience = self.clock.real(timing::REHEARSAL_TICK).max(timing::PROBE_AT_LEAST);
         let counted = tokio::time::timeout(patience, counting).await.ok().flatten();
         let rate = (!rates.is_empty()).then(|| rates.values().sum());
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let scaling = Scaling {
             at: self.clock.now(),
-            value: self.seen.value,
+            value: self.status.value,
             counted,
             prometheus: rate,
             api: rate,
-            wanted: self.replicas,
+            desired: self.replicas,
             pods: count(self.pods.count()),
             ready: count(ready.len()),
-            says: self.seen.says.clone(),
+            conditions: self.status.conditions.clone(),
         };
         // The receiver may be gone: the rehearsal has ended.
         let _ = self.entries.send(Entry::Scaling(scaling));
     }
 
-    fn happened(&self, what: ObservedEvent) {
+    fn emit(&self, what: ObservedEvent) {
         let _ = self.entries.send(Entry::Event(Event { at: self.clock.now(), what }));
     }
 }

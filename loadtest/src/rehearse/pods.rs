@@ -1,5 +1,4 @@
-//! The Deployment and the kubelet: as many pods as are wanted, ready when their probe says so, gone after their time,
-//! and a container that has ended started again.
+//! The Deployment and the kubelet: they start and terminate pods, probe their readiness, and restart containers.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,21 +9,21 @@ use crate::autoscaling::manifests::{Probe, Workload};
 use crate::autoscaling::timing;
 use crate::error::Error;
 use crate::journal::ObjectEvent;
-use crate::rehearse::readiness::{Finding, Readiness};
+use crate::rehearse::readiness::{ProbeResult, Readiness};
 use crate::rehearse::replica::Replica;
 use crate::session::clock::Clock;
 
-/// A pod that has not been told to leave.
+/// A pod that does not terminate.
 struct Pod {
     name: String,
-    /// How often its container was started again.
+    /// How often its container was restarted.
     restarts: u32,
     container: Container,
 }
 
 enum Container {
     Runs(Box<Replica>, Readiness),
-    /// It has ended, and is started again at this moment.
+    /// It has ended, and is restarted at this moment.
     Ended(f64),
 }
 
@@ -32,94 +31,95 @@ enum Container {
 pub struct Pods {
     clock: Clock,
     workload: Workload,
-    /// From a container's being started to its first probe, in the clock's seconds.
+    /// From the start of a container to its first probe, in the clock's seconds.
     startup: f64,
     prefix: String,
+    /// How many names were given out.
     named: u32,
-    there: Vec<Pod>,
-    leaving: JoinSet<()>,
+    current: Vec<Pod>,
+    terminating: JoinSet<()>,
 }
 
 impl Pods {
-    /// None yet; they will be called by the Deployment's name and a number. A pod listens after `startup`.
+    /// No pod yet. Their names are the Deployment's name and a number. A pod listens after `startup`.
     pub fn new(clock: Clock, workload: Workload, startup: f64, deployment: &str) -> Self {
         // A readiness probe finds a pod ready half a period after it listens, on average.
         let probed = workload.readiness.as_ref().map_or(0.0, |probe| probe.period / 2.0);
         let (prefix, startup) = (format!("{deployment}-rehearsed"), startup + probed);
-        Self { clock, workload, startup, prefix, named: 0, there: Vec::new(), leaving: JoinSet::new() }
+        Self { clock, workload, startup, prefix, named: 0, current: Vec::new(), terminating: JoinSet::new() }
     }
 
-    /// Brings their number to this, their containers back to life, and their readiness up to date.
-    pub async fn reconcile(&mut self, wanted: u32) -> Result<Vec<ObjectEvent>, Error> {
-        while self.leaving.try_join_next().is_some() {}
+    /// Starts or terminates pods until there are this many, restarts containers that ended, and updates readiness.
+    pub async fn reconcile(&mut self, desired: u32) -> Result<Vec<ObjectEvent>, Error> {
+        while self.terminating.try_join_next().is_some() {}
         let mut happened = Vec::new();
-        for pod in &mut self.there {
-            happened.extend(pod.look(self.clock));
+        for pod in &mut self.current {
+            happened.extend(pod.update(self.clock));
             if matches!(pod.container, Container::Ended(until) if until <= self.clock.now()) {
                 pod.container = start(self.clock, &pod.name, self.startup, self.workload.readiness.as_ref()).await?;
-                happened.push(pod.happened("Started", "its process listens", false));
+                happened.push(pod.event("Started", "its process listens", false));
             }
         }
-        let wanted = wanted as usize;
-        while self.there.len() < wanted {
+        let desired = desired as usize;
+        while self.current.len() < desired {
             self.named += 1;
             let name = format!("{}-{}", self.prefix, self.named);
             let container = start(self.clock, &name, self.startup, self.workload.readiness.as_ref()).await?;
             let pod = Pod { name, restarts: 0, container };
-            happened.push(pod.happened("Started", "its process listens", false));
-            self.there.push(pod);
+            happened.push(pod.event("Started", "its process listens", false));
+            self.current.push(pod);
         }
-        while self.there.len() > wanted {
-            // A ReplicaSet takes those first that are not ready, then the youngest.
-            let last = (0..self.there.len()).max_by_key(|index| (!self.there[*index].is_ready(), *index));
-            let Some(pod) = last.map(|index| self.there.remove(index)) else { break };
-            happened.push(pod.happened("Killing", "it was told to leave", false));
-            self.dismiss(pod);
+        while self.current.len() > desired {
+            // A ReplicaSet removes pods that are not ready first, then the youngest.
+            let last = (0..self.current.len()).max_by_key(|index| (!self.current[*index].is_ready(), *index));
+            let Some(pod) = last.map(|index| self.current.remove(index)) else { break };
+            happened.push(pod.event("Killing", "it is terminating", false));
+            self.terminate(pod);
         }
         Ok(happened)
     }
 
-    fn dismiss(&mut self, pod: Pod) {
+    fn terminate(&mut self, pod: Pod) {
         let Container::Runs(replica, _) = pod.container else { return };
         let Workload { pre_stop, grace, .. } = self.workload;
         let (pre_stop, grace) = (self.clock.real(pre_stop), self.clock.real(grace - pre_stop));
-        // However short the rehearsed time is, ending takes a moment of the world's.
+        // Ending takes some real time, however short the rehearsed time is.
         let grace = grace.max(Duration::from_secs(5));
-        self.leaving.spawn(async move {
+        self.terminating.spawn(async move {
             tokio::time::sleep(pre_stop).await;
             replica.stop(grace).await;
         });
     }
 
-    /// The names of those that have not been told to leave.
+    /// The names of the pods that do not terminate.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.there.iter().map(|pod| pod.name.as_str())
+        self.current.iter().map(|pod| pod.name.as_str())
     }
 
-    /// Name, process and readiness of each of these whose container runs.
+    /// Name, process and readiness of each of these pods whose container runs.
     pub fn running(&self) -> impl Iterator<Item = (&str, &Replica, bool)> {
-        self.there.iter().filter_map(|pod| match &pod.container {
+        self.current.iter().filter_map(|pod| match &pod.container {
             Container::Runs(replica, readiness) => Some((pod.name.as_str(), &**replica, readiness.ready)),
             Container::Ended(_) => None,
         })
     }
 
-    /// Where those are reached that take requests.
+    /// The addresses of the ready pods.
     pub fn ready(&self) -> Vec<SocketAddr> {
         self.running().filter(|(.., ready)| *ready).map(|(_, replica, _)| replica.address).collect()
     }
 
-    /// How many there are, those that leave included.
+    /// The number of pods, including those that terminate.
     pub fn count(&self) -> usize {
-        self.there.len() + self.leaving.len()
+        self.current.len() + self.terminating.len()
     }
 }
 
 /// Starts a container.
 async fn start(clock: Clock, pod: &str, startup: f64, probe: Option<&Probe>) -> Result<Container, Error> {
-    let asked = clock.now();
+    let begun = clock.now();
     let replica = Replica::start(pod, clock.real(timing::DRAIN_DELAY)).await?;
-    let readiness = Readiness::start(clock, replica.address, probe, asked + startup);
+    let readiness = Readiness::start(clock, replica.address, probe, begun + startup);
     Ok(Container::Runs(Box::new(replica), readiness))
 }
 
@@ -128,36 +128,34 @@ impl Pod {
         matches!(&self.container, Container::Runs(_, readiness) if readiness.ready)
     }
 
-    /// In the words of a cluster's events.
-    fn happened(&self, reason: &str, message: &str, warning: bool) -> ObjectEvent {
-        let object = format!("Pod/{}", self.name);
-        ObjectEvent { object, reason: reason.to_owned(), message: message.to_owned(), warning }
+    /// An event, in the words of a cluster's own.
+    fn event(&self, reason: &str, message: &str, warning: bool) -> ObjectEvent {
+        ObjectEvent::new(format!("Pod/{}", self.name), reason, message, warning)
     }
 
-    /// What has become of its container.
-    fn look(&mut self, clock: Clock) -> Vec<ObjectEvent> {
+    /// Takes note of what its container did, and returns that.
+    fn update(&mut self, clock: Clock) -> Vec<ObjectEvent> {
         let Container::Runs(replica, readiness) = &mut self.container else { return Vec::new() };
         if let Some(how) = replica.has_ended() {
             let wait = back_off(self.restarts);
             self.restarts += 1;
             self.container = Container::Ended(clock.now() + wait);
             let ended = format!("a container ended ({how}); {} restarts so far", self.restarts);
-            let mut happened = vec![self.happened("ContainerEnded", &ended, true)];
+            let mut happened = vec![self.event("ContainerEnded", &ended, true)];
             if wait > 0.0 {
-                happened.push(self.happened("BackOff", "Back-off restarting failed container", true));
+                happened.push(self.event("BackOff", "Back-off restarting failed container", true));
             }
             return happened;
         }
-        let findings = readiness.look();
-        let told = findings.into_iter().map(|finding| match finding {
-            Finding::Ready => self.happened("Ready", "it takes requests", false),
-            Finding::Unhealthy(why) => self.happened("Unhealthy", &why, true),
+        let results = readiness.update().into_iter().map(|result| match result {
+            ProbeResult::Ready => self.event("Ready", "it is ready", false),
+            ProbeResult::Unhealthy(why) => self.event("Unhealthy", &why, true),
         });
-        told.collect()
+        results.collect()
     }
 }
 
-/// How long a container that has ended waits, by how often it was started again before: the first time not at all.
+/// How long an ended container waits, by how often it was restarted before: the first time not at all.
 fn back_off(restarts: u32) -> f64 {
     restarts.checked_sub(1).map_or(0.0, |doubled| {
         (timing::RESTART_BACK_OFF * f64::from(doubled).exp2()).min(timing::RESTART_BACK_OFF_AT_MOST)
@@ -169,7 +167,7 @@ mod tests {
     use super::back_off;
 
     #[test]
-    fn a_container_that_ends_again_and_again_waits_ever_longer() {
+    fn a_container_that_keeps_ending_waits_longer_each_time() {
         let waits: Vec<f64> = (0..8).map(back_off).collect();
         assert_eq!(waits, [0.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0]);
     }

@@ -11,58 +11,58 @@ use crate::autoscaling::timing;
 use crate::rehearse::replica::get;
 use crate::session::clock::Clock;
 
-/// What a container's probes have come to.
+/// The readiness of a container, by its probes.
 pub struct Readiness {
     /// Whether the pod takes requests.
     pub ready: bool,
     thresholds: (u32, u32),
-    last_was_good: bool,
+    last_succeeded: bool,
     in_a_row: u32,
     results: UnboundedReceiver<Result<(), String>>,
     probing: AbortHandle,
 }
 
-/// What there is to tell of a probe.
+/// A result of a probe that is reported.
 #[derive(Debug, Eq, PartialEq)]
-pub enum Finding {
-    /// The pod takes requests from now on.
+pub enum ProbeResult {
+    /// The pod is ready from now on.
     Ready,
     /// The probe failed: why.
     Unhealthy(String),
 }
 
 impl Readiness {
-    /// Probes from this moment on. Without a probe a container is ready then.
+    /// Probes from this moment on. Without a probe, the container is ready then.
     pub fn start(clock: Clock, address: SocketAddr, probe: Option<&Probe>, first: f64) -> Self {
-        let (told, results) = unbounded_channel();
+        let (sender, results) = unbounded_channel();
         let thresholds = probe.map_or((1, 1), |probe| (probe.successes, probe.failures));
-        let probing = tokio::spawn(keep_probing(clock, address, probe.cloned(), first, told)).abort_handle();
-        Self { ready: false, thresholds, last_was_good: false, in_a_row: 0, results, probing }
+        let probing = tokio::spawn(keep_probing(clock, address, probe.cloned(), first, sender)).abort_handle();
+        Self { ready: false, thresholds, last_succeeded: false, in_a_row: 0, results, probing }
     }
 
-    /// What the probes have found since the last look.
-    pub fn look(&mut self) -> Vec<Finding> {
-        let mut findings = Vec::new();
+    /// Counts the results since the last update, and returns those that are reported.
+    pub fn update(&mut self) -> Vec<ProbeResult> {
+        let mut reported = Vec::new();
         while let Ok(result) = self.results.try_recv() {
-            findings.extend(self.count(result));
+            reported.extend(self.count(result));
         }
-        findings
+        reported
     }
 
-    /// As many of a kind in a row as its threshold says change the state.
-    fn count(&mut self, result: Result<(), String>) -> Option<Finding> {
+    /// Changes the state when as many results in a row as the threshold are the same.
+    fn count(&mut self, result: Result<(), String>) -> Option<ProbeResult> {
         let (successes, failures) = self.thresholds;
-        let good = result.is_ok();
-        self.in_a_row = if good == self.last_was_good { self.in_a_row.saturating_add(1) } else { 1 };
-        self.last_was_good = good;
-        let enough = self.in_a_row >= if good { successes } else { failures };
+        let succeeded = result.is_ok();
+        self.in_a_row = if succeeded == self.last_succeeded { self.in_a_row.saturating_add(1) } else { 1 };
+        self.last_succeeded = succeeded;
+        let enough = self.in_a_row >= if succeeded { successes } else { failures };
         let before = self.ready;
         if enough {
-            self.ready = good;
+            self.ready = succeeded;
         }
         match result {
-            Ok(()) => (self.ready && !before).then_some(Finding::Ready),
-            Err(why) => Some(Finding::Unhealthy(why)),
+            Ok(()) => (self.ready && !before).then_some(ProbeResult::Ready),
+            Err(why) => Some(ProbeResult::Unhealthy(why)),
         }
     }
 }
@@ -78,18 +78,18 @@ async fn keep_probing(
     address: SocketAddr,
     probe: Option<Probe>,
     first: f64,
-    told: UnboundedSender<Result<(), String>>,
+    results: UnboundedSender<Result<(), String>>,
 ) {
     clock.reaches(first).await;
     let Some(probe) = probe else {
-        // Nobody looks any more only where the container has gone.
-        let _ = told.send(Ok(()));
+        // If nobody receives this, the container is gone.
+        let _ = results.send(Ok(()));
         return;
     };
     let patience = clock.real(probe.timeout).max(timing::PROBE_AT_LEAST);
     let mut next = first;
-    while told.send(ask(address, &probe, patience).await).is_ok() {
-        // One at a time: a probe that took longer than the period has the next one right after it.
+    while results.send(ask(address, &probe, patience).await).is_ok() {
+        // One at a time: after a probe that took longer than the period, the next one starts at once.
         next = (next + probe.period).max(clock.now());
         clock.reaches(next).await;
     }
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn thresholds_count_what_comes_in_a_row() {
+    async fn thresholds_count_results_in_a_row() {
         let clock = Clock::new(std::time::Instant::now(), 1.0);
         let probe = Probe { path: "/".into(), delay: 0.0, period: 9.0, timeout: 1.0, successes: 2, failures: 3 };
         let mut readiness = Readiness::start(clock, ([127, 0, 0, 1], 1).into(), Some(&probe), 1e6);
@@ -125,8 +125,8 @@ mod tests {
                 let result = if sign == '+' { Ok(()) } else { Err("it hangs".to_owned()) };
                 let before = readiness.ready;
                 let finding = readiness.count(result);
-                assert_eq!(finding == Some(Finding::Ready), !before && readiness.ready);
-                assert_eq!(finding == Some(Finding::Unhealthy("it hangs".to_owned())), sign == '-');
+                assert_eq!(finding == Some(ProbeResult::Ready), !before && readiness.ready);
+                assert_eq!(finding == Some(ProbeResult::Unhealthy("it hangs".to_owned())), sign == '-');
                 readiness.ready
             })
             .collect();

@@ -24,20 +24,20 @@ use crate::autoscaling::timing;
 use crate::error::Error;
 use crate::output::{Clean, say};
 
-/// What `loadtest replica` is: shopfront itself, which also ends when whoever started it is gone.
+/// `loadtest replica`: shopfront itself, which also ends when the process that started it is gone.
 pub fn main(flags: impl IntoIterator<Item = OsString>) -> ExitCode {
     let config = match Config::from_args(std::iter::once("shopfront".into()).chain(flags)) {
         Ok(config) => config,
         Err(code) => return code,
     };
-    // One that stands still (`kill -STOP`) sees nothing end. Bound to the thread that started it, which is the tool's main
-    // one or one of its runtime's, and those last as long as a rehearsal does.
+    // A stopped replica (`kill -STOP`) cannot notice the end of the tool. The signal follows the thread that started
+    // it: the tool's main thread or one of its runtime's, which last as long as a rehearsal does.
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::set_parent_process_death_signal(Some(Signal::KILL)) {
-        say(Clean::of(&format!("what started it may end without it: {error}\n")));
+        say(Clean::of(&format!("this replica may outlive its tool: {error}\n")));
     }
     std::thread::spawn(|| {
-        // Nobody writes: reading ends with the other end of the pipe, however its holder ended.
+        // Nobody writes: reading ends when the other end of the pipe is closed, however its process ended.
         let _ = std::io::stdin().read(&mut [0]);
         std::process::exit(1);
     });
@@ -56,14 +56,14 @@ pub fn main(flags: impl IntoIterator<Item = OsString>) -> ExitCode {
 pub struct Replica {
     /// Where it serves clients.
     pub address: SocketAddr,
-    /// Where it is scraped: what clients are given there may be a second old, which is long in a rehearsal.
+    /// Where it is scraped: on the clients' port, metrics may be a second old, which is long in a rehearsal.
     pub ops_address: SocketAddr,
     child: Child,
     _stdin: ChildStdin,
 }
 
 impl Replica {
-    /// Starts it, with what its clients see as the pod's name, and waits until it listens.
+    /// Starts it with this pod name, and waits until it listens.
     pub async fn start(pod: &str, drain_delay: Duration) -> Result<Self, Error> {
         let failed = |what: &str| Error::Environment(format!("a replica cannot be started: {what}"));
         let program = std::env::current_exe().map_err(|error| failed(&error.to_string()))?;
@@ -99,7 +99,7 @@ impl Replica {
         Err(failed("it ended without listening"))
     }
 
-    /// Lets it drain, and waits until it has ended; after `grace` it is killed.
+    /// Terminates it, and waits until it has ended. After `grace`, it is killed.
     pub async fn stop(mut self, grace: Duration) {
         if let Some(pid) = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
             // It may have ended by itself just now.
@@ -110,7 +110,7 @@ impl Replica {
         }
     }
 
-    /// How its process has ended by itself, if it has.
+    /// How its process ended by itself; none while it runs.
     pub fn has_ended(&mut self) -> Option<String> {
         match self.child.try_wait() {
             Ok(None) => None,
@@ -120,25 +120,25 @@ impl Replica {
     }
 }
 
-/// The text of `/metrics`, as a scrape reads it; none where it does not come in time.
+/// The text of `/metrics`, as a scrape reads it; none if it does not arrive in time.
 pub async fn scrape(address: SocketAddr) -> Option<String> {
     let (_, body) =
         tokio::time::timeout(timing::SCRAPE_ANSWER, get(address, Endpoint::Metrics.path())).await.ok()?.ok()?;
     String::from_utf8(body.into()).ok()
 }
 
-/// What is answered under a path. An error says why nothing is.
+/// The answer to a GET request; an error says why there is none.
 pub async fn get(address: SocketAddr, path: &str) -> Result<(StatusCode, Bytes), String> {
     let request = Request::get(path).header(HOST, address.to_string()).header(CONNECTION, "close");
     let request = request.body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;
     let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
-    let asked = async {
+    let exchange = async {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        // Ends with the answer, or with whoever waits for it no longer.
+        // Ends with the answer, or when nobody waits for it any more.
         tokio::spawn(connection);
         let answer = sender.send_request(request).await?;
         let status = answer.status();
         Ok((status, answer.into_body().collect().await?.to_bytes()))
     };
-    asked.await.map_err(|error: hyper::Error| error.to_string())
+    exchange.await.map_err(|error: hyper::Error| error.to_string())
 }

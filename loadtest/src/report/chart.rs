@@ -1,5 +1,5 @@
-//! Drawings over time, as SVG that needs no script. Shapes are stretched with the page; text, which must not be, stands
-//! beside them at places given in per cent.
+//! Drawings over time, as SVG without a script. Shapes are stretched with the page. Text must not be stretched, so it
+//! is placed beside them, in per cent.
 
 use std::fmt::Write;
 
@@ -21,12 +21,12 @@ impl Axis {
         ((at - self.from) / (self.to - self.from)).clamp(0.0, 1.0)
     }
 
-    /// A moment's place.
+    /// The position of a moment.
     pub fn percent(&self, at: f64) -> String {
         format!("{:.2}%", 100.0 * self.part(at))
     }
 
-    /// Moments to be named: ten at most, at whole times.
+    /// At most ten round times, for labels.
     pub fn ticks(&self) -> Vec<f64> {
         const STEPS: [f64; 13] = [1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0];
         let span = self.to - self.from;
@@ -35,7 +35,7 @@ impl Axis {
         (first..=last).map(|index| index as f64 * step).collect()
     }
 
-    /// The names of moments.
+    /// The labels of the axis.
     pub fn render(&self) -> Markup {
         html! {
             svg.plot.axis height="24" aria-hidden="true" {
@@ -45,7 +45,7 @@ impl Axis {
     }
 }
 
-/// What a drawing's height means.
+/// The scale of a drawing's height.
 pub(crate) enum Scale {
     /// From 0 up to a round number.
     Linear { top: f64, step: f64 },
@@ -69,7 +69,7 @@ impl Scale {
         Self::Linear { top: f64::from(highest) + 0.4 * step, step }
     }
 
-    /// All powers of ten that lie around these.
+    /// The powers of ten around these values.
     pub fn around(lowest: f64, highest: f64) -> Self {
         let bottom = lowest.log10().floor() as i32;
         Self::Log { bottom, top: (highest.log10().ceil() as i32).max(bottom + 1) }
@@ -104,9 +104,9 @@ pub(crate) struct Plot<'a> {
     axis: &'a Axis,
     scale: Scale,
     height: f64,
-    /// In the stretched coordinates.
+    /// Shapes in stretched coordinates.
     shapes: Vec<Markup>,
-    /// In those of the page.
+    /// Shapes in the page's coordinates.
     rules: Vec<Markup>,
 }
 
@@ -177,7 +177,7 @@ impl<'a> Plot<'a> {
         let mut path = String::new();
         for (at, value) in points.into_iter().filter(|(_, value)| *value > 0.0) {
             let (left, right) = (self.x(at), self.x(at + seconds));
-            // One failure among thousands is seen as well.
+            // A single failure among thousands must be visible.
             let top = self.y(value).min(self.height - 3.0);
             let _ = write!(path, "M{left:.1} {}V{top:.1}H{right:.1}V{}Z", self.height, self.height);
         }
@@ -201,7 +201,7 @@ impl<'a> Plot<'a> {
         });
     }
 
-    /// A line across, named at its end.
+    /// A horizontal line with a label.
     pub fn rule(&mut self, class: &str, value: f64, name: &str) {
         let y = self.y(value);
         self.rules.push(html! {
@@ -210,7 +210,7 @@ impl<'a> Plot<'a> {
         });
     }
 
-    /// The whole, with lines through it at these moments; `label` says in words what there is to see.
+    /// The drawing with these lines of events; `label` describes it in words.
     pub fn render(self, label: &str, unit: &str, events: &Markup) -> Markup {
         let height = place(self.height);
         html! {
@@ -243,7 +243,7 @@ impl<'a> Plot<'a> {
     }
 }
 
-/// A place, or a length, in pixels.
+/// A position or a length in pixels.
 fn place(pixels: f64) -> String {
     format!("{pixels:.1}")
 }
@@ -256,7 +256,7 @@ fn polyline(points: &[(f64, f64)]) -> String {
     path
 }
 
-/// Points of a value that stays until the next one is seen, and then until `end`.
+/// Points of a value that stays until the next one, and the last until `end`.
 pub(crate) fn steps(points: impl IntoIterator<Item = Point>, end: f64) -> Vec<Point> {
     let mut stairs: Vec<Point> = Vec::new();
     let mut before = None;

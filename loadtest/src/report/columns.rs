@@ -1,8 +1,8 @@
-//! Seconds put together, as many as can be told apart on a screen.
+//! Seconds grouped into columns, as many as a screen can show.
 
 use crate::report::figures::Load;
 
-/// A while of the load.
+/// A part of the load.
 pub(crate) struct Column {
     pub at: f64,
     pub middle: f64,
@@ -10,9 +10,9 @@ pub(crate) struct Column {
     pub offered: f64,
     /// Per second.
     pub achieved: f64,
-    /// The median of its seconds' own.
+    /// The median of its seconds' p50.
     pub p50: Option<f64>,
-    /// The worst of its seconds' own.
+    /// The worst of its seconds' p99.
     pub p99: Option<f64>,
     pub failed: f64,
     pub dropped: f64,
@@ -24,7 +24,7 @@ pub(crate) fn step(span: f64) -> f64 {
     STEPS.into_iter().find(|step| span / step <= 240.0).unwrap_or(600.0)
 }
 
-/// The columns; where seconds are missing, a column speaks for those that there are.
+/// The columns. If seconds are missing, a column has the figures of the others.
 pub(crate) fn columns(seconds: &[Load], step: f64) -> Vec<Column> {
     let index = |second: &Load| (second.at / step).floor();
     let groups = seconds.chunk_by(|a, b| index(a).total_cmp(&index(b)).is_eq());

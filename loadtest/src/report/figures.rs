@@ -146,9 +146,11 @@ pub struct Replicas {
     /// Ready replicas at first.
     pub initial: u32,
     /// The autoscaler's minimum.
-    pub least: u32,
+    #[serde(rename = "least")]
+    pub min: u32,
     /// The highest desired count.
-    pub wanted: u32,
+    #[serde(rename = "wanted")]
+    pub desired: u32,
     /// The highest ready count.
     pub ready: u32,
     /// When each count was reached.
@@ -166,7 +168,8 @@ pub struct Reached {
     /// The count.
     pub replicas: u32,
     /// When the autoscaler first desired as many.
-    pub wanted: Option<f64>,
+    #[serde(rename = "wanted")]
+    pub desired: Option<f64>,
     /// When as many were first ready.
     pub ready: Option<f64>,
 }

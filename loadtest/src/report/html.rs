@@ -1,39 +1,35 @@
-//! `report.html`: one file that shows a run, and loads nothing from elsewhere.
+//! `report.html`: one file, which loads nothing from elsewhere.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{settings, tables, tiles};
 use crate::journal::Kind;
 use crate::output::text::{date, plural};
-use crate::output::{json, visible_tree};
+use crate::output::{json, visible_html};
 use crate::report::figures::Report;
 use crate::report::panels::Panels;
 use crate::report::verdict::Outcome;
 
-/// The style and the script. The policy names their hashes, so neither has a part that is filled in.
+/// The style and the script. The policy has their hashes, so neither contains data.
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 /// `openssl dgst -sha256 -binary FILE | base64` prints a hash. A browser complains about one that is wrong.
 const POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; \
-                      style-src 'sha256-6us9TFyUkSJ4AG6LC2FdAkvjREaH3Fld3LxOdNMhwdc='; \
-                      script-src 'sha256-jHPTUhte+ipbwg9fuhq2sBMERMiwv5UIdoJC/i7f4ts='";
+                      style-src 'sha256-qx5s2dLi+sALqjnNNcFJfsmn87jdostr+FTNm+CON/4='; \
+                      script-src 'sha256-J+/RC5/qz8rQrRttplrz3JnwOQ5jFoHG5Ze3/pJvKG8='";
 
-/// The page of this report. What a journal holds is text there, never markup or script, and every character of it can
-/// be seen.
+/// The page of this report. The journal's texts are text there, never markup or script, and every character is visible.
 pub fn render(report: &Report) -> String {
-    page(&visible_report(report)).into_string()
-}
-
-/// The report with every text in it as one line that can be seen.
-fn visible_report(report: &Report) -> Report {
-    let tree = serde_json::to_value(report).expect("a report is JSON");
-    serde_json::from_value(visible_tree(tree)).expect("the same fields are a report")
+    // The style and the script keep their line breaks, and are filled in last. Data never has a `<` of its own here.
+    visible_html(&page(report).into_string())
+        .replacen("<style></style>", &format!("<style>{STYLE}</style>"), 1)
+        .replacen("<script></script>", &format!("<script>{SCRIPT}</script>"), 1)
 }
 
 fn page(report: &Report) -> Markup {
     let panels = Panels::new(report);
-    // Only `<` can end the element that the data is in, or begin a comment there.
+    // Only `<` could end the data's element, or begin a comment in it.
     let data = json(&panels.data()).replace('<', "\\u003c");
     html! {
         (DOCTYPE)
@@ -45,7 +41,7 @@ fn page(report: &Report) -> Markup {
                 meta name="color-scheme" content="light dark";
                 title { (title(report)) }
                 link rel="icon" href="data:,";
-                style { (PreEscaped(STYLE)) }
+                style {}
             }
             body data-state=(report.verdict.outcome.label().to_lowercase()) {
                 (header(report))
@@ -81,7 +77,7 @@ fn page(report: &Report) -> Markup {
                     }
                 }
                 script type="application/json" #data { (PreEscaped(data)) }
-                script { (PreEscaped(SCRIPT)) }
+                script {}
             }
         }
     }
@@ -128,7 +124,7 @@ fn about(report: &Report) -> Markup {
     html! { (kind) b { (of) } " · " (date(start.started)) }
 }
 
-/// A sentence whose times stay on one line.
+/// A sentence whose times are not broken across lines.
 fn unbroken(sentence: &str) -> String {
     let units = [" min ", " s,", " s.", " ms", " µs"];
     units.iter().fold(sentence.to_owned(), |text, unit| text.replace(unit, &unit.replace(' ', "\u{a0}")))

@@ -1,4 +1,4 @@
-//! `report.json` and its schema, and how a file is written: whole, or not at all.
+//! `report.json` and its schema, and files that are written completely or not at all.
 
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
@@ -17,20 +17,19 @@ pub fn render(report: &Report) -> String {
     json_pretty(report)
 }
 
-/// Puts a text into a file of that folder. Whoever looks, and whatever happens meanwhile, finds what was there before
-/// or all of the new.
+/// Writes a file of that folder. At any time, a reader finds the old file or the complete new one.
 pub(crate) fn write(folder: &Path, name: &str, text: &str) -> io::Result<()> {
-    // A temporary file is its owner's alone; a report is for whoever may read the folder.
+    // A temporary file is only for its owner; a report is for everyone who may read the folder.
     let readable = Permissions::from_mode(0o644);
     let mut file = tempfile::Builder::new().prefix(name).permissions(readable).tempfile_in(folder)?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
     file.persist(folder.join(name))?;
-    // The name is in the folder, and it too may be lost.
+    // The folder has the name, and must be synced as well.
     File::open(folder)?.sync_all()
 }
 
-/// The schema of `report.json`, as the types have it.
+/// The schema of `report.json`, derived from the types.
 pub fn schema() -> String {
     let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
     let mut schema = generator.into_root_schema_for::<Report>();
@@ -45,7 +44,7 @@ pub fn schema() -> String {
     json_pretty(&schema)
 }
 
-/// Has a structure no properties but those that are named.
+/// Allows a structure only its own properties.
 fn close(name: &str, schema: &mut Schema) {
     let keyword = match name {
         // Its properties are among those of an event.

@@ -33,10 +33,10 @@ fn crossing(stage: &Stage, begun: f64, from: f64, until: f64, threshold: f64) ->
     }
 }
 
-/// The moments between which the number of replicas is the same, and that number.
+/// The intervals in which the number of replicas is the same: from, until, and that number.
 fn spans(scaling: &[Scaling]) -> impl Iterator<Item = (f64, f64, u32)> {
     scaling.iter().enumerate().map(|(index, seen)| {
-        // Before anything is seen there is what is seen first.
+        // Before the first observation, there is what that shows.
         let from = if index == 0 { f64::NEG_INFINITY } else { seen.at };
         let until = scaling.get(index + 1).map_or(f64::INFINITY, |next| next.at);
         (from, until, seen.pods.max(seen.ready).max(1))
@@ -80,7 +80,7 @@ pub(crate) fn budget(start: &Start, scaling: &[Scaling], pods: &[Pod]) -> Option
     let first =
         |is: &dyn Fn(&Scaling) -> bool| scaling.iter().find(|seen| seen.at >= step && is(seen)).map(|seen| seen.at);
     let beyond = |sum: Option<f64>| sum.is_some_and(|sum| sum > threshold);
-    let decision = first(&|seen| seen.wanted > before.wanted.max(replicas));
+    let decision = first(&|seen| seen.desired > before.desired.max(replicas));
     let times = [
         (LinkName::Counter, counted(start, scaling, step)),
         (LinkName::Prometheus, first(&|seen| beyond(seen.prometheus))),

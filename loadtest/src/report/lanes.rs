@@ -1,4 +1,4 @@
-//! What runs above the page's drawings, or through them: the profile's stages, and events.
+//! The lanes above the page's drawings: the profile's stages, and events, whose lines also cross the drawings.
 
 use maud::{Markup, html};
 
@@ -15,13 +15,13 @@ const MARK: f64 = 0.024;
 /// Events closer than this part of it share a line.
 const LINE: f64 = 0.003;
 
-/// The most events of a group that are written out.
+/// The maximum number of events of a group that are written out.
 const WRITTEN: usize = 20;
 
-/// The most rows of a table that can be of any length; report.json has all.
+/// The maximum number of rows of a table; report.json has all.
 pub(crate) const ROWS: usize = 500;
 
-/// The most characters of an event's message on the page.
+/// The maximum length of an event's message on the page, in characters.
 pub(crate) const MESSAGE: usize = 1_000;
 
 /// An event in words.

@@ -1,7 +1,7 @@
-//! A journal folded into figures, a page and a verdict: a pure function of its entries.
+//! The report: figures, a page and a verdict, as a pure function of a journal's entries.
 //!
-//! - `timeline`: from entries to [`figures`]. `lag`: where the time went. `steps`: what was observed compared with what the
-//!   model expects. [`verdict`] and [`warnings`]: what the figures prove, and why they may be wrong.
+//! - `timeline`: from entries to [`figures`]. `lag`: the reaction time. `steps`: the observed changes, compared with the
+//!   model. [`verdict`] and [`warnings`]: what the figures prove, and why they may be wrong.
 //! - [`json`]: for programs. [`terminal`]: the end of a run. [`html`]: for people, with `tiles`, `tables` and `settings`; its
 //!   drawings are `panels` and `lanes`, made with `chart` of `columns`.
 
@@ -39,7 +39,7 @@ pub use verdict::Outcome;
 pub const FILES: [&str; 2] = ["report.json", "report.html"];
 
 impl Report {
-    /// Writes [`FILES`] into this folder, which is made where it is missing.
+    /// Writes [`FILES`] into this folder, which is created if it is missing.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         let [figures, page] = FILES;
         std::fs::create_dir_all(folder)?;

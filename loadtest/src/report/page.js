@@ -6,7 +6,7 @@ const stack = id('stack'), hair = id('hair'), tip = id('tip');
 const plot = stack.querySelector('.panel .plot');
 let shown = null;
 
-// The last of these times that is not after `at`, by its index.
+// The index of the last of these times that is not after `at`.
 function before(times, at) {
   let low = -1, high = times.length;
   while (high - low > 1) {
@@ -25,7 +25,7 @@ function clock(at) {
 const short = (number, digits = 3) => number == null ? '–' : String(Number(number.toPrecision(digits)));
 const millis = (seconds) => seconds == null ? '–' : `${short(seconds * 1000)} ms`;
 
-// What is known of a moment, in pairs of a name and a figure.
+// The figures of a moment, each with its name.
 function figures(at) {
   const rows = [], { load, scaling, prediction, band, shares } = data;
   const column = before(load.at, at);
@@ -41,8 +41,8 @@ function figures(at) {
   }
   const [, , predicted, readyThen] = prediction[before(prediction.map((seen) => seen[0]), at)] ?? [];
   if (predicted !== undefined) rows.push(['predicted', `${predicted} · ${readyThen}`]);
-  const [, least, most] = band[before(band.map((moment) => moment[0]), at)] ?? [];
-  if (least !== undefined) rows.push(['expected', least === most ? least : `${least} to ${most}`]);
+  const [, min, max] = band[before(band.map((moment) => moment[0]), at)] ?? [];
+  if (min !== undefined) rows.push(['expected', min === max ? min : `${min} to ${max}`]);
   const share = shares[before(shares.map((share) => share[0]), at)];
   if (share && at < share[0] + data.shareSeconds) {
     data.pods.forEach((pod, i) => { if (share[1][i] !== null) rows.push([pod, `${short(share[1][i])} %`]); });
@@ -65,9 +65,9 @@ function show(at, until = at) {
   for (const [name, figure] of figures(shown)) list.append(element('dt', name), element('dd', figure));
   const near = (data.to - data.from) * 0.006;
   const events = data.events.filter(([time]) => time >= at - near && time <= until + near);
-  const told = events.slice(0, 6).map((event) => element('p', `${clock(event[0])} ${event[1]}`));
-  if (events.length > 6) told.push(element('p', `and ${events.length - 6} more, in the table below`));
-  tip.replaceChildren(element('b', clock(shown)), list, ...told);
+  const lines = events.slice(0, 6).map((event) => element('p', `${clock(event[0])} ${event[1]}`));
+  if (events.length > 6) lines.push(element('p', `and ${events.length - 6} more, in the table below`));
+  tip.replaceChildren(element('b', clock(shown)), list, ...lines);
   hair.hidden = tip.hidden = false;
   hair.style.left = `${x}px`;
   const right = x + 14 + tip.offsetWidth < outer.width;

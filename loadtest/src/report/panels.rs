@@ -1,4 +1,4 @@
-//! The page's drawings, one under another on the same time axis, and the figures that its crosshair tells.
+//! The page's drawings, one under another on the same time axis, and the figures that its crosshair shows.
 
 use maud::{Markup, html};
 use serde_json::{Value, json};
@@ -12,10 +12,10 @@ use crate::report::columns::{Column, columns, step};
 use crate::report::figures::Report;
 use crate::report::steps::sentence;
 
-/// Pods that are told apart by colour; those with fewer answers are drawn as one.
+/// The number of pods with a colour of their own; those with fewer answers are drawn as one.
 pub(crate) const COLOURS: usize = 7;
 
-/// A drawing, or a note why there is none.
+/// A drawing, or a note why it is missing.
 type Panel = Result<Markup, Markup>;
 
 /// The drawings of a report.
@@ -51,7 +51,7 @@ impl<'a> Panels<'a> {
         points
     }
 
-    /// Marks what was not watched; tells whether there is any.
+    /// Marks the times without a watch, and returns whether there are any.
     fn mark_unwatched(&self, plot: &mut Plot) -> bool {
         let gaps = warnings::gaps(self.report);
         for (from, until) in &gaps {
@@ -60,7 +60,7 @@ impl<'a> Panels<'a> {
         !gaps.is_empty()
     }
 
-    /// All of them; notes about those that cannot be drawn come below the others.
+    /// All drawings; notes about the missing ones come last.
     pub fn render(&self) -> Markup {
         let panels = [self.rate(), self.latency(), self.value(), self.replicas(), self.pods()];
         let (drawn, absent): (Vec<_>, Vec<_>) = panels.into_iter().partition(Result::is_ok);
@@ -173,20 +173,20 @@ impl<'a> Panels<'a> {
         let predicted: Vec<_> = self.report.prediction.iter().take_while(|seen| seen.at <= self.axis.to).collect();
         let band: Vec<_> = self.report.band.iter().take_while(|moment| moment.at <= self.axis.to).collect();
         let foreseen = predicted.iter().map(|seen| seen.wanted).chain(band.iter().map(|moment| moment.most));
-        let highest = foreseen.fold(replicas.wanted.max(replicas.ready), u32::max);
+        let highest = foreseen.fold(replicas.desired.max(replicas.ready), u32::max);
         let mut plot = Plot::new(&self.axis, Scale::counting(highest), 130);
         let count = |count: u32| Some(f64::from(count));
         let unwatched = self.mark_unwatched(&mut plot);
         plot.area("ready-area", steps(scaling.iter().map(|seen| (seen.at, count(seen.ready))), self.axis.to));
         let until = band.iter().skip(1).map(|moment| moment.at).chain([self.axis.to]);
         let possible = band.iter().zip(until).flat_map(|(moment, until)| {
-            let (least, most) = (f64::from(moment.least), f64::from(moment.most));
-            [(moment.at, least, most), (until, least, most)]
+            let (min, max) = (f64::from(moment.least), f64::from(moment.most));
+            [(moment.at, min, max), (until, min, max)]
         });
         plot.between("expected", possible);
         plot.line("predicted desired", steps(predicted.iter().map(|seen| (seen.at, count(seen.wanted))), self.axis.to));
         plot.line("predicted ready", steps(predicted.iter().map(|seen| (seen.at, count(seen.ready))), self.axis.to));
-        plot.line("desired", steps(scaling.iter().map(|seen| (seen.at, count(seen.wanted))), self.axis.to));
+        plot.line("desired", steps(scaling.iter().map(|seen| (seen.at, count(seen.desired))), self.axis.to));
         plot.line("ready", steps(scaling.iter().map(|seen| (seen.at, count(seen.ready))), self.axis.to));
         let reached = replicas.reached.iter().filter_map(|reached| Some((reached.replicas, reached.ready?)));
         let reached: Vec<String> = reached.map(|(count, at)| format!("{count} ready from {}", clock(at))).collect();
@@ -211,7 +211,7 @@ impl<'a> Panels<'a> {
             return Err(absent(id, title, "no answer named its pod"));
         }
         let mut plot = Plot::new(&self.axis, Scale::Linear { top: 100.0, step: 50.0 }, 110);
-        // Where a while without answers lies between, the areas end and begin again.
+        // An interval without answers interrupts the areas.
         for run in self.report.shares.chunk_by(|a, b| b.at - a.at < a.seconds * 1.5) {
             for pod in 0..self.report.pods.len().min(COLOURS + 1) {
                 let points = run.iter().flat_map(|shares| {
@@ -239,7 +239,7 @@ impl<'a> Panels<'a> {
         Ok(figure(id, title, &keys, &plot.render(&label, " %", &self.events)))
     }
 
-    /// Between which shares, in per cent, a pod's area lies; the last one is that of all others.
+    /// The shares, in per cent, between which a pod's area lies; the last area is that of all other pods.
     fn stacked(&self, answers: &std::collections::BTreeMap<String, u64>, index: usize) -> (f64, f64) {
         let all: u64 = answers.values().sum();
         let first = self.report.pods.iter().take(index);
@@ -250,7 +250,7 @@ impl<'a> Panels<'a> {
         (share(below), share(top))
     }
 
-    /// What the crosshair tells, for the page's script.
+    /// The figures of the crosshair, for the page's script.
     pub fn data(&self) -> Value {
         let report = self.report;
         let column = |figure: fn(&Column) -> Option<f64>| self.columns.iter().map(figure).collect::<Vec<_>>();
@@ -270,13 +270,13 @@ impl<'a> Panels<'a> {
                 "bad": column(|column| Some(column.failed + column.dropped)),
                 "p50": column(|column| column.p50), "p99": column(|column| column.p99),
             },
-            "scaling": report.scaling.iter().map(|seen| json!([seen.at, seen.value, seen.wanted, seen.ready]))
+            "scaling": report.scaling.iter().map(|seen| json!([seen.at, seen.value, seen.desired, seen.ready]))
                 .collect::<Vec<_>>(),
             "prediction": report.prediction.iter().map(|seen| json!([seen.at, seen.value, seen.wanted, seen.ready]))
                 .collect::<Vec<_>>(),
             "band": report.band.iter().map(|moment| json!([moment.at, moment.least, moment.most])).collect::<Vec<_>>(),
             "pods": pods, "shares": shares.collect::<Vec<_>>(), "shareSeconds": report.shares.first().map(|s| s.seconds),
-            "events": report.events.iter().take(lanes::ROWS).map(|event| json!([event.at, visible(&lanes::sentence(event)), event.what.is_warning()]))
+            "events": report.events.iter().take(lanes::ROWS).map(|event| json!([event.at, lanes::sentence(event), event.what.is_warning()]))
                 .collect::<Vec<_>>(),
         })
     }
@@ -287,7 +287,7 @@ pub(crate) fn short(name: &str) -> &str {
     name.rsplit('-').next().filter(|last| !last.is_empty()).unwrap_or(name)
 }
 
-/// From the first thing seen to the last.
+/// From the first observation to the last.
 fn axis(report: &Report) -> Axis {
     let scaling = report.scaling.iter().map(|seen| seen.at);
     let events = report.events.iter().map(|event| event.at);

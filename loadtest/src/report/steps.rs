@@ -7,12 +7,12 @@ use crate::output::text::clock;
 use crate::report::figures::Step;
 
 impl Report {
-    /// The same report with the model's band: each step that was observed is inside it, or is not.
+    /// The same report with the model's band, and each observed step compared with it.
     #[must_use]
-    pub fn beside(mut self, band: &[Band]) -> Self {
-        let looks = self.start.as_ref().and_then(|start| start.autoscaler.as_ref()).map(|hpa| hpa.pipeline.sync);
-        // The band tells of whole seconds, and of cases so far apart: what lies between is known no better.
-        let grain = 1.0 + CASES * looks.unwrap_or_default();
+    pub fn with_band(mut self, band: &[Band]) -> Self {
+        let sync = self.start.as_ref().and_then(|start| start.autoscaler.as_ref()).map(|hpa| hpa.pipeline.sync);
+        // The resolution of the band: whole seconds, and the distance between its cases.
+        let grain = 1.0 + CASES * sync.unwrap_or_default();
         for step in &mut self.steps {
             let window = nearest(&windows(band, step), step.at);
             step.earliest = window.map(|(first, _)| (first - grain).max(0.0));
@@ -25,16 +25,17 @@ impl Report {
     }
 }
 
-/// The most steps that are compared: each is held to the whole band, and an HPA with more of them oscillates.
+/// The maximum number of steps that are compared: each is compared with the whole band, and an HPA with more
+/// oscillates.
 const STEPS: usize = 200;
 
 /// The first steps that were observed. A step from 0 is not one: an HPA reports 0 until its first sync.
-pub(super) fn seen(scaling: &[Scaling]) -> Vec<Step> {
-    let pairs = scaling.windows(2).filter(|pair| pair[0].wanted != pair[1].wanted && pair[0].wanted > 0);
+pub(super) fn observed(scaling: &[Scaling]) -> Vec<Step> {
+    let pairs = scaling.windows(2).filter(|pair| pair[0].desired != pair[1].desired && pair[0].desired > 0);
     let step = |pair: &[Scaling]| Step {
         at: pair[1].at,
-        from: pair[0].wanted,
-        to: pair[1].wanted,
+        from: pair[0].desired,
+        to: pair[1].desired,
         earliest: None,
         latest: None,
         inside: None,
@@ -42,9 +43,10 @@ pub(super) fn seen(scaling: &[Scaling]) -> Vec<Step> {
     pairs.map(step).take(STEPS).collect()
 }
 
-/// When the step is expected. For a step from 2 to 3, these are the moments at which some case of the model still desires 2
-/// or fewer, and another 3 or more. Cases also differ while they step from 3 back to 2; those moments are left out. They
-/// are told apart by the moment before, at which no case has taken the step yet, or the moment after, at which each has.
+/// When the step is expected. For a step from 2 to 3, these are the moments at which some case of the model still
+/// desires 2 or fewer, and another 3 or more. Cases also differ while they step from 3 back to 2; those moments are
+/// left out. They are told apart by the moment before, at which no case has taken the step yet, or the moment after, at
+/// which each has.
 fn windows(band: &[Band], step: &Step) -> Vec<(f64, f64)> {
     let (low, high) = (step.from.min(step.to), step.from.max(step.to));
     let may = |moment: &Band| moment.least <= low && high <= moment.most;
@@ -65,8 +67,8 @@ fn windows(band: &[Band], step: &Step) -> Vec<(f64, f64)> {
 }
 
 fn nearest(windows: &[(f64, f64)], at: f64) -> Option<(f64, f64)> {
-    let away = |(first, last): &(f64, f64)| (first - at).max(at - last).max(0.0);
-    windows.iter().copied().min_by(|one, other| away(one).total_cmp(&away(other)))
+    let distance = |(first, last): &(f64, f64)| (first - at).max(at - last).max(0.0);
+    windows.iter().copied().min_by(|one, other| distance(one).total_cmp(&distance(other)))
 }
 
 /// The moments at which the band changes, and its end.
@@ -77,7 +79,7 @@ fn changes(band: &[Band]) -> Vec<Band> {
     kept.map(|index| band[index]).collect()
 }
 
-/// The steps in words; nothing where there were none, or nothing to compare them with.
+/// The steps in words; none without steps, or without a band to compare them with.
 pub(super) fn sentence(report: &Report) -> Option<String> {
     let steps = report.steps.iter().filter_map(|step| {
         let place = match (step.inside?, step.earliest.zip(step.latest)) {
@@ -95,21 +97,21 @@ pub(super) fn sentence(report: &Report) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// The least and the most at each second.
-    fn allowed(band: &[(u32, u32)], from: u32, to: u32) -> Vec<(f64, f64)> {
+    /// When a step is expected, by the minimum and the maximum at each second.
+    fn expected(band: &[(u32, u32)], from: u32, to: u32) -> Vec<(f64, f64)> {
         let moments = (0_u32..).zip(band).map(|(at, &(least, most))| Band { at: at.into(), least, most });
         let step = Step { at: 0.0, from, to, earliest: None, latest: None, inside: None };
         windows(&moments.collect::<Vec<_>>(), &step)
     }
 
     #[test]
-    fn a_step_may_come_where_the_cases_go_its_way() {
+    fn a_step_is_expected_while_the_cases_take_it() {
         let there_and_back = [(1, 1), (1, 3), (3, 3), (1, 3), (1, 3), (1, 1)];
-        assert_eq!(allowed(&there_and_back, 2, 3), [(1.0, 1.0)], "all of them go down later on");
-        assert_eq!(allowed(&there_and_back, 3, 2), [(3.0, 4.0)]);
+        assert_eq!(expected(&there_and_back, 2, 3), [(1.0, 1.0)], "all of them go down later on");
+        assert_eq!(expected(&there_and_back, 3, 2), [(3.0, 4.0)]);
         // Some cases go up and come back, and the others stay.
         let some_do = [(2, 2), (2, 3), (2, 2)];
-        assert_eq!((allowed(&some_do, 2, 3), allowed(&some_do, 3, 2)), (vec![(1.0, 1.0)], vec![(1.0, 1.0)]));
-        assert_eq!(allowed(&some_do, 1, 2), []);
+        assert_eq!((expected(&some_do, 2, 3), expected(&some_do, 3, 2)), (vec![(1.0, 1.0)], vec![(1.0, 1.0)]));
+        assert_eq!(expected(&some_do, 1, 2), []);
     }
 }

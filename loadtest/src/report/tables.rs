@@ -10,12 +10,12 @@ use crate::report::lanes::{MESSAGE, ROWS};
 use crate::report::panels::{COLOURS, short};
 use crate::report::verdict::Check;
 
-/// What a section says that has no table.
+/// The text of a section without a table.
 pub(crate) fn soft(text: &str) -> Markup {
     html! { p.soft { (text) } }
 }
 
-/// A table of at most [`ROWS`] rows, and a note below it where there are more.
+/// A table of at most [`ROWS`] rows, and a note if there are more.
 fn table<T>(head: &Markup, rows: &[T], row: impl Fn(usize, &T) -> Markup) -> Markup {
     html! {
         table {
@@ -26,7 +26,7 @@ fn table<T>(head: &Markup, rows: &[T], row: impl Fn(usize, &T) -> Markup) -> Mar
     }
 }
 
-/// The heads of columns: those whose class is `figure` are aligned to the right.
+/// The heads of columns: the class `figure` aligns to the right.
 fn heads(heads: &[(&str, &str)]) -> Markup {
     html! {
         @for (class, name) in heads {
@@ -39,18 +39,13 @@ fn heads(heads: &[(&str, &str)]) -> Markup {
 pub(crate) fn checks(report: &Report) -> Markup {
     let head = heads(&[("", "Check"), ("", "Expected"), ("", "Observed"), ("", "")]);
     table(&head, &report.verdict.checks, |_, check: &Check| {
-        let (class, mark) = match (&check.expected, check.held) {
-            (None, _) => ("seen", "·"),
-            (_, Some(true)) => ("good", "✓"),
-            (_, Some(false)) => ("bad", "✗"),
-            (_, None) => ("open", "?"),
-        };
+        let (mark, result) = check.result();
         html! {
-            tr class=(class) {
+            tr class=(result) {
                 th scope="row" { (check.name) }
                 td { (check.expected.as_deref().unwrap_or("–")) }
                 td { (check.observed) }
-                td.held { span aria-hidden="true" { (mark) } " " (check.label()) }
+                td.held { span aria-hidden="true" { (mark) } " " (result) }
             }
         }
     })
@@ -68,7 +63,7 @@ pub(crate) fn lag(report: &Report) -> Markup {
     let replicas = plural(u64::from(lag.replicas), "replica");
     html! {
         p.soft {
-            "At " (clock(lag.step)) " the load exceeded " (rate(lag.threshold)) "/s, the most that " (replicas)
+            "At " (clock(lag.step)) " the load exceeded " (rate(lag.threshold)) "/s, the maximum that " (replicas)
             " can take without scaling." (slowest(lag))
         }
         table.waterfall {
@@ -104,7 +99,7 @@ fn fall(lag: &Lag, link: &Link) -> Markup {
     }
 }
 
-/// Where most of the time went.
+/// The longest part of the time.
 fn slowest(lag: &Lag) -> String {
     let took = lag.links.iter().filter_map(|link| Some((link.took?, link.name)));
     let slowest = took.max_by(|a, b| a.0.total_cmp(&b.0));

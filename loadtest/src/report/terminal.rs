@@ -1,16 +1,16 @@
-//! The end of a run, in a terminal.
+//! The summary of a run, in a terminal.
 
 use crate::output::Clean;
 use crate::output::text::{clock, count, fit, plural, seconds, wrap};
 use crate::report::figures::{Quantiles, Report};
 
-/// The most lines that it takes.
+/// The maximum number of lines.
 const LINES: usize = 30;
 
 /// The width of a figure's name.
 const INDENT: usize = 11;
 
-/// The summary of a run, in lines that are no wider than this, each ended.
+/// The summary of a run, in lines of at most this width.
 pub fn summary(report: &Report, width: usize) -> Clean {
     let verdict = &report.verdict;
     let outcome = format!("{}  {}", verdict.outcome.label().to_uppercase(), verdict.sentence);
@@ -18,12 +18,7 @@ pub fn summary(report: &Report, width: usize) -> Clean {
     lines.push(String::new());
     let name = verdict.checks.iter().map(|check| check.name.chars().count()).max().unwrap_or_default();
     for check in &verdict.checks {
-        let mark = match (&check.expected, check.held) {
-            (None, _) => '·',
-            (_, Some(true)) => '✓',
-            (_, Some(false)) => '✗',
-            (_, None) => '?',
-        };
+        let (mark, _) = check.result();
         let expected = check.expected.as_ref().map(|expected| format!(" (expected {expected})")).unwrap_or_default();
         lines.push(format!("  {mark} {:name$}  {}{expected}", check.name, check.observed));
     }
@@ -38,7 +33,7 @@ pub fn summary(report: &Report, width: usize) -> Clean {
     let warnings = warnings(report, width, LINES.saturating_sub(lines.len()).max(6));
     let room = LINES.saturating_sub(lines.len() + warnings.len());
     lines.extend(lag(report, width, room));
-    // Warnings count for more than figures: where there is too much of both, figures are left out.
+    // Warnings matter more than figures: if there is no room for both, figures are left out.
     lines.truncate(LINES - warnings.len());
     lines.extend(warnings);
     let lines: String = lines.iter().map(|line| fit(line, width) + "\n").collect();
@@ -78,20 +73,20 @@ fn scaling(report: &Report) -> Option<String> {
     let climbed = replicas.reached.iter().filter(|reached| reached.replicas > replicas.initial);
     let climbed = climbed.map(|reached| {
         let at = |at: Option<f64>| at.map_or("never".to_owned(), clock);
-        format!("{} desired {} ready {}", reached.replicas, at(reached.wanted), at(reached.ready))
+        format!("{} desired {} ready {}", reached.replicas, at(reached.desired), at(reached.ready))
     });
     let mut parts: Vec<String> = std::iter::once(format!("{} initially", replicas.initial)).chain(climbed).collect();
     if let Some(scale_in) = replicas.scale_in {
         parts.push(format!("scale-in from {}", clock(scale_in.from)));
         parts.push(scale_in.until.map_or_else(
-            || format!("never back to {}", replicas.least),
-            |until| format!("back to {} at {}", replicas.least, clock(until)),
+            || format!("never back to {}", replicas.min),
+            |until| format!("back to {} at {}", replicas.min, clock(until)),
         ));
     }
     Some(format!("Replicas   {}", parts.join(", ")))
 }
 
-/// The reaction time: a line for each step where there is room for that, else all in one.
+/// The reaction time: a line for each link if there is room, else all in one.
 fn lag(report: &Report, width: usize, room: usize) -> Vec<String> {
     let Some(lag) = &report.lag else {
         return Vec::new();
@@ -111,12 +106,12 @@ fn lag(report: &Report, width: usize, room: usize) -> Vec<String> {
     wrap(&format!("{head}: {}", links.join(", ")), width, INDENT)
 }
 
-/// The warnings, as many as this many lines hold, after an empty one.
+/// An empty line, and as many warnings as fit into this many lines.
 fn warnings(report: &Report, width: usize, room: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for (index, warning) in report.warnings.iter().enumerate() {
         let text = wrap(&format!("! {}", warning.message), width, 2);
-        // The last line is for saying that there are more.
+        // The last line is reserved for the number of the others.
         if lines.len() + text.len() >= room {
             let left = report.warnings.len() - index;
             lines.push(format!("! and {} more, in the report", plural(left as u64, "warning")));

@@ -10,7 +10,7 @@ fn tile(figure: &str, name: &str, remark: &str, is_bad: bool) -> Markup {
     html! { li.bad[is_bad] { b { (figure) } span { (name) } small { (remark) } } }
 }
 
-/// All of them.
+/// All key figures.
 pub(crate) fn render(report: &Report) -> Markup {
     let totals = &report.totals;
     let lasted = report.seconds.last().map_or(0.0, |second| second.at + 1.0);
@@ -60,5 +60,5 @@ fn scaled_in(replicas: &Replicas) -> Markup {
         (Some(until), None) => (clock(until), format!("{} failed meanwhile", count(scale_in.failed))),
         (None, _) => ("never".to_owned(), format!("scale-in began at {}", clock(scale_in.from))),
     };
-    tile(&figure, &format!("back to {}", replicas.least), &remark, false)
+    tile(&figure, &format!("back to {}", replicas.min), &remark, false)
 }

@@ -1,20 +1,20 @@
 //! A journal's entries, folded into the report.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{lag, steps, verdict, warnings};
 use crate::autoscaling::predict::Predicted;
 use crate::journal::{Entry, Scaling, Second, Start};
 use crate::output::events;
 use crate::report::figures::{Load, Pod, Quantiles, Reached, Replicas, Report, ScaleIn, Shares, Totals};
-use crate::stats::{Times, failed, join_seconds, refused, succeeded};
+use crate::stats::{Times, Total, failed, join_seconds, succeeded};
 
-/// The most points of a series of shares. More would show chance, not shares.
-const WHILES: f64 = 80.0;
+/// The maximum number of intervals of the pods' shares. More would show chance, not shares.
+const SHARES: f64 = 80.0;
 
 impl Report {
-    /// The report of these entries. They may lack an end, or a start, have gaps, and be in any order; seconds of several
-    /// generators are added up.
+    /// The report of these entries. They may lack an end, or a start, have gaps, and be in any order; seconds of
+    /// several generators are added up.
     pub fn from_entries(entries: &[Entry], predicted: Vec<Predicted>) -> Self {
         let mut seconds: BTreeMap<i64, Vec<&Second>> = BTreeMap::new();
         let (mut start, mut end, mut scaling, mut events) = (None, None, Vec::new(), Vec::new());
@@ -33,21 +33,23 @@ impl Report {
         events.sort_by(|a, b| a.at.total_cmp(&b.at).then_with(|| events::text(a).cmp(&events::text(b))));
         events.dedup();
 
+        let mut total = Total::default();
+        for second in &seconds {
+            total.add(second);
+        }
         let pods = pods(&seconds);
-        let latency = Times::joined(seconds.iter().map(|second| &second.latency));
-        let lateness = Times::joined(seconds.iter().map(|second| &second.lateness));
         let mut report = Self {
             verdict: verdict::Verdict::default(),
             warnings: Vec::new(),
-            totals: totals(&seconds),
-            latency: quantiles(&latency),
-            lateness: quantiles(&lateness),
+            totals: totals(&total),
+            latency: quantiles(&total.latency),
+            lateness: quantiles(&total.lateness),
             replicas: replicas(start.as_ref(), &scaling, &seconds),
             lag: start.as_ref().and_then(|start| lag::budget(start, &scaling, &pods)),
             pods,
             shares: shares(&seconds),
             seconds: seconds.iter().map(load).collect(),
-            steps: steps::seen(&scaling),
+            steps: steps::observed(&scaling),
             scaling,
             prediction: predicted,
             band: Vec::new(),
@@ -56,30 +58,25 @@ impl Report {
             end,
         };
         report.warnings = warnings::all(&report);
-        report.verdict = verdict::judge(&report, |quantile| latency.seconds(quantile));
+        report.verdict = verdict::judge(&report, |quantile| total.latency.seconds(quantile));
         report
     }
 }
 
-fn totals(seconds: &[Second]) -> Totals {
-    let mut totals = Totals::default();
-    for second in seconds {
-        totals.due += second.due;
-        totals.sent += second.sent;
-        totals.dropped += second.dropped;
-        totals.answered += second.statuses.values().sum::<u64>();
-        totals.failed += failed(second);
-        for (status, count) in &second.statuses {
-            *totals.statuses.entry(*status).or_default() += count;
-        }
-        for (cause, count) in &second.failures {
-            *totals.failures.entry(cause.clone()).or_default() += count;
-        }
-        for (status, count) in refused(second) {
-            *totals.failures.entry(format!("status {status}")).or_default() += count;
-        }
+fn totals(total: &Total) -> Totals {
+    let mut failures = total.failures.clone();
+    for (status, count) in total.statuses.range(400..) {
+        *failures.entry(format!("status {status}")).or_default() += count;
     }
-    totals
+    Totals {
+        due: total.due,
+        sent: total.sent,
+        answered: total.answered(),
+        failed: failures.values().sum(),
+        dropped: total.dropped,
+        statuses: total.statuses.clone(),
+        failures,
+    }
 }
 
 fn quantiles(times: &Times) -> Option<Quantiles> {
@@ -130,52 +127,47 @@ fn pods(seconds: &[Second]) -> Vec<Pod> {
     pods
 }
 
-/// Answers by pod in whiles of at least ten seconds: those of one second are too few to speak of shares.
+/// Answers by pod in intervals of at least ten seconds: those of one second are too few to speak of shares.
 fn shares(seconds: &[Second]) -> Vec<Shares> {
     let answered = || seconds.iter().filter(|second| !second.pods.is_empty());
     let (Some(first), Some(last)) = (answered().next(), answered().next_back()) else {
         return Vec::new();
     };
-    let length = ((last.at - first.at) / WHILES).ceil().max(10.0);
-    let mut whiles: BTreeMap<i64, BTreeMap<String, u64>> = BTreeMap::new();
+    let length = ((last.at - first.at) / SHARES).ceil().max(10.0);
+    let mut intervals: BTreeMap<i64, BTreeMap<String, u64>> = BTreeMap::new();
     for second in answered() {
-        let answers = whiles.entry((second.at / length).floor() as i64).or_default();
+        let answers = intervals.entry((second.at / length).floor() as i64).or_default();
         for (pod, count) in &second.pods {
             *answers.entry(pod.clone()).or_default() += count;
         }
     }
-    let whiles = whiles.into_iter();
-    whiles.map(|(index, answers)| Shares { at: index as f64 * length, seconds: length, answers }).collect()
+    let intervals = intervals.into_iter();
+    intervals.map(|(index, answers)| Shares { at: index as f64 * length, seconds: length, answers }).collect()
 }
 
 fn replicas(start: Option<&Start>, scaling: &[Scaling], seconds: &[Second]) -> Option<Replicas> {
     let first = scaling.first()?;
     let autoscaler = start.and_then(|start| start.autoscaler.as_ref());
-    let least = autoscaler.map_or(first.wanted, |autoscaler| autoscaler.min);
-    // More than ever were wanted are there while a rollout replaces them: those are not the autoscaler's.
-    let most = scaling.iter().map(|seen| seen.wanted).max().unwrap_or_default().max(first.ready);
-    let counts = scaling.iter().flat_map(|seen| [seen.wanted, seen.ready]).filter(|count| (1..=most).contains(count));
-    let counts: BTreeSet<u32> = counts.collect();
-    let from = counts.first().copied().unwrap_or_default();
-    let to = counts.last().copied().unwrap_or_default();
-    let (wanted, ready) = (climbs(scaling, |seen| seen.wanted), climbs(scaling, |seen| seen.ready));
-    // The first of those that are as high: each is higher than the one before it.
+    let min = autoscaler.map_or(first.desired, |autoscaler| autoscaler.min);
+    let (desired, ready) = (climbs(scaling, |seen| seen.desired), climbs(scaling, |seen| seen.ready));
+    let peak = desired.last().map_or(0, |(highest, _)| *highest);
+    // During a rollout there are more pods than were ever desired: those are not the autoscaler's.
+    let max = peak.max(first.ready);
+    let counts = scaling.iter().flat_map(|seen| [seen.desired, seen.ready]).filter(|count| (1..=max).contains(count));
+    // The first count that is as high: each is higher than the one before it.
     let when = |climbs: &[(u32, f64)], replicas: u32| {
         climbs.get(climbs.partition_point(|(count, _)| *count < replicas)).map(|(_, at)| *at)
     };
-    let reached = (from..=to).map(|replicas| Reached {
-        replicas,
-        wanted: when(&wanted, replicas),
-        ready: when(&ready, replicas),
-    });
+    let reached = (counts.clone().min().unwrap_or_default()..=counts.max().unwrap_or_default())
+        .map(|replicas| Reached { replicas, desired: when(&desired, replicas), ready: when(&ready, replicas) });
     Some(Replicas {
         initial: first.ready,
-        least,
-        wanted: scaling.iter().map(|seen| seen.wanted).max().unwrap_or_default(),
-        ready: scaling.iter().map(|seen| seen.ready.min(most)).max().unwrap_or_default(),
+        min,
+        desired: peak,
+        ready: scaling.iter().map(|seen| seen.ready.min(max)).max().unwrap_or_default(),
         reached: reached.collect(),
         relieved: start.and_then(lag::relieved),
-        scale_in: scale_in(least, scaling, seconds),
+        scale_in: scale_in(min, scaling, seconds),
     })
 }
 
@@ -190,16 +182,15 @@ fn climbs(scaling: &[Scaling], count: fn(&Scaling) -> u32) -> Vec<(u32, f64)> {
     climbs
 }
 
-/// From the first decrease of what is wanted after its peak until the least are wanted and there. A pod that leaves is
-/// no longer ready, but may still be asked: until it is gone, requests may fail for it.
-fn scale_in(least: u32, scaling: &[Scaling], seconds: &[Second]) -> Option<ScaleIn> {
-    let peak = scaling.iter().map(|seen| seen.wanted).max().filter(|peak| *peak > least)?;
-    let climbed = scaling.iter().skip_while(|seen| seen.wanted < peak);
-    let down: Vec<&Scaling> = climbed.skip_while(|seen| seen.wanted == peak).collect();
-    let from = down.first()?.at;
-    let until =
-        down.iter().find(|seen| seen.wanted <= least && seen.ready <= least && seen.pods <= least).map(|seen| seen.at);
-    // A second that the way down begins or ends in belongs to it.
+/// From the first decrease of the desired replicas after their peak until only the minimum is desired and present. A
+/// pod that terminates is no longer ready, but may still get requests: until it is gone, they may fail.
+fn scale_in(min: u32, scaling: &[Scaling], seconds: &[Second]) -> Option<ScaleIn> {
+    let peak = scaling.iter().map(|seen| seen.desired).max().filter(|peak| *peak > min)?;
+    let mut down =
+        scaling.iter().skip_while(|seen| seen.desired < peak).skip_while(|seen| seen.desired == peak).peekable();
+    let from = down.peek()?.at;
+    let until = down.find(|seen| seen.desired <= min && seen.ready <= min && seen.pods <= min).map(|seen| seen.at);
+    // The seconds in which the scale-in begins and ends belong to it.
     let meanwhile =
         || seconds.iter().filter(move |second| second.at + 1.0 > from && until.is_none_or(|until| second.at <= until));
     Some(ScaleIn {

@@ -1,4 +1,4 @@
-//! What the run proved: one check for each thing expected of it, and what was seen besides.
+//! The verdict: a check for each expectation, and observations without one.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,7 @@ pub struct Check {
 }
 
 impl Outcome {
-    /// The process' exit code; 2 is for bad use.
+    /// The process' exit code; 2 is for bad usage.
     pub const fn exit_code(self) -> u8 {
         match self {
             Self::Passed => 0,
@@ -58,7 +58,7 @@ impl Outcome {
         }
     }
 
-    /// A word for it.
+    /// The outcome in one word.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Passed => "Passed",
@@ -74,13 +74,13 @@ impl Check {
         Self { name: name.to_owned(), expected, observed, held }
     }
 
-    /// A word for its outcome.
-    pub const fn label(&self) -> &'static str {
+    /// Its outcome as a mark and as a word.
+    pub const fn result(&self) -> (char, &'static str) {
         match (&self.expected, self.held) {
-            (None, _) => "observed",
-            (_, Some(true)) => "passed",
-            (_, Some(false)) => "failed",
-            (_, None) => "undecided",
+            (None, _) => ('·', "observed"),
+            (_, Some(true)) => ('✓', "passed"),
+            (_, Some(false)) => ('✗', "failed"),
+            (_, None) => ('?', "undecided"),
         }
     }
 }
@@ -166,7 +166,7 @@ fn scaled_within(report: &Report, start: &Start, replicas: &Replicas) -> Check {
     };
     let held = match took.zip(bound) {
         Some((took, bound)) => Some(took <= bound),
-        // Time that ran out is a fault, even in a run that was cut short.
+        // Exceeded time is a failure, even in a run that was cut short.
         None => report.lag.as_ref().zip(bound).and_then(|(lag, bound)| {
             let seen = report.scaling.last().map_or(0.0, |last| last.at);
             (complete(report) || seen > lag.step + bound).then_some(false)
@@ -177,22 +177,22 @@ fn scaled_within(report: &Report, start: &Start, replicas: &Replicas) -> Check {
 
 fn scaled_in(report: &Report, start: &Start, replicas: &Replicas) -> Check {
     let expected = start.expectations.scale_in;
-    let climbed = replicas.wanted.max(replicas.ready) > replicas.least;
-    let least = plural(u64::from(replicas.least), "replica");
+    let climbed = replicas.desired.max(replicas.ready) > replicas.min;
+    let min = plural(u64::from(replicas.min), "replica");
     let until = replicas.scale_in.and_then(|scale_in| scale_in.until);
     let observed = match (until, replicas.relieved) {
-        _ if !climbed => format!("never above {least}"),
+        _ if !climbed => format!("never above {min}"),
         (Some(until), Some(relieved)) if until > relieved => {
-            format!("{least} {} after the load fell", seconds(until - relieved))
+            format!("{min} {} after the load fell", seconds(until - relieved))
         }
-        (Some(until), _) => format!("{least} {} after the load’s start", seconds(until)),
+        (Some(until), _) => format!("{min} {} after the load’s start", seconds(until)),
         (None, _) => {
             let left = report.scaling.last().map_or(0, |seen| seen.ready);
             format!("{} ready at the end", plural(u64::from(left), "replica"))
         }
     };
     let held = if !climbed || (until.is_none() && !complete(report)) { None } else { Some(until.is_some()) };
-    Check::new("Scaled in", expected.then(|| format!("to {least}")), observed, held)
+    Check::new("Scaled in", expected.then(|| format!("to {min}")), observed, held)
 }
 
 /// Reported for every scale-in; checked against the failures that the user allows for the whole run, if any.
@@ -225,7 +225,7 @@ fn failed(report: &Report, expectations: &Expectations) -> Option<Check> {
     let totals = &report.totals;
     let observed = format!("{} failed, {} dropped", count(totals.failed), count(totals.dropped));
     let bad = totals.failed + totals.dropped;
-    // More than are allowed stay more, however a run ends; fewer may have become more.
+    // Too many failures stay too many, however the run ends.
     let held = if bad > allowed { Some(false) } else { (totals.sent > 0).then_some(true) };
     Some(Check::new("Failed or dropped", Some(at_most(allowed)), observed, held))
 }
@@ -263,7 +263,7 @@ fn explained(check: &Check) -> String {
     format!("{}: {}, expected {expected}", check.name, check.observed)
 }
 
-/// What happened, where all is well.
+/// What happened in a run that passed.
 fn story(report: &Report) -> String {
     let totals = &report.totals;
     let mut parts = Vec::new();
@@ -274,7 +274,7 @@ fn story(report: &Report) -> String {
         if let Some(until) = replicas.scale_in.and_then(|scale_in| scale_in.until) {
             let took = replicas.relieved.filter(|relieved| until > *relieved).map(|relieved| until - relieved);
             let took = took.map(|took| format!(" in {}", seconds(took))).unwrap_or_default();
-            parts.push(format!("back to {}{took}", replicas.least));
+            parts.push(format!("back to {}{took}", replicas.min));
         }
     }
     let failed = match totals.failed {

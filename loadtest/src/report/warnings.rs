@@ -59,16 +59,16 @@ const LATE: f64 = 0.01;
 /// The part of all requests that may fail without a warning, where the user has not set a limit.
 const FAILED: f64 = 0.01;
 
-/// The longest time in seconds without an entry from a watch that works.
+/// The longest time in seconds without a state from a working watch.
 const SILENCE: f64 = 10.0;
 
-/// How many answers beyond a percentile make it one.
+/// How many answers must lie beyond a percentile.
 const BEYOND: f64 = 5.0;
 
-/// How many times its even share a pod answers before it is called hot.
+/// From how many times its even share on a pod is hot.
 const HOT: f64 = 1.5;
 
-/// The most parts of the pipeline that are named.
+/// The maximum number of parts of the pipeline that are named.
 const LINKS: usize = 20;
 
 /// All warnings about this report, the gravest first.
@@ -103,7 +103,7 @@ fn journal(report: &Report) -> Option<String> {
             clock(last)
         ));
     }
-    // A second in which nothing is due needs no line.
+    // A second without due requests may have no line.
     let profile = Profile { stages: start.profile.clone() };
     let holes =
         report.seconds.windows(2).map(|pair| (pair[0].at + 1.0, pair[1].at)).filter(|(from, until)| from < until);
@@ -120,12 +120,11 @@ fn journal(report: &Report) -> Option<String> {
 fn interrupted(report: &Report) -> Option<String> {
     let end = report.end.as_ref().filter(|end| end.interrupted)?;
     let planned: f64 = report.start.iter().flat_map(|start| &start.profile).map(|stage| stage.seconds).sum();
-    let message = format!(
+    Some(format!(
         "The run was interrupted at {} of {}. What had not happened by then is not judged; let it run to its end.",
         clock(end.at),
         clock(planned)
-    );
-    Some(message)
+    ))
 }
 
 fn schedule(report: &Report) -> Option<String> {
@@ -147,14 +146,15 @@ fn schedule(report: &Report) -> Option<String> {
 fn dropped(report: &Report) -> Option<String> {
     let totals = &report.totals;
     let limit = report.start.as_ref().map_or(0, |start| start.target.max_in_flight);
-    let message = format!(
-        "{} of {} were dropped, because {} were already in flight. The target is too slow for this rate, or \
+    (totals.dropped > 0).then(|| {
+        format!(
+            "{} of {} were dropped, because {} were already in flight. The target is too slow for this rate, or \
          --max-in-flight is too low.",
-        count(totals.dropped),
-        plural(totals.due, "request"),
-        count(limit)
-    );
-    (totals.dropped > 0).then_some(message)
+            count(totals.dropped),
+            plural(totals.due, "request"),
+            count(limit)
+        )
+    })
 }
 
 fn apart(report: &Report) -> Option<String> {
@@ -174,30 +174,27 @@ fn failed(report: &Report) -> Option<String> {
     let totals = &report.totals;
     let bad = totals.failed + totals.dropped;
     let judged = report.start.as_ref().is_some_and(|start| start.expectations.max_failed.is_some());
-    let message = format!(
+    (!judged && bad as f64 > FAILED * totals.due as f64).then(|| format!(
         "{} of {} failed or were dropped. The verdict does not include this, because no limit was set: use --max-failed.",
         count(bad),
         plural(totals.due, "request")
-    );
-    (!judged && bad as f64 > FAILED * totals.due as f64).then_some(message)
+    ))
 }
 
 fn few_answers(report: &Report) -> Option<String> {
     let answers = report.latency?.count;
     let (percentile, share) =
         [("p99", 0.01), ("p99.9", 0.001)].into_iter().find(|(_, share)| (answers as f64) * share < BEYOND)?;
-    let message = format!(
+    Some(format!(
         "{} are too few for a {percentile}: fewer than {BEYOND} of them are slower, so it is little more than the slowest \
          answer. Send {} or more.",
         plural(answers, "answer"),
         count((BEYOND / share).round() as u64)
-    );
-    Some(message)
+    ))
 }
 
-/// When the autoscaler was not watched: from and until.
+/// The times without a state of the autoscaler: from and until.
 pub(crate) fn gaps(report: &Report) -> Vec<(f64, f64)> {
-    // From the load's start on, and to its end.
     let watched = report.start.as_ref().is_some_and(|start| start.autoscaler.is_some());
     let end = report.end.as_ref().filter(|_| watched).map(|end| end.at);
     let start = Some(0.0).filter(|_| watched);
@@ -234,16 +231,15 @@ fn times(number: usize) -> String {
 fn unknown(report: &Report) -> Option<String> {
     let seen = report.scaling.iter().filter(|seen| seen.value.is_none());
     let first = seen.clone().next()?.at;
-    // Each look counts until the next.
+    // Each state lasts until the next.
     let pairs = report.scaling.windows(2).filter(|pair| pair[0].value.is_none());
     let lasted: f64 = pairs.map(|pair| pair[1].at - pair[0].at).sum();
-    let message = format!(
+    Some(format!(
         "The HPA had no value (<unknown>) for {} from {}, and does not scale without one. `kubectl describe hpa` shows \
          what it could not get.",
         seconds(lasted),
         clock(first)
-    );
-    Some(message)
+    ))
 }
 
 fn low_load(report: &Report) -> Option<String> {
@@ -253,7 +249,7 @@ fn low_load(report: &Report) -> Option<String> {
     if report.lag.is_some() {
         return None;
     }
-    let message = if replicas.initial >= autoscaler.max {
+    Some(if replicas.initial >= autoscaler.max {
         format!(
             "All {} were already there when the load began, so scaling out was not tested. Wait until the HPA has scaled \
              in to {}, then run it again.",
@@ -271,11 +267,10 @@ fn low_load(report: &Report) -> Option<String> {
             rate(enough),
             autoscaler.max
         )
-    };
-    Some(message)
+    })
 }
 
-/// A pod that answers far more than its even share while there are several. Random balancing alone does not do that.
+/// A pod that answers far more than its even share, which random balancing alone does not explain.
 fn hot_pod(report: &Report) -> Option<String> {
     let mut answers = std::collections::BTreeMap::<&str, f64>::new();
     let mut even = 0.0;
@@ -293,9 +288,9 @@ fn hot_pod(report: &Report) -> Option<String> {
             even += *count as f64 / f64::from(ready);
         }
     }
-    let (pod, most) = answers.iter().max_by(|a, b| a.1.total_cmp(b.1))?;
+    let (pod, highest) = answers.iter().max_by(|a, b| a.1.total_cmp(b.1))?;
     let all: f64 = answers.values().sum();
-    if all < 50.0 || *most < HOT * even {
+    if all < 50.0 || *highest < HOT * even {
         return None;
     }
     let pinned =
@@ -305,12 +300,11 @@ fn hot_pod(report: &Report) -> Option<String> {
     } else {
         "Check the Service’s session affinity, and proxies that keep connections open"
     };
-    let message = format!(
+    Some(format!(
         "One pod is hot: {pod} answered {:.0} % of the requests, where an even share is {:.0} %. {advice}.",
-        100.0 * most / all,
+        100.0 * highest / all,
         100.0 * even / all
-    );
-    Some(message)
+    ))
 }
 
 /// What had to be assumed of the pipeline, and the parts that were not read in the whole run.
@@ -323,18 +317,18 @@ fn chain(report: &Report) -> Option<String> {
             Feed::ApiServer | Feed::Hpa | Feed::Pods | Feed::Events => false,
         })
     };
-    let doubted = report.events.iter().filter_map(|event| match &event.what {
+    let parts = report.events.iter().filter_map(|event| match &event.what {
         ObservedEvent::Assumed { assumption } => Some(assumption.clone()),
         ObservedEvent::Unread { feed, why } if !read(*feed) => Some(because(*feed, why)),
         _ => None,
     });
-    let doubted: BTreeSet<String> = doubted.collect();
-    let more = doubted.len().saturating_sub(LINKS);
-    let told = doubted.into_iter().take(LINKS).map(|message| fit(&message, MESSAGE));
-    let doubted = told.chain((more > 0).then(|| format!("and {more} more"))).collect::<Vec<_>>().join("; ");
-    (!doubted.is_empty()).then(|| {
+    let parts: BTreeSet<String> = parts.collect();
+    let more = parts.len().saturating_sub(LINKS);
+    let named = parts.into_iter().take(LINKS).map(|message| fit(&message, MESSAGE));
+    let parts = named.chain((more > 0).then(|| format!("and {more} more"))).collect::<Vec<_>>().join("; ");
+    (!parts.is_empty()).then(|| {
         format!(
-            "Parts of the metrics pipeline could not be read or were assumed ({doubted}). The reaction time does not \
+            "Parts of the metrics pipeline could not be read or were assumed ({parts}). The reaction time does not \
              include them, and the prediction may be wrong. Grant the missing rights, or fix what is named."
         )
     })

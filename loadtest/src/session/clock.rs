@@ -1,8 +1,8 @@
-//! The time that all parts of a run share.
+//! The clock that all parts of a run share.
 
 use std::time::{Duration, Instant};
 
-/// Seconds since the load's start. A rehearsal's clock runs faster than the world's.
+/// Seconds since the load's start. A rehearsal's clock runs faster than real time.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: Instant,
@@ -10,7 +10,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Starts at this moment, with so many seconds in each of the world's.
+    /// Starts at this moment, with this many seconds in a real second.
     pub fn new(start: Instant, speed: f64) -> Self {
         Self { start, speed }
     }
@@ -25,13 +25,13 @@ impl Clock {
         since * self.speed
     }
 
-    /// The world's moment at which this clock shows `at` seconds.
+    /// The real moment at which this clock shows `at` seconds.
     pub fn instant(&self, at: f64) -> Instant {
-        // Before the machine's own beginning there is nothing to wait for.
+        // An earlier moment than the machine's start cannot be represented.
         if at < 0.0 { self.start.checked_sub(self.real(-at)).unwrap_or(self.start) } else { self.start + self.real(at) }
     }
 
-    /// How long so many of this clock's seconds are in the world.
+    /// The real duration of this many of the clock's seconds.
     pub fn real(&self, seconds: f64) -> Duration {
         Duration::from_secs_f64((seconds / self.speed).max(0.0))
     }

@@ -1,10 +1,10 @@
-//! The signals that ask the tool to come to an end: Ctrl-C, and SIGTERM.
+//! The signals that ask the tool to end: Ctrl-C and SIGTERM.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::error::Error;
 
-/// Both of them. Once they are listened to, neither ends the process by itself any more.
+/// Both signals. While they are listened for, neither ends the process by itself.
 pub struct Signals {
     interrupts: Signal,
     terminations: Signal,

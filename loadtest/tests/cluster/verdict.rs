@@ -26,7 +26,7 @@ impl Run {
     pub async fn the_report_says_so(&self) {
         self.transcript.step("the load tool's report");
         let report = self.merged().await;
-        let seen = times(report.scaling.iter().map(|moment| (moment.at, moment.wanted)));
+        let seen = times(report.scaling.iter().map(|moment| (moment.at, moment.desired)));
         let predicted = times(report.prediction.iter().map(|look| (look.at, look.wanted)));
         self.transcript.say("\n| wanted | seen after | predicted after |\n|---|---|---|");
         for (((what, _), seen), predicted) in WAY.iter().zip(&seen).zip(&predicted) {

@@ -111,7 +111,7 @@ async fn a_prediction_is_a_table_or_lines_of_json() {
 }
 
 #[tokio::test]
-async fn bad_use_gets_one_line_that_says_what_to_do() {
+async fn bad_usage_gets_one_line_that_says_what_to_do() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let there = folder.path().join("there");
     std::fs::create_dir(&there).expect("a folder can be made");
@@ -121,7 +121,7 @@ async fn bad_use_gets_one_line_that_says_what_to_do() {
     std::fs::write(&cut, "{\"version\": \"0.1.0\", \"na").expect("a file can be written");
     std::fs::write(&prose, "no such thing").expect("a file can be written");
     std::fs::write(&other, "{}").expect("a file can be written");
-    for (arguments, told) in [
+    for (arguments, part) in [
         (format!("run {url}"), "--stage"),
         (format!("run {url} --stage 15rps"), "a stage is RATE:DURATION"),
         (format!("run {url} --stage fast:1m"), "not a rate"),
@@ -152,7 +152,7 @@ async fn bad_use_gets_one_line_that_says_what_to_do() {
         let ran = output(&arguments).await;
         let complaint = String::from_utf8_lossy(&ran.stderr);
         assert_eq!(ran.status.code(), Some(2), "{arguments}: {complaint}");
-        assert!(complaint.contains(told), "{arguments}: {complaint}");
+        assert!(complaint.contains(part), "{arguments}: {complaint}");
         let lines = complaint.lines().take_while(|line| !line.starts_with("Usage:"));
         let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
         assert_eq!(lines.count(), 1, "{arguments}: {complaint}");
@@ -160,23 +160,23 @@ async fn bad_use_gets_one_line_that_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_context_that_is_not_there_is_bad_use_and_a_cluster_that_is_not_cannot_be_looked_at() {
+async fn an_unknown_context_is_bad_usage_and_an_absent_cluster_is_undecided() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let kubeconfig = folder.path().join("kubeconfig");
     let nobody = "{apiVersion: v1, kind: Config, clusters: [{name: gone, cluster: {server: \"http://127.0.0.1:1\"}}], \
                   contexts: [{name: here, context: {cluster: gone, user: none}}], users: [{name: none}]}";
     std::fs::write(&kubeconfig, nobody).expect("a file can be written");
-    for (context, code, told) in [("there", 2, "has no context there"), ("here", 3, "does not answer")] {
+    for (context, code, part) in [("there", 2, "has no context there"), ("here", 3, "does not answer")] {
         let running = loadtest(&format!("doctor --context {context}")).env("KUBECONFIG", &kubeconfig).output();
         let ran = tokio::time::timeout(PATIENCE, running).await.expect("it ends").expect("it runs");
         let complaint = String::from_utf8_lossy(&ran.stderr);
         assert_eq!(ran.status.code(), Some(code), "{complaint}");
-        assert!(complaint.contains(told) && complaint.lines().count() == 1, "{complaint}");
+        assert!(complaint.contains(part) && complaint.lines().count() == 1, "{complaint}");
     }
 }
 
 #[tokio::test]
-async fn a_variable_that_is_set_to_nothing_is_not_set() {
+async fn an_empty_variable_is_not_set() {
     let arguments = "run --url http://127.0.0.1:1 --hpa none --stage 5rps:1s --generators 2 --json";
     for (index, first) in [("", 0), ("1", 1)] {
         let running = loadtest(arguments).env("JOB_COMPLETION_INDEX", index).output();
@@ -188,7 +188,7 @@ async fn a_variable_that_is_set_to_nothing_is_not_set() {
 }
 
 #[tokio::test]
-async fn help_and_completions_are_there() {
+async fn help_and_completions_are_printed() {
     for arguments in ["--help", "run --help", "rehearse --help", "doctor --help", "completions bash"] {
         let ran = output(arguments).await;
         assert_eq!(ran.status.code(), Some(0), "{arguments}");
@@ -199,10 +199,10 @@ async fn help_and_completions_are_there() {
     let help = String::from_utf8(ran.stdout).expect("text");
     assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
     // An example that is wrapped is no line to copy, and the marks are explained nowhere else.
-    for told in
-        ["\n  loadtest doctor --from shop.json              the same, without a cluster\n", "✓", "✗", "?", "·", "- not"]
+    for text in
+        ["\n  loadtest doctor --from shop.json              the same from that file\n", "✓", "✗", "?", "·", "- not"]
     {
-        assert!(help.contains(told), "{told}: {help}");
+        assert!(help.contains(text), "{text}: {help}");
     }
 }
 
@@ -262,7 +262,7 @@ fn signal(child: &Child, signal: Signal) {
 }
 
 #[tokio::test]
-async fn ctrl_c_ends_the_load_and_the_report_is_written() {
+async fn ctrl_c_ends_the_load_and_writes_the_report() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let out = folder.path().join("report");
     let mut child = under_way(&out).await;

@@ -55,7 +55,7 @@ fn complaint(ran: &Output) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_reader_that_stalls_holds_up_neither_the_journal_nor_ctrl_c() {
+async fn a_stalled_reader_blocks_neither_the_journal_nor_ctrl_c() {
     for (form, code) in [("--json", 3), ("", 1)] {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let out = folder.path().join("report");
@@ -87,7 +87,7 @@ async fn unread_standard_error_does_not_block_a_run() {
 }
 
 #[tokio::test]
-async fn a_reader_that_is_slow_loses_nothing_and_ctrl_c_ends_the_wait_for_it() {
+async fn a_slow_reader_loses_nothing_and_ctrl_c_ends_the_wait() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     for read in [true, false] {
         let out = folder.path().join(format!("read-{read}"));
@@ -111,7 +111,7 @@ async fn a_reader_that_is_slow_loses_nothing_and_ctrl_c_ends_the_wait_for_it() {
 }
 
 #[tokio::test]
-async fn standard_output_that_cannot_be_written_to_is_told_at_the_end() {
+async fn an_unwritable_standard_output_is_reported_at_the_end() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let out = folder.path().join("report");
     let full: File = OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");

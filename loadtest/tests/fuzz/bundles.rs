@@ -36,9 +36,9 @@ fn any_file_is_refused_or_read() {
 fn judge(evidence: &Evidence) {
     let diagnosis = diagnose(evidence);
     let (json, text) = (render::json(&diagnosis), render::render(&diagnosis, 100, false));
-    for told in [json.as_str(), &text] {
-        assert!(told.len() < 4 << 20, "{} bytes", told.len());
-        assert!(!told.contains(|one| one != '\n' && is_hidden(one)), "{told}");
+    for printed in [json.as_str(), &text] {
+        assert!(printed.len() < 4 << 20, "{} bytes", printed.len());
+        assert!(!printed.contains(|one| one != '\n' && is_hidden(one)), "{printed}");
     }
     serde_json::from_str::<Value>(&json).expect("a diagnosis is JSON");
 }

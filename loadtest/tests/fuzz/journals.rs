@@ -6,7 +6,7 @@ use loadtest::merge::joined;
 use loadtest::output::is_hidden;
 use loadtest::profile::Stage;
 use loadtest::report::{Report, html, json, terminal};
-use loadtest::session::judged;
+use loadtest::session;
 use serde_json::Value;
 
 use super::{cases, samples};
@@ -54,8 +54,8 @@ fn read(text: &[u8]) {
     let entries = match Reader::default().read_from(&mut &text[..], "journal") {
         Ok(entries) => entries,
         Err(fault) => {
-            let told = fault.to_string();
-            assert!(told.len() < 20_000 && !told.contains(is_hidden), "{told}");
+            let error = fault.to_string();
+            assert!(error.len() < 20_000 && !error.contains(is_hidden), "{error}");
             return;
         }
     };
@@ -78,7 +78,7 @@ fn show(entries: &[Entry]) {
         Some(predict::steps(start.profile.len(), start.autoscaler.as_ref()?, replicas, seconds) + seconds)
     });
     let quick = steps.is_none_or(|steps| steps <= STEPS);
-    let report = if quick { judged(entries) } else { Report::from_entries(entries, Vec::new()) };
+    let report = if quick { session::report(entries) } else { Report::from_entries(entries, Vec::new()) };
     let page = html::render(&report);
     assert!(page.len() < 2 << 20, "{} bytes", page.len());
     let summary = terminal::summary(&report, 100);

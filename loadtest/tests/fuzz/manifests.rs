@@ -1,4 +1,4 @@
-//! Manifests, in a folder or as an API server gives them.
+//! Folders of manifests.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::cases;
 
-/// The most steps of a prediction that a case may take.
+/// The maximum number of steps in a case's prediction.
 const STEPS: f64 = 1e4;
 
 const FILES: [&str; 2] = ["shopfront.yml", "custom-metrics-config.yaml"];
@@ -21,13 +21,20 @@ fn text(file: &str) -> String {
 
 #[test]
 fn any_objects_are_refused_or_predicted() {
+    // Its parent is read too, and has nothing else.
+    let parent = tempfile::tempdir().expect("a folder");
+    let folder = parent.path().join("manifests");
+    std::fs::create_dir(&folder).expect("a folder");
     let good: Vec<Value> =
         FILES.iter().flat_map(|file| serde_saphyr::from_multiple::<Value>(&text(file)).expect("it is YAML")).collect();
     cases(2_000, |mutation| {
         let mut objects = good.clone();
         let object = mutation.0.usize(..objects.len());
         mutation.json(&mut objects[object]);
-        check(manifests::from_objects(objects));
+        // JSON is YAML.
+        let documents: Vec<String> = objects.iter().map(Value::to_string).collect();
+        std::fs::write(folder.join("all.yaml"), documents.join("\n---\n")).expect("it can be written");
+        check(manifests::read(&folder));
     });
 }
 

@@ -1,4 +1,4 @@
-//! What the generator is let loose on: servers that behave as they are told.
+//! The servers that the generator sends load to, each with its own behaviour.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

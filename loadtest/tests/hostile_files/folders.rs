@@ -14,12 +14,12 @@ async fn a_folder_with_a_report_and_no_journal_stays_as_it_is() {
         std::fs::create_dir(&out).expect("a folder");
         let kept = out.join(name);
         std::fs::write(&kept, "mine").expect("it can be written");
-        let told = [path(&kept), "choose another folder"];
-        refused(&["merge", path(&journal), "--out", path(&out)], &told).await;
+        let expected = [path(&kept), "choose another folder"];
+        refused(&["merge", path(&journal), "--out", path(&out)], &expected).await;
         let load = ["--url", "http://127.0.0.1:1/", "--hpa", "none", "--stage", "1rps:1s", "--out", path(&out)];
-        refused(&[&["run"][..], &load].concat(), &told).await;
+        refused(&[&["run"][..], &load].concat(), &expected).await;
         let k8s = concat!(env!("CARGO_MANIFEST_DIR"), "/../k8s");
-        refused(&["rehearse", "--manifests", k8s, "--stage", "1rps:1s", "--out", path(&out)], &told).await;
+        refused(&["rehearse", "--manifests", k8s, "--stage", "1rps:1s", "--out", path(&out)], &expected).await;
         let left: Vec<_> = std::fs::read_dir(&out).expect("it can be read").collect();
         assert!(left.len() == 1 && std::fs::read(&kept).is_ok_and(|text| text == b"mine"), "{left:?}");
     }

@@ -32,12 +32,12 @@ fn path(path: &Path) -> &str {
 }
 
 /// Refused as bad use, in one line that holds all of these.
-async fn refused(arguments: &[&str], told: &[&str]) {
+async fn refused(arguments: &[&str], expected: &[&str]) {
     let ran = loadtest(arguments).await;
     let said = String::from_utf8_lossy(&ran.stderr);
     assert_eq!(ran.status.code(), Some(2), "{arguments:?}: {said}");
     assert!(said.lines().count() == 1 && said.len() < 10_000, "{arguments:?}: {said}");
-    for text in told {
+    for text in expected {
         assert!(said.contains(text), "{arguments:?}: no {text:?} in {said}");
     }
 }
@@ -66,7 +66,7 @@ fn text(lines: &[Value]) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect::<Vec<_>>().concat()
 }
 
-/// A field of a line, a value that no run writes there, and the name that is told.
+/// A field of a line, a value that no run writes there, and the name in the error.
 fn out_of_bounds() -> Vec<(usize, &'static str, Value, &'static str)> {
     let huge = "x".repeat(20_000);
     let names: Value =
@@ -144,15 +144,15 @@ fn out_of_bounds() -> Vec<(usize, &'static str, Value, &'static str)> {
 }
 
 #[test]
-fn a_number_or_a_text_that_no_run_writes_is_refused_with_its_line() {
+fn an_out_of_bounds_field_is_refused_with_its_line() {
     assert_eq!(read(text(&lines()).as_bytes()).map(|entries| entries.len()), Ok(5), "the journal is good before");
     for (line, field, value, name) in out_of_bounds() {
         let mut all = lines();
         let place = all[line].pointer_mut(field).unwrap_or_else(|| panic!("there is no {field}"));
         *place = value;
-        let told = read(text(&all).as_bytes()).err().unwrap_or_else(|| panic!("line {line}: {field} is taken"));
-        assert!(told.contains(&format!("line {}: ", line + 1)), "{field}: {told}");
-        assert!(told.contains(name) && told.len() < 500, "{field}: {told}");
+        let error = read(text(&all).as_bytes()).err().unwrap_or_else(|| panic!("line {line}: {field} is taken"));
+        assert!(error.contains(&format!("line {}: ", line + 1)), "{field}: {error}");
+        assert!(error.contains(name) && error.len() < 500, "{field}: {error}");
     }
 }
 
@@ -180,7 +180,7 @@ fn odd_events() -> Vec<(Value, &'static str)> {
 }
 
 #[test]
-fn each_kind_of_event_is_held_to_its_bounds() {
+fn each_kind_of_event_has_bounds() {
     for (mut event, name) in odd_events() {
         (event["entry"], event["at"]) = (json!("event"), json!(1.0));
         let mut all = lines();
@@ -245,11 +245,11 @@ fn journals_together_have_a_bounded_number_of_names() {
         reader.read(file.path()).map(|entries| entries.len()).map_err(|fault| fault.to_string())
     };
     assert_eq!((read(0), read(0), read(8_000)), (Ok(2), Ok(2), Ok(2)));
-    assert!(read(16_000).is_err_and(|told| told.contains("line 2: more than 20000 different names in pods")));
+    assert!(read(16_000).is_err_and(|error| error.contains("line 2: more than 20000 different names in pods")));
 }
 
 #[test]
-fn generators_whose_starts_are_years_apart_share_no_load() {
+fn generators_that_started_years_apart_are_refused() {
     let part = |generator: u32, started: f64| {
         let mut entries = journals::good();
         let Entry::Start(start) = &mut entries[0] else { unreachable!("it is the first") };
@@ -261,7 +261,7 @@ fn generators_whose_starts_are_years_apart_share_no_load() {
 }
 
 #[test]
-fn the_longest_journal_that_is_taken_makes_a_small_page() {
+fn the_longest_accepted_journal_makes_a_small_page() {
     let [start, mut second, mut scaling, mut event, _] = lines();
     let mut all = vec![start];
     for number in 0..2_000 {
@@ -275,7 +275,7 @@ fn the_longest_journal_that_is_taken_makes_a_small_page() {
         all.extend([second.clone(), scaling.clone(), event.clone()]);
     }
     let entries = read(text(&all).as_bytes()).expect("it is within its bounds");
-    let report = loadtest::session::judged(&entries);
+    let report = loadtest::session::report(&entries);
     let page = loadtest::report::html::render(&report);
     assert!(page.len() < 8 << 20, "{} MiB", page.len() >> 20);
     assert!(page.contains("And 1,501 more, in report.json.") || page.contains("And 1,500 more, in report.json."));
@@ -291,7 +291,7 @@ fn pipe(folder: &TempDir, name: &str) -> std::path::PathBuf {
 }
 
 #[tokio::test]
-async fn a_journal_that_is_no_regular_file_is_refused() {
+async fn a_journal_must_be_a_regular_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("out");
     let pipe = pipe(&folder, "pipe");

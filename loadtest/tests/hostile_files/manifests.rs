@@ -21,8 +21,8 @@ fn with(from: &str, to: &str) -> TempDir {
 }
 
 #[tokio::test]
-async fn a_number_that_the_model_cannot_calculate_with_is_refused_with_its_field() {
-    for (from, to, told) in [
+async fn an_out_of_bounds_manifest_is_refused_with_its_field() {
+    for (from, to, expected) in [
         ("interval: 5s", "interval: 1us", "spec.endpoints[0].interval"),
         ("interval: 5s", "interval: 0s", "spec.endpoints[0].interval"),
         ("interval: 5s", "interval: -5s", "spec.endpoints[0].interval"),
@@ -43,12 +43,12 @@ async fn a_number_that_the_model_cannot_calculate_with_is_refused_with_its_field
         ("[2m]", "[1ms]", "metricsQuery"),
     ] {
         let folder = with(from, to);
-        refused(&["predict", "--manifests", path(folder.path()), "--stage", "10rps:3m"], &[told]).await;
+        refused(&["predict", "--manifests", path(folder.path()), "--stage", "10rps:3m"], &[expected]).await;
     }
 }
 
 #[tokio::test]
-async fn a_load_or_a_number_of_replicas_that_takes_too_long_is_refused() {
+async fn a_prediction_that_would_take_too_long_is_refused() {
     let folder = with("maxReplicas: 3", "maxReplicas: 10000");
     let manifests = path(folder.path());
     refused(&["predict", "--manifests", manifests, "--stage", "100000rps:24h"], &["too much to predict"]).await;
@@ -64,11 +64,14 @@ async fn a_load_or_a_number_of_replicas_that_takes_too_long_is_refused() {
 }
 
 #[tokio::test]
-async fn a_pipe_or_a_huge_file_is_no_manifest() {
+async fn a_pipe_or_a_huge_file_is_refused() {
     let folder = with("interval: 5s", "interval: 5s");
     let pipe = pipe(&folder, "pipe.yaml");
-    refused(&["predict", "--manifests", path(folder.path()), "--stage", "1rps:1s"], &["pipe.yaml", "no regular file"])
-        .await;
+    refused(
+        &["predict", "--manifests", path(folder.path()), "--stage", "1rps:1s"],
+        &["pipe.yaml", "not a regular file"],
+    )
+    .await;
     std::fs::remove_file(pipe).expect("it is there");
     std::fs::write(folder.path().join("huge.yml"), vec![b'#'; 5 << 20]).expect("it can be written");
     refused(&["rehearse", "--manifests", path(folder.path()), "--stage", "1rps:1s"], &["huge.yml", "longer than"])

@@ -67,7 +67,7 @@ impl Api {
         self.world.mood.send_replace(mood);
     }
 
-    /// What there is from now on. Nobody who watches is told.
+    /// What the server has from now on. Watchers get no event.
     pub fn has(&self, pods: Vec<Value>, events: Vec<Value>) {
         *self.world.pods.lock().expect("no holder panics") = pods;
         *self.world.events.lock().expect("no holder panics") = Some(events);

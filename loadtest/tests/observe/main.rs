@@ -18,7 +18,7 @@ use kubeconfig::kubeconfig;
 use line::Line;
 use loadtest::journal::{Entry, Feed, ObservedEvent, Scaling};
 use loadtest::report::warnings::About;
-use loadtest::session::judged;
+use loadtest::session;
 use run::{Run, Target};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
@@ -54,7 +54,7 @@ spec:
 
 #[tokio::test]
 #[ignore = "needs a cluster: set SHOPFRONT_TEST_KUBECONFIG"]
-async fn an_api_server_that_goes_and_comes_back_is_told() {
+async fn a_restart_of_the_api_server_is_reported() {
     let kubeconfig = kubeconfig();
     let namespace = Namespace::create(&kubeconfig).await;
     let folder = tempfile::tempdir().expect("a folder can be made");
@@ -75,7 +75,7 @@ async fn an_api_server_that_goes_and_comes_back_is_told() {
     let (code, journal) = run.end().await;
     assert_eq!(code, Some(1), "requests failed, and none was allowed to");
 
-    let report = judged(&journal);
+    let report = session::report(&journal);
     let doubts: Vec<_> = report.warnings.iter().map(|warning| warning.about).collect();
     println!("{doubts:?}");
     assert!(doubts.contains(&About::Watch), "{doubts:?}");
@@ -84,13 +84,13 @@ async fn an_api_server_that_goes_and_comes_back_is_told() {
 }
 
 #[tokio::test]
-async fn an_api_server_that_is_busy_for_a_while_is_told_and_what_it_did_not_show() {
+async fn a_busy_api_server_and_the_missed_changes_are_reported() {
     let all = ["hpa", "pods", "events", "apiServer"];
     an_interruption(Mood::Busy, &all, "ServiceUnavailable").await;
 }
 
 #[tokio::test]
-async fn an_api_server_that_stalls_for_a_while_is_told_and_what_it_did_not_show() {
+async fn a_stalled_api_server_and_the_missed_changes_are_reported() {
     // A watch that hangs does not say so.
     an_interruption(Mood::Stalled, &["apiServer"], "no answer within").await;
 }
@@ -140,13 +140,16 @@ async fn an_interruption(mood: Mood, broken: &[&'static str], why: &'static str)
     assert_eq!(events(&journal).find(of_before), None);
     let interrupted = journal.iter().position(|entry| is_event(entry, is_interruption)).expect("it was recorded");
     let after = journal.iter().skip(interrupted).find(|entry| matches!(entry, Entry::Scaling(_)));
-    assert!(matches!(after, Some(Entry::Scaling(seen)) if seen.ready == 2), "nothing old is told as new: {after:?}");
-    let doubts: Vec<_> = judged(&journal).warnings.iter().map(|warning| warning.about).collect();
+    assert!(
+        matches!(after, Some(Entry::Scaling(seen)) if seen.ready == 2),
+        "nothing old is reported as new: {after:?}"
+    );
+    let doubts: Vec<_> = session::report(&journal).warnings.iter().map(|warning| warning.about).collect();
     assert!(doubts.contains(&About::Watch), "{doubts:?}");
 }
 
 #[tokio::test]
-async fn links_that_may_not_be_read_are_told_with_the_right_that_is_missing() {
+async fn unreadable_links_are_reported_with_the_missing_right() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let api = Api::start(folder.path()).await;
     let target = Target::start().await;
@@ -172,7 +175,7 @@ async fn links_that_may_not_be_read_are_told_with_the_right_that_is_missing() {
     let unread = events(&journal).filter(|event| matches!(event, ObservedEvent::Unread { .. }));
     assert_eq!(unread.count(), 3, "each once");
     let doubt = |journal: &[Entry]| {
-        let mut warnings = judged(journal).warnings.into_iter();
+        let mut warnings = session::report(journal).warnings.into_iter();
         warnings.find(|warning| warning.about == About::Chain).expect("the report doubts itself").message
     };
     let message = doubt(&journal);
@@ -184,7 +187,7 @@ async fn links_that_may_not_be_read_are_told_with_the_right_that_is_missing() {
 }
 
 #[tokio::test]
-async fn events_that_may_not_be_read_hide_nothing_else() {
+async fn unreadable_events_hide_nothing_else() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let api = Api::start(folder.path()).await;
     api.has(vec![pod("shop-0", true)], Vec::new());

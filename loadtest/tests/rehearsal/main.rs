@@ -1,4 +1,4 @@
-//! The target breaks while a rehearsal goes on: what becomes of the requests, and what is told of it.
+//! The target breaks during a rehearsal: what happens to the requests, and what is reported.
 
 #[path = "../support/process.rs"]
 mod process;
@@ -16,23 +16,23 @@ use tokio::process::{Child, ChildStdout, Command};
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// A rehearsal that goes on until it is told to end.
+/// A rehearsal that runs until it is ended.
 struct Rehearsal {
     tool: Child,
     lines: Lines<BufReader<ChildStdout>>,
     folder: tempfile::TempDir,
-    /// What it has told so far.
+    /// What it has printed so far.
     entries: Vec<Value>,
 }
 
 impl Rehearsal {
-    /// Starts one of the repository's manifests, with so many replicas at least.
-    fn start(least: u32, options: &str) -> Self {
+    /// Starts one of the repository's manifests, with this minimum of replicas.
+    fn start(min: u32, options: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../k8s");
         for name in ["shopfront.yml", "custom-metrics-config.yaml"] {
             let text = std::fs::read_to_string(manifests.join(name)).expect("a manifest is text");
-            let text = text.replace("minReplicas: 1", &format!("minReplicas: {least}"));
+            let text = text.replace("minReplicas: 1", &format!("minReplicas: {min}"));
             std::fs::write(folder.path().join(name), text).expect("it can be written");
         }
         let mut tool = Command::new(env!("CARGO_BIN_EXE_loadtest"))
@@ -122,7 +122,7 @@ fn failures(second: &Value) -> u64 {
 }
 
 #[tokio::test]
-async fn a_replica_that_is_killed_is_started_again_and_what_failed_is_told() {
+async fn a_killed_replica_is_restarted_and_its_failures_are_reported() {
     let mut rehearsal = Rehearsal::start(1, "--stage 1rps:30m --max-failed 0");
     let before = at(&rehearsal.good_second(3.0).await);
     let [killed] = replicas(rehearsal.pid()).try_into().expect("one replica");
@@ -159,7 +159,7 @@ async fn a_replica_that_is_killed_is_started_again_and_what_failed_is_told() {
 }
 
 #[tokio::test]
-async fn a_replica_that_hangs_takes_no_requests_until_its_probe_succeeds_again() {
+async fn a_hanging_replica_gets_no_requests_until_its_probe_succeeds() {
     let mut rehearsal = Rehearsal::start(2, "--stage 3rps:30m --max-failed 0 --timeout 2m");
     rehearsal.until("two replicas are ready", |entry| entry["ready"] == 2).await;
     let before = at(&rehearsal.good_second(3.0).await);
@@ -203,7 +203,7 @@ async fn a_replica_that_hangs_takes_no_requests_until_its_probe_succeeds_again()
 }
 
 #[tokio::test]
-async fn a_replica_that_hangs_ends_with_its_tool() {
+async fn a_hanging_replica_ends_with_its_tool() {
     let mut rehearsal = Rehearsal::start(1, "--stage 2rps:30m --timeout 1s");
     rehearsal.good_second(3.0).await;
     let [hangs] = replicas(rehearsal.pid()).try_into().expect("one replica");

@@ -17,11 +17,11 @@ use loadtest::report::warnings::About;
 use loadtest::report::{Outcome, Report, html, json, terminal};
 
 fn good() -> Report {
-    Report::from_entries(&journals::good(), journals::prediction()).beside(&journals::band())
+    Report::from_entries(&journals::good(), journals::prediction()).with_band(&journals::band())
 }
 
 fn broken() -> Report {
-    Report::from_entries(&journals::broken(), journals::prediction()).beside(&journals::band())
+    Report::from_entries(&journals::broken(), journals::prediction()).with_band(&journals::band())
 }
 
 fn alone() -> Report {
@@ -42,7 +42,7 @@ fn abouts(report: &Report) -> Vec<About> {
 }
 
 #[test]
-fn a_run_that_goes_well_passes() {
+fn a_good_run_passes() {
     let report = good();
     assert_eq!(report.verdict.outcome, Outcome::Passed, "{:#?}", report.verdict);
     assert_eq!(report.verdict.outcome.exit_code(), 0);
@@ -54,9 +54,9 @@ fn a_run_that_goes_well_passes() {
 
     let replicas = report.replicas.as_ref().unwrap();
     let reached: Vec<_> =
-        replicas.reached.iter().map(|at| (at.replicas, at.wanted.unwrap(), at.ready.unwrap())).collect();
+        replicas.reached.iter().map(|at| (at.replicas, at.desired.unwrap(), at.ready.unwrap())).collect();
     assert_eq!(reached, [(1, -10.0, -10.0), (2, 199.0, 204.0), (3, 214.0, 219.5)]);
-    assert_eq!((replicas.initial, replicas.wanted, replicas.ready, replicas.relieved), (1, 3, 3, Some(360.0)));
+    assert_eq!((replicas.initial, replicas.desired, replicas.ready, replicas.relieved), (1, 3, 3, Some(360.0)));
     let scale_in = replicas.scale_in.unwrap();
     assert_eq!((scale_in.from, scale_in.until, scale_in.failed, scale_in.sent), (694.0, Some(697.0), 0, 4));
 
@@ -67,7 +67,7 @@ fn a_run_that_goes_well_passes() {
 }
 
 #[test]
-fn the_lag_budget_follows_the_load_from_link_to_link() {
+fn the_reaction_time_follows_the_load_from_link_to_link() {
     let lag = good().lag.unwrap();
     assert_eq!((lag.step, lag.replicas), (journals::STEP, 1));
     assert!((lag.threshold - 2.2).abs() < 1e-9);
@@ -87,10 +87,10 @@ fn the_lag_budget_follows_the_load_from_link_to_link() {
 }
 
 #[test]
-fn each_step_is_told_to_be_inside_the_model_s_band_or_not() {
+fn each_step_is_compared_with_the_band() {
     let seen = |report: &Report| report.steps.iter().map(|step| (step.from, step.to, step.at)).collect::<Vec<_>>();
     let inside = |report: &Report| report.steps.iter().map(|step| step.inside).collect::<Vec<_>>();
-    let told = |report: &Report| html::render(report).contains("class=\"beside\"");
+    let has_sentence = |report: &Report| html::render(report).contains("class=\"beside\"");
     let report = good();
     assert_eq!(seen(&report), [(1, 2, 199.0), (2, 3, 214.0), (3, 1, 694.0)]);
     assert_eq!(inside(&report), [Some(true); 3]);
@@ -105,28 +105,28 @@ fn each_step_is_told_to_be_inside_the_model_s_band_or_not() {
     for moment in &mut early {
         moment.at -= 30.0;
     }
-    let report = good().beside(&early);
+    let report = good().with_band(&early);
     assert_eq!(inside(&report), [Some(false); 3], "{:?}", report.steps);
     assert!(html::render(&report).contains("1 → 2 at 3:19, outside the expected 2:31–2:56"), "{:?}", report.steps);
 
-    let never = good().beside(&journals::band()[..1]);
+    let never = good().with_band(&journals::band()[..1]);
     assert_eq!((inside(&never), never.steps[0].earliest), (vec![Some(false); 3], None));
     let mut fresh = journals::good();
     for entry in &mut fresh {
         if let Entry::Scaling(scaling) = entry
             && scaling.at < -5.0
         {
-            scaling.wanted = 0;
+            scaling.desired = 0;
         }
     }
-    let fresh = Report::from_entries(&fresh, Vec::new()).beside(&journals::band());
+    let fresh = Report::from_entries(&fresh, Vec::new()).with_band(&journals::band());
     assert_eq!(seen(&fresh), seen(&good()), "an HPA that has not looked yet has not stepped");
-    let unknown = good().beside(&[]);
-    assert_eq!((inside(&unknown), told(&unknown), told(&never)), (vec![None; 3], false, true));
+    let unknown = good().with_band(&[]);
+    assert_eq!((inside(&unknown), has_sentence(&unknown), has_sentence(&never)), (vec![None; 3], false, true));
 }
 
 #[test]
-fn each_expectation_that_does_not_hold_is_named() {
+fn the_verdict_names_each_failed_expectation() {
     let mut entries = journals::good();
     let Entry::Start(start) = &mut entries[0] else { unreachable!("it is the first") };
     start.expectations.scaled_within = Some(20.0);
@@ -142,7 +142,7 @@ fn each_expectation_that_does_not_hold_is_named() {
 }
 
 #[test]
-fn a_broken_run_fails_and_says_where_it_is_to_be_doubted() {
+fn a_broken_run_fails_with_warnings() {
     let report = broken();
     assert_eq!(report.verdict.outcome, Outcome::Failed);
     assert_eq!(report.totals.failures["status 500"], 150);
@@ -157,7 +157,7 @@ fn a_broken_run_fails_and_says_where_it_is_to_be_doubted() {
 }
 
 #[test]
-fn failures_fail_a_run_where_they_are_bounded_and_are_doubted_where_they_are_not() {
+fn failed_requests_fail_a_run_with_a_limit_and_warn_without_one() {
     let mut entries = journals::good();
     for entry in &mut entries {
         match entry {
@@ -188,7 +188,7 @@ fn failures_fail_a_run_where_they_are_bounded_and_are_doubted_where_they_are_not
 }
 
 #[test]
-fn a_load_that_asks_for_too_little_decides_nothing() {
+fn a_load_that_is_too_low_is_undecided() {
     let mut entries = journals::good();
     let low = "1.8rps:3m".parse().unwrap();
     entries.retain_mut(|entry| match entry {
@@ -209,7 +209,7 @@ fn a_load_that_asks_for_too_little_decides_nothing() {
 }
 
 #[test]
-fn a_pod_that_answers_nearly_all_is_hot() {
+fn a_pod_with_nearly_all_answers_is_hot() {
     let mut entries = journals::good();
     for entry in &mut entries {
         if let Entry::Second(second) = entry {
@@ -221,7 +221,7 @@ fn a_pod_that_answers_nearly_all_is_hot() {
 }
 
 #[test]
-fn a_journal_that_a_crash_cut_short_makes_a_report() {
+fn a_truncated_journal_makes_a_report() {
     let text = journals::text(&journals::good());
     let torn = &text[..text.len() * 2 / 3];
     assert!(!torn.ends_with('\n'), "the last line is torn");
@@ -237,7 +237,7 @@ fn a_journal_that_a_crash_cut_short_makes_a_report() {
 }
 
 #[test]
-fn the_order_of_entries_does_not_matter_and_parts_add_up() {
+fn entries_may_come_in_any_order_and_parts_add_up() {
     let mut entries = journals::good();
     let (whole, starts) = (Report::from_entries(&entries, Vec::new()), entries.remove(0));
     entries.reverse();
@@ -251,7 +251,7 @@ fn the_order_of_entries_does_not_matter_and_parts_add_up() {
 }
 
 #[test]
-fn without_an_autoscaler_the_load_alone_is_judged() {
+fn without_an_autoscaler_only_the_load_is_judged() {
     let report = alone();
     assert_eq!(report.verdict.outcome, Outcome::Passed, "{:#?}", report.verdict);
     assert!(report.replicas.is_none() && report.lag.is_none() && report.pods.is_empty());
@@ -297,7 +297,7 @@ fn reports_conform_to_the_schema() {
 }
 
 #[test]
-fn files_are_written_whole_and_replaced() {
+fn files_are_written_completely_and_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("new/out");
     empty().write(&out).unwrap();

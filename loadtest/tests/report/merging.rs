@@ -60,8 +60,8 @@ fn parts_add_up_to_one_run() {
 }
 
 #[test]
-fn each_part_is_there_once() {
-    for (parts, told) in [
+fn missing_and_repeated_parts_are_refused() {
+    for (parts, expected) in [
         (vec![part(0, 1, 0.0), part(0, 1, 60.0)], "generator 0 of 1, counted from 0, is given more than once"),
         (vec![part(0, 2, 0.0)], "generator 1 of 2, counted from 0, is missing"),
         (vec![part(1, 2, 0.0), part(1, 2, 0.0)], "generator 0 of 2, counted from 0, is missing"),
@@ -69,13 +69,13 @@ fn each_part_is_there_once() {
         (vec![part(0, 2, 0.0), part(1, 3, 0.0)], "number of generators"),
     ] {
         let fault = joined(parts).unwrap_err().to_string();
-        assert!(fault.contains(told) && fault.lines().count() == 1, "{fault}");
+        assert!(fault.contains(expected) && fault.lines().count() == 1, "{fault}");
     }
     assert_eq!(report(vec![part(0, 1, 0.0)]), alone(), "a run by one generator is whole");
 }
 
 #[test]
-fn times_count_from_the_first_start_whichever_journal_that_is() {
+fn times_count_from_the_earliest_start() {
     let began = journals::start().started;
     let apart = report(vec![part(1, 2, 5.0), part(0, 2, 0.0)]);
     assert_eq!(apart.start.as_ref().map(|start| start.started), Some(began));
@@ -87,7 +87,7 @@ fn times_count_from_the_first_start_whichever_journal_that_is() {
 }
 
 #[test]
-fn what_was_seen_is_that_of_the_first_journal_that_saw_anything() {
+fn observations_are_those_of_the_first_journal_that_has_any() {
     let (mut blind, mut seeing) = (unseeing(part(0, 2, 0.0)), part(1, 2, 0.0));
     start(&mut blind).autoscaler.as_mut().unwrap().max = 7;
     blind.extend([watch_broke(50.0), load_failed(51.0)]);

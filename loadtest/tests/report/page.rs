@@ -46,7 +46,7 @@ async fn marks(browser: &Browser, css: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn the_page_shows_the_run_and_tells_its_figures() {
+async fn the_page_shows_the_run_and_its_figures() {
     let report = good();
     let browser = opened(&report, "light-1280", (1280, 900), false).await;
     let sentence = browser.script("return document.querySelector('#sentence').textContent").await;
@@ -76,18 +76,18 @@ async fn the_page_shows_the_run_and_tells_its_figures() {
         document.elementFromPoint(x, y)
             .dispatchEvent(new PointerEvent('pointermove', { clientX: x, clientY: y, bubbles: true }));
         return document.querySelector('#tip').innerText";
-    let told = browser.script(hover).await;
-    let told = told.as_str().unwrap();
+    let tip = browser.script(hover).await;
+    let tip = tip.as_str().unwrap();
     for text in ["5:00", "offered", "15/s", "desired · ready", "3 · 3", "expected", "fblvd"] {
-        assert!(told.contains(text), "no {text} in {told}");
+        assert!(tip.contains(text), "no {text} in {tip}");
     }
     let picture = browser.page.screenshot().await.unwrap();
     std::fs::write(folder("light-1280").join("tooltip.png"), picture).unwrap();
     let mark = "document.querySelector('.mark').focus();
         return [...document.querySelectorAll('#tip p')].map(line => line.textContent)";
-    let told = browser.script(mark).await;
-    assert_eq!(told.as_array().unwrap().len(), 7, "six of eight events, and that there are more: {told}");
-    assert!(told[0].as_str().unwrap().contains("New size: 2"), "{told}");
+    let tip = browser.script(mark).await;
+    assert_eq!(tip.as_array().unwrap().len(), 7, "six of eight events, and that there are more: {tip}");
+    assert!(tip[0].as_str().unwrap().contains("New size: 2"), "{tip}");
     let keyboard = "const stack = document.querySelector('#stack');
         stack.focus();
         stack.dispatchEvent(new KeyboardEvent('keydown', { key: 'Home', bubbles: true }));
@@ -105,7 +105,7 @@ async fn the_page_is_legible_in_the_dark_and_narrow() {
 }
 
 #[tokio::test]
-async fn the_page_of_a_broken_run_stays_a_page() {
+async fn the_page_of_a_broken_run_is_complete() {
     let browser = opened(&broken(), "broken-1600", (1600, 900), false).await;
     assert_eq!(marks(&browser, ".warnings li").await, 6);
     assert_eq!(marks(&browser, "#panel-rate path.failed").await, 1);
@@ -114,7 +114,7 @@ async fn the_page_of_a_broken_run_stays_a_page() {
 }
 
 #[tokio::test]
-async fn the_page_does_without_what_was_not_seen() {
+async fn the_page_notes_what_was_not_observed() {
     let browser = opened(&alone(), "alone-1000", (1000, 900), true).await;
     assert_eq!((marks(&browser, ".panel").await, marks(&browser, ".absent").await), (2, 3));
     let browser = opened(&empty(), "empty-1000", (1000, 900), false).await;

@@ -36,8 +36,8 @@ fn the_summary_fits_a_terminal() {
 }
 
 #[test]
-fn the_live_view_tells_where_a_run_is() {
-    let mut view = Live::new();
+fn the_live_view_shows_the_progress_of_a_run() {
+    let mut view = Live::default();
     let mut entries = journals::good();
     entries.retain(|entry| match entry {
         Entry::Second(second) => second.at < 218.0,
@@ -70,13 +70,13 @@ fn the_live_view_tells_where_a_run_is() {
 }
 
 #[test]
-fn without_a_terminal_the_lines_are_kubectl_s() {
-    let mut lines = Lines::new();
+fn without_a_terminal_the_lines_are_kubectls() {
+    let mut lines = Lines::default();
     let mut start = journals::start();
     start.autoscaler.as_mut().unwrap().created = Some(start.started - 300.0);
     let mut entries = vec![Entry::Start(Box::new(start))];
     entries.extend(journals::good().into_iter().filter(|entry| matches!(entry, Entry::Second(s) if s.at < 3.0)));
-    let seen = |at, value| Scaling { at, value, wanted: 1, pods: 1, ready: 1, ..Scaling::default() };
+    let seen = |at, value| Scaling { at, value, desired: 1, pods: 1, ready: 1, ..Scaling::default() };
     entries.extend([Entry::Scaling(seen(3.0, None)), Entry::Scaling(seen(8.0, Some(2.078)))]);
     let printed: String = entries.iter().filter_map(|entry| lines.take(entry)).collect();
     let printed: Vec<&str> = printed.lines().collect();

@@ -1,4 +1,5 @@
-//! The rules of the conformance test in a folder of manifests: `predict` must use the window of the adapter's query.
+//! The rules of the conformance test in a folder of manifests: a prediction reads the window of the query that the
+//! adapter would send.
 
 use std::collections::BTreeMap;
 
@@ -38,14 +39,18 @@ fn read(config: &str, kind: &str, metric: &str) -> Result<manifests::Manifests, 
     hpa[kind.to_lowercase()] = json!({"metric": {"name": metric}, "target": target});
     let scaled = json!({"kind": "Deployment", "name": "web"});
     let template = json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web"}]}});
-    let read = manifests::from_objects(vec![
+    let objects = [
         object("HorizontalPodAutoscaler", json!({"scaleTargetRef": scaled, "maxReplicas": 3, "metrics": [hpa]})),
         object("Deployment", json!({"template": template})),
         object("Service", json!({"selector": labels, "ports": [{"name": "web", "port": 80}]})),
         object("ServiceMonitor", json!({"selector": {"matchLabels": labels}, "endpoints": [{"port": "web"}]})),
         json!({"kind": "ConfigMap", "metadata": {"name": "adapter"}, "data": {"config.yaml": config}}),
-    ]);
-    read.map_err(|error| error.to_string())
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    // JSON is YAML.
+    let documents = objects.map(|object| object.to_string()).join("\n---\n");
+    std::fs::write(folder.path().join("all.yaml"), documents).unwrap();
+    manifests::read(folder.path()).map_err(|error| error.to_string())
 }
 
 #[test]

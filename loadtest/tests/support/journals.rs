@@ -107,17 +107,17 @@ fn sum(profile: &Profile, at: f64) -> f64 {
 }
 
 fn scaling(profile: &Profile, at: f64, value_at: f64) -> Scaling {
-    let (wanted, pods, ready) = replicas(at);
+    let (desired, pods, ready) = replicas(at);
     Scaling {
         at,
         value: Some((sum(profile, value_at) / f64::from(replicas(value_at).2) * 1000.0).round() / 1000.0),
         counted: Some(profile.due_by(at - 0.5).floor()),
         prometheus: Some(sum(profile, at)),
         api: Some(sum(profile, at - 2.0)),
-        wanted,
+        desired,
         pods,
         ready,
-        says: vec![
+        conditions: vec![
             "AbleToScale=True ReadyForNewScale: recommended size matches current size".to_owned(),
             "ScalingActive=True ValidMetricFound: the HPA was able to successfully calculate a replica count from \
              pods metric http_requests_per_second"

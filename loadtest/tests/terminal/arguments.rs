@@ -3,7 +3,7 @@
 use super::{HOSTILE, manifests, prints_clean};
 
 #[tokio::test]
-async fn an_argument_is_repeated_without_what_a_terminal_obeys() {
+async fn a_repeated_argument_has_no_terminal_escapes() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let manifests = manifests().display().to_string();
     let place = folder.path().join(HOSTILE);
@@ -43,7 +43,7 @@ async fn an_argument_is_repeated_without_what_a_terminal_obeys() {
 }
 
 #[tokio::test]
-async fn completions_and_help_are_what_they_were() {
+async fn completions_and_help_are_unchanged() {
     use clap::CommandFactory;
     for (name, shell) in [
         ("bash", clap_complete::Shell::Bash),
@@ -57,7 +57,7 @@ async fn completions_and_help_are_what_they_were() {
         let ran = super::run(&["completions", name], None).await;
         assert_eq!(String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&expected), "{name}");
     }
-    for (arguments, code, told) in [
+    for (arguments, code, part) in [
         (vec!["--help"], 0, "Examples:"),
         (vec!["--version"], 0, "loadtest "),
         (vec!["run", "--seed", "x"], 2, "invalid value 'x' for '--seed <NUMBER>'"),
@@ -66,6 +66,6 @@ async fn completions_and_help_are_what_they_were() {
         let ran = super::run(&arguments, None).await;
         let text = String::from_utf8([ran.stdout, ran.stderr].concat()).expect("it is text");
         assert_eq!(ran.status.code(), Some(code), "{arguments:?}");
-        assert!(text.contains(told), "{arguments:?}: {text}");
+        assert!(text.contains(part), "{arguments:?}: {text}");
     }
 }

@@ -77,7 +77,7 @@ fn object(path: &str) -> Option<Value> {
 }
 
 #[tokio::test]
-async fn what_a_cluster_answers_is_shown_without_what_a_terminal_obeys() {
+async fn a_clusters_answers_are_shown_without_terminal_escapes() {
     let load = ["--url", "http://127.0.0.1:1/", "--stage", "1rps:1s"];
     // Everything; then one kind of field at a time, so that the tool comes further.
     let fields: [(&str, IsHostile); 6] = [
@@ -107,7 +107,7 @@ async fn what_a_cluster_answers_is_shown_without_what_a_terminal_obeys() {
 }
 
 #[tokio::test]
-async fn a_kubeconfig_is_told_of_without_what_a_terminal_obeys() {
+async fn a_kubeconfig_is_reported_without_terminal_escapes() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("kubeconfig");
     let config = |context: &str, cluster: &str, server: &str, current: &str| {

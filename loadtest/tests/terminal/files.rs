@@ -31,7 +31,7 @@ fn hostile_journal() -> String {
 }
 
 #[tokio::test]
-async fn a_journal_is_merged_and_shown_without_what_a_terminal_obeys() {
+async fn a_merged_journal_is_shown_without_terminal_escapes() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let journal = folder.path().join(format!("journal{HOSTILE}"));
     let text = hostile_journal();
@@ -49,8 +49,8 @@ async fn a_journal_is_merged_and_shown_without_what_a_terminal_obeys() {
     serde_json::from_value::<Report>(report).expect("it is a report");
 
     // In a terminal the same goes through the live view.
-    let mut live = loadtest::output::live::Live::new();
-    let mut lines = loadtest::output::live::Lines::new();
+    let mut live = loadtest::output::live::Live::default();
+    let mut lines = loadtest::output::live::Lines::default();
     for line in text.lines() {
         let entry = serde_json::from_str(line).expect("it is an entry");
         live.take(&entry);
@@ -60,7 +60,7 @@ async fn a_journal_is_merged_and_shown_without_what_a_terminal_obeys() {
 }
 
 #[tokio::test]
-async fn what_is_no_entry_is_told_without_what_a_terminal_obeys() {
+async fn an_invalid_entry_is_reported_without_terminal_escapes() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let start = serde_json::to_value(&journals::good()[0]).expect("an entry is JSON");
     for field in ["entry", "kind", "spacing", "autoscaler/pipeline/source", "autoscaler/behavior/up/select"] {
@@ -70,9 +70,9 @@ async fn what_is_no_entry_is_told_without_what_a_terminal_obeys() {
         std::fs::write(&journal, format!("{line}\n")).expect("it can be written");
         let out = folder.path().join("out");
         let ran = prints_clean(&["merge", path(&journal), "--out", path(&out)], None).await;
-        let told = String::from_utf8_lossy(&ran.stderr);
-        assert_eq!(ran.status.code(), Some(2), "{field}: {told}");
-        assert!(told.contains("line 1: ") && told.lines().count() == 1, "{field}: {told}");
+        let error = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(2), "{field}: {error}");
+        assert!(error.contains("line 1: ") && error.lines().count() == 1, "{field}: {error}");
     }
 }
 
@@ -82,7 +82,7 @@ fn is_name(name: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_bundle_is_judged_and_shown_without_what_a_terminal_obeys() {
+async fn a_bundle_is_shown_without_terminal_escapes() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     for evidence in [healthy::adapter(), healthy::keda()] {
         let whole = serde_json::to_value(&evidence).expect("evidence is JSON");
@@ -104,7 +104,7 @@ async fn a_bundle_is_judged_and_shown_without_what_a_terminal_obeys() {
 
 /// A chain in which one text is hostile may be another diagnosis each time.
 fn every_text_by_itself(whole: &Value) {
-    let mut told = 0;
+    let mut shown = 0;
     // Each third of them: a diagnosis takes its time, and both chains have most of their texts in common.
     for pointer in texts(whole).into_iter().step_by(3) {
         let mut one = whole.clone();
@@ -116,16 +116,16 @@ fn every_text_by_itself(whole: &Value) {
         is_clean(json.as_bytes(), &pointer);
         is_clean(render::render(&diagnosis, 100, false).as_bytes(), &pointer);
         is_clean(render::broken(&diagnosis, 100, false).as_bytes(), &pointer);
-        told += usize::from(json.contains("FORGED"));
+        shown += usize::from(json.contains("FORGED"));
         for command in diagnosis.broken.iter().flat_map(|finding| &finding.fix.commands) {
             assert!(!command.contains(|one| one != '\n' && is_hidden(one)), "{pointer}: {command:?}");
         }
     }
-    assert!(told > 0, "none of the texts is shown anywhere");
+    assert!(shown > 0, "none of the texts is shown anywhere");
 }
 
 #[tokio::test]
-async fn manifests_are_read_and_told_of_without_what_a_terminal_obeys() {
+async fn manifests_are_reported_without_terminal_escapes() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let good = std::fs::read_to_string(manifests().join("shopfront.yml")).expect("it is there");
     let rules = std::fs::read_to_string(manifests().join("custom-metrics-config.yaml")).expect("it is there");
@@ -150,7 +150,7 @@ async fn manifests_are_read_and_told_of_without_what_a_terminal_obeys() {
         prints_clean(&["predict", "--manifests", folder, "--stage", "5rps:1m"], None).await;
         prints_clean(&["predict", "--json", "--manifests", folder, "--stage", "5rps:1m"], None).await;
     }
-    // What a rehearsal is told of its pods and its HPA.
+    // The events of a rehearsal.
     std::fs::write(&file, good.replace("name: shopfront-hpa", &format!("name: {hostile}"))).expect("it can be written");
     let load = ["--stage", "5rps:20s", "--speed", "60"];
     let mut arguments = vec!["rehearse", "--manifests", path(folder.path())];
@@ -158,7 +158,7 @@ async fn manifests_are_read_and_told_of_without_what_a_terminal_obeys() {
     prints_clean(&arguments, None).await;
     arguments.push("--json");
     let ran = prints_clean(&arguments, None).await;
-    assert!(String::from_utf8_lossy(&ran.stdout).contains("FORGED"), "the HPA's name is told");
+    assert!(String::from_utf8_lossy(&ran.stdout).contains("FORGED"), "the HPA's name is printed");
 }
 
 fn path(path: &Path) -> &str {

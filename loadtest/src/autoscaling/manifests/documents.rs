@@ -61,10 +61,6 @@ fn not_yaml(file: &str, error: &str) -> Error {
 }
 
 impl Document {
-    pub fn new(file: String, value: Value) -> Self {
-        Self { file, value }
-    }
-
     pub fn value(&self) -> &Value {
         &self.value
     }

@@ -1,5 +1,5 @@
-//! A name that is gone and comes back, while requests go on. The system's resolver cannot be told to forget one, so what
-//! it says is made up; the addresses are real.
+//! A name that loses its address and gets one again while requests go on. The test has its own resolver; the addresses
+//! are real.
 
 use std::cell::RefCell;
 
@@ -8,7 +8,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use super::*;
 use crate::generator::addresses::tests::listener;
 
-/// How long all of it may take.
+/// The time for the whole test.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const HOST: &str = "shop.example";
@@ -18,12 +18,12 @@ fn unresolved(keeps_addresses: bool) -> ObservedEvent {
 }
 
 #[tokio::test]
-async fn a_name_that_is_gone_and_comes_back_is_followed_to_its_new_address() {
+async fn a_name_that_comes_back_is_followed_to_its_new_address() {
     let addresses = Addresses::new("http://shop.example/".parse().unwrap());
     let name = RefCell::new(None::<SocketAddr>);
-    let look_up = async || name.borrow().map(|address| vec![address]).ok_or_else(|| io::Error::other("no such name"));
-    let (told, mut news) = unbounded_channel();
-    let following = addresses.follow(look_up, |news| told.send(news).unwrap());
+    let resolve = async || name.borrow().map(|address| vec![address]).ok_or_else(|| io::Error::other("no such name"));
+    let (sender, mut news) = unbounded_channel();
+    let following = addresses.refresh_with(resolve, |news| sender.send(news).unwrap());
 
     let requests = async {
         // There is none at first.
@@ -46,7 +46,7 @@ async fn a_name_that_is_gone_and_comes_back_is_followed_to_its_new_address() {
         name.replace(Some(address));
         assert_eq!(news.recv().await.unwrap(), ObservedEvent::HostResolved { host: HOST.to_owned() });
         assert_eq!(addresses.connect().await.unwrap().peer_addr().unwrap(), address);
-        assert!(news.is_empty(), "each change is told once");
+        assert!(news.is_empty(), "each change is reported once");
     };
     let all = async {
         tokio::select! {

@@ -1,4 +1,4 @@
-//! What is printed where there is no terminal to draw in: `kubectl get hpa --watch`, and more columns of our own.
+//! The output without a terminal: the columns of `kubectl get hpa --watch`, and our own.
 
 use crate::autoscaling::Autoscaler;
 use crate::autoscaling::predict::Source;
@@ -7,7 +7,7 @@ use crate::output::text::{rate, seconds};
 use crate::output::{events, visible};
 use crate::stats::{Times, failed, succeeded};
 
-/// A column of the lines: its title, the width that it starts with, and what a line has in it.
+/// A column: its title, its initial width, and its cell in a line.
 struct Column {
     title: &'static str,
     width: usize,
@@ -19,7 +19,7 @@ impl Column {
         Self { title, width: title.len(), cell }
     }
 
-    /// One that is wider now and then has that width from the start.
+    /// The width of this example from the start, for a column whose cells differ in width.
     const fn at_least(self, example: &'static str) -> Self {
         Self { width: example.len(), ..self }
     }
@@ -48,7 +48,7 @@ const COLUMNS: [Column; 11] = [
     Column::new("FAILED", |line| line.seconds.iter().map(failed).sum::<u64>().to_string()),
 ];
 
-/// What a line is made of.
+/// The data of a line.
 struct Line<'a> {
     hpa: Option<&'a Autoscaler>,
     scaling: Option<&'a Scaling>,
@@ -76,50 +76,45 @@ fn none() -> String {
     "-".to_owned()
 }
 
-/// Between two columns, as kubectl has it.
+/// The space between two columns, as in kubectl's output.
 const PADDING: usize = 3;
 
 /// An HPA's default sync period, in seconds.
 const PERIOD: f64 = 15.0;
 
-/// Makes the lines: one for each change of the autoscaler and each of its syncs, with what the load did since the last.
+/// Makes the lines: one for each change of the autoscaler and each of its syncs, with the load since the last line.
 #[derive(Clone, Debug)]
 pub struct Lines {
     start: Option<Start>,
     since: Vec<Second>,
-    /// What was last printed of the autoscaler.
+    /// The autoscaler's state in the last line.
     printed: Option<Scaling>,
-    /// A column never becomes narrower again.
+    /// The widths so far: a column never becomes narrower.
     widths: [usize; COLUMNS.len()],
     headed: bool,
 }
 
 impl Default for Lines {
     fn default() -> Self {
-        Self::new()
+        let widths = COLUMNS.map(|column| column.width);
+        Self { start: None, since: Vec::new(), printed: None, widths, headed: false }
     }
 }
 
 impl Lines {
-    /// Nothing is printed yet.
-    pub fn new() -> Self {
-        let widths = COLUMNS.map(|column| column.width);
-        Self { start: None, since: Vec::new(), printed: None, widths, headed: false }
-    }
-
-    /// Takes one more entry in, and returns what is to be printed for it, if anything is: lines, each ended.
+    /// Takes one more entry, and returns the lines to print for it, if there are any.
     pub fn take(&mut self, entry: &Entry) -> Option<String> {
         match entry {
             Entry::Start(start) => self.start = Some(Start::clone(start)),
             Entry::Second(second) => {
                 self.since.push(second.clone());
-                // Where no autoscaler is watched, there is a line about the load every five seconds.
+                // Without an autoscaler, there is a line about the load every five seconds.
                 let watched = self.start.as_ref().is_some_and(|start| start.autoscaler.is_some());
                 return (!watched && self.since.len() == 5).then(|| self.line(second.at + 1.0, None));
             }
             Entry::Scaling(scaling) => {
-                // As kubectl does: what changed, and otherwise as often as the HPA syncs.
-                let shown = |scaling: &Scaling| (scaling.value, scaling.wanted, scaling.pods);
+                // As in kubectl's output: a line for each change, and otherwise for each sync.
+                let shown = |scaling: &Scaling| (scaling.value, scaling.desired, scaling.pods);
                 let same = |printed: &Scaling| shown(printed) == shown(scaling) && scaling.at < printed.at + PERIOD;
                 if self.printed.as_ref().is_some_and(same) {
                     return None;
@@ -128,7 +123,7 @@ impl Lines {
                 return Some(self.line(scaling.at, Some(scaling)));
             }
             Entry::Event(event) => {
-                // kubectl has no line for it; a comment keeps the columns what they are.
+                // kubectl prints no events; a comment keeps the columns intact.
                 return Some(format!("# {}\n", visible(&events::text(event).sentence())));
             }
             Entry::End(_) => {}
@@ -136,7 +131,7 @@ impl Lines {
         None
     }
 
-    /// The autoscaler's age in seconds when the load began; where its creation is unknown, it is as old as the load.
+    /// The autoscaler's age in seconds when the load began; 0 if its creation is unknown.
     fn age(&self) -> f64 {
         let age = self.start.as_ref().and_then(|start| Some(start.started - start.autoscaler.as_ref()?.created?));
         age.unwrap_or_default()
@@ -206,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_written_as_kubectl_writes_them() {
+    fn figures_have_kubectls_form() {
         let numbers = [0.0, 0.66, 2.078, 3.165, 2.0, 0.5, 1000.0, 2500.0, 1_000_000.0];
         assert_eq!(numbers.map(quantity), ["0", "660m", "2078m", "3165m", "2", "500m", "1k", "2500", "1M"]);
         assert_eq!(targets(Some(2.078), 2.0, Source::Pods), "2078m/2");

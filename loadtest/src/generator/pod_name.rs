@@ -1,23 +1,23 @@
-//! Which pod answered, as the document tells: `environment: HOSTNAME`, else `runtime: hostname`.
+//! Which pod answered, by its document: `environment: HOSTNAME`, or else `runtime: hostname`.
 
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
-/// How far into a document the name is looked for.
-const LOOKED_AT: usize = 16 * 1024;
-/// Names that are told apart. A run does not have more pods; a target that makes names up does not cost more memory.
+/// How many bytes of a document are scanned for the name.
+const SCANNED: usize = 16 * 1024;
+/// How many names are counted separately. No run has more pods, and a target that invents names costs no more memory.
 const NAMES: usize = 1_000;
 /// A Kubernetes name has no more bytes.
 const NAME_BYTES: usize = 253;
-/// What all names beyond [`NAMES`] are counted as.
+/// The name under which all others are counted.
 const OTHERS: &str = "(others)";
 
 /// Lines of the document, which is YAML with the variables and the facts two spaces deep.
 static VARIABLE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\n  HOSTNAME: "));
 static FACT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\n  hostname: "));
 
-/// The name in a document, or in its start where `whole` is false: then none means that more is needed.
+/// The name in a document, or in its start if `whole` is false: then none means that more is needed.
 fn name(document: &[u8], whole: bool) -> Option<&[u8]> {
     value(&VARIABLE, document, whole).or_else(|| if whole { value(&FACT, document, true) } else { None })
 }
@@ -39,7 +39,7 @@ fn value<'a>(line: &Finder<'_>, document: &'a [u8], whole: bool) -> Option<&'a [
 /// Answers by pod.
 #[derive(Debug, Default)]
 pub(super) struct Pods {
-    /// Few enough for looking at each to be the fastest way; those that answered before stay, with a count of 0.
+    /// So few that a linear search is fastest. Pods that answered before stay, with a count of 0.
     counts: Vec<(String, u64)>,
     others: u64,
 }
@@ -47,14 +47,14 @@ pub(super) struct Pods {
 /// A pod that [`Pods`] knows.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Pod {
-    /// By its place.
+    /// By its index.
     Known(usize),
-    /// One of too many.
+    /// One beyond [`NAMES`].
     Other,
 }
 
 impl Pods {
-    /// The pod with this name. Allocates for a new one only.
+    /// The pod with this name. Allocates only for a new one.
     pub fn find(&mut self, name: &[u8]) -> Pod {
         if let Some(place) = self.counts.iter().position(|(known, _)| known.as_bytes() == name) {
             return Pod::Known(place);
@@ -82,42 +82,42 @@ impl Pods {
     }
 }
 
-/// The search through one document, as its pieces come.
+/// Scans one document for its pod's name, piece by piece.
 #[derive(Debug, Default)]
-pub(super) struct Sought {
+pub(super) struct PodNameScanner {
     found: Option<Pod>,
     over: bool,
-    /// The document's start, where the first piece was not enough, and how much of it was looked at.
+    /// The document's start, if the first piece was not enough, and how much of it was scanned.
     start: Vec<u8>,
-    looked_at: usize,
+    scanned: usize,
 }
 
-impl Sought {
+impl PodNameScanner {
     /// The pod, if a name was found.
     pub fn found(&self) -> Option<Pod> {
         self.found
     }
 
-    /// Looks at the next piece. The last one may be empty.
-    pub fn look(&mut self, piece: &[u8], last: bool, pods: &mut Pods) {
+    /// Scans the next piece. The last one may be empty.
+    pub fn scan(&mut self, piece: &[u8], last: bool, pods: &mut Pods) {
         if self.over {
             return;
         }
         if self.start.is_empty() {
-            self.found = name(piece, last || piece.len() >= LOOKED_AT).map(|name| pods.find(name));
+            self.found = name(piece, last || piece.len() >= SCANNED).map(|name| pods.find(name));
             self.over = last || self.found.is_some();
-            self.looked_at = piece.len();
+            self.scanned = piece.len();
             if self.over {
                 return;
             }
         }
-        self.start.extend_from_slice(&piece[..piece.len().min(LOOKED_AT - self.start.len())]);
-        let whole = last || self.start.len() == LOOKED_AT;
-        // Not at every one of a thousand small pieces.
-        if whole || self.start.len() >= 2 * self.looked_at {
+        self.start.extend_from_slice(&piece[..piece.len().min(SCANNED - self.start.len())]);
+        let whole = last || self.start.len() == SCANNED;
+        // Not again for each of a thousand small pieces.
+        if whole || self.start.len() >= 2 * self.scanned {
             self.found = name(&self.start, whole).map(|name| pods.find(name));
             self.over = whole || self.found.is_some();
-            self.looked_at = self.start.len();
+            self.scanned = self.start.len();
         }
     }
 }
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_start_is_enough_only_with_the_whole_line() {
+    fn a_partial_document_needs_the_whole_line() {
         let end = DOCUMENT.find("-x2").unwrap();
         for cut in 0..DOCUMENT.len() {
             let found = name(&DOCUMENT.as_bytes()[..cut], false);
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_go_and_what_is_no_name_is_none() {
+    fn quotes_are_removed_and_other_text_is_no_name() {
         assert_eq!(name(b"\n  HOSTNAME: \"12\"\n", true), Some(&b"12"[..]));
         assert_eq!(name(b"\n  HOSTNAME: '1e3'\n", true), Some(&b"1e3"[..]));
         let long = format!("\n  HOSTNAME: {}\n", "a".repeat(254));

@@ -1,4 +1,4 @@
-//! Kubernetes' own Events about the HPA, what it scales and its pods: each told once.
+//! Kubernetes' own Events about the HPA, its target and its pods, each reported once.
 
 use std::collections::BTreeMap;
 
@@ -10,18 +10,18 @@ use crate::journal::ObjectEvent;
 use crate::kube::list::MOST;
 use crate::observe::plan::Plan;
 
-/// What has been told, or was there before there was anything to tell.
+/// The Events that were reported, or are from before the run.
 #[derive(Default)]
-pub struct Told {
-    /// How often each had happened by then, by its uid: Kubernetes counts an Event that comes again.
+pub struct EventTracker {
+    /// How often each had happened, by its uid: Kubernetes counts an Event that happens again.
     counts: BTreeMap<String, Option<i32>>,
-    /// Whether the first list is whole. What is in it is from before the run.
+    /// Whether the first list is complete. Its Events are from before the run.
     begun: bool,
 }
 
-impl Told {
-    /// Takes a change in, and tells of the Event if it is news of what is watched. A list that comes after the first is
-    /// one after an interruption.
+impl EventTracker {
+    /// Takes a change, and returns the Event if it is new and about something that is watched. Every list after the
+    /// first follows an interruption.
     pub fn take(&mut self, change: Change<Event>, plan: &Plan) -> Option<ObjectEvent> {
         let (event, listed) = match change {
             Change::Apply(event) => (event, false),
@@ -34,7 +34,7 @@ impl Told {
         };
         let object = object(&event, plan)?;
         if self.counts.len() >= MOST {
-            // More than there are where nobody makes them up: what was told before may be told again.
+            // More than a real namespace has. An Event that was reported before may be reported again.
             self.counts.clear();
         }
         let count = event.series.as_ref().and_then(|series| series.count).or(event.count);
@@ -42,28 +42,28 @@ impl Told {
         if !self.begun || before == Some(count) {
             return None;
         }
-        let happening = ObjectEvent {
+        let event = ObjectEvent {
             object,
             reason: event.reason.unwrap_or_default(),
             message: event.message.unwrap_or_default(),
             warning: event.type_.as_deref() == Some("Warning"),
         };
-        Some(if listed { happening.unseen() } else { happening })
+        Some(if listed { event.unseen() } else { event })
     }
 }
 
-/// Kind and name of what the Event is about, where that is watched.
+/// Kind and name of the object that the Event is about, if that is watched.
 fn object(event: &Event, plan: &Plan) -> Option<String> {
     let object = &event.involved_object;
     let (kind, name) = (object.kind.as_deref()?, object.name.as_deref()?);
     let (_, scaled) = plan.scaled.split_once('/')?;
     let object = format!("{kind}/{name}");
-    let ours = match kind {
+    let is_watched = match kind {
         "HorizontalPodAutoscaler" => name == plan.hpa,
         "Pod" | "ReplicaSet" => name.strip_prefix(scaled).is_some_and(|rest| rest.starts_with('-')),
         _ => object == plan.scaled,
     };
-    ours.then_some(object)
+    is_watched.then_some(object)
 }
 
 #[cfg(test)]
@@ -84,45 +84,45 @@ mod tests {
         serde_json::from_value(event).unwrap()
     }
 
-    /// The messages that a list is told by.
-    fn list(told: &mut Told, events: &[Event]) -> Vec<String> {
+    /// The messages of the Events that a list brings.
+    fn list(tracker: &mut EventTracker, events: &[Event]) -> Vec<String> {
         let changes = events.iter().cloned().map(Change::InitApply);
         let changes = [Change::Init].into_iter().chain(changes).chain([Change::InitDone]);
-        changes.filter_map(|change| told.take(change, &watched())).map(|one| one.message).collect()
+        changes.filter_map(|change| tracker.take(change, &watched())).map(|one| one.message).collect()
     }
 
     #[test]
-    fn events_that_a_broken_watch_missed_are_told_once() {
-        let mut told = Told::default();
+    fn events_missed_by_a_broken_watch_are_reported_once() {
+        let mut tracker = EventTracker::default();
         let before = [event("1", 1, "Pod", "shop-0"), event("2", 3, "Pod", "shop-1")];
-        assert!(list(&mut told, &before).is_empty(), "they are from before the run");
+        assert!(list(&mut tracker, &before).is_empty(), "they are from before the run");
         let seen = event("3", 1, "HorizontalPodAutoscaler", "shop-hpa");
-        assert_eq!(told.take(Change::Apply(seen.clone()), &watched()).unwrap().message, "it ends");
+        assert_eq!(tracker.take(Change::Apply(seen.clone()), &watched()).unwrap().message, "it ends");
         let again = event("2", 4, "Pod", "shop-1");
         let missed = event("4", 1, "StatefulSet", "shop");
         let after = [before[0].clone(), again, seen, missed];
         let unseen = "it ends (this happened while the watch was broken)";
-        assert_eq!(list(&mut told, &after), [unseen, unseen], "one came again, one is new");
-        assert!(list(&mut told, &after).is_empty());
-        assert_eq!(told.take(Change::Apply(after[3].clone()), &watched()), None);
+        assert_eq!(list(&mut tracker, &after), [unseen, unseen], "one came again, one is new");
+        assert!(list(&mut tracker, &after).is_empty());
+        assert_eq!(tracker.take(Change::Apply(after[3].clone()), &watched()), None);
     }
 
     #[test]
-    fn a_first_list_that_broke_off_tells_nothing() {
-        let mut told = Told::default();
+    fn a_first_list_that_broke_off_reports_nothing() {
+        let mut tracker = EventTracker::default();
         let before = [event("1", 1, "Pod", "shop-0"), event("2", 1, "Pod", "shop-1")];
-        assert_eq!(told.take(Change::InitApply(before[0].clone()), &watched()), None);
-        assert!(list(&mut told, &before).is_empty());
+        assert_eq!(tracker.take(Change::InitApply(before[0].clone()), &watched()), None);
+        assert!(list(&mut tracker, &before).is_empty());
     }
 
     #[test]
-    fn what_happens_to_others_is_not_told() {
-        let mut told = Told::default();
-        list(&mut told, &[]);
+    fn events_of_other_objects_are_not_reported() {
+        let mut tracker = EventTracker::default();
+        list(&mut tracker, &[]);
         for (kind, name) in
             [("Pod", "shopping-1"), ("Deployment", "shop"), ("HorizontalPodAutoscaler", "shop"), ("Node", "n")]
         {
-            assert_eq!(told.take(Change::Apply(event("1", 1, kind, name)), &watched()), None, "{kind} {name}");
+            assert_eq!(tracker.take(Change::Apply(event("1", 1, kind, name)), &watched()), None, "{kind} {name}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What standard output gets while the load goes on, and at its end.
+//! What standard output shows during a load, and at its end.
 
 use std::time::{Duration, Instant};
 
@@ -8,17 +8,17 @@ use crate::journal::Entry;
 use crate::output::live::{Lines, Live};
 use crate::output::printer::End;
 
-/// Between two drawings: more often than this nobody reads.
+/// The pause between two frames.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// What standard output gets.
-pub struct Show {
+/// Shows a load on standard output.
+pub struct Sink {
     form: Form,
     printer: Printer,
 }
 
 enum Form {
-    /// A view that is drawn again in place.
+    /// A view that is redrawn in place.
     View(Box<View>),
     /// kubectl's lines.
     Lines(Box<Lines>),
@@ -26,28 +26,28 @@ enum Form {
     Journal,
 }
 
-/// A view, and what is drawn of it.
+/// A view, and its last frame.
 struct View {
     live: Live,
     lines: usize,
     drawn: Option<Instant>,
 }
 
-impl Show {
-    /// The journal where it is asked for, else a view in a terminal, else kubectl's lines.
+impl Sink {
+    /// The journal if requested, else a view in a terminal, else kubectl's lines.
     pub fn start(journal: bool) -> Result<Self, Error> {
         let form = if journal {
             Form::Journal
         } else if Stream::Out.is_terminal() {
-            Form::View(Box::new(View { live: Live::new(), lines: 0, drawn: None }))
+            Form::View(Box::new(View { live: Live::default(), lines: 0, drawn: None }))
         } else {
             Form::Lines(Box::default())
         };
         Ok(Self { form, printer: Printer::start()? })
     }
 
-    /// Shows one more entry, whose line in the journal is given, without waiting for whoever reads it. Lines wait for a
-    /// slow reader, all of them; of a view there is only the latest to be drawn.
+    /// Shows an entry, given with its line of the journal, without waiting for the reader. A slow reader gets every
+    /// line; of a view, it gets the latest frame.
     pub fn take(&mut self, entry: &Entry, line: &str) {
         match &mut self.form {
             Form::View(view) => view.take(entry, &self.printer),
@@ -56,13 +56,12 @@ impl Show {
         }
     }
 
-    /// Shows the summary, on standard error where standard output has the journal, in which nothing else has a place;
-    /// then waits until all is read.
+    /// Shows the summary, and waits until everything is read. If standard output has the journal, the summary goes to
+    /// standard error.
     ///
-    /// A run that came to its own end waits as long as that takes, as `… | less` wants it. One that a signal ended, and
-    /// so is in a hurry, waits only while the reader takes something. Either is ended by (another) signal, for which
-    /// `enough` waits. Lines of the journal that are lost by that, or by a write that failed, are a fault; a reader that
-    /// has gone away is none, and neither is a view that nobody looks at.
+    /// A run that ended by itself waits as long as the reader needs, for example `… | less`. A run that a signal ended
+    /// (in a hurry) waits only while the reader takes something. Another signal, for which `enough` waits, ends both.
+    /// Losing lines of the journal is an error; a reader that closed the pipe is none, and neither is an unread view.
     pub async fn finish(self, summary: Clean, hurry: bool, enough: impl Future<Output = ()>) -> Option<Error> {
         let Self { form, printer } = self;
         let journal = matches!(form, Form::Journal);
@@ -72,7 +71,7 @@ impl Show {
             printer.print(summary);
         }
         match printer.finish(hurry, enough).await {
-            End::Failed(fault) if !matches!(form, Form::View(_)) => Some(fault),
+            End::Failed(error) if !matches!(form, Form::View(_)) => Some(error),
             End::Stalled(left) if journal => {
                 let text =
                     format!("standard output is no longer read: the last {left} lines of the journal are missing");
@@ -88,7 +87,7 @@ impl View {
         self.live.take(entry);
         let now = Instant::now();
         let soon = self.drawn.is_some_and(|drawn| now - drawn < PAUSE);
-        // Frames that nobody can see are not kept, and each that is drawn goes over the one before it.
+        // Frames that come too soon for the reader are skipped.
         if (soon || !printer.is_idle()) && !matches!(entry, Entry::End(_)) {
             return;
         }

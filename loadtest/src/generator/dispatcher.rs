@@ -1,4 +1,4 @@
-//! The pace: each request at its moment, each second as it ends.
+//! Starts each request when it is due, and closes each second as it ends.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -19,7 +19,7 @@ use crate::generator::failure::Failure;
 use crate::generator::timer::Timer;
 use crate::generator::window::Window;
 
-/// Requests that are begun before those in flight have a turn, where the generator has fallen behind.
+/// When the generator has fallen behind: how many requests are started before those in flight get a turn.
 const AT_ONCE: u32 = 32;
 
 /// A load and all that its requests share.
@@ -31,9 +31,9 @@ pub(super) struct Load {
     client: Client,
     window: RefCell<Window>,
     in_flight: Cell<u64>,
-    /// When the first request ended since as many were in flight as are allowed.
+    /// Since when there is room, after the maximum was in flight.
     room_since: Cell<Option<Instant>>,
-    /// Nothing more is sent: what is left is to wait for the answers.
+    /// No more requests are sent: only answers are awaited.
     draining: Cell<bool>,
     /// The profile's second that is being counted.
     second: Cell<u32>,
@@ -55,13 +55,13 @@ impl Load {
         }
     }
 
-    /// The whole load, to the answer of its last request. Ends early where nobody wants its entries any more.
+    /// The whole load, up to the answer to its last request. Ends early if the receiver of its entries is dropped.
     pub async fn run(self: Rc<Self>, mut timer: Timer) {
         let names = Rc::clone(&self);
-        tokio::task::spawn_local(async move { names.client.addresses.keep_up(|what| names.event(what)).await });
+        tokio::task::spawn_local(async move { names.client.addresses.refresh(|what| names.event(what)).await });
         select! {
             () = self.entries.closed() => {}
-            result = self.pace(&mut timer) => {
+            result = self.dispatch(&mut timer) => {
                 let at = self.at(Instant::now());
                 if let Err(error) = &result {
                     self.event(ObservedEvent::LoadFailed { why: error.to_string() });
@@ -75,7 +75,7 @@ impl Load {
         }
     }
 
-    async fn pace(self: &Rc<Self>, timer: &mut Timer) -> io::Result<()> {
+    async fn dispatch(self: &Rc<Self>, timer: &mut Timer) -> io::Result<()> {
         let Settings { profile, spacing, seed, share, .. } = &self.settings;
         let mut due = Schedule::new(profile, *spacing, *seed, *share).map(|at| (at, self.moment(at))).peekable();
         let end = self.moment(profile.seconds());
@@ -94,7 +94,7 @@ impl Load {
             if now >= end {
                 break;
             }
-            // With no room, what comes due is dropped, which is counted when there is room again.
+            // Without room, due requests are dropped; they are counted when there is room again.
             let full = self.in_flight.get() >= self.settings.max_in_flight;
             let next = due.peek().map(|(_, moment)| *moment).filter(|_| !full);
             let next = next.unwrap_or(end).min(end).min(self.second_end());
@@ -117,7 +117,7 @@ impl Load {
         }
     }
 
-    /// Begins a request that is due, and tells whether there was room for it.
+    /// Starts a request that is due, and returns whether there was room for it.
     fn begin(self: &Rc<Self>, due: Instant) -> bool {
         let in_flight = self.in_flight.get();
         let mut window = self.window.borrow_mut();
@@ -159,7 +159,7 @@ impl Load {
         self.control.stopped.load(Ordering::Relaxed)
     }
 
-    /// When a second of the profile really is.
+    /// The real moment of a second of the profile.
     fn moment(&self, at: f64) -> Instant {
         self.start + Duration::from_secs_f64(at / self.settings.speed)
     }
@@ -173,7 +173,7 @@ impl Load {
         self.moment(f64::from(self.second.get() + 1))
     }
 
-    /// Writes down the seconds that have ended at a moment of the profile.
+    /// Closes the seconds that ended before a moment of the profile.
     fn close_seconds_before(&self, at: f64) {
         while f64::from(self.second.get() + 1) <= at {
             self.close_second();
@@ -184,7 +184,7 @@ impl Load {
     fn close_second(&self) {
         let at = f64::from(self.second.get());
         let second = self.window.borrow_mut().close(at, self.in_flight.get(), self.settings.timeout);
-        // Where nobody wants it any more, the load is about to end.
+        // If the receiver was dropped, the load is about to end.
         let _ = self.entries.send(Entry::Second(second));
     }
 
