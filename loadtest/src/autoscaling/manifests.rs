@@ -4,12 +4,11 @@ mod adapter;
 mod documents;
 mod scalers;
 
-use serde_json::Value;
-
 use std::path::Path;
 
 use documents::Document;
 use scalers::{Query, Scaler};
+use serde_json::Value;
 use shopfront::app::Endpoint;
 
 use super::{Autoscaler, duration, timing};

@@ -62,8 +62,8 @@ mod tests {
 
     #[test]
     fn adapter_without_the_flag_relists_every_ten_minutes() {
-        assert_eq!(relist_interval(&adapter(&["--metrics-relist-interval=90s"])), 90.0);
-        assert_eq!(relist_interval(&adapter(&["--v=6"])), 600.0);
+        let intervals = ["--metrics-relist-interval=90s", "--v=6"].map(|flag| relist_interval(&adapter(&[flag])));
+        assert_eq!(intervals.as_slice(), [90.0, 600.0]);
         assert_eq!(lookback(&adapter(&["--metrics-relist-interval=1m", "--metrics-max-age=2m"])), Some(120.0));
         assert_eq!(lookback(&adapter(&["--metrics-relist-interval=1m"])), Some(60.0));
     }
