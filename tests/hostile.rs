@@ -343,9 +343,12 @@ async fn client_that_does_not_read_is_closed() {
 }
 
 #[tokio::test]
-async fn http2_connection_without_a_request_is_closed() {
+async fn http2_connection_without_a_complete_head_is_closed() {
     let server = Server::start(&["--header-timeout", "1s"]).await;
     let settings = frame(4, 0, 0, &[]);
+    // SETTINGS_INITIAL_WINDOW_SIZE (4) is 0: no answer's body may be sent.
+    let no_window = frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    let get = frame(1, 5, 1, b"\x82\x84\x86\x41\x09localhost");
     for bytes in [
         PREFACE[..8].to_vec(),
         PREFACE.to_vec(),
@@ -353,6 +356,10 @@ async fn http2_connection_without_a_request_is_closed() {
         [PREFACE, b"this is not a frame, whatever it may look like"].concat(),
         // A request whose head never ends.
         [PREFACE, &settings, &frame(1, 0, 1, &[0x82])].concat(),
+        // The same, while the response to another stream waits for its client.
+        [PREFACE, &no_window, &get, &frame(1, 0, 3, &[0x82])].concat(),
+        // A head that is longer than one may be.
+        [PREFACE, &settings, &frame(1, 0, 1, &[0x82; 16_000]), &frame(9, 0, 1, &[0x82; 16_000])].concat(),
     ] {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
         stream.write_all(&bytes).await.unwrap();

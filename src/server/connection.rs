@@ -36,7 +36,7 @@ pub(super) const MAX_STREAMS: u32 = 8;
 
 /// The maximum header list on HTTP/2: names and values as sent, and 32 bytes for each (RFC 9113, section 6.5.2). With
 /// references to its header table, a client turns each byte that it sends into fifty.
-const MAX_HEADER_LIST_BYTES: usize = 8192;
+pub(super) const MAX_HEADER_LIST_BYTES: usize = 8192;
 
 /// HTTP/2's own default. hyper's is 1 MiB for each connection, which all connections together do not have.
 const WINDOW_BYTES: u32 = 65_535;

@@ -38,8 +38,10 @@ pub(super) struct ConnectionState {
     changed: AtomicU64,
     /// Whether there has been a change since then, whose time is not yet recorded.
     has_new_change: AtomicBool,
-    /// Whether bytes of a head have arrived, but no complete head.
+    /// Whether there has been no request, or, on HTTP/1, bytes of a further head have arrived.
     reading_head: AtomicBool,
+    /// Whether the frames of HTTP/2 have left a head unfinished.
+    block_unfinished: AtomicBool,
     /// Whether there has been a request.
     had_request: AtomicBool,
     /// Requests without a complete response; on HTTP/2, also those whose response has not been sent.
@@ -65,6 +67,7 @@ impl ConnectionState {
             changed: AtomicU64::new(0),
             has_new_change: AtomicBool::new(false),
             reading_head: AtomicBool::new(true),
+            block_unfinished: AtomicBool::new(false),
             had_request: AtomicBool::new(false),
             in_flight: AtomicU32::new(0),
         }
@@ -92,8 +95,7 @@ impl ConnectionState {
     /// Bytes have arrived on HTTP/2, and leave a head unfinished or not. The header timeout runs from the head's first
     /// byte; for the first request, it runs from the connect.
     pub(super) fn set_head_unfinished(&self, unfinished: bool) {
-        if self.had_request.load(Relaxed) && self.reading_head.load(Relaxed) != unfinished {
-            self.reading_head.store(unfinished, Relaxed);
+        if self.block_unfinished.swap(unfinished, Relaxed) != unfinished && self.had_request.load(Relaxed) {
             self.note_change();
         }
     }
@@ -118,7 +120,7 @@ impl ConnectionState {
 
     /// Whether a head has begun to arrive, or a new connection has not sent its first one.
     pub(super) fn is_reading_head(&self) -> bool {
-        self.reading_head.load(Relaxed)
+        self.reading_head.load(Relaxed) || self.block_unfinished.load(Relaxed)
     }
 
     /// When the client runs out of time, and why. It has less time while slots are scarce, and while the connection
@@ -130,10 +132,12 @@ impl ConnectionState {
         }
         let pressure = &self.server.pressure;
         let since = self.opened + Duration::from_millis(self.changed.load(Relaxed));
-        if self.in_flight.load(Relaxed) > 0 {
+        let is_reading_head = self.is_reading_head();
+        if self.in_flight.load(Relaxed) > 0 && !is_reading_head {
             // The response is made within the request timeout. The client has as long again to read it.
             (since + 2 * limits.request_timeout, Timeout::Response)
-        } else if self.is_reading_head() {
+        } else if is_reading_head {
+            // Also while responses to other streams are on their way: those would give the head four times as long.
             (since + pressure.shortened(limits.header_timeout), Timeout::Header)
         } else if is_draining {
             (since + DRAIN_IDLE_TIMEOUT, Timeout::Idle)

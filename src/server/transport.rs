@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use super::connection_state::ConnectionState;
-use super::frames::FrameTracker;
+use super::frames::{FrameTracker, HeaderBlock};
 use super::head::{AfterHeads, Head, check_head, check_heads};
 use crate::error::{ErrorFormat, Rejection};
 
@@ -112,9 +112,9 @@ impl Transport {
             }
             if self.buffered.starts_with(HTTP2_PREFACE) {
                 self.next = Next::Frames;
-                let unfinished = self.frames.receive(&self.buffered[HTTP2_PREFACE.len()..]);
-                self.state.set_head_unfinished(unfinished);
-                return Ok(Detected::Http2);
+                let block = self.frames.receive(&self.buffered[HTTP2_PREFACE.len()..]);
+                self.state.set_head_unfinished(block != HeaderBlock::Complete);
+                return Ok(if block == HeaderBlock::TooLong { Detected::Closed } else { Detected::Http2 });
             }
             if HTTP2_PREFACE.starts_with(&self.buffered) || !self.may_be_complete(previous) {
                 continue;
@@ -249,9 +249,10 @@ impl AsyncRead for Transport {
             std::task::ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
             let received = &buf.filled()[before..];
             if this.next == Next::Frames {
-                let unfinished = this.frames.receive(received);
-                this.state.set_head_unfinished(unfinished);
-                return Poll::Ready(Ok(()));
+                let block = this.frames.receive(received);
+                this.state.set_head_unfinished(block != HeaderBlock::Complete);
+                let too_long = || io::Error::new(io::ErrorKind::InvalidData, "a header block is too long");
+                return Poll::Ready(if block == HeaderBlock::TooLong { Err(too_long()) } else { Ok(()) });
             }
             let has_more = !received.is_empty();
             if has_more {

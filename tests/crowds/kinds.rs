@@ -52,6 +52,21 @@ fn endless_block() -> Vec<Vec<u8>> {
     std::iter::once(frame(HEADERS, 0, 1, &beginning)).chain((0..4).map(|_| frame(CONTINUATION, 0, 1, &more))).collect()
 }
 
+/// All at once: a full header table, responses that may not be sent, and a header block that never ends.
+fn everything() -> Vec<Vec<u8>> {
+    let html = b"\x82\x84\x86\x41\x09localhost\x53\x09text/html";
+    let names = (0..60u8).flat_map(|turn| {
+        let name = [b'n', b'a' + turn / 26, b'a' + turn % 26, b'x'];
+        [&[0x40, 4], &name[..], &[28], &[b'v'; 28]].concat()
+    });
+    let first: Vec<u8> = html.iter().copied().chain(names).collect();
+    let whole = (1..8).map(|turn| frame(HEADERS, END_STREAM | END_HEADERS, 2 * turn + 1, html));
+    // As long as a block may be.
+    let beginning = [GET, b"\x00\x7f\x81\xff\x3f", &[b'a'; 16_000]].concat();
+    let first = frame(HEADERS, END_STREAM | END_HEADERS, 1, &first);
+    std::iter::once(first).chain(whole).chain([frame(HEADERS, 0, 17, &beginning)]).collect()
+}
+
 fn http1(method: &str, lines: &str, body: usize) -> Vec<u8> {
     format!("{method} / HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n{}", "x".repeat(body)).into_bytes()
 }
@@ -80,6 +95,7 @@ pub fn kinds() -> Vec<Kind> {
         kind("half-bodies", http2(&[], streams(END_HEADERS, POST))),
         kind("many-headers", http2(&[], by_reference())),
         kind("endless-block", http2(&[], endless_block())),
+        kind("everything", http2(NO_WINDOW, everything())),
         Kind { name: "half-head", bytes: b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ".to_vec(), reconnects: true },
         Kind { name: "half-post", bytes: http1("POST", "Content-Length: 60000\r\n", 1), reconnects: true },
     ]
