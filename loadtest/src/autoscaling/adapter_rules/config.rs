@@ -36,6 +36,13 @@ pub(super) struct Rule {
     pub metrics_query: String,
 }
 
+impl Rule {
+    /// At most how many regular expressions it has, beside those of its labels' template.
+    pub fn expressions(&self) -> usize {
+        self.series_filters.len() + usize::from(!self.name.matches.is_empty()) + self.series_query.matches('~').count()
+    }
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Filter {

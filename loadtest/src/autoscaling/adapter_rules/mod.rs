@@ -39,8 +39,11 @@ pub use unseen::{Api, Unseen, usual_counters};
 /// The longest configuration, in bytes: a `ConfigMap` has no more.
 const LONGEST: usize = 1 << 20;
 
-/// The most rules: each has patterns to compile, and is tried on each series.
-const MOST: usize = 1_000;
+/// The maximum number of rules: each is tried on each series.
+const MAX_RULES: usize = 1_000;
+
+/// The maximum number of regular expressions in all rules: each may take 256 KiB once compiled.
+const MAX_EXPRESSIONS: usize = 500;
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -141,9 +144,13 @@ impl Rules {
             )));
         }
         let config = Config::read(config)?;
-        let rules = config.rules.len() + config.external_rules.len();
-        if rules > MOST {
-            return Err(Error::NotKnown(format!("{rules} rules, of which {MOST} are read")));
+        let rules = config.rules.iter().chain(&config.external_rules);
+        let counts = [
+            ("rules", rules.clone().count(), MAX_RULES),
+            ("regular expressions", rules.map(config::Rule::expressions).sum(), MAX_EXPRESSIONS),
+        ];
+        if let Some((what, count, max)) = counts.into_iter().find(|(_, count, max)| count > max) {
+            return Err(Error::NotKnown(format!("{count} {what}, of which {max} are read")));
         }
         let rules = |rules: Vec<config::Rule>| -> Result<Vec<Rule>, Error> {
             rules.into_iter().map(|rule| Rule::new(rule, resources)).collect()

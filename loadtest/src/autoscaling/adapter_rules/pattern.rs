@@ -9,8 +9,8 @@ use super::Error;
 /// The longest expression, in bytes.
 const LONGEST: usize = 4096;
 
-/// The largest compiled expression, in bytes. A repetition within a repetition is short, and takes the time and the memory
-/// of what it stands for.
+/// The maximum of a compiled expression, in bytes. A repetition within a repetition is short, and takes the time and the
+/// memory of what it stands for. All expressions of a configuration are kept.
 const LARGEST: usize = 256 * 1024;
 
 /// A regular expression as Go takes it.

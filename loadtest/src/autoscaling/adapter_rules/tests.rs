@@ -213,3 +213,19 @@ fn what_ends_the_adapter_at_its_start() {
     // What fails only when it is asked for does not end it.
     parse("rules: [{seriesQuery: '', metricsQuery: <<.Nothing>>}, {}]");
 }
+
+#[test]
+fn configuration_of_too_many_expressions_is_not_read() {
+    // As JSON, which is YAML.
+    let rules = |filters: usize| {
+        let filters = vec![json!({"is": "^http_"}); filters];
+        let rule = json!({
+            "seriesQuery": "{__name__=~\"^http_.*\"}", "seriesFilters": filters, "metricsQuery": "sum(<<.Series>>)",
+            "resources": {"overrides": {"namespace": {"resource": "namespace"}}},
+        });
+        Rules::parse(&json!({"rules": [rule]}).to_string(), &resources())
+    };
+    assert!(rules(499).is_ok());
+    let error = rules(500).unwrap_err().to_string();
+    assert!(error.ends_with("501 regular expressions, of which 500 are read"), "{error}");
+}
