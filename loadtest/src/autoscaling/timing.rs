@@ -140,7 +140,7 @@ pub const REFUSAL_OF_DEPLOYMENT: f64 = 300.0;
 /// rate limiter of client-go's workqueue).
 pub const REFUSAL_OF_OTHER_KIND: f64 = 1200.0;
 
-/// A change that is younger is rolled back without further thought: whoever made it is still at it.
+/// A change that is younger is rolled back without any other evidence: its author is probably still working on it.
 pub const CHANGE_TO_UNDO: f64 = 3600.0;
 
 /// The first pod of a change is created within this time.

@@ -6,7 +6,7 @@ use crate::doctor::facts::autoscaler::{Assumed, autoscaler};
 use crate::doctor::facts::scaling_metric::{ScalingMetric, Source, is_watchable};
 use crate::doctor::facts::trust::Trust;
 use crate::doctor::facts::{pages, pods, prometheus, requests};
-use crate::doctor::objects::text;
+use crate::doctor::objects::Hpa;
 use crate::error::Error;
 use crate::kube::read::Read;
 use crate::observe::{Counter, Metric, Plan, Query};
@@ -28,8 +28,7 @@ pub fn watched_pods(evidence: &Evidence) -> Result<String, Error> {
     };
     is_watchable(evidence, ScalingMetric::of(evidence).metric.as_ref()).map_err(Error::Usage)?;
     requests::pods_or_why(evidence).map_err(|why| {
-        let target = &hpa["spec"]["scaleTargetRef"];
-        let scaled = format!("{}/{}", text(target, "/kind"), text(target, "/name"));
+        let scaled = Hpa(hpa).scaled();
         Error::Environment(format!("{scaled} in namespace {namespace}, which the HPA scales: {why}"))
     })
 }

@@ -45,8 +45,8 @@ pub(super) fn observed(scaling: &[Scaling]) -> Vec<Step> {
 
 /// When the step is expected. For a step from 2 to 3, these are the moments at which some case of the model still
 /// desires 2 or fewer, and another 3 or more. Cases also differ while they step from 3 back to 2; those moments are
-/// left out. They are told apart by the moment before, at which no case has taken the step yet, or the moment after, at
-/// which each has.
+/// left out. A window of the step begins after a moment at which no case has taken it, or ends before a moment at which
+/// every case has.
 fn windows(band: &[Band], step: &Step) -> Vec<(f64, f64)> {
     let (low, high) = (step.from.min(step.to), step.from.max(step.to));
     let may = |moment: &Band| moment.least <= low && high <= moment.most;

@@ -1,5 +1,5 @@
 //! Go's text templates with the delimiters `<<` and `>>`, as far as rules use them: fields, fields of those, strings,
-//! numbers and `index`. What else Go knows is told as not known.
+//! numbers and `index`. Other features of Go templates are reported as not known.
 //!
 //! Source: `text/template` of Go 1.22, in `pkg/naming/metrics_query.go` and `resource_converter.go`.
 

@@ -15,7 +15,7 @@ pub(super) struct Limits {
     pub max: i32,
 }
 
-/// An HPA and what the controller remembers of it. It has no clock: whoever looks says when.
+/// An HPA and what the controller remembers of it. It has no clock: the caller gives the time.
 #[derive(Clone, Debug)]
 pub struct Controller {
     autoscaler: Autoscaler,

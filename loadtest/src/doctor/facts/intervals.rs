@@ -1,4 +1,4 @@
-//! How often what is on the way looks at the one before it.
+//! How often each link reads the one before it: the scrape interval and the relist interval.
 
 use serde_json::Value;
 

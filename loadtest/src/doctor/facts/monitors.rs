@@ -81,11 +81,6 @@ pub fn of_target<'a>(evidence: &'a Evidence, target: &Value) -> Option<(&'a Valu
     monitor.map(|monitor| (monitor, number))
 }
 
-/// The field of a monitor's endpoints.
-pub fn endpoints(monitor: &Value) -> &'static str {
-    Monitor(monitor).field()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;

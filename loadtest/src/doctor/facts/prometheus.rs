@@ -67,15 +67,21 @@ pub fn url(evidence: &Evidence) -> Read<String> {
     }
 }
 
+/// Whether a pod is a replica of the operator's object.
+pub fn is_of(pod: &Value, object: &Value) -> bool {
+    namespace(pod) == namespace(object) && labels(pod)[OF_OPERATOR] == *name(object)
+}
+
+/// The operator's object of the pods that are asked.
+pub fn object(evidence: &Evidence) -> Option<&Value> {
+    let pods = evidence.prometheus.pods.items();
+    evidence.prometheuses.items().iter().find(|object| pods.iter().any(|pod| is_of(pod, object)))
+}
+
 /// What stands before each path: as the operator has Prometheus started, else as the URL has it, which may lead through
 /// somebody who takes it away.
 pub fn prefix(evidence: &Evidence, endpoint: Option<&Endpoint>) -> String {
-    let pods = evidence.prometheus.pods.items();
-    let runs = |object: &&Value| {
-        pods.iter().any(|pod| namespace(pod) == namespace(object) && labels(pod)[OF_OPERATOR] == *name(object))
-    };
-    let object = evidence.prometheuses.items().iter().find(runs);
-    let told = object.and_then(|object| object["spec"]["routePrefix"].as_str());
+    let told = object(evidence).and_then(|object| object["spec"]["routePrefix"].as_str());
     let of_url = || endpoint.map(|endpoint| endpoint.prefix.as_str());
     told.or_else(of_url).unwrap_or_default().trim_end_matches('/').to_owned()
 }

@@ -7,7 +7,7 @@ use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pod_state::{Reason, of, runs};
 use crate::doctor::fixes::kubectl::{about, in_namespace};
 use crate::doctor::fixes::{Command, rollback};
-use crate::doctor::objects::{condition, list, name, namespace, text};
+use crate::doctor::objects::{Pod, condition, name, namespace, text};
 use crate::doctor::status::Finding;
 
 /// Why a container of the pod fails, if one does, and the fix: a rollback, if the last change is the reason.
@@ -43,7 +43,7 @@ pub fn finding(evidence: &Evidence, workload: Option<&Value>, pods: &[Value], po
 
 /// Twice the container's memory limit.
 fn doubled(pod: &Value, container: &str) -> Option<String> {
-    let spec = list(pod, "/spec/containers").iter().find(|spec| spec["name"] == container)?;
+    let spec = Pod(pod).containers().iter().find(|spec| spec["name"] == container)?;
     let limit = text(spec, "/resources/limits/memory");
     let (number, unit) = with_unit(limit)?;
     // Bundles come from others, and this becomes part of a command. `1.5Gi` is not a whole number.

@@ -5,13 +5,12 @@ use serde_json::{Value, json};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::monitors::Served;
 use crate::doctor::facts::pods::living;
-use crate::doctor::facts::ports;
-use crate::doctor::facts::prometheus::OF_OPERATOR;
 use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::targets::with_counter;
+use crate::doctor::facts::{ports, prometheus};
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::{about, merge, patch, patch_item};
-use crate::doctor::objects::{self, Monitor, Service, labels, name, namespace, selects, titled};
+use crate::doctor::objects::{self, Monitor, Service, labels, namespace, selects, titled};
 
 /// The pods' objects.
 pub struct Workload<'a> {
@@ -73,16 +72,7 @@ pub struct Operator<'a>(&'a Value);
 impl<'a> Operator<'a> {
     /// The one whose pods are asked; else the only one, or the first.
     pub fn of(evidence: &'a Evidence) -> Option<Self> {
-        let all = evidence.prometheuses.items();
-        let runs = |object: &&Value| {
-            evidence
-                .prometheus
-                .pods
-                .items()
-                .iter()
-                .any(|pod| namespace(pod) == namespace(object) && labels(pod)[OF_OPERATOR] == *name(object))
-        };
-        all.iter().find(runs).or(all.first()).map(Self)
+        prometheus::object(evidence).or(evidence.prometheuses.items().first()).map(Self)
     }
 
     /// Where a new monitor is to be, and with which labels, to be selected; none where that cannot be told.

@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Command;
-use crate::doctor::facts::monitors::endpoints;
-use crate::doctor::objects::{name, namespace};
+use crate::doctor::objects::{Monitor, name, namespace};
 use crate::kube::words::LEFT_OUT;
 
 /// A `kubectl patch` of an object with a JSON patch.
@@ -63,12 +62,12 @@ impl<'a> Endpoint<'a> {
 
     /// The endpoint itself.
     pub fn spec(self) -> &'a Value {
-        &self.monitor["spec"][endpoints(self.monitor)][self.number]
+        &self.monitor["spec"][Monitor(self.monitor).field()][self.number]
     }
 
     /// The JSON path of one of its fields.
     pub fn path(self, field: &str) -> String {
-        format!("/spec/{}/{}/{field}", endpoints(self.monitor), self.number)
+        format!("/spec/{}/{}/{field}", Monitor(self.monitor).field(), self.number)
     }
 
     /// The command that changes the endpoint, if it is still the same one.

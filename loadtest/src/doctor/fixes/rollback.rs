@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Command;
 use crate::autoscaling::timing;
 use crate::doctor::fixes::kubectl::about;
-use crate::doctor::objects::{age, condition, is_ready, list, namespace, text, time};
+use crate::doctor::objects::{Pod, age, condition, is_ready, list, namespace, text, time};
 
 /// What to do where the command is printed.
 pub const ADVICE: &str = "Roll the last change back. Then fix what the reason names, and roll it out again.";
@@ -26,7 +26,7 @@ pub fn undo(taken: f64, workload: Option<&Value>, pods: &[Value], pod: &Value) -
         return served_until(taken, workload, first).then_some(undo);
     };
     // There may be failed attempts between, so the revision is the one that serves.
-    let containers = list(other, "/status/containerStatuses");
+    let containers = Pod(other).container_statuses();
     containers.iter().any(|container| container["ready"] == true).then(|| {
         undo.words("--to-revision=\"$(kubectl")
             .namespace(namespace(workload))

@@ -6,7 +6,7 @@ use super::Command;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric, trigger_number};
 use crate::doctor::fixes::kubectl::{merge, patch_item};
-use crate::doctor::objects::{list, text};
+use crate::doctor::objects::{ScaledObject, text};
 
 /// The command that sets the maximum where the user sets it: KEDA overwrites the HPA's.
 pub fn maximum(evidence: &Evidence, replicas: u64) -> Option<Command> {
@@ -42,7 +42,7 @@ impl Trigger<'_> {
 /// The trigger that makes a metric.
 pub fn trigger<'a>(object: &'a Value, metric: &Metric) -> Option<Trigger<'a>> {
     let place = trigger_number(&metric.name)?;
-    list(object, "/spec/triggers").get(place).map(|spec| Trigger { object, place, spec })
+    ScaledObject(object).triggers().get(place).map(|spec| Trigger { object, place, spec })
 }
 
 /// The command that adds a matcher to the trigger's query.

@@ -8,7 +8,7 @@ use crate::autoscaling::adapter_rules::Pattern;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::early::{first_value, too_early};
-use crate::doctor::facts::monitors::{endpoints, of_target};
+use crate::doctor::facts::monitors::of_target;
 use crate::doctor::facts::pod_state::{is_overdue, runs};
 use crate::doctor::facts::pods::{living, ready, ready_for};
 use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric, Source};
@@ -19,7 +19,7 @@ use crate::doctor::findings::pod_failure::not_ready;
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::{self, Endpoint};
 use crate::doctor::link::Link;
-use crate::doctor::objects::{list, name, text, titled};
+use crate::doctor::objects::{Monitor, list, name, text, titled};
 use crate::doctor::status::{Checked, Finding, Input, Status};
 use crate::kube::read::{Answer, Unread};
 
@@ -105,7 +105,7 @@ fn dropped(evidence: &Evidence, scaling: &ScalingMetric, pod: &Value) -> Option<
     let replicas = evidence.prometheus.replicas.iter();
     let mut targets = replicas.flat_map(|replica| ours(evidence, scaling, replica));
     let (monitor, number) = targets.find_map(|(_, target)| of_target(evidence, target))?;
-    let rules = list(monitor, &format!("/spec/{}/{number}/relabelings", endpoints(monitor)));
+    let rules = list(monitor, &format!("/spec/{}/{number}/relabelings", Monitor(monitor).field()));
     let place = rules.iter().position(|rule| drops(rule, pod))?;
     let (path, command) = Endpoint { monitor, number }.without("relabelings", place);
     Some((format!("{}: {path} drops it by its name", titled(monitor)), command))

@@ -11,7 +11,7 @@ use crate::doctor::facts::scaling_metric::{ScalingMetric, Source};
 use crate::doctor::facts::server::answers_with_404;
 use crate::doctor::facts::{early, requests, server, values};
 use crate::doctor::fixes::kubectl::{self, apply_with_comment};
-use crate::doctor::objects::{age, condition, list, name, namespace, text, titled};
+use crate::doctor::objects::{Service, age, condition, name, namespace, text, titled};
 use crate::doctor::status::{Checked, Finding, Input, Status};
 use crate::kube::read::Read;
 
@@ -135,7 +135,7 @@ fn service(evidence: &Evidence, source: Source) -> Option<(String, String, i64)>
     let candidates = evidence.server.candidates.items().iter();
     let candidate = candidates.clone().find(|service| name(service).contains(title));
     let service = behind.or(candidate)?;
-    let ports = list(service, "/spec/ports");
+    let ports = Service(service).ports();
     let port = ports.iter().find(|port| port["port"] == 443).or(ports.first());
     let port = port.and_then(|port| port["port"].as_i64()).unwrap_or(443);
     Some((namespace(service).to_owned(), name(service).to_owned(), port))

@@ -16,7 +16,7 @@ use crate::doctor::facts::{early, pods, requests, values};
 use crate::doctor::findings::missing_right;
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::{about, scale};
-use crate::doctor::objects::{condition, is, namespace, text};
+use crate::doctor::objects::{Hpa, condition, is, namespace, text};
 use crate::doctor::status::{Checked, Finding, Input, Status};
 
 pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
@@ -61,7 +61,7 @@ fn unable(evidence: &Evidence, hpa: &Value, able: &Value) -> Finding {
     let seen = format!("HPA {}: {}", evidence.name, written(able));
     // A quota or a webhook forbids it to everybody.
     if text(able, "/message").contains("is forbidden: User ") {
-        let target = &hpa["spec"]["scaleTargetRef"];
+        let target = Hpa(hpa).target();
         let [version, kind] = ["/apiVersion", "/kind"].map(|at| text(target, at));
         let (group, plural) = (requests::group_of(version), requests::plural(evidence, version, kind));
         let scale = format!("{plural}/scale");
@@ -136,7 +136,7 @@ fn inactive(evidence: &Evidence, scaling: &ScalingMetric, hpa: &Value, active: &
 
 /// The command that scales the HPA's target to the minimum.
 fn to_minimum(hpa: &Value) -> Command {
-    let target = &hpa["spec"]["scaleTargetRef"];
+    let target = Hpa(hpa).target();
     let workload = json!({
         "apiVersion": target["apiVersion"], "kind": target["kind"],
         "metadata": {"name": target["name"], "namespace": namespace(hpa)},

@@ -10,7 +10,7 @@ use crate::doctor::facts::pods::{leaves_zero, living};
 use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::findings::{pending_pod, pod_failure};
 use crate::doctor::fixes::kubectl::{about, apply, scale};
-use crate::doctor::objects::{age, name, namespace, titled};
+use crate::doctor::objects::{Hpa, age, name, namespace, titled};
 use crate::doctor::status::{Checked, Finding, Input, Status};
 use crate::kube::read::Read;
 
@@ -73,7 +73,7 @@ fn not_accepted(namespace: &str, versions: &[String]) -> Status {
 fn elsewhere(evidence: &Evidence) -> Status {
     let (scaler, target) = match (evidence.scaled_object.seen(), evidence.hpa.seen()) {
         (Some(scaled), _) => (scaled, &scaled["spec"]["scaleTargetRef"]),
-        (None, Some(hpa)) => (hpa, &hpa["spec"]["scaleTargetRef"]),
+        (None, Some(hpa)) => (hpa, Hpa(hpa).target()),
         (None, None) => return Status::missing(Input::Hpa, "there is no HPA"),
     };
     let kind = target["kind"].as_str().unwrap_or("Deployment");

@@ -10,7 +10,7 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::early::{settled, until_settled};
 use crate::doctor::facts::intervals;
-use crate::doctor::facts::prometheus::OF_OPERATOR;
+use crate::doctor::facts::prometheus::is_of;
 use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::targets::{arrived, elsewhere, known, ours, silent_shard};
 use crate::doctor::fixes::kubectl::grant;
@@ -70,10 +70,7 @@ fn forbidden(evidence: &Evidence) -> Option<Finding> {
             .into_iter()
             .any(|verb| evidence.access.get(&access(&user, verb, group, resource, ours)) == Some(&Read::Seen(false)))
     };
-    let role =
-        evidence.prometheuses.items().iter().find(|object| {
-            namespace(object) == of && pod["metadata"]["labels"][OF_OPERATOR] == object["metadata"]["name"]
-        });
+    let role = evidence.prometheuses.items().iter().find(|object| is_of(pod, object));
     let slices = ("discovery.k8s.io", "endpointslices");
     let needed = match role.map(|object| object["spec"]["serviceDiscoveryRole"].as_str()) {
         Some(Some("EndpointSlice")) => vec![("", "services"), ("", "pods"), slices],

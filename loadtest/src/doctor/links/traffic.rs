@@ -11,7 +11,7 @@ use crate::doctor::facts::pods::{ready, ready_for};
 use crate::doctor::facts::ports;
 use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::fixes::kubectl::{self, in_namespace, merge};
-use crate::doctor::objects::{age, leads_to, list, name, namespace, text, titled};
+use crate::doctor::objects::{Service, age, leads_to, list, name, namespace, text, titled};
 use crate::doctor::status::{Checked, Finding, Input, Status};
 
 /// With a fair share of fewer requests, a difference may be chance: none of twenty has a chance of one in half a billion.
@@ -100,7 +100,7 @@ fn are_spread(evidence: &Evidence, counted: &[(&Value, f64)]) -> bool {
 fn is_for_scrapes(evidence: &Evidence, service: &Value) -> bool {
     let Some(pod) = evidence.pods.items().first().filter(|_| is_headless(service)) else { return false };
     let led_to = |service: &Value| -> BTreeSet<u16> {
-        list(service, "/spec/ports").iter().filter_map(|port| ports::of_service(pod, port)).collect()
+        Service(service).ports().iter().filter_map(|port| ports::of_service(pod, port)).collect()
     };
     let pages: BTreeSet<u16> = evidence.pages.iter().map(|page| page.port).collect();
     let own = led_to(service);
@@ -151,7 +151,7 @@ fn unreachable(evidence: &Evidence) -> Option<&Value> {
 }
 
 fn no_address(service: &Value, seen: String) -> Finding {
-    let port = list(service, "/spec/ports").first().and_then(|port| port["port"].as_u64()).unwrap_or(80);
+    let port = Service(service).ports().first().and_then(|port| port["port"].as_u64()).unwrap_or(80);
     // Only root may open ports below 1024.
     let local = if port < 1024 { 8000 + port } else { port };
     let command = in_namespace(namespace(service)).words("port-forward").name("service/", name(service));

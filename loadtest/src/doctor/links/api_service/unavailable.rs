@@ -10,7 +10,7 @@ use crate::doctor::facts::{ports, server};
 use crate::doctor::findings::pod_failure;
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::about;
-use crate::doctor::objects::{condition, list, lives, name, namespace, ready_for, text, titled};
+use crate::doctor::objects::{Service, condition, lives, name, namespace, ready_for, text, titled};
 use crate::doctor::status::Finding;
 use crate::kube::read::Read;
 
@@ -29,7 +29,7 @@ fn why(evidence: &Evidence, source: Source, api: &Value, version: &str) -> (Opti
     }
     let port = api.pointer("/spec/service/port").and_then(Value::as_i64).unwrap_or(443);
     if let Some(service) = evidence.server.service.seen() {
-        let ports = list(service, "/spec/ports").iter().filter_map(|port| port["port"].as_i64()).collect::<Vec<_>>();
+        let ports = Service(service).ports().iter().filter_map(|port| port["port"].as_i64()).collect::<Vec<_>>();
         if let Some(first) = ports.first().filter(|_| !ports.contains(&port)) {
             let why = format!("it names port {port}, and {} has {ports:?}", titled(service));
             return (Some(why), format!("Set spec.service.port of APIService {version} to {first}."));
@@ -109,7 +109,7 @@ fn not_running(evidence: &Evidence, deployment: &Value) -> Option<(String, Strin
 fn another_port(evidence: &Evidence, port: i64) -> Option<(String, String)> {
     let service = evidence.server.service.seen()?;
     let listens: u16 = server::argument(evidence.server.deployment.seen()?, "--secure-port")?.parse().ok()?;
-    let place = list(service, "/spec/ports").iter().position(|one| one["port"] == port)?;
+    let place = Service(service).ports().iter().position(|one| one["port"] == port)?;
     let item = &service["spec"]["ports"][place];
     let pod = evidence.server.pods.items().iter().find(|pod| ready_for(pod, evidence.taken).is_some())?;
     if ports::of_service(pod, item) == Some(listens) {

@@ -4,12 +4,12 @@ use serde_json::Value;
 
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::objects::{condition, list, mentions, name, text, time};
+use crate::doctor::objects::{Hpa, condition, list, mentions, name, text, time};
 use crate::doctor::status::Finding;
 
 /// Another HPA of the same workload, or one whose pods this workload's selector matches too.
 pub fn several(evidence: &Evidence, hpa: &Value) -> Option<Finding> {
-    let target = |hpa: &Value| ["/kind", "/name"].map(|field| text(&hpa["spec"]["scaleTargetRef"], field).to_owned());
+    let target = |hpa: &Value| ["/kind", "/name"].map(|field| text(Hpa(hpa).target(), field).to_owned());
     let others = || evidence.hpas.items().iter().filter(|other| name(other) != evidence.name);
     let [kind, workload] = target(hpa);
     if let Some(other) = others().find(|other| target(other) == target(hpa)) {

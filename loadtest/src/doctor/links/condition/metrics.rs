@@ -8,7 +8,7 @@ use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::{living, since};
 use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::{early, values};
-use crate::doctor::objects::{condition, list, text};
+use crate::doctor::objects::{Hpa, condition, list, text};
 use crate::doctor::status::{Finding, Status};
 
 /// A metric of the HPA, as its spec has it.
@@ -21,8 +21,7 @@ struct Listed<'a> {
 
 /// The status of the HPA's other metrics; none if they are valid.
 pub fn others(evidence: &Evidence, scaling: &ScalingMetric, hpa: &Value) -> Option<Status> {
-    let metrics: Vec<_> =
-        list(hpa, "/spec/metrics").iter().enumerate().map(|(place, spec)| listed(place, spec)).collect();
+    let metrics: Vec<_> = Hpa(hpa).metrics().iter().enumerate().map(|(place, spec)| listed(place, spec)).collect();
     let own = scaling.metric.as_ref().map(|metric| &metric.spec);
     let others = metrics.iter().filter(|metric| Some(metric.spec) != own);
     let invalid = others.filter_map(|metric| Some((metric, why(evidence, hpa, metric)?)));

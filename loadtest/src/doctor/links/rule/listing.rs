@@ -12,7 +12,7 @@ use crate::doctor::facts::{early, pages, requests, server};
 use crate::doctor::findings::rule::Config;
 use crate::doctor::fixes::kubectl::replace;
 use crate::doctor::fixes::{Command, is_metric};
-use crate::doctor::objects::{list, text, titled};
+use crate::doctor::objects::{Hpa, list, text, titled};
 use crate::doctor::status::{Finding, Status};
 use crate::kube::read::{Read, Unread};
 
@@ -146,7 +146,7 @@ fn misnamed(evidence: &Evidence, metric: &Metric, config: &Config<'_>, rules: &[
 fn renamed(evidence: &Evidence, metric: &Metric, name: &str) -> Option<Command> {
     // The HPA and Prometheus accept no other names.
     let hpa = evidence.hpa.seen().filter(|_| is_metric(name))?;
-    let place = list(hpa, "/spec/metrics").iter().position(|spec| *spec == metric.spec)?;
+    let place = Hpa(hpa).metrics().iter().position(|spec| *spec == metric.spec)?;
     let kind = metric.spec["type"].as_str()?.to_lowercase();
     let path = format!("/spec/metrics/{place}/{kind}/metric/name");
     Some(replace(hpa, &path, &json!(metric.name), &json!(name)))

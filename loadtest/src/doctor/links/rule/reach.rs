@@ -7,7 +7,7 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::{Evidence, Prometheus};
 use crate::doctor::facts::prometheus::Endpoint;
 use crate::doctor::facts::{ports, requests, server};
-use crate::doctor::objects::{leads_to, list, name, namespace, titled};
+use crate::doctor::objects::{Service, leads_to, name, namespace, titled};
 use crate::doctor::status::Finding;
 use crate::kube::read::Read;
 
@@ -51,7 +51,7 @@ pub fn wrong(evidence: &Evidence) -> Option<String> {
         Read::Seen(service) => service,
         _ => return None,
     };
-    let ports: Vec<u64> = list(service, "/spec/ports").iter().filter_map(|port| port["port"].as_u64()).collect();
+    let ports: Vec<u64> = Service(service).ports().iter().filter_map(|port| port["port"].as_u64()).collect();
     (!has_the_pods_ports(service) && !ports.contains(&u64::from(port)))
         .then(|| format!("{} has the ports {ports:?}, not {port}", titled(service)))
 }
@@ -72,7 +72,7 @@ pub fn right(evidence: &Evidence) -> Option<String> {
 fn without_user(evidence: &Evidence) -> Option<String> {
     let url = evidence.prometheus.url.seen().map_or("", String::as_str);
     if let Some(service) = evidence.prometheus.service.seen() {
-        let ports = list(service, "/spec/ports");
+        let ports = Service(service).ports();
         let web = ports.iter().find(|port| matches!(port["name"].as_str(), Some("web" | "http-web" | "http")));
         let port = web.or(ports.first())?["port"].as_u64()?;
         let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
@@ -95,7 +95,7 @@ fn with_address<'a>(evidence: &'a Evidence, of: &str) -> Option<(&'a str, u64)> 
     let web = ports::of_pod(pods.first()?, &json!("web")).unwrap_or(9090);
     let leads = |service: &&Value| pods.iter().all(|pod| leads_to(service, &pod["metadata"]["labels"]));
     services.items().iter().filter(|service| !has_the_pods_ports(service)).filter(leads).find_map(|service| {
-        let port = list(service, "/spec/ports").iter().find(|port| ports::of_service(pods[0], port) == Some(web))?;
+        let port = Service(service).ports().iter().find(|port| ports::of_service(pods[0], port) == Some(web))?;
         Some((name(service), port["port"].as_u64()?))
     })
 }

@@ -12,7 +12,7 @@ use crate::doctor::facts::targets::{Ours, ours, place, result, with_counter};
 use crate::doctor::findings::selection::Workload;
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::{Endpoint, patch_item};
-use crate::doctor::objects::{name, selects};
+use crate::doctor::objects::{Monitor, Service, name, selects};
 use crate::doctor::status::Finding;
 
 /// A pod that has been ready for long has no target that is up in any replica of Prometheus.
@@ -111,9 +111,9 @@ fn to_port(evidence: &Evidence, target: &Value, page: &Page, refused: bool) -> O
         return set("targetPort", &json!(page.port));
     }
     // The monitor does not find the ports of other Services.
-    let selector = &monitor["spec"]["selector"];
+    let selector = Monitor(monitor).selector();
     for service in workload.services.iter().filter(|service| selects(selector, &service["metadata"]["labels"])) {
-        let ports: Vec<&Value> = service["spec"]["ports"].as_array().into_iter().flatten().collect();
+        let ports: Vec<&Value> = Service(service).ports().iter().collect();
         let leading =
             ports.iter().find(|port| ports::of_service(pod, port) == Some(page.port) && port["name"].is_string());
         if let Some(leading) = leading {
