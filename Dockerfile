@@ -13,8 +13,10 @@ ENV RUSTFLAGS="-C target-feature=+crt-static"
 # Empty sources of our own, so that the next layers contain only the dependencies and are reused until these files change.
 COPY Cargo.toml Cargo.lock build.rs ./
 COPY loadtest/Cargo.toml loadtest/
-RUN mkdir -p src benches loadtest/src loadtest/benches/generator && touch src/lib.rs loadtest/src/lib.rs \
-    && echo 'fn main() {}' | tee src/main.rs benches/http.rs loadtest/src/main.rs > loadtest/benches/generator/main.rs
+RUN mkdir -p src benches loadtest/src loadtest/benches/doctor loadtest/benches/generator \
+    && touch src/lib.rs loadtest/src/lib.rs \
+    && echo 'fn main() {}' | tee src/main.rs benches/http.rs loadtest/src/main.rs loadtest/benches/doctor/main.rs \
+      > loadtest/benches/generator/main.rs
 
 FROM sources AS build
 RUN cargo build --release --locked --package shopfront --target "$(rustc -vV | sed -n 's/host: //p')"
@@ -24,11 +26,11 @@ RUN touch src/lib.rs src/main.rs \
     && mv target/*/release/shopfront /shopfront
 
 FROM sources AS build-loadtest
-RUN cargo build --release --locked --package loadtest --target "$(rustc -vV | sed -n 's/host: //p')"
+RUN cargo build --release --locked --package loadtest --bin loadtest --target "$(rustc -vV | sed -n 's/host: //p')"
 COPY src src
 COPY loadtest loadtest
 RUN touch src/lib.rs loadtest/src/lib.rs loadtest/src/main.rs \
-    && cargo build --release --locked --package loadtest --target "$(rustc -vV | sed -n 's/host: //p')" \
+    && cargo build --release --locked --package loadtest --bin loadtest --target "$(rustc -vV | sed -n 's/host: //p')" \
     && mv target/*/release/loadtest /loadtest
 
 FROM scratch AS loadtest

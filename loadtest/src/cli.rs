@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue};
-use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::bounds::{DAY, GENERATORS, IN_FLIGHT, REPLICAS, SPEED};
@@ -34,6 +34,7 @@ Examples:
   loadtest doctor                               check the cluster's only HPA
   loadtest doctor shop/hpa --bundle shop.json   and keep the evidence
   loadtest doctor --from shop.json              the same from that file
+  loadtest doctor -A                            check every HPA of the cluster, a line each
   loadtest doctor --explain rule-absent         explain a cause and its fix
 
 It prints one line per link, then the cause, the evidence and the fix. The marks: ✓ ok, ✗ broken, ? no access, \
@@ -41,7 +42,7 @@ It prints one line per link, then the cause, the evidence and the fix. The marks
 It changes nothing. It queries Prometheus through a port-forward or the API server's proxy, and names missing rights.
 
 Exit codes: 0 healthy, 1 a link is broken, 2 bad usage, 3 undecided: nothing is known to be broken, but the HPA does not \
-report that it reads its metric, or the cluster does not answer.";
+report that it reads its metric, or the cluster does not answer. With -A, the exit code is that of the worst HPA.";
 
 /// Send load to an autoscaled service, watch the autoscaler, and judge both
 #[derive(Debug, Parser)]
@@ -64,6 +65,11 @@ pub enum Command {
     /// Make one report from the journals of several generators, or from one that was cut short
     Merge(Merge),
     /// Find out why an HPA does not scale: the first broken link, the evidence, and a fix; changes nothing
+    #[command(
+        after_help = DOCTOR,
+        override_usage = "loadtest doctor [OPTIONS] [NAMESPACE/HPA]\n       loadtest doctor [OPTIONS] -A\n       \
+                          loadtest doctor [--json] --from <FILE>\n       loadtest doctor --explain <CAUSE>"
+    )]
     Doctor(Doctor),
     /// Print completions for a shell
     Completions {
@@ -164,27 +170,38 @@ pub struct Predict {
 
 /// `loadtest doctor`.
 #[derive(Args, Debug)]
-#[command(
-    after_help = DOCTOR,
-    override_usage = "loadtest doctor [OPTIONS] [NAMESPACE/HPA]\n       loadtest doctor [--json] --from <FILE>\n       \
-                      loadtest doctor --explain <CAUSE>"
-)]
 pub struct Doctor {
     /// The HPA to check. By default, the only one in the kubeconfig's namespace, or else in the cluster
     #[arg(value_name = "NAMESPACE/HPA", value_parser = hpa)]
     pub hpa: Option<String>,
 
+    /// Check every HPA of the cluster, a line each, the worst first
+    #[arg(short = 'A', long, conflicts_with_all = ["hpa", "namespace", "bundle", "from"])]
+    pub all_namespaces: bool,
+
+    /// The HPA's namespace. By default, the kubeconfig's
+    #[arg(short, long, value_name = "NAMESPACE", conflicts_with = "from")]
+    pub namespace: Option<String>,
+
     /// The kubeconfig's context to use
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
+
+    /// The kubeconfig to use. By default, KUBECONFIG, or else ~/.kube/config
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    pub kubeconfig: Option<PathBuf>,
 
     /// Also query a Prometheus that a `ScaledObject` names in the HPA's own namespace. By default it is not queried,
     /// because any pod in that namespace could answer as Prometheus
     #[arg(long, conflicts_with = "from")]
     pub trust_prometheus: bool,
 
-    /// Print the diagnosis as JSON (loadtest/doctor.schema.json)
-    #[arg(long)]
+    /// Print the diagnosis for a program (docs/DOCTOR.md)
+    #[arg(short, long, value_name = "FORMAT")]
+    pub output: Option<Structured>,
+
+    /// The same as --output json
+    #[arg(long, conflicts_with = "output")]
     pub json: bool,
 
     /// Write the evidence to a new file, without secrets that can be recognised, and list its contents
@@ -198,6 +215,22 @@ pub struct Doctor {
     /// Explain a cause, given by number or name, and exit
     #[arg(long, value_name = "CAUSE", exclusive = true)]
     pub explain: Option<String>,
+}
+
+impl Doctor {
+    /// The format for programs, if one is asked for.
+    pub fn structured(&self) -> Option<Structured> {
+        self.output.or(self.json.then_some(Structured::Json))
+    }
+}
+
+/// A format for programs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Structured {
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
 }
 
 /// `loadtest merge`.
@@ -309,18 +342,15 @@ pub struct Output {
     pub json: bool,
 }
 
-impl Cli {
-    /// Reads the command line and variables. Prints help and errors of usage; then the process is to end with the exit
-    /// code that this returns.
-    pub fn read() -> Result<Self, ExitCode> {
-        // An empty variable, as templates leave behind, counts as one that is not set.
-        let is_blank = |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
-        let command = Self::command().mut_subcommands(|command| {
-            command.mut_args(|arg| if is_blank(&arg) { arg.env(None::<&str>) } else { arg })
-        });
-        let read = command.try_get_matches().and_then(|matches| Self::from_arg_matches(&matches));
-        read.map_err(explain)
-    }
+/// Reads the command line and variables. Prints help and errors of usage; then the process is to end with the exit code that
+/// this returns.
+pub fn read<C: Parser>() -> Result<C, ExitCode> {
+    // An empty variable, as templates leave behind, counts as one that is not set.
+    let is_blank = |arg: &Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    let command = C::command()
+        .mut_subcommands(|command| command.mut_args(|arg| if is_blank(&arg) { arg.env(None::<&str>) } else { arg }));
+    let read = command.try_get_matches().and_then(|matches| C::from_arg_matches(&matches));
+    read.map_err(explain)
 }
 
 /// Prints clap's message, which repeats arguments, and returns the exit code.

@@ -3,15 +3,14 @@
 use std::process::ExitCode;
 
 use clap::CommandFactory;
-use loadtest::cli::{Cli, Command};
+use loadtest::cli::{self, Cli, Command};
 use loadtest::commands;
 use loadtest::output::{Clean, print, say};
 use loadtest::rehearse::replica;
 
 fn main() -> ExitCode {
-    // A panic's message may contain others' data.
-    std::panic::set_hook(Box::new(|panic| say(Clean::of(&format!("loadtest: {panic}\n")))));
-    let command = match Cli::read() {
+    commands::guard_panics("loadtest");
+    let command = match cli::read::<Cli>() {
         Ok(cli) => cli.command,
         Err(code) => return code,
     };

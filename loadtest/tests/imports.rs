@@ -61,7 +61,7 @@ const LAYERS: [&[&str]; 11] = [
     &["diagnosis"],
     &["figures", "links"],
     &["bundle", "collect"],
-    &["render"],
+    &["overview", "render"],
 ];
 
 #[test]

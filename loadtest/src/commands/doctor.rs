@@ -2,13 +2,32 @@
 
 use std::process::ExitCode;
 
-use crate::cli::Doctor;
+use futures_util::{StreamExt, stream};
+use serde::Serialize;
+
+use crate::cli::{Doctor, Structured};
 use crate::doctor::catalogue::{CATALOGUE, Cause};
+use crate::doctor::collect::survey::Survey;
+use crate::doctor::diagnosis::Diagnosis;
 use crate::doctor::facts::trust::Trust;
+use crate::doctor::overview::Overview;
 use crate::doctor::{bundle, collect, diagnose, render};
 use crate::error::Error;
 use crate::kube::cluster::Cluster;
-use crate::output::{Clean, Stream, print, say};
+use crate::kube::kubeconfig::Choice;
+use crate::output::{Clean, Stream, json_pretty, print, say, yaml};
+
+/// The requests that a survey may send, about: so many fewer HPAs are checked as closely as one alone.
+const REQUESTS: usize = 1_400;
+
+/// The requests of a close check, about.
+const OF_ONE: usize = 80;
+
+/// HPAs that are checked at the same time.
+const AT_ONCE: usize = 16;
+
+/// Those that are checked closely at the same time.
+const CLOSELY_AT_ONCE: usize = 4;
 
 /// `loadtest doctor`: collects the evidence, or reads it from a bundle, and names the first broken link.
 pub async fn doctor(options: &Doctor) -> Result<ExitCode, Error> {
@@ -16,15 +35,25 @@ pub async fn doctor(options: &Doctor) -> Result<ExitCode, Error> {
         print(&render::explanation(cause(asked)?, Stream::Out.columns()))?;
         return Ok(ExitCode::SUCCESS);
     }
+    let structured = options.structured();
+    if options.all_namespaces {
+        let overview = overview(&connect(options).await?, options).await?;
+        let text = match structured {
+            Some(format) => written(&overview, format),
+            None => overview.render(Stream::Out.columns()),
+        };
+        print(&text)?;
+        return Ok(ExitCode::from(overview.exit_code()));
+    }
     let evidence = match (&options.from, &options.bundle) {
         (Some(from), _) => bundle::read(from)?,
         (None, kept) => {
             if let Some(file) = kept {
                 bundle::is_new(file)?;
             }
-            let cluster = Cluster::connect(options.context.as_deref()).await?;
-            let trust = Trust::of_flag(options.trust_prometheus);
-            let evidence = collect::collect(&cluster, options.hpa.as_deref(), trust).await?;
+            let cluster = connect(options).await?;
+            let hpa = named(options)?;
+            let evidence = collect::collect(&cluster, hpa.as_deref(), Trust::of_flag(options.trust_prometheus)).await?;
             if let Some(file) = kept {
                 bundle::write(file, &evidence)?;
                 say(Clean::of(&(bundle::contents(file, &evidence) + "\n")));
@@ -33,13 +62,65 @@ pub async fn doctor(options: &Doctor) -> Result<ExitCode, Error> {
         }
     };
     let diagnosis = diagnose(&evidence);
-    let text = if options.json {
-        Clean::of(&render::json(&diagnosis))
-    } else {
-        render::render(&diagnosis, Stream::Out.columns(), Stream::Out.is_terminal())
+    let text = match structured {
+        Some(format) => written(&diagnosis, format),
+        None => render::render(&diagnosis, Stream::Out.columns(), Stream::Out.is_terminal()),
     };
     print(&text)?;
     Ok(ExitCode::from(diagnosis.outcome.exit_code()))
+}
+
+async fn connect(options: &Doctor) -> Result<Cluster, Error> {
+    let (context, kubeconfig) = (options.context.as_deref(), options.kubeconfig.as_deref());
+    let mut cluster = Cluster::connect(Choice { context, kubeconfig }).await?;
+    if let Some(namespace) = &options.namespace {
+        cluster.namespace.clone_from(namespace);
+    }
+    Ok(cluster)
+}
+
+/// The HPA that is named. As with kubectl, a namespace is named once.
+fn named(options: &Doctor) -> Result<Option<String>, Error> {
+    match (&options.hpa, &options.namespace) {
+        (Some(hpa), Some(_)) if hpa.contains('/') => {
+            Err(Error::Usage(format!("{hpa} names a namespace, and so does --namespace: leave one of them out")))
+        }
+        (hpa, _) => Ok(hpa.clone()),
+    }
+}
+
+/// A document for programs.
+fn written(document: &impl Serialize, format: Structured) -> Clean {
+    Clean::of(&match format {
+        Structured::Json => json_pretty(document),
+        Structured::Yaml => yaml(document),
+    })
+}
+
+/// Checks every HPA by what the API server answers, and then closely as many as the bound on requests allows: those first
+/// that are not healthy.
+async fn overview(cluster: &Cluster, options: &Doctor) -> Result<Overview, Error> {
+    let survey = &Survey::new(cluster).await?;
+    let checks = survey.hpas.iter().map(|(namespace, hpa)| async move {
+        // What is asked for one HPA makes a large future.
+        diagnose(&Box::pin(survey.evidence(namespace, hpa)).await)
+    });
+    let checked: Vec<Diagnosis> = stream::iter(checks).buffer_unordered(AT_ONCE).collect().await;
+    let mut all = Overview::new(checked, 0).diagnoses;
+    let closely = all.len().min(REQUESTS.saturating_sub(survey.requests()) / OF_ONE);
+    let rest = all.split_off(closely);
+    let trust = Trust::of_flag(options.trust_prometheus);
+    let closer = all.into_iter().map(|diagnosis| async move {
+        match collect::collect(cluster, Some(&diagnosis.hpa), trust).await {
+            Ok(evidence) => diagnose(&evidence),
+            // It may be gone by now.
+            Err(_) => diagnosis,
+        }
+    });
+    let mut closer: Vec<Diagnosis> = stream::iter(closer).buffer_unordered(CLOSELY_AT_ONCE).collect().await;
+    let unasked = rest.len();
+    closer.extend(rest);
+    Ok(Overview::new(closer, unasked))
 }
 
 /// The cause with this number or name.

@@ -17,6 +17,12 @@ pub use watch_plan::watch_plan;
 use std::process::ExitCode;
 
 use crate::error::Error;
+use crate::output::{Clean, say};
+
+/// Prints the message of a panic as other messages are: it may contain others' data.
+pub fn guard_panics(program: &'static str) {
+    std::panic::set_hook(Box::new(move |panic| say(Clean::of(&format!("{program}: {panic}\n")))));
+}
 
 /// Runs an asynchronous command.
 pub fn block_on(command: impl Future<Output = Result<ExitCode, Error>>) -> Result<ExitCode, Error> {

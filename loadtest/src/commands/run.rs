@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::journal::{Entry, Event, Kind, ObservedEvent};
 use crate::kube::cluster::Cluster;
 use crate::kube::forward::Forward;
+use crate::kube::kubeconfig::Choice;
 use crate::output::{Stream, say};
 use crate::session::{LEAD, Session};
 use crate::{observe, session};
@@ -42,7 +43,7 @@ pub async fn run(options: &Run) -> Result<ExitCode, Error> {
         let profile = session::profile(&options.common.load, None)?;
         return session(url, profile, None).run(first, entries).await;
     }
-    let cluster = Cluster::connect(options.context.as_deref()).await?;
+    let cluster = Cluster::connect(Choice { context: options.context.as_deref(), kubeconfig: None }).await?;
     let trust = Trust::of_flag(options.trust_prometheus);
     // All that is read makes a large future.
     let mut collection = Box::pin(Collection::objects(&cluster, options.hpa.as_deref())).await?;

@@ -15,6 +15,7 @@ pub mod fixes;
 pub mod link;
 pub mod links;
 pub mod objects;
+pub mod overview;
 pub mod redact;
 pub mod render;
 pub mod status;

@@ -9,7 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::one_line;
 use crate::error::Error;
-use crate::kube::kubeconfig::{Reached, reach};
+use crate::kube::kubeconfig::{Choice, Reached, reach};
 
 /// A cluster that answers.
 #[derive(Clone)]
@@ -18,23 +18,25 @@ pub struct Cluster {
     pub client: Client,
     /// Whether this process runs in it.
     pub inside: bool,
+    /// The namespace of what is named without one.
+    pub namespace: String,
 }
 
 impl Cluster {
     /// The cluster of the kubeconfig, or the one that this process runs in.
-    pub async fn connect(context: Option<&str>) -> Result<Self, Error> {
-        let Reached { client, inside, address } = reach(context).await?;
+    pub async fn connect(choice: Choice<'_>) -> Result<Self, Error> {
+        let Reached { client, inside, address } = reach(choice).await?;
         client.apiserver_version().await.map_err(|error| {
             let why = one_line(&error);
             Error::Environment(format!("the cluster at {address} does not answer: {why}; --context NAME asks another"))
         })?;
-        Ok(Self { client, inside })
+        let namespace = client.default_namespace().to_owned();
+        Ok(Self { client, inside, namespace })
     }
 
     /// The only HPA there is: in the kubeconfig's namespace, or else in the cluster.
     pub async fn only(&self) -> Result<HorizontalPodAutoscaler, Error> {
-        let here = self.client.default_namespace();
-        let own = Api::<HorizontalPodAutoscaler>::namespaced(self.client.clone(), here);
+        let own = Api::<HorizontalPodAutoscaler>::namespaced(self.client.clone(), &self.namespace);
         let mut hpas = own.list(&few()).await.map(|list| list.items).unwrap_or_default();
         if hpas.is_empty() {
             let all = Api::<HorizontalPodAutoscaler>::all(self.client.clone()).list(&few()).await;

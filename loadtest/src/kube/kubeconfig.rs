@@ -1,5 +1,6 @@
 //! Which cluster is meant: that of a kubeconfig, or the one that this process runs in.
 
+use std::path::Path;
 use std::time::Duration;
 
 use base64::Engine;
@@ -16,6 +17,15 @@ use crate::kube::plugin::Plugin;
 use crate::kube::proxy::Variables;
 use crate::kube::words::one_line;
 
+/// Which kubeconfig and which of its contexts the user chose; else kubectl's own choice.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Choice<'a> {
+    /// The context's name.
+    pub context: Option<&'a str>,
+    /// The file.
+    pub kubeconfig: Option<&'a Path>,
+}
+
 /// What a cluster is asked with.
 pub struct Reached {
     /// Requests to its API.
@@ -30,14 +40,15 @@ const ADVICE: &str = "set KUBECONFIG or --context (run --url URL --hpa none and 
 
 /// The cluster of the kubeconfig (`KUBECONFIG`, `~/.kube/config`), or the one that this process runs in. A context is one of
 /// a kubeconfig, in a pod as well.
-pub async fn reach(context: Option<&str>) -> Result<Reached, Error> {
+pub async fn reach(choice: Choice<'_>) -> Result<Reached, Error> {
     let has = |variable: &str| std::env::var_os(variable).is_some();
-    let inside = context.is_none() && has("KUBERNETES_SERVICE_HOST") && !has("KUBECONFIG");
+    let is_chosen = choice.context.is_some() || choice.kubeconfig.is_some();
+    let inside = !is_chosen && has("KUBERNETES_SERVICE_HOST") && !has("KUBECONFIG");
     let (mut config, proxy_url) = if inside {
         let config = Config::incluster().map_err(|error| Error::Usage(format!("in this pod: {}", one_line(&error))))?;
         (config, None)
     } else {
-        of_kubeconfig(context).await?
+        of_kubeconfig(choice).await?
     };
     // An API server that is busy or going is to be told, not waited for out of sight.
     config.default_retry = false;
@@ -57,9 +68,11 @@ fn unusable(why: &str) -> Error {
 }
 
 /// What the kubeconfig says, and its `proxy-url`.
-async fn of_kubeconfig(context: Option<&str>) -> Result<(Config, Option<String>), Error> {
-    let mut kubeconfig =
-        Kubeconfig::read().map_err(|error| Error::Usage(format!("no kubeconfig: {}; {ADVICE}", told(&error))))?;
+async fn of_kubeconfig(choice: Choice<'_>) -> Result<(Config, Option<String>), Error> {
+    let Choice { context, kubeconfig } = choice;
+    let mut kubeconfig = kubeconfig
+        .map_or_else(Kubeconfig::read, Kubeconfig::read_from)
+        .map_err(|error| Error::Usage(format!("no kubeconfig: {}; {ADVICE}", told(&error))))?;
     if let Some(context) = context.filter(|context| kubeconfig.contexts.iter().all(|one| one.name != *context)) {
         let none = format!("the kubeconfig has no context {context}; kubectl config get-contexts lists all");
         return Err(Error::Usage(none));

@@ -66,18 +66,25 @@ pub struct Reader {
     pub client: Client,
     /// Bytes that what was read takes in memory.
     taken: Arc<AtomicUsize>,
+    /// Requests that were sent.
+    asked: Arc<AtomicUsize>,
 }
 
 impl Reader {
     /// One that has read nothing yet.
     pub fn new(client: Client) -> Self {
-        Self { client, taken: Arc::default() }
+        Self { client, taken: Arc::default(), asked: Arc::default() }
+    }
+
+    /// How many requests this reader and its clones have sent.
+    pub fn requests(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// One object.
     pub async fn one(&self, path: &str, what: &str) -> Read<Value> {
         match self.whole(path).await {
-            Ok((StatusCode::OK, text)) => self.parsed(&text, what, OF_ONE, &[]),
+            Ok((StatusCode::OK, text)) => self.parsed(&text, what),
             // So it says of a group that it does not know.
             Ok((StatusCode::NOT_FOUND, text)) if text.trim() == "404 page not found" => Read::Absent,
             other => refused(other, "get", path, what),
@@ -86,13 +93,15 @@ impl Reader {
 
     /// All objects of a list, each with what it is: the items of a list do not say it. It is asked for in pages.
     pub async fn all(&self, path: &str, what: &str) -> Read<Vec<Value>> {
-        match timeout_at(Instant::now() + OF_LIST, self.pages(path, what)).await {
-            Ok(read) => read,
-            Err(_) => Read::failed(what, &Failure::Late(OF_LIST)),
-        }
+        timely(what, self.pages(path, what, true, |item| item)).await
     }
 
-    async fn pages(&self, path: &str, what: &str) -> Read<Vec<Value>> {
+    /// What `keep` makes of each object of a list. The objects themselves do not stay in memory.
+    pub async fn each<T>(&self, path: &str, what: &str, keep: impl Fn(Value) -> T) -> Read<Vec<T>> {
+        timely(what, self.pages(path, what, false, keep)).await
+    }
+
+    async fn pages<T>(&self, path: &str, what: &str, stay: bool, keep: impl Fn(Value) -> T) -> Read<Vec<T>> {
         let without: &[&str] = if is_of_many(path) { &OF_MANY } else { &[] };
         let mark = if path.contains('?') { '&' } else { '?' };
         let (mut items, mut limit, mut after) = (Vec::new(), PAGE, String::new());
@@ -110,17 +119,20 @@ impl Reader {
                 Ok((StatusCode::NOT_FOUND, text)) if text.trim() == "404 page not found" => return Read::Absent,
                 other => return refused(other, "get", path, what),
             };
-            let mut page = match self.parsed(&text, what, MEMORY, without) {
-                Read::Seen(page) => page,
-                other => return other.map(|_| Vec::new()),
+            let (mut page, weight) = match self.tree(&text, MEMORY, without) {
+                Ok(weighed) => weighed,
+                Err(failure) => return Read::failed(what, &failure),
             };
             let next = next(&page, &after);
             let found = of_page(&mut page);
-            if found.is_empty() || next.is_none() {
-                items.extend(found);
+            let is_last = found.is_empty() || next.is_none();
+            items.extend(found.into_iter().map(&keep));
+            if !stay {
+                self.taken.fetch_sub(weight, Ordering::Relaxed);
+            }
+            if is_last {
                 return Read::Seen(items);
             }
-            items.extend(found);
             if items.len() > MOST {
                 return Read::failed(what, &Failure::Excess(format!("has more than {MOST} items")));
             }
@@ -140,7 +152,7 @@ impl Reader {
     pub async fn answer(&self, path: &str) -> Answer {
         match self.whole(path).await {
             Ok((status, text)) => match self.tree(&text, OF_ONE, &[]) {
-                Ok(body) => Answer { status: status.as_u16(), body },
+                Ok((body, _)) => Answer { status: status.as_u16(), body },
                 Err(Failure::Other(_)) => Answer { status: status.as_u16(), body: Value::String(first_line(&text)) },
                 Err(failure) => Answer { status: 0, body: Value::String(failure.to_string()) },
             },
@@ -151,7 +163,7 @@ impl Reader {
     /// What the API server makes of an object that it only judges, and does not keep.
     pub async fn review(&self, path: &str, review: &Value, what: &str) -> Read<Value> {
         match self.ask(Method::POST, path, review.to_string().into_bytes()).await {
-            Ok((StatusCode::OK | StatusCode::CREATED, text)) => self.parsed(&text, what, OF_ONE, &[]),
+            Ok((StatusCode::OK | StatusCode::CREATED, text)) => self.parsed(&text, what),
             other => refused(other, "create", path, what),
         }
     }
@@ -170,6 +182,7 @@ impl Reader {
             .header(http::header::CONTENT_TYPE, "application/json")
             .body(Body::from(body))
             .map_err(|_| Failure::Excess(UNASKABLE.to_owned()))?;
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let asked = async {
             let answer = self.client.send(request).await.map_err(|error| Failure::of(&error))?;
             Ok((answer.status(), text(read(answer.into_body()).await?.into())))
@@ -177,24 +190,31 @@ impl Reader {
         timeout_at(Instant::now() + PATIENCE, asked).await.map_err(|_| Failure::Late(PATIENCE))?
     }
 
-    fn parsed(&self, text: &str, what: &str, most: usize, without: &[&str]) -> Read<Value> {
-        self.tree(text, most, without).map_or_else(|failure| Read::failed(what, &failure), Read::Seen)
+    fn parsed(&self, text: &str, what: &str) -> Read<Value> {
+        self.tree(text, OF_ONE, &[]).map_or_else(|failure| Read::failed(what, &failure), |(tree, _)| Read::Seen(tree))
     }
 
-    /// A document as a tree, in what memory it may take of that which is left.
-    fn tree(&self, text: &str, most: usize, without: &[&str]) -> Result<Value, Failure> {
+    /// A document as a tree, in what memory it may take of that which is left; and the bytes that it takes.
+    fn tree(&self, text: &str, most: usize, without: &[&str]) -> Result<(Value, usize), Failure> {
         let left = MEMORY.saturating_sub(self.taken.load(Ordering::Relaxed)).min(most);
         let rest = Cell::new(left);
         let parsed = tree(serde_json::Deserializer::from_str(text), &rest, without);
+        let weight = left - rest.get();
         if parsed.is_ok() {
-            self.taken.fetch_add(left - rest.get(), Ordering::Relaxed);
+            self.taken.fetch_add(weight, Ordering::Relaxed);
         }
-        parsed.map_err(|error| match rest.get() {
+        parsed.map(|tree| (tree, weight)).map_err(|error| match rest.get() {
             0 if left == most => Failure::Excess(format!("takes more than {} MiB of memory", most >> 20)),
             0 => Failure::Excess(format!("and what was read before it take more than {} MiB of memory", MEMORY >> 20)),
             _ => Failure::Other(one_line(&error)),
         })
     }
+}
+
+/// What comes in the time that a list may take.
+async fn timely<T>(what: &str, list: impl Future<Output = Read<Vec<T>>>) -> Read<Vec<T>> {
+    let read = timeout_at(Instant::now() + OF_LIST, list).await;
+    read.unwrap_or_else(|_| Read::failed(what, &Failure::Late(OF_LIST)))
 }
 
 /// A body as text; what is no UTF-8 in it is replaced.

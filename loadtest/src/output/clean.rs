@@ -18,6 +18,11 @@ pub fn json_pretty(data: &impl Serialize) -> String {
     escaped(&serde_json::to_string_pretty(data).expect("plain data has a form in JSON")) + "\n"
 }
 
+/// Data as YAML.
+pub fn yaml(data: &impl Serialize) -> String {
+    serde_saphyr::to_string(data).expect("plain data has a form in YAML")
+}
+
 /// JSON in which every character is visible. Only its strings can have hidden ones, and its own line breaks stay.
 fn escaped(json: &str) -> String {
     let escape = |found: &Captures| {

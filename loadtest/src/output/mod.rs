@@ -18,6 +18,6 @@ pub mod text;
 
 pub(crate) use crate::visible::visible_html;
 pub use crate::visible::{is_hidden, visible};
-pub use clean::{Clean, json, json_pretty};
+pub use clean::{Clean, json, json_pretty, yaml};
 pub use printer::{Printer, print, say};
 pub use stream::Stream;

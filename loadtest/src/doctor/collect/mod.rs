@@ -6,6 +6,7 @@ mod pages;
 mod prometheus;
 mod replica;
 mod server;
+pub mod survey;
 mod usual;
 mod workload;
 
@@ -113,7 +114,7 @@ async fn which(cluster: &Cluster, hpa: Option<&str>) -> Result<(String, String),
         let only = cluster.only().await?.metadata;
         return Ok((only.namespace.unwrap_or_default(), only.name.unwrap_or_default()));
     };
-    let (namespace, name) = named.split_once('/').unwrap_or((cluster.client.default_namespace(), named));
+    let (namespace, name) = named.split_once('/').unwrap_or((&cluster.namespace, named));
     Ok((namespace.to_owned(), name.to_owned()))
 }
 

@@ -54,17 +54,31 @@ pub async fn resources(reader: &Reader) -> Read<Vec<Resource>> {
 pub async fn scaled_object(reader: &Reader, evidence: &Evidence) -> Read<Value> {
     let base = format!("/apis/keda.sh/v1alpha1/namespaces/{}/scaledobjects", evidence.namespace);
     if let Some(hpa) = evidence.hpa.seen() {
-        let mut owners = list(hpa, "/metadata/ownerReferences").iter();
-        return match owners.find(|owner| owner["kind"] == "ScaledObject").and_then(|owner| owner["name"].as_str()) {
+        return match owner(hpa) {
             Some(owner) => reader.one(&format!("{base}/{owner}"), &format!("ScaledObject/{owner}")).await,
             None => Read::Absent,
         };
     }
     let all = reader.all(&base, "the ScaledObjects").await;
-    all.find(|object| {
-        let named = object["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["name"].as_str();
-        named.map_or_else(|| format!("keda-hpa-{}", name(object)), str::to_owned) == evidence.name
-    })
+    all.find(|object| hpa_name(object) == evidence.name)
+}
+
+/// The same, from the `ScaledObject`s of the namespace.
+pub fn made_by(evidence: &Evidence, all: &Read<Vec<Value>>) -> Read<Value> {
+    let Some(hpa) = evidence.hpa.seen() else { return all.find(|object| hpa_name(object) == evidence.name) };
+    owner(hpa).map_or(Read::Absent, |owner| all.find(|object| name(object) == owner))
+}
+
+/// The `ScaledObject` that an HPA says it was made from.
+fn owner(hpa: &Value) -> Option<&str> {
+    let mut owners = list(hpa, "/metadata/ownerReferences").iter();
+    owners.find(|owner| owner["kind"] == "ScaledObject")?["name"].as_str()
+}
+
+/// The name of the HPA that KEDA makes of a `ScaledObject`.
+pub fn hpa_name(object: &Value) -> String {
+    let named = object["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["name"].as_str();
+    named.map_or_else(|| format!("keda-hpa-{}", name(object)), str::to_owned)
 }
 
 /// What is scaled.

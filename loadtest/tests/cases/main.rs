@@ -1,0 +1,105 @@
+//! Workloads as data: each file of this folder is a workload in a namespace of its own, with the answer that
+//! `loadtest doctor` must give and what fixes it. All of them are on a real cluster at the same time.
+//!
+//! Needs a cluster and `--ignored`, as `tests/cluster` does; `.ci/cluster` runs it. `SHOPFRONT_TEST_CASES=a,b` selects files.
+
+mod case;
+#[allow(dead_code, reason = "the cluster test uses the rest of it")]
+#[path = "../support/cluster/mod.rs"]
+mod cluster;
+#[path = "../support/ending.rs"]
+mod ending;
+mod run;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use case::Case;
+use cluster::settings::Settings;
+use cluster::transcript::Transcript;
+use cluster::workload::Workload;
+use futures_util::future::join_all;
+use run::{Row, Runner};
+use tokio::sync::Semaphore;
+
+/// Doctors that run at the same time. Each waits most of its time.
+const AT_ONCE: usize = 12;
+
+#[test]
+fn every_case_is_well_formed() {
+    let cases = case::all();
+    assert!(!cases.is_empty());
+    for case in cases {
+        let objects = case.objects();
+        let hpas = objects.iter().filter(|object| object["kind"] == "HorizontalPodAutoscaler").count();
+        assert!(hpas == 1 || case.ask.is_some(), "{}: {hpas} HPAs, and `ask` does not name one", case.name);
+        let broken = case.answer.outcome == "broken";
+        assert!(broken || case.answer.outcome == "healthy", "{}: {} is no outcome", case.name, case.answer.outcome);
+        assert!(!broken || case.answer.cause.is_some(), "{}: a broken chain has a cause", case.name);
+        case.answer.known_cause();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a cluster: set SHOPFRONT_TEST_KUBECONFIG"]
+async fn the_doctor_is_right_about_every_case() {
+    let settings = Settings::from_environment("cases-transcript.txt");
+    let transcript = Transcript::create(&settings.transcript);
+    let workload = Rc::new(Workload::prepare(&settings, transcript.clone()).await);
+    let selected = std::env::var("SHOPFRONT_TEST_CASES").ok().filter(|names| !names.is_empty());
+    let is_selected =
+        |case: &Case| selected.as_ref().is_none_or(|names| names.split(',').any(|name| name.trim() == case.name));
+    let cases: Vec<Case> = case::all().into_iter().filter(is_selected).collect();
+    assert!(!cases.is_empty(), "SHOPFRONT_TEST_CASES selects nothing");
+    let namespaces: Vec<String> = cases.iter().map(Case::namespace).collect();
+    let rows = Rc::new(RefCell::new(Vec::<Row>::new()));
+
+    // The cluster is restored even after a failure.
+    let outcome = ending::run({
+        let (workload, rows) = (workload.clone(), rows.clone());
+        async move {
+            workload.apply().await;
+            let turns = Arc::new(Semaphore::new(AT_ONCE));
+            let runs = cases.iter().map(|case| {
+                let runner = Runner { case, kubectl: &workload.kubectl, image: &settings.image, turns: &turns };
+                async { rows.borrow_mut().push(runner.run().await) }
+            });
+            tokio::select! {
+                _ = join_all(runs) => {}
+                () = hand_scrape_configurations_on(&workload) => {}
+            }
+        }
+    })
+    .await;
+    transcript.step("nothing is left behind");
+    let delete = format!("delete namespace {} --ignore-not-found --timeout 3m", namespaces.join(" "));
+    let deleted = workload.kubectl.attempt(&delete, "").await.map(drop);
+    let removed = workload.remove().await;
+    rows.borrow_mut().sort_by_key(|row| (row.fault.is_none(), row.name.clone()));
+    for row in rows.borrow().iter() {
+        transcript.say(row);
+    }
+    if let Err(error) = outcome {
+        ending::fail(error);
+    }
+    assert_eq!(deleted.and(removed), Ok(()), "something is left behind");
+    let rows = rows.borrow();
+    let wrong: Vec<String> = rows.iter().filter(|row| row.fault.is_some()).map(ToString::to_string).collect();
+    transcript.say(format_args!("{} of {} cases are right", rows.len() - wrong.len(), rows.len()));
+    assert!(wrong.is_empty(), "the doctor was wrong:\n{}", wrong.join("\n"));
+}
+
+/// Gives Prometheus each new configuration at once. The kubelet takes up to two minutes.
+async fn hand_scrape_configurations_on(workload: &Workload) {
+    let mut turns = tokio::time::interval(std::time::Duration::from_secs(5));
+    let mut known = None;
+    loop {
+        turns.tick().await;
+        let now = workload.scrape_configuration().await;
+        if now != known {
+            workload.hand_the_scrape_configuration_on().await;
+            known = now;
+        }
+    }
+}
