@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use crate::cli::Doctor;
-use crate::doctor::catalogue::{CATALOGUE, Cause};
+use crate::doctor::catalogue::{Cause, LAST};
 use crate::doctor::facts::trust::Trust;
 use crate::doctor::{bundle, collect, diagnose, render};
 use crate::error::Error;
@@ -50,7 +50,7 @@ fn cause(asked: &str) -> Result<Cause, Error> {
             .map(|cause| format!("{} ({})", cause.entry().name, cause.number()))
             .collect();
         let hint = if close.is_empty() {
-            format!("give a number from 1 to {}, or a name from docs/TROUBLESHOOTING.md", CATALOGUE.len())
+            format!("give a number from 1 to {LAST}, or a name from docs/TROUBLESHOOTING.md")
         } else {
             format!("did you mean {}?", close.join(", "))
         };
