@@ -47,12 +47,10 @@ fn owner(pod: &Value) -> Option<String> {
     if kind != "ReplicaSet" {
         return Some(format!("{kind}/{name}"));
     }
-    // What made a ReplicaSet is in its name, before the hash that its pods have too.
-    let hashes = [("Deployment", "pod-template-hash"), ("Rollout", "rollouts-pod-template-hash")];
-    let made = hashes.into_iter().find_map(|(kind, label)| {
-        let hash = pod["metadata"]["labels"][label].as_str()?;
-        Some(format!("{kind}/{}", name.strip_suffix(hash)?.strip_suffix('-')?))
-    });
+    // What made a ReplicaSet gives its pods a hash, and names it by that: `web-7d94b56f44`.
+    let hashes = [("Rollout", "rollouts-pod-template-hash"), ("Deployment", "pod-template-hash")];
+    let maker = hashes.into_iter().find(|(_, label)| pod["metadata"]["labels"][label].is_string());
+    let made = maker.zip(name.rsplit_once('-')).map(|((maker, _), (made, _))| format!("{maker}/{made}"));
     made.or_else(|| Some(format!("{kind}/{name}")))
 }
 

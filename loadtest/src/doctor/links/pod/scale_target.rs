@@ -15,7 +15,8 @@ pub fn wrong_group(evidence: &Evidence, workload: &Value) -> Option<Finding> {
     let hpa = evidence.hpa.seen()?;
     let target = Hpa(hpa).target();
     let (written, served) = (text(target, "/apiVersion"), text(workload, "/apiVersion"));
-    if served.is_empty() || group_of(written) == group_of(served) {
+    let is_same_kind = text(workload, "/kind") == text(target, "/kind");
+    if served.is_empty() || !is_same_kind || group_of(written) == group_of(served) {
         return None;
     }
     let path = "/spec/scaleTargetRef/apiVersion";
