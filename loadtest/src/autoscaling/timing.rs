@@ -65,6 +65,13 @@ pub const RELIST_INTERVAL: f64 = 600.0;
 /// interval that a fix advises.
 pub const RELIST_INTERVAL_OF_KUBE_PROMETHEUS: f64 = 60.0;
 
+/// How long a query of Prometheus answers with a series' last sample (`--query.lookback-delta`, by default), in seconds.
+pub const LOOKBACK: f64 = 300.0;
+
+/// How much later than its interval the newest sample may be without a sign that scraping has stopped: a scrape may take a
+/// few seconds, and clocks differ.
+pub const SAMPLE_SLACK: f64 = 5.0;
+
 /// How far back the doctor looks for series where the adapter's flags do not say how far the adapter does: as far as a query
 /// of Prometheus looks (`--query.lookback-delta`, by default).
 pub const SERIES_LOOKBACK: Duration = Duration::from_mins(5);

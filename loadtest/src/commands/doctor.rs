@@ -6,7 +6,7 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
 use crate::cli::{Doctor, Structured};
-use crate::doctor::catalogue::{CATALOGUE, Cause};
+use crate::doctor::catalogue::{Cause, LAST};
 use crate::doctor::collect::survey::Survey;
 use crate::doctor::diagnosis::Diagnosis;
 use crate::doctor::facts::trust::Trust;
@@ -131,7 +131,7 @@ fn cause(asked: &str) -> Result<Cause, Error> {
             .map(|cause| format!("{} ({})", cause.entry().name, cause.number()))
             .collect();
         let hint = if close.is_empty() {
-            format!("give a number from 1 to {}, or a name from docs/TROUBLESHOOTING.md", CATALOGUE.len())
+            format!("give a number from 1 to {LAST}, or a name from docs/TROUBLESHOOTING.md")
         } else {
             format!("did you mean {}?", close.join(", "))
         };

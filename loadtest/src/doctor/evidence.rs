@@ -42,6 +42,8 @@ pub struct Evidence {
     pub pods: Read<Vec<Value>>,
     /// All Services of the namespace.
     pub services: Read<Vec<Value>>,
+    /// All Ingresses of the namespace.
+    pub ingresses: Read<Vec<Value>>,
     /// The events of the namespace.
     pub events: Read<Vec<Value>>,
     /// The namespace itself: its labels.
@@ -132,6 +134,9 @@ pub struct Replica {
     pub pod: String,
     /// Whether `/-/ready` says so.
     pub ready: Read<bool>,
+    /// Whether it answers 404 below the path of its URL, and was asked all else without that path.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unprefixed: bool,
     /// `/api/v1/targets`: the active targets of the HPA's namespace.
     pub targets: Read<Vec<Value>>,
     /// `/api/v1/query`, by query: the result, a vector. An error of Prometheus itself is `Unread`, with no right.

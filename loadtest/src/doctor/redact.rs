@@ -36,6 +36,7 @@ pub fn redacted(evidence: &Evidence) -> Evidence {
         scale: one(&evidence.scale, of("Scale")),
         pods: all(&evidence.pods, of("Pod")),
         services: all(&evidence.services, of("Service")),
+        ingresses: all(&evidence.ingresses, of("Ingress")),
         events: all(&evidence.events, places::event),
         own_namespace: one(&evidence.own_namespace, of("Namespace")),
         monitors: all(&evidence.monitors, of("Monitor")),
@@ -110,11 +111,12 @@ fn prometheus(prometheus: &Prometheus) -> Prometheus {
 
 /// A judge finds a query's answer by the query's text, which it derives from redacted objects. So keys are redacted too.
 fn replica(replica: &Replica) -> Replica {
-    let Replica { pod, ready, targets, queries, series } = replica;
+    let Replica { pod, ready, unprefixed, targets, queries, series } = replica;
     let samples = |read| all(read, |sample| kept("Sample", sample));
     Replica {
         pod: pod.clone(),
         ready: one(ready, |ready| *ready),
+        unprefixed: *unprefixed,
         targets: all(targets, |target| kept("ScrapeTarget", target)),
         queries: queries.iter().map(|(query, read)| (told(query), samples(read))).collect(),
         series: series.iter().map(|(matcher, read)| (told(matcher), all(read, places::labels))).collect(),

@@ -11,6 +11,10 @@ use super::one_line;
 use crate::error::Error;
 use crate::kube::kubeconfig::{Choice, Reached, reach};
 
+/// What a user is told who names no HPA where there is none.
+pub const NO_HPA: &str =
+    "the cluster has no HPA: apply one (README.md, \"On Kubernetes\"); a load without one takes --hpa none with --url";
+
 /// A cluster that answers.
 #[derive(Clone)]
 pub struct Cluster {
@@ -34,8 +38,8 @@ impl Cluster {
         Ok(Self { client, inside, namespace })
     }
 
-    /// The only HPA there is: in the kubeconfig's namespace, or else in the cluster.
-    pub async fn only(&self) -> Result<HorizontalPodAutoscaler, Error> {
+    /// The only HPA there is, if there is one: in the namespace of what is named without one, or else in the cluster.
+    pub async fn only(&self) -> Result<Option<HorizontalPodAutoscaler>, Error> {
         let own = Api::<HorizontalPodAutoscaler>::namespaced(self.client.clone(), &self.namespace);
         let mut hpas = own.list(&few()).await.map(|list| list.items).unwrap_or_default();
         if hpas.is_empty() {
@@ -54,12 +58,7 @@ impl Cluster {
             let names = hpas.iter().map(name).collect::<Vec<_>>().join(", ");
             return Err(Error::Usage(format!("several HPAs: name one of them: {names}")));
         }
-        hpas.pop().ok_or_else(|| {
-            Error::Usage(
-                "the cluster has no HPA: apply one (README.md, \"On Kubernetes\"); a load without one takes --hpa none with --url"
-                    .to_owned(),
-            )
-        })
+        Ok(hpas.pop())
     }
 }
 

@@ -251,4 +251,74 @@ causes! {
         fix: "Make every replica ready: check its image, its node and its log. Then check the configuration, disk and network of the replica that differs.",
         references: [],
     }
+    46 SelectorTakesOthers "selector-takes-others" at [Pod] {
+        title: "The selector takes pods of another workload",
+        symptom: "The value is an average over other pods too, or changes are damped. More pods are ready than desired.",
+        check: "List the pods that the scale's `status.selector` selects, and their ownerReferences.",
+        fix: "Give the other pods another label, or create the workload again with a label of its own in its selector. Delete finished Jobs whose pods have the label.",
+        references: ["kubernetes/kubernetes#116898", "kubernetes/kubernetes#123885"],
+    }
+    47 ScrapedTwice "scraped-twice" at [Target] {
+        title: "Prometheus scrapes the pods twice",
+        symptom: "The value is twice the pods' own rate, and the HPA adds too many replicas.",
+        check: "Count the targets of one pod, port and path in `/api/v1/targets`. Often a monitor selects a headless Service as well.",
+        fix: "Narrow the monitor's selector to one Service, by a label that only that Service has, or drop the targets of the others.",
+        references: ["grafana/helm-charts#597", "qdrant/qdrant-helm#207"],
+    }
+    48 ScaleTargetVersion "scale-target-version" at [Pod] {
+        title: "The HPA names its target in an API group that does not have it",
+        symptom: "The HPA reports FailedGetScale: “no matches for kind”. The workload is there.",
+        check: "Compare `spec.scaleTargetRef.apiVersion` with the workload's own `apiVersion`. `extensions/v1beta1` ended with Kubernetes 1.16.",
+        fix: "Set `spec.scaleTargetRef.apiVersion` to the workload's, such as apps/v1.",
+        references: ["kubernetes-sigs/metrics-server#389"],
+    }
+    49 ScalerPaused "scaler-paused" at [Rule] {
+        title: "The ScaledObject is paused",
+        symptom: "There is no HPA, or it never scales in one direction.",
+        check: "Read the annotations `autoscaling.keda.sh/paused`, `paused-replicas`, `paused-scale-in` and `paused-scale-out` of the ScaledObject.",
+        fix: "Remove the annotation.",
+        references: ["kedacore/keda#6421", "kedacore/keda#4430"],
+    }
+    50 FallbackActive "fallback-active" at [Rule] {
+        title: "KEDA uses its fallback",
+        symptom: "The replicas stay at `spec.fallback.replicas`, whatever the load.",
+        check: "Read the ScaledObject's condition `Fallback`, and `status.health`: which trigger has failed, and how often.",
+        fix: "Fix the trigger that fails: its address, its credentials, or the network. KEDA's operator logs the reason.",
+        references: ["kedacore/keda#4249", "kedacore/keda#6659"],
+    }
+    51 QueryRefused "query-refused" at [Rule] {
+        title: "Prometheus rejects the query",
+        symptom: "The API answers with an error, and Prometheus with 400 or 422.",
+        check: "Run the rule's or the trigger's query on Prometheus' own page.",
+        fix: "Correct the query as Prometheus' answer says.",
+        references: ["kedacore/keda#3855"],
+    }
+    52 IdleReplicas "idle-replicas" at [Rule] {
+        title: "`idleReplicaCount` is not 0",
+        symptom: "Without load, the replicas go up and down between `idleReplicaCount` and `minReplicaCount`.",
+        check: "Read `spec.idleReplicaCount` of the ScaledObject, and the HPA's events.",
+        fix: "Remove the field, or set it to 0: KEDA supports no other number.",
+        references: ["kedacore/keda#2314"],
+    }
+    53 PrefixWrong "prefix-wrong" at [Rule] {
+        title: "Prometheus' address has the wrong path",
+        symptom: "The adapter lists no metrics, or the trigger fails, with 404.",
+        check: "Compare the path of the adapter's `--prometheus-url` or the trigger's `serverAddress` with Prometheus' `--web.route-prefix`. Ask `/-/ready` with and without it.",
+        fix: "Correct the path of the address.",
+        references: [],
+    }
+    54 BalancerChecksCounted "balancer-checks-counted" at [Metrics] {
+        title: "The counter includes the load balancer's health checks",
+        symptom: "The value of an idle pod is not 0, and the HPA never removes the last replicas.",
+        check: "Read the annotation `alb.ingress.kubernetes.io/healthcheck-path` of the Ingress and the Service: without it, the load balancer checks `/`.",
+        fix: "Have the load balancer check a path that is not counted, such as the readiness probe's.",
+        references: ["kubernetes-sigs/aws-load-balancer-controller#2615"],
+    }
+    55 MonitorLost "monitor-lost" at [Monitor] {
+        title: "The pods have lost their monitor",
+        symptom: "The value stays the same for some minutes, and then there is none.",
+        check: "Compare the time of the newest sample with the scrape interval. No ServiceMonitor or PodMonitor selects the pods.",
+        fix: "Apply the monitor again.",
+        references: [],
+    }
 }

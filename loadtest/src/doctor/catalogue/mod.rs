@@ -66,11 +66,14 @@ pub struct Entry {
     pub references: &'static [&'static str],
 }
 
-/// An entry is found by its number.
+/// The highest number.
+pub const LAST: u8 = CATALOGUE[CATALOGUE.len() - 1].cause.number();
+
 const _: () = {
-    let mut index = 0;
+    let mut index = 1;
     while index < CATALOGUE.len() {
-        assert!(CATALOGUE[index].cause.number() as usize == index + 1, "the numbers of the causes have a gap");
+        let [before, after] = [CATALOGUE[index - 1].cause.number(), CATALOGUE[index].cause.number()];
+        assert!(before < after, "the causes are not in the order of their numbers");
         index += 1;
     }
 };
@@ -80,7 +83,7 @@ const _: () = {
 #[schemars(deny_unknown_fields, rename = "Cause")]
 struct CauseRef {
     /// Its number in docs/TROUBLESHOOTING.md.
-    #[schemars(range(min = 1, max = CATALOGUE.len()))]
+    #[schemars(range(min = 1, max = LAST))]
     number: u8,
     /// Its name.
     #[schemars(regex(pattern = r"^[a-z]+(-[a-z]+)*$"))]
@@ -113,7 +116,7 @@ impl Cause {
 
     /// Its entry.
     pub fn entry(self) -> &'static Entry {
-        &CATALOGUE[usize::from(self.number()) - 1]
+        CATALOGUE.iter().find(|entry| entry.cause == self).expect("each cause comes from the table")
     }
 
     /// The cause with this number or name.

@@ -22,7 +22,7 @@ use crate::doctor::facts::trust::Trust;
 use crate::doctor::facts::{requests, scaling_metric};
 use crate::error::Error;
 use crate::kube::access::{self, Question};
-use crate::kube::cluster::Cluster;
+use crate::kube::cluster::{Cluster, NO_HPA};
 use crate::kube::read::{Answer, Read};
 use crate::kube::reader::Reader;
 use workload::Scaled;
@@ -56,6 +56,7 @@ impl Collection {
         let mut evidence = Evidence { version, taken, namespace, name, ..Evidence::default() };
         Box::pin(around(&reader, &mut evidence)).await;
         evidence.scaled_object = workload::scaled_object(&reader, &evidence).await;
+        workload::named_after_its_object(&reader, &mut evidence).await;
         is_meant(&reader, &evidence).await?;
         // The server is found from the HPA alone, while the workload is read.
         let (server, scaled) = tokio::join!(server::server(&reader, &evidence), workload::workload(&reader, &evidence));
@@ -111,11 +112,29 @@ impl Collection {
 /// Namespace and name of the HPA.
 async fn which(cluster: &Cluster, hpa: Option<&str>) -> Result<(String, String), Error> {
     let Some(named) = hpa else {
-        let only = cluster.only().await?.metadata;
+        let only = match cluster.only().await? {
+            Some(hpa) => hpa.metadata,
+            None => return only_scaled_object(cluster).await,
+        };
         return Ok((only.namespace.unwrap_or_default(), only.name.unwrap_or_default()));
     };
     let (namespace, name) = named.split_once('/').unwrap_or((&cluster.namespace, named));
     Ok((namespace.to_owned(), name.to_owned()))
+}
+
+/// The only `ScaledObject` of a cluster without an HPA: KEDA deletes the HPA of one that is paused.
+async fn only_scaled_object(cluster: &Cluster) -> Result<(String, String), Error> {
+    let reader = Reader::new(cluster.client.clone());
+    let all = reader.all("/apis/keda.sh/v1alpha1/scaledobjects", "the ScaledObjects of all namespaces").await;
+    match all.items() {
+        [] => Err(Error::Usage(NO_HPA.to_owned())),
+        [only] => Ok((objects::namespace(only).to_owned(), objects::name(only).to_owned())),
+        several => {
+            let names = several.iter().map(|one| format!("{}/{}", objects::namespace(one), objects::name(one)));
+            let names = names.collect::<Vec<_>>().join(", ");
+            Err(Error::Usage(format!("no HPA, but several ScaledObjects: name one of them: {names}")))
+        }
+    }
 }
 
 /// What can be read without knowing anything but the names.
@@ -125,6 +144,7 @@ async fn around(reader: &Reader, evidence: &mut Evidence) {
     let (hpa, of_hpas) = (format!("{hpas}/{name}"), format!("the HPAs of {namespace}"));
     let core = |resource: &str| format!("/api/v1/namespaces/{namespace}/{resource}");
     let (services, events, own) = (core("services"), core("events"), format!("/api/v1/namespaces/{namespace}"));
+    let ingresses = format!("/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses");
     let operator = "/apis/monitoring.coreos.com/v1";
     let (monitors, pod_monitors) = (format!("{operator}/servicemonitors"), format!("{operator}/podmonitors"));
     let prometheuses = format!("{operator}/prometheuses");
@@ -142,17 +162,20 @@ async fn around(reader: &Reader, evidence: &mut Evidence) {
     let second = async {
         tokio::join!(
             reader.all(&services, "the Services"),
+            reader.all(&ingresses, "the Ingresses"),
             reader.all(&events, "the events"),
             reader.all(&monitors, "the ServiceMonitors"),
             reader.all(&pod_monitors, "the PodMonitors"),
             reader.all(&prometheuses, "the Prometheus objects"),
         )
     };
-    let ((hpa, hpas, autoscaling, resources, load, own), (services, events, monitors, pod_monitors, operators)) =
-        tokio::join!(first, second);
+    let (
+        (hpa, hpas, autoscaling, resources, load, own),
+        (services, ingresses, events, monitors, pod_monitors, operators),
+    ) = tokio::join!(first, second);
     (evidence.hpa, evidence.hpas, evidence.autoscaling, evidence.resources) = (hpa, hpas, autoscaling, resources);
     (evidence.load, evidence.own_namespace) = (load, own);
-    (evidence.services, evidence.events) = (services, events);
+    (evidence.services, evidence.ingresses, evidence.events) = (services, ingresses, events);
     (evidence.monitors, evidence.prometheuses) = (joined(monitors, pod_monitors), operators);
 }
 
@@ -183,6 +206,12 @@ async fn is_meant(reader: &Reader, evidence: &Evidence) -> Result<(), Error> {
         return Err(Error::Usage(format!(
             "{none}, as there is no namespace {namespace}; kubectl get hpa -A lists all HPAs"
         )));
+    }
+    let scaled = format!("/apis/keda.sh/v1alpha1/namespaces/{namespace}/scaledobjects");
+    let scaled = reader.all(&scaled, "the ScaledObjects").await;
+    if !scaled.items().is_empty() {
+        let there = scaled.items().iter().map(objects::name).collect::<Vec<_>>().join(", ");
+        return Err(Error::Usage(format!("{none}; its ScaledObjects are {there}: name one of them")));
     }
     // Where they may not be listed, none is known.
     let all = reader.all("/apis/autoscaling/v2/horizontalpodautoscalers", "the HPAs of all namespaces").await;

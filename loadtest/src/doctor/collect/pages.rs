@@ -31,23 +31,27 @@ type At = (u16, String, bool);
 pub async fn pages(reader: &Reader, evidence: &Evidence) -> Vec<Page> {
     let mut running: Vec<_> = evidence.pods.items().iter().filter(|pod| Pod(pod).is_running()).collect();
     running.sort_by_key(|pod| !is_ready(pod));
-    let places = running.into_iter().filter_map(|pod| Some((pod, where_of(evidence, pod)?)));
-    join_all(places.take(PODS).map(|(pod, at)| page(reader, evidence, pod, at))).await
+    let places = running.into_iter().map(|pod| (pod, where_of(evidence, pod))).filter(|(_, places)| !places.is_empty());
+    join_all(places.take(PODS).map(|(pod, places)| page(reader, evidence, pod, places))).await
 }
 
-/// A pod's page where it is told to be. Where there is none, it is looked for: what has the counter is the page that
-/// was meant.
-async fn page(reader: &Reader, evidence: &Evidence, pod: &Value, told: At) -> Page {
+/// A pod's page where it is told to be. Of several places, the one with the counter is meant. Where there is no page, it
+/// is looked for elsewhere.
+async fn page(reader: &Reader, evidence: &Evidence, pod: &Value, told: Vec<At>) -> Page {
     let read = async |(port, path, tls): &At| {
         let place = Place { namespace: evidence.namespace.clone(), pod: name(pod).to_owned(), port: *port, tls: *tls };
         let begun = Instant::now();
         let what = format!("{path} of pod {}, port {port}", place.pod);
         (few(evidence, place.read(reader, path, &what).await, &what), begun)
     };
-    let (mut first, mut begun) = read(&told).await;
-    let mut at = told;
-    if is_not_there(&first) {
-        for other in elsewhere(evidence, pod, &at).into_iter().take(TRIES) {
+    let mut told = told.into_iter();
+    let mut at = told.next().expect("a pod without a place for its page is left out");
+    let (mut first, mut begun) = read(&at).await;
+    if !has_counter(evidence, &first) {
+        let unasked = |place: &At| !told.as_slice().contains(place);
+        let others = elsewhere(evidence, pod, &at).into_iter().filter(|_| is_not_there(&first)).filter(unasked);
+        let others: Vec<At> = told.as_slice().iter().cloned().chain(others).collect();
+        for other in others.into_iter().take(TRIES) {
             let (found, then) = read(&other).await;
             if has_counter(evidence, &found) {
                 (first, begun, at) = (found, then, other);
@@ -126,12 +130,19 @@ fn elsewhere(evidence: &Evidence, pod: &Value, told: &At) -> Vec<At> {
     places
 }
 
-/// Port, path and whether it is TLS: as the monitor that selects the pod says, else the Service, else the pod itself.
-fn where_of(evidence: &Evidence, pod: &Value) -> Option<At> {
+/// Ports, paths and whether it is TLS: as the monitors that select the pod say; else the first that the Services or the pod
+/// itself have.
+fn where_of(evidence: &Evidence, pod: &Value) -> Vec<At> {
     let places = served_at(evidence, labels(pod)).into_iter();
-    let mut here =
-        places.filter_map(|PodPage { port, path, tls }| Some((ports::of_pod(pod, &json!(port))?, path, tls)));
-    here.next().or_else(|| ports::numbers(pod).next().map(|port| (port, PATH.to_owned(), false)))
+    let here = places.filter_map(|PodPage { port, path, tls }| Some((ports::of_pod(pod, &json!(port))?, path, tls)));
+    let own = ports::numbers(pod).map(|port| (port, PATH.to_owned(), false));
+    let mut all: Vec<At> = Vec::new();
+    for place in here.chain(own) {
+        if !all.contains(&place) {
+            all.push(place);
+        }
+    }
+    all
 }
 
 /// The pod's ports that a Service leads to.

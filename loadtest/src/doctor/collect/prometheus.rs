@@ -90,7 +90,8 @@ impl Replicas {
     /// Asks each the queries, which follow from the series that there are, and takes all into the evidence.
     pub async fn queries(mut self, evidence: &mut Evidence) {
         evidence.prometheus.replicas = self.all.iter().map(|(_, replica)| replica.clone()).collect();
-        let wanted = requests::queries(evidence);
+        let mut wanted = requests::queries(evidence);
+        wanted.extend(requests::queries_of_age(evidence));
         let (wanted, prefix) = (&wanted, self.prefix.as_str());
         join_all(self.all.iter_mut().map(|(way, replica)| async move {
             if let Some(way) = way {

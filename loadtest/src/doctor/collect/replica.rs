@@ -35,13 +35,16 @@ pub struct Asked {
 pub async fn replica(way: &mut Way, pod: &str, asked: &Asked) -> Replica {
     let Asked { namespace, prefix, pools, series, lookback } = asked;
     let mut replica = Replica { pod: pod.to_owned(), ..Replica::default() };
-    replica.ready = match way.get(&format!("{prefix}/-/ready"), &format!("/-/ready of {pod}")).await {
-        Ok((StatusCode::OK, _)) => Read::Seen(true),
-        Ok((StatusCode::SERVICE_UNAVAILABLE, _)) => Read::Seen(false),
-        // Nothing that Prometheus says of itself: another path, or somebody before it.
-        Ok((status, text)) => Read::failed(format!("/-/ready of {pod}"), &told(status, &text)),
-        Err((_, unread)) => Read::Unread(unread),
-    };
+    replica.ready = ready(way, pod, prefix).await;
+    let mut prefix = prefix.as_str();
+    // The URL may have a path that Prometheus does not serve.
+    let is_not_there = |read: &Read<bool>| read.unread().is_some_and(|unread| unread.why.starts_with("404"));
+    if !prefix.is_empty() && is_not_there(&replica.ready) {
+        let bare = ready(way, pod, "").await;
+        if bare.seen().is_some() {
+            (prefix, replica.ready, replica.unprefixed) = ("", bare, true);
+        }
+    }
     replica.targets = targets(way, pod, prefix, namespace, pools).await;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     for matcher in series {
@@ -65,6 +68,16 @@ pub async fn replica(way: &mut Way, pod: &str, asked: &Asked) -> Replica {
         replica.series.insert(matcher.clone(), found);
     }
     replica
+}
+
+async fn ready(way: &mut Way, pod: &str, prefix: &str) -> Read<bool> {
+    match way.get(&format!("{prefix}/-/ready"), &format!("/-/ready of {pod}")).await {
+        Ok((StatusCode::OK, _)) => Read::Seen(true),
+        Ok((StatusCode::SERVICE_UNAVAILABLE, _)) => Read::Seen(false),
+        // Nothing that Prometheus says of itself: another path, or somebody before it.
+        Ok((status, text)) => Read::failed(format!("/-/ready of {pod}"), &told(status, &text)),
+        Err((_, unread)) => Read::Unread(unread),
+    }
 }
 
 /// The active targets of a namespace. Where all that Prometheus has are too many, job by job.
@@ -117,6 +130,7 @@ fn several(all: impl Iterator<Item = Labels>) -> Vec<Labels> {
 
 /// Asks one replica the queries.
 pub async fn queries(way: &mut Way, replica: &mut Replica, prefix: &str, queries: &BTreeSet<String>) {
+    let prefix = if replica.unprefixed { "" } else { prefix };
     for query in queries {
         let path = format!("{prefix}/api/v1/query?query={}", percent_encoded(query));
         let result = data(way, &path, &format!("the query {query} in {}", replica.pod), prometheus::vector).await;

@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::{server, workload};
 use crate::doctor::evidence::{Evidence, Resource, Server};
-use crate::doctor::facts::{requests, scaling_metric};
+use crate::doctor::facts::{requests, scaled_object, scaling_metric};
 use crate::doctor::objects::{Hpa, Monitor, labels, name, namespace, selector};
 use crate::doctor::redact;
 use crate::error::Error;
@@ -207,7 +207,7 @@ fn names(hpas: &Shelf, scaled_objects: &Shelf) -> Vec<(String, String)> {
     };
     let mut names = of(hpas);
     for row in scaled_objects.0.items() {
-        let hpa = workload::hpa_name(&row.object());
+        let hpa = scaled_object::hpa_name(&row.object());
         let made = (row.namespace.clone(), hpa);
         if !names.contains(&made) {
             names.push(made);

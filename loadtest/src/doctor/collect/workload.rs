@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::doctor::evidence::{Evidence, Resource};
-use crate::doctor::facts::requests;
+use crate::doctor::facts::requests::{self, group_of};
+use crate::doctor::facts::scaled_object::{hpa_name, is_hpa_of};
 use crate::doctor::objects::{Hpa, Service, list, name, namespace, text};
 use crate::kube::cluster::percent_encoded;
 use crate::kube::read::Read;
@@ -50,7 +51,7 @@ pub async fn resources(reader: &Reader) -> Read<Vec<Resource>> {
     Read::Seen(all)
 }
 
-/// The `ScaledObject` that the HPA was made from, or that would make an HPA of this name.
+/// The `ScaledObject` that the HPA was made from, or that would make an HPA of this name, or that has this name itself.
 pub async fn scaled_object(reader: &Reader, evidence: &Evidence) -> Read<Value> {
     let base = format!("/apis/keda.sh/v1alpha1/namespaces/{}/scaledobjects", evidence.namespace);
     if let Some(hpa) = evidence.hpa.seen() {
@@ -60,25 +61,36 @@ pub async fn scaled_object(reader: &Reader, evidence: &Evidence) -> Read<Value> 
         };
     }
     let all = reader.all(&base, "the ScaledObjects").await;
-    all.find(|object| hpa_name(object) == evidence.name)
+    made_by(evidence, &all)
 }
 
 /// The same, from the `ScaledObject`s of the namespace.
 pub fn made_by(evidence: &Evidence, all: &Read<Vec<Value>>) -> Read<Value> {
-    let Some(hpa) = evidence.hpa.seen() else { return all.find(|object| hpa_name(object) == evidence.name) };
-    owner(hpa).map_or(Read::Absent, |owner| all.find(|object| name(object) == owner))
+    if let Some(hpa) = evidence.hpa.seen() {
+        return owner(hpa).map_or(Read::Absent, |owner| all.find(|object| name(object) == owner));
+    }
+    let items = all.items().iter();
+    let of_hpa = items.clone().find(|object| is_hpa_of(object, &evidence.name));
+    let found = of_hpa.or_else(|| items.clone().find(|object| name(object) == evidence.name)).cloned();
+    found.map_or_else(|| all.find(|_| false), Read::Seen)
+}
+
+/// If the user named a `ScaledObject`, its HPA is meant.
+pub async fn named_after_its_object(reader: &Reader, evidence: &mut Evidence) {
+    let Some(object) = evidence.scaled_object.seen() else { return };
+    if evidence.hpa != Read::Absent || is_hpa_of(object, &evidence.name) {
+        return;
+    }
+    evidence.name = hpa_name(object);
+    let Evidence { namespace, name, .. } = &*evidence;
+    let (path, what) = (format!("{}/{name}", hpas(namespace)), format!("HPA {namespace}/{name}"));
+    evidence.hpa = reader.one(&path, &what).await;
 }
 
 /// The `ScaledObject` that an HPA says it was made from.
 fn owner(hpa: &Value) -> Option<&str> {
     let mut owners = list(hpa, "/metadata/ownerReferences").iter();
     owners.find(|owner| owner["kind"] == "ScaledObject")?["name"].as_str()
-}
-
-/// The name of the HPA that KEDA makes of a `ScaledObject`.
-pub fn hpa_name(object: &Value) -> String {
-    let named = object["spec"]["advanced"]["horizontalPodAutoscalerConfig"]["name"].as_str();
-    named.map_or_else(|| format!("keda-hpa-{}", name(object)), str::to_owned)
 }
 
 /// What is scaled.
@@ -95,14 +107,56 @@ fn target(evidence: &Evidence) -> Option<Target> {
     let target = Hpa(evidence.hpa.seen().or(evidence.scaled_object.seen())?).target();
     let version = target["apiVersion"].as_str().unwrap_or("apps/v1");
     let kind = target["kind"].as_str().unwrap_or("Deployment");
-    let root = if version.contains('/') { "/apis" } else { "/api" };
-    Some(Target {
-        root: format!("{root}/{version}"),
-        plural: requests::plural(evidence, version, kind),
-        kind: kind.to_owned(),
-        name: target["name"].as_str()?.to_owned(),
-    })
+    let name = target["name"].as_str()?;
+    Some(Target::of(version, &requests::plural(evidence, version, kind), kind, name))
 }
+
+impl Target {
+    /// The object, and its scale subresource.
+    async fn read(&self, reader: &Reader, namespace: &str) -> (Read<Value>, Read<Value>) {
+        let Self { root, plural, kind, name } = self;
+        let what = format!("{kind}/{name}");
+        let path = format!("{root}/namespaces/{namespace}/{plural}/{name}");
+        let (scale, of_scale) = (format!("{path}/scale"), format!("the scale of {what}"));
+        tokio::join!(reader.one(&path, &what), reader.one(&scale, &of_scale))
+    }
+
+    fn of(version: &str, plural: &str, kind: &str, name: &str) -> Self {
+        let root = if version.contains('/') { "/apis" } else { "/api" };
+        let (plural, kind, name) = (plural.to_owned(), kind.to_owned(), name.to_owned());
+        Self { root: format!("{root}/{version}"), plural, kind, name }
+    }
+}
+
+/// The same object in other groups that have its kind, or in the version that the API server prefers: the HPA's controller
+/// ignores the version, and a manifest may name a group that has lost the kind.
+async fn served(reader: &Reader, evidence: &Evidence, target: &Target) -> Vec<Target> {
+    let known = evidence.resources.items().iter().filter(|known| known.kind == target.kind && known.namespaced);
+    // The usual group comes first.
+    let mut groups: Vec<&Resource> = known.collect();
+    groups.sort_by_key(|known| known.group != "apps");
+    let mut found = Vec::new();
+    for known in groups.into_iter().take(GROUPS) {
+        let version = if known.group.is_empty() {
+            "v1".to_owned()
+        } else {
+            let group = reader.one(&format!("/apis/{}", known.group), &format!("API group {}", known.group)).await;
+            let preferred = group.seen().map(|group| text(group, "/preferredVersion/groupVersion").to_owned());
+            match preferred.filter(|version| group_of(version) == known.group) {
+                Some(version) => version,
+                None => continue,
+            }
+        };
+        let other = Target::of(&version, &known.plural, &target.kind, &target.name);
+        if other.root != target.root {
+            found.push(other);
+        }
+    }
+    found
+}
+
+/// The most groups that are asked for a kind.
+const GROUPS: usize = 4;
 
 /// What is read of the workload.
 #[derive(Default)]
@@ -120,13 +174,20 @@ pub struct Scaled {
 /// Reads the workload, its scale and its pods.
 pub async fn workload(reader: &Reader, evidence: &Evidence) -> Scaled {
     let mut read = Scaled::default();
-    let Some(Target { root, plural, kind, name }) = target(evidence) else { return read };
-    let what = format!("{kind}/{name}");
-    let path = format!("{root}/namespaces/{}/{plural}/{name}", evidence.namespace);
-    let scale = format!("{path}/scale");
-    let of_scale = format!("the scale of {what}");
-    (read.workload, read.scale) = tokio::join!(reader.one(&path, &what), reader.one(&scale, &of_scale));
+    let Some(wanted) = target(evidence) else { return read };
+    (read.workload, read.scale) = wanted.read(reader, &evidence.namespace).await;
     if read.workload == Read::Absent {
+        for other in served(reader, evidence, &wanted).await {
+            let (workload, scale) = other.read(reader, &evidence.namespace).await;
+            if workload.seen().is_some() {
+                (read.workload, read.scale) = (workload, scale);
+                break;
+            }
+        }
+    }
+    if read.workload == Read::Absent {
+        let Target { root, plural, kind, name } = &wanted;
+        let what = format!("{kind}/{name}");
         let everywhere = format!("{root}/{plural}?fieldSelector=metadata.name%3D{name}");
         let found = reader.all(&everywhere, &what).await;
         let namespaces = found.items().iter().map(namespace);

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::autoscaling::adapter_rules::{Resources, Rules};
 use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::freshness;
 use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::objects::{self, ScaledObject, Workload, namespace};
 use crate::kube::cluster::percent_encoded;
@@ -195,6 +196,11 @@ pub fn queries(evidence: &Evidence) -> BTreeSet<String> {
     let scaling = ScalingMetric::of(evidence);
     let asked = triggers(evidence).filter_map(|trigger| trigger["query"].as_str()).map(str::to_owned);
     asked.chain(scaling.queries()).collect()
+}
+
+/// What is asked besides, for the age of the counter's samples.
+pub fn queries_of_age(evidence: &Evidence) -> impl Iterator<Item = String> {
+    freshness::queries(&ScalingMetric::of(evidence)).into_iter().flatten()
 }
 
 #[cfg(test)]

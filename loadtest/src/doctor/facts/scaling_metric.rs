@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::adapter;
 use super::pods::living;
+use super::{adapter, scaled_object};
 use crate::autoscaling::promql::{Matcher, Selector, selectors, window};
 use crate::autoscaling::quantity;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::objects::{Hpa, ScaledObject, is_ready, name};
+use crate::doctor::objects::{Hpa, is_ready, name};
 
 /// Who brings the metric to the HPA.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -227,9 +227,10 @@ pub fn trigger_number(metric: &str) -> Option<usize> {
     metric.strip_prefix('s')?.split_once('-')?.0.parse().ok()
 }
 
-/// The trigger of the `ScaledObject` that a metric is of, if it queries Prometheus.
+/// The first trigger of the `ScaledObject` that a metric is made of and that queries Prometheus.
 fn trigger<'a>(evidence: &'a Evidence, metric: &str) -> Option<&'a Value> {
-    ScaledObject(evidence.scaled_object.seen()?).prometheus_trigger(trigger_number(metric)?)
+    let triggers = scaled_object::triggers(evidence.scaled_object.seen()?, metric).into_iter();
+    triggers.map(|(_, trigger)| trigger).find(|trigger| trigger["type"] == "prometheus")
 }
 
 fn asked_by_keda(evidence: &Evidence, metric: &Metric) -> ScalingMetric {

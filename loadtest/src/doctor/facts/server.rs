@@ -8,6 +8,7 @@ pub use crate::autoscaling::adapter_rules::flags::{PROMETHEUS_URL as URL, flag a
 use crate::autoscaling::timing;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::since;
+use crate::doctor::facts::requests;
 use crate::doctor::facts::scaling_metric::Source;
 use crate::doctor::objects::{Pod, Workload, condition, is_ready, lives, name, ready_for, text};
 
@@ -49,6 +50,15 @@ pub fn is_another(deployment: &Value, source: Source) -> bool {
         Source::Adapter | Source::AdapterExternal => serves(deployment, Source::Keda),
         Source::Keda => serves(deployment, Source::Adapter),
         Source::Resource => false,
+    }
+}
+
+/// Whether the registered server answers with a list of metrics; none if it was not queried, or may not be.
+pub fn lists(evidence: &Evidence, source: Source) -> Option<bool> {
+    let answer = evidence.answers.get(&requests::listing(evidence, group(source)))?;
+    match answer.status {
+        0 | 401 | 403 => None,
+        status => Some(status == 200),
     }
 }
 

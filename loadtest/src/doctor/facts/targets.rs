@@ -11,6 +11,7 @@ use crate::autoscaling::exposition::series_of;
 use crate::autoscaling::promql::{Matcher, selectors};
 use crate::doctor::evidence::{Evidence, Page, Prometheus, Replica};
 use crate::doctor::facts::early::settled;
+use crate::doctor::facts::freshness::is_stale;
 use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::objects::{labels, lives, name, namespace, text};
 use crate::kube::read::Read;
@@ -114,6 +115,11 @@ pub fn refused<'a>(labels: &Value, matchers: &'a [Matcher]) -> Vec<&'a str> {
     asked.filter(|matcher| !takes(matcher, &labels)).map(|(label, ..)| label.as_str()).collect()
 }
 
+/// Whether Prometheus gives a series this label, whatever the page has.
+pub fn is_given(label: &str) -> bool {
+    GIVEN.contains(&label)
+}
+
 /// Labels that Prometheus gives, whatever the page has.
 const GIVEN: [&str; 7] = ["namespace", "pod", "service", "container", "endpoint", "job", "instance"];
 
@@ -197,7 +203,7 @@ pub fn silent_shard(evidence: &Evidence, answered: impl Fn(&Replica) -> bool) ->
 /// How many series of the counter Prometheus has, as the query asks for it, of all pods that have been ready for long:
 /// whoever brought them there (a collector, a federation, a job of whatever labels), and whether there is a target.
 pub fn arrived(evidence: &Evidence, scaling: &ScalingMetric) -> Option<usize> {
-    if adapter::lists_none(evidence, scaling) {
+    if adapter::lists_none(evidence, scaling) || is_stale(evidence, scaling) {
         return None;
     }
     let found = result(evidence, &scaling.selector.as_ref()?.text()).filter(|found| !found.is_empty())?;

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use super::Command;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric, trigger_number};
+use crate::doctor::facts::scaled_object;
+use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric};
 use crate::doctor::fixes::kubectl::{merge, patch_item};
-use crate::doctor::objects::{ScaledObject, text};
+use crate::doctor::objects::text;
 
 /// The command that sets the maximum where the user sets it: KEDA overwrites the HPA's.
 pub fn maximum(evidence: &Evidence, replicas: u64) -> Option<Command> {
@@ -39,10 +40,17 @@ impl Trigger<'_> {
     }
 }
 
-/// The trigger that makes a metric.
+/// The triggers that make a metric: several make a composite one.
+pub fn triggers<'a>(object: &'a Value, metric: &Metric) -> Vec<Trigger<'a>> {
+    let all = scaled_object::triggers(object, &metric.name).into_iter();
+    all.map(|(place, spec)| Trigger { object, place, spec }).collect()
+}
+
+/// The trigger that the metric's counter is of: the first that queries Prometheus, else the first.
 pub fn trigger<'a>(object: &'a Value, metric: &Metric) -> Option<Trigger<'a>> {
-    let place = trigger_number(&metric.name)?;
-    ScaledObject(object).triggers().get(place).map(|spec| Trigger { object, place, spec })
+    let mut all = triggers(object, metric);
+    let place = all.iter().position(|trigger| trigger.spec["type"] == "prometheus").unwrap_or(0);
+    (place < all.len()).then(|| all.swap_remove(place))
 }
 
 /// The command that adds a matcher to the trigger's query.

@@ -9,6 +9,7 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::early::{first_value, too_early};
 use crate::doctor::facts::monitors::of_target;
+use crate::doctor::facts::nearness::is_own;
 use crate::doctor::facts::pod_state::{is_overdue, runs};
 use crate::doctor::facts::pods::{living, ready, ready_for};
 use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric, Source};
@@ -88,8 +89,8 @@ fn without_value(evidence: &Evidence, scaling: &ScalingMetric, pod: &Value, seen
     let since = ready_for(evidence, pod).map_or_else(String::new, |age| format!(" for {age:.0} s"));
     let seen = format!("{seen}; pod {} is ready{since}, but has no value", name(pod));
     if let Some((why, command)) = dropped(evidence, scaling, pod) {
-        let advice = "Remove the monitor's relabeling that drops the pod, as the command does.";
-        return Finding::new(Cause::PodsNotCounted, format!("{seen}; {why}"), advice, [command]);
+        let advice = "Remove the monitor's relabeling that drops the pod.";
+        return Finding::new(Cause::PodsNotCounted, format!("{seen}; {why}"), advice, command);
     }
     let advice = format!(
         "Check that Prometheus scrapes {}: the Service's selector must match its labels, and its target must be up. When \
@@ -100,14 +101,16 @@ fn without_value(evidence: &Evidence, scaling: &ScalingMetric, pod: &Value, seen
     Finding::new(Cause::PodsNotCounted, seen, advice, None)
 }
 
-/// The relabeling by which the monitor of the other pods drops this one, and the command that removes it.
-fn dropped(evidence: &Evidence, scaling: &ScalingMetric, pod: &Value) -> Option<(String, Command)> {
+/// The relabeling by which the monitor of the other pods drops this one, and the command that removes it from the user's own
+/// monitor.
+fn dropped(evidence: &Evidence, scaling: &ScalingMetric, pod: &Value) -> Option<(String, Option<Command>)> {
     let replicas = evidence.prometheus.replicas.iter();
     let mut targets = replicas.flat_map(|replica| ours(evidence, scaling, replica));
     let (monitor, number) = targets.find_map(|(_, target)| of_target(evidence, target))?;
     let rules = list(monitor, &format!("/spec/{}/{number}/relabelings", Monitor(monitor).field()));
     let place = rules.iter().position(|rule| drops(rule, pod))?;
     let (path, command) = Endpoint { monitor, number }.without("relabelings", place);
+    let command = is_own(evidence, monitor).then_some(command);
     Some((format!("{}: {path} drops it by its name", titled(monitor)), command))
 }
 

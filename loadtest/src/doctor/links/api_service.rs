@@ -9,7 +9,7 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::{ScalingMetric, Source};
 use crate::doctor::facts::server::answers_with_404;
-use crate::doctor::facts::{early, requests, server, values};
+use crate::doctor::facts::{early, server, values};
 use crate::doctor::fixes::kubectl::{self, apply_with_comment};
 use crate::doctor::objects::{Service, age, condition, name, namespace, text, titled};
 use crate::doctor::status::{Checked, Finding, Input, Status};
@@ -31,9 +31,9 @@ pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
         && let Some(deployment) = evidence.server.deployment.seen().filter(|server| !server::serves(server, source))
     {
         // Many images serve metrics. A server that does not is known by its image, or because it has no list.
-        let wrong = server::is_another(deployment, source) || lists(evidence, source) == Some(false);
+        let wrong = server::is_another(deployment, source) || server::lists(evidence, source) == Some(false);
         if wrong || works == Some(false) && early::too_early(evidence, scaling).is_none() {
-            return Err(another(evidence, source, api, &owner, deployment, wrong).into());
+            return Err(another(evidence, scaling, api, deployment, wrong).into());
         }
     }
     let Some(available) = condition(api, "Available") else {
@@ -67,15 +67,6 @@ pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
     Err(unavailable::finding(evidence, source, api, &version, &seen).into())
 }
 
-/// Whether the registered server answers with a list of metrics; none if it was not queried, or may not be.
-fn lists(evidence: &Evidence, source: Source) -> Option<bool> {
-    let answer = evidence.answers.get(&requests::listing(evidence, server::group(source)))?;
-    match answer.status {
-        0 | 401 | 403 => None,
-        status => Some(status == 200),
-    }
-}
-
 /// Whether there is a server that runs.
 fn runs(evidence: &Evidence) -> bool {
     evidence.server.deployment.seen().is_some_and(|deployment| desired(deployment) > 0)
@@ -106,13 +97,22 @@ fn missing(evidence: &Evidence, source: Source, version: &str) -> Finding {
     Finding::new(Cause::ApiServiceMissing, seen, advice, [command])
 }
 
-fn another(evidence: &Evidence, source: Source, api: &Value, owner: &str, deployment: &Value, wrong: bool) -> Finding {
+fn another(evidence: &Evidence, scaling: &ScalingMetric, api: &Value, deployment: &Value, wrong: bool) -> Finding {
+    let source = scaling.metric.as_ref().map_or(Source::Adapter, |metric| metric.source);
+    let owner = format!("{}/{}", text(api, "/spec/service/namespace"), text(api, "/spec/service/name"));
     let (title, version) = (server::title(source), name(api));
     let deployment = titled(deployment);
-    let seen = format!("APIService {version}: spec.service is {owner}, {deployment}, which is not {title}");
+    let mut seen = format!("APIService {version}: spec.service is {owner}, {deployment}, which is not {title}");
+    if let Some((_, answer)) = scaling.metric.as_ref().and_then(|metric| values::answer(evidence, metric)) {
+        let told = format!("{} {}", answer.status, text(&answer.body, "/message"));
+        seen = format!("{seen}; it answers {}", told.trim_end());
+    }
     // No command: other HPAs may use what the present server serves.
     let advice = match service(evidence, source) {
-        _ if !wrong => format!("Make {deployment} serve the metric: it owns {version}, and only one server can."),
+        _ if !wrong => format!(
+            "Check the metric's name and selector in the HPA, and make {deployment} serve it: it owns {version}, and only \
+             one server can. Its log and its own objects say which metrics it has."
+        ),
         None => format!("Install {title}, and point {version} to its Service. Another server owns it now."),
         Some((namespace, name, port)) => format!(
             "One server can own {version}. If nothing uses the metrics that {owner} serves, set spec.service of APIService \

@@ -1,5 +1,6 @@
 //! The pod's metrics page: the counter is on it, and counts clients only.
 
+mod balancer;
 mod probe_traffic;
 
 use serde_json::Value;
@@ -48,6 +49,7 @@ pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
         return Err(absent(evidence, series, &lacking).into());
     }
     Status::stop(probe_traffic::scrapes_and_probes(evidence, scaling, series, &read))?;
+    Status::stop(balancer::checks(evidence, scaling, series, &read))?;
     let Some((page, _)) = with.first() else {
         // The query has a number without the pods' counters, or the pods are too young to have them.
         let why = format!("no pod exposes {series} yet");

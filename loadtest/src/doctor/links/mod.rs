@@ -14,22 +14,50 @@ mod series;
 mod target;
 mod traffic;
 
+use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::scaling_metric::{ScalingMetric, Source};
+use crate::doctor::facts::scaling_metric::ScalingMetric;
+use crate::doctor::facts::{origin, proof};
 use crate::doctor::link::Link;
 use crate::doctor::status::Status;
 
 /// The links that only a metric from Prometheus needs.
 const OF_PROMETHEUS: [Link; 5] = [Link::Metrics, Link::Monitor, Link::Target, Link::Series, Link::Rule];
 
+/// The links that bring the value to the metrics API.
+const BEFORE_THE_ANSWER: [Link; 6] =
+    [Link::Metrics, Link::Monitor, Link::Target, Link::Series, Link::Rule, Link::ApiService];
+
+/// Whether a cause makes the value wrong, or makes it come and go. Any other is no fault while there is a value.
+const fn spoils_value(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::ProbesCounted
+            | Cause::BalancerChecksCounted
+            | Cause::ScrapedTwice
+            | Cause::GroupByDropped
+            | Cause::PrometheusNotReady
+            | Cause::EmptyReadAsZero
+            | Cause::SeveralSeries
+            | Cause::KedaBlocked
+            | Cause::ScalerPaused
+            | Cause::FallbackActive
+            | Cause::IdleReplicas
+    )
+}
+
 /// The status of every link, in their order.
 pub fn check(evidence: &Evidence) -> Vec<(Link, Status)> {
     let scaling = ScalingMetric::of(evidence);
+    let unneeded = origin::without_prometheus(evidence, &scaling);
+    let is_proven = proof::has_current_value(evidence, &scaling);
     let check = |link| {
-        if let Some(metric) = scaling.metric.as_ref().filter(|metric| metric.source == Source::Resource)
+        // KEDA's object is checked whatever its metric is.
+        if let Some(why) = &unneeded
             && OF_PROMETHEUS.contains(&link)
+            && (link != Link::Rule || evidence.scaled_object.seen().is_none())
         {
-            return Status::NotApplicable(format!("{} comes from metrics.k8s.io", metric.name));
+            return Status::NotApplicable(why.clone());
         }
         let checked = match link {
             Link::Pod => pod::check(evidence, &scaling),
@@ -47,7 +75,14 @@ pub fn check(evidence: &Evidence) -> Vec<(Link, Status)> {
         };
         let status = checked.map_or_else(|status| status, Status::Ok);
         debug_assert!(owns(link, &status), "{link:?} must not raise {:?}", status.finding());
-        status
+        match status {
+            Status::Broken(finding)
+                if is_proven && BEFORE_THE_ANSWER.contains(&link) && !spoils_value(finding.cause) =>
+            {
+                Status::NotApplicable("not needed: the metrics API has a value".to_owned())
+            }
+            other => other,
+        }
     };
     Link::ALL.map(|link| (link, check(link))).into()
 }

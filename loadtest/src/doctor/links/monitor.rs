@@ -4,12 +4,14 @@ use serde_json::{Value, json};
 
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::freshness::{ages, is_stale};
+use crate::doctor::facts::nearness::{is_own, nearness};
 use crate::doctor::facts::ports;
 use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::targets::{arrived, elsewhere, known, ours, with_counter};
-use crate::doctor::findings::selection::{Fault, Operator, Workload, faults};
+use crate::doctor::findings::selection::{Fault, Operator, Stage, Workload, faults};
 use crate::doctor::fixes::kubectl::apply;
-use crate::doctor::objects::{name, text, titled};
+use crate::doctor::objects::{name, namespace, text, titled};
 use crate::doctor::status::{Checked, Finding, Input, Status};
 
 pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
@@ -30,6 +32,10 @@ pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
     }
     Status::stop(evidence.monitors.unread())?;
     let operator = Operator::of(evidence);
+    // A Prometheus outside of the cluster may scrape the pods by whatever it is configured with.
+    if operator.is_none() && replicas.is_empty() && evidence.prometheus.pods.items().is_empty() {
+        return Err(Status::missing(Input::Prometheus, "no Prometheus was queried, so its targets are not known"));
+    }
     let checked = evidence.monitors.items().iter();
     let checked: Vec<(&Value, Vec<Fault>)> =
         checked.map(|monitor| (monitor, faults(evidence, scaling, &workload, operator.as_ref(), monitor))).collect();
@@ -39,12 +45,15 @@ pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
     // Another job may scrape the pods, which only the targets show.
     let unread = replicas.iter().find_map(|replica| replica.targets.unread());
     Status::stop(unread.filter(|_| replicas.iter().all(|replica| replica.targets.seen().is_none())))?;
-    // A monitor with a single fault is meant for the pods, most likely if the fault is near to Prometheus.
-    let mut meant: Vec<_> = checked.into_iter().filter(|(_, faults)| faults.len() == 1).collect();
-    meant.sort_by_key(|(_, faults)| faults[0].stage);
-    if let Some((monitor, Fault { told, advice, commands, .. })) =
-        meant.pop().and_then(|(monitor, faults)| Some((monitor, faults.into_iter().next()?)))
-    {
+    // A monitor with a single fault is meant for the pods, unless it is somebody else's: the nearest, and of several the one
+    // whose fault is nearest to Prometheus.
+    let meant = checked.into_iter().filter(|(_, faults)| faults.len() == 1);
+    let near = meant.filter_map(|(monitor, mut faults)| Some((nearness(evidence, monitor)?, monitor, faults.pop()?)));
+    if let Some((_, monitor, fault)) = near.max_by_key(|(near, _, fault)| (*near, fault.stage)) {
+        let Fault { stage, told, advice, commands } = fault;
+        // To look in one more namespace changes nothing for the others.
+        let is_harmless = stage == Stage::Namespace || is_own(evidence, monitor);
+        let commands = if is_harmless { commands } else { Vec::new() };
         let evidence = format!("{}: {told}", titled(monitor));
         return Err(Finding::new(Cause::MonitorSelectsNothing, evidence, advice, commands).into());
     }
@@ -57,9 +66,18 @@ fn none(evidence: &Evidence, scaling: &ScalingMetric, workload: &Workload, opera
     let annotated = workload.services.iter().copied().chain([workload.pod]).find(annotated);
     let also = annotated.map(|object| format!("; {} has only the annotation prometheus.io/scrape", titled(object)));
     let none = format!("no ServiceMonitor or PodMonitor selects the pods of {}", evidence.namespace);
-    let seen = none + &also.unwrap_or_default();
+    let lost = ages(evidence, scaling).filter(|_| annotated.is_none() && is_stale(evidence, scaling));
+    let old = lost.map(|(age, _)| format!("; the newest sample in Prometheus is {age:.0} s old"));
+    let seen = none + &also.or(old).unwrap_or_default();
+    let cause = if lost.is_some() { Cause::MonitorLost } else { Cause::AnnotationsOnly };
     let monitor = operator.and_then(|operator| manifest(evidence, scaling, workload, operator));
     let advice = match &monitor {
+        Some(monitor) if lost.is_some() => {
+            format!(
+                "Apply the {} again. The HPA keeps the last value until Prometheus forgets it.",
+                text(monitor, "/kind")
+            )
+        }
         Some(monitor) => {
             format!("Apply a {}: prometheus-operator ignores the annotations.", text(monitor, "/kind"))
         }
@@ -69,7 +87,7 @@ fn none(evidence: &Evidence, scaling: &ScalingMetric, workload: &Workload, opera
                 .to_owned()
         }
     };
-    Finding::new(Cause::AnnotationsOnly, seen, advice, monitor.as_ref().map(apply))
+    Finding::new(cause, seen, advice, monitor.as_ref().map(apply))
 }
 
 /// A monitor of the pods that Prometheus selects; none if no labels would make it do so.
@@ -104,7 +122,13 @@ fn manifest(evidence: &Evidence, scaling: &ScalingMetric, workload: &Workload, o
     }
     spec[field] = json!([endpoint]);
     let workload = evidence.workload.seen().map_or(evidence.name.as_str(), name);
-    let mut metadata = json!({"name": workload, "namespace": place});
+    // To apply a monitor of a name that there is would replace it.
+    let is_taken = |wanted: &String| {
+        let mut all = evidence.monitors.items().iter();
+        all.any(|one| one["kind"] == kind && namespace(one) == place && name(one) == wanted)
+    };
+    let mut names = [workload.to_owned(), format!("{}-{workload}", evidence.namespace)].into_iter();
+    let mut metadata = json!({"name": names.find(|name| !is_taken(name))?, "namespace": place});
     if own_labels.as_object().is_some_and(|labels| !labels.is_empty()) {
         metadata["labels"] = own_labels;
     }

@@ -1,5 +1,8 @@
 //! The workload that the HPA scales, and a running pod of it.
 
+mod scale_target;
+mod strangers;
+
 use serde_json::{Value, json};
 
 use crate::autoscaling::timing;
@@ -24,12 +27,14 @@ pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
         Read::Absent => elsewhere(evidence),
         _ => Status::missing(Input::Workload, "the workload is not known"),
     })?;
+    Status::stop(scale_target::wrong_group(evidence, workload))?;
     // The API server leaves a 0 out.
     let desired = evidence.scale.seen().map(|scale| scale["spec"]["replicas"].as_u64().unwrap_or(0));
     if desired == Some(0) {
         return at_zero(evidence, workload);
     }
     Status::stop(evidence.pods.unread())?;
+    Status::stop(strangers::finding(evidence))?;
     let pods: Vec<&Value> = living(evidence).collect();
     if scaling.ready.is_empty() {
         return Err(none_ready(evidence, workload, &pods));

@@ -3,6 +3,7 @@
 mod listing;
 mod query;
 mod reach;
+mod scaled_object;
 mod trigger;
 
 use crate::autoscaling::timing;
@@ -17,10 +18,12 @@ use crate::doctor::objects::titled;
 use crate::doctor::status::{Checked, Finding, Status};
 
 pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
+    scaled_object::check(evidence, scaling)?;
     let metric = scaling.metric.as_ref().ok_or_else(Status::without_metric)?;
     match metric.source {
         Source::Keda => trigger::check(evidence, scaling, metric),
-        Source::Adapter | Source::AdapterExternal | Source::Resource => adapter(evidence, scaling, metric),
+        Source::Adapter | Source::AdapterExternal => adapter(evidence, scaling, metric),
+        Source::Resource => Err(Status::NotApplicable(format!("{} comes from metrics.k8s.io", metric.name))),
     }
 }
 
@@ -68,6 +71,14 @@ fn with_window(evidence: &Evidence, scaling: &ScalingMetric, query: &str) -> Str
     let window = scaling.window.zip(intervals::scrape(evidence));
     let window = window.map(|(window, scrape)| format!(", {:.0} scrapes in its window", window / scrape));
     format!("{query}{}", window.unwrap_or_default())
+}
+
+/// Why Prometheus refuses a query, in its own words; none if a replica answers it.
+fn refusal<'a>(evidence: &'a Evidence, query: &str) -> Option<&'a str> {
+    let mut answers = evidence.prometheus.replicas.iter().filter_map(|replica| replica.queries.get(query)).peekable();
+    let first = answers.peek()?.unread()?.why.as_str();
+    let is_refused = |why: &str| why.starts_with("400") || why.starts_with("422");
+    answers.all(|answer| answer.unread().is_some_and(|unread| is_refused(&unread.why))).then_some(first)
 }
 
 /// A query whose window is shorter than two scrapes has no rate.

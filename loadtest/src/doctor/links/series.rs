@@ -10,6 +10,7 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::{Evidence, Replica};
 use crate::doctor::facts::early::{settled, until_settled};
 use crate::doctor::facts::monitors::of_target;
+use crate::doctor::facts::nearness::is_own;
 use crate::doctor::facts::pages::last;
 use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::targets::{
@@ -66,6 +67,7 @@ pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
         pages.any(|page| last(page).is_some_and(|text| targets::has(text, series, &selector.matchers)))
     };
     let endpoint = endpoint_of(evidence, scaling, pod);
+    let is_changed = endpoint.is_some_and(|endpoint| is_own(evidence, endpoint.monitor));
     Err(match other.map(|sample| &sample["metric"]) {
         Some(labels) if !refused(labels, &selector.matchers).is_empty() || on_page() => {
             mislabelled(evidence, scaling, selector, pod, labels, endpoint).into()
@@ -79,7 +81,7 @@ pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
                 Cause::LabelsMissing,
                 format!("no series {series} names pod {pod}, whose target is up; {shown}"),
                 "Remove that relabeling from the monitor.",
-                [command],
+                Some(command).filter(|_| is_changed),
             )
             .into(),
             None => Status::blocked(Link::Target, format!("Prometheus has no series {series} of pod {pod}")),
@@ -111,7 +113,11 @@ fn mislabelled(
     let renamed = labels.as_object().into_iter().flatten().find(|(label, value)| *value == pod && *label != "pod");
     seen.extend(renamed.map(|(label, value)| format!("{label}={value}")));
     let seen = format!("{} of pod {pod} has {}; the query selects {}", selector.name, seen.join(", "), selector.text());
-    let broken = |advice: String, commands: Vec<Command>| Finding::new(Cause::LabelsMissing, &*seen, advice, commands);
+    let is_changed = endpoint.is_none_or(|endpoint| is_own(evidence, endpoint.monitor));
+    let broken = |advice: String, commands: Vec<Command>| {
+        let commands = if is_changed { commands } else { Vec::new() };
+        Finding::new(Cause::LabelsMissing, &*seen, advice, commands)
+    };
     if let Some(endpoint) = endpoint.filter(|endpoint| endpoint.spec()["honorLabels"] == true) {
         let replace = json!({"op": "replace", "path": endpoint.path("honorLabels"), "value": false});
         let advice = "Make Prometheus' own labels override those of the page.";

@@ -2,6 +2,7 @@
 
 mod down;
 mod prometheus_replicas;
+mod twice;
 
 use serde_json::{Value, json};
 
@@ -49,6 +50,7 @@ pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
     }
     Status::stop(down::finding(evidence, scaling))?;
     Status::stop(prometheus_replicas::disagree(evidence, scaling))?;
+    Status::stop(twice::finding(evidence, scaling))?;
     let up = targets().filter(|(_, target)| is_up(target)).count();
     if up == 0 {
         return Err(Status::pending(

@@ -141,11 +141,6 @@ impl<'a> ScaledObject<'a> {
         list(self.0, "/spec/triggers")
     }
 
-    /// Its trigger of this number, if it queries Prometheus.
-    pub fn prometheus_trigger(self, number: usize) -> Option<&'a Value> {
-        self.triggers().get(number).filter(|trigger| trigger["type"] == "prometheus")
-    }
-
     /// The `metadata` of the triggers that query Prometheus.
     pub fn prometheus_triggers(self) -> impl Iterator<Item = &'a Value> {
         self.triggers().iter().filter(|trigger| trigger["type"] == "prometheus").map(|trigger| &trigger["metadata"])

@@ -36,6 +36,10 @@ pub fn scaled_object(object: &Value) -> Value {
     if let Some(place) = kept_object.pointer_mut("/spec/triggers") {
         *place = triggers.collect();
     }
+    if let Some(health) = object["status"]["health"].as_object().filter(|_| kept_object["status"].is_object()) {
+        let health = health.iter().map(|(metric, health)| (told(metric), kept("Health", health)));
+        kept_object["status"]["health"] = Value::Object(health.collect());
+    }
     kept_object
 }
 

@@ -31,6 +31,7 @@ pub fn cases() -> Vec<Case> {
         short_relist(),
         wrong_port(),
         wrong_name(),
+        wrong_path(),
     ]
 }
 
@@ -95,6 +96,12 @@ fn short_relist() -> Case {
 pub fn wrong_port() -> Case {
     let line = arguments(r"s|\(--prometheus-url=.*\):9090|\1:9091|");
     Case::new(Cause::PrometheusUnreachable, "a URL with a port that the Service does not have", line, DEPLOYMENT_BACK)
+        .by_hand("the adapter's owner sets its flags")
+}
+
+fn wrong_path() -> Case {
+    let line = arguments(r"s|\(--prometheus-url=.*\):9090/*$|\1:9090/prom|");
+    Case::new(Cause::PrefixWrong, "a URL with a path that Prometheus does not have", line, DEPLOYMENT_BACK)
         .by_hand("the adapter's owner sets its flags")
 }
 

@@ -8,7 +8,19 @@ use crate::case::Case;
 const BACK: &str = "kubectl apply -k k8s/keda";
 
 pub fn cases() -> Vec<Case> {
-    vec![empty(), not_a_number(), several_series(), average(), wrong_port(), not_ready()]
+    vec![
+        empty(),
+        not_a_number(),
+        several_series(),
+        average(),
+        wrong_port(),
+        wrong_path(),
+        refused(),
+        fallback(),
+        idle(),
+        paused(),
+        not_ready(),
+    ]
 }
 
 /// Replaces fields of the trigger's metadata.
@@ -52,6 +64,49 @@ fn wrong_port() -> Case {
     Case::new(Cause::PrometheusUnreachable, "an address with a port that the Service does not have", line, BACK)
         .tidied()
         .quick()
+}
+
+fn wrong_path() -> Case {
+    let line = trigger(&[("serverAddress", "http://prometheus-k8s.monitoring.svc:9090/prom")]);
+    Case::new(Cause::PrefixWrong, "an address with a path that Prometheus does not have", line, BACK).tidied()
+}
+
+/// The closing bracket is missing.
+fn refused() -> Case {
+    let query = r#"sum(rate(http_requests_total{namespace=\"miztiik-automation-ns\"}[1m])"#;
+    Case::new(Cause::QueryRefused, "a query that does not parse", trigger(&[("query", query)]), BACK)
+        .by_hand("only the author knows what the query is to be")
+}
+
+/// Nobody answers at this address.
+fn fallback() -> Case {
+    let line = own(
+        r#"patch scaledobject shopfront-scaledobject --type merge -p '{"spec":{"fallback":{"failureThreshold":1,"replicas":1}}}'"#,
+    );
+    let undo = format!(
+        "{} && {BACK}",
+        own(r#"patch scaledobject shopfront-scaledobject --type merge -p '{"spec":{"fallback":null}}'"#)
+    );
+    Case::new(Cause::FallbackActive, "a fallback, as nobody answers the trigger", line, undo)
+        .then(trigger(&[("serverAddress", "http://192.0.2.1:9090")]))
+        .by_hand("the trigger has to be fixed where it fails")
+}
+
+fn idle() -> Case {
+    let line = own(
+        r#"patch scaledobject shopfront-scaledobject --type merge -p '{"spec":{"idleReplicaCount":1,"minReplicaCount":2}}'"#,
+    );
+    let undo = format!(
+        "{} && {BACK}",
+        own(r#"patch scaledobject shopfront-scaledobject --type merge -p '{"spec":{"idleReplicaCount":null}}'"#)
+    );
+    Case::new(Cause::IdleReplicas, "an idleReplicaCount of 1", line, undo).tidied()
+}
+
+fn paused() -> Case {
+    let line = own("annotate scaledobject shopfront-scaledobject autoscaling.keda.sh/paused=true --overwrite");
+    let undo = own("annotate scaledobject shopfront-scaledobject autoscaling.keda.sh/paused-");
+    Case::new(Cause::ScalerPaused, "a paused ScaledObject", line, undo).quick()
 }
 
 /// A trigger type that does not exist.

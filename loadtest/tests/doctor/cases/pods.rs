@@ -9,7 +9,37 @@ use crate::case::Case;
 pub const ELSEWHERE: &str = "shopfront-elsewhere";
 
 pub fn cases() -> Vec<Case> {
-    vec![no_replicas(), no_image(), crashes(), no_room(), no_room_at_all(), quota(), elsewhere(), old()]
+    vec![
+        no_replicas(),
+        no_image(),
+        crashes(),
+        no_room(),
+        no_room_at_all(),
+        quota(),
+        elsewhere(),
+        old(),
+        version(),
+        strangers(),
+    ]
+}
+
+/// A version that Kubernetes 1.16 removed with its group's Deployments.
+fn version() -> Case {
+    let line = own(
+        r#"patch hpa shopfront-hpa --type merge -p '{"spec":{"scaleTargetRef":{"apiVersion":"extensions/v1beta1"}}}'"#,
+    );
+    Case::new(Cause::ScaleTargetVersion, "a scaleTargetRef with the version extensions/v1beta1", line, MANIFEST)
+}
+
+/// Another Deployment, without an HPA, whose pods have the label of the workload's selector.
+fn strangers() -> Case {
+    let copy = format!(
+        "{} | sed 's/name: shopfront-deploy/name: shopfront-worker/; /^  uid:/d; /^  resourceVersion:/d' | kubectl create -f -",
+        own("get deployment shopfront-deploy -o yaml")
+    );
+    let undo = own("delete deployment shopfront-worker --ignore-not-found");
+    Case::new(Cause::SelectorTakesOthers, "another Deployment's pods under the selector", copy, undo)
+        .by_hand("the pods are somebody else's")
 }
 
 pub fn no_replicas() -> Case {

@@ -13,6 +13,9 @@ pub fn cases() -> Vec<Case> {
         namespace(),
         not_selected(),
         annotations(),
+        lost(),
+        twice(),
+        balancer(),
         target_port(),
         path(),
         forbidden(),
@@ -59,6 +62,46 @@ fn annotations() -> Case {
     Case::new(Cause::AnnotationsOnly, "annotations in place of the ServiceMonitor", line, undo)
         .then(monitoring("delete servicemonitor shopfront-monitor"))
         .tidied()
+}
+
+/// Deletes the monitor: Prometheus answers with the last samples for five minutes.
+fn lost() -> Case {
+    let undo = format!("{} && {MANIFEST}", own("delete servicemonitor shopfront-deploy --ignore-not-found"));
+    Case::new(
+        Cause::MonitorLost,
+        "the ServiceMonitor deleted",
+        monitoring("delete servicemonitor shopfront-monitor"),
+        undo,
+    )
+    .tidied()
+}
+
+/// A headless Service with the label that the monitor selects by.
+fn twice() -> Case {
+    let line = format!(
+        "{} | sed 's/name: shopfront-svc/name: shopfront-headless/; s/type: LoadBalancer/clusterIP: None/; /^  clusterIP: [0-9]/d; \
+         /clusterIPs:/,+1d; /uid:/d; /resourceVersion:/d; /nodePort:/d; /allocateLoadBalancerNodePorts:/d; \
+         /externalTrafficPolicy:/d; /^status:/,$d' | kubectl create -f -",
+        own("get service shopfront-svc -o yaml")
+    );
+    let undo = format!("{} && {MANIFEST}", own("delete service shopfront-headless --ignore-not-found"));
+    Case::new(Cause::ScrapedTwice, "a headless Service that the monitor selects too", line, undo).tidied()
+}
+
+/// The Ingress of an AWS load balancer, which checks `/` without an annotation. No such load balancer is made here, so a
+/// request stands for its checks.
+fn balancer() -> Case {
+    let subnets = "alb.ingress.kubernetes.io/subnets=a,b,c,d";
+    let line = own(&format!(
+        "create ingress shopfront --class alb --annotation {subnets} --rule '/*=shopfront-svc:80' && kubectl get --raw \
+         /api/v1/namespaces/miztiik-automation-ns/services/shopfront-svc:web/proxy/"
+    ));
+    let undo = format!(
+        "{} && {}",
+        own("delete ingress shopfront --ignore-not-found"),
+        own("annotate service shopfront-svc alb.ingress.kubernetes.io/healthcheck-path-")
+    );
+    Case::new(Cause::BalancerChecksCounted, "an Ingress whose load balancer checks /", line, undo).tidied()
 }
 
 pub fn port_name() -> Case {

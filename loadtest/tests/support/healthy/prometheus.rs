@@ -77,8 +77,8 @@ fn replica(pod: &str) -> Replica {
         pod: pod.to_owned(),
         ready: Read::Seen(true),
         targets: Read::Seen(PODS.iter().map(|(pod, ip)| target(pod, ip)).collect()),
-        queries: BTreeMap::new(),
         series: BTreeMap::from([(matcher, Read::Seen(series.into()))]),
+        ..Replica::default()
     }
 }
 

@@ -19,7 +19,7 @@ const ROUTES: [&str; 9] =
     ["path", "handler", "route", "uri", "url", "endpoint", "http_route", "http_target", "url_path"];
 
 /// The share of the target that an idle pod may have without harm: the HPA's tolerance.
-const HARMLESS: f64 = 0.1;
+pub const HARMLESS: f64 = 0.1;
 
 /// Whether the counter grows by scrapes or probes, and by so much that it matters to the HPA.
 pub fn scrapes_and_probes(
@@ -108,7 +108,7 @@ fn is_own(page: &Page, grown: f64, own: f64) -> bool {
 }
 
 /// The label that names a series' route, and the route.
-fn route(labels: &str) -> Option<(&'static str, String)> {
+pub fn route(labels: &str) -> Option<(&'static str, String)> {
     let matchers = labels_of(labels);
     ROUTES.into_iter().find_map(|route| {
         let (.., value) = matchers.iter().find(|(label, ..)| label == route)?;

@@ -23,9 +23,19 @@ pub fn check(
     if works {
         return short_relist(evidence);
     }
-    short_window(evidence, scaling, metric, config)
+    refused(evidence, scaling, config)
+        .or_else(|| short_window(evidence, scaling, metric, config))
         .or_else(|| short_relist(evidence))
         .or_else(|| ungrouped(evidence, scaling, metric, config))
+}
+
+/// Prometheus refuses the query that the adapter makes of the rule.
+fn refused(evidence: &Evidence, scaling: &ScalingMetric, config: &Config<'_>) -> Option<Finding> {
+    let query = scaling.query.as_deref()?;
+    let why = super::refusal(evidence, query)?;
+    let seen = format!("{}: {query}: Prometheus answers {why}", titled(config.object));
+    let advice = "Correct the rule's metricsQuery as Prometheus' answer says, and restart the adapter.";
+    Some(Finding::new(Cause::QueryRefused, seen, advice, None))
 }
 
 /// The `metricsQuery` of the metric's rule, as it is written; none of an external rule.

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use crate::autoscaling::timing;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::{Evidence, Prometheus};
-use crate::doctor::facts::prometheus::Endpoint;
+use crate::doctor::facts::prometheus::{self, Endpoint};
 use crate::doctor::facts::{ports, requests, server};
-use crate::doctor::objects::{Service, leads_to, name, namespace, titled};
+use crate::doctor::objects::{Service, labels, leads_to, name, namespace, titled};
 use crate::doctor::status::Finding;
 use crate::kube::read::Read;
 
@@ -16,6 +16,12 @@ const LAST: std::time::Duration = std::time::Duration::from_secs(253_402_300_799
 /// Why the adapter does not reach Prometheus.
 pub fn adapter(evidence: &Evidence, deployment: &Value) -> Option<Finding> {
     let place = format!("{}: {}", titled(deployment), server::URL);
+    if let Some(Prefix { url, why, right }) = wrong_prefix(evidence) {
+        let seen = format!("{place} is {url}; {why}");
+        // No command: every HPA that reads a metric from the adapter depends on this Deployment.
+        let advice = format!("Set {} of {} to {right}.", server::URL, titled(deployment));
+        return Some(Finding::new(Cause::PrefixWrong, seen, advice, None));
+    }
     let why = wrong(evidence).or_else(|| {
         let line = last_failure(evidence)?;
         Some(format!("its log: {line}"))
@@ -54,6 +60,38 @@ pub fn wrong(evidence: &Evidence) -> Option<String> {
     let ports: Vec<u64> = Service(service).ports().iter().filter_map(|port| port["port"].as_u64()).collect();
     (!has_the_pods_ports(service) && !ports.contains(&u64::from(port)))
         .then(|| format!("{} has the ports {ports:?}, not {port}", titled(service)))
+}
+
+/// A URL whose path is not where Prometheus answers.
+pub struct Prefix<'a> {
+    /// The URL.
+    pub url: &'a str,
+    /// What is wrong with it.
+    pub why: String,
+    /// The right one.
+    pub right: String,
+}
+
+/// The URL's path, if Prometheus answers without it, or if the operator's object names another one.
+pub fn wrong_prefix(evidence: &Evidence) -> Option<Prefix<'_>> {
+    let url = evidence.prometheus.url.seen()?.as_str();
+    let Endpoint { prefix, .. } = Endpoint::of(url, evidence)?;
+    let base = url.trim_end_matches('/').strip_suffix(prefix.as_str())?;
+    if !prefix.is_empty() && evidence.prometheus.replicas.iter().any(|replica| replica.unprefixed) {
+        let why = format!("Prometheus answers 404 below {prefix}, and answers without it");
+        return Some(Prefix { url, why, right: base.to_owned() });
+    }
+    let object = prometheus::object(evidence)?;
+    let told = object["spec"]["routePrefix"].as_str()?.trim_end_matches('/');
+    // Somebody between them may take the path away, or add it.
+    let pod = evidence.prometheus.pods.items().first()?;
+    let is_direct = evidence.prometheus.service.seen().is_some_and(|service| leads_to(service, labels(pod)));
+    if told == prefix || !is_direct {
+        return None;
+    }
+    let shown = if told.is_empty() { "/" } else { told };
+    let why = format!("{} has routePrefix {shown}", titled(object));
+    Some(Prefix { url, why, right: format!("{base}{told}") })
 }
 
 /// Whether a Service has more ports than it lists: a headless one has the pods' ports, an external name those of its host.

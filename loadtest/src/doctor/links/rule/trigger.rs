@@ -2,6 +2,8 @@
 
 mod blocked;
 
+pub use blocked::{operator_log, rejected};
+
 use serde_json::{Value, json};
 
 use super::{reach, short_window, with_window};
@@ -11,37 +13,44 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::{living, ready_for};
 use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric};
-use crate::doctor::facts::{intervals, values};
+use crate::doctor::facts::{intervals, scaled_object, values};
 use crate::doctor::fixes::kubectl::replace;
-use crate::doctor::fixes::scaler::{Trigger, trigger};
-use crate::doctor::objects::{is, text, titled};
+use crate::doctor::fixes::scaler::{Trigger, triggers};
+use crate::doctor::objects::{text, titled};
 use crate::doctor::status::{Checked, Finding, Input, Status};
 use crate::kube::read::Read;
 
 pub fn check(evidence: &Evidence, scaling: &ScalingMetric, metric: &Metric) -> Checked {
     let missing = |why: String| Status::missing(Input::ScaledObject, why);
     let object = Status::require(&evidence.scaled_object, || missing("there is no ScaledObject".to_owned()))?;
-    let trigger = trigger(object, metric)
-        .ok_or_else(|| missing(format!("{}: no trigger makes {}", titled(object), metric.name)))?;
-    let kind = text(trigger.spec, "/type");
+    let all = triggers(object, metric);
+    if all.is_empty() {
+        return Err(missing(format!("{}: no trigger makes {}", titled(object), metric.name)));
+    }
+    let told = all.iter().map(|trigger| one(evidence, scaling, metric, trigger)).collect::<Result<Vec<_>, _>>()?;
+    blocked::check(evidence, scaling, &all)?;
+    Ok(told.join("; "))
+}
+
+/// One of the triggers that make the metric: of a composite metric, there are several.
+fn one(evidence: &Evidence, scaling: &ScalingMetric, metric: &Metric, trigger: &Trigger<'_>) -> Checked {
+    let (object, kind) = (trigger.object, text(trigger.spec, "/type"));
     if kind != "prometheus" {
-        Status::stop(blocked::rejected(evidence, &trigger))?;
-        blocked::check(evidence, scaling, &trigger)?;
         return Ok(format!("trigger {}: {kind}, which does not query Prometheus", trigger.place));
     }
-    if !works(evidence, scaling, object) {
-        Status::stop(reach::wrong(evidence).map(|why| unreachable(evidence, &trigger, &why)))?;
+    if !works(evidence, scaling) {
+        Status::stop(wrong_prefix(evidence, trigger))?;
+        Status::stop(reach::wrong(evidence).map(|why| unreachable(evidence, trigger, &why)))?;
     }
-    Status::stop(blocked::rejected(evidence, &trigger))?;
     let query = trigger.field("query");
+    Status::stop(refused(evidence, trigger))?;
     // KEDA's own 0 may come from an empty result.
-    if !results(evidence, &trigger).iter().any(|result| result.first().is_some_and(|sample| !is_nan(sample))) {
+    if !results(evidence, trigger).iter().any(|result| result.first().is_some_and(|sample| !is_nan(sample))) {
         let place = format!("{}: triggers[{}]", titled(object), trigger.place);
         let widened = |range: &str, wide: &str| [trigger.with(&query.replace(range, wide), &[])];
         Status::stop(short_window(evidence, query, &place, widened))?;
     }
-    result(evidence, scaling, metric, &trigger)?;
-    blocked::check(evidence, scaling, &trigger)?;
+    result(evidence, scaling, metric, trigger)?;
     Ok(with_window(evidence, scaling, query))
 }
 
@@ -56,9 +65,36 @@ fn unreachable(evidence: &Evidence, trigger: &Trigger<'_>, why: &str) -> Finding
     Finding::new(Cause::PrometheusUnreachable, seen, advice, command)
 }
 
+fn wrong_prefix(evidence: &Evidence, trigger: &Trigger<'_>) -> Option<Finding> {
+    let reach::Prefix { url, why, right } =
+        reach::wrong_prefix(evidence).filter(|prefix| is_address(trigger, prefix.url))?;
+    let path = format!("/spec/triggers/{}/metadata/serverAddress", trigger.place);
+    let seen =
+        format!("{}: triggers[{}].metadata.serverAddress is {url}; {why}", titled(trigger.object), trigger.place);
+    let advice = format!("Set the address to {right}.");
+    // The evidence does not contain a password.
+    let command = (!url.contains('@')).then(|| replace(trigger.object, &path, &json!(url), &json!(right)));
+    Some(Finding::new(Cause::PrefixWrong, seen, advice, command))
+}
+
+/// Whether a URL is that of the trigger. The first trigger's is that of the evidence.
+fn is_address(trigger: &Trigger<'_>, url: &str) -> bool {
+    trigger.field("serverAddress") == url
+}
+
+/// Prometheus refuses the trigger's query.
+fn refused(evidence: &Evidence, trigger: &Trigger<'_>) -> Option<Finding> {
+    let query = trigger.field("query");
+    let why = super::refusal(evidence, query)?;
+    let (object, place) = (titled(trigger.object), trigger.place);
+    let seen = format!("{object}: triggers[{place}].metadata.query {query}: Prometheus answers {why}");
+    let advice = "Correct the query as Prometheus' answer says. Prometheus' own page runs it without KEDA.";
+    Some(Finding::new(Cause::QueryRefused, seen, advice, None))
+}
+
 /// Whether KEDA has a value other than its fallback.
-fn works(evidence: &Evidence, scaling: &ScalingMetric, object: &Value) -> bool {
-    values::works(evidence, scaling) == Some(true) && !is(object, "Fallback")
+fn works(evidence: &Evidence, scaling: &ScalingMetric) -> bool {
+    values::works(evidence, scaling) == Some(true) && !scaled_object::falls_back(evidence)
 }
 
 /// The answers of the replicas to the trigger's query.
@@ -79,7 +115,9 @@ fn result(evidence: &Evidence, scaling: &ScalingMetric, metric: &Metric, trigger
         let command = trigger.with(&format!("sum({query})"), &[]);
         return Err(Finding::new(Cause::SeveralSeries, seen, advice, [command]).into());
     }
-    if let Some(summed) = summed(query).filter(|_| averaged(metric)) {
+    // What a formula makes of an average is its author's business.
+    let is_alone = !scaled_object::is_composite(&metric.name);
+    if let Some(summed) = summed(query).filter(|_| averaged(metric) && is_alone) {
         let seen = seen("an average, which the HPA divides by the number of pods again");
         let advice = "Make the query a sum over all pods, or set the trigger's metricType to Value.";
         // A value that is not a pod's own may be the same in all series: a sum would count it several times.

@@ -6,6 +6,7 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::{Evidence, Page};
 use crate::doctor::facts::early::settled;
 use crate::doctor::facts::monitors::of_target;
+use crate::doctor::facts::nearness::is_own;
 use crate::doctor::facts::ports;
 use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::targets::{Ours, ours, place, result, with_counter};
@@ -55,7 +56,8 @@ fn fix(evidence: &Evidence, scaling: &ScalingMetric, target: &Value, why: &str) 
     let page = pages.first().copied();
     let (port, path) = place(target);
     let set = |field: &str, value: &str| {
-        of_target(evidence, target).map(|at| Endpoint::new(at).set(field, &json!(value), &[]))
+        let own = of_target(evidence, target).filter(|(monitor, _)| is_own(evidence, monitor));
+        own.map(|at| Endpoint::new(at).set(field, &json!(value), &[]))
     };
     let found = page.map(|page| format!("port {}, path {}", page.port, page.path));
     let found = found.map_or_else(String::new, |found| format!(" The counter is at {found}."));
@@ -99,7 +101,8 @@ fn to_port(evidence: &Evidence, target: &Value, page: &Page, refused: bool) -> O
     let endpoint = at.spec();
     let workload = Workload::of(evidence)?;
     let pod = evidence.pods.items().iter().find(|pod| name(pod) == page.pod)?;
-    let set = |field: &str, value: &Value| Some(at.set(field, value, &["port", "targetPort", "portNumber"]));
+    let is_own = is_own(evidence, monitor);
+    let set = |field: &str, value: &Value| is_own.then(|| at.set(field, value, &["port", "targetPort", "portNumber"]));
     let named = ports::declared(pod).find(|port| port["containerPort"] == page.port).map(|port| &port["name"]);
     if monitor["kind"] == "PodMonitor" {
         return match named.filter(|name| name.is_string()) {

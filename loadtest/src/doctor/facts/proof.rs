@@ -1,0 +1,28 @@
+//! Whether the metrics API's value proves that the links before it work.
+
+use super::early::settled;
+use super::freshness::is_stale;
+use super::targets::{Ours, result};
+use super::{scaled_object, values};
+use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::scaling_metric::ScalingMetric;
+
+/// Whether the metrics API has a value that comes from the pods as they are now: then whatever brings it works, even if it
+/// is nothing that the doctor knows. A fallback proves nothing. Nor does a value that outlives its series, or one without
+/// some of the pods.
+pub fn has_current_value(evidence: &Evidence, scaling: &ScalingMetric) -> bool {
+    if values::works(evidence, scaling) != Some(true) || scaled_object::falls_back(evidence) {
+        return false;
+    }
+    let Some(selector) = &scaling.selector else { return true };
+    // Without an answer of Prometheus, the API's value is all there is.
+    let Some(found) = result(evidence, &selector.text()) else { return true };
+    if found.is_empty() || is_stale(evidence, scaling) {
+        return false;
+    }
+    let pods = Ours::of(evidence);
+    let has = |pod: &str| found.iter().any(|sample| pods.pod_of_series(&sample["metric"]) == Some(pod));
+    let settled = settled(evidence, scaling);
+    let is_of_pods = scaling.is_of_each_pod() || settled.iter().any(|pod| has(pod));
+    !is_of_pods || settled.iter().all(|pod| has(pod))
+}
