@@ -5,7 +5,7 @@ use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::autoscaler::{Assumed, autoscaler};
 use crate::doctor::facts::scaling_metric::{ScalingMetric, Source, is_watchable};
 use crate::doctor::facts::trust::Trust;
-use crate::doctor::facts::{pages, pods, prometheus, requests};
+use crate::doctor::facts::{pages, prometheus, requests};
 use crate::doctor::objects::Hpa;
 use crate::error::Error;
 use crate::kube::read::Read;
@@ -41,7 +41,7 @@ pub fn watch_plan(evidence: &Evidence, trust: Trust) -> Result<(Assumed, Plan), 
     let settings = autoscaler(evidence, &scaling).map_err(Error::Usage)?;
     let counter = scaling
         .series_or_why()
-        .map(|series| Counter { series: series.to_owned(), pages: pages::served_at(evidence, pods::labels(evidence)) });
+        .map(|series| Counter { series: series.to_owned(), pages: pages::counter_at(evidence, series) });
     let window = settings.autoscaler.pipeline.window;
     let query = || prometheus::sum(evidence, &scaling, window);
     let metric = scaling.metric.as_ref().and_then(|metric| {

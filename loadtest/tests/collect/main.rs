@@ -2,6 +2,7 @@
 
 #[path = "../support/chain.rs"]
 mod chain;
+mod foreign;
 mod planted;
 #[path = "../support/server.rs"]
 mod server;

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::ports;
+use super::{pods, ports};
 use crate::doctor::evidence::{Evidence, Page};
 use crate::doctor::facts::monitors::Served;
-use crate::doctor::objects::{Monitor, Service};
+use crate::doctor::facts::targets::with_counter;
+use crate::doctor::objects::{Monitor, Service, name};
 use crate::kube::pod_http::PodPage;
 
 /// Where Prometheus looks where nothing says otherwise.
@@ -35,6 +36,20 @@ pub fn served_at(evidence: &Evidence, labels: &Value) -> Vec<PodPage> {
     monitored.chain(ports.map(|port| PodPage { port, path: PATH.to_owned(), tls: false })).collect()
 }
 
+/// The same for the workload's pods, beginning with the place where a pod's page has the counter.
+pub fn counter_at(evidence: &Evidence, series: &str) -> Vec<PodPage> {
+    let mut places = served_at(evidence, pods::labels(evidence));
+    let found = with_counter(evidence, series).into_iter().find_map(|page| {
+        let mut pods = evidence.pods.items().iter();
+        Some((page, pods.find(|pod| name(pod) == page.pod)?))
+    });
+    if let Some((page, pod)) = found {
+        let port = |place: &PodPage| ports::of_pod(pod, &json!(place.port));
+        places.sort_by_key(|place| port(place) != Some(page.port) || place.path != page.path);
+    }
+    places
+}
+
 /// Where a monitor has pods scraped that it selects, by a Service or by themselves.
 fn scraped_at(monitor: Monitor, service: Option<&Value>) -> Vec<PodPage> {
     let named = |endpoint: &Value| -> Option<IntOrString> {
@@ -54,8 +69,6 @@ fn scraped_at(monitor: Monitor, service: Option<&Value>) -> Vec<PodPage> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::kube::read::Read;
 

@@ -11,6 +11,7 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::early::{settled, until_settled};
 use crate::doctor::facts::intervals;
+use crate::doctor::facts::nearness::nearness;
 use crate::doctor::facts::prometheus::is_of;
 use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::targets::{arrived, elsewhere, known, ours, silent_shard};
@@ -104,10 +105,12 @@ fn without_target(evidence: &Evidence, scaling: &ScalingMetric) -> Status {
         return Status::Unread(Unread { what: format!("{shard} did not answer"), why, right: None });
     }
     let young = |object: &&Value| changed(object, evidence.taken) < timing::MONITOR_RELOAD;
+    // A change of somebody else's monitor brings no target here.
+    let near: Vec<&Value> = evidence.monitors.items().iter().filter(|one| nearness(evidence, one).is_some()).collect();
     let (monitors, services) = (evidence.monitors.items(), evidence.services.items());
     let pods = evidence.pods.items().iter().chain(evidence.prometheus.pods.items());
     let operators = evidence.prometheuses.items();
-    if let Some(object) = monitors.iter().chain(services).chain(operators).find(young) {
+    if let Some(object) = near.into_iter().chain(services).chain(operators).find(young) {
         let age = changed(object, evidence.taken);
         let why = format!("Prometheus has no target yet; {} was changed {age:.0} s ago", titled(object));
         return Status::pending(timing::MONITOR_RELOAD - age, why);

@@ -21,9 +21,9 @@ const ALB: &str = "alb.ingress.kubernetes.io/";
 /// Names that programs give the route of `/`.
 const ROOTS: [&str; 4] = ["", "root", "index", "home"];
 
-/// Seconds between two checks, and zones that check: by default, and at least.
+/// Seconds between two checks, by default; and the zones that check, if the subnets are not named: most regions have three.
 const INTERVAL: f64 = 15.0;
-const ZONES: u32 = 2;
+const ZONES: u32 = 3;
 
 /// Whether the checks are counted, and are so many that they matter to the HPA.
 pub fn checks(
@@ -53,13 +53,14 @@ pub fn checks(
         }
         let path = set("healthcheck-path").unwrap_or("/");
         let seconds = set("healthcheck-interval-seconds").and_then(|seconds| seconds.parse().ok()).unwrap_or(INTERVAL);
-        let zones = set("subnets").map_or(ZONES, |all| u32::try_from(all.split(',').count()).unwrap_or(ZONES));
+        let named = set("subnets").and_then(|all| u32::try_from(all.split(',').count()).ok());
+        let (zones, assumed) = named.map_or((ZONES, " (assumed)"), |zones| (zones, ""));
         let rate = f64::from(zones) / seconds;
         if !is_counted(path) || rate * per_second / metric.target < HARMLESS {
             return None;
         }
         let seen = format!(
-            "{}: its load balancer checks {path} of each pod from {zones} zones every {seconds} s, and {series} counts that: \
+            "{}: its load balancer checks {path} of each pod from {zones} zones{assumed} every {seconds} s, and {series} counts that: \
              {rate:.2} a second, with a target of {}",
             titled(ingress),
             metric.target

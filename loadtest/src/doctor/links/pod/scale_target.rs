@@ -15,8 +15,10 @@ pub fn wrong_group(evidence: &Evidence, workload: &Value) -> Option<Finding> {
     let hpa = evidence.hpa.seen()?;
     let target = Hpa(hpa).target();
     let (written, served) = (text(target, "/apiVersion"), text(workload, "/apiVersion"));
-    let is_same_kind = text(workload, "/kind") == text(target, "/kind");
-    if served.is_empty() || !is_same_kind || group_of(written) == group_of(served) {
+    let kind = text(target, "/kind");
+    let is_served = |group: &str| evidence.resources.items().iter().any(|one| one.group == group && one.kind == kind);
+    let is_known = !is_served(group_of(written)) && is_served(group_of(served));
+    if text(workload, "/kind") != kind || !is_known {
         return None;
     }
     let path = "/spec/scaleTargetRef/apiVersion";
@@ -27,7 +29,6 @@ pub fn wrong_group(evidence: &Evidence, workload: &Value) -> Option<Finding> {
     } else {
         (format!("is {written}"), replace(hpa, path, &json!(written), &json!(served)))
     };
-    let kind = text(target, "/kind");
     let seen = format!(
         "{}: spec.scaleTargetRef.apiVersion {names}, where the API server has no {kind}; {} has apiVersion {served}",
         titled(hpa),

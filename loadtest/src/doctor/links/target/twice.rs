@@ -1,6 +1,6 @@
 //! Whether Prometheus scrapes a pod's page by several targets, so that a sum counts each request several times.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -8,8 +8,9 @@ use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::{Evidence, Replica};
 use crate::doctor::facts::monitors::of_target;
 use crate::doctor::facts::nearness::is_own;
+use crate::doctor::facts::pages::last;
 use crate::doctor::facts::scaling_metric::ScalingMetric;
-use crate::doctor::facts::targets::{Ours, is_given, ours, place, result};
+use crate::doctor::facts::targets::{Ours, is_given, labels_of, ours, place, result, taken, with_counter};
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::Endpoint;
 use crate::doctor::objects::{name, text, titled};
@@ -52,15 +53,25 @@ fn of_replica<'a>(
     several.map(|((pod, _), targets)| (pod, targets))
 }
 
-/// How many times the query takes a series of the page: those that differ by nothing but Prometheus' own labels.
+/// How many times the query takes a series of the page: those that differ by nothing but the labels of their targets.
 fn counted(evidence: &Evidence, scaling: &ScalingMetric, pod: &str) -> Option<usize> {
     let found = result(evidence, &scaling.selector.as_ref()?.text())?;
     let pods = Ours::of(evidence);
+    // A job may add any labels, such as the pod's own.
+    let series = scaling.series.as_deref()?;
+    let pages = with_counter(evidence, series).into_iter().filter(|page| page.pod == pod);
+    let on_page: BTreeSet<String> = pages
+        .filter_map(last)
+        .flat_map(|page| taken(page, series, &[]))
+        .flat_map(|(braces, _)| labels_of(braces))
+        .map(|(label, ..)| label)
+        .collect();
+    let is_own = |label: &str| if on_page.is_empty() { !is_given(label) } else { on_page.contains(label) };
     let mut alike: BTreeMap<String, usize> = BTreeMap::new();
     for sample in found.iter().filter(|sample| pods.pod_of_series(&sample["metric"]) == Some(pod)) {
         let all = sample["metric"].as_object().into_iter().flatten();
         // The port tells two counters of one name from one that is scraped twice.
-        let own: BTreeMap<_, _> = all.filter(|(label, _)| !is_given(label) || *label == "instance").collect();
+        let own: BTreeMap<_, _> = all.filter(|(label, _)| is_own(label) || *label == "instance").collect();
         *alike.entry(json!(own).to_string()).or_default() += 1;
     }
     alike.into_values().max()
@@ -69,8 +80,9 @@ fn counted(evidence: &Evidence, scaling: &ScalingMetric, pod: &str) -> Option<us
 /// The labels by which the targets differ, else their jobs.
 fn told(targets: &[&Value]) -> Vec<String> {
     let label = |target: &Value, label: &str| text(target, &format!("/labels/{label}")).to_owned();
-    let differs = |name: &&&str| targets.iter().any(|target| label(target, name) != label(targets[0], name));
-    match TOLD_BY.iter().find(differs) {
+    let differs = |name: &str| targets.iter().any(|target| label(target, name) != label(targets[0], name));
+    let tells = |name: &&&str| differs(name) && targets.iter().all(|target| !label(target, name).is_empty());
+    match TOLD_BY.iter().find(tells) {
         Some(name) => targets.iter().map(|target| format!("{name}={}", label(target, name))).collect(),
         None => targets.iter().map(|target| text(target, "/scrapePool").to_owned()).collect(),
     }
