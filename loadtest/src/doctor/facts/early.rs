@@ -128,6 +128,12 @@ fn scraped_by<'a>(evidence: &'a Evidence, scaling: &ScalingMetric) -> Option<(&'
     monitors.next().map(|(monitor, _)| (monitor, changed(monitor, evidence.taken)))
 }
 
+/// Whether the monitor that has Prometheus scrape the pods was changed so lately that a replica may not scrape by it yet:
+/// each replica gets its configuration in its own time.
+pub fn may_reload(evidence: &Evidence, scaling: &ScalingMetric) -> bool {
+    scraped_by(evidence, scaling).is_some_and(|(_, changed)| changed < timing::MONITOR_RELOAD)
+}
+
 /// How long after a pod is ready its first scrapes are to be there, in seconds.
 pub fn patience(evidence: &Evidence, scaling: &ScalingMetric) -> f64 {
     let targets = evidence.prometheus.replicas.iter().flat_map(|replica| ours(evidence, scaling, replica));

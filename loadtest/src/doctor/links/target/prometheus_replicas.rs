@@ -9,7 +9,7 @@ use crate::autoscaling::duration;
 use crate::autoscaling::timing;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::{Evidence, Replica};
-use crate::doctor::facts::early::settled;
+use crate::doctor::facts::early::{may_reload, settled};
 use crate::doctor::facts::pod_state;
 use crate::doctor::facts::prometheus::OF_OPERATOR;
 use crate::doctor::facts::scaling_metric::ScalingMetric;
@@ -95,7 +95,7 @@ pub fn disagree(evidence: &Evidence, scaling: &ScalingMetric) -> Option<Finding>
     let any_young =
         |pods: &Read<Vec<Value>>| pods.items().iter().any(|pod| age(pod, evidence.taken) < timing::REPLICAS_AGREE);
     // A replica that restarted has a gap until the window has passed.
-    if any_young(&evidence.prometheus.pods) {
+    if any_young(&evidence.prometheus.pods) || may_reload(evidence, scaling) {
         return None;
     }
     let restarted = any_young(&evidence.pods);
