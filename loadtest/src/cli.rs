@@ -11,7 +11,7 @@ use clap_complete::Shell;
 
 use crate::bounds::{DAY, GENERATORS, IN_FLIGHT, REPLICAS, SPEED};
 use crate::error::Error;
-use crate::journal::Expectations;
+use crate::journal::{Expectations, MaxFailed};
 use crate::output::{Clean, print, say, visible};
 use crate::profile::{Profile, Spacing, Stage};
 use crate::schedule::Share;
@@ -25,9 +25,12 @@ Examples:
   loadtest predict --stage 10rps:3m   calculate the replicas
   loadtest doctor                     find out why the HPA does not scale
 
-Exit codes: 0 every expectation holds, 1 an expectation does not hold, 2 bad usage, 3 undecided: an expectation could \
-not be decided, the doctor found the chain broken, or the cluster does not answer. The doctor has its own exit codes: \
-loadtest doctor --help.";
+Requests: offered by the profile; sent, or else dropped (too many in flight, or the generator fell behind); answered \
+with any status; succeeded with a status of 2xx; failed otherwise, or without an answer.
+
+Exit codes: 0 passed, or nothing was expected; 1 failed: an expectation does not hold; 2 bad usage; 3 undecided: the run \
+was interrupted or cut short, the load could not be offered, a percentile has too few samples, the doctor found the \
+chain broken, or the cluster does not answer. The doctor has its own exit codes: loadtest doctor --help.";
 
 const DOCTOR: &str = "\
 Examples:
@@ -263,7 +266,7 @@ pub struct Sending {
     pub generator: u32,
 }
 
-/// What is expected of the run. Nothing else is judged.
+/// What is expected of the run. By default, at least 99 % of the offered requests are sent, and none fails.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Expectations")]
 pub struct Expected {
@@ -279,9 +282,13 @@ pub struct Expected {
     #[arg(long, value_name = "DURATION", value_parser = duration, requires = "expect_replicas")]
     scaled_within: Option<Duration>,
 
-    /// At most this many requests may fail or be dropped, including those during scale-in
-    #[arg(long, value_name = "COUNT")]
-    max_failed: Option<u64>,
+    /// At most this many requests may fail, or this share of those sent, such as 0.1%
+    #[arg(long, value_name = "COUNT|PERCENT%", value_parser = max_failed)]
+    max_failed: Option<MaxFailed>,
+
+    /// Do not expect that at least 99 % of the offered requests are sent, and that none fails
+    #[arg(long)]
+    no_default_expectations: bool,
 
     /// Maximum of the median latency
     #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -380,6 +387,7 @@ impl Expected {
             latency: latency.into_iter().filter_map(|(percentile, max)| Some((percentile, seconds(max)?))).collect(),
             scaled_within: seconds(self.scaled_within),
             scale_in: self.expect_scale_in,
+            defaults: !self.no_default_expectations,
         }
     }
 }
@@ -392,6 +400,19 @@ fn hpa(text: &str) -> Result<String, String> {
     known
         .then(|| text.to_owned())
         .ok_or_else(|| "expected NAMESPACE/NAME, or the name alone; kubectl get hpa -A lists all".to_owned())
+}
+
+fn max_failed(text: &str) -> Result<MaxFailed, String> {
+    let limit = match text.strip_suffix('%') {
+        Some(percent) => {
+            let percent = percent.parse::<f64>().ok().filter(|percent| (0.0..=100.0).contains(percent));
+            percent.map(|percent| MaxFailed::Share { percent })
+        }
+        None => text.parse().ok().map(MaxFailed::Count),
+    };
+    limit.ok_or_else(|| {
+        "expected a number of requests, such as 0 or 20, or a share from 0% to 100%, such as 0.1%".to_owned()
+    })
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

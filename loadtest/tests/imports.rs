@@ -28,7 +28,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("session", &["autoscaling", "cli", "error", "generator", "journal", "output", "profile", "report"]),
     ("observe", &["autoscaling", "journal", "kube", "session"]),
     ("rehearse", &["autoscaling", "error", "journal", "loopback", "output", "session"]),
-    ("doctor", &["autoscaling", "bounds", "error", "journal", "kube", "output", "profile"]),
+    ("doctor", &["autoscaling", "bounds", "error", "journal", "kube", "output", "profile", "stats"]),
     (
         "commands",
         &[

@@ -13,7 +13,7 @@ use super::events;
 use crate::journal::{Entry, Scaling, Second, Start};
 use crate::output::text::{clock, count, fit, rate, seconds};
 use crate::profile::Profile;
-use crate::stats::{Times, failed, succeeded};
+use crate::stats::{Times, dropped, failed, succeeded};
 
 mod lines;
 pub use lines::Lines;
@@ -56,7 +56,7 @@ impl Live {
                 self.now = self.now.max(second.at + 1.0);
                 self.sent += second.sent;
                 self.failed += failed(second);
-                self.dropped += second.dropped;
+                self.dropped += dropped(second);
                 self.history.push_back(second.clone());
                 if self.history.len() > HISTORY {
                     self.history.pop_front();

@@ -16,7 +16,7 @@ const SCRIPT: &str = include_str!("page.js");
 
 /// `openssl dgst -sha256 -binary FILE | base64` prints a hash. A browser complains about one that is wrong.
 const POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; \
-                      style-src 'sha256-qx5s2dLi+sALqjnNNcFJfsmn87jdostr+FTNm+CON/4='; \
+                      style-src 'sha256-Qxal12z/DHjq3uL5HwnuCfivqNEC5LlFfkKhMXvCkAg='; \
                       script-src 'sha256-J+/RC5/qz8rQrRttplrz3JnwOQ5jFoHG5Ze3/pJvKG8='";
 
 /// The page of this report. The journal's texts are text there, never markup or script, and every character is visible.
@@ -43,7 +43,7 @@ fn page(report: &Report) -> Markup {
                 link rel="icon" href="data:,";
                 style {}
             }
-            body data-state=(report.verdict.outcome.label().to_lowercase()) {
+            body data-state=(report.verdict.outcome.label().to_lowercase().replace(' ', "-")) {
                 (header(report))
                 main {
                     ul.tiles aria-label="Key figures" { (tiles::render(report)) }
@@ -98,6 +98,7 @@ fn header(report: &Report) -> Markup {
     let mark = match report.verdict.outcome {
         Outcome::Passed => "✓",
         Outcome::Failed => "✗",
+        Outcome::NotJudged => "·",
         Outcome::Undecided => "?",
     };
     html! {

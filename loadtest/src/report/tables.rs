@@ -143,8 +143,12 @@ pub(crate) fn pods(report: &Report) -> Markup {
 /// Failed and dropped requests by cause.
 pub(crate) fn failures(report: &Report) -> Markup {
     let totals = &report.totals;
-    let dropped = ("dropped: too many requests in flight".to_owned(), totals.dropped);
-    let mut causes: Vec<(String, u64)> = totals.failures.clone().into_iter().chain([dropped]).collect();
+    let dropped = [
+        ("dropped: too many requests in flight", totals.crowded_out),
+        ("dropped: the generator fell behind", totals.dropped - totals.crowded_out),
+    ];
+    let dropped = dropped.map(|(cause, number)| (cause.to_owned(), number));
+    let mut causes: Vec<(String, u64)> = totals.failures.clone().into_iter().chain(dropped).collect();
     causes.retain(|(_, count)| *count > 0);
     causes.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     if causes.is_empty() {

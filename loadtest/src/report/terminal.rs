@@ -3,6 +3,7 @@
 use crate::output::Clean;
 use crate::output::text::{clock, count, fit, plural, seconds, wrap};
 use crate::report::figures::{Quantiles, Report};
+use crate::report::verdict::enough_answers;
 
 /// The maximum number of lines.
 const LINES: usize = 30;
@@ -58,12 +59,13 @@ fn requests(report: &Report) -> Option<String> {
 }
 
 fn quantiles(name: &str, of: &Quantiles) -> String {
+    let p999 = (of.count >= enough_answers(0.999)).then(|| format!("p99.9 {}, ", seconds(of.p999)));
     format!(
-        "{name:<10} p50 {}, p90 {}, p99 {}, p99.9 {}, max {}",
+        "{name:<10} p50 {}, p90 {}, p99 {}, {}max {}",
         seconds(of.p50),
         seconds(of.p90),
         seconds(of.p99),
-        seconds(of.p999),
+        p999.unwrap_or_default(),
         seconds(of.max)
     )
 }

@@ -151,7 +151,7 @@ async fn a_killed_replica_is_restarted_and_its_failures_are_reported() {
         assert!(broken || second["failed"] == 0, "from {before} until soon after {ready} alone: {second}");
     }
     let sentence = report["verdict"]["sentence"].as_str().expect("text");
-    assert!(sentence.contains(&format!("Failed or dropped: {failed} failed")), "{sentence}");
+    assert!(sentence.contains(&format!("Requests failed: {failed} of ")), "{sentence}");
     assert_eq!((report["verdict"]["outcome"].as_str(), code), (Some("failed"), Some(1)));
     let pods: Vec<_> = report["pods"].as_array().expect("a list").iter().map(|pod| &pod["name"]).collect();
     assert_eq!(pods, [killed.pod.as_str()]);

@@ -14,7 +14,8 @@ use loadtest::autoscaling::hpa::Behavior;
 use loadtest::autoscaling::predict::{Band, Pipeline, Predicted, Source};
 use loadtest::autoscaling::rate::Function;
 use loadtest::journal::{
-    End, Entry, Event, Expectations, FORMAT, Feed, Kind, ObjectEvent, ObservedEvent, Scaling, Second, Start, Target,
+    End, Entry, Event, Expectations, FORMAT, Feed, Kind, MaxFailed, ObjectEvent, ObservedEvent, Scaling, Second, Start,
+    Target,
 };
 use loadtest::profile::{Profile, Spacing, Stage};
 
@@ -70,10 +71,11 @@ pub fn start() -> Start {
         autoscaler: Some(autoscaler()),
         expectations: Expectations {
             replicas: Some(3),
-            max_failed: Some(0),
+            max_failed: Some(MaxFailed::Count(0)),
             latency: vec![(99.0, 0.05)],
             scaled_within: Some(90.0),
             scale_in: true,
+            defaults: true,
         },
     }
 }
@@ -273,7 +275,7 @@ pub fn alone() -> Vec<Entry> {
         match entry {
             Entry::Start(start) => {
                 start.autoscaler = None;
-                start.expectations = Expectations { max_failed: Some(0), ..Expectations::default() };
+                start.expectations = Expectations { defaults: true, ..Expectations::default() };
             }
             Entry::Second(second) => second.pods.clear(),
             _ => {}
