@@ -20,7 +20,7 @@ const EXAMPLES: &str = "\
 Examples:
   loadtest rehearse                   rehearse on this machine, no cluster
   loadtest run                        load the cluster's only HPA
-  loadtest run --hpa shop/hpa --stage 10rps:3m --stage 0rps:8m --out report
+  loadtest run --hpa shop/hpa --stage 10rps:3m --stage 1rps:8m --out report
   loadtest run --url http://localhost:9898 --stage 1rps..100rps:1m --p99 50ms
   loadtest predict --stage 10rps:3m   calculate the replicas
   loadtest doctor                     find out why the HPA does not scale
@@ -223,8 +223,8 @@ pub struct Load {
     #[arg(long = "stage", value_name = "RATE:DURATION", allow_hyphen_values = true, conflicts_with = "profile")]
     stages: Vec<Stage>,
 
-    /// A profile made from the HPA: idle, just below its target, just above its tolerance, enough for its maximum, then
-    /// silence until its minimum. This is the default if an HPA is known
+    /// A profile made from the HPA: idle, just below its target, just above its tolerance, enough for its maximum, then a
+    /// trickle until its minimum. This is the default if an HPA is known
     #[arg(long, value_name = "NAME", value_parser = ["hpa"])]
     profile: Option<String>,
 }

@@ -140,6 +140,7 @@ pub enum MaxFailed {
 
 impl MaxFailed {
     /// The limit in requests, if so many were sent.
+    #[expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^52")]
     pub fn of(self, sent: u64) -> f64 {
         match self {
             Self::Count(count) => count as f64,

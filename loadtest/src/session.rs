@@ -125,7 +125,7 @@ impl Session<'_> {
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + lead;
         let mut expectations = expected.expectations();
         if load.stages().is_none() {
-            // A profile made from the HPA reaches its maximum, and ends in silence.
+            // A profile made from the HPA reaches its maximum, and ends with a trickle that the minimum can take.
             let autoscaler = self.autoscaler.as_ref();
             expectations.replicas = expectations.replicas.or(autoscaler.map(|autoscaler| autoscaler.max));
             expectations.scale_in = true;

@@ -60,8 +60,10 @@ pub struct Totals {
     pub due: u64,
     /// Requests that were sent.
     pub sent: u64,
-    /// Answers with any status.
+    /// Requests that got a complete answer, with any status.
     pub answered: u64,
+    /// Requests that were answered with a status of 2xx.
+    pub succeeded: u64,
     /// Requests that were sent and got no answer, or one with a status other than 2xx.
     pub failed: u64,
     /// Requests that were offered and never sent: too many were in flight, or the generator fell behind.
@@ -102,7 +104,7 @@ pub struct Load {
     pub at: f64,
     /// Requests per second that were due.
     pub offered: u64,
-    /// Answers per second that did not fail.
+    /// Requests per second that succeeded.
     pub achieved: u64,
     /// Half of its answers took less.
     pub p50: Option<f64>,

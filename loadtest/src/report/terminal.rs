@@ -48,10 +48,11 @@ fn requests(report: &Report) -> Option<String> {
         let causes: Vec<String> = causes.collect();
         let causes = if causes.is_empty() { String::new() } else { format!(" ({})", causes.join(", ")) };
         format!(
-            "Requests   {} due, {} sent, {} answered, {} failed{causes}, {} dropped",
+            "Requests   {} offered, {} sent, {} answered, {} succeeded, {} failed{causes}, {} dropped",
             count(totals.due),
             count(totals.sent),
             count(totals.answered),
+            count(totals.succeeded),
             count(totals.failed),
             count(totals.dropped)
         )

@@ -72,6 +72,7 @@ fn totals(total: &Total) -> Totals {
         due: total.due,
         sent: total.sent,
         answered: total.answered(),
+        succeeded: total.statuses.iter().filter(|(status, _)| is_success(**status)).map(|(_, count)| count).sum(),
         failed: failures.values().sum(),
         dropped: total.dropped.max(total.due.saturating_sub(total.sent)),
         crowded_out: total.dropped,
