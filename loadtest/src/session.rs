@@ -107,10 +107,10 @@ impl Session<'_> {
             }
         }
         drop(generator);
-        let (entries, sink, unwritten) = recorder.finish();
+        let (entries, folder, sink, unwritten) = recorder.finish();
         // The report's files come first: a reader of the summary may be slow.
         let report = report(&entries);
-        let written = output.out.as_deref().map(|folder| write(&report, folder)).transpose();
+        let written = folder.map(|folder| write(&report, &folder)).transpose();
         let unread =
             sink.finish(terminal::summary(&report, Stream::Out.columns()), asked_to_stop, signals.next()).await;
         if let Some(page) = written? {

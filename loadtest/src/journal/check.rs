@@ -103,7 +103,7 @@ impl Entry {
 impl ObservedEvent {
     fn check(&self) -> Result<(), Invalid> {
         match self {
-            Self::Object(ObjectEvent { object, reason, message, warning: _ }) => {
+            Self::Object(ObjectEvent { object, reason, message, warning: _, pid: _ }) => {
                 text("object", object, NAME)?;
                 text("reason", reason, NAME)?;
                 text("message", message, TEXT)

@@ -230,7 +230,7 @@ fn scaled_in(report: &Report, start: &Start, replicas: &Replicas) -> Check {
         (Some(until), Some(relieved)) if until > relieved => {
             format!("{min} {} after the load fell", seconds(until - relieved))
         }
-        (Some(until), _) => format!("{min} {} after the load’s start", seconds(until)),
+        (Some(until), _) => format!("{min} at {}", clock(until)),
         (None, _) => {
             let left = report.scaling.last().map_or(0, |seen| seen.ready);
             format!("{} ready at the end", plural(u64::from(left), "replica"))

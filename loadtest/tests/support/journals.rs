@@ -82,7 +82,7 @@ pub fn start() -> Start {
 
 fn event(at: f64, object: &str, reason: &str, message: &str, warning: bool) -> Entry {
     let (object, reason, message) = (object.to_owned(), reason.to_owned(), message.to_owned());
-    happened(at, ObservedEvent::Object(ObjectEvent { object, reason, message, warning }))
+    happened(at, ObservedEvent::Object(ObjectEvent { object, reason, message, warning, pid: None }))
 }
 
 fn happened(at: f64, what: ObservedEvent) -> Entry {
