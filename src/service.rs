@@ -68,7 +68,8 @@ fn log_url(listeners: &[TcpListener]) -> std::io::Result<()> {
     for listener in listeners {
         let address = listener.local_addr()?;
         if address.ip().is_loopback() {
-            let host = if address.ip() == Ipv4Addr::LOCALHOST { "localhost".to_owned() } else { bracketed(address.ip()) };
+            let host =
+                if address.ip() == Ipv4Addr::LOCALHOST { "localhost".to_owned() } else { bracketed(address.ip()) };
             tracing::info!("open http://{host}:{} in a browser; Ctrl-C stops the service", address.port());
         }
     }

@@ -128,7 +128,8 @@ const UNFOLDED: usize = 30;
 
 /// Whether cargo and rustup set this variable for what `cargo run` starts. It says nothing about the service.
 fn is_of_cargo(name: &str) -> bool {
-    ["CARGO_", "RUSTUP_"].iter().any(|prefix| name.starts_with(prefix)) || ["CARGO", "RUST_RECURSION_COUNT"].contains(&name)
+    ["CARGO_", "RUSTUP_"].iter().any(|prefix| name.starts_with(prefix))
+        || ["CARGO", "RUST_RECURSION_COUNT"].contains(&name)
 }
 
 fn environment(document: &Document) -> Markup {

@@ -63,11 +63,19 @@ impl Server {
         let mut child = child.expect("cargo has built the binary");
         let log = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
         let unknown: SocketAddr = ([0, 0, 0, 0], 0).into();
-        let mut server = Self { child, log, passed: Vec::new(), address: unknown, other_addresses: Vec::new(), ops_address: unknown };
+        let mut server = Self {
+            child,
+            log,
+            passed: Vec::new(),
+            address: unknown,
+            other_addresses: Vec::new(),
+            ops_address: unknown,
+        };
         let address = |line: Value| line["address"].as_str().and_then(|text| text.parse().ok());
         server.address = address(server.logged("serving").await).expect("a line names it");
         server.ops_address = address(server.logged("probes and scrapes").await).expect("a line names it");
-        let (further, other) = std::mem::take(&mut server.passed).into_iter().partition(|line| line["message"] == "serving");
+        let (further, other) =
+            std::mem::take(&mut server.passed).into_iter().partition(|line| line["message"] == "serving");
         server.passed = other;
         let further: Vec<Value> = further;
         server.other_addresses = further.into_iter().map(|line| address(line).expect("a line names it")).collect();

@@ -17,11 +17,8 @@ pub fn merge(options: &Merge) -> Result<ExitCode, Error> {
     let paths: Vec<PathBuf> = options.journals.iter().map(|path| journal(path)).collect();
     let journals = paths.iter().map(|path| read(&mut reader, path)).collect::<Result<Vec<_>, _>>()?;
     let entries = joined(journals)?;
-    let folder = if is_its_own(&options.out, &paths) {
-        options.out.clone()
-    } else {
-        recorder::write(&options.out, &entries)?
-    };
+    let folder =
+        if is_its_own(&options.out, &paths) { options.out.clone() } else { recorder::write(&options.out, &entries)? };
     let report = session::report(&entries);
     let page = session::write(&report, &folder)?;
     print(&terminal::summary(&report, Stream::Out.columns()))?;

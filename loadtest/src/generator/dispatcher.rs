@@ -142,7 +142,9 @@ impl Load {
         let stage = Cell::new(Stage::Connecting);
         let exchange = self.client.exchange(&stage, &self.window);
         let outcome =
-            tokio::time::timeout(self.pace.real(self.settings.timeout), exchange).await.unwrap_or_else(|_| match stage.get() {
+            tokio::time::timeout(self.pace.real(self.settings.timeout), exchange).await.unwrap_or_else(|_| match stage
+                .get()
+            {
                 Stage::Connecting => Err(Failure::NoConnection),
                 Stage::Connected => Err(Failure::NoAnswer),
             });

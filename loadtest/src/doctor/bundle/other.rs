@@ -21,7 +21,8 @@ pub fn describe(value: &Value) -> &'static str {
 /// What a text is that is not one JSON value, by its start.
 pub fn describe_text(start: &[u8]) -> &'static str {
     let start = start.trim_ascii_start();
-    let has = |prefix: &str| start.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()));
+    let has =
+        |prefix: &str| start.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()));
     if has(r#"{"entry":"#) {
         "it is the journal of a load test"
     } else if has("<!doctype html") || has("<html") {
