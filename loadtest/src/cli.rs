@@ -1,5 +1,6 @@
 //! The command line.
 
+mod complaint;
 mod help;
 mod values;
 
@@ -7,15 +8,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::builder::StyledStr;
-use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::bounds::{GENERATORS, IN_FLIGHT, REPLICAS};
 use crate::error::Error;
 use crate::journal::{Expectations, MaxFailed};
-use crate::output::{Clean, print, say, visible};
 use crate::profile::{Profile, Spacing, Stage};
 use crate::schedule::Share;
 use help::{DOCTOR, EXAMPLES};
@@ -41,6 +39,8 @@ pub enum Command {
     Predict(Predict),
     /// Make one report from the journals of several generators, or from one that was cut short
     Merge(Merge),
+    /// Show two reports side by side
+    Compare(Compare),
     /// Find out why an HPA does not scale: the first broken link, the evidence, and a fix; changes nothing
     Doctor(Doctor),
     /// Print completions for a shell
@@ -193,6 +193,18 @@ pub struct Merge {
     pub out: PathBuf,
 }
 
+/// `loadtest compare`.
+#[derive(Args, Debug)]
+pub struct Compare {
+    /// A report: its folder, or its report.json
+    #[arg(value_name = "REPORT")]
+    pub one: PathBuf,
+
+    /// Another report
+    #[arg(value_name = "REPORT")]
+    pub other: PathBuf,
+}
+
 /// The load.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Load")]
@@ -304,34 +316,7 @@ impl Cli {
             command.mut_args(|arg| if is_blank(&arg) { arg.env(None::<&str>) } else { arg })
         });
         let read = command.try_get_matches().and_then(|matches| Self::from_arg_matches(&matches));
-        read.map_err(explain)
-    }
-}
-
-/// Prints clap's message, which repeats arguments, and returns the exit code.
-fn explain(mut error: clap::Error) -> ExitCode {
-    let clean = |text: &String| visible(text).into_owned();
-    let styled = |text: &StyledStr| StyledStr::from(visible(&text.to_string()).into_owned());
-    let repeated = error.context().filter_map(|(kind, value)| {
-        let value = match value {
-            ContextValue::String(text) => ContextValue::String(clean(text)),
-            ContextValue::Strings(texts) => ContextValue::Strings(texts.iter().map(clean).collect()),
-            ContextValue::StyledStrs(texts) => ContextValue::StyledStrs(texts.iter().map(styled).collect()),
-            _ => return None,
-        };
-        Some((kind, value))
-    });
-    let repeated: Vec<(ContextKind, ContextValue)> = repeated.collect();
-    for (kind, value) in repeated {
-        error.insert(kind, value);
-    }
-    let text = Clean::of(&error.render().to_string());
-    if error.use_stderr() {
-        say(text);
-        ExitCode::from(2)
-    } else {
-        // A reader of the help that went away is no error.
-        print(&text).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
+        read.map_err(complaint::explain)
     }
 }
 

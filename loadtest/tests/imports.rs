@@ -37,6 +37,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
             "cli",
             "doctor",
             "error",
+            "input",
             "journal",
             "kube",
             "merge",

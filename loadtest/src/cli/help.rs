@@ -8,6 +8,7 @@ Examples:
   loadtest run --hpa shop/hpa --stage 10rps:3m --stage 1rps:8m --out report
   loadtest run --url http://localhost:9898 --stage 1rps..100rps:1m --p99 50ms
   loadtest predict --stage 10rps:3m   calculate the replicas
+  loadtest compare report report-2    show two reports side by side
   loadtest doctor                     find out why the HPA does not scale
 
 Requests: offered by the profile; sent, or else dropped (too many in flight, or the generator fell behind); answered \

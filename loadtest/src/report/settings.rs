@@ -12,7 +12,7 @@ use crate::report::figures::Report;
 use crate::report::tables::soft;
 
 /// A setting's name and value.
-type Row = (&'static str, String);
+pub(crate) type Row = (&'static str, String);
 
 /// Both, side by side.
 pub(crate) fn render(report: &Report) -> Markup {
@@ -25,6 +25,12 @@ pub(crate) fn render(report: &Report) -> Markup {
             @if let Some(autoscaler) = &start.autoscaler { (table(&of_autoscaler(autoscaler))) }
         }
     }
+}
+
+/// All of a load's settings and its autoscaler's.
+pub(crate) fn all(start: &Start) -> Vec<Row> {
+    let of_autoscaler = start.autoscaler.as_ref().map(of_autoscaler).unwrap_or_default();
+    load(start).into_iter().chain(of_autoscaler).collect()
 }
 
 fn table(rows: &[Row]) -> Markup {
