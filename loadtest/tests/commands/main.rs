@@ -1,5 +1,6 @@
 //! The real binary: what a newcomer types, what he mistypes, and what is left when it is cut short.
 
+mod examples;
 mod outputs;
 #[path = "../support/process.rs"]
 mod process;
