@@ -24,7 +24,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
     ("output", &["autoscaling", "error", "journal", "profile", "stats", "visible"]),
     ("kube", &["error", "loopback", "output"]),
     ("generator", &["error", "journal", "pace", "profile", "schedule", "stats"]),
-    ("report", &["autoscaling", "journal", "output", "profile", "stats"]),
+    ("report", &["autoscaling", "journal", "output", "pace", "profile", "stats"]),
     ("cli", &["bounds", "error", "journal", "output", "profile", "schedule"]),
     ("session", &["autoscaling", "cli", "error", "generator", "journal", "output", "pace", "profile", "report"]),
     ("observe", &["autoscaling", "journal", "kube", "session"]),

@@ -12,7 +12,7 @@ const SCRIPT: &str = include_str!("page.js");
 /// Nothing is loaded from anywhere but the service, and only the page's own style and script are allowed, by their hashes.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'; img-src data:; \
-    style-src 'sha256-bkKHEoFFJnJMe527HOiIVdRF+0FRFTVkS7i/Zfa2NXM='; \
+    style-src 'sha256-r2vmZIcqtLvvYbU7P4BPXxPGAdgKgA++GxT7kUwUJdc='; \
     script-src 'sha256-nKu6BUcaFfJzQuUa3ogPkgAnVCxZLm6voFE5rEEn1Ks='";
 
 /// Renders the page.

@@ -7,6 +7,7 @@ use crate::autoscaling::hpa::{Rules, Select, Unit};
 use crate::autoscaling::predict::Source;
 use crate::journal::{Kind, Start};
 use crate::output::text::{count, date, plural, rate, seconds};
+use crate::pace;
 use crate::profile::Spacing;
 use crate::report::figures::Report;
 use crate::report::tables::soft;
@@ -58,7 +59,10 @@ fn load(start: &Start) -> Vec<Row> {
         ("Version", format!("loadtest {}", start.version)),
     ];
     if start.kind == Kind::Rehearsal {
-        rows.push(("Speed", format!("{} rehearsed seconds per second", rate(start.speed))));
+        let real = seconds(pace::OWN.as_secs_f64());
+        let text =
+            format!("{} rehearsed seconds per second; the first {real} of each latency are real", rate(start.speed));
+        rows.push(("Speed", text));
     }
     rows
 }

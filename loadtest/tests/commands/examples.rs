@@ -26,7 +26,7 @@ fn examples(text: &str) -> BTreeSet<String> {
     });
     // What follows two spaces or a sharp is an explanation.
     let cut = |line: &str| line.split("  ").next().and_then(|line| line.split(" #").next()).map(str::to_owned);
-    arguments.filter_map(cut).filter(|line| !line.contains('[')).collect()
+    arguments.filter_map(cut).filter(|line| !line.contains(['[', '<'])).collect()
 }
 
 fn needs_cluster(example: &str) -> bool {
@@ -61,7 +61,9 @@ async fn service() -> (Child, String) {
 async fn run(example: &str, service: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let folder = tempfile::tempdir().expect("a folder can be made");
-    for name in example.split_whitespace().filter(|word| word.ends_with(".json")) {
+    // The others are to write them.
+    let read = |word: &&str| word.ends_with(".json") && !needs_cluster(example);
+    for name in example.split_whitespace().filter(read) {
         let place = folder.path().join(name);
         std::fs::create_dir_all(place.parent().expect("a folder")).expect("a folder can be made");
         std::fs::copy(root.join("docs/sample-bundle.json"), place).expect("the sample can be copied");
@@ -69,7 +71,10 @@ async fn run(example: &str, service: &str) {
     let journals = example.split_whitespace().skip(1).take_while(|word| !word.starts_with("--"));
     for path in journals.filter(|_| example.starts_with("compare") || example.starts_with("merge")) {
         let report = path.split('/').next().expect("a folder");
-        let part = report.strip_prefix("part-").map(|index| format!("--generators 2 --generator {index} ")).unwrap_or_default();
+        let part = report
+            .strip_prefix("part-")
+            .map(|index| format!("--generators 2 --generator {index} "))
+            .unwrap_or_default();
         let made = format!("run --url {service} --stage 5rps:1s {part}--out {}", folder.path().join(report).display());
         output(&made).await;
         if example.starts_with("merge") && part.is_empty() {

@@ -105,6 +105,22 @@ async fn the_page_is_legible_in_the_dark_and_narrow() {
 }
 
 #[tokio::test]
+async fn the_page_fits_a_phone() {
+    for (report, name, dark) in [(good(), "phone-good", false), (broken(), "phone-broken", true)] {
+        let browser = opened(&report, name, (600, 900), dark).await;
+        browser.be_a_phone(390, 844).await;
+        let widths = "const page = document.documentElement, chart = document.querySelector('.panel .plot');
+            return [page.scrollWidth, Math.round(chart.getBoundingClientRect().width), page.scrollHeight]";
+        let widths = browser.script(widths).await;
+        let [page, chart, height] = [0, 1, 2].map(|place| widths[place].as_u64().unwrap());
+        assert!(page <= 390, "{name}: nothing is wider than the phone: {page}");
+        assert!(chart >= 320, "{name}: a chart has the phone's width: {chart}");
+        browser.be_a_phone(390, u32::try_from(height).unwrap()).await;
+        std::fs::write(folder(name).join("phone.png"), browser.page.screenshot().await.unwrap()).unwrap();
+    }
+}
+
+#[tokio::test]
 async fn the_page_of_a_broken_run_is_complete() {
     let browser = opened(&broken(), "broken-1600", (1600, 900), false).await;
     assert_eq!(marks(&browser, ".warnings li").await, 5);
