@@ -29,6 +29,8 @@ FROM sources AS build-loadtest
 RUN cargo build --release --locked --package loadtest --bin loadtest --target "$(rustc -vV | sed -n 's/host: //p')"
 COPY src src
 COPY loadtest loadtest
+# The load tool contains the manifests.
+COPY k8s/shopfront.yml k8s/custom-metrics-config.yaml k8s/
 RUN touch src/lib.rs loadtest/src/lib.rs loadtest/src/main.rs \
     && cargo build --release --locked --package loadtest --bin loadtest --target "$(rustc -vV | sed -n 's/host: //p')" \
     && mv target/*/release/loadtest /loadtest

@@ -70,6 +70,10 @@ pub struct Config {
     )]
     pub imds_endpoint: SocketAddr,
 
+    /// The autoscaler's target, in requests per second per pod, for the page at `/`. Without it, the page shows no target
+    #[arg(long, env = "SHOPFRONT_TARGET", value_name = "RATE", value_parser = target)]
+    pub target: Option<f64>,
+
     /// The minimum level of log lines
     #[arg(long, env = "SHOPFRONT_LOG_LEVEL", value_enum, ignore_case = true, value_name = "LEVEL", default_value_t = LogLevel::Info)]
     pub log_level: LogLevel,
@@ -208,6 +212,11 @@ fn default_addresses() -> &'static [&'static str] {
 
 fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "expected IP:PORT, such as 127.0.0.1:9898 or [::]:9898")
+}
+
+fn target(text: &str) -> Result<f64, &'static str> {
+    let rate = text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0);
+    rate.ok_or("expected requests per second, such as 2 or 0.5")
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

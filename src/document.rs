@@ -26,6 +26,9 @@ pub struct Document {
     pub runtime: Runtime,
     /// The environment variables that the mode shows.
     pub environment: BTreeMap<String, String>,
+    /// The autoscaler's target, which only the page shows.
+    #[serde(skip)]
+    pub target: Option<f64>,
 }
 
 /// The `runtime` part of the document.
@@ -73,6 +76,7 @@ impl Document {
                 std::env::vars_os()
                     .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())),
             ),
+            target: None,
         }
     }
 }
@@ -244,6 +248,7 @@ mod tests {
                 &[],
                 variables.into_iter().map(|(name, value)| (name.into(), value.into())),
             ),
+            target: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Puts the parts together, and runs them until a signal arrives.
 
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -30,7 +30,8 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     let metrics = Arc::new(Metrics::new());
     let activity = Arc::new(Activity::default());
     let workers = Handle::current().metrics().num_workers();
-    let document = Document::gather(config.environment, &config.environment_show, workers);
+    let gathered = Document::gather(config.environment, &config.environment_show, workers);
+    let document = Document { target: config.target, ..gathered };
     let app = Arc::new(App::new(document, Arc::clone(&metrics), Arc::clone(&activity), lifecycle.clone()));
     let (limits, pressure) = (config.limits, Pressure::default());
     let routes = app::routes(Arc::clone(&app), config.public_metrics);
@@ -45,6 +46,7 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     let budget = Budget::for_this_process(&limits, app.max_response_bytes())?;
     server::log_addresses(&listeners, &ops_listeners)?;
     budget.log();
+    log_url(&listeners)?;
 
     tokio::spawn(activity.record(Arc::clone(&metrics)));
     match config.external_ip {
@@ -58,6 +60,24 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     server::serve_ops(ops_listeners, ops_service, limits, lifecycle.clone(), Arc::clone(&metrics))?;
     let server = ServerConfig { listeners, service, limits, budget, pressure };
     server::serve(server, shutdown_timeout, lifecycle, metrics).await
+}
+
+/// Logs where a browser on this machine finds the service, and how to stop it: a person reads the log of a service that
+/// listens only on loopback.
+fn log_url(listeners: &[TcpListener]) -> std::io::Result<()> {
+    for listener in listeners {
+        let address = listener.local_addr()?;
+        if address.ip().is_loopback() {
+            let host =
+                if address.ip() == Ipv4Addr::LOCALHOST { "localhost".to_owned() } else { bracketed(address.ip()) };
+            tracing::info!("open http://{host}:{} in a browser; Ctrl-C stops the service", address.port());
+        }
+    }
+    Ok(())
+}
+
+fn bracketed(ip: IpAddr) -> String {
+    if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() }
 }
 
 /// Binds the ops addresses. A second service on a developer's machine has another `--address`, but the same default ops

@@ -1,48 +1,23 @@
 //! The command line.
 
+mod complaint;
+mod help;
+mod values;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::builder::StyledStr;
-use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::bounds::{DAY, GENERATORS, IN_FLIGHT, REPLICAS, SPEED};
+use crate::bounds::{GENERATORS, IN_FLIGHT, REPLICAS};
 use crate::error::Error;
-use crate::journal::Expectations;
-use crate::output::{Clean, print, say, visible};
+use crate::journal::{Expectations, MaxFailed};
 use crate::profile::{Profile, Spacing, Stage};
 use crate::schedule::Share;
-
-const EXAMPLES: &str = "\
-Examples:
-  loadtest rehearse                   rehearse on this machine, no cluster
-  loadtest run                        load the cluster's only HPA
-  loadtest run --hpa shop/hpa --stage 10rps:3m --stage 0rps:8m --out report
-  loadtest run --url http://localhost:9898 --stage 1rps..100rps:1m --p99 50ms
-  loadtest predict --stage 10rps:3m   calculate the replicas
-  loadtest doctor                     find out why the HPA does not scale
-
-Exit codes: 0 every expectation holds, 1 an expectation does not hold, 2 bad usage, 3 undecided: an expectation could \
-not be decided, the doctor found the chain broken, or the cluster does not answer. The doctor has its own exit codes: \
-loadtest doctor --help.";
-
-const DOCTOR: &str = "\
-Examples:
-  loadtest doctor                               check the cluster's only HPA
-  loadtest doctor shop/hpa --bundle shop.json   and keep the evidence
-  loadtest doctor --from shop.json              the same from that file
-  loadtest doctor -A                            check every HPA of the cluster, a line each
-  loadtest doctor --explain rule-absent         explain a cause and its fix
-
-It prints one line per link, then the cause, the evidence and the fix. The marks: ✓ ok, ✗ broken, ? no access, \
-· not checked (another link decides, or it is too early to tell), - not applicable to this kind of metric.
-It changes nothing. It queries Prometheus through a port-forward or the API server's proxy, and names missing rights.
-
-Exit codes: 0 healthy, 1 a link is broken, 2 bad usage, 3 undecided: nothing is known to be broken, but the HPA does not \
-report that it reads its metric, or the cluster does not answer. With -A, the exit code is that of the worst HPA.";
+use help::{DOCTOR, EXAMPLES};
+use values::{duration, hpa, max_failed, speed};
 
 /// Send load to an autoscaled service, watch the autoscaler, and judge both
 #[derive(Debug, Parser)]
@@ -64,6 +39,8 @@ pub enum Command {
     Predict(Predict),
     /// Make one report from the journals of several generators, or from one that was cut short
     Merge(Merge),
+    /// Show two reports side by side
+    Compare(Compare),
     /// Find out why an HPA does not scale: the first broken link, the evidence, and a fix; changes nothing
     #[command(
         after_help = DOCTOR,
@@ -89,11 +66,11 @@ pub enum Command {
 #[derive(Args, Debug)]
 pub struct Run {
     /// The target of the load. By default, the load balancer of the Service in front of the HPA's pods, or else a
-    /// port-forward to them
+    /// port-forward to them. With a URL, no HPA is watched unless --hpa or --context is given
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
 
-    /// The HPA to watch, or `none`. By default, the only one in the kubeconfig's namespace, or else in the cluster
+    /// The HPA to watch, or `none`. By default, without --url, the only one in the kubeconfig's namespace, or else in the cluster
     #[arg(long, value_name = "NAMESPACE/NAME")]
     pub hpa: Option<String>,
 
@@ -119,11 +96,13 @@ pub struct Run {
 /// `loadtest rehearse`.
 #[derive(Args, Debug)]
 pub struct Rehearse {
-    /// Folder of manifests with an HPA, a `ServiceMonitor` and the adapter's rule, or with a `ScaledObject`
-    #[arg(long, value_name = "DIR", default_value = "k8s")]
-    pub manifests: PathBuf,
+    /// Folder of manifests with an HPA, a `ServiceMonitor` and the adapter's rule, or with a `ScaledObject`. By default,
+    /// shopfront's own: the folder k8s of a clone, or else those that this program contains
+    #[arg(long, value_name = "DIR")]
+    pub manifests: Option<PathBuf>,
 
-    /// Rehearsed seconds per second, from 1 to 60
+    /// Rehearsed seconds per second, from 1 to 60. Waits, timeouts and probes are rehearsed at every speed; the replicas' own
+    /// work, the first 20 ms of a latency, is not
     #[arg(long, value_name = "FACTOR", default_value = "20", value_parser = speed)]
     pub speed: f64,
 
@@ -155,9 +134,10 @@ pub struct Common {
 /// `loadtest predict`.
 #[derive(Args, Debug)]
 pub struct Predict {
-    /// Folder of manifests with an HPA, a `ServiceMonitor` and the adapter's rule, or with a `ScaledObject`
-    #[arg(long, value_name = "DIR", default_value = "k8s")]
-    pub manifests: PathBuf,
+    /// Folder of manifests with an HPA, a `ServiceMonitor` and the adapter's rule, or with a `ScaledObject`. By default,
+    /// shopfront's own: the folder k8s of a clone, or else those that this program contains
+    #[arg(long, value_name = "DIR")]
+    pub manifests: Option<PathBuf>,
 
     /// Print one JSON line per HPA sync
     #[arg(long)]
@@ -236,13 +216,25 @@ pub enum Structured {
 /// `loadtest merge`.
 #[derive(Args, Debug)]
 pub struct Merge {
-    /// Journals: `journal.jsonl` of a report's folder, or the output of `--json`
+    /// Journals: a report's folder, its `journal.jsonl`, or the output of `--json`
     #[arg(required = true, value_name = "JOURNAL")]
     pub journals: Vec<PathBuf>,
 
-    /// Folder for the report, which must not contain one yet
+    /// Folder for the report. If it contains one already, the report goes to DIR-2
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+}
+
+/// `loadtest compare`.
+#[derive(Args, Debug)]
+pub struct Compare {
+    /// A report: its folder, or its report.json
+    #[arg(value_name = "REPORT")]
+    pub one: PathBuf,
+
+    /// Another report
+    #[arg(value_name = "REPORT")]
+    pub other: PathBuf,
 }
 
 /// The load.
@@ -253,8 +245,8 @@ pub struct Load {
     #[arg(long = "stage", value_name = "RATE:DURATION", allow_hyphen_values = true, conflicts_with = "profile")]
     stages: Vec<Stage>,
 
-    /// A profile made from the HPA: idle, just below its target, just above its tolerance, enough for its maximum, then
-    /// silence until its minimum. This is the default if an HPA is known
+    /// A profile made from the HPA: idle, just below its target, just above its tolerance, enough for its maximum, then a
+    /// trickle until its minimum. This is the default if an HPA is known
     #[arg(long, value_name = "NAME", value_parser = ["hpa"])]
     profile: Option<String>,
 }
@@ -272,7 +264,7 @@ pub struct Sending {
     pub seed: u64,
 
     /// Requests on a connection before it is closed. With more than 1, a client stays on one pod
-    #[arg(long, value_name = "COUNT", default_value = "1", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "COUNT", default_value = "1", value_parser = values::at_least_one)]
     pub requests_per_connection: u64,
 
     /// Use HTTP/2 with prior knowledge
@@ -296,7 +288,7 @@ pub struct Sending {
     pub generator: u32,
 }
 
-/// What is expected of the run. Nothing else is judged.
+/// What is expected of the run. By default, at least 99 % of the offered requests are sent, and none fails.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Expectations")]
 pub struct Expected {
@@ -312,9 +304,13 @@ pub struct Expected {
     #[arg(long, value_name = "DURATION", value_parser = duration, requires = "expect_replicas")]
     scaled_within: Option<Duration>,
 
-    /// At most this many requests may fail or be dropped, including those during scale-in
-    #[arg(long, value_name = "COUNT")]
-    max_failed: Option<u64>,
+    /// At most this many requests may fail, or this share of those sent, such as 0.1%
+    #[arg(long, value_name = "COUNT|PERCENT%", value_parser = max_failed, allow_hyphen_values = true)]
+    max_failed: Option<MaxFailed>,
+
+    /// Do not expect that at least 99 % of the offered requests are sent, and that none fails
+    #[arg(long)]
+    no_default_expectations: bool,
 
     /// Maximum of the median latency
     #[arg(long, value_name = "DURATION", value_parser = duration)]
@@ -333,7 +329,7 @@ pub struct Expected {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Output")]
 pub struct Output {
-    /// Folder for report.html, report.json and journal.jsonl
+    /// Folder for report.html, report.json and journal.jsonl. If it contains a report already, they go to DIR-2
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 
@@ -350,40 +346,23 @@ pub fn read<C: Parser>() -> Result<C, ExitCode> {
     let command = C::command()
         .mut_subcommands(|command| command.mut_args(|arg| if is_blank(&arg) { arg.env(None::<&str>) } else { arg }));
     let read = command.try_get_matches().and_then(|matches| C::from_arg_matches(&matches));
-    read.map_err(explain)
-}
-
-/// Prints clap's message, which repeats arguments, and returns the exit code.
-fn explain(mut error: clap::Error) -> ExitCode {
-    let clean = |text: &String| visible(text).into_owned();
-    let styled = |text: &StyledStr| StyledStr::from(visible(&text.to_string()).into_owned());
-    let repeated = error.context().filter_map(|(kind, value)| {
-        let value = match value {
-            ContextValue::String(text) => ContextValue::String(clean(text)),
-            ContextValue::Strings(texts) => ContextValue::Strings(texts.iter().map(clean).collect()),
-            ContextValue::StyledStrs(texts) => ContextValue::StyledStrs(texts.iter().map(styled).collect()),
-            _ => return None,
-        };
-        Some((kind, value))
-    });
-    let repeated: Vec<(ContextKind, ContextValue)> = repeated.collect();
-    for (kind, value) in repeated {
-        error.insert(kind, value);
-    }
-    let text = Clean::of(&error.render().to_string());
-    if error.use_stderr() {
-        say(text);
-        ExitCode::from(2)
-    } else {
-        // A reader of the help that went away is no error.
-        print(&text).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS)
-    }
+    read.map_err(complaint::explain)
 }
 
 impl Load {
     /// The given stages; none means the profile that is made from the HPA.
     pub fn stages(&self) -> Option<Profile> {
         (!self.stages.is_empty()).then(|| Profile { stages: self.stages.clone() })
+    }
+}
+
+impl Run {
+    /// Whether an HPA is watched: a URL needs none, unless something names it or its cluster.
+    pub fn watches(&self) -> bool {
+        match self.hpa.as_deref() {
+            Some(hpa) => hpa != "none",
+            None => self.url.is_none() || self.context.is_some(),
+        }
     }
 }
 
@@ -400,6 +379,16 @@ impl Sending {
 }
 
 impl Expected {
+    /// Checks that nothing is expected of an HPA, where none is watched.
+    pub fn without_hpa(&self) -> Result<(), Error> {
+        let flag = match self {
+            Self { expect_replicas: Some(_), .. } => "--expect-replicas",
+            Self { expect_scale_in: true, .. } => "--expect-scale-in",
+            _ => return Ok(()),
+        };
+        Err(Error::Usage(format!("{flag} needs an HPA to watch: add --hpa NAMESPACE/NAME")))
+    }
+
     /// In the journal's form.
     pub fn expectations(&self) -> Expectations {
         let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
@@ -410,28 +399,7 @@ impl Expected {
             latency: latency.into_iter().filter_map(|(percentile, max)| Some((percentile, seconds(max)?))).collect(),
             scaled_within: seconds(self.scaled_within),
             scale_in: self.expect_scale_in,
+            defaults: !self.no_default_expectations,
         }
     }
-}
-
-fn hpa(text: &str) -> Result<String, String> {
-    let is_name =
-        |name: &str| !name.is_empty() && name.chars().all(|one| one.is_ascii_alphanumeric() || "-.".contains(one));
-    let (namespace, name) = text.split_once('/').unwrap_or(("default", text));
-    let known = is_name(namespace) && is_name(name);
-    known
-        .then(|| text.to_owned())
-        .ok_or_else(|| "expected NAMESPACE/NAME, or the name alone; kubectl get hpa -A lists all".to_owned())
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(duration) if !duration.is_zero() && duration.as_secs_f64() <= DAY => Ok(duration),
-        _ => Err("expected a duration longer than 0 and a day at most, such as 50ms, 10s or 2m".to_owned()),
-    }
-}
-
-fn speed(text: &str) -> Result<f64, String> {
-    let speed = text.trim_end_matches('x').parse::<f64>().ok().filter(|speed| SPEED.contains(speed));
-    speed.ok_or_else(|| "expected a factor from 1 to 60".to_owned())
 }

@@ -107,9 +107,9 @@ pub struct Expectations {
     /// Ready replicas that must be reached (`--expect-replicas`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replicas: Option<u32>,
-    /// The maximum number of failed and dropped requests, including those during scale-in (`--max-failed`).
+    /// How many requests may fail, including those during scale-in (`--max-failed`).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_failed: Option<u64>,
+    pub max_failed: Option<MaxFailed>,
     /// Limits on latency: a percentile (99 for `--p99`), and the limit in seconds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub latency: Vec<(f64, f64)>,
@@ -119,6 +119,39 @@ pub struct Expectations {
     /// Whether the replicas must return to the minimum (`--expect-scale-in`; implied by the profile `hpa`).
     #[serde(default)]
     pub scale_in: bool,
+    /// Whether at least 99 % of the offered requests must be sent, and, without `max_failed`, none may fail (it is
+    /// `--no-default-expectations` that turns this off).
+    #[serde(default)]
+    pub defaults: bool,
+}
+
+/// How many requests may fail: a number, or a share of those that were sent.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum MaxFailed {
+    /// So many.
+    Count(u64),
+    /// A share.
+    Share {
+        /// Per cent of the requests that were sent, from 0 to 100.
+        percent: f64,
+    },
+}
+
+impl MaxFailed {
+    /// The limit in requests, if so many were sent.
+    #[expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^52")]
+    pub fn of(self, sent: u64) -> f64 {
+        match self {
+            Self::Count(count) => count as f64,
+            Self::Share { percent } => percent / 100.0 * sent as f64,
+        }
+    }
+}
+
+/// Whether a status is a success: 2xx. A redirect is not followed, so its page was not answered.
+pub const fn is_success(status: u16) -> bool {
+    matches!(status, 200..300)
 }
 
 /// The load in one second, counted by the moment at which a request was due.

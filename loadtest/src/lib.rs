@@ -12,6 +12,7 @@
 //! - [`journal`]: all of it, written down as it comes. [`report`]: the journal folded into figures, a page and a
 //!   verdict. [`output`]: the one way to a terminal. [`merge`]: joins several journals.
 //! - [`cli`]: the command line. [`commands`]: what each command does. [`session`]: from the first request to the verdict.
+//! - [`pace`]: how long something takes in a rehearsal that compresses time.
 //! - [`error`]: why the tool cannot go on. [`visible`]: characters that cannot be seen. [`loopback`]: a listener on this
 //!   machine alone. [`input`]: files of others. [`bounds`]: what a load and an autoscaler can be.
 
@@ -29,6 +30,7 @@ pub mod loopback;
 pub mod merge;
 pub mod observe;
 pub mod output;
+pub mod pace;
 pub mod profile;
 pub mod rehearse;
 pub mod report;

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         Command::Predict(options) => commands::predict(&options),
         Command::Doctor(options) => commands::block_on(commands::doctor(&options)),
         Command::Merge(options) => commands::merge(&options),
+        Command::Compare(options) => commands::compare(&options),
     };
     done.unwrap_or_else(|error| {
         say(Clean::of(&format!("loadtest: {error}\n")));

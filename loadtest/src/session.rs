@@ -107,10 +107,10 @@ impl Session<'_> {
             }
         }
         drop(generator);
-        let (entries, sink, unwritten) = recorder.finish();
+        let (entries, folder, sink, unwritten) = recorder.finish();
         // The report's files come first: a reader of the summary may be slow.
         let report = report(&entries);
-        let written = output.out.as_deref().map(|folder| write(&report, folder)).transpose();
+        let written = folder.map(|folder| write(&report, &folder)).transpose();
         let unread =
             sink.finish(terminal::summary(&report, Stream::Out.columns()), asked_to_stop, signals.next()).await;
         if let Some(page) = written? {
@@ -125,7 +125,7 @@ impl Session<'_> {
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + lead;
         let mut expectations = expected.expectations();
         if load.stages().is_none() {
-            // A profile made from the HPA reaches its maximum, and ends in silence.
+            // A profile made from the HPA reaches its maximum, and ends with a trickle that the minimum can take.
             let autoscaler = self.autoscaler.as_ref();
             expectations.replicas = expectations.replicas.or(autoscaler.map(|autoscaler| autoscaler.max));
             expectations.scale_in = true;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::journal::Second;
+use crate::journal::{Second, is_success};
 
 /// Times longer than this count as this long: 20 minutes, in microseconds.
 const LONGEST: u64 = 20 * 60 * 1_000_000;
@@ -132,14 +132,20 @@ pub fn join_seconds<'a>(seconds: impl IntoIterator<Item = &'a Second>) -> Second
     Second { due, sent, dropped, statuses, failures, pods, latency, lateness, ..joined }
 }
 
-/// Requests that failed in this second: without an answer, or with a status that is a failure.
+/// Requests that failed in this second: without an answer, or with a status that is not a success.
 pub fn failed(second: &Second) -> u64 {
-    second.failures.values().sum::<u64>() + second.statuses.range(400..).map(|(_, count)| count).sum::<u64>()
+    let refused = second.statuses.iter().filter(|(status, _)| !is_success(**status));
+    second.failures.values().sum::<u64>() + refused.map(|(_, count)| count).sum::<u64>()
 }
 
-/// Answers that are not failures.
+/// Requests that were due in this second and never sent.
+pub fn dropped(second: &Second) -> u64 {
+    second.dropped.max(second.due.saturating_sub(second.sent))
+}
+
+/// Answers that are a success.
 pub fn succeeded(second: &Second) -> u64 {
-    second.statuses.range(..400).map(|(_, count)| count).sum()
+    second.statuses.iter().filter(|(status, _)| is_success(**status)).map(|(_, count)| count).sum()
 }
 
 fn join<K: Clone + Ord>(into: &mut BTreeMap<K, u64>, counts: &BTreeMap<K, u64>) {

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 /// For each part of the crate, what it may import: what stands above it, and of that no more than it needs. The first are
 /// single files.
-const ARROWS: [(&str, &[&str]); 21] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     ("bounds", &[]),
     ("input", &[]),
+    ("pace", &[]),
     ("visible", &[]),
     ("error", &["visible"]),
     ("loopback", &["error"]),
@@ -22,13 +23,13 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("merge", &["bounds", "error", "journal", "stats"]),
     ("output", &["autoscaling", "error", "journal", "profile", "stats", "visible"]),
     ("kube", &["error", "loopback", "output"]),
-    ("generator", &["error", "journal", "profile", "schedule", "stats"]),
-    ("report", &["autoscaling", "journal", "output", "profile", "stats"]),
+    ("generator", &["error", "journal", "pace", "profile", "schedule", "stats"]),
+    ("report", &["autoscaling", "journal", "output", "pace", "profile", "stats"]),
     ("cli", &["bounds", "error", "journal", "output", "profile", "schedule"]),
-    ("session", &["autoscaling", "cli", "error", "generator", "journal", "output", "profile", "report"]),
+    ("session", &["autoscaling", "cli", "error", "generator", "journal", "output", "pace", "profile", "report"]),
     ("observe", &["autoscaling", "journal", "kube", "session"]),
-    ("rehearse", &["autoscaling", "error", "journal", "loopback", "output", "session"]),
-    ("doctor", &["autoscaling", "bounds", "error", "journal", "kube", "output", "profile"]),
+    ("rehearse", &["autoscaling", "error", "journal", "loopback", "output", "pace", "session"]),
+    ("doctor", &["autoscaling", "bounds", "error", "journal", "kube", "output", "profile", "stats"]),
     (
         "commands",
         &[
@@ -36,6 +37,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
             "cli",
             "doctor",
             "error",
+            "input",
             "journal",
             "kube",
             "merge",

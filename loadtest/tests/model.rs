@@ -141,6 +141,7 @@ fn the_derived_profile_asks_an_hpa_for_all_that_it_does() {
         assert!(at(ends[2]).least > min, "just over scales: {:?}", at(ends[2]));
         assert_eq!(at(ends[3]).least, max, "enough for the maximum");
         assert_eq!(at(ends[4]).most, min, "and back");
+        assert!(profile.stages[4].to > 0.0, "a request that scale-in loses would be noticed");
     }
 }
 

@@ -122,7 +122,7 @@ fn each_undecided_state_has_its_own_heading_and_next_step() {
     };
     let unread = Unread { what: "a".to_owned(), why: "refused".to_owned(), right: None };
     for (status, head, next) in [
-        (Status::pending(90.0, "a"), "NOT YET at rule (link 6 of 12)", "Ask again in 90 s."),
+        (Status::pending(90.0, "a"), "NOT YET at rule (link 6 of 12)", "Ask again in 1 min 30 s."),
         (Status::Unread(unread), "NO ANSWER at rule (link 6 of 12)", "Find out why there is no answer"),
         (Status::missing(Input::Rules, "a"), "MISSING INPUT at rule (link 6 of 12)", "Mount the adapter's rules"),
         // What decides comes first, though it is later in the chain.

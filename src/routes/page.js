@@ -1,5 +1,6 @@
 'use strict';
-const TARGET = 2, SECONDS = 60, MEAN = 5;
+const SECONDS = 60, MEAN = 5;
+const target = Number(document.body.dataset.target) || 0; // none without the setting
 const EACH = 1000, PATIENCE = 2500, FADES = 15000, GOES = 60000; // milliseconds
 const id = (name) => document.getElementById(name);
 const own = id('hostname').textContent;
@@ -17,7 +18,7 @@ function mean(seconds, end = seconds.length) {
   return last.reduce((sum, requests) => sum + requests, 0) / (last.length || 1);
 }
 
-const scale = (seconds) => Math.max(1.5 * TARGET, ...seconds);
+const scale = (seconds) => Math.max(target ? 1.5 * target : 3, ...seconds);
 const short = (rate) => rate.toFixed(rate < 100 ? 1 : 0);
 
 // Draws what a pod returned `age` seconds ago, on a scale up to `top`.
@@ -33,7 +34,7 @@ function draw(svg, seconds, age, top) {
   });
   svg.querySelector('.bars').setAttribute('d', bars);
   svg.querySelector('.mean').setAttribute('d', line);
-  svg.querySelector('.aim').setAttribute('d', `M0 ${y(TARGET)}H60`);
+  svg.querySelector('.aim').setAttribute('d', target ? `M0 ${y(target)}H60` : '');
 }
 
 function addRow(hostname) {
@@ -59,7 +60,7 @@ function showOwn({ requestCount, seconds }, rate, age) {
   write(id('total'), String(requestCount));
   write(id('peak'), `peak ${Math.max(0, ...seconds)}/s`);
   draw(id('sparkline'), seconds, age, top);
-  id('aim').style.top = `${100 - 100 * TARGET / top}%`;
+  if (target) id('aim').style.top = `${100 - 100 * target / top}%`;
 }
 
 function show() {
@@ -83,7 +84,7 @@ function show() {
   }
   const gone = now - (pods.get(own)?.seen ?? since) > FADES;
   write(id('pods-title'), lost || !answering ? 'Answering pods' : answering === 1 ? '1 pod answers' : `${answering} pods answer`);
-  write(id('together'), answering ? `${short(together)}/s in total · ${short(together / answering)}/s per pod · autoscaler’s target ${TARGET}/s per pod` : '');
+  write(id('together'), answering ? `${short(together)}/s in total · ${short(together / answering)}/s per pod${target ? ` · autoscaler’s target ${target}/s per pod` : ''}` : '');
   id('alone').hidden = pods.size > 1;
   document.body.dataset.state = lost || gone ? 'lost' : 'live';
   write(id('status'), lost ? 'not answering, trying again' : gone ? 'live, but this pod does not answer' : 'live');

@@ -12,8 +12,8 @@ const SCRIPT: &str = include_str!("page.js");
 /// Nothing is loaded from anywhere but the service, and only the page's own style and script are allowed, by their hashes.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'; img-src data:; \
-    style-src 'sha256-lNI7t10miQgf8vTohklIDTCWyHT3KR4KMCuYebMVygU='; \
-    script-src 'sha256-mP7ewEQZH7zS4aM4sCWP3DjBLUbseqqKlkN/W/x2C+s='";
+    style-src 'sha256-r2vmZIcqtLvvYbU7P4BPXxPGAdgKgA++GxT7kUwUJdc='; \
+    script-src 'sha256-nKu6BUcaFfJzQuUa3ogPkgAnVCxZLm6voFE5rEEn1Ks='";
 
 /// Renders the page.
 pub fn render(document: &Document) -> String {
@@ -29,7 +29,7 @@ pub fn render(document: &Document) -> String {
                 link rel="icon" href="data:,";
                 style { (PreEscaped(STYLE)) }
             }
-            body {
+            body data-target=[document.target] {
                 header {
                     p { "shopfront: you reached the pod" }
                     p #status role="status" {}
@@ -37,7 +37,7 @@ pub fn render(document: &Document) -> String {
                 }
                 main {
                     noscript { section { "The live numbers need JavaScript. The tables below do not." } }
-                    (own_rate())
+                    (own_rate(document.target))
                     (pods())
                     div.facts {
                         section {
@@ -65,7 +65,8 @@ pub fn render(document: &Document) -> String {
 }
 
 /// This pod's request rate. The script fills it in.
-fn own_rate() -> Markup {
+fn own_rate(target: Option<f64>) -> Markup {
+    let beside = target.map(|target| format!(", beside the autoscaler’s target of {target}")).unwrap_or_default();
     html! {
         section.now.live aria-label="Requests" hidden {
             div {
@@ -78,10 +79,10 @@ fn own_rate() -> Markup {
             div {
                 div.chart {
                     svg #sparkline viewBox="0 0 60 100" preserveAspectRatio="none" role="img"
-                        aria-label="This pod’s requests per second in the last minute, beside the autoscaler’s target of 2" {
+                        aria-label={ "This pod’s requests per second in the last minute" (beside) } {
                         (lines())
                     }
-                    span #aim { "target 2/s" }
+                    @if let Some(target) = target { span #aim { "target " (target) "/s" } }
                 }
                 p.axis { span { "60 s ago" } span #peak {} span { "now" } }
             }
@@ -122,13 +123,31 @@ fn runtime(document: &Document) -> Markup {
     table(rows.map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default())))
 }
 
+/// The maximum number of variables that are shown unasked.
+const UNFOLDED: usize = 30;
+
+/// Whether cargo and rustup set this variable for what `cargo run` starts. It says nothing about the service.
+fn is_of_cargo(name: &str) -> bool {
+    ["CARGO_", "RUSTUP_"].iter().any(|prefix| name.starts_with(prefix))
+        || ["CARGO", "RUST_RECURSION_COUNT"].contains(&name)
+}
+
 fn environment(document: &Document) -> Markup {
-    let redacted = document.environment.values().filter(|value| *value == REDACTED).count();
+    let by_cargo = document.environment.contains_key("CARGO_MANIFEST_DIR");
+    let (of_cargo, shown): (Vec<_>, Vec<_>) =
+        document.environment.iter().partition(|(name, _)| by_cargo && is_of_cargo(name));
+    let redacted = shown.iter().filter(|(_, value)| *value == REDACTED).count();
     html! {
-        @if document.environment.is_empty() {
+        @if shown.is_empty() {
             p.soft { "No variables: there are none, or --environment none hides them." }
         } @else {
-            (table(document.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()))))
+            details open[shown.len() <= UNFOLDED] {
+                summary.soft { (shown.len()) " variables" }
+                (table(shown.iter().map(|(name, value)| (name.as_str(), value.as_str()))))
+            }
+        }
+        @if !of_cargo.is_empty() {
+            p.soft { (of_cargo.len()) " variables of cargo are left out here; curl shows them." }
         }
         @match redacted {
             0 => {}

@@ -225,6 +225,9 @@ fn adapter_rule_turns_the_counter_into_the_metric_of_the_hpa() {
     let hpa: HorizontalPodAutoscaler = object("shopfront.yml", "HorizontalPodAutoscaler");
     let metric = hpa.spec.unwrap().metrics.unwrap().remove(0).pods.unwrap();
     assert_eq!((metric.metric.name, metric.target.average_value.unwrap().0), (named, "2".to_owned()));
+    // The page draws the same.
+    let set = container().env.unwrap_or_default().into_iter().find(|variable| variable.name == "SHOPFRONT_TARGET");
+    assert_eq!(set.and_then(|variable| variable.value), Some("2".to_owned()));
 
     // Without these, `kubectl top` and v1beta1.metrics.k8s.io die.
     for resource in ["cpu", "memory"] {

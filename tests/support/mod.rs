@@ -25,6 +25,8 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 pub struct Server {
     child: Child,
     log: Lines<BufReader<ChildStderr>>,
+    /// The lines that were read while others were awaited.
+    passed: Vec<Value>,
     pub address: SocketAddr,
     /// Its further addresses for clients.
     pub other_addresses: Vec<SocketAddr>,
@@ -61,26 +63,39 @@ impl Server {
         let mut child = child.expect("cargo has built the binary");
         let log = BufReader::new(child.stderr.take().expect("stderr is piped")).lines();
         let unknown: SocketAddr = ([0, 0, 0, 0], 0).into();
-        let mut server = Self { child, log, address: unknown, other_addresses: Vec::new(), ops_address: unknown };
+        let mut server = Self {
+            child,
+            log,
+            passed: Vec::new(),
+            address: unknown,
+            other_addresses: Vec::new(),
+            ops_address: unknown,
+        };
         let address = |line: Value| line["address"].as_str().and_then(|text| text.parse().ok());
         server.address = address(server.logged("serving").await).expect("a line names it");
-        while server.ops_address == unknown {
-            let line = server.logged("").await;
-            let is_for_clients = line["message"] == "serving";
-            let address = address(line).expect("a line names it");
-            if is_for_clients { server.other_addresses.push(address) } else { server.ops_address = address }
-        }
+        server.ops_address = address(server.logged("probes and scrapes").await).expect("a line names it");
+        let (further, other) =
+            std::mem::take(&mut server.passed).into_iter().partition(|line| line["message"] == "serving");
+        server.passed = other;
+        let further: Vec<Value> = further;
+        server.other_addresses = further.into_iter().map(|line| address(line).expect("a line names it")).collect();
         server
     }
 
-    /// Waits for the log line with this message.
+    /// Waits for the next log line that begins with this message, in whatever order the service logs: each line is found
+    /// once.
     pub async fn logged(&mut self, message: &str) -> Value {
+        let is_it = |line: &Value| line["message"].as_str().is_some_and(|text| text.starts_with(message));
+        if let Some(place) = self.passed.iter().position(is_it) {
+            return self.passed.remove(place);
+        }
         let found = async {
             while let Some(line) = self.log.next_line().await.expect("the log is UTF-8") {
                 let line: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("not a JSON line: {line}"));
-                if line["message"].as_str().is_some_and(|text| text.starts_with(message)) {
+                if is_it(&line) {
                     return line;
                 }
+                self.passed.push(line);
             }
             panic!("the service ended without logging {message:?}")
         };

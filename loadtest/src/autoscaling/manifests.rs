@@ -113,7 +113,24 @@ pub fn read(folder: &Path) -> Result<Manifests, Error> {
     } else {
         Vec::new()
     };
-    let all = Folder { name: folder.display().to_string(), own, outer };
+    manifests_of(&Folder { name: folder.display().to_string(), own, outer })
+}
+
+/// Reads this folder; without one, shopfront's own manifests: the folder `k8s` if this is a clone of its repository, or
+/// else those that this program contains.
+pub fn read_or_built_in(folder: Option<&Path>) -> Result<Manifests, Error> {
+    let clone = Path::new("k8s");
+    match folder {
+        Some(folder) => read(folder),
+        None if clone.join("shopfront.yml").is_file() => read(clone),
+        None => {
+            let (name, own) = (documents::BUILT_IN.to_owned(), documents::built_in()?);
+            manifests_of(&Folder { name, own, outer: Vec::new() })
+        }
+    }
+}
+
+fn manifests_of(all: &Folder) -> Result<Manifests, Error> {
     let scaler = all.scaler()?;
     let deployment = all.the("Deployment", &format!("named {}", scaler.deployment), |deployment| {
         deployment.name() == scaler.deployment

@@ -199,22 +199,15 @@ pub const READING_RETRY: Duration = Duration::from_secs(10);
 
 // A rehearsal.
 
-/// From SIGTERM to the closing of connections: the service's own `--drain-delay`, by default.
-pub const DRAIN_DELAY: f64 = 5.0;
-
 /// The pods are scraped for this many intervals before the load begins, so that the HPA has a value from the start.
 pub const WARM_UP_SCRAPES: f64 = 3.0;
 
 /// Between two steps of a rehearsal: pods, probes and balancer are brought up to date.
 pub const REHEARSAL_TICK: f64 = 1.0;
 
-/// A probe waits at least this long for its answer, in real time. A second of a rehearsal is 50 ms where it runs twenty
-/// times as fast, and on a busy machine a healthy replica may take that long. The cost: at more than four rehearsed
-/// seconds a second, a replica that hangs is detected later than in a cluster.
-pub const PROBE_AT_LEAST: Duration = Duration::from_millis(250);
-
-/// A replica answers a scrape within this time, in real time: it is a process on the same machine.
-pub const SCRAPE_ANSWER: Duration = Duration::from_millis(500);
+/// The longest that a scrape waits for its answer: `global.scrape_timeout` of Prometheus, by default. It is never longer than
+/// the interval.
+pub const SCRAPE_TIMEOUT: f64 = 10.0;
 
 // A profile that is derived from the autoscaler.
 

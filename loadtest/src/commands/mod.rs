@@ -1,5 +1,6 @@
 //! One file per subcommand, each of which reads as its story.
 
+mod compare;
 mod doctor;
 mod merge;
 mod predict;
@@ -7,6 +8,7 @@ mod rehearse;
 mod run;
 mod watch_plan;
 
+pub use compare::compare;
 pub use doctor::doctor;
 pub use merge::merge;
 pub use predict::predict;

@@ -13,7 +13,9 @@ use crate::session;
 
 /// `loadtest predict`: calculates the replicas.
 pub fn predict(options: &Predict) -> Result<ExitCode, Error> {
-    let autoscaler = manifests::read(&options.manifests).map_err(|error| Error::Usage(error.to_string()))?.autoscaler;
+    let autoscaler = manifests::read_or_built_in(options.manifests.as_deref())
+        .map_err(|error| Error::Usage(error.to_string()))?
+        .autoscaler;
     let profile = session::profile(&options.load, Some(&autoscaler))?;
     let (stages, seconds) = (profile.stages.len(), profile.seconds());
     predict::is_feasible(stages, &autoscaler, autoscaler.min, seconds, predict::STEPS)

@@ -17,7 +17,7 @@ use crate::session::{self, LEAD, Session};
 pub async fn rehearse(options: &Rehearse) -> Result<ExitCode, Error> {
     let Rehearse { common, speed, .. } = options;
     let Manifests { autoscaler, workload, .. } =
-        manifests::read(&options.manifests).map_err(|error| Error::Usage(error.to_string()))?;
+        manifests::read_or_built_in(options.manifests.as_deref()).map_err(|error| Error::Usage(error.to_string()))?;
     let profile = session::profile(&common.load, Some(&autoscaler))?;
     let warm_up = timing::WARM_UP_SCRAPES * autoscaler.pipeline.scrape + autoscaler.pipeline.sync;
     let lead = LEAD.max(Duration::from_secs_f64(warm_up / speed));

@@ -33,7 +33,8 @@ pub async fn run(options: &Run) -> Result<ExitCode, Error> {
         autoscaler,
         speed: 1.0,
     };
-    if options.hpa.as_deref() == Some("none") {
+    if !options.watches() {
+        options.common.expected.without_hpa()?;
         let url = options
             .url
             .clone()

@@ -1,6 +1,7 @@
 //! The evidence in a file: for a support thread, and to judge it again without the cluster.
 
 mod contents;
+mod other;
 
 use std::cell::Cell;
 use std::fmt;
@@ -88,24 +89,33 @@ pub fn read(file: &Path) -> Result<Evidence, Error> {
     // It may grow meanwhile; and its text is not needed beside its tree.
     let text = File::open(file).map_err(|error| fault(&error))?.take(MOST);
     let why = match tree(Deserializer::from_reader(BufReader::new(text)), &left, &[]) {
-        Ok(bundle) => match evidence(file, bundle)? {
-            Some(evidence) => return Ok(evidence),
-            None => "its JSON is something else's",
-        },
+        Ok(bundle) => {
+            let description = other::describe(&bundle);
+            match evidence(file, bundle)? {
+                Some(evidence) => return Ok(evidence),
+                None => description,
+            }
+        }
         Err(_) if left.get() == 0 => "it takes too much memory for its length",
         Err(error) if error.is_io() => return Err(fault(&error)),
         Err(error) if error.is_eof() && is_blank(file) => "it is empty",
         Err(error) if error.is_eof() => "it is cut short",
-        Err(_) => "it is not JSON",
+        Err(_) => other::describe_text(&start(file)),
     };
     Err(Error::Usage(format!("{} is no bundle ({why}): loadtest doctor --bundle FILE writes one", file.display())))
 }
 
 /// Whether there is nothing in a file but spaces, as far as it is looked at.
 fn is_blank(file: &Path) -> bool {
+    start(file).trim_ascii().is_empty()
+}
+
+/// The start of a file that was read before.
+fn start(file: &Path) -> Vec<u8> {
     let mut start = Vec::new();
-    let read = File::open(file).and_then(|file| file.take(4096).read_to_end(&mut start));
-    read.is_ok() && start.trim_ascii().is_empty()
+    // What cannot be read again has no start.
+    let _ = File::open(file).and_then(|file| file.take(4096).read_to_end(&mut start));
+    start
 }
 
 /// The evidence in a bundle; none where it is something else. Names stand in commands to copy, so that a name that no

@@ -11,6 +11,7 @@ use tokio::select;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::journal::{End, Entry, Event, ObservedEvent};
+use crate::pace::Pace;
 use crate::schedule::Schedule;
 
 use super::{Control, Settings};
@@ -25,6 +26,7 @@ const AT_ONCE: u32 = 32;
 /// A load and all that its requests share.
 pub(super) struct Load {
     settings: Settings,
+    pace: Pace,
     start: Instant,
     control: Arc<Control>,
     entries: UnboundedSender<Entry>,
@@ -43,6 +45,7 @@ impl Load {
     pub fn new(settings: Settings, start: Instant, control: Arc<Control>, entries: UnboundedSender<Entry>) -> Self {
         Self {
             client: Client::new(&settings),
+            pace: Pace::new(settings.speed),
             settings,
             start,
             control,
@@ -135,16 +138,19 @@ impl Load {
     }
 
     async fn request(self: Rc<Self>, due: Instant) {
-        self.window.borrow_mut().lateness.record(due.elapsed());
+        self.window.borrow_mut().lateness.record(self.pace.rehearsed(due.elapsed()));
         let stage = Cell::new(Stage::Connecting);
         let exchange = self.client.exchange(&stage, &self.window);
         let outcome =
-            tokio::time::timeout(self.settings.timeout, exchange).await.unwrap_or_else(|_| match stage.get() {
+            tokio::time::timeout(self.pace.real(self.settings.timeout), exchange).await.unwrap_or_else(|_| match stage
+                .get()
+            {
                 Stage::Connecting => Err(Failure::NoConnection),
                 Stage::Connected => Err(Failure::NoAnswer),
             });
         let now = Instant::now();
-        self.window.borrow_mut().finished(outcome, now.saturating_duration_since(due));
+        let latency = self.pace.rehearsed(now.saturating_duration_since(due));
+        self.window.borrow_mut().finished(outcome, latency);
         let in_flight = self.in_flight.get();
         self.in_flight.set(in_flight - 1);
         if in_flight == self.settings.max_in_flight {

@@ -55,7 +55,7 @@ pub struct Settings {
     pub http2: bool,
     /// The maximum number of requests in flight; a request that is due beyond that is dropped.
     pub max_in_flight: u64,
-    /// How long a request may take from when it is sent to the end of its answer.
+    /// How long a request may take from when it is sent to the end of its answer, in the profile's time.
     pub timeout: Duration,
     /// The profile's seconds in a real second: 1, except in a rehearsal that compresses time.
     pub speed: f64,

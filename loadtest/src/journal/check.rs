@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use super::{End, Entry, Event, Expectations, FORMAT, ObjectEvent, ObservedEvent, Scaling, Second, Start, Target};
+use super::{
+    End, Entry, Event, Expectations, FORMAT, MaxFailed, ObjectEvent, ObservedEvent, Scaling, Second, Start, Target,
+};
 use crate::autoscaling::Autoscaler;
 use crate::autoscaling::hpa::Rules;
 use crate::bounds::{
@@ -101,7 +103,7 @@ impl Entry {
 impl ObservedEvent {
     fn check(&self) -> Result<(), Invalid> {
         match self {
-            Self::Object(ObjectEvent { object, reason, message, warning: _ }) => {
+            Self::Object(ObjectEvent { object, reason, message, warning: _, pid: _ }) => {
                 text("object", object, NAME)?;
                 text("reason", reason, NAME)?;
                 text("message", message, TEXT)
@@ -211,6 +213,9 @@ impl Expectations {
     fn check(&self) -> Result<(), Invalid> {
         self.replicas.map_or(Ok(()), |replicas| within("expectations.replicas", replicas, &(0..=REPLICAS)))?;
         self.scaled_within.map_or(Ok(()), |limit| within("expectations.scaledWithin", limit, &(0.0..=DAY)))?;
+        if let Some(MaxFailed::Share { percent }) = self.max_failed {
+            within("expectations.maxFailed.percent", percent, &(0.0..=100.0))?;
+        }
         within("the number of expectations.latency", self.latency.len(), &(0..=FEW))?;
         self.latency.iter().try_for_each(|(percentile, limit)| {
             within("a percentile of expectations.latency", *percentile, &(0.0..=100.0))?;

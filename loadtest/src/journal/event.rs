@@ -94,6 +94,9 @@ pub struct ObjectEvent {
     pub message: String,
     /// Whether it is a fault.
     pub warning: bool,
+    /// The number of a process that started, on this machine: a rehearsal's replica.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
 }
 
 /// What a run observes of a cluster.
@@ -119,7 +122,7 @@ pub enum Feed {
 impl ObjectEvent {
     /// An event of this object.
     pub fn new(object: String, reason: &str, message: &str, warning: bool) -> Self {
-        Self { object, reason: reason.to_owned(), message: message.to_owned(), warning }
+        Self { object, reason: reason.to_owned(), message: message.to_owned(), warning, pid: None }
     }
 
     /// The same event, found after the watch was broken: its time is when it was found.

@@ -47,6 +47,7 @@ impl EventTracker {
             reason: event.reason.unwrap_or_default(),
             message: event.message.unwrap_or_default(),
             warning: event.type_.as_deref() == Some("Warning"),
+            pid: None,
         };
         Some(if listed { event.unseen() } else { event })
     }

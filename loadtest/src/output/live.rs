@@ -10,16 +10,16 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::events;
-use crate::journal::{Entry, Scaling, Second, Start};
+use crate::journal::{Entry, Event, ObservedEvent, Scaling, Second, Start};
 use crate::output::text::{clock, count, fit, rate, seconds};
 use crate::profile::Profile;
-use crate::stats::{Times, failed, succeeded};
+use crate::stats::{Times, dropped, failed, succeeded};
 
 mod lines;
 pub use lines::Lines;
 
 /// The maximum number of lines in a frame.
-pub const LINES: usize = 20;
+pub const LINES: usize = 22;
 
 /// The maximum number of pods in a frame.
 const PODS: usize = 5;
@@ -38,7 +38,9 @@ pub struct Live {
     history: VecDeque<Second>,
     scaling: Option<Scaling>,
     /// The latest event, in words.
-    event: Option<String>,
+    event: Option<LatestEvent>,
+    /// The processes of a rehearsal's replicas, by pod.
+    pids: BTreeMap<String, u32>,
     /// The time of the latest entry.
     now: f64,
     ended: bool,
@@ -56,7 +58,7 @@ impl Live {
                 self.now = self.now.max(second.at + 1.0);
                 self.sent += second.sent;
                 self.failed += failed(second);
-                self.dropped += second.dropped;
+                self.dropped += dropped(second);
                 self.history.push_back(second.clone());
                 if self.history.len() > HISTORY {
                     self.history.pop_front();
@@ -68,12 +70,29 @@ impl Live {
             }
             Entry::Event(event) => {
                 self.now = self.now.max(event.at);
-                self.event = Some(format!("{} {}", clock(event.at), events::text(event).sentence()));
+                self.observe(event);
             }
             Entry::End(end) => {
                 self.now = self.now.max(end.at);
                 self.ended = true;
             }
+        }
+    }
+
+    fn observe(&mut self, event: &Event) {
+        if let ObservedEvent::Object(event) = &event.what
+            && let Some(pod) = event.object.strip_prefix("Pod/")
+        {
+            match event.pid {
+                Some(pid) => drop(self.pids.insert(pod.to_owned(), pid)),
+                None if matches!(event.reason.as_str(), "Killing" | "ContainerEnded") => drop(self.pids.remove(pod)),
+                None => {}
+            }
+        }
+        let sentence = events::text(event).sentence();
+        match &mut self.event {
+            Some(latest) if latest.sentence == sentence => (latest.at, latest.count) = (event.at, latest.count + 1),
+            latest => *latest = Some(LatestEvent { at: event.at, sentence, count: 1 }),
         }
     }
 
@@ -83,7 +102,8 @@ impl Live {
         lines.extend(self.load(width));
         lines.extend(self.autoscaler(width));
         lines.extend(self.pods(width));
-        lines.extend(self.event.iter().map(|event| format!("event      {event}")));
+        lines.extend(self.faults());
+        lines.extend(self.event.iter().map(LatestEvent::line));
         lines.truncate(LINES);
         lines.iter().map(|line| fit(line, width) + "\n").collect()
     }
@@ -176,12 +196,21 @@ impl Live {
         lines
     }
 
+    /// How to break a replica of a rehearsal by hand.
+    fn faults(&self) -> Option<String> {
+        let pid = self.pids.values().next_back()?;
+        Some(format!("break one  kill -9 {pid} | kill -STOP {pid} freezes it, kill -CONT {pid} ends that"))
+    }
+
     fn pods(&self, width: usize) -> Vec<String> {
         let mut answers = BTreeMap::<&str, u64>::new();
         for (pod, count) in self.recent().flat_map(|second| &second.pods) {
             *answers.entry(pod).or_default() += count;
         }
         let all = answers.values().sum::<u64>().max(1) as f64;
+        for pod in self.pids.keys() {
+            answers.entry(pod).or_default();
+        }
         let mut lines: Vec<String> = answers
             .iter()
             .take(PODS)
@@ -189,9 +218,10 @@ impl Live {
                 let share = *count as f64 / all;
                 // Pods of one deployment differ in the end of their names.
                 let name: String = pod.chars().skip(pod.chars().count().saturating_sub(28)).collect();
+                let pid = self.pids.get(*pod).map(|pid| format!("  pid {pid}")).unwrap_or_default();
                 format!(
-                    "pod        {name:<28} {} {:>3.0} %",
-                    bar(share, width.saturating_sub(50).clamp(10, 30)),
+                    "pod        {name:<28} {} {:>3.0} %{pid}",
+                    bar(share, width.saturating_sub(60).clamp(10, 30)),
                     100.0 * share
                 )
             })
@@ -203,6 +233,22 @@ impl Live {
             lines.insert(0, String::new());
         }
         lines
+    }
+}
+
+/// The latest event.
+#[derive(Clone, Debug)]
+struct LatestEvent {
+    at: f64,
+    sentence: String,
+    /// How often it happened without another in between.
+    count: u64,
+}
+
+impl LatestEvent {
+    fn line(&self) -> String {
+        let times = if self.count > 1 { format!(" (×{})", count(self.count)) } else { String::new() };
+        format!("event      {}{times} {}", clock(self.at), self.sentence)
     }
 }
 

@@ -6,7 +6,11 @@ use super::visible;
 
 /// A number with separators between its thousands.
 pub(crate) fn count(number: u64) -> String {
-    let digits = number.to_string();
+    grouped(&number.to_string())
+}
+
+/// Digits with separators between thousands.
+fn grouped(digits: &str) -> String {
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
@@ -22,7 +26,8 @@ pub(crate) fn plural(number: u64, thing: &str) -> String {
     format!("{} {thing}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
-/// A time with three significant digits, in a suitable unit.
+/// A duration: below a minute with three significant digits in a suitable unit, from a minute on in whole seconds. A moment
+/// has the form of [`clock`].
 pub(crate) fn seconds(seconds: f64) -> String {
     let micros = seconds * 1e6;
     match micros.abs() {
@@ -32,13 +37,17 @@ pub(crate) fn seconds(seconds: f64) -> String {
         below if below < 99_950.0 => format!("{} ms", rounded(micros / 1e3, 1)),
         below if below < 999_500.0 => format!("{:.0} ms", micros / 1e3),
         below if below < 9_995_000.0 => format!("{} s", rounded(seconds, 2)),
-        below if below < 119_500_000.0 => format!("{} s", rounded(seconds, 1)),
-        below if below < 7_199_500_000.0 => {
-            let (minutes, rest) = ((seconds.round() / 60.0).trunc(), seconds.round() % 60.0);
-            if rest == 0.0 { format!("{minutes:.0} min") } else { format!("{minutes:.0} min {rest:.0} s") }
-        }
-        _ => format!("{:.1} h", seconds / 3600.0),
+        below if below < 59_950_000.0 => format!("{} s", rounded(seconds, 1)),
+        below if below < 3_599_500_000.0 => two_units(seconds.round(), (60.0, "min"), (1.0, "s")),
+        _ => two_units((seconds / 60.0).round() * 60.0, (3600.0, "h"), (60.0, "min")),
     }
+}
+
+/// Seconds in a large unit and the rest in a small one, such as `5 min 45 s`.
+fn two_units(seconds: f64, large: (f64, &str), small: (f64, &str)) -> String {
+    let (whole, rest) = ((seconds / large.0).trunc(), (seconds % large.0 / small.0).round());
+    let whole = format!("{whole:.0} {}", large.1);
+    if rest > 0.0 { format!("{whole} {rest:.0} {}", small.1) } else { whole }
 }
 
 /// A number with at most so many decimals, and none that are zero.
@@ -60,9 +69,10 @@ pub(crate) fn clock(at: f64) -> String {
     }
 }
 
-/// A rate with its significant digits.
+/// A rate with its significant digits, and separators between its thousands.
 pub(crate) fn rate(rate: f64) -> String {
-    rounded(rate, if rate < 10.0 { 2 } else { usize::from(rate < 100.0) })
+    let text = rounded(rate, if rate < 10.0 { 2 } else { usize::from(rate < 100.0) });
+    if text.bytes().all(|digit| digit.is_ascii_digit()) { grouped(&text) } else { text }
 }
 
 /// The end of the year 9999.
@@ -116,10 +126,26 @@ mod tests {
     #[test]
     fn figures_are_readable() {
         assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
-        let times = [0.0, 0.000_42, 0.001_234, 0.0567, 0.25, 1.5, 52.04, 300.0, 345.0, 9000.0].map(seconds);
+        assert_eq!(
+            [0.0, 0.25, 12.34, 123.4, 5510.0, 1e6].map(rate),
+            ["0", "0.25", "12.3", "123", "5,510", "1,000,000"]
+        );
+        let times = [0.0, 0.000_42, 0.001_234, 0.0567, 0.25, 1.5, 52.04, 101.1, 300.0, 345.0, 9000.0].map(seconds);
         assert_eq!(
             times,
-            ["0 s", "420 µs", "1.23 ms", "56.7 ms", "250 ms", "1.5 s", "52 s", "5 min", "5 min 45 s", "2.5 h"]
+            [
+                "0 s",
+                "420 µs",
+                "1.23 ms",
+                "56.7 ms",
+                "250 ms",
+                "1.5 s",
+                "52 s",
+                "1 min 41 s",
+                "5 min",
+                "5 min 45 s",
+                "2 h 30 min"
+            ]
         );
         assert_eq!([-5.0, 0.0, 61.0, 3725.0].map(clock), ["−0:05", "0:00", "1:01", "1:02:05"]);
         assert_eq!(date(1_700_000_000.0), "2023-11-14 22:13:20 UTC");

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use shopfront::metrics::REQUESTS_TOTAL;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -11,6 +12,7 @@ use tokio::task::AbortHandle;
 use crate::autoscaling::exposition::sum_of;
 use crate::autoscaling::predict::Pipeline;
 use crate::autoscaling::rate::{Function, Series};
+use crate::autoscaling::timing;
 use crate::rehearse::replica::scrape;
 use crate::session::clock::Clock;
 
@@ -95,11 +97,12 @@ async fn keep_scraping(
     let mut hasher = DefaultHasher::new();
     pod.hash(&mut hasher);
     let phase = f64::from(u32::try_from(hasher.finish() % 1000).unwrap_or(0)) / 1000.0;
+    let patience = clock.pace().real(Duration::from_secs_f64(interval.min(timing::SCRAPE_TIMEOUT)));
     let mut turn = (clock.now() / interval - phase).ceil();
     loop {
         clock.reaches((turn + phase) * interval).await;
         let at = clock.now();
-        if let Some(text) = scrape(address).await {
+        if let Some(text) = scrape(address, patience).await {
             let value = sum_of(&text, REQUESTS_TOTAL);
             if scraped.send(Scrape { pod: pod.clone(), at: milliseconds(at), value }).is_err() {
                 return;

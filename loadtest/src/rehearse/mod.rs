@@ -8,6 +8,7 @@ mod readiness;
 pub mod replica;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::mpsc::UnboundedSender;
@@ -120,7 +121,7 @@ impl World {
             }
             // The journal begins with the load.
             if self.clock.now() > -timing::REHEARSAL_TICK {
-                self.record(&rates).await;
+                self.record(&rates);
             }
         }
     }
@@ -161,22 +162,16 @@ impl World {
         }
     }
 
-    async fn record(&self, rates: &BTreeMap<String, f64>) {
+    /// Records the state. Nothing waits for the counters: a replica that hangs does not answer.
+    fn record(&self, rates: &BTreeMap<String, f64>) {
         let ready: Vec<_> =
             self.pods.running().filter(|(.., ready)| *ready).map(|(_, replica, _)| replica.ops_address).collect();
-        let counting = async {
-            let texts = join_all(ready.iter().map(|ops_address| replica::scrape(*ops_address))).await;
-            texts.iter().map(|text| Some(sum_of(text.as_ref()?, REQUESTS_TOTAL))).sum()
-        };
-        // A replica that hangs is given no more time than its probe gives it: everything else waits meanwhile.
-        let patience = self.clock.real(timing::REHEARSAL_TICK).max(timing::PROBE_AT_LEAST);
-        let counted = tokio::time::timeout(patience, counting).await.ok().flatten();
         let rate = (!rates.is_empty()).then(|| rates.values().sum());
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let scaling = Scaling {
             at: self.clock.now(),
             value: self.status.value,
-            counted,
+            counted: None,
             prometheus: rate,
             api: rate,
             desired: self.replicas,
@@ -184,8 +179,14 @@ impl World {
             ready: count(ready.len()),
             conditions: self.status.conditions.clone(),
         };
-        // The receiver may be gone: the rehearsal has ended.
-        let _ = self.entries.send(Entry::Scaling(scaling));
+        let patience = self.clock.pace().real(Duration::from_secs_f64(timing::REHEARSAL_TICK));
+        let entries = self.entries.clone();
+        tokio::spawn(async move {
+            let texts = join_all(ready.iter().map(|address| replica::scrape(*address, patience))).await;
+            let counted = texts.iter().map(|text| Some(sum_of(text.as_ref()?, REQUESTS_TOTAL))).sum();
+            // The receiver may be gone: the rehearsal has ended.
+            let _ = entries.send(Entry::Scaling(Scaling { counted, ..scaling }));
+        });
     }
 
     fn emit(&self, what: ObservedEvent) {

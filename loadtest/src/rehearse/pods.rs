@@ -1,8 +1,6 @@
 //! The Deployment and the kubelet: they start and terminate pods, probe their readiness, and restart containers.
 
 use std::net::SocketAddr;
-use std::time::Duration;
-
 use tokio::task::JoinSet;
 
 use crate::autoscaling::manifests::{Probe, Workload};
@@ -57,7 +55,7 @@ impl Pods {
             happened.extend(pod.update(self.clock));
             if matches!(pod.container, Container::Ended(until) if until <= self.clock.now()) {
                 pod.container = start(self.clock, &pod.name, self.startup, self.workload.readiness.as_ref()).await?;
-                happened.push(pod.event("Started", "its process listens", false));
+                happened.push(pod.started());
             }
         }
         let desired = desired as usize;
@@ -66,7 +64,7 @@ impl Pods {
             let name = format!("{}-{}", self.prefix, self.named);
             let container = start(self.clock, &name, self.startup, self.workload.readiness.as_ref()).await?;
             let pod = Pod { name, restarts: 0, container };
-            happened.push(pod.event("Started", "its process listens", false));
+            happened.push(pod.started());
             self.current.push(pod);
         }
         while self.current.len() > desired {
@@ -83,8 +81,6 @@ impl Pods {
         let Container::Runs(replica, _) = pod.container else { return };
         let Workload { pre_stop, grace, .. } = self.workload;
         let (pre_stop, grace) = (self.clock.real(pre_stop), self.clock.real(grace - pre_stop));
-        // Ending takes some real time, however short the rehearsed time is.
-        let grace = grace.max(Duration::from_secs(5));
         self.terminating.spawn(async move {
             tokio::time::sleep(pre_stop).await;
             replica.stop(grace).await;
@@ -118,7 +114,7 @@ impl Pods {
 /// Starts a container.
 async fn start(clock: Clock, pod: &str, startup: f64, probe: Option<&Probe>) -> Result<Container, Error> {
     let begun = clock.now();
-    let replica = Replica::start(pod, clock.real(timing::DRAIN_DELAY)).await?;
+    let replica = Replica::start(pod, clock.pace()).await?;
     let readiness = Readiness::start(clock, replica.address, probe, begun + startup);
     Ok(Container::Runs(Box::new(replica), readiness))
 }
@@ -126,6 +122,15 @@ async fn start(clock: Clock, pod: &str, startup: f64, probe: Option<&Probe>) -> 
 impl Pod {
     fn is_ready(&self) -> bool {
         matches!(&self.container, Container::Runs(_, readiness) if readiness.ready)
+    }
+
+    /// Its process listens.
+    fn started(&self) -> ObjectEvent {
+        let pid = match &self.container {
+            Container::Runs(replica, _) => replica.pid(),
+            Container::Ended(_) => None,
+        };
+        ObjectEvent { pid, ..self.event("Started", "its process listens", false) }
     }
 
     /// An event, in the words of a cluster's own.

@@ -7,7 +7,6 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
 
 use crate::autoscaling::manifests::Probe;
-use crate::autoscaling::timing;
 use crate::rehearse::replica::get;
 use crate::session::clock::Clock;
 
@@ -86,7 +85,7 @@ async fn keep_probing(
         let _ = results.send(Ok(()));
         return;
     };
-    let patience = clock.real(probe.timeout).max(timing::PROBE_AT_LEAST);
+    let patience = clock.pace().real(Duration::from_secs_f64(probe.timeout));
     let mut next = first;
     while results.send(ask(address, &probe, patience).await).is_ok() {
         // One at a time: after a probe that took longer than the period, the next one starts at once.
@@ -104,8 +103,8 @@ async fn ask(address: SocketAddr, probe: &Probe, patience: Duration) -> Result<(
         }
         Ok(Err(error)) => Err(format!("Readiness probe failed: Get {url:?}: {error}")),
         Err(_) => {
-            let patience = humantime::format_duration(patience);
-            Err(format!("Readiness probe failed: Get {url:?}: no answer within {patience}"))
+            let timeout = humantime::format_duration(Duration::from_secs_f64(probe.timeout));
+            Err(format!("Readiness probe failed: Get {url:?}: no answer within {timeout}"))
         }
     }
 }

@@ -20,9 +20,18 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdin, Command};
 
-use crate::autoscaling::timing;
 use crate::error::Error;
 use crate::output::{Clean, say};
+use crate::pace::Pace;
+
+/// The service's own times in seconds, by default: a replica gets them in the rehearsal's time.
+const TIMES: [(&str, u64); 5] = [
+    ("--drain-delay", 5),
+    ("--shutdown-timeout", 20),
+    ("--header-timeout", 5),
+    ("--request-timeout", 10),
+    ("--idle-timeout", 75),
+];
 
 /// `loadtest replica`: shopfront itself, which also ends when the process that started it is gone.
 pub fn main(flags: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -64,12 +73,15 @@ pub struct Replica {
 
 impl Replica {
     /// Starts it with this pod name, and waits until it listens.
-    pub async fn start(pod: &str, drain_delay: Duration) -> Result<Self, Error> {
+    pub async fn start(pod: &str, pace: Pace) -> Result<Self, Error> {
         let failed = |what: &str| Error::Environment(format!("a replica cannot be started: {what}"));
         let program = std::env::current_exe().map_err(|error| failed(&error.to_string()))?;
         let mut child = Command::new(program)
-            .args(["replica", "--address", "127.0.0.1:0", "--log-format", "json", "--drain-delay"])
-            .arg(humantime::format_duration(drain_delay).to_string())
+            .args(["replica", "--address", "127.0.0.1:0", "--log-format", "json"])
+            .args(TIMES.into_iter().flat_map(|(flag, seconds)| {
+                let real = pace.real(Duration::from_secs(seconds));
+                [flag.to_owned(), humantime::format_duration(real).to_string()]
+            }))
             .env_clear()
             .env("HOSTNAME", pod)
             .stdin(Stdio::piped())
@@ -110,6 +122,11 @@ impl Replica {
         }
     }
 
+    /// The number of its process; none if it has ended.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// How its process ended by itself; none while it runs.
     pub fn has_ended(&mut self) -> Option<String> {
         match self.child.try_wait() {
@@ -121,9 +138,8 @@ impl Replica {
 }
 
 /// The text of `/metrics`, as a scrape reads it; none if it does not arrive in time.
-pub async fn scrape(address: SocketAddr) -> Option<String> {
-    let (_, body) =
-        tokio::time::timeout(timing::SCRAPE_ANSWER, get(address, Endpoint::Metrics.path())).await.ok()?.ok()?;
+pub async fn scrape(address: SocketAddr, patience: Duration) -> Option<String> {
+    let (_, body) = tokio::time::timeout(patience, get(address, Endpoint::Metrics.path())).await.ok()?.ok()?;
     String::from_utf8(body.into()).ok()
 }
 
@@ -141,4 +157,23 @@ pub async fn get(address: SocketAddr, path: &str) -> Result<(StatusCode, Bytes),
         Ok((status, answer.into_body().collect().await?.to_bytes()))
     };
     exchange.await.map_err(|error: hyper::Error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_the_services_defaults() {
+        let Ok(config) = Config::from_args(std::iter::once("shopfront".into())) else { panic!("there are defaults") };
+        let (shutdown, limits) = (config.shutdown, config.limits);
+        let defaults = [
+            shutdown.drain_delay,
+            shutdown.shutdown_timeout,
+            limits.header_timeout,
+            limits.request_timeout,
+            limits.idle_timeout,
+        ];
+        assert_eq!(TIMES.map(|(_, seconds)| Duration::from_secs(seconds)), defaults);
+    }
 }

@@ -26,6 +26,11 @@ impl Axis {
         format!("{:.2}%", 100.0 * self.part(at))
     }
 
+    /// The width of a stretch of time.
+    pub fn width(&self, from: f64, to: f64) -> String {
+        format!("{:.2}%", 100.0 * (self.part(to) - self.part(from)))
+    }
+
     /// At most ten round times, for labels.
     pub fn ticks(&self) -> Vec<f64> {
         const STEPS: [f64; 13] = [1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0];
@@ -194,9 +199,8 @@ impl<'a> Plot<'a> {
 
     /// A stretch of time over the whole height.
     pub fn stretch(&mut self, class: &str, from: f64, to: f64) {
-        let width = 100.0 * (self.axis.part(to) - self.axis.part(from));
         self.rules.push(html! {
-            rect class=(class) x=(self.axis.percent(from)) width=(format!("{width:.2}%"))
+            rect class=(class) x=(self.axis.percent(from)) width=(self.axis.width(from, to))
                 y="0" height=(place(self.height)) {}
         });
     }
@@ -207,6 +211,18 @@ impl<'a> Plot<'a> {
         self.rules.push(html! {
             line class=(class) x1="0" x2="100%" y1=(place(y)) y2=(place(y)) {}
             text class=(format!("name {class}")) x="100%" dx="8" y=(place(y + 4.0)) { (name) }
+        });
+    }
+
+    /// A mark on a step: whether it was expected, if that is known.
+    pub fn step(&mut self, at: f64, value: f64, expected: Option<bool>) {
+        let (class, mark) = match expected {
+            Some(true) => ("step good", "✓"),
+            Some(false) => ("step bad", "✗"),
+            None => return,
+        };
+        self.rules.push(html! {
+            text class=(class) x=(self.axis.percent(at)) y=(place(self.y(value) - 6.0)) text-anchor="middle" { (mark) }
         });
     }
 

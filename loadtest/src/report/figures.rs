@@ -56,16 +56,21 @@ pub struct Report {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
-    /// Requests that were due.
+    /// Requests that the profile offered.
     pub due: u64,
     /// Requests that were sent.
     pub sent: u64,
-    /// Answers with any status.
+    /// Requests that got a complete answer, with any status.
     pub answered: u64,
-    /// Requests that got no answer, or one with a status of 400 or more.
+    /// Requests that were answered with a status of 2xx.
+    pub succeeded: u64,
+    /// Requests that were sent and got no answer, or one with a status other than 2xx.
     pub failed: u64,
-    /// Requests that were never sent, because too many were in flight.
+    /// Requests that were offered and never sent: too many were in flight, or the generator fell behind.
     pub dropped: u64,
+    /// Of these, the ones that were due while too many were in flight.
+    #[serde(default)]
+    pub crowded_out: u64,
     /// Answers by status.
     pub statuses: BTreeMap<u16, u64>,
     /// Failed requests by cause; an answer's cause is its status, such as `status 500`.
@@ -99,7 +104,7 @@ pub struct Load {
     pub at: f64,
     /// Requests per second that were due.
     pub offered: u64,
-    /// Answers per second that did not fail.
+    /// Requests per second that succeeded.
     pub achieved: u64,
     /// Half of its answers took less.
     pub p50: Option<f64>,

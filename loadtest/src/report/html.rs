@@ -16,8 +16,8 @@ const SCRIPT: &str = include_str!("page.js");
 
 /// `openssl dgst -sha256 -binary FILE | base64` prints a hash. A browser complains about one that is wrong.
 const POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; \
-                      style-src 'sha256-qx5s2dLi+sALqjnNNcFJfsmn87jdostr+FTNm+CON/4='; \
-                      script-src 'sha256-J+/RC5/qz8rQrRttplrz3JnwOQ5jFoHG5Ze3/pJvKG8='";
+                      style-src 'sha256-Sn3/fBgOA90ieWLSUzb9+iCaUhGkOXhp2MKUUkMFFxw='; \
+                      script-src 'sha256-16dHHi6KaTHFzZyQi6Y1mECdq9fX4t9+pqmDc/4SYes='";
 
 /// The page of this report. The journal's texts are text there, never markup or script, and every character is visible.
 pub fn render(report: &Report) -> String {
@@ -43,7 +43,7 @@ fn page(report: &Report) -> Markup {
                 link rel="icon" href="data:,";
                 style {}
             }
-            body data-state=(report.verdict.outcome.label().to_lowercase()) {
+            body data-state=(report.verdict.outcome.label().to_lowercase().replace(' ', "-")) {
                 (header(report))
                 main {
                     ul.tiles aria-label="Key figures" { (tiles::render(report)) }
@@ -51,7 +51,13 @@ fn page(report: &Report) -> Markup {
                     section aria-labelledby="time-title" {
                         div.head {
                             h2 #time-title { "Timeline" }
-                            p.soft.hint { "Point at a moment to see its figures, or move with ← and →" }
+                            @if !report.prediction.is_empty() {
+                                label.soft { input #predicted type="checkbox"; " show the prediction" }
+                            }
+                            p.soft.hint {
+                                span.mouse { "Point at a moment to see its figures, or move with ← and →" }
+                                span.touch { "Tap a moment to see its figures" }
+                            }
                         }
                         div #stack tabindex="0" role="group" aria-labelledby="time-title" aria-describedby="tip" {
                             (panels.render())
@@ -60,25 +66,39 @@ fn page(report: &Report) -> Markup {
                         }
                     }
                     div.pair {
-                        (section("lag", "Reaction time", &tables::lag(report)))
-                        (section("checks", "Checks", &tables::checks(report)))
-                    }
-                    div.pair {
-                        (section("pods", "Pods", &tables::pods(report)))
-                        (section("failures", "Failures by cause", &tables::failures(report)))
+                        @if let Some(lag) = tables::lag(report) { (section("lag", "Reaction time", &lag)) }
+                        (section("checks", "Checks", &checks(report)))
+                        @if let Some(pods) = tables::pods(report) { (section("pods", "Pods", &pods)) }
+                        @if let Some(failures) = tables::failures(report) {
+                            (section("failures", "Failed and dropped, by cause", &failures))
+                        }
                     }
                     section.settings aria-labelledby="settings-title" {
                         h2 #settings-title { "Settings" }
                         (settings::render(report))
                     }
-                    section aria-labelledby="events-title" {
-                        h2 #events-title { "Events" }
-                        div.scroll { (tables::events(report)) }
+                    @if let Some(events) = tables::events(report) {
+                        section aria-labelledby="events-title" {
+                            h2 #events-title { "Events" }
+                            div.scroll { (events) }
+                        }
                     }
                 }
                 script type="application/json" #data { (PreEscaped(data)) }
                 script {}
             }
+        }
+    }
+}
+
+/// The checks, and the words in them.
+fn checks(report: &Report) -> Markup {
+    html! {
+        div.scroll { (tables::checks(report)) }
+        p.words.soft {
+            b { "Offered" } ": the profile contains it. " b { "Sent" } ": it left the load tool, or else it was "
+            b { "dropped" } ". " b { "Answered" } ": a complete response with any status. " b { "Succeeded" }
+            ": a status of 2xx. " b { "Failed" } ": sent, and not succeeded."
         }
     }
 }
@@ -98,6 +118,7 @@ fn header(report: &Report) -> Markup {
     let mark = match report.verdict.outcome {
         Outcome::Passed => "✓",
         Outcome::Failed => "✗",
+        Outcome::NotJudged => "·",
         Outcome::Undecided => "?",
     };
     html! {

@@ -2,12 +2,11 @@
 
 use maud::{Markup, html};
 
-use crate::journal::Event;
-use crate::output::events;
-use crate::output::text::{clock, fit, rate};
+use crate::output::text::{clock, rate};
 use crate::profile::Stage;
 use crate::report::chart::Axis;
 use crate::report::figures::Report;
+use crate::report::repeats::{Repeated, folded};
 
 /// Events closer than this part of the time axis share a mark.
 const MARK: f64 = 0.024;
@@ -23,11 +22,6 @@ pub(crate) const ROWS: usize = 500;
 
 /// The maximum length of an event's message on the page, in characters.
 pub(crate) const MESSAGE: usize = 1_000;
-
-/// An event in words.
-pub(crate) fn sentence(event: &Event) -> String {
-    fit(&events::text(event).sentence(), MESSAGE)
-}
 
 /// The stages of the profile, each with its rate.
 pub(crate) fn stages(report: &Report, axis: &Axis) -> Markup {
@@ -70,24 +64,25 @@ fn mark(stage: &Stage, from: f64, highest: f64, axis: &Axis) -> Markup {
 }
 
 /// Groups of events that lie closer together than this part of the time axis.
-fn groups<'a>(report: &'a Report, axis: &Axis, close: f64) -> impl Iterator<Item = &'a [Event]> {
+fn groups<'a, 'b>(events: &'a [Repeated<'b>], axis: &Axis, close: f64) -> impl Iterator<Item = &'a [Repeated<'b>]> {
     let close = close * (axis.to - axis.from);
-    report.events.chunk_by(move |a, b| b.at - a.at < close)
+    events.chunk_by(move |a, b| b.event.at - a.event.at < close)
 }
 
-fn has_warning(group: &[Event]) -> bool {
-    group.iter().any(|event| event.what.is_warning())
+fn has_warning(group: &[Repeated]) -> bool {
+    group.iter().any(|repeated| repeated.event.what.is_warning())
 }
 
 /// A mark for each group of events, which can be pointed at and reached by keyboard.
 pub(crate) fn event_marks(report: &Report, axis: &Axis) -> Markup {
     if report.events.is_empty() {
-        return lane("Events", &html! { p { "none" } });
+        return html! {};
     }
+    let events = folded(&report.events);
     let marks = html! {
         svg.plot.events height="22" role="group" aria-label="Events" {
-            @for group in groups(report, axis, MARK) {
-                @let (first, last) = (group[0].at, group[group.len() - 1].at);
+            @for group in groups(&events, axis, MARK) {
+                @let (first, last) = (group[0].event.at, group[group.len() - 1].event.at);
                 @let x = axis.percent(f64::midpoint(first, last));
                 g.mark.bad[has_warning(group)] data-from=(first.to_string()) data-to=(last.to_string()) tabindex="0"
                     role="img" aria-label=(words(group)) {
@@ -100,18 +95,23 @@ pub(crate) fn event_marks(report: &Report, axis: &Axis) -> Markup {
     lane("Events", &marks)
 }
 
-fn words(group: &[Event]) -> String {
-    let words = group.iter().take(WRITTEN).map(|event| format!("{} {}", clock(event.at), sentence(event)));
+fn words(group: &[Repeated]) -> String {
+    let words = group.iter().take(WRITTEN).map(|one| format!("{} {}", clock(one.event.at), one.sentence()));
     let more = group.len().saturating_sub(WRITTEN);
     let words: Vec<String> = words.chain((more > 0).then(|| format!("and {more} more"))).collect();
     words.join("; ")
 }
 
-/// The lines that events draw through each panel.
+/// What events draw through each panel: a line each, or a shaded span if one repeats.
 pub(crate) fn event_lines(report: &Report, axis: &Axis) -> Markup {
+    let (spans, moments): (Vec<_>, Vec<_>) = folded(&report.events).into_iter().partition(Repeated::is_span);
     html! {
-        @for group in groups(report, axis, LINE) {
-            @let x = axis.percent(group[0].at);
+        @for span in &spans {
+            rect.span.bad[span.event.what.is_warning()] x=(axis.percent(span.event.at)) y="0" height="100%"
+                width=(axis.width(span.event.at, span.last)) {}
+        }
+        @for group in groups(&moments, axis, LINE) {
+            @let x = axis.percent(group[0].event.at);
             line.event.bad[has_warning(group)] x1=(x) x2=(x) y1="0" y2="100%" {}
         }
     }

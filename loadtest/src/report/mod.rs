@@ -2,8 +2,8 @@
 //!
 //! - `timeline`: from entries to [`figures`]. `lag`: the reaction time. `steps`: the observed changes, compared with the
 //!   model. [`verdict`] and [`warnings`]: what the figures prove, and why they may be wrong.
-//! - [`json`]: for programs. [`terminal`]: the end of a run. [`html`]: for people, with `tiles`, `tables` and `settings`; its
-//!   drawings are `panels` and `lanes`, made with `chart` of `columns`.
+//! - [`compare`]: two reports side by side. [`json`]: for programs. [`terminal`]: the end of a run. [`html`]: for people, with `tiles`, `tables` and `settings`; its
+//!   drawings are `panels` and `lanes`, made with `chart` of `columns`. `repeats`: events that happened more than once.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -17,12 +17,14 @@ use std::path::Path;
 
 mod chart;
 mod columns;
+pub mod compare;
 pub mod figures;
 pub mod html;
 pub mod json;
 mod lag;
 mod lanes;
 mod panels;
+mod repeats;
 mod settings;
 mod steps;
 mod tables;

@@ -22,7 +22,7 @@ function clock(at) {
   return (at < -0.5 ? '−' : '') + (hours ? `${hours}:${two(minutes)}` : minutes) + `:${two(whole % 60)}`;
 }
 
-const short = (number, digits = 3) => number == null ? '–' : String(Number(number.toPrecision(digits)));
+const short = (number, digits = 3) => number == null ? '–' : number.toLocaleString('en-US', { maximumSignificantDigits: digits });
 const millis = (seconds) => seconds == null ? '–' : `${short(seconds * 1000)} ms`;
 
 // The figures of a moment, each with its name.
@@ -31,7 +31,7 @@ function figures(at) {
   const column = before(load.at, at);
   if (column >= 0 && at < load.at[column] + data.step) {
     rows.push(['offered', `${short(load.offered[column])}/s`], ['succeeded', `${short(load.achieved[column])}/s`]);
-    if (load.bad[column]) rows.push(['failed or dropped', load.bad[column]]);
+    if (load.bad[column]) rows.push(['failed or dropped', load.bad[column].toLocaleString('en-US')]);
     rows.push(['p50 · p99', `${millis(load.p50[column])} · ${millis(load.p99[column])}`]);
   }
   const [, value, desired, ready] = scaling[before(scaling.map((seen) => seen[0]), at)] ?? [];

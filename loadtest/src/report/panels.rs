@@ -1,5 +1,7 @@
 //! The page's drawings, one under another on the same time axis, and the figures that its crosshair shows.
 
+use std::collections::BTreeMap;
+
 use maud::{Markup, html};
 use serde_json::{Value, json};
 
@@ -9,14 +11,15 @@ use crate::output::text::{clock, plural, rate, seconds};
 use crate::output::visible;
 use crate::report::chart::{Axis, Plot, Point, Scale, steps};
 use crate::report::columns::{Column, columns, step};
-use crate::report::figures::Report;
+use crate::report::figures::{Pod, Report};
+use crate::report::repeats::folded;
 use crate::report::steps::sentence;
 
 /// The number of pods with a colour of their own; those with fewer answers are drawn as one.
 pub(crate) const COLOURS: usize = 7;
 
-/// A drawing, or a note why it is missing.
-type Panel = Result<Markup, Markup>;
+/// A drawing; none if nothing was observed for it.
+type Panel = Option<Markup>;
 
 /// The drawings of a report.
 pub(crate) struct Panels<'a> {
@@ -60,25 +63,25 @@ impl<'a> Panels<'a> {
         !gaps.is_empty()
     }
 
-    /// All drawings; notes about the missing ones come last.
+    /// All drawings. Those that have nothing to show are left out.
     pub fn render(&self) -> Markup {
         let panels = [self.rate(), self.latency(), self.value(), self.replicas(), self.pods()];
-        let (drawn, absent): (Vec<_>, Vec<_>) = panels.into_iter().partition(Result::is_ok);
         html! {
-            @if !drawn.is_empty() {
+            @if panels.iter().any(Option::is_some) {
                 (lanes::stages(self.report, &self.axis))
                 (lanes::event_marks(self.report, &self.axis))
-                @for panel in drawn.into_iter().flatten() { (panel) }
+                @for panel in panels.into_iter().flatten() { (panel) }
                 (self.axis.render())
+            } @else {
+                p.soft { "The journal contains no second of load." }
             }
-            @for note in absent.into_iter().filter_map(Result::err) { (note) }
         }
     }
 
     fn rate(&self) -> Panel {
         let (title, id) = ("Requests per second", "rate");
         if self.columns.is_empty() {
-            return Err(absent(id, title, "the journal contains no second of load"));
+            return None;
         }
         let highest = self.columns.iter().map(|column| column.offered.max(column.achieved)).fold(0.0, f64::max);
         let mut plot = Plot::new(&self.axis, Scale::up_to(highest), 130);
@@ -94,18 +97,14 @@ impl<'a> Panels<'a> {
             plural(self.report.totals.failed + self.report.totals.dropped, "request")
         );
         let keys = [("offered", "offered"), ("achieved", "succeeded"), ("failed", "failed or dropped")];
-        Ok(figure(id, title, &keys, &plot.render(&label, "", &self.events)))
+        Some(figure(id, title, &keys, &plot.render(&label, "", &self.events)))
     }
 
     fn latency(&self) -> Panel {
-        let (title, id) = ("Latency in milliseconds, from when a request was due", "latency");
+        let (title, id) = ("Latency in milliseconds (log scale), from when a request was due", "latency");
         let known: Vec<&Column> = self.columns.iter().filter(|column| column.p50.is_some()).collect();
-        let (Some(lowest), Some(highest)) = (
-            known.iter().filter_map(|column| column.p50).min_by(f64::total_cmp),
-            known.iter().filter_map(|column| column.p99).max_by(f64::total_cmp),
-        ) else {
-            return Err(absent(id, title, "no request was answered"));
-        };
+        let lowest = known.iter().filter_map(|column| column.p50).min_by(f64::total_cmp)?;
+        let highest = known.iter().filter_map(|column| column.p99).max_by(f64::total_cmp)?;
         let scale = Scale::around((lowest * 1e3).max(0.001), (highest * 1e3).max(0.002));
         let mut plot = Plot::new(&self.axis, scale, 130);
         let millis = |seconds: Option<f64>| seconds.map(|seconds| seconds * 1e3);
@@ -124,14 +123,12 @@ impl<'a> Panels<'a> {
         } else {
             "p99 of each second".to_owned()
         };
-        Ok(figure(id, title, &[("p50", "p50"), ("p99", &p99)], &plot.render(&label, "", &self.events)))
+        Some(figure(id, title, &[("p50", "p50"), ("p99", &p99)], &plot.render(&label, "", &self.events)))
     }
 
     fn value(&self) -> Panel {
         let (title, id) = ("Metric value per pod, as the HPA reads it", "value");
-        let Some(autoscaler) = self.autoscaler().filter(|_| !self.report.scaling.is_empty()) else {
-            return Err(absent(id, title, "no autoscaler was watched"));
-        };
+        let autoscaler = self.autoscaler().filter(|_| !self.report.scaling.is_empty())?;
         let scaling = &self.report.scaling;
         let target = autoscaler.target;
         let predicted = self.report.prediction.iter().map(|seen| (seen.at, seen.value));
@@ -161,14 +158,12 @@ impl<'a> Panels<'a> {
             keys.push(("unknown", "<unknown>"));
         }
         keys.extend(unwatched.then_some(("unwatched", "not watched")));
-        Ok(figure(id, title, &keys, &plot.render(&label, "", &self.events)))
+        Some(figure(id, title, &keys, &plot.render(&label, "", &self.events)))
     }
 
     fn replicas(&self) -> Panel {
         let (title, id) = ("Replicas", "replicas");
-        let Some(replicas) = &self.report.replicas else {
-            return Err(absent(id, title, "no autoscaler was watched"));
-        };
+        let replicas = self.report.replicas.as_ref()?;
         let scaling = &self.report.scaling;
         let predicted: Vec<_> = self.report.prediction.iter().take_while(|seen| seen.at <= self.axis.to).collect();
         let band: Vec<_> = self.report.band.iter().take_while(|moment| moment.at <= self.axis.to).collect();
@@ -188,6 +183,9 @@ impl<'a> Panels<'a> {
         plot.line("predicted ready", steps(predicted.iter().map(|seen| (seen.at, count(seen.ready))), self.axis.to));
         plot.line("desired", steps(scaling.iter().map(|seen| (seen.at, count(seen.desired))), self.axis.to));
         plot.line("ready", steps(scaling.iter().map(|seen| (seen.at, count(seen.ready))), self.axis.to));
+        for step in &self.report.steps {
+            plot.step(step.at, f64::from(step.to), step.inside);
+        }
         let reached = replicas.reached.iter().filter_map(|reached| Some((reached.replicas, reached.ready?)));
         let reached: Vec<String> = reached.map(|(count, at)| format!("{count} ready from {}", clock(at))).collect();
         let label = format!("Replicas over time: {}", reached.join(", "));
@@ -196,10 +194,10 @@ impl<'a> Panels<'a> {
             keys.extend([("predicted desired", "desired, predicted"), ("predicted ready", "ready, predicted")]);
         }
         if !band.is_empty() {
-            keys.push(("expected", "expected range"));
+            keys.push(("expected", "range in which the HPA could act"));
         }
         keys.extend(unwatched.then_some(("unwatched", "not watched")));
-        Ok(html! {
+        Some(html! {
             (figure(id, title, &keys, &plot.render(&label, "", &self.events)))
             @if let Some(steps) = sentence(self.report) { p.beside { (steps) } }
         })
@@ -208,14 +206,15 @@ impl<'a> Panels<'a> {
     fn pods(&self) -> Panel {
         let (title, id) = ("Each pod’s share of the answers", "pods");
         if self.report.shares.is_empty() {
-            return Err(absent(id, title, "no answer named its pod"));
+            return None;
         }
+        let pods = by_colour(self.report);
         let mut plot = Plot::new(&self.axis, Scale::Linear { top: 100.0, step: 50.0 }, 110);
         // An interval without answers interrupts the areas.
         for run in self.report.shares.chunk_by(|a, b| b.at - a.at < a.seconds * 1.5) {
-            for pod in 0..self.report.pods.len().min(COLOURS + 1) {
+            for pod in 0..pods.len().min(COLOURS + 1) {
                 let points = run.iter().flat_map(|shares| {
-                    let (low, high) = self.stacked(&shares.answers, pod);
+                    let (low, high) = stacked(&pods, &shares.answers, pod);
                     [(shares.at, low, high), (shares.at + shares.seconds, low, high)]
                 });
                 plot.between(&format!("pod pod{pod}"), points);
@@ -224,9 +223,7 @@ impl<'a> Panels<'a> {
         let parts = self.report.pods.iter().take(COLOURS);
         let parts: Vec<String> = parts.map(|pod| format!("{} {:.0} %", pod.name, 100.0 * pod.share)).collect();
         let label = format!("Each pod’s share of the answers over time; in all: {}", parts.join(", "));
-        let names: Vec<(String, String)> = self
-            .report
-            .pods
+        let names: Vec<(String, String)> = pods
             .iter()
             .take(COLOURS)
             .enumerate()
@@ -236,30 +233,20 @@ impl<'a> Panels<'a> {
         if self.report.pods.len() > COLOURS {
             keys.push(("pod7", "all others"));
         }
-        Ok(figure(id, title, &keys, &plot.render(&label, " %", &self.events)))
-    }
-
-    /// The shares, in per cent, between which a pod's area lies; the last area is that of all other pods.
-    fn stacked(&self, answers: &std::collections::BTreeMap<String, u64>, index: usize) -> (f64, f64) {
-        let all: u64 = answers.values().sum();
-        let first = self.report.pods.iter().take(index);
-        let below: u64 = first.filter_map(|pod| answers.get(&pod.name)).sum();
-        let own = answers.get(&self.report.pods[index].name).copied().unwrap_or_default();
-        let top = if index == COLOURS { all } else { below + own };
-        let share = |count: u64| 100.0 * count as f64 / all.max(1) as f64;
-        (share(below), share(top))
+        Some(figure(id, title, &keys, &plot.render(&label, " %", &self.events)))
     }
 
     /// The figures of the crosshair, for the page's script.
     pub fn data(&self) -> Value {
         let report = self.report;
         let column = |figure: fn(&Column) -> Option<f64>| self.columns.iter().map(figure).collect::<Vec<_>>();
-        let pods: Vec<_> = report.pods.iter().take(COLOURS).map(|pod| visible(short(&pod.name))).collect();
+        let coloured: Vec<&Pod> = by_colour(report).into_iter().take(COLOURS).collect();
+        let pods: Vec<_> = coloured.iter().map(|pod| visible(short(&pod.name))).collect();
         let shares = report.shares.iter().map(|shares| {
             let all = shares.answers.values().sum::<u64>() as f64;
             let part =
                 |name: &String| shares.answers.get(name).map(|count| (1000.0 * *count as f64 / all).round() / 10.0);
-            json!([shares.at, report.pods.iter().take(COLOURS).map(|pod| part(&pod.name)).collect::<Vec<_>>()])
+            json!([shares.at, coloured.iter().map(|pod| part(&pod.name)).collect::<Vec<_>>()])
         });
         json!({
             "from": self.axis.from, "to": self.axis.to, "step": self.step,
@@ -276,10 +263,27 @@ impl<'a> Panels<'a> {
                 .collect::<Vec<_>>(),
             "band": report.band.iter().map(|moment| json!([moment.at, moment.least, moment.most])).collect::<Vec<_>>(),
             "pods": pods, "shares": shares.collect::<Vec<_>>(), "shareSeconds": report.shares.first().map(|s| s.seconds),
-            "events": report.events.iter().take(lanes::ROWS).map(|event| json!([event.at, lanes::sentence(event), event.what.is_warning()]))
-                .collect::<Vec<_>>(),
+            "events": folded(&report.events).iter().take(lanes::ROWS)
+                .map(|one| json!([one.event.at, one.sentence(), one.event.what.is_warning()])).collect::<Vec<_>>(),
         })
     }
+}
+
+/// The pods in the order of their first answers. Each keeps its colour from report to report, whatever its share.
+pub(crate) fn by_colour(report: &Report) -> Vec<&Pod> {
+    let mut pods: Vec<&Pod> = report.pods.iter().collect();
+    pods.sort_by(|a, b| a.first.total_cmp(&b.first).then_with(|| a.name.cmp(&b.name)));
+    pods
+}
+
+/// The shares, in per cent, between which a pod's area lies; the last area is that of all other pods.
+fn stacked(pods: &[&Pod], answers: &BTreeMap<String, u64>, index: usize) -> (f64, f64) {
+    let all: u64 = answers.values().sum();
+    let below: u64 = pods.iter().take(index).filter_map(|pod| answers.get(&pod.name)).sum();
+    let own = answers.get(&pods[index].name).copied().unwrap_or_default();
+    let top = if index == COLOURS { all } else { below + own };
+    let share = |count: u64| 100.0 * count as f64 / all.max(1) as f64;
+    (share(below), share(top))
 }
 
 /// The part of a pod's name in which the pods of one deployment differ.
@@ -307,8 +311,4 @@ fn figure(id: &str, title: &str, keys: &[(&str, &str)], plot: &Markup) -> Markup
             (plot)
         }
     }
-}
-
-fn absent(id: &str, title: &str, why: &str) -> Markup {
-    html! { p.absent id=(format!("absent-{id}")) { b { (title) } ": not shown, because " (why) "." } }
 }

@@ -7,12 +7,13 @@ use crate::autoscaling::hpa::{Rules, Select, Unit};
 use crate::autoscaling::predict::Source;
 use crate::journal::{Kind, Start};
 use crate::output::text::{count, date, plural, rate, seconds};
+use crate::pace;
 use crate::profile::Spacing;
 use crate::report::figures::Report;
 use crate::report::tables::soft;
 
 /// A setting's name and value.
-type Row = (&'static str, String);
+pub(crate) type Row = (&'static str, String);
 
 /// Both, side by side.
 pub(crate) fn render(report: &Report) -> Markup {
@@ -25,6 +26,12 @@ pub(crate) fn render(report: &Report) -> Markup {
             @if let Some(autoscaler) = &start.autoscaler { (table(&of_autoscaler(autoscaler))) }
         }
     }
+}
+
+/// All of a load's settings and its autoscaler's.
+pub(crate) fn all(start: &Start) -> Vec<Row> {
+    let of_autoscaler = start.autoscaler.as_ref().map(of_autoscaler).unwrap_or_default();
+    load(start).into_iter().chain(of_autoscaler).collect()
 }
 
 fn table(rows: &[Row]) -> Markup {
@@ -52,7 +59,10 @@ fn load(start: &Start) -> Vec<Row> {
         ("Version", format!("loadtest {}", start.version)),
     ];
     if start.kind == Kind::Rehearsal {
-        rows.push(("Speed", format!("{} rehearsed seconds per second", rate(start.speed))));
+        let real = seconds(pace::OWN.as_secs_f64());
+        let text =
+            format!("{} rehearsed seconds per second; the first {real} of each latency are real", rate(start.speed));
+        rows.push(("Speed", text));
     }
     rows
 }

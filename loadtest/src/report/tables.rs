@@ -2,12 +2,12 @@
 
 use maud::{Markup, html};
 
-use crate::journal::Event;
 use crate::output::events;
 use crate::output::text::{clock, count, fit, plural, rate, seconds};
 use crate::report::figures::{Lag, Link, LinkName, Pod, Report};
 use crate::report::lanes::{MESSAGE, ROWS};
-use crate::report::panels::{COLOURS, short};
+use crate::report::panels::{COLOURS, by_colour, short};
+use crate::report::repeats::{Repeated, folded};
 use crate::report::verdict::Check;
 
 /// The text of a section without a table.
@@ -51,17 +51,11 @@ pub(crate) fn checks(report: &Report) -> Markup {
     })
 }
 
-/// The reaction time, as a waterfall.
-pub(crate) fn lag(report: &Report) -> Markup {
-    let Some(lag) = &report.lag else {
-        return soft(if report.replicas.is_some() {
-            "None: the load did not require more replicas."
-        } else {
-            "None: no autoscaler was watched."
-        });
-    };
+/// The reaction time, as a waterfall; none if the load did not require more replicas.
+pub(crate) fn lag(report: &Report) -> Option<Markup> {
+    let lag = report.lag.as_ref()?;
     let replicas = plural(u64::from(lag.replicas), "replica");
-    html! {
+    Some(html! {
         p.soft {
             "At " (clock(lag.step)) " the load exceeded " (rate(lag.threshold)) "/s, the maximum that " (replicas)
             " can take without scaling." (slowest(lag))
@@ -72,7 +66,7 @@ pub(crate) fn lag(report: &Report) -> Markup {
             }
             tbody { @for link in &lag.links { (fall(lag, link)) } }
         }
-    }
+    })
 }
 
 fn fall(lag: &Lag, link: &Link) -> Markup {
@@ -118,18 +112,20 @@ fn slowest(lag: &Lag) -> String {
     format!(" The longest wait was {}, until {until}.", seconds(took))
 }
 
-/// The pods that answered.
-pub(crate) fn pods(report: &Report) -> Markup {
+/// The pods that answered; none if no answer named its pod.
+pub(crate) fn pods(report: &Report) -> Option<Markup> {
     if report.pods.is_empty() {
-        return soft("No answer named its pod.");
+        return None;
     }
+    let colours = by_colour(report);
+    let colour = |pod: &Pod| colours.iter().position(|other| other.name == pod.name).unwrap_or(COLOURS).min(COLOURS);
     let head = heads(&[("", "Pod"), ("figure", "answers"), ("figure", "share"), ("figure", "first–last")]);
-    table(&head, &report.pods, |index, pod: &Pod| {
+    let rows = table(&head, &report.pods, |_, pod: &Pod| {
         let last = short(&pod.name);
         html! {
             tr {
                 th scope="row" {
-                    i class=(format!("key pod{}", index.min(COLOURS))) {}
+                    i class=(format!("key pod{}", colour(pod))) {}
                     (pod.name.strip_suffix(last).unwrap_or_default()) b { (last) }
                 }
                 td.figure { (count(pod.answers)) }
@@ -137,45 +133,50 @@ pub(crate) fn pods(report: &Report) -> Markup {
                 td.figure { (clock(pod.first)) "–" (clock(pod.last + 1.0)) }
             }
         }
-    })
+    });
+    Some(rows)
 }
 
-/// Failed and dropped requests by cause.
-pub(crate) fn failures(report: &Report) -> Markup {
+/// Failed and dropped requests by cause; none if there are none.
+pub(crate) fn failures(report: &Report) -> Option<Markup> {
     let totals = &report.totals;
-    let dropped = ("dropped: too many requests in flight".to_owned(), totals.dropped);
-    let mut causes: Vec<(String, u64)> = totals.failures.clone().into_iter().chain([dropped]).collect();
+    let dropped = [
+        ("dropped: too many requests in flight", totals.crowded_out),
+        ("dropped: the generator fell behind", totals.dropped - totals.crowded_out),
+    ];
+    let dropped = dropped.map(|(cause, number)| (cause.to_owned(), number));
+    let mut causes: Vec<(String, u64)> = totals.failures.clone().into_iter().chain(dropped).collect();
     causes.retain(|(_, count)| *count > 0);
     causes.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     if causes.is_empty() {
-        return soft("None.");
+        return None;
     }
     let due = totals.due.max(1) as f64;
-    table(&heads(&[("", "Cause"), ("figure", "requests")]), &causes, |_, (cause, number)| {
+    Some(table(&heads(&[("", "Cause"), ("figure", "of those offered")]), &causes, |_, (cause, number)| {
         html! {
             tr {
                 th scope="row" { (cause) }
                 td.figure { (count(*number)) " " small { (format!("({:.2} %)", 100.0 * *number as f64 / due)) } }
             }
         }
-    })
+    }))
 }
 
-/// What happened.
-pub(crate) fn events(report: &Report) -> Markup {
+/// What happened; none if nothing did.
+pub(crate) fn events(report: &Report) -> Option<Markup> {
     if report.events.is_empty() {
-        return soft("None.");
+        return None;
     }
     let head = heads(&[("figure", "Time"), ("", "Object"), ("", "Reason"), ("", "Message")]);
-    table(&head, &report.events, |_, event: &Event| {
-        let text = events::text(event);
+    Some(table(&head, &folded(&report.events), |_, repeated: &Repeated| {
+        let text = events::text(repeated.event);
         html! {
-            tr.bad[event.what.is_warning()] {
-                td.figure { (clock(event.at)) }
+            tr.bad[repeated.event.what.is_warning()] {
+                td.figure { (repeated.time()) }
                 th scope="row" { (text.object) }
                 td { (text.reason) }
-                td { (fit(&text.message, MESSAGE)) }
+                td { (fit(&text.message, MESSAGE)) @if repeated.count > 1 { " " b { "×" (repeated.times()) } } }
             }
         }
-    })
+    }))
 }

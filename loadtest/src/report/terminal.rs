@@ -3,6 +3,7 @@
 use crate::output::Clean;
 use crate::output::text::{clock, count, fit, plural, seconds, wrap};
 use crate::report::figures::{Quantiles, Report};
+use crate::report::verdict::enough_answers;
 
 /// The maximum number of lines.
 const LINES: usize = 30;
@@ -47,10 +48,11 @@ fn requests(report: &Report) -> Option<String> {
         let causes: Vec<String> = causes.collect();
         let causes = if causes.is_empty() { String::new() } else { format!(" ({})", causes.join(", ")) };
         format!(
-            "Requests   {} due, {} sent, {} answered, {} failed{causes}, {} dropped",
+            "Requests   {} offered, {} sent, {} answered, {} succeeded, {} failed{causes}, {} dropped",
             count(totals.due),
             count(totals.sent),
             count(totals.answered),
+            count(totals.succeeded),
             count(totals.failed),
             count(totals.dropped)
         )
@@ -58,12 +60,13 @@ fn requests(report: &Report) -> Option<String> {
 }
 
 fn quantiles(name: &str, of: &Quantiles) -> String {
+    let p999 = (of.count >= enough_answers(0.999)).then(|| format!("p99.9 {}, ", seconds(of.p999)));
     format!(
-        "{name:<10} p50 {}, p90 {}, p99 {}, p99.9 {}, max {}",
+        "{name:<10} p50 {}, p90 {}, p99 {}, {}max {}",
         seconds(of.p50),
         seconds(of.p90),
         seconds(of.p99),
-        seconds(of.p999),
+        p999.unwrap_or_default(),
         seconds(of.max)
     )
 }

@@ -15,7 +15,7 @@ pub(crate) fn render(report: &Report) -> Markup {
     let totals = &report.totals;
     let lasted = report.seconds.last().map_or(0.0, |second| second.at + 1.0);
     html! {
-        (tile(&count(totals.answered), "answers", &format!("of {} requests", count(totals.due)), false))
+        (tile(&count(totals.succeeded), "succeeded", &format!("of {} offered", count(totals.due)), false))
         (failed(report))
         @if let Some(latency) = &report.latency {
             (tile(&seconds(latency.p99), "p99 latency", &format!("median {}", seconds(latency.p50)), false))
@@ -25,8 +25,8 @@ pub(crate) fn render(report: &Report) -> Markup {
             (tile(&seconds(lateness.p99), "p99 send delay", "of the generator itself", lateness.p99 > 0.01))
         }
         @if lasted > 0.0 && report.replicas.is_none() {
-            @let mean = rate(totals.answered as f64 / lasted);
-            (tile(&mean, "answers per second", &format!("over {}", seconds(lasted)), false))
+            @let mean = rate(totals.succeeded as f64 / lasted);
+            (tile(&mean, "succeeded per second", &format!("over {}", seconds(lasted)), false))
         }
     }
 }
@@ -53,11 +53,13 @@ fn scaled_out(report: &Report, replicas: &Replicas) -> Markup {
 
 fn scaled_in(replicas: &Replicas) -> Markup {
     let Some(scale_in) = &replicas.scale_in else { return html! {} };
+    let lost = match scale_in.sent {
+        0 => "no request was sent meanwhile".to_owned(),
+        sent => format!("{} of {} failed", count(scale_in.failed), count(sent)),
+    };
     let (figure, remark) = match (scale_in.until, replicas.relieved) {
-        (Some(until), Some(relieved)) => {
-            (seconds(until - relieved), format!("after the load fell; {} failed", count(scale_in.failed)))
-        }
-        (Some(until), None) => (clock(until), format!("{} failed meanwhile", count(scale_in.failed))),
+        (Some(until), Some(relieved)) => (seconds(until - relieved), format!("after the load fell; {lost}")),
+        (Some(until), None) => (clock(until), lost),
         (None, _) => ("never".to_owned(), format!("scale-in began at {}", clock(scale_in.from))),
     };
     tile(&figure, &format!("back to {}", replicas.min), &remark, false)

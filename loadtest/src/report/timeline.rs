@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{lag, steps, verdict, warnings};
 use crate::autoscaling::predict::Predicted;
-use crate::journal::{Entry, Scaling, Second, Start};
+use crate::journal::{Entry, Scaling, Second, Start, is_success};
 use crate::output::events;
 use crate::report::figures::{Load, Pod, Quantiles, Reached, Replicas, Report, ScaleIn, Shares, Totals};
-use crate::stats::{Times, Total, failed, join_seconds, succeeded};
+use crate::stats::{Times, Total, dropped, failed, join_seconds, succeeded};
 
 /// The maximum number of intervals of the pods' shares. More would show chance, not shares.
 const SHARES: f64 = 80.0;
@@ -65,15 +65,17 @@ impl Report {
 
 fn totals(total: &Total) -> Totals {
     let mut failures = total.failures.clone();
-    for (status, count) in total.statuses.range(400..) {
+    for (status, count) in total.statuses.iter().filter(|(status, _)| !is_success(**status)) {
         *failures.entry(format!("status {status}")).or_default() += count;
     }
     Totals {
         due: total.due,
         sent: total.sent,
         answered: total.answered(),
+        succeeded: total.statuses.iter().filter(|(status, _)| is_success(**status)).map(|(_, count)| count).sum(),
         failed: failures.values().sum(),
-        dropped: total.dropped,
+        dropped: total.dropped.max(total.due.saturating_sub(total.sent)),
+        crowded_out: total.dropped,
         statuses: total.statuses.clone(),
         failures,
     }
@@ -99,7 +101,7 @@ fn load(second: &Second) -> Load {
         p50: latency.seconds(0.5),
         p99: latency.seconds(0.99),
         failed: failed(second),
-        dropped: second.dropped,
+        dropped: dropped(second),
     }
 }
 

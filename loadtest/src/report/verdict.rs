@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::lag;
-use crate::journal::{Expectations, Start};
-use crate::output::text::{count, plural, seconds};
+use crate::journal::{Expectations, MaxFailed, ObservedEvent, Start};
+use crate::output::text::{clock, count, plural, seconds};
 use crate::report::figures::{Replicas, Report};
 use crate::report::warnings::gaps;
 
@@ -21,7 +21,7 @@ pub struct Verdict {
     pub checks: Vec<Check>,
 }
 
-/// The outcome of a run: passed is exit code 0, failed 1, undecided 3.
+/// The outcome of a run: passed and not judged are exit code 0, failed 1, undecided 3.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
@@ -29,6 +29,8 @@ pub enum Outcome {
     Passed,
     /// An expectation was not met.
     Failed,
+    /// Nothing was expected.
+    NotJudged,
     /// An expectation could not be decided, and none is known not to be met.
     #[default]
     Undecided,
@@ -52,7 +54,7 @@ impl Outcome {
     /// The process' exit code; 2 is for bad usage.
     pub const fn exit_code(self) -> u8 {
         match self {
-            Self::Passed => 0,
+            Self::Passed | Self::NotJudged => 0,
             Self::Failed => 1,
             Self::Undecided => 3,
         }
@@ -63,6 +65,7 @@ impl Outcome {
         match self {
             Self::Passed => "Passed",
             Self::Failed => "Failed",
+            Self::NotJudged => "Not judged",
             Self::Undecided => "Undecided",
         }
     }
@@ -85,11 +88,17 @@ impl Check {
     }
 }
 
+/// The part of the offered requests that must be sent, or else the load was not the one that is judged.
+const SENT: f64 = 0.99;
+
+/// How many answers must lie beyond a percentile for it to be more than the slowest answer.
+pub(crate) const BEYOND: f64 = 5.0;
+
 /// Judges a report by its figures, and by its latency at any quantile.
 pub(crate) fn judge(report: &Report, latency: impl Fn(f64) -> Option<f64>) -> Verdict {
-    let mut checks = vec![answered(report)];
     let none = Expectations::default();
     let expectations = report.start.as_ref().map_or(&none, |start| &start.expectations);
+    let mut checks = vec![sent(report, expectations), succeeded(report)];
     match (&report.replicas, &report.start) {
         (Some(replicas), Some(start)) => {
             checks.extend([
@@ -102,32 +111,67 @@ pub(crate) fn judge(report: &Report, latency: impl Fn(f64) -> Option<f64>) -> Ve
         _ => checks.extend(unwatched(expectations)),
     }
     checks.extend(failed(report, expectations));
-    checks.extend(latencies(latency, expectations));
+    checks.extend(latencies(report, latency, expectations));
 
+    let cut_short = cut_short(report);
     let mut judged = checks.iter().filter(|check| check.expected.is_some()).map(|check| check.held).peekable();
-    let outcome = if judged.peek().is_none() {
-        Outcome::Undecided
+    let outcome = if report.start.is_some() && judged.peek().is_none() {
+        Outcome::NotJudged
     } else {
-        judged.fold(Outcome::Passed, |outcome, held| match (outcome, held) {
+        let best = if cut_short.is_some() { Outcome::Undecided } else { Outcome::Passed };
+        judged.fold(best, |outcome, held| match (outcome, held) {
             (Outcome::Failed, _) | (_, Some(false)) => Outcome::Failed,
             (_, None) => Outcome::Undecided,
             (outcome, Some(true)) => outcome,
         })
     };
-    Verdict { outcome, sentence: sentence(report, outcome, &checks), checks }
+    Verdict { outcome, sentence: sentence(report, outcome, &checks, cut_short), checks }
+}
+
+/// Why the run did not reach its planned end, if it did not: what holds until then might not hold at the end.
+fn cut_short(report: &Report) -> Option<String> {
+    let Some(start) = &report.start else {
+        return Some("the journal has no start entry, so there is nothing to judge".to_owned());
+    };
+    let ended = report.events.iter().find_map(|event| match &event.what {
+        ObservedEvent::LoadFailed { why } | ObservedEvent::RehearsalFailed { why } => Some(why),
+        _ => None,
+    });
+    if let Some(why) = ended {
+        return Some(format!("the load ended early: {why}"));
+    }
+    let planned: f64 = start.profile.iter().map(|stage| stage.seconds).sum();
+    match &report.end {
+        Some(end) if end.interrupted => {
+            Some(format!("the run was interrupted at {} of {}", clock(end.at), clock(planned)))
+        }
+        Some(_) => None,
+        None => {
+            let last = report.seconds.last().map_or(0.0, |second| second.at + 1.0);
+            Some(format!("the journal stops at {} of {}, so the tool was killed", clock(last), clock(planned)))
+        }
+    }
 }
 
 /// Whether the run reached its planned end and was watched all the time: only then is something that was not observed
 /// known not to have happened.
 fn complete(report: &Report) -> bool {
-    report.end.as_ref().is_some_and(|end| !end.interrupted) && gaps(report).is_empty()
+    cut_short(report).is_none() && gaps(report).is_empty()
 }
 
-fn answered(report: &Report) -> Check {
+fn sent(report: &Report, expectations: &Expectations) -> Check {
     let totals = &report.totals;
-    let good = totals.answered - totals.statuses.range(400..).map(|(_, count)| count).sum::<u64>();
-    let observed = format!("{} of {} sent", count(good), count(totals.sent));
-    Check::new("Requests succeeded", Some("at least one".to_owned()), observed, (totals.sent > 0).then_some(good > 0))
+    let expected = expectations.defaults.then(|| format!("at least {:.0} % of those offered", 100.0 * SENT));
+    let observed =
+        format!("{} of {} offered, {} dropped", count(totals.sent), count(totals.due), count(totals.dropped));
+    let enough = totals.due > 0 && totals.dropped as f64 <= (1.0 - SENT) * totals.due as f64;
+    // A load that could not be offered says nothing of the service.
+    Check::new("Requests sent", expected, observed, enough.then_some(true))
+}
+
+fn succeeded(report: &Report) -> Check {
+    let totals = &report.totals;
+    Check::new("Requests succeeded", None, format!("{} of {} sent", count(totals.succeeded), count(totals.sent)), None)
 }
 
 /// The replicas that are expected, or else those that the load requires.
@@ -138,8 +182,9 @@ fn required(start: &Start) -> Option<u32> {
 fn reached(report: &Report, start: &Start, replicas: &Replicas) -> Check {
     let expected = start.expectations.replicas;
     let when = replicas.reached.iter().find(|reached| reached.replicas == replicas.ready).and_then(|at| at.ready);
-    let when = when.filter(|at| *at > 0.0 && replicas.ready > replicas.initial);
-    let when = when.map(|at| format!(", {} after the load’s start", seconds(at))).unwrap_or_default();
+    let when = when.zip(report.lag.as_ref()).filter(|_| replicas.ready > replicas.initial);
+    let when = when.map(|(at, lag)| format!(", {} after the load step", seconds((at - lag.step).max(0.0))));
+    let when = when.unwrap_or_default();
     let mut observed = format!("{}{when}", plural(u64::from(replicas.ready), "ready replica"));
     let enough = expected.is_some_and(|expected| replicas.ready >= expected);
     let asked = expected.zip(lag::demanded(start)).is_none_or(|(expected, demanded)| demanded >= expected);
@@ -185,7 +230,7 @@ fn scaled_in(report: &Report, start: &Start, replicas: &Replicas) -> Check {
         (Some(until), Some(relieved)) if until > relieved => {
             format!("{min} {} after the load fell", seconds(until - relieved))
         }
-        (Some(until), _) => format!("{min} {} after the load’s start", seconds(until)),
+        (Some(until), _) => format!("{min} at {}", clock(until)),
         (None, _) => {
             let left = report.scaling.last().map_or(0, |seen| seen.ready);
             format!("{} ready at the end", plural(u64::from(left), "replica"))
@@ -195,16 +240,24 @@ fn scaled_in(report: &Report, start: &Start, replicas: &Replicas) -> Check {
     Check::new("Scaled in", expected.then(|| format!("to {min}")), observed, held)
 }
 
-/// Reported for every scale-in; checked against the failures that the user allows for the whole run, if any.
+/// Reported for every scale-in; checked against the failures that are allowed in the whole run, if any limit is set.
 fn failed_in_scale_in(expectations: &Expectations, replicas: &Replicas) -> Check {
     let name = "Failed during scale-in";
     let Some(scale_in) = replicas.scale_in else {
         return Check::new(name, None, "no scale-in was observed".to_owned(), None);
     };
+    if scale_in.sent == 0 {
+        return Check::new(name, None, "not tried: no request was sent then".to_owned(), None);
+    }
     let observed = format!("{} of {}", count(scale_in.failed), plural(scale_in.sent, "request"));
-    // Without a request in that time there is nothing to judge: a profile may end in silence.
-    let allowed = expectations.max_failed.filter(|_| scale_in.sent > 0);
-    Check::new(name, allowed.map(at_most), observed, allowed.map(|allowed| scale_in.failed <= allowed))
+    let limit = limit(expectations);
+    let held = limit.map(|limit| scale_in.failed as f64 <= limit.of(scale_in.sent));
+    Check::new(name, limit.map(at_most), observed, held)
+}
+
+/// How many requests may fail, if that is judged.
+fn limit(expectations: &Expectations) -> Option<MaxFailed> {
+    expectations.max_failed.or(expectations.defaults.then_some(MaxFailed::Count(0)))
 }
 
 /// The expectations of an autoscaler that was not watched.
@@ -216,46 +269,79 @@ fn unwatched(expectations: &Expectations) -> Vec<Check> {
     expected.map(|(name, text)| Check::new(name, Some(text), "no autoscaler was watched".to_owned(), None)).collect()
 }
 
-fn at_most(allowed: u64) -> String {
-    if allowed == 0 { "none".to_owned() } else { format!("at most {}", count(allowed)) }
+fn at_most(limit: MaxFailed) -> String {
+    match limit {
+        MaxFailed::Count(0) => "none".to_owned(),
+        MaxFailed::Count(allowed) => format!("at most {}", count(allowed)),
+        MaxFailed::Share { percent } => format!("at most {percent} %"),
+    }
 }
 
 fn failed(report: &Report, expectations: &Expectations) -> Option<Check> {
-    let allowed = expectations.max_failed?;
+    let limit = limit(expectations)?;
     let totals = &report.totals;
-    let observed = format!("{} failed, {} dropped", count(totals.failed), count(totals.dropped));
-    let bad = totals.failed + totals.dropped;
-    // Too many failures stay too many, however the run ends.
-    let held = if bad > allowed { Some(false) } else { (totals.sent > 0).then_some(true) };
-    Some(Check::new("Failed or dropped", Some(at_most(allowed)), observed, held))
+    let share = 100.0 * totals.failed as f64 / totals.sent.max(1) as f64;
+    let observed = match totals.failed {
+        0 => format!("0 of {} sent", count(totals.sent)),
+        failed => format!("{} of {} sent ({share:.2} %)", count(failed), count(totals.sent)),
+    };
+    let held = if totals.failed as f64 > limit.of(totals.sent) {
+        // More than a number stay more, however a run ends; a share may still fall.
+        (matches!(limit, MaxFailed::Count(_)) || cut_short(report).is_none()).then_some(false)
+    } else {
+        (totals.sent > 0).then_some(true)
+    };
+    Some(Check::new("Requests failed", Some(at_most(limit)), observed, held))
 }
 
-fn latencies(latency: impl Fn(f64) -> Option<f64>, expectations: &Expectations) -> Vec<Check> {
-    let bounds = expectations.latency.iter();
-    bounds
-        .map(|(percentile, bound)| {
-            let found = latency(percentile / 100.0);
-            let observed = found.map_or_else(|| "no answers".to_owned(), seconds);
-            let held = found.map(|found| found <= *bound);
-            let expected = Some(format!("at most {}", seconds(*bound)));
-            Check::new(&format!("Latency p{percentile}"), expected, observed, held)
-        })
-        .collect()
+fn latencies(
+    report: &Report,
+    latency: impl Fn(f64) -> Option<f64>,
+    expectations: &Expectations,
+) -> impl Iterator<Item = Check> {
+    let answers = report.latency.map_or(0, |latency| latency.count);
+    expectations.latency.iter().map(move |(percentile, bound)| {
+        let quantile = percentile / 100.0;
+        let needed = enough_answers(quantile);
+        let (observed, held) = match (latency(quantile), latency(0.5)) {
+            (Some(found), _) if answers >= needed => (seconds(found), Some(found <= *bound)),
+            (Some(found), Some(median)) => {
+                // Too few answers for this percentile are enough for half of them.
+                let is_beyond = answers >= enough_answers(0.5) && median > *bound;
+                let observed = format!("{} of {}, which are too few", seconds(found), plural(answers, "answer"));
+                (format!("{observed}: it takes {}", count(needed)), is_beyond.then_some(false))
+            }
+            _ => ("no answers".to_owned(), None),
+        };
+        Check::new(&format!("Latency p{percentile}"), Some(format!("at most {}", seconds(*bound))), observed, held)
+    })
 }
 
-fn sentence(report: &Report, outcome: Outcome, checks: &[Check]) -> String {
-    if report.totals.sent == 0 && outcome == Outcome::Undecided {
-        return "No request was sent, so there is nothing to judge.".to_owned();
-    }
+/// How many answers a quantile takes.
+pub(crate) fn enough_answers(quantile: f64) -> u64 {
+    (BEYOND / (1.0 - quantile)).round() as u64
+}
+
+fn sentence(report: &Report, outcome: Outcome, checks: &[Check], cut_short: Option<String>) -> String {
     let open = |check: &&Check| check.expected.is_some() && check.held.is_none();
     let reasons: Vec<String> = match outcome {
         Outcome::Passed => return format!("{}.", story(report)),
+        Outcome::NotJudged => return format!("Nothing was expected. {}.", story(report)),
         Outcome::Failed => checks.iter().filter(|check| check.held == Some(false)).map(explained).collect(),
-        Outcome::Undecided => checks.iter().filter(open).map(explained).collect(),
+        Outcome::Undecided => {
+            cut_short.map_or_else(|| checks.iter().filter(open).map(explained).collect(), |why| vec![why])
+        }
     };
     let more = reasons.len().saturating_sub(2);
     let more = if more == 0 { String::new() } else { format!("; and {more} more") };
-    format!("{}{more}.", reasons[..reasons.len().min(2)].join("; "))
+    let sentence = format!("{}{more}", reasons[..reasons.len().min(2)].join("; "));
+    let dropped = report.totals.dropped;
+    let dropped = if dropped == 0 || sentence.contains("dropped") {
+        String::new()
+    } else {
+        format!("; {} dropped", plural(dropped, "request"))
+    };
+    format!("{}{dropped}.", capital(&sentence))
 }
 
 fn explained(check: &Check) -> String {
@@ -282,7 +368,13 @@ fn story(report: &Report) -> String {
         failed => format!("{} of {} failed", count(failed), plural(totals.sent, "request")),
     };
     parts.push(failed);
-    let story = parts.join(", ");
-    let mut rest = story.chars();
+    if totals.dropped > 0 {
+        parts.push(format!("{} dropped", count(totals.dropped)));
+    }
+    capital(&parts.join(", "))
+}
+
+fn capital(sentence: &str) -> String {
+    let mut rest = sentence.chars();
     rest.next().map_or_else(String::new, |first| first.to_uppercase().to_string() + rest.as_str())
 }

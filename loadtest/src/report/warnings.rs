@@ -12,6 +12,7 @@ use crate::output::text::{clock, count, fit, plural, rate, seconds};
 use crate::profile::Profile;
 use crate::report::figures::Report;
 use crate::report::lanes::MESSAGE;
+use crate::report::verdict::{BEYOND, enough_answers};
 
 /// A reason to doubt the result.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -61,9 +62,6 @@ const FAILED: f64 = 0.01;
 
 /// The longest time in seconds without a state from a working watch.
 const SILENCE: f64 = 10.0;
-
-/// How many answers must lie beyond a percentile.
-const BEYOND: f64 = 5.0;
 
 /// From how many times its even share on a pod is hot.
 const HOT: f64 = 1.5;
@@ -129,7 +127,7 @@ fn interrupted(report: &Report) -> Option<String> {
 
 fn schedule(report: &Report) -> Option<String> {
     let totals = &report.totals;
-    let unsent = totals.due.saturating_sub(totals.sent + totals.dropped);
+    let unsent = totals.dropped.saturating_sub(totals.crowded_out);
     let late = report.lateness.map(|lateness| lateness.p99).filter(|p99| *p99 > LATE);
     let what = match (late, unsent) {
         (None, 0) => return None,
@@ -146,11 +144,11 @@ fn schedule(report: &Report) -> Option<String> {
 fn dropped(report: &Report) -> Option<String> {
     let totals = &report.totals;
     let limit = report.start.as_ref().map_or(0, |start| start.target.max_in_flight);
-    (totals.dropped > 0).then(|| {
+    (totals.crowded_out > 0).then(|| {
         format!(
             "{} of {} were dropped, because {} were already in flight. The target is too slow for this rate, or \
          --max-in-flight is too low.",
-            count(totals.dropped),
+            count(totals.crowded_out),
             plural(totals.due, "request"),
             count(limit)
         )
@@ -173,24 +171,27 @@ fn apart(report: &Report) -> Option<String> {
 fn failed(report: &Report) -> Option<String> {
     let totals = &report.totals;
     let bad = totals.failed + totals.dropped;
-    let judged = report.start.as_ref().is_some_and(|start| start.expectations.max_failed.is_some());
+    let judged = report
+        .start
+        .as_ref()
+        .is_some_and(|start| start.expectations.max_failed.is_some() || start.expectations.defaults);
     (!judged && bad as f64 > FAILED * totals.due as f64).then(|| format!(
-        "{} of {} failed or were dropped. The verdict does not include this, because no limit was set: use --max-failed.",
+        "{} of {} failed or were dropped. The verdict does not include this, because --no-default-expectations was given without --max-failed.",
         count(bad),
         plural(totals.due, "request")
     ))
 }
 
 fn few_answers(report: &Report) -> Option<String> {
-    let answers = report.latency?.count;
-    let (percentile, share) =
-        [("p99", 0.01), ("p99.9", 0.001)].into_iter().find(|(_, share)| (answers as f64) * share < BEYOND)?;
-    Some(format!(
-        "{} are too few for a {percentile}: fewer than {BEYOND} of them are slower, so it is little more than the slowest \
-         answer. Send {} or more.",
-        plural(answers, "answer"),
-        count((BEYOND / share).round() as u64)
-    ))
+    let (answers, needed) = (report.latency?.count, enough_answers(0.99));
+    (answers < needed).then(|| {
+        format!(
+            "{} are too few for a p99: fewer than {BEYOND} of them are slower, so it is little more than the slowest \
+             answer. Send {} or more.",
+            plural(answers, "answer"),
+            count(needed)
+        )
+    })
 }
 
 /// The times without a state of the autoscaler: from and until.

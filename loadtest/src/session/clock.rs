@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::pace::Pace;
+
 /// Seconds since the load's start. A rehearsal's clock runs faster than real time.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
@@ -34,6 +36,11 @@ impl Clock {
     /// The real duration of this many of the clock's seconds.
     pub fn real(&self, seconds: f64) -> Duration {
         Duration::from_secs_f64((seconds / self.speed).max(0.0))
+    }
+
+    /// How long something takes, in this clock's time.
+    pub const fn pace(&self) -> Pace {
+        Pace::new(self.speed)
     }
 
     /// Waits until this clock shows `at` seconds.

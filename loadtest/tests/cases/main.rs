@@ -63,7 +63,11 @@ async fn the_doctor_is_right_about_every_case() {
             let turns = Arc::new(Semaphore::new(AT_ONCE));
             let runs = cases.iter().map(|case| {
                 let runner = Runner { case, kubectl: &workload.kubectl, image: &settings.image, turns: &turns };
-                async { rows.borrow_mut().push(runner.run().await) }
+                let rows = rows.clone();
+                async move {
+                    let row = runner.run().await;
+                    rows.borrow_mut().push(row);
+                }
             });
             tokio::select! {
                 _ = join_all(runs) => {}

@@ -55,16 +55,16 @@ impl Load {
 }
 
 impl Workload {
-    /// Starts the load of `k8s/loadtest.yml`, for so many seconds. Where silence follows, the pods have to go again in
-    /// it. Returns once the first request has been counted.
-    pub async fn start_load(&self, seconds: u32, silence: Option<u32>, observer: &Observer) -> Load {
+    /// Starts the load of `k8s/loadtest.yml`, for so many seconds. Where a trickle follows, the pods have to go again
+    /// in it. Returns once the first request has been counted.
+    pub async fn start_load(&self, seconds: u32, trickle: Option<u32>, observer: &Observer) -> Load {
         let before = self.sum_counted(&observer.now().ready).await;
         let stage = "--stage=10rps:5m";
         let mut arguments = vec![format!("--stage=10rps:{seconds}s")];
-        if let Some(silence) = silence {
-            arguments.extend([format!("--stage=0rps:{silence}s"), "--expect-scale-in".to_owned()]);
+        if let Some(trickle) = trickle {
+            arguments.extend([format!("--stage=1rps:{trickle}s"), "--expect-scale-in".to_owned()]);
         }
-        let deadline = format!("activeDeadlineSeconds: {}", seconds + silence.unwrap_or(0) + 120);
+        let deadline = format!("activeDeadlineSeconds: {}", seconds + trickle.unwrap_or(0) + 120);
         // The list's item becomes several.
         let job = self.read("loadtest.yml").replace(stage, &arguments.join("\n            - "));
         let job = job.replace("activeDeadlineSeconds: 420", &deadline);

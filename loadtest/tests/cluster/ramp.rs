@@ -36,7 +36,7 @@ impl Run {
             // Before the load tool reads it.
             self.workload.stabilise_for(SHORT).await;
         }
-        self.ramp(observer, self.window(), 130, Some(self.silence())).await
+        self.ramp(observer, self.window(), 130, Some(self.trickle())).await
     }
 
     /// The same once more: the adapter by its documented change, KEDA as it is.
@@ -67,9 +67,9 @@ impl Run {
     }
 
     /// The load, the steps to three ready pods, and what each of them serves.
-    pub async fn ramp(&self, observer: &Observer, window: Duration, seconds: u32, silence: Option<u32>) -> Ramp {
+    pub async fn ramp(&self, observer: &Observer, window: Duration, seconds: u32, trickle: Option<u32>) -> Ramp {
         let before = self.workload.sum_counted(&observer.now().pods).await;
-        let load = self.workload.start_load(seconds, silence, observer).await;
+        let load = self.workload.start_load(seconds, trickle, observer).await;
         let start = load.start;
         let bound = 2 * window + Duration::from_mins(1);
         let mut steps = Vec::new();

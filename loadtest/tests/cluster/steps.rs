@@ -218,8 +218,8 @@ impl Run {
         }
     }
 
-    /// How long the Job goes on watching after its load, in seconds: until one pod is left.
-    pub fn silence(&self) -> u32 {
+    /// How long the Job sends a trickle and watches after its load, in seconds: until one pod is left.
+    pub fn trickle(&self) -> u32 {
         if self.settings.quick { 210 } else { 540 }
     }
 
@@ -229,15 +229,15 @@ impl Run {
         ramp.load.is_over().await;
         let ended = Instant::now();
         let crowds = entrance.map(|entrance| Self::crowd(entrance, "/activity"));
-        let silence = Duration::from_secs(self.silence().into());
-        observer.until("one pod is left", silence, |sample| sample.pods.len() == 1 && sample.ready.len() == 1).await;
+        let trickle = Duration::from_secs(self.trickle().into());
+        observer.until("one pod is left", trickle, |sample| sample.pods.len() == 1 && sample.ready.len() == 1).await;
         self.transcript.say(format_args!("one pod is left {:.0} s after the load", ended.elapsed().as_secs_f64()));
         if let Some(crowds) = crowds {
             self.nothing_was_lost(crowds, [5_000, 1_000]).await;
         }
         observer.until("the HPA has seen it", 2 * HPA_PERIOD, |sample| sample.current == 1).await;
         observer.show(&self.transcript, ramp.load.start);
-        ramp.load.has_ended(silence).await;
+        ramp.load.has_ended(trickle).await;
         self.the_report_says_so().await;
     }
 

@@ -1,5 +1,6 @@
 //! The real binary: what a newcomer types, what he mistypes, and what is left when it is cut short.
 
+mod examples;
 mod outputs;
 #[path = "../support/process.rs"]
 mod process;
@@ -117,7 +118,8 @@ async fn bad_usage_gets_one_line_that_says_what_to_do() {
     std::fs::create_dir(&there).expect("a folder can be made");
     std::fs::write(there.join("journal.jsonl"), "").expect("a file can be written");
     let url = "--url http://127.0.0.1:1 --hpa none";
-    let [cut, prose, other] = ["cut", "prose", "other"].map(|name| there.join(name));
+    let [cut, prose, other, load] = ["cut", "prose", "other", "load"].map(|name| there.join(name));
+    std::fs::write(&load, r#"{"verdict": {}, "totals": {}}"#).expect("a file can be written");
     std::fs::write(&cut, "{\"version\": \"0.1.0\", \"na").expect("a file can be written");
     std::fs::write(&prose, "no such thing").expect("a file can be written");
     std::fs::write(&other, "{}").expect("a file can be written");
@@ -130,7 +132,12 @@ async fn bad_usage_gets_one_line_that_says_what_to_do() {
         (format!("run {url} --stage 5rps:1y"), "a day"),
         (format!("run {url} --stage 5rps:1m --requests-per-connection 0"), "requests-per-connection"),
         (format!("run {url} --stage 5rps:1m --generators 2 --generator 2"), "2"),
-        (format!("run {url} --stage 5rps:1m --out {}", there.display()), "choose another folder"),
+        (format!("run {url} --stage 5rps:1m --out {}", prose.display()), "is not a folder"),
+        (format!("run {url} --stage 5rps:1m --max-failed -1"), "expected a number of requests"),
+        (format!("run {url} --stage 5rps:1m --max-failed 101%"), "expected a number of requests"),
+        (format!("run {url} --stage 5rps:1m --expect-scale-in"), "needs an HPA"),
+        ("run --url http://127.0.0.1:1 --stage 5rps:1m --expect-replicas 3".to_owned(), "needs an HPA"),
+        (format!("merge {} --out /nonexistent/too", prose.display()), "begins with a start entry"),
         ("run --hpa none --stage 5rps:1m".to_owned(), "--url"),
         ("run --stage 5rps:1m".to_owned(), "kubeconfig"),
         ("run --url https://127.0.0.1:1 --hpa none --stage 5rps:1m".to_owned(), "http"),
@@ -143,6 +150,7 @@ async fn bad_usage_gets_one_line_that_says_what_to_do() {
         (format!("doctor --from {}", cut.display()), "it is cut short"),
         (format!("doctor --from {}", prose.display()), "it is not JSON"),
         (format!("doctor --from {}", other.display()), "is something else's"),
+        (format!("doctor --from {}", load.display()), "it is the report of a load test"),
         (format!("doctor shop/hpa --from {}", other.display()), "--from <FILE>"),
         ("doctor shop/hpa/x".to_owned(), "expected NAMESPACE/NAME"),
         ("doctor /hpa".to_owned(), "expected NAMESPACE/NAME"),

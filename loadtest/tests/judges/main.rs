@@ -16,6 +16,7 @@ mod replicas;
 mod requests;
 mod rule;
 mod rule_query;
+mod sample;
 mod scaled_object;
 mod scraped;
 mod scraping;

@@ -2,6 +2,7 @@
 
 #[path = "../support/process.rs"]
 mod process;
+mod speeds;
 
 use std::path::Path;
 use std::process::Stdio;
@@ -28,6 +29,11 @@ struct Rehearsal {
 impl Rehearsal {
     /// Starts one of the repository's manifests, with this minimum of replicas.
     fn start(min: u32, options: &str) -> Self {
+        Self::start_at(20, min, options)
+    }
+
+    /// The same at another speed.
+    fn start_at(speed: u32, min: u32, options: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../k8s");
         for name in ["shopfront.yml", "custom-metrics-config.yaml"] {
@@ -36,7 +42,7 @@ impl Rehearsal {
             std::fs::write(folder.path().join(name), text).expect("it can be written");
         }
         let mut tool = Command::new(env!("CARGO_BIN_EXE_loadtest"))
-            .args(["rehearse", "--speed", "20", "--json", "--manifests"])
+            .args(["rehearse", "--speed", &speed.to_string(), "--json", "--manifests"])
             .arg(folder.path())
             .arg("--out")
             .arg(folder.path().join("report"))
@@ -151,7 +157,7 @@ async fn a_killed_replica_is_restarted_and_its_failures_are_reported() {
         assert!(broken || second["failed"] == 0, "from {before} until soon after {ready} alone: {second}");
     }
     let sentence = report["verdict"]["sentence"].as_str().expect("text");
-    assert!(sentence.contains(&format!("Failed or dropped: {failed} failed")), "{sentence}");
+    assert!(sentence.contains(&format!("Requests failed: {failed} of ")), "{sentence}");
     assert_eq!((report["verdict"]["outcome"].as_str(), code), (Some("failed"), Some(1)));
     let pods: Vec<_> = report["pods"].as_array().expect("a list").iter().map(|pod| &pod["name"]).collect();
     assert_eq!(pods, [killed.pod.as_str()]);

@@ -77,8 +77,20 @@ impl Browser {
 
     /// What chromedriver logged: `browser` for the console, `performance` for, among others, the network.
     pub async fn log(&self, kind: &str) -> Vec<Value> {
-        let url = format!("http://{}/session/{}/se/log", self.driver, self.session);
-        let body = json!({"type": kind}).to_string();
+        let answer = self.ask("se/log", &json!({"type": kind})).await;
+        answer["value"].as_array().unwrap_or_else(|| panic!("{answer}")).clone()
+    }
+
+    /// Makes the window that of a phone: a browser's own is never as narrow.
+    pub async fn be_a_phone(&self, width: u32, height: u32) {
+        let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 2, "mobile": true});
+        self.ask("goog/cdp/execute", &json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics})).await;
+    }
+
+    /// A request to chromedriver that its standard does not have.
+    async fn ask(&self, path: &str, body: &Value) -> Value {
+        let url = format!("http://{}/session/{}/{path}", self.driver, self.session);
+        let body = body.to_string();
         let client = hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new()).build_http();
         let request = http::Request::post(url)
             .header("content-type", "application/json")
@@ -86,8 +98,7 @@ impl Browser {
             .expect("a request");
         let answer = client.request(request).await.expect("chromedriver answers");
         let body = http_body_util::BodyExt::collect(answer.into_body()).await.expect("an answer").to_bytes();
-        let answer: Value = serde_json::from_slice(&body).expect("JSON");
-        answer["value"].as_array().unwrap_or_else(|| panic!("{answer}")).clone()
+        serde_json::from_slice(&body).expect("JSON")
     }
 }
 

@@ -8,6 +8,7 @@ mod kept;
 mod merging;
 mod page;
 mod terminals;
+mod verdicts;
 
 use std::path::{Path, PathBuf};
 
@@ -63,7 +64,7 @@ fn a_good_run_passes() {
     assert_eq!(report.pods.len(), 3);
     assert_eq!(report.pods[0].name, journals::PODS[0]);
     assert!((report.pods.iter().map(|pod| pod.share).sum::<f64>() - 1.0).abs() < 1e-9);
-    assert_eq!(abouts(&report), [About::FewAnswers], "{:?}", report.warnings);
+    assert_eq!(abouts(&report), [], "{:?}", report.warnings);
 }
 
 #[test]
@@ -150,9 +151,8 @@ fn a_broken_run_fails_with_warnings() {
     assert_eq!((report.totals.failed, report.totals.dropped), (270, 30));
     // It was cut short: what was not seen until then is not known to fail.
     assert_eq!(held(&report, "Scaled in"), None);
-    assert_eq!(held(&report, "Failed or dropped"), Some(false));
-    let warnings =
-        [About::Interrupted, About::Schedule, About::Dropped, About::FewAnswers, About::Watch, About::Unknown];
+    assert_eq!(held(&report, "Requests failed"), Some(false));
+    let warnings = [About::Interrupted, About::Schedule, About::Dropped, About::Watch, About::Unknown];
     assert_eq!(abouts(&report), warnings, "{:#?}", report.warnings);
 }
 
@@ -168,17 +168,17 @@ fn failed_requests_fail_a_run_with_a_limit_and_warn_without_one() {
             _ => {}
         }
     }
-    let mut judged = |max_failed| {
+    let mut judged = |defaults| {
         let Entry::Start(start) = &mut entries[0] else { unreachable!("it is the first") };
-        start.expectations.max_failed = max_failed;
+        (start.expectations.max_failed, start.expectations.defaults) = (None, defaults);
         Report::from_entries(&entries, Vec::new())
     };
-    let bounded = judged(Some(0));
+    let bounded = judged(true);
     assert_eq!(bounded.verdict.outcome, Outcome::Failed);
     assert_eq!(held(&bounded, "Failed during scale-in"), Some(false));
     assert!(!abouts(&bounded).contains(&About::Failed), "{:?}", bounded.warnings);
 
-    let free = judged(None);
+    let free = judged(false);
     assert_eq!(free.verdict.outcome, Outcome::Passed, "{:#?}", free.verdict);
     let check = free.verdict.checks.iter().find(|check| check.name == "Failed during scale-in").unwrap();
     assert_eq!((check.expected.as_deref(), check.observed.as_str()), (None, "4 of 4 requests"));
@@ -257,7 +257,7 @@ fn without_an_autoscaler_only_the_load_is_judged() {
     assert!(report.replicas.is_none() && report.lag.is_none() && report.pods.is_empty());
     let page = html::render(&report);
     for panel in ["value", "replicas", "pods"] {
-        assert!(page.contains(&format!("id=\"absent-{panel}\"")), "{panel} is left out, with a word why");
+        assert!(!page.contains(&format!("id=\"panel-{panel}\"")), "{panel} has nothing to show");
     }
 }
 

@@ -61,7 +61,7 @@ async fn the_page_shows_the_run_and_its_figures() {
         ("#panel-replicas path.expected", 1),
         ("#panel-pods path.pod", 3),
         (".waterfall rect[class^=bar]", 7),
-        (".absent", 0),
+        ("#panel-replicas text.step", 3),
         (".stage", 4),
     ] {
         assert_eq!(marks(&browser, css).await, expected, "{css}");
@@ -105,18 +105,34 @@ async fn the_page_is_legible_in_the_dark_and_narrow() {
 }
 
 #[tokio::test]
+async fn the_page_fits_a_phone() {
+    for (report, name, dark) in [(good(), "phone-good", false), (broken(), "phone-broken", true)] {
+        let browser = opened(&report, name, (600, 900), dark).await;
+        browser.be_a_phone(390, 844).await;
+        let widths = "const page = document.documentElement, chart = document.querySelector('.panel .plot');
+            return [page.scrollWidth, Math.round(chart.getBoundingClientRect().width), page.scrollHeight]";
+        let widths = browser.script(widths).await;
+        let [page, chart, height] = [0, 1, 2].map(|place| widths[place].as_u64().unwrap());
+        assert!(page <= 390, "{name}: nothing is wider than the phone: {page}");
+        assert!(chart >= 320, "{name}: a chart has the phone's width: {chart}");
+        browser.be_a_phone(390, u32::try_from(height).unwrap()).await;
+        std::fs::write(folder(name).join("phone.png"), browser.page.screenshot().await.unwrap()).unwrap();
+    }
+}
+
+#[tokio::test]
 async fn the_page_of_a_broken_run_is_complete() {
     let browser = opened(&broken(), "broken-1600", (1600, 900), false).await;
-    assert_eq!(marks(&browser, ".warnings li").await, 6);
+    assert_eq!(marks(&browser, ".warnings li").await, 5);
     assert_eq!(marks(&browser, "#panel-rate path.failed").await, 1);
     let text = browser.script("return document.body.innerText").await;
     assert!(text.as_str().unwrap().contains("shopfront </script><b>&"), "what events say is text");
 }
 
 #[tokio::test]
-async fn the_page_notes_what_was_not_observed() {
+async fn the_page_leaves_out_what_was_not_observed() {
     let browser = opened(&alone(), "alone-1000", (1000, 900), true).await;
-    assert_eq!((marks(&browser, ".panel").await, marks(&browser, ".absent").await), (2, 3));
+    assert_eq!((marks(&browser, ".panel").await, marks(&browser, "#events-title").await), (2, 0));
     let browser = opened(&empty(), "empty-1000", (1000, 900), false).await;
-    assert_eq!((marks(&browser, ".panel").await, marks(&browser, ".absent").await), (0, 5));
+    assert_eq!((marks(&browser, ".panel").await, marks(&browser, "#stack p.soft").await), (0, 1));
 }

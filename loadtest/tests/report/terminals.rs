@@ -23,16 +23,10 @@ fn the_summary_fits_a_terminal() {
         assert!(summary.contains(text), "no {text} in\n{summary}");
     }
     let summary = terminal::summary(&good(), 120);
-    for text in [
-        "PASSED",
-        "✓ Replicas reached",
-        "p99.9",
-        "HPA desires more replicas",
-        "! 3,396 answers are too few",
-        "Send 5,000",
-    ] {
+    for text in ["PASSED", "✓ Replicas reached", "HPA desires more replicas"] {
         assert!(summary.contains(text), "no {text} in\n{summary}");
     }
+    assert!(!summary.contains("p99.9"), "3,396 answers are too few for it:\n{summary}");
 }
 
 #[test]
@@ -83,9 +77,9 @@ fn without_a_terminal_the_lines_are_kubectls() {
     let head = "NAME            REFERENCE                     TARGETS       MINPODS   MAXPODS   REPLICAS   AGE     ";
     assert_eq!(printed.len(), 3, "{printed:#?}");
     assert!(printed[0].starts_with(head), "{printed:#?}");
-    let first =
-        "shopfront-hpa   Deployment/shopfront-deploy   <unknown>/2   1         3         1          5m3s    1/s";
+    let first = "shopfront-hpa   Deployment/shopfront-deploy   <unknown>/2   1         3         1          5m3s    0:03    1/s";
     assert!(printed[1].starts_with(first), "{printed:#?}");
-    let second = "shopfront-hpa   Deployment/shopfront-deploy   2078m/2       1         3         1          5m8s    -";
+    let second =
+        "shopfront-hpa   Deployment/shopfront-deploy   2078m/2       1         3         1          5m8s    0:08    -";
     assert!(printed[2].starts_with(second), "{printed:#?}");
 }

@@ -14,7 +14,8 @@ use loadtest::autoscaling::hpa::Behavior;
 use loadtest::autoscaling::predict::{Band, Pipeline, Predicted, Source};
 use loadtest::autoscaling::rate::Function;
 use loadtest::journal::{
-    End, Entry, Event, Expectations, FORMAT, Feed, Kind, ObjectEvent, ObservedEvent, Scaling, Second, Start, Target,
+    End, Entry, Event, Expectations, FORMAT, Feed, Kind, MaxFailed, ObjectEvent, ObservedEvent, Scaling, Second, Start,
+    Target,
 };
 use loadtest::profile::{Profile, Spacing, Stage};
 
@@ -70,17 +71,18 @@ pub fn start() -> Start {
         autoscaler: Some(autoscaler()),
         expectations: Expectations {
             replicas: Some(3),
-            max_failed: Some(0),
+            max_failed: Some(MaxFailed::Count(0)),
             latency: vec![(99.0, 0.05)],
             scaled_within: Some(90.0),
             scale_in: true,
+            defaults: true,
         },
     }
 }
 
 fn event(at: f64, object: &str, reason: &str, message: &str, warning: bool) -> Entry {
     let (object, reason, message) = (object.to_owned(), reason.to_owned(), message.to_owned());
-    happened(at, ObservedEvent::Object(ObjectEvent { object, reason, message, warning }))
+    happened(at, ObservedEvent::Object(ObjectEvent { object, reason, message, warning, pid: None }))
 }
 
 fn happened(at: f64, what: ObservedEvent) -> Entry {
@@ -273,7 +275,7 @@ pub fn alone() -> Vec<Entry> {
         match entry {
             Entry::Start(start) => {
                 start.autoscaler = None;
-                start.expectations = Expectations { max_failed: Some(0), ..Expectations::default() };
+                start.expectations = Expectations { defaults: true, ..Expectations::default() };
             }
             Entry::Second(second) => second.pods.clear(),
             _ => {}

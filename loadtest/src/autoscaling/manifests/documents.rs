@@ -16,10 +16,14 @@ const FILES: usize = 1_000;
 /// The longest file, in bytes: the API server takes no object of more than 1.5 MiB.
 const FILE: u64 = 4 << 20;
 
+/// What errors call the folder of [`built_in()`].
+pub(super) const BUILT_IN: &str = "k8s (of this program)";
+
 /// The longest value that an error repeats, in characters.
 pub(super) const SHOWN: usize = 100;
 
 /// One object of one file.
+#[derive(Clone)]
 pub(super) struct Document {
     file: String,
     value: Value,
@@ -46,12 +50,25 @@ pub(super) fn read(folder: &Path) -> Result<Vec<Document>, Error> {
         let file = path.display().to_string();
         let text = input::read(&path, FILE).map_err(|error| Error::place(&file, error.to_string()))?;
         let text = String::from_utf8(text).map_err(|error| Error::place(&file, error.utf8_error().to_string()))?;
-        let values: Vec<Value> =
-            serde_saphyr::from_multiple(&text).map_err(|error| not_yaml(&file, &error.to_string()))?;
-        documents
-            .extend(values.into_iter().filter(Value::is_object).map(|value| Document { file: file.clone(), value }));
+        documents.extend(parse(&file, &text)?);
     }
     Ok(documents)
+}
+
+/// This program's own manifests, which are shopfront's.
+pub(super) fn built_in() -> Result<Vec<Document>, Error> {
+    let files = [
+        ("shopfront.yml", include_str!("../../../../k8s/shopfront.yml")),
+        ("custom-metrics-config.yaml", include_str!("../../../../k8s/custom-metrics-config.yaml")),
+    ];
+    let documents = files.map(|(name, text)| parse(&format!("{BUILT_IN}/{name}"), text));
+    documents.into_iter().try_fold(Vec::new(), |all, one| Ok([all, one?].concat()))
+}
+
+fn parse(file: &str, text: &str) -> Result<Vec<Document>, Error> {
+    let values: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|error| not_yaml(file, &error.to_string()))?;
+    let objects = values.into_iter().filter(Value::is_object);
+    Ok(objects.map(|value| Document { file: file.to_owned(), value }).collect())
 }
 
 fn not_yaml(file: &str, error: &str) -> Error {

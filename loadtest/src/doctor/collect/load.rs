@@ -8,6 +8,7 @@ use crate::doctor::objects::{Pod, name};
 use crate::journal::{Entry, Second};
 use crate::kube::read::Read;
 use crate::kube::reader::Reader;
+use crate::stats::succeeded;
 
 /// The label of its Job's pods (k8s/loadtest.yml).
 const LABEL: &str = "app=shopfront-loadtest";
@@ -53,13 +54,12 @@ fn last_seconds(pod: &str, log: &str) -> Option<Load> {
         .filter(|second| second.at >= 0.0)
         .collect();
     let last = &seconds[seconds.len().saturating_sub(SECONDS)..];
-    let good = |second: &Second| second.statuses.range(..400).map(|(_, count)| count).sum::<u64>();
     let (first, end) = (last.first()?.at, last.last()?.at + 1.0);
     Some(Load {
         pod: pod.to_owned(),
         seconds: end - first,
         due: last.iter().map(|second| second.due).sum(),
-        answered: last.iter().map(good).sum(),
+        answered: last.iter().map(succeeded).sum(),
         dropped: last.iter().map(|second| second.dropped).sum(),
     })
 }

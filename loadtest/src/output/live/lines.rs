@@ -3,9 +3,9 @@
 use crate::autoscaling::Autoscaler;
 use crate::autoscaling::predict::Source;
 use crate::journal::{Entry, Scaling, Second, Start};
-use crate::output::text::{rate, seconds};
+use crate::output::text::{clock, count, rate, seconds};
 use crate::output::{events, visible};
-use crate::stats::{Times, failed, succeeded};
+use crate::stats::{Times, dropped, failed, succeeded};
 
 /// A column: its title, its initial width, and its cell in a line.
 struct Column {
@@ -25,8 +25,11 @@ impl Column {
     }
 }
 
+/// The first columns, which are kubectl's: they are left out if no HPA is watched.
+const OF_HPA: usize = 7;
+
 /// kubectl's columns, and ours.
-const COLUMNS: [Column; 11] = [
+const COLUMNS: [Column; 13] = [
     Column::new("NAME", |line| {
         line.of_hpa(|hpa| visible(hpa.name.rsplit('/').next().unwrap_or_default()).into_owned())
     }),
@@ -38,6 +41,8 @@ const COLUMNS: [Column; 11] = [
     Column::new("MAXPODS", |line| line.of_hpa(|hpa| hpa.max.to_string())),
     Column::new("REPLICAS", |line| line.scaling.map_or_else(none, |seen| seen.pods.to_string())),
     Column::new("AGE", |line| age(line.age)).at_least("9m59s"),
+    // Since the load's start, as in the report.
+    Column::new("TIME", |line| clock(line.at)).at_least("59:59"),
     Column::new("OFFERED", |line| line.mean(|second| second.due)),
     Column::new("SUCCEEDED", |line| line.mean(succeeded)),
     Column::new("P99", |line| {
@@ -45,7 +50,8 @@ const COLUMNS: [Column; 11] = [
         latency.seconds(0.99).map_or_else(none, |p99| seconds(p99).replace(' ', ""))
     })
     .at_least("99.9ms"),
-    Column::new("FAILED", |line| line.seconds.iter().map(failed).sum::<u64>().to_string()),
+    Column::new("FAILED", |line| line.sum(failed)),
+    Column::new("DROPPED", |line| line.sum(dropped)),
 ];
 
 /// The data of a line.
@@ -54,6 +60,8 @@ struct Line<'a> {
     scaling: Option<&'a Scaling>,
     /// The autoscaler's age in seconds.
     age: f64,
+    /// Now, in seconds since the load's start.
+    at: f64,
     /// What the load did since the last line.
     seconds: &'a [Second],
 }
@@ -61,6 +69,10 @@ struct Line<'a> {
 impl Line<'_> {
     fn of_hpa(&self, cell: impl Fn(&Autoscaler) -> String) -> String {
         self.hpa.map_or_else(none, cell)
+    }
+
+    fn sum(&self, figure: fn(&Second) -> u64) -> String {
+        count(self.seconds.iter().map(figure).sum())
     }
 
     fn mean(&self, figure: impl Fn(&Second) -> u64) -> String {
@@ -89,6 +101,8 @@ pub struct Lines {
     since: Vec<Second>,
     /// The autoscaler's state in the last line.
     printed: Option<Scaling>,
+    /// The event in the last comment, and how often it has been repeated since.
+    event: Option<(String, u64)>,
     /// The widths so far: a column never becomes narrower.
     widths: [usize; COLUMNS.len()],
     headed: bool,
@@ -97,7 +111,7 @@ pub struct Lines {
 impl Default for Lines {
     fn default() -> Self {
         let widths = COLUMNS.map(|column| column.width);
-        Self { start: None, since: Vec::new(), printed: None, widths, headed: false }
+        Self { start: None, since: Vec::new(), printed: None, event: None, widths, headed: false }
     }
 }
 
@@ -124,11 +138,25 @@ impl Lines {
             }
             Entry::Event(event) => {
                 // kubectl prints no events; a comment keeps the columns intact.
-                return Some(format!("# {}\n", visible(&events::text(event).sentence())));
+                let text = events::text(event).sentence();
+                if let Some((_, repeated)) = self.event.as_mut().filter(|(last, _)| *last == text) {
+                    *repeated += 1;
+                    return None;
+                }
+                let line = format!("# {} {}\n", clock(event.at), visible(&text));
+                let repeats = self.repeats().unwrap_or_default();
+                self.event = Some((text, 0));
+                return Some(repeats + &line);
             }
-            Entry::End(_) => {}
+            Entry::End(_) => return self.repeats(),
         }
         None
+    }
+
+    /// How often the last event was repeated, which was not printed yet.
+    fn repeats(&mut self) -> Option<String> {
+        let (text, repeated) = self.event.take().filter(|(_, repeated)| *repeated > 0)?;
+        Some(format!("# {}, {} times more\n", visible(&text), count(repeated)))
     }
 
     /// The autoscaler's age in seconds when the load began; 0 if its creation is unknown.
@@ -139,16 +167,19 @@ impl Lines {
 
     fn line(&mut self, now: f64, scaling: Option<&Scaling>) -> String {
         let hpa = self.start.as_ref().and_then(|start| start.autoscaler.as_ref());
-        let line = Line { hpa, scaling, age: self.age() + now, seconds: &self.since };
+        let line = Line { hpa, scaling, age: self.age() + now, at: now, seconds: &self.since };
         let cells = COLUMNS.map(|column| (column.cell)(&line));
         self.since.clear();
         for (width, cell) in self.widths.iter_mut().zip(&cells) {
             *width = cell.chars().count().max(*width);
         }
         let titles = COLUMNS.map(|column| column.title.to_owned());
-        let head = if self.headed { String::new() } else { row(&titles, &self.widths) };
+        let skipped = if hpa.is_some() { 0 } else { OF_HPA };
+        let shown = |cells: &[String]| row(&cells[skipped..], &self.widths[skipped..]);
+        let head = if self.headed { String::new() } else { shown(&titles) };
+        let lines = head + &shown(&cells);
         self.headed = true;
-        head + &row(&cells, &self.widths)
+        lines
     }
 }
 
