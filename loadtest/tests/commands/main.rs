@@ -228,8 +228,8 @@ async fn explain_prints_a_cause_and_refuses_another_in_one_line() {
     }
     for (asked, hint) in [
         ("rule-absnt", "did you mean rule-absent (11)"),
-        ("36", "give a number from 1 to 35"),
-        ("\u{1b}[2J", "give a number from 1 to 35"),
+        ("99", "give a number from 1 to 55"),
+        ("\u{1b}[2J", "give a number from 1 to 55"),
     ] {
         let ran = output(&format!("doctor --explain {asked}")).await;
         let text = String::from_utf8(ran.stderr).expect("text");

@@ -1,7 +1,7 @@
 //! The links metrics and series: the pods' metrics pages, and their series in Prometheus.
 
 use super::diagnose;
-use crate::changed::{counting_scrapes, ready_for, rewritten, targets, without_results, without_targets};
+use crate::changed::{counting_scrapes, not_found, ready_for, rewritten, targets, without_results, without_targets};
 use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::{LinkResult, State};
 use loadtest::doctor::evidence::Evidence;
@@ -62,7 +62,9 @@ fn unselected_series_does_not_mean_missing_labels() {
 fn series_selected_by_the_rule_must_be_on_the_page() {
     let mut evidence = healthy::adapter();
     rewritten(&mut evidence, "pod!=\"\"}", "pod!=\"\",path=\"version\"}");
-    found(&evidence, Cause::CounterAbsent);
+    let mut unanswered = evidence.clone();
+    not_found(&mut unanswered);
+    found(&unanswered, Cause::CounterAbsent);
     rewrite(&mut evidence, |text| format!("{text}http_requests_total{{path=\"version\"}} 0\n"));
     assert_eq!(broken_cause(&evidence), None);
 }

@@ -293,6 +293,11 @@ fn health_checks_of_a_load_balancer_on_a_counted_path_are_reported() {
     let three = "subnet-a,subnet-b,subnet-c";
     let mut evidence = adapter();
     evidence.ingresses = Read::Seen(vec![ingress(&json!({"alb.ingress.kubernetes.io/subnets": three}))]);
+    // The readiness probe asks a port that the Service does not lead to.
+    assert_eq!(advice_at(&evidence, Link::Metrics).0, Cause::BalancerChecksCounted);
+    for pod in seen(&mut evidence.pods) {
+        pod["spec"]["containers"][0]["readinessProbe"]["httpGet"]["port"] = json!("web");
+    }
     let (cause, command) = commands_at(&evidence, Link::Metrics);
     assert_eq!(cause, Cause::BalancerChecksCounted);
     let path = "alb.ingress.kubernetes.io/healthcheck-path=/readyz";

@@ -54,6 +54,7 @@ fn objects(evidence: &Evidence, prometheus: &Prometheus, server: &Server) -> Vec
         (evidence.prometheuses.items().len(), "Prometheus object", "Prometheus objects"),
         (prometheus.policies.items().len(), "NetworkPolicy", "NetworkPolicies"),
         (one(server.api_service.seen().is_some()), "APIService", "APIServices"),
+        (evidence.ingresses.items().len(), "Ingress", "Ingresses"),
         (evidence.events.items().len(), "event", "events"),
     ]
 }

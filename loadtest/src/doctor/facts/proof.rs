@@ -3,7 +3,7 @@
 use super::early::settled;
 use super::freshness::is_stale;
 use super::targets::{Ours, result};
-use super::{scaled_object, values};
+use super::{adapter, scaled_object, values};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::scaling_metric::ScalingMetric;
 
@@ -17,7 +17,7 @@ pub fn has_current_value(evidence: &Evidence, scaling: &ScalingMetric) -> bool {
     let Some(selector) = &scaling.selector else { return true };
     // Without an answer of Prometheus, the API's value is all there is.
     let Some(found) = result(evidence, &selector.text()) else { return true };
-    if found.is_empty() || is_stale(evidence, scaling) {
+    if found.is_empty() || is_stale(evidence, scaling) || adapter::lists_none(evidence, scaling) {
         return false;
     }
     let pods = Ours::of(evidence);
