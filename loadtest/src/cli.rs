@@ -113,9 +113,10 @@ pub struct Run {
 /// `loadtest rehearse`.
 #[derive(Args, Debug)]
 pub struct Rehearse {
-    /// Folder of manifests with an HPA, a `ServiceMonitor` and the adapter's rule, or with a `ScaledObject`
-    #[arg(long, value_name = "DIR", default_value = "k8s")]
-    pub manifests: PathBuf,
+    /// File or folder of manifests with an HPA, a monitor and the adapter's rule, or with a `ScaledObject`; several times for
+    /// several, of which a later one replaces what an earlier one has
+    #[arg(long, value_name = "PATH", default_value = "k8s")]
+    pub manifests: Vec<PathBuf>,
 
     /// Rehearsed seconds per second, from 1 to 60
     #[arg(long, value_name = "FACTOR", default_value = "20", value_parser = speed)]
@@ -149,9 +150,10 @@ pub struct Common {
 /// `loadtest predict`.
 #[derive(Args, Debug)]
 pub struct Predict {
-    /// Folder of manifests with an HPA, a `ServiceMonitor` and the adapter's rule, or with a `ScaledObject`
-    #[arg(long, value_name = "DIR", default_value = "k8s")]
-    pub manifests: PathBuf,
+    /// File or folder of manifests with an HPA, a monitor and the adapter's rule, or with a `ScaledObject`; several times for
+    /// several, of which a later one replaces what an earlier one has
+    #[arg(long, value_name = "PATH", default_value = "k8s")]
+    pub manifests: Vec<PathBuf>,
 
     /// Print one JSON line per HPA sync
     #[arg(long)]

@@ -28,7 +28,10 @@ const EXTERNAL: (&str, &str) = ("external.metrics.k8s.io", "v1beta1");
 /// The groups that are served, each with its version.
 pub const APIS: [(&str, &str); 2] = [CUSTOM, EXTERNAL];
 
-/// What is asked for, and what was asked: by the metric's name, which is its HPA's.
+/// The Service that the Object metrics are of.
+pub const SERVICE: &str = "metrics";
+
+/// What is asked for, and what was asked: by the metric's name.
 #[derive(Default)]
 pub struct Metrics {
     pub namespace: String,
@@ -64,7 +67,8 @@ impl Metrics {
             }
         }
         let within = |(group, version), inner| format!("/apis/{group}/{version}/namespaces/{}/{inner}", self.namespace);
-        let metric = path.strip_prefix(&within(CUSTOM, "pods/*/")).or_else(|| path.strip_prefix(&within(EXTERNAL, "")));
+        let places = [within(CUSTOM, "pods/*/"), within(CUSTOM, &format!("services/{SERVICE}/")), within(EXTERNAL, "")];
+        let metric = places.iter().find_map(|place| path.strip_prefix(place));
         let metric = metric.filter(|metric| self.scripts.contains_key(*metric));
         let missing = |message: &str| {
             let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message,

@@ -165,6 +165,8 @@ fn autoscaler(hpa: &Value) -> Autoscaler {
             source,
         },
         created: None,
+        metrics: Vec::new(),
+        kubernetes: Version::default(),
     }
 }
 

@@ -25,6 +25,8 @@ fn autoscaler(max: u32) -> Autoscaler {
         behavior: Behavior::default(),
         pipeline,
         created: None,
+        metrics: Vec::new(),
+        kubernetes: Version::default(),
     }
 }
 
