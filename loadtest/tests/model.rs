@@ -341,7 +341,10 @@ fn an_error_is_one_line_that_says_what_to_change() {
         "{broken}"
     );
     let nowhere = manifests::read(&[Path::new("/nowhere")]).unwrap_err().to_string();
-    assert_eq!(nowhere, "/nowhere: No such file or directory (os error 2): --manifests takes files and folders of YAML or JSON");
+    assert_eq!(
+        nowhere,
+        "/nowhere: No such file or directory (os error 2): --manifests takes files and folders of YAML or JSON"
+    );
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use crate::autoscaling::hpa::Target;
-use crate::autoscaling::predict::Predicted;
 use crate::autoscaling::manifests::{self, Manifests};
+use crate::autoscaling::predict::Predicted;
 use crate::autoscaling::{Autoscaler, Measured, predict};
 use crate::cli::Predict;
 use crate::error::Error;
@@ -33,7 +33,7 @@ pub fn predict(options: &Predict) -> Result<ExitCode, Error> {
 }
 
 /// What the prediction leaves out or assumes, a line each.
-fn notes(autoscaler: &Autoscaler, not_modelled: &[String]) -> String {
+pub(super) fn notes(autoscaler: &Autoscaler, not_modelled: &[String]) -> String {
     let left_out = |metric: &String| {
         format!("not modelled: {}; the HPA follows it where it asks for more replicas\n", visible(metric))
     };

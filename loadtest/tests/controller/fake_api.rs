@@ -66,8 +66,11 @@ impl Metrics {
                 return (StatusCode::OK, list);
             }
         }
-        let within = |(group, version), inner| format!("/apis/{group}/{version}/namespaces/{}/{inner}", self.namespace);
-        let places = [within(CUSTOM, "pods/*/"), within(CUSTOM, &format!("services/{SERVICE}/")), within(EXTERNAL, "")];
+        let within =
+            |(group, version), inner: &str| format!("/apis/{group}/{version}/namespaces/{}/{inner}", self.namespace);
+        let of_service = within(CUSTOM, &format!("services/{SERVICE}/"));
+        let is_of_service = path.starts_with(&of_service);
+        let places = [within(CUSTOM, "pods/*/"), of_service, within(EXTERNAL, "")];
         let metric = places.iter().find_map(|place| path.strip_prefix(place));
         let metric = metric.filter(|metric| self.scripts.contains_key(*metric));
         let missing = |message: &str| {
@@ -94,6 +97,13 @@ impl Metrics {
                                 "value": format!("{value}m")}))
                 };
                 ("MetricValueList", CUSTOM, values.iter().enumerate().filter_map(item).collect::<Vec<_>>())
+            }
+            Answer::Total(total) if is_of_service => {
+                let service =
+                    json!({"kind": "Service", "apiVersion": "v1", "namespace": self.namespace, "name": SERVICE});
+                let item = json!({"describedObject": service, "metric": {"name": metric}, "timestamp": timestamp,
+                                  "value": format!("{total}m")});
+                ("MetricValueList", CUSTOM, vec![item])
             }
             Answer::Total(total) => {
                 let item = json!({"metricName": metric, "metricLabels": {}, "timestamp": timestamp,

@@ -261,14 +261,7 @@ impl Controller {
         }
     }
 
-    fn rescale(
-        &mut self,
-        now: f64,
-        current: i32,
-        desired: i32,
-        reason: &str,
-        values: Vec<Option<f64>>,
-    ) -> Decision {
+    fn rescale(&mut self, now: f64, current: i32, desired: i32, reason: &str, values: Vec<Option<f64>>) -> Decision {
         self.memory.changed(now, &self.autoscaler.behavior, current, desired);
         let message = format!("the HPA controller was able to update the target scale to {desired}");
         self.say("AbleToScale", (true, "SucceededRescale", &message));

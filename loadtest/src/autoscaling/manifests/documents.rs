@@ -28,8 +28,9 @@ pub(super) struct Document {
 /// The objects in a file, or in the files of a folder, in the order of their names; not those in the folders inside it.
 pub(super) fn read(place: &Path) -> Result<Vec<Document>, Error> {
     let shown = place.display().to_string();
-    let wrong =
-        |error: std::io::Error| Error::place(&shown, format!("{error}: --manifests takes files and folders of YAML or JSON"));
+    let wrong = |error: std::io::Error| {
+        Error::place(&shown, format!("{error}: --manifests takes files and folders of YAML or JSON"))
+    };
     if !std::fs::metadata(place).map_err(wrong)?.is_dir() {
         return read_file(place);
     }

@@ -100,7 +100,8 @@ impl Objects {
                 }
             }
         }
-        let what = "no HorizontalPodAutoscaler and no ScaledObject: name a file or folder that has one with --manifests";
+        let what =
+            "no HorizontalPodAutoscaler and no ScaledObject: name a file or folder that has one with --manifests";
         Err(Error::place(&self.name, what))
     }
 }

@@ -57,7 +57,8 @@ pub(super) fn from_hpa(hpa: &Document) -> Result<Scaler<'_>, Error> {
             "Pods" => (Of::Pods, "pods"),
             "External" => (Of::External, "external"),
             "Object" => {
-                let text = |field: &str| written["object"]["describedObject"][field].as_str().unwrap_or_default().into();
+                let text =
+                    |field: &str| written["object"]["describedObject"][field].as_str().unwrap_or_default().into();
                 (Of::Object { kind: text("kind"), object: text("name") }, "object")
             }
             _ => {

@@ -91,16 +91,17 @@ impl<'a> Scraped<'a> {
             Value::Null => endpoint["port"] == "",
             name => endpoint["port"] == *name,
         };
-        let by_name =
-            ports.iter().find_map(|port| endpoints.iter().position(|endpoint| is_named(endpoint, port)));
+        let by_name = ports.iter().find_map(|port| endpoints.iter().position(|endpoint| is_named(endpoint, port)));
         let by_target = |endpoint: &Value| {
             let target = &endpoint["targetPort"];
             let is_target = |port: &Value| port["targetPort"] == *target || port["port"] == *target;
             endpoint["port"].is_null() && !target.is_null() && (ports.iter().any(is_target) || is_of_pods(target))
         };
         by_name.or_else(|| endpoints.iter().position(by_target)).ok_or_else(|| {
-            let names: Vec<_> = ports.iter().map(|port| format!("{:?}", port["name"].as_str().unwrap_or_default())).collect();
-            let what = format!("has none with port {}, as Service {} calls it: add it", names.join(" or "), service.name());
+            let names: Vec<_> =
+                ports.iter().map(|port| format!("{:?}", port["name"].as_str().unwrap_or_default())).collect();
+            let what =
+                format!("has none with port {}, as Service {} calls it: add it", names.join(" or "), service.name());
             self.monitor.wrong(self.path(), &what)
         })
     }

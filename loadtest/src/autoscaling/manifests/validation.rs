@@ -76,7 +76,9 @@ fn metric(hpa: &Document, path: &str) -> Result<(), Error> {
         return Err(hpa.change(&kind, "Object, Pods, Resource, External or ContainerResource"));
     };
     if !is_written(field) {
-        return Err(hpa.wrong(&format!("{path}.{field}"), &format!("is missing, and the metric's type is {kind}: add it")));
+        return Err(
+            hpa.wrong(&format!("{path}.{field}"), &format!("is missing, and the metric's type is {kind}: add it"))
+        );
     }
     if let Some((_, other)) = TYPES.iter().find(|(_, other)| other != field && is_written(other)) {
         let what = format!("does not belong to a metric of type {kind}: leave it out");

@@ -83,9 +83,9 @@ impl<'a> Simulation<'a> {
             idle.push(milliseconds(at), 0.0);
             at += pipeline.scrape;
         }
-        let controller = if replicas == 0 { Controller::scaled_to_zero(autoscaler) } else { Controller::new(autoscaler) };
-        let entrance =
-            (autoscaler.min == 0).then(|| Entrance { next_scrape: first_scrape, series: idle.clone() });
+        let controller =
+            if replicas == 0 { Controller::scaled_to_zero(autoscaler) } else { Controller::new(autoscaler) };
+        let entrance = (autoscaler.min == 0).then(|| Entrance { next_scrape: first_scrape, series: idle.clone() });
         let mut simulation = Self {
             profile,
             pipeline,

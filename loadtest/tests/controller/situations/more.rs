@@ -78,7 +78,9 @@ fn selected() -> Vec<Situation> {
             .behavior(json!({"scaleUp": {"selectPolicy": "Disabled"}, "scaleDown": {"selectPolicy": "Disabled"}}))
             .then(&[0, 0]),
         situation("stabilised both ways", "RR", &[8000, 8000])
-            .behavior(json!({"scaleUp": {"stabilizationWindowSeconds": 20}, "scaleDown": {"stabilizationWindowSeconds": 20}}))
+            .behavior(
+                json!({"scaleUp": {"stabilizationWindowSeconds": 20}, "scaleDown": {"stabilizationWindowSeconds": 20}}),
+            )
             .then(&[8000, 8000])
             .then(&[8000, 8000])
             .then(&[0, 0]),
@@ -107,7 +109,10 @@ fn zero() -> Vec<Situation> {
 
 fn changed() -> Vec<Situation> {
     vec![
-        situation("a raised maximum", "RR", &[90_000, 90_000]).max(3).changed(json!({"maxReplicas": 6})).then(&[90_000; 2]),
+        situation("a raised maximum", "RR", &[90_000, 90_000])
+            .max(3)
+            .changed(json!({"maxReplicas": 6}))
+            .then(&[90_000; 2]),
         total("a minimum that is raised at zero", 1, 0)
             .min(0)
             .at_once()
