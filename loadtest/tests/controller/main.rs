@@ -155,7 +155,7 @@ async fn compare(cluster: &Cluster, case: &Situation, name: &str, seen: &Seen) -
     if expected != desired {
         return Err(format!("desired {desired:?}, the model {expected:?}"));
     }
-    let last = decisions.last().expect("a sync");
+    let Some(last) = decisions.last() else { return Err("no sync yet".to_owned()) };
     let replicas = cluster.replicas(name).await;
     if replicas != last.desired {
         return Err(format!("{replicas} replicas, the model {}", last.desired));

@@ -200,7 +200,8 @@ fn zero_is_left_and_reached_by_a_total() {
     let load: Profile = "6rps:4m 0rps:10m".parse().unwrap();
     let moments = predict(&load, &read.autoscaler, 0, 840.0);
     let most = moments.iter().map(|moment| moment.wanted).max();
-    assert_eq!((moments[0].wanted, most, moments.last().unwrap().wanted), (0, Some(3), 0), "{moments:?}");
+    // The first sync comes half a period after the load's start, and finds some of it.
+    assert_eq!((moments[0].wanted, most, moments.last().unwrap().wanted), (1, Some(3), 0), "{moments:?}");
     // No average of no pods.
     assert!(moments.iter().all(|moment| moment.value.is_none_or(f64::is_finite)), "{moments:?}");
 }

@@ -83,7 +83,7 @@ fn items(mut value: Value) -> Vec<Value> {
         }
         item
     };
-    items.into_iter().map(whole).filter(Value::is_object).collect()
+    items.into_iter().map(whole).flat_map(self::items).collect()
 }
 
 fn not_yaml(file: &str, error: &str) -> Error {

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use super::{Phase, Pipeline, Predicted};
 use crate::autoscaling::hpa::{self, Controller, Pod, Reading, Scale};
-use crate::autoscaling::rate::{Function, Series};
+use crate::autoscaling::rate::Series;
 use crate::autoscaling::{Autoscaler, Measured, timing};
 use crate::profile::Profile;
 
@@ -189,7 +189,7 @@ impl<'a> Simulation<'a> {
 
     fn reading(&self, metric: &Measured) -> Result<Reading, &'static str> {
         let (now, window) = (milliseconds(self.now), milliseconds(metric.window));
-        let rate = |series: &Series| rate(series, metric.function, now, window);
+        let rate = |series: &Series| series.value(metric.function, now, window);
         if !metric.metric.is_known_at_zero() {
             // The adapter asks for the pods that there are.
             let of_cohort = |cohort: &Cohort| {
@@ -241,10 +241,6 @@ impl<'a> Simulation<'a> {
         self.cohorts.push(Cohort { number: first, names, is_ready: false, next_scrape, start: 0.0, series });
         self.events.push(Reverse(Event { at, cohort: first }));
     }
-}
-
-fn rate(series: &Series, function: Function, now: i64, window: i64) -> Option<f64> {
-    series.value(function, now, window)
 }
 
 /// As the adapter and KEDA make thousandths of a float: cut off.

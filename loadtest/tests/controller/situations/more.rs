@@ -91,14 +91,14 @@ fn zero() -> Vec<Situation> {
     vec![
         total("to zero and back", 2, 0).min(0).at_once().then_total(5000).then_total(0),
         total("to zero, and nothing more", 1, 0).min(0).at_once().then_total(0).then_total(0),
-        total("to zero and back without a behavior", 0, 0).min(0),
+        total("zero pods by a person, without a load", 0, 0).min(0),
         total("a Service's sum to zero and back", 2, 0).of(Kind::Object).min(0).at_once().then_total(1),
         total("a Service's value to zero and back", 1, 0).of(Kind::ObjectValue).min(0).at_once().then_total(2001),
         total("a value to zero and far up", 1, 0).of(Kind::ExternalValue).min(0).at_once().then_total(90_000),
         total("to zero and unknown", 1, 0).min(0).at_once().then_missing().then_total(1),
         total("not to zero: the smallest sum keeps one", 2, 1).min(0).at_once(),
         total("not to zero while stabilised", 2, 0).min(0),
-        total("zero pods by a person, from zero", 0, 9000).min(0),
+        total("zero pods by a person, under load", 0, 9000).min(0),
         total("from zero by its policies", 1, 0)
             .min(0)
             .behavior(json!({"scaleUp": {"policies": [policy("Percent", 100, 15)]}, "scaleDown": {"stabilizationWindowSeconds": 0}}))
