@@ -96,10 +96,11 @@ pub struct Run {
 /// `loadtest rehearse`.
 #[derive(Args, Debug)]
 pub struct Rehearse {
-    /// Folder of manifests with an HPA, a `ServiceMonitor` and the adapter's rule, or with a `ScaledObject`. By default,
-    /// shopfront's own: the folder k8s of a clone, or else those that this program contains
-    #[arg(long, value_name = "DIR")]
-    pub manifests: Option<PathBuf>,
+    /// File or folder of manifests with an HPA, a monitor and the adapter's rule, or with a `ScaledObject`; several times for
+    /// several, of which a later one replaces what an earlier one has. By default, shopfront's own: the folder k8s of a clone,
+    /// or else those that this program contains
+    #[arg(long, value_name = "PATH")]
+    pub manifests: Vec<PathBuf>,
 
     /// Rehearsed seconds per second, from 1 to 60. Waits, timeouts and probes are rehearsed at every speed; the replicas' own
     /// work, the first 20 ms of a latency, is not
@@ -134,10 +135,11 @@ pub struct Common {
 /// `loadtest predict`.
 #[derive(Args, Debug)]
 pub struct Predict {
-    /// Folder of manifests with an HPA, a `ServiceMonitor` and the adapter's rule, or with a `ScaledObject`. By default,
-    /// shopfront's own: the folder k8s of a clone, or else those that this program contains
-    #[arg(long, value_name = "DIR")]
-    pub manifests: Option<PathBuf>,
+    /// File or folder of manifests with an HPA, a monitor and the adapter's rule, or with a `ScaledObject`; several times for
+    /// several, of which a later one replaces what an earlier one has. By default, shopfront's own: the folder k8s of a clone,
+    /// or else those that this program contains
+    #[arg(long, value_name = "PATH")]
+    pub manifests: Vec<PathBuf>,
 
     /// Print one JSON line per HPA sync
     #[arg(long)]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use loadtest::autoscaling::derive::hpa_profile;
-use loadtest::autoscaling::hpa::{Behavior, Policy, Select, Unit};
+use loadtest::autoscaling::hpa::{Behavior, Policy, Select, Unit, Version};
 use loadtest::autoscaling::manifests::{Manifests, Probe, Workload};
 use loadtest::autoscaling::predict::{Band, Pipeline, Predicted, Source, band, predict};
 use loadtest::autoscaling::rate::Function;
@@ -31,6 +31,8 @@ fn shopfront(source: Source) -> Autoscaler {
             source,
         },
         created: None,
+        metrics: Vec::new(),
+        kubernetes: Version::default(),
     }
 }
 
@@ -163,11 +165,11 @@ fn manifests() -> PathBuf {
 
 #[test]
 fn the_repository_s_own_manifests_are_read() {
-    let read = manifests::read(&manifests()).unwrap();
+    let read = manifests::read(&[manifests()]).unwrap();
     assert_eq!(read.autoscaler, shopfront(Source::Pods));
     let workload = Workload {
-        service: "shopfront-svc".into(),
-        port: 80,
+        service: Some("shopfront-svc".into()),
+        port: Some(80),
         readiness: Some(Probe {
             path: "/readyz".into(),
             delay: 0.0,
@@ -181,7 +183,7 @@ fn the_repository_s_own_manifests_are_read() {
     };
     assert_eq!(&read.workload, &workload);
 
-    let keda = manifests::read(&manifests().join("keda")).unwrap();
+    let keda = manifests::read(&[manifests(), manifests().join("keda")]).unwrap();
     let mut expected = shopfront(Source::External);
     expected.pipeline.relist = 0.0;
     expected.metric = "s0-prometheus".into();
@@ -205,9 +207,9 @@ fn a_headless_service_for_scrapes_beside_the_clients_own_is_where_the_interval_i
     let monitor = monitor.replace("- port: web", "- port: ops").replace("interval: 5s", "interval: 7s");
     let monitor = monitor.replace("matchLabels:\n      app: shopfront", "matchLabels:\n      app: shopfront-ops");
     std::fs::write(&file, format!("{before}---\n{monitor}")).unwrap();
-    let read = manifests::read(folder.path()).unwrap();
+    let read = manifests::read(&[folder.path()]).unwrap();
     let Workload { service, port, .. } = read.workload;
-    assert_eq!((service.as_str(), port, read.autoscaler.pipeline.scrape), ("shopfront-svc", 80, 7.0));
+    assert_eq!((service.as_deref(), port, read.autoscaler.pipeline.scrape), (Some("shopfront-svc"), Some(80), 7.0));
 }
 
 /// What reading the manifests comes to after an edit of one file.
@@ -222,7 +224,7 @@ fn edited(file: &str, from: &str, to: &str) -> Result<Manifests, String> {
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(text.contains(from), "{file} has no {from:?}");
     std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
-    let read = manifests::read(folder.path());
+    let read = manifests::read(&[folder.path()]);
     read.map_err(|error| {
         error
             .to_string()
@@ -271,7 +273,7 @@ fn an_error_is_one_line_that_says_what_to_change() {
             "shopfront.yml",
             "type: Pods",
             "type: Resource",
-            "HPA: spec.metrics has the types [\"Resource\"]: the model knows one metric, of type Pods or External",
+            "HPA: spec.metrics[0].resource is missing, and the metric's type is Resource: add it",
         ),
         (
             "shopfront.yml",
@@ -290,7 +292,7 @@ fn an_error_is_one_line_that_says_what_to_change() {
             "shopfront.yml",
             "    name: shopfront-deploy\n  minReplicas",
             "    name: shop\n  minReplicas",
-            "FOLDER: no Deployment named shop: add it, or name another folder with --manifests",
+            "FOLDER: no Deployment named shop: add it, or name its file or folder with another --manifests",
         ),
         (
             "shopfront.yml",
@@ -339,8 +341,11 @@ fn an_error_is_one_line_that_says_what_to_change() {
         broken.starts_with("shopfront.yml: not YAML that can be read: ") && broken.lines().count() == 1,
         "{broken}"
     );
-    let nowhere = manifests::read(Path::new("/nowhere")).unwrap_err().to_string();
-    assert_eq!(nowhere, "/nowhere: No such file or directory (os error 2): --manifests takes a folder of YAML files");
+    let nowhere = manifests::read(&[Path::new("/nowhere")]).unwrap_err().to_string();
+    assert_eq!(
+        nowhere,
+        "/nowhere: No such file or directory (os error 2): --manifests takes files and folders of YAML or JSON"
+    );
 }
 
 #[test]
@@ -450,7 +455,7 @@ fn an_external_metric_is_made_by_the_external_rules() {
             let text = text.replace("- type: Pods\n      pods:", "- type: External\n      external:");
             std::fs::write(folder.path().join(file), text.replace("    rules:", &format!("    {key}:"))).unwrap();
         }
-        manifests::read(folder.path()).map_err(|error| error.to_string())
+        manifests::read(&[folder.path()]).map_err(|error| error.to_string())
     };
     let read = external("externalRules").unwrap();
     let pipeline = read.autoscaler.pipeline;

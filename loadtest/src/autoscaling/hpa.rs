@@ -1,20 +1,26 @@
 //! The HPA's own algorithm, as kube-controller-manager has it.
 //!
-//! Source: `pkg/controller/podautoscaler` of Kubernetes 1.34, `horizontal.go` and `replica_calculator.go`; the defaults
-//! of a `behavior`: `pkg/apis/autoscaling/v2/defaults.go`. Values are integers of thousandths there, and here.
+//! Source: `pkg/controller/podautoscaler` of Kubernetes 1.34 and 1.37, `horizontal.go` and `replica_calculator.go`; the
+//! defaults of a `behavior`: `pkg/apis/autoscaling/v2/defaults.go`; what is refused: `pkg/apis/autoscaling/validation`.
+//! Values are integers of thousandths there, and here.
 
 mod controller;
+mod history;
+mod metric;
 mod normalize;
 mod replicas;
 #[cfg(test)]
 mod tests;
+mod version;
 
-use k8s_openapi::api::autoscaling::v2::{HPAScalingRules, HorizontalPodAutoscalerBehavior};
+use k8s_openapi::api::autoscaling::v2::{HPAScalingPolicy, HPAScalingRules, HorizontalPodAutoscalerBehavior};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use controller::{Condition, Controller, Decision};
+pub use controller::{Condition, Controller, Decision, Scale};
+pub use metric::{Metric, Of, Target};
 pub use replicas::{Phase, Pod, Reading};
+pub use version::{NotAVersion, Version};
 
 use super::{quantity, timing};
 
@@ -127,8 +133,8 @@ impl InvalidBehavior {
 }
 
 impl Behavior {
-    /// What an HPA's own `behavior` comes to. (A cluster below 1.35 drops `tolerance`, unless
-    /// its feature gate `HPAConfigurableTolerance` is on: what the API server gives back is what counts.)
+    /// What an HPA's own `behavior` comes to. A cluster below 1.35 drops `tolerance`, unless its feature gate
+    /// `HPAConfigurableTolerance` is on, so what the API server gives back counts.
     pub fn of(behavior: Option<&HorizontalPodAutoscalerBehavior>) -> Result<Self, InvalidBehavior> {
         let mut all = Self::default();
         let Some(behavior) = behavior else { return Ok(all) };
@@ -163,30 +169,28 @@ impl Rules {
             Some(other) => return Err(invalid("selectPolicy", format!("is {other:?}: make it Max, Min or Disabled"))),
         };
         if let Some(policies) = &rules.policies {
-            self.policies = policies
-                .iter()
-                .map(|policy| {
-                    let unit = match policy.type_.as_str() {
-                        "Pods" => Unit::Pods,
-                        "Percent" => Unit::Percent,
-                        other => {
-                            return Err(invalid("policies:", format!("the type {other:?}: make it Pods or Percent")));
-                        }
-                    };
-                    let positive = |name: &str, number: i32| {
-                        u32::try_from(number)
-                            .ok()
-                            .filter(|number| *number > 0)
-                            .ok_or_else(|| invalid("policies:", format!("{name} is {number}: make it 1 or more")))
-                    };
-                    let value = positive("value", policy.value)?;
-                    Ok(Policy { unit, value, period_seconds: positive("periodSeconds", policy.period_seconds)? })
-                })
-                .collect::<Result<_, _>>()?;
+            let read = policies.iter().enumerate().map(|(index, policy)| read_policy(index, policy));
+            self.policies = read.collect::<Result<_, _>>()?;
             if self.policies.is_empty() {
                 return Err(invalid("policies", "is empty: leave it out, or name one".to_owned()));
             }
         }
         Ok(())
     }
+}
+
+fn read_policy(index: usize, policy: &HPAScalingPolicy) -> Result<Policy, InvalidBehavior> {
+    let invalid = |field: &str, what: String| InvalidBehavior::new(&format!("policies[{index}].{field}"), what);
+    let unit = match policy.type_.as_str() {
+        "Pods" => Unit::Pods,
+        "Percent" => Unit::Percent,
+        other => return Err(invalid("type", format!("is {other:?}: make it Pods or Percent"))),
+    };
+    let within = |field: &str, number: i32, most: i32, range: &str| {
+        let valid = u32::try_from(number).ok().filter(|_| (1..=most).contains(&number));
+        valid.ok_or_else(|| invalid(field, format!("is {number}: make it {range}")))
+    };
+    let value = within("value", policy.value, i32::MAX, "1 or more")?;
+    let period_seconds = within("periodSeconds", policy.period_seconds, 1800, "1 to 1800")?;
+    Ok(Policy { unit, value, period_seconds })
 }

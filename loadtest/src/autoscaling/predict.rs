@@ -1,12 +1,14 @@
 //! A profile's replicas over time, as pure arithmetic.
 
+mod simulation;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::timing;
-use super::{Autoscaler, hpa};
-use crate::autoscaling::hpa::{Controller, Pod, Reading};
-use crate::autoscaling::rate::{Function, Series};
+use simulation::Simulation;
+
+use super::Autoscaler;
+use crate::autoscaling::rate::Function;
 use crate::profile::Profile;
 
 /// What lies between a request and the HPA. All times in seconds.
@@ -46,12 +48,20 @@ pub enum Source {
 pub struct Predicted {
     /// When, in seconds since the load's start.
     pub at: f64,
-    /// The average of a pod, as the HPA reads it.
+    /// The average of a pod, as the HPA reads it; of several metrics, the value of the one that decides.
     pub value: Option<f64>,
+    /// Which of several metrics decides.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub by: usize,
     /// The replicas that the HPA wants.
     pub wanted: u32,
     /// The replicas that are ready.
     pub ready: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_first(metric: &usize) -> bool {
+    *metric == 0
 }
 
 /// The replicas that a profile brings about, from `replicas` idle ones on, until `seconds`: one moment a look of the HPA,
@@ -62,6 +72,9 @@ pub struct Predicted {
 /// discovered and scraped after the mean of the time that this takes. [`band`] is the same over all cases. The pods
 /// share the load evenly, a new one is pending until it is ready, and one that goes is gone at once, the newest first.
 /// The adapter's relist plays no part: it learns the names of metrics by it, not their values.
+///
+/// Where the minimum is 0, an External or an Object metric counts the load before there is a pod: a counter of the pods' own
+/// has no series without them, and the HPA would stay at 0.
 pub fn predict(profile: &Profile, autoscaler: &Autoscaler, replicas: u32, seconds: f64) -> Vec<Predicted> {
     Simulation::new(profile, autoscaler, replicas, Phase { look: 0.5, age: 0.5 }).run(seconds)
 }
@@ -77,10 +90,12 @@ const SYNCS: f64 = 1e5;
 /// and stages that are looked at for either.
 pub fn steps(stages: usize, autoscaler: &Autoscaler, replicas: u32, seconds: f64) -> f64 {
     let Pipeline { scrape, window, sync, .. } = &autoscaler.pipeline;
+    let window = autoscaler.metrics.iter().map(|metric| metric.window).fold(*window, f64::max);
     let (scrapes, syncs, samples) = (seconds / scrape, seconds / sync, window / scrape);
     let replicas = f64::from(autoscaler.max.max(replicas));
-    let stages = f64::from(u32::try_from(stages).unwrap_or(u32::MAX));
-    replicas * (scrapes + samples + syncs * (1.0 + samples)) + (scrapes + syncs) * stages
+    let float = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+    let (stages, metrics) = (float(stages), float(autoscaler.metrics.len().max(1)));
+    replicas * (scrapes + samples + syncs * metrics * (1.0 + samples)) + (scrapes + syncs) * stages
 }
 
 /// A prediction that would take too many steps.
@@ -163,155 +178,4 @@ pub fn band(profile: &Profile, autoscaler: &Autoscaler, replicas: u32, seconds: 
 struct Phase {
     look: f64,
     age: f64,
-}
-
-/// A pod, ready or on its way.
-struct Replica {
-    name: String,
-    ready: f64,
-    next_scrape: f64,
-    counted: f64,
-    series: Series,
-}
-
-struct Simulation<'a> {
-    profile: &'a Profile,
-    pipeline: &'a Pipeline,
-    controller: Controller,
-    phase: Phase,
-    next_look: f64,
-    now: f64,
-    due: f64,
-    replicas: Vec<Replica>,
-    /// What Prometheus still has of pods that have gone.
-    gone: Vec<Series>,
-    named: u64,
-}
-
-impl<'a> Simulation<'a> {
-    fn new(profile: &'a Profile, autoscaler: &'a Autoscaler, replicas: u32, phase: Phase) -> Self {
-        let pipeline = &autoscaler.pipeline;
-        let next_look = phase.look * pipeline.sync;
-        let first_scrape = (next_look - phase.age * pipeline.scrape).rem_euclid(pipeline.scrape);
-        let mut simulation = Self {
-            profile,
-            pipeline,
-            controller: Controller::new(autoscaler),
-            phase,
-            next_look,
-            now: 0.0,
-            due: 0.0,
-            replicas: Vec::new(),
-            gone: Vec::new(),
-            named: 0,
-        };
-        simulation.scale_to(replicas);
-        for replica in &mut simulation.replicas {
-            // Idle for as long as the window looks back.
-            (replica.ready, replica.next_scrape) = (f64::NEG_INFINITY, first_scrape);
-            let mut at = first_scrape - pipeline.scrape * (pipeline.window / pipeline.scrape).ceil();
-            while at < first_scrape {
-                replica.series.push(milliseconds(at), 0.0);
-                at += pipeline.scrape;
-            }
-        }
-        simulation
-    }
-
-    fn run(mut self, seconds: f64) -> Vec<Predicted> {
-        let mut moments: Vec<Predicted> = Vec::new();
-        loop {
-            let of_a_pod = |replica: &Replica| {
-                if replica.ready > self.now { replica.ready } else { replica.next_scrape }
-            };
-            let next = self.replicas.iter().map(of_a_pod).fold(self.next_look, f64::min);
-            if next > seconds {
-                return moments;
-            }
-            let before = self.ready();
-            self.serve_until(next);
-            self.scrape();
-            if next >= self.next_look {
-                moments.push(self.look());
-            } else if let Some(last) = moments.last().filter(|_| self.ready() > before) {
-                moments.push(Predicted { at: self.now, ready: self.ready(), ..*last });
-            }
-        }
-    }
-
-    /// The requests until then go to the pods that are ready now.
-    fn serve_until(&mut self, at: f64) {
-        let due = self.profile.due_by(at);
-        let ready = f64::from(self.ready());
-        for replica in self.replicas.iter_mut().filter(|replica| replica.ready <= self.now) {
-            replica.counted += (due - self.due) / ready;
-        }
-        (self.now, self.due) = (at, due);
-    }
-
-    fn ready(&self) -> u32 {
-        count(self.replicas.iter().filter(|replica| replica.ready <= self.now).count())
-    }
-
-    fn scrape(&mut self) {
-        let now = self.now;
-        for replica in self.replicas.iter_mut().filter(|replica| replica.next_scrape <= now) {
-            replica.series.push(milliseconds(now), replica.counted);
-            replica.next_scrape += self.pipeline.scrape;
-        }
-    }
-
-    fn look(&mut self) -> Predicted {
-        let (now, window) = (milliseconds(self.now), milliseconds(self.pipeline.window));
-        // As the adapter and KEDA make thousandths of a float: cut off.
-        #[expect(clippy::cast_possible_truncation, reason = "a rate of requests in thousandths")]
-        let milli = |rate: f64| (rate * 1000.0) as i64;
-        let function = self.pipeline.function;
-        let series = self.replicas.iter_mut().map(|replica| &mut replica.series).chain(&mut self.gone);
-        series.for_each(|series| series.forget_until(now - window));
-        let of_pod =
-            |replica: &Replica| Some((replica.name.clone(), milli(replica.series.value(function, now, window)?)));
-        let reading = match self.pipeline.source {
-            // The adapter asks for the pods that there are, and KEDA's query for a sum that names none.
-            Source::Pods => Ok(Reading::Pods(self.replicas.iter().filter_map(of_pod).collect())),
-            Source::External => {
-                let series = self.replicas.iter().map(|replica| &replica.series).chain(&self.gone);
-                let rates: Vec<_> = series.filter_map(|series| series.value(function, now, window)).collect();
-                if rates.is_empty() { Err("no series") } else { Ok(Reading::Total(milli(rates.iter().sum()))) }
-            }
-        };
-        let pod = |replica: &Replica| Pod {
-            name: replica.name.clone(),
-            phase: if replica.ready <= self.now { hpa::Phase::Running } else { hpa::Phase::Pending },
-            leaving: false,
-        };
-        let pods: Vec<_> = self.replicas.iter().map(pod).collect();
-        let decision =
-            self.controller.decide(self.now, count(pods.len()), &pods, reading.as_ref().map_err(|error| *error));
-        self.scale_to(decision.desired);
-        self.next_look += self.pipeline.sync;
-        Predicted { at: self.now, value: decision.value, wanted: decision.desired, ready: self.ready() }
-    }
-
-    fn scale_to(&mut self, wanted: u32) {
-        while count(self.replicas.len()) > wanted {
-            self.gone.extend(self.replicas.pop().map(|replica| replica.series));
-        }
-        while count(self.replicas.len()) < wanted {
-            let ready = self.now + self.pipeline.startup;
-            let next_scrape = ready + self.phase.age * (timing::DISCOVERY_AT_MOST + self.pipeline.scrape);
-            self.named += 1;
-            let name = self.named.to_string();
-            self.replicas.push(Replica { name, ready, next_scrape, counted: 0.0, series: Series::default() });
-        }
-    }
-}
-
-fn count(pods: usize) -> u32 {
-    u32::try_from(pods).unwrap_or(u32::MAX)
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "a load test is no million years long")]
-fn milliseconds(seconds: f64) -> i64 {
-    (seconds * 1000.0).round() as i64
 }

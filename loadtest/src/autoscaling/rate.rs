@@ -85,6 +85,11 @@ impl Series {
         self.samples.drain(..old);
     }
 
+    /// Whether it has no scrape that a window may still ask for.
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+    }
+
     /// What a function has of it at this moment, over a window, both in milliseconds.
     pub fn value(&self, function: Function, at: i64, window: i64) -> Option<f64> {
         function.of(&self.samples, at, window)

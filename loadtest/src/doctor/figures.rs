@@ -73,7 +73,7 @@ fn idle(evidence: &Evidence, scaling: &ScalingMetric) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::autoscaling::hpa::Behavior;
+    use crate::autoscaling::hpa::{Behavior, Version};
     use crate::autoscaling::predict::Pipeline;
     use crate::autoscaling::rate::Function;
 
@@ -91,6 +91,8 @@ mod tests {
         };
         let autoscaler = Autoscaler {
             created: None,
+            metrics: Vec::new(),
+            kubernetes: Version::default(),
             name: "a/b".into(),
             scaled: String::new(),
             metric: "m".into(),

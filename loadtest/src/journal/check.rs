@@ -8,8 +8,8 @@ use std::ops::RangeInclusive;
 use super::{
     End, Entry, Event, Expectations, FORMAT, MaxFailed, ObjectEvent, ObservedEvent, Scaling, Second, Start, Target,
 };
-use crate::autoscaling::Autoscaler;
-use crate::autoscaling::hpa::Rules;
+use crate::autoscaling::hpa::{Of, Rules};
+use crate::autoscaling::{Autoscaler, Measured};
 use crate::bounds::{
     self, DAY, GENERATORS, IN_FLIGHT, LOAD, OutOfBounds, PERIOD, RATE, REPLICAS, SPEED, STAGES, TARGET,
 };
@@ -179,7 +179,7 @@ impl Stage {
 impl Autoscaler {
     /// Checks that the model can calculate with all settings; an error names the field.
     pub fn check(&self) -> Result<(), Invalid> {
-        let Self { name, scaled, metric, target, min, max, behavior, pipeline, created } = self;
+        let Self { name, scaled, metric, target, min, max, behavior, pipeline, created, metrics, kubernetes: _ } = self;
         text("autoscaler.name", name, NAME)?;
         text("autoscaler.scaled", scaled, NAME)?;
         text("autoscaler.metric", metric, NAME)?;
@@ -193,7 +193,21 @@ impl Autoscaler {
         within("autoscaler.pipeline.relist", pipeline.relist, &(0.0..=DAY))?;
         within("autoscaler.pipeline.sync", pipeline.sync, &PERIOD)?;
         within("autoscaler.pipeline.startup", pipeline.startup, &(0.0..=DAY))?;
+        within("the number of autoscaler.metrics", metrics.len(), &(0..=FEW))?;
+        metrics.iter().try_for_each(Measured::check)?;
         created.map_or(Ok(()), |created| within("autoscaler.created", created, &DATE))
+    }
+}
+
+impl Measured {
+    fn check(&self) -> Result<(), Invalid> {
+        text("autoscaler.metrics.name", &self.metric.name, NAME)?;
+        if let Of::Object { kind, object } = &self.metric.of {
+            text("autoscaler.metrics.kind", kind, NAME)?;
+            text("autoscaler.metrics.object", object, NAME)?;
+        }
+        within("autoscaler.metrics.target", self.metric.target.value(), &TARGET)?;
+        within("autoscaler.metrics.window", self.window, &PERIOD)
     }
 }
 

@@ -34,6 +34,7 @@ pub struct Runner<'a> {
 /// What came of a case.
 pub struct Row {
     pub name: String,
+    title: String,
     outcome: String,
     named_after: Option<f64>,
     fixed_after: Option<f64>,
@@ -45,7 +46,7 @@ impl fmt::Display for Row {
         let seconds = |after: Option<f64>| after.map_or_else(|| "-".to_owned(), |after| format!("{after:.0} s"));
         let (named, fixed) = (seconds(self.named_after), seconds(self.fixed_after));
         let mark = if self.fault.is_some() { "wrong" } else { "right" };
-        write!(f, "| {} | {mark} | {} | {named} | {fixed} |", self.name, self.outcome)?;
+        write!(f, "| {} | {} | {mark} | {} | {named} | {fixed} |", self.name, self.title, self.outcome)?;
         self.fault.as_ref().map_or(Ok(()), |fault| write!(f, " {fault}"))
     }
 }

@@ -8,13 +8,13 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use http::{Method, Request};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use loadtest::autoscaling::hpa::Phase;
+use loadtest::autoscaling::hpa::{Phase, Version};
 use serde_json::{Value, json};
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, interval};
 
-use crate::fake_api::APIS;
-use crate::situations::{Situation, pod};
+use crate::fake_api::{APIS, SERVICE};
+use crate::situations::{Scripted, Situation, pod};
 
 const APISERVICES: &str = "/apis/apiregistration.k8s.io/v1/apiservices";
 /// Holds a pod that is being deleted for as long as the test runs.
@@ -40,9 +40,14 @@ pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) 
     }
 }
 
-/// The name of a situation's HPA, Deployment and metric.
+/// The name of a situation's HPA, Deployment and first metric.
 pub fn name(number: usize) -> String {
-    format!("case-{number:02}")
+    format!("case-{number:03}")
+}
+
+/// The name of one of its metrics.
+pub fn metric_name(name: &str, index: usize) -> String {
+    if index == 0 { name.to_owned() } else { format!("{name}-{}", index + 1) }
 }
 
 impl Cluster {
@@ -140,7 +145,7 @@ impl Cluster {
             json!({"schedulerName": "nobody", "automountServiceAccountToken": false, "containers": [container]});
         let template = json!({"metadata": {"labels": labels}, "spec": pod_spec});
         // Paused from the start, it has no ReplicaSet, and without one nobody makes pods.
-        let spec = json!({"paused": !situation.external(), "replicas": situation.replicas,
+        let spec = json!({"paused": !situation.has_status, "replicas": situation.replicas,
                           "selector": {"matchLabels": labels}, "template": template});
         let deployment =
             json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec});
@@ -165,27 +170,37 @@ impl Cluster {
         Ok(())
     }
 
-    pub async fn create_hpas(&self, situations: &[Situation]) -> Result<(), kube::Error> {
+    /// Waits until the Deployments that make their own pods have written that they did: the first sync divides by it.
+    pub async fn have_status(&self, situations: &[Situation]) {
+        for (number, situation) in situations.iter().enumerate().filter(|(_, situation)| situation.has_status) {
+            let path = format!("{}/{}", self.path("apis/apps/v1", "deployments"), name(number));
+            eventually("a Deployment's status.replicas", async || {
+                let deployment = self.get(&path).await;
+                (deployment["status"]["replicas"].as_u64().unwrap_or(0) == u64::from(situation.replicas)).then_some(())
+            })
+            .await;
+        }
+    }
+
+    /// Creates the HPAs, and returns the situations whose HPA the API server refused, each with its answer.
+    pub async fn create_hpas(&self, situations: &[Situation]) -> Vec<(usize, String)> {
         let path = self.path("apis/autoscaling/v2", "horizontalpodautoscalers");
-        let each = stream::iter(situations.iter().enumerate()).map(Ok);
-        each.try_for_each_concurrent(8, |(number, situation)| {
-            let (name, path) = (name(number), &path);
-            async move {
-                let target = json!({"type": "AverageValue", "averageValue": situation.target});
-                let (kind, field) = if situation.external() { ("External", "external") } else { ("Pods", "pods") };
-                let metric = json!({"type": kind, field: {"metric": {"name": name}, "target": target}});
-                let scaled = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": name});
-                let mut spec = json!({"scaleTargetRef": scaled, "minReplicas": situation.min, "maxReplicas": situation.max,
-                                      "metrics": [metric]});
-                if let Some(behavior) = &situation.behavior {
-                    spec["behavior"] = behavior.clone();
-                }
-                let hpa = json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
-                                 "metadata": {"name": name}, "spec": spec});
-                self.create(path, &hpa).await
-            }
-        })
-        .await
+        let each = stream::iter(situations.iter().enumerate());
+        let created = each.map(|(number, situation)| {
+            let (hpa, path) = (hpa(&name(number), situation), &path);
+            async move { (number, self.create(path, &hpa).await.err().map(|error| error.to_string())) }
+        });
+        created.buffer_unordered(8).filter_map(async |(number, refused)| Some((number, refused?))).collect().await
+    }
+
+    pub async fn change(&self, name: &str, spec: &Value) {
+        let path = format!("{}/{name}", self.path("apis/autoscaling/v2", "horizontalpodautoscalers"));
+        self.send(Method::PATCH, &path, Some(&json!({"spec": spec}))).await.unwrap();
+    }
+
+    /// The server's version.
+    pub async fn version(&self) -> Version {
+        self.get("/version").await["gitVersion"].as_str().unwrap().parse().unwrap()
     }
 
     pub async fn hpa(&self, name: &str) -> Value {
@@ -224,4 +239,26 @@ impl Cluster {
         .await;
         self.assert_nobody_serves_metrics().await;
     }
+}
+
+fn hpa(name: &str, situation: &Situation) -> Value {
+    let metric = |(index, metric): (usize, &Scripted)| {
+        let ((kind, field), (of, value)) = (metric.kind.names(), metric.kind.target());
+        let mut settings = json!({"metric": {"name": metric_name(name, index)}, "target": {"type": of}});
+        settings["target"][value] = metric.target.into();
+        if kind == "Object" {
+            settings["describedObject"] = json!({"apiVersion": "v1", "kind": "Service", "name": SERVICE});
+        }
+        let mut metric = json!({"type": kind});
+        metric[field] = settings;
+        metric
+    };
+    let metrics: Vec<_> = situation.metrics.iter().enumerate().map(metric).collect();
+    let scaled = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": name});
+    let mut spec = json!({"scaleTargetRef": scaled, "minReplicas": situation.min, "maxReplicas": situation.max,
+                          "metrics": metrics});
+    if let Some(behavior) = &situation.behavior {
+        spec["behavior"] = behavior.clone();
+    }
+    json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": name}, "spec": spec})
 }

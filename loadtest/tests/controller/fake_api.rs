@@ -28,7 +28,10 @@ const EXTERNAL: (&str, &str) = ("external.metrics.k8s.io", "v1beta1");
 /// The groups that are served, each with its version.
 pub const APIS: [(&str, &str); 2] = [CUSTOM, EXTERNAL];
 
-/// What is asked for, and what was asked: by the metric's name, which is its HPA's.
+/// The Service that the Object metrics are of.
+pub const SERVICE: &str = "metrics";
+
+/// What is asked for, and what was asked: by the metric's name.
 #[derive(Default)]
 pub struct Metrics {
     pub namespace: String,
@@ -63,8 +66,12 @@ impl Metrics {
                 return (StatusCode::OK, list);
             }
         }
-        let within = |(group, version), inner| format!("/apis/{group}/{version}/namespaces/{}/{inner}", self.namespace);
-        let metric = path.strip_prefix(&within(CUSTOM, "pods/*/")).or_else(|| path.strip_prefix(&within(EXTERNAL, "")));
+        let within =
+            |(group, version), inner: &str| format!("/apis/{group}/{version}/namespaces/{}/{inner}", self.namespace);
+        let of_service = within(CUSTOM, &format!("services/{SERVICE}/"));
+        let is_of_service = path.starts_with(&of_service);
+        let places = [within(CUSTOM, "pods/*/"), of_service, within(EXTERNAL, "")];
+        let metric = places.iter().find_map(|place| path.strip_prefix(place));
         let metric = metric.filter(|metric| self.scripts.contains_key(*metric));
         let missing = |message: &str| {
             let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message,
@@ -90,6 +97,13 @@ impl Metrics {
                                 "value": format!("{value}m")}))
                 };
                 ("MetricValueList", CUSTOM, values.iter().enumerate().filter_map(item).collect::<Vec<_>>())
+            }
+            Answer::Total(total) if is_of_service => {
+                let service =
+                    json!({"kind": "Service", "apiVersion": "v1", "namespace": self.namespace, "name": SERVICE});
+                let item = json!({"describedObject": service, "metric": {"name": metric}, "timestamp": timestamp,
+                                  "value": format!("{total}m")});
+                ("MetricValueList", CUSTOM, vec![item])
             }
             Answer::Total(total) => {
                 let item = json!({"metricName": metric, "metricLabels": {}, "timestamp": timestamp,

@@ -17,14 +17,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::{Cluster, name};
+use cluster::{Cluster, metric_name, name};
 use fake_api::{FakeApi, Metrics};
-use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
+use k8s_openapi::api::autoscaling::v2::{HorizontalPodAutoscaler, MetricSpec, MetricTarget};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kubeconfig::kubeconfig;
-use loadtest::autoscaling::hpa::{Behavior, Controller, Decision, Phase, Pod, Reading};
+use loadtest::autoscaling::hpa::{
+    Behavior, Condition, Controller, Decision, Metric, Of, Phase, Pod, Reading, Scale, Target, Version,
+};
 use loadtest::autoscaling::predict::{Pipeline, Source};
 use loadtest::autoscaling::rate::Function;
-use loadtest::autoscaling::{Autoscaler, quantity};
+use loadtest::autoscaling::{Autoscaler, Measured, quantity};
 use serde_json::Value;
 use situations::{Answer, Situation, pod, situations};
 use tokio::time::{Instant, interval};
@@ -42,20 +45,41 @@ async fn the_real_controller_decides_as_the_model_does() {
     }
 }
 
+/// What the test knows of the cluster, and has seen in it.
+struct Seen {
+    version: Version,
+    metrics: Arc<Metrics>,
+    /// Every change of the replicas that an HPA desires, in its order.
+    desired: BTreeMap<String, Vec<u64>>,
+    /// The HPAs whose spec was changed, as they were before.
+    before: BTreeMap<String, Value>,
+}
+
 async fn judge(cluster: Rc<Cluster>) {
     let situations = situations();
-    assert!(situations.len() >= 40);
-    let scripts = situations.iter().enumerate().map(|(number, case)| (name(number), case.answers.clone())).collect();
-    let metrics = Arc::new(Metrics { namespace: cluster.namespace.clone(), scripts, ..Metrics::default() });
+    assert!(situations.len() >= 100, "{}", situations.len());
+    let version = cluster.version().await;
+    let scripts = situations.iter().enumerate().flat_map(|(number, case)| {
+        let each = case.metrics.iter().enumerate();
+        each.map(move |(index, metric)| (metric_name(&name(number), index), metric.answers.clone()))
+    });
+    let metrics = Metrics { namespace: cluster.namespace.clone(), scripts: scripts.collect(), ..Metrics::default() };
+    let metrics = Arc::new(metrics);
     let api = FakeApi::start(cluster.own_address().await, metrics.clone()).await;
     cluster.create_namespace().await.unwrap();
     cluster.register(api.address).await.unwrap();
     cluster.create_pods(&situations).await.unwrap();
-    cluster.create_hpas(&situations).await.unwrap();
+    cluster.have_status(&situations).await;
+    let refused = cluster.create_hpas(&situations).await;
+    for (number, answer) in &refused {
+        let is_expected = situations[*number].needs_scaling_to_zero() && !version.scales_to_zero();
+        assert!(is_expected && answer.contains("spec.minReplicas"), "{}: {answer}", situations[*number].name);
+        println!("{} {}: Kubernetes {version} refuses minReplicas 0", name(*number), situations[*number].name);
+    }
 
-    // Every change of the replicas that an HPA wants, in its order; a look comes each fifteen seconds.
-    let mut wanted: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    let mut open: Vec<usize> = (0..situations.len()).collect();
+    let refused: Vec<usize> = refused.into_iter().map(|(number, _)| number).collect();
+    let mut seen = Seen { version, metrics, desired: BTreeMap::new(), before: BTreeMap::new() };
+    let mut open: Vec<usize> = (0..situations.len()).filter(|number| !refused.contains(number)).collect();
     let mut last = Vec::new();
     let (end, mut turns) = (Instant::now() + Duration::from_mins(4), interval(Duration::from_secs(1)));
     while !open.is_empty() {
@@ -63,17 +87,17 @@ async fn judge(cluster: Rc<Cluster>) {
         for hpa in cluster.hpas().await {
             let name = hpa["metadata"]["name"].as_str().unwrap().to_owned();
             let desired = hpa["status"]["desiredReplicas"].as_u64().unwrap_or(0);
-            let wanted = wanted.entry(name).or_default();
-            if wanted.last().copied().unwrap_or(0) != desired {
-                wanted.push(desired);
+            let all = seen.desired.entry(name).or_default();
+            if all.last().copied().unwrap_or(0) != desired {
+                all.push(desired);
             }
         }
         last.clear();
         let mut still = Vec::new();
         for &number in &open {
-            let case = &situations[number];
-            let name = name(number);
-            match compare(&cluster, case, &name, &metrics, wanted.get(&name).map_or(&[], Vec::as_slice)).await {
+            let (case, name) = (&situations[number], name(number));
+            change(&cluster, case, &name, &mut seen).await;
+            match compare(&cluster, case, &name, &seen).await {
                 Ok(line) => println!("{name} {}: {line}", case.name),
                 Err(error) => {
                     last.push(format!("{name} {}: {error}", case.name));
@@ -82,44 +106,71 @@ async fn judge(cluster: Rc<Cluster>) {
             }
         }
         open = still;
-        // A look is seen before its outcome is, so that a difference counts only when it stays.
-        assert!(Instant::now() < end, "not as the model has it:\n{}", last.join("\n"));
+        // A sync is seen before its outcome is, so that a difference counts only when it stays.
+        assert!(Instant::now() < end, "{} not as the model has it:\n{}", open.len(), last.join("\n"));
     }
-    println!("{} situations decided as the model decides them", situations.len());
+    println!(
+        "Kubernetes {version}: {} of {} situations decided as the model decides them, {} refused as the model refuses them",
+        situations.len() - refused.len(),
+        situations.len(),
+        refused.len()
+    );
 }
 
-/// The model over the looks that the controller has had, against what it did; an error says what differs, which may be
-/// only that there was no look yet, or that its outcome is not written.
-async fn compare(
-    cluster: &Cluster,
-    case: &Situation,
-    name: &str,
-    metrics: &Metrics,
-    wanted: &[u64],
-) -> Result<String, String> {
-    let looks = metrics.looks(name);
+/// Changes the HPA's spec when its time has come.
+async fn change(cluster: &Cluster, case: &Situation, name: &str, seen: &mut Seen) {
+    let Some((syncs, spec)) = &case.change else { return };
+    if seen.metrics.looks(name).len() == *syncs && !seen.before.contains_key(name) {
+        let hpa = cluster.hpa(name).await;
+        // The outcome of the last sync is to be seen first.
+        if hpa["status"]["conditions"].is_array() {
+            seen.before.insert(name.to_owned(), hpa);
+            cluster.change(name, spec).await;
+        }
+    }
+}
+
+/// The model over the syncs that the controller has had, against what it did; an error says what differs, which may be
+/// only that there was no sync yet, or that its outcome is not written.
+async fn compare(cluster: &Cluster, case: &Situation, name: &str, seen: &Seen) -> Result<String, String> {
+    let looks = seen.metrics.looks(name);
     let asks = case.replicas > 0;
-    if asks && looks.len() < case.answers.len() {
-        return Err(format!("{} looks of {}", looks.len(), case.answers.len()));
+    if asks && looks.len() < case.syncs() {
+        return Err(format!("{} syncs of {}", looks.len(), case.syncs()));
     }
     let hpa = cluster.hpa(name).await;
-    let autoscaler = autoscaler(&hpa);
-    let decisions = decisions(case, name, &autoscaler, &looks);
-    let decided = decisions.iter().filter(|decision| decision.value.is_some() || decision.rescaled.is_some());
-    let mut expected: Vec<u64> = decided.map(|decision| decision.desired.into()).collect();
+    let own = autoscaler(&hpa, seen.version);
+    let before = seen.before.get(name).map(|before| autoscaler(before, seen.version));
+    let decisions = decisions(case, name, before.as_ref().unwrap_or(&own), &own, seen);
+    let is_decided = |decision: &&Decision| {
+        let failed = |condition: &Condition| condition.kind == "ScalingActive" && !condition.status;
+        decision.rescaled.is_some() || !decision.conditions.iter().any(failed)
+    };
+    let mut expected: Vec<u64> = decisions.iter().filter(is_decided).map(|decision| decision.desired.into()).collect();
     expected.dedup();
-    if expected != wanted {
-        return Err(format!("wanted {wanted:?}, the model {expected:?}"));
+    if expected.first() == Some(&0) {
+        expected.remove(0);
     }
-    let last = decisions.last().expect("a look");
+    let desired = seen.desired.get(name).map_or(&[][..], Vec::as_slice);
+    if expected != desired {
+        return Err(format!("desired {desired:?}, the model {expected:?}"));
+    }
+    let Some(last) = decisions.last() else { return Err("no sync yet".to_owned()) };
     let replicas = cluster.replicas(name).await;
     if replicas != last.desired {
         return Err(format!("{replicas} replicas, the model {}", last.desired));
     }
-    let field = if case.external() { "external" } else { "pods" };
-    let value = hpa["status"]["currentMetrics"][0][field]["current"]["averageValue"].as_str().and_then(quantity::value);
-    if value.map(quantity::milli) != last.value.map(quantity::milli) {
-        return Err(format!("{value:?}, the model {:?}", last.value));
+    let mut values = Vec::new();
+    for (index, metric) in case.metrics.iter().enumerate() {
+        let current = &hpa["status"]["currentMetrics"][index][metric.kind.names().1]["current"];
+        let value = current[metric.kind.target().1].as_str().and_then(quantity::value);
+        let model = last.values.get(index).copied().flatten();
+        // The average of no pods is a number that the machine makes up.
+        let is_made_up = model.is_none() && value.is_some_and(|value| value < 0.0);
+        if !is_made_up && value.map(quantity::milli) != model.map(quantity::milli) {
+            return Err(format!("{value:?}, the model {model:?}"));
+        }
+        values.push(model);
     }
     let text = |condition: &Value, field: &str| condition[field].as_str().unwrap_or_default().to_owned();
     let conditions = hpa["status"]["conditions"].as_array().into_iter().flatten();
@@ -136,22 +187,42 @@ async fn compare(
     if says != expected {
         return Err(format!("says {says:?}, the model {expected:?}"));
     }
-    Ok(format!("{wanted:?}, {} replicas, {value:?} after {} looks", last.desired, looks.len()))
+    if let Some((syncs, _)) = &case.change {
+        // The change itself brings a sync, or it waits for the next.
+        let waited = looks[*syncs].0 - looks[syncs - 1].0;
+        let is_at_once = waited < 10.0;
+        if is_at_once != seen.version.syncs_changes_at_once() {
+            return Err(format!("synced {waited:.1} s after the sync before the change"));
+        }
+    }
+    Ok(format!("{desired:?}, {} replicas, {values:?} after {} syncs", last.desired, looks.len()))
 }
 
 /// What the controller knows of an HPA: as the API server gives it back, which drops what its version does not know.
-fn autoscaler(hpa: &Value) -> Autoscaler {
+fn autoscaler(hpa: &Value, kubernetes: Version) -> Autoscaler {
     let hpa: HorizontalPodAutoscaler = serde_json::from_value(hpa.clone()).unwrap();
     let spec = hpa.spec.unwrap();
-    let metric = spec.metrics.unwrap().remove(0);
-    let source = if metric.external.is_some() { Source::External } else { Source::Pods };
-    let pods = metric.pods.map(|pods| (pods.metric.name, pods.target));
-    let (metric, target) = metric.external.map(|all| (all.metric.name, all.target)).or(pods).unwrap();
+    let number = |quantity: Option<Quantity>| quantity.map(|quantity| quantity::value(&quantity.0).unwrap());
+    let target = |target: MetricTarget| {
+        let average = number(target.average_value).map(Target::AverageValue);
+        average.or_else(|| number(target.value).map(Target::Value)).unwrap()
+    };
+    let measured = |metric: MetricSpec| {
+        let pods = metric.pods.map(|pods| (pods.metric.name, Of::Pods, pods.target));
+        let external = metric.external.map(|external| (external.metric.name, Of::External, external.target));
+        let object = metric.object.map(|object| {
+            let of = Of::Object { kind: object.described_object.kind, object: object.described_object.name };
+            (object.metric.name, of, object.target)
+        });
+        let (name, of, aim) = pods.or(external).or(object).unwrap();
+        Measured { metric: Metric { name, of, target: target(aim) }, window: 60.0, function: Function::Rate }
+    };
+    let metrics: Vec<_> = spec.metrics.unwrap().into_iter().map(measured).collect();
     Autoscaler {
-        name: hpa.metadata.name.unwrap(),
+        name: format!("{}/{}", hpa.metadata.namespace.unwrap(), hpa.metadata.name.unwrap()),
         scaled: format!("Deployment/{}", spec.scale_target_ref.name),
-        metric,
-        target: quantity::value(&target.average_value.unwrap().0).unwrap(),
+        metric: metrics[0].metric.name.clone(),
+        target: metrics[0].metric.target.value(),
         min: spec.min_replicas.unwrap().try_into().unwrap(),
         max: spec.max_replicas.try_into().unwrap(),
         behavior: Behavior::of(spec.behavior.as_ref()).unwrap(),
@@ -162,15 +233,17 @@ fn autoscaler(hpa: &Value) -> Autoscaler {
             relist: 0.0,
             sync: 15.0,
             startup: 1.0,
-            source,
+            source: Source::Pods,
         },
         created: None,
+        metrics,
+        kubernetes,
     }
 }
 
-/// The model's decisions at the moments at which the controller asked for the metric, and before them those that need
+/// The model's decisions at the moments at which the controller asked for the metrics, and before them those that need
 /// none.
-fn decisions(case: &Situation, name: &str, autoscaler: &Autoscaler, looks: &[(f64, Answer)]) -> Vec<Decision> {
+fn decisions(case: &Situation, name: &str, before: &Autoscaler, after: &Autoscaler, seen: &Seen) -> Vec<Decision> {
     let own: Vec<_> = (case.pods.chars().enumerate())
         .map(|(index, letter)| {
             let (phase, leaving) = pod(letter);
@@ -178,27 +251,39 @@ fn decisions(case: &Situation, name: &str, autoscaler: &Autoscaler, looks: &[(f6
         })
         .collect();
     let made = |number| Pod { name: format!("{name}-{number}"), phase: Phase::Pending, leaving: false };
-    let pods = |replicas| if case.external() { (0..replicas).map(made).collect() } else { own.clone() };
-    let mut controller = Controller::new(autoscaler);
+    let pods = |replicas| if case.has_status { (0..replicas).map(made).collect() } else { own.clone() };
+    let scale = |replicas| Scale { replicas, status: if case.has_status { replicas } else { 0 } };
+    let looks: Vec<_> = (0..case.metrics.len()).map(|index| seen.metrics.looks(&metric_name(name, index))).collect();
+    let mut controller = Controller::new(before);
     let mut replicas = case.replicas;
     let mut decisions = Vec::new();
-    if replicas == 0 || !(autoscaler.min..=autoscaler.max).contains(&replicas) {
-        let at = looks.first().map_or(0.0, |(at, _)| at - autoscaler.pipeline.sync);
-        decisions.push(controller.decide(at, replicas, &pods(replicas), Err("not asked")));
+    if replicas == 0 || !(before.min..=before.max).contains(&replicas) {
+        let at = looks[0].first().map_or(0.0, |(at, _)| at - before.pipeline.sync);
+        decisions.push(controller.sync(at, scale(replicas), &pods(replicas), &[]));
         replicas = decisions[0].desired;
     }
-    for (at, answer) in looks {
-        let reading = match answer {
-            Answer::Missing => Err("unable to fetch metrics from custom metrics API"),
-            Answer::Total(total) => Ok(Reading::Total(*total)),
-            Answer::Values(values) => {
-                let value = |(index, value): (usize, &Option<i64>)| Some((format!("{name}-{index}"), (*value)?));
-                Ok(Reading::Pods(values.iter().enumerate().filter_map(value).collect()))
-            }
-        };
-        let decision = controller.decide(*at, replicas, &pods(replicas), reading.as_ref().map_err(|error| *error));
+    for (number, (at, _)) in looks[0].iter().enumerate() {
+        if case.change.as_ref().is_some_and(|(syncs, _)| number == *syncs) {
+            controller.change(after);
+        }
+        // The later metrics of a sync may be asked for a moment after this was read.
+        let Some(answers) = looks.iter().map(|looks| looks.get(number)).collect::<Option<Vec<_>>>() else { break };
+        let readings: Vec<_> = answers.iter().map(|(_, answer)| reading(name, answer)).collect();
+        let readings: Vec<_> = readings.iter().map(|reading| reading.as_ref().map_err(|why| *why)).collect();
+        let decision = controller.sync(*at, scale(replicas), &pods(replicas), &readings);
         replicas = decision.desired;
         decisions.push(decision);
     }
     decisions
+}
+
+fn reading(name: &str, answer: &Answer) -> Result<Reading, &'static str> {
+    match answer {
+        Answer::Missing => Err("unable to fetch metrics from custom metrics API"),
+        Answer::Total(total) => Ok(Reading::Total(*total)),
+        Answer::Values(values) => {
+            let value = |(index, value): (usize, &Option<i64>)| Some((format!("{name}-{index}"), (*value)?));
+            Ok(Reading::Pods(values.iter().enumerate().filter_map(value).collect()))
+        }
+    }
 }

@@ -1,9 +1,11 @@
 //! What the real controller is asked to judge.
 
+mod more;
+
 use loadtest::autoscaling::hpa::Phase;
 use serde_json::{Value, json};
 
-/// One HPA with its Deployment and pods. Nothing but the metric changes while it is watched.
+/// One HPA with its Deployment and pods. Nothing but its metrics changes while it is watched, and perhaps its spec.
 #[derive(Clone)]
 pub struct Situation {
     pub name: &'static str,
@@ -11,12 +13,55 @@ pub struct Situation {
     pub replicas: u32,
     pub min: u32,
     pub max: u32,
-    pub target: &'static str,
     pub behavior: Option<Value>,
     /// One letter a pod: Running, Pending, Failed, Succeeded; Deleted is a running one with a deletionTimestamp.
     pub pods: &'static str,
-    /// What the metrics API answers to the first look, to the second, and so on; the last to all further ones.
+    /// The Deployment makes its own pods, which nobody schedules: its `status.replicas` count, and nothing else of them.
+    /// Those of another Deployment stay 0.
+    pub has_status: bool,
+    pub metrics: Vec<Scripted>,
+    /// After this many syncs, the HPA's spec is changed.
+    pub change: Option<(usize, Value)>,
+}
+
+/// A metric, and what the metrics API answers to the first sync, to the second, and so on; the last to all further ones.
+#[derive(Clone)]
+pub struct Scripted {
+    pub kind: Kind,
+    pub target: &'static str,
     pub answers: Vec<Answer>,
+}
+
+/// A metric's type, and its target's.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    Pods,
+    External,
+    /// With a target of the type `Value`.
+    ExternalValue,
+    /// Of a Service.
+    Object,
+    /// With a target of the type `Value`.
+    ObjectValue,
+}
+
+impl Kind {
+    /// The type, and the field that has its settings.
+    pub fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Pods => ("Pods", "pods"),
+            Self::External | Self::ExternalValue => ("External", "external"),
+            Self::Object | Self::ObjectValue => ("Object", "object"),
+        }
+    }
+
+    /// The target's type, and its field.
+    pub fn target(self) -> (&'static str, &'static str) {
+        match self {
+            Self::ExternalValue | Self::ObjectValue => ("Value", "value"),
+            Self::Pods | Self::External | Self::Object => ("AverageValue", "averageValue"),
+        }
+    }
 }
 
 /// What the metrics API answers.
@@ -25,8 +70,7 @@ pub enum Answer {
     /// The pods' values in thousandths, in their order. One more than there are pods belongs to a pod that nobody
     /// knows.
     Values(Vec<Option<i64>>),
-    /// One value for all pods in thousandths, from external.metrics.k8s.io. Such a situation's Deployment makes its own
-    /// pods, which nobody schedules: its `status.replicas` count here, and nothing else of them.
+    /// One value in thousandths, of an External or an Object metric.
     Total(i64),
     /// 404, as for a metric that the adapter does not know.
     Missing,
@@ -45,9 +89,14 @@ pub fn pod(letter: char) -> (Phase, bool) {
 }
 
 impl Situation {
-    /// Whether its metric is an External one.
-    pub fn external(&self) -> bool {
-        self.answers.iter().any(|answer| matches!(answer, Answer::Total(_)))
+    /// How often the controller asks for metrics while the situation is watched.
+    pub fn syncs(&self) -> usize {
+        self.metrics[0].answers.len()
+    }
+
+    /// Whether the API server takes its HPA only from Kubernetes 1.37 on.
+    pub fn needs_scaling_to_zero(&self) -> bool {
+        self.min == 0
     }
 
     fn max(self, max: u32) -> Self {
@@ -62,8 +111,30 @@ impl Situation {
         Self { replicas, ..self }
     }
 
-    fn target(self, target: &'static str) -> Self {
-        Self { target, ..self }
+    fn target(mut self, target: &'static str) -> Self {
+        self.metrics[0].target = target;
+        self
+    }
+
+    /// With metrics of another kind.
+    fn of(mut self, kind: Kind) -> Self {
+        self.metrics[0].kind = kind;
+        self
+    }
+
+    /// With these pods, and no `status.replicas`.
+    fn pods(self, pods: &'static str) -> Self {
+        Self { pods, has_status: false, ..self }
+    }
+
+    fn and(mut self, kind: Kind, answers: Vec<Answer>) -> Self {
+        self.metrics.push(Scripted { kind, target: "2", answers });
+        self
+    }
+
+    /// Changes the HPA's spec after the answers so far.
+    fn changed(self, spec: Value) -> Self {
+        Self { change: Some((self.syncs(), spec)), ..self }
     }
 
     fn behavior(self, behavior: Value) -> Self {
@@ -86,17 +157,17 @@ impl Situation {
     }
 
     fn then(mut self, values: &[i64]) -> Self {
-        self.answers.push(answer(values));
+        self.metrics[0].answers.push(answer(values));
         self
     }
 
     fn then_total(mut self, total: i64) -> Self {
-        self.answers.push(Answer::Total(total));
+        self.metrics[0].answers.push(Answer::Total(total));
         self
     }
 
     fn then_missing(mut self) -> Self {
-        self.answers.push(Answer::Missing);
+        self.metrics[0].answers.push(Answer::Missing);
         self
     }
 }
@@ -110,8 +181,8 @@ fn answer(values: &[i64]) -> Answer {
 
 fn situation(name: &'static str, pods: &'static str, values: &[i64]) -> Situation {
     let replicas = u32::try_from(pods.len()).unwrap();
-    let answers = vec![answer(values)];
-    Situation { name, replicas, min: 1, max: 30, target: "2", behavior: None, pods, answers }
+    let metrics = vec![Scripted { kind: Kind::Pods, target: "2", answers: vec![answer(values)] }];
+    Situation { name, replicas, min: 1, max: 30, behavior: None, pods, has_status: false, metrics, change: None }
 }
 
 fn policy(kind: &str, value: u32, seconds: u32) -> Value {
@@ -119,11 +190,18 @@ fn policy(kind: &str, value: u32, seconds: u32) -> Value {
 }
 
 fn total(name: &'static str, replicas: u32, total: i64) -> Situation {
-    Situation { answers: vec![Answer::Total(total)], ..situation(name, "", &[]) }.replicas(replicas)
+    let metrics = vec![Scripted { kind: Kind::External, target: "2", answers: vec![Answer::Total(total)] }];
+    Situation { metrics, has_status: true, replicas, ..situation(name, "", &[]) }
+}
+
+/// The metrics API does not know the metric at all.
+fn missing(mut situation: Situation) -> Situation {
+    situation.metrics[0].answers = vec![Answer::Missing];
+    situation
 }
 
 pub fn situations() -> Vec<Situation> {
-    [at_one_look(), over_several_looks(), with_one_value_for_all()].concat()
+    [at_one_look(), over_several_looks(), with_one_value_for_all(), more::situations()].concat()
 }
 
 fn at_one_look() -> Vec<Situation> {
@@ -165,7 +243,7 @@ fn at_one_look() -> Vec<Situation> {
         situation("a value of an unknown pod", "R", &[3000, 9000]),
         situation("no pods", "", &[3000]).replicas(2),
         situation("no values", "RR", &[]),
-        Situation { answers: vec![Answer::Missing], ..situation("no such metric", "RR", &[]) },
+        missing(situation("no such metric", "RR", &[])),
         situation("no replicas", "", &[]).replicas(0),
         situation("above the maximum", "RRR", &[2000; 3]).replicas(5).max(3),
         situation("below the minimum", "RR", &[2000; 2]).replicas(1).min(2),

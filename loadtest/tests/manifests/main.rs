@@ -1,9 +1,11 @@
-//! `k8s/`, without a cluster, where it takes the load tool's own readers: the Job's arguments, and quantities.
+//! `k8s/`, without a cluster, where it takes the load tool's own readers: the Job's arguments, and quantities. And what
+//! these readers make of other manifests.
 
 mod namespace;
 #[allow(dead_code, reason = "the service's own tests use the rest of it")]
 #[path = "../../../tests/manifests/objects.rs"]
 mod objects;
+mod reading;
 
 use clap::Parser;
 use k8s_openapi::api::batch::v1::Job;

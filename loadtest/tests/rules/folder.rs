@@ -37,7 +37,7 @@ fn read(config: &str, kind: &str, metric: &str) -> Result<manifests::Manifests, 
     };
     let mut hpa = json!({"type": kind});
     hpa[kind.to_lowercase()] = json!({"metric": {"name": metric}, "target": target});
-    let scaled = json!({"kind": "Deployment", "name": "web"});
+    let scaled = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"});
     let template = json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web"}]}});
     let objects = [
         object("HorizontalPodAutoscaler", json!({"scaleTargetRef": scaled, "maxReplicas": 3, "metrics": [hpa]})),
@@ -50,7 +50,7 @@ fn read(config: &str, kind: &str, metric: &str) -> Result<manifests::Manifests, 
     // JSON is YAML.
     let documents = objects.map(|object| object.to_string()).join("\n---\n");
     std::fs::write(folder.path().join("all.yaml"), documents).unwrap();
-    manifests::read(folder.path()).map_err(|error| error.to_string())
+    manifests::read(&[folder.path()]).map_err(|error| error.to_string())
 }
 
 #[test]

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use loadtest::autoscaling::Autoscaler;
-use loadtest::autoscaling::hpa::Behavior;
+use loadtest::autoscaling::hpa::{Behavior, Version};
 use loadtest::autoscaling::predict::{Band, Pipeline, Predicted, Source};
 use loadtest::autoscaling::rate::Function;
 use loadtest::journal::{
@@ -48,6 +48,8 @@ pub fn autoscaler() -> Autoscaler {
             source: Source::Pods,
         },
         created: None,
+        metrics: Vec::new(),
+        kubernetes: Version::default(),
     }
 }
 
@@ -210,7 +212,7 @@ pub fn prediction() -> Vec<Predicted> {
             225.0..690.0 => (3, 3),
             _ => (1, 1),
         };
-        Predicted { at, value: Some(sum(&profile, at) / f64::from(ready)), wanted, ready }
+        Predicted { at, value: Some(sum(&profile, at) / f64::from(ready)), by: 0, wanted, ready }
     });
     predicted.collect()
 }

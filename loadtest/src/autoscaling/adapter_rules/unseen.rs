@@ -9,6 +9,8 @@ use super::{Error, GroupResource, Rule, Rules, Source};
 pub enum Api {
     /// `custom.metrics.k8s.io`, for a metric of pods.
     Pods,
+    /// `custom.metrics.k8s.io`, for a metric of other objects.
+    Objects,
     /// `external.metrics.k8s.io`.
     External,
 }
@@ -26,7 +28,7 @@ impl Rules {
     /// The rules of an API.
     pub fn of(&self, api: Api) -> &[Rule] {
         match api {
-            Api::Pods => self.custom(),
+            Api::Pods | Api::Objects => self.custom(),
             Api::External => self.external(),
         }
     }
@@ -39,7 +41,7 @@ impl Rules {
     /// that takes it.
     pub fn unseen(&self, api: Api, metric: &str) -> Vec<Unseen> {
         let rules: Vec<(usize, &Rule)> =
-            self.of(api).iter().enumerate().filter(|(_, rule)| api == Api::External || rule.is_of_pods()).collect();
+            self.of(api).iter().enumerate().filter(|(_, rule)| api != Api::Pods || rule.is_of_pods()).collect();
         let last_of = |names: BTreeMap<String, bool>| {
             let makes = |(series, made_up): (String, bool)| {
                 let (rule, _) = rules.iter().rfind(|(_, rule)| rule.makes(metric, &series))?;

@@ -2,24 +2,17 @@
 
 use super::{Behavior, Policy, Rules, Select, Unit};
 use crate::autoscaling::hpa::controller::Limits;
+use crate::autoscaling::hpa::history::{Changes, Extreme};
 
-/// What was recommended, and when.
-pub(super) type Recommendation = (f64, i32);
-
-/// How many replicas were added, or taken away.
-#[derive(Clone, Copy, Debug)]
-struct Change {
-    at: f64,
-    replicas: i32,
-}
-
-/// What the controller remembers of an HPA. Slots of what is too old are used again, in the order in which the
-/// controller does it.
+/// What the controller remembers of an HPA: of the recommendations only those that can still be the lowest or the highest
+/// of their window.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory {
-    recommendations: Vec<Recommendation>,
-    added: Vec<Change>,
-    taken: Vec<Change>,
+    started: bool,
+    lowest: Extreme,
+    highest: Extreme,
+    added: Changes,
+    taken: Changes,
 }
 
 /// A condition's status, reason and message.
@@ -48,10 +41,10 @@ const TOO_MANY: Says = (true, "TooManyReplicas", "the desired replica count is m
 const TOO_FEW: Says = (true, "TooFewReplicas", "the desired replica count is less than the minimum replica count");
 
 impl Memory {
-    /// The first look takes the replicas that it finds as a recommendation.
+    /// The first sync takes the replicas that it finds as a recommendation.
     pub fn start(&mut self, now: f64, current: i32) {
-        if self.recommendations.is_empty() {
-            self.recommendations.push((now, current));
+        if !self.started {
+            self.remember(now, current);
         }
     }
 
@@ -86,42 +79,31 @@ impl Memory {
         let (changes, rules) =
             if to > from { (&mut self.added, &behavior.up) } else { (&mut self.taken, &behavior.down) };
         let longest = rules.policies.iter().map(|policy| policy.period_seconds).max().unwrap_or(0);
-        let change = Change { at: now, replicas: (to - from).abs() };
-        match changes.iter().rposition(|change| change.at < now - f64::from(longest)) {
-            Some(old) => changes[old] = change,
-            None => changes.push(change),
-        }
+        changes.push(now, (to - from).abs(), now - f64::from(longest));
     }
 
-    fn remember(&mut self, now: f64, wanted: i32, old: Option<usize>) {
-        match old {
-            Some(old) => self.recommendations[old] = (now, wanted),
-            None => self.recommendations.push((now, wanted)),
-        }
+    fn remember(&mut self, now: f64, desired: i32) {
+        self.started = true;
+        self.lowest.push(now, desired, |new, old| new <= old);
+        self.highest.push(now, desired, |new, old| new >= old);
     }
 
     /// `stabilizeRecommendation`.
-    fn stabilize_without_behavior(&mut self, now: f64, window: f64, wanted: i32) -> (i32, Says) {
+    fn stabilize_without_behavior(&mut self, now: f64, window: f64, desired: i32) -> (i32, Says) {
         let cutoff = now - window;
-        let recent = self.recommendations.iter().filter(|(at, _)| *at >= cutoff).map(|(_, replicas)| *replicas);
-        let highest = recent.fold(wanted, i32::max);
-        let old = self.recommendations.iter().rposition(|(at, _)| *at < cutoff);
-        self.remember(now, wanted, old);
+        let highest = self.highest.since(|at| at >= cutoff).map_or(desired, |recent| recent.max(desired));
+        self.remember(now, desired);
         (highest, STABILIZED_DOWN)
     }
 
     /// `stabilizeRecommendationWithBehaviors`.
-    fn stabilize(&mut self, now: f64, behavior: &Behavior, current: i32, wanted: i32) -> (i32, Says) {
+    fn stabilize(&mut self, now: f64, behavior: &Behavior, current: i32, desired: i32) -> (i32, Says) {
         let up = now - behavior.up.stabilization_seconds;
         let down = now - behavior.down.stabilization_seconds;
-        let after = |cutoff: f64| {
-            self.recommendations.iter().filter(move |(at, _)| *at > cutoff).map(|(_, replicas)| *replicas)
-        };
-        let lowest = after(up).fold(wanted, i32::min);
-        let highest = after(down).fold(wanted, i32::max);
-        let old = self.recommendations.iter().rposition(|(at, _)| *at < up && *at < down);
-        self.remember(now, wanted, old);
-        (current.max(lowest).min(highest), if wanted >= current { STABILIZED_UP } else { STABILIZED_DOWN })
+        let lowest = self.lowest.since(|at| at > up).map_or(desired, |recent| recent.min(desired));
+        let highest = self.highest.since(|at| at > down).map_or(desired, |recent| recent.max(desired));
+        self.remember(now, desired);
+        (current.max(lowest).min(highest), if desired >= current { STABILIZED_UP } else { STABILIZED_DOWN })
     }
 
     /// `convertDesiredReplicasWithBehaviorRate`.
@@ -159,10 +141,7 @@ impl Memory {
         };
         let proposals = rules.policies.iter().map(|policy| {
             let cutoff = now - f64::from(policy.period_seconds);
-            let within = |changes: &[Change]| {
-                changes.iter().filter(|change| change.at > cutoff).map(|change| change.replicas).sum::<i32>()
-            };
-            let at_start = current - within(&self.added) + within(&self.taken);
+            let at_start = current - self.added.since(cutoff) + self.taken.since(cutoff);
             proposed(policy.unit, at_start, *policy)
         });
         proposals.reduce(select).unwrap_or(current)

@@ -42,16 +42,21 @@ pub enum Reading {
 pub(super) enum NoProposal {
     #[error("no pods returned by selector while calculating replica count")]
     NoPods,
+    #[error("unable to calculate ready pods: no pods returned by selector while calculating replica count")]
+    NoReadyPods,
     #[error("did not receive metrics for targeted pods (pods might be unready)")]
     NoMetrics,
     #[error("unable to get metric {metric}: {why}")]
     Pods { metric: String, why: String },
     #[error("unable to get external metric {metric}: {why}")]
     External { metric: String, why: String },
+    #[error("unable to get metric {metric} on {object}: {why}")]
+    Object { metric: String, object: String, why: String },
 }
 
-/// The replicas that a metric asks for, and the average of a pod in thousandths.
-pub(super) type Proposal = (i32, i64);
+/// The replicas that a metric asks for, and the metric's current value in thousandths; none where it is the average of no
+/// pods.
+pub(super) type Proposal = (i32, Option<i64>);
 
 /// Whether a share of the target counts as the target.
 fn within(behavior: &Behavior, ratio: f64) -> bool {
@@ -105,7 +110,7 @@ pub(super) fn from_pods(
     let up_with_unready = !unready.is_empty() && ratio > 1.0;
     if !up_with_unready && missing.is_empty() {
         let replicas = if within(behavior, ratio) { current } else { ceil(ratio * f64::from(counted)) };
-        return Ok((replicas, usage));
+        return Ok((replicas, Some(usage)));
     }
     // What is not known is taken to be what holds the change back.
     if ratio < 1.0 {
@@ -118,22 +123,44 @@ pub(super) fn from_pods(
     }
     let (again, _) = usage_ratio(&values, target);
     if within(behavior, again) || (ratio < 1.0 && again > 1.0) || (ratio > 1.0 && again < 1.0) {
-        return Ok((current, usage));
+        return Ok((current, Some(usage)));
     }
     let replicas = ceil(again * values.len() as f64);
     let turned = (again < 1.0 && replicas > current) || (again > 1.0 && replicas < current);
-    Ok((if turned { current } else { replicas }, usage))
+    Ok((if turned { current } else { replicas }, Some(usage)))
 }
 
-/// `GetExternalPerPodMetricReplicas`: one value, divided by the scaled object's `status.replicas`, which are those of
-/// its pods that neither ended nor leave.
+/// `GetExternalPerPodMetricReplicas` and `GetObjectPerPodMetricReplicas`: one value, divided by the scaled object's
+/// `status.replicas`. While those are 0, the division gives no number, no tolerance applies, and there is no average.
 #[expect(clippy::cast_precision_loss, reason = "a rate in thousandths")]
 #[expect(clippy::cast_possible_truncation, reason = "likewise")]
-pub(super) fn from_total(behavior: &Behavior, target: i64, pods: &[Pod], total: i64) -> Proposal {
-    let there = |pod: &&Pod| !pod.leaving && matches!(pod.phase, Phase::Pending | Phase::Running);
-    let replicas = i32::try_from(pods.iter().filter(there).count()).unwrap_or(i32::MAX);
+pub(super) fn from_total(behavior: &Behavior, target: i64, status: i32, total: i64) -> Proposal {
     let (total, target) = (total as f64, target as f64);
-    let ratio = total / (target * f64::from(replicas));
-    let wanted = if within(behavior, ratio) { replicas } else { ceil(total / target) };
-    (wanted, (total / f64::from(replicas)).ceil() as i64)
+    let ratio = total / (target * f64::from(status));
+    let desired = if within(behavior, ratio) { status } else { ceil(total / target) };
+    (desired, (status != 0).then(|| (total / f64::from(status)).ceil() as i64))
+}
+
+/// `GetExternalMetricReplicas` and `GetObjectMetricReplicas`: one value, compared with the target as it is. A pod that
+/// runs is taken for ready.
+#[expect(clippy::cast_precision_loss, reason = "a rate in thousandths")]
+pub(super) fn from_value(
+    behavior: &Behavior,
+    current: i32,
+    target: i64,
+    pods: &[Pod],
+    total: i64,
+) -> Result<Proposal, NoProposal> {
+    let ratio = total as f64 / target as f64;
+    let desired = if current == 0 {
+        ceil(ratio)
+    } else if within(behavior, ratio) {
+        current
+    } else if pods.is_empty() {
+        return Err(NoProposal::NoReadyPods);
+    } else {
+        let ready = pods.iter().filter(|pod| pod.phase == Phase::Running).count();
+        ceil(ratio * f64::from(u32::try_from(ready).unwrap_or(u32::MAX)))
+    };
+    Ok((desired, Some(total)))
 }

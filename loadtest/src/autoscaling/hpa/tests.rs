@@ -25,6 +25,8 @@ fn autoscaler(max: u32) -> Autoscaler {
         behavior: Behavior::default(),
         pipeline,
         created: None,
+        metrics: Vec::new(),
+        kubernetes: Version::default(),
     }
 }
 
@@ -219,4 +221,105 @@ fn a_behavior_is_kubernetes_own_where_it_is_silent() {
     assert_eq!(read(some).unwrap().down, expected);
     let wrong = r#"{"scaleUp": {"selectPolicy": "max"}}"#;
     assert_eq!(read(wrong).unwrap_err().to_string(), r#"scaleUp.selectPolicy is "max": make it Max, Min or Disabled"#);
+}
+
+/// An HPA with one External metric and a minimum of 0, without stabilisation.
+fn to_zero(kubernetes: Version) -> Autoscaler {
+    let mut behavior = Behavior { written: true, ..Behavior::default() };
+    behavior.down.stabilization_seconds = 0.0;
+    let mut all = Autoscaler { behavior, min: 0, kubernetes, ..autoscaler(9) };
+    all.pipeline.source = Source::External;
+    all
+}
+
+/// The replicas, and what is said of zero, at syncs 15 s apart with these totals.
+fn from(mut controller: Controller, mut replicas: u32, totals: &[i64]) -> Vec<(u32, String)> {
+    let sync = |(number, total): (u32, &i64)| {
+        let scale = Scale { replicas, status: replicas };
+        let decision = controller.sync(f64::from(number) * 15.0, scale, &pods(&[]), &[Ok(&Reading::Total(*total))]);
+        replicas = decision.desired;
+        let said = decision.conditions.iter().find(|condition| condition.kind == "ScaledToZero");
+        assert!(decision.value.is_none_or(f64::is_finite), "{decision:?}");
+        (replicas, said.map(|condition| condition.reason.clone()).unwrap_or_default())
+    };
+    (0..).zip(totals).map(sync).collect()
+}
+
+#[test]
+fn a_total_scales_to_zero_and_back() {
+    let own = to_zero(Version::minor(37));
+    let said = from(Controller::new(&own), 2, &[0, 0, 1, 0]);
+    let (zero, not) = ("ScaledToZero".to_owned(), "NotScaledToZero".to_owned());
+    assert_eq!(said, [(0, zero.clone()), (0, zero.clone()), (1, not), (0, zero)]);
+    // Before 1.37 an HPA with a minimum of 0 has the feature gate of that time, and no condition.
+    let old = from(Controller::new(&to_zero(Version::minor(34))), 2, &[0, 0, 1, 0]);
+    assert_eq!(
+        old.iter().map(|(replicas, said)| (*replicas, said.as_str())).collect::<Vec<_>>(),
+        [(0, ""), (0, ""), (1, ""), (0, "")]
+    );
+}
+
+#[test]
+fn a_workload_at_zero_is_scaled_if_the_hpa_brought_it_there() {
+    let own = to_zero(Version::minor(37));
+    let replicas = |controller| from(controller, 0, &[9000])[0].0;
+    assert_eq!((replicas(Controller::new(&own)), replicas(Controller::scaled_to_zero(&own))), (0, 4));
+    // A minimum that is raised meanwhile counts at once.
+    let mut controller = Controller::scaled_to_zero(&own);
+    controller.change(&Autoscaler { min: 3, ..own });
+    assert_eq!(from(controller, 0, &[0])[0].0, 3);
+}
+
+#[test]
+fn the_tolerance_is_that_of_the_direction_and_may_be_0() {
+    let desired = |up: f64, down: f64, values_: &[i64]| {
+        let mut behavior = Behavior { written: true, ..Behavior::default() };
+        (behavior.up.tolerance, behavior.down.tolerance) = (up, down);
+        behavior.down.stabilization_seconds = 0.0;
+        let count = values_.len();
+        let current = u32::try_from(count).unwrap();
+        let all = Autoscaler { behavior, ..autoscaler(30) };
+        Controller::new(&all).decide(0.0, current, &running(count), Ok(&values(values_))).desired
+    };
+    assert_eq!([desired(0.0, 0.1, &[2001]), desired(0.1, 0.0, &[1799; 10]), desired(0.0, 0.0, &[2000])], [2, 9, 1]);
+    assert_eq!([desired(0.5, 0.5, &[3000]), desired(0.5, 0.5, &[3001])], [1, 2]);
+    assert_eq!([desired(0.5, 0.5, &[1000; 10]), desired(0.5, 0.5, &[999; 10])], [10, 5]);
+}
+
+#[test]
+fn of_two_metrics_an_invalid_one_stops_a_scale_in_alone() {
+    let metric = |name: &str, of| Metric { name: name.into(), of, target: Target::AverageValue(2.0) };
+    let measured = |metric| crate::autoscaling::Measured { metric, window: 60.0, function: Function::Rate };
+    let metrics = vec![measured(metric("requests", Of::Pods)), measured(metric("queue", Of::External))];
+    let all = Autoscaler { metrics, ..to_zero(Version::default()) };
+    let sync = |value: i64, second: Result<&Reading, &str>| {
+        let scale = Scale { replicas: 2, status: 2 };
+        let first = values(&[value, value]);
+        Controller::new(&all).sync(0.0, scale, &running(2), &[Ok(&first), second])
+    };
+    assert_eq!((sync(4000, Err("gone")).desired, sync(4000, Err("gone")).by), (4, 0));
+    let held = sync(0, Err("gone"));
+    assert_eq!(
+        (held.desired, held.values, held.conditions[1].reason.as_str()),
+        (2, vec![Some(0.0), None], "FailedGetExternalMetric")
+    );
+    let second = sync(4000, Ok(&Reading::Total(12_000)));
+    assert_eq!((second.desired, second.by, second.value), (6, 1, Some(6.0)));
+    assert_eq!(second.rescaled.as_deref(), Some("New size: 6; reason: external metric queue above target"));
+}
+
+/// As of a journal that somebody made: it took half a minute for a tenth of these syncs.
+#[test]
+fn what_is_remembered_costs_the_same_however_much_it_is() {
+    let mut behavior = Behavior { written: true, ..Behavior::default() };
+    behavior.down.stabilization_seconds = 86_400.0;
+    behavior.up.stabilization_seconds = 86_400.0;
+    let all = Autoscaler { behavior, ..autoscaler(9) };
+    let mut controller = Controller::new(&all);
+    let (pods, start) = (running(2), std::time::Instant::now());
+    for number in 0..100_000_i32 {
+        let readings = values(&[2000 + i64::from(number % 7), 2000]);
+        assert_eq!(controller.decide(f64::from(number) * 0.865, 2, &pods, Ok(&readings)).desired, 2);
+    }
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
 }

@@ -1,10 +1,10 @@
-//! What prometheus-adapter asks for an HPA's metric, by the rules in a folder's `ConfigMap`.
+//! What prometheus-adapter asks for an HPA's metric, by the rules in a `ConfigMap`.
 
 use crate::autoscaling::adapter_rules::{self, Api, GroupResource, Metric, Resources, Rules, Unseen, flags};
+use crate::autoscaling::hpa::{self, Of};
 use crate::autoscaling::manifests::Error;
 use crate::autoscaling::manifests::documents::Document;
 use crate::autoscaling::manifests::scalers::Query;
-use crate::autoscaling::predict::Source;
 use crate::autoscaling::timing;
 
 /// The longest message of the adapter that an error repeats, in characters.
@@ -13,8 +13,13 @@ const LONGEST: usize = 400;
 /// The query that the adapter's rules make for this metric. A folder lists neither the series in Prometheus nor the
 /// resources of the API server. Where the rules alone decide, this is the adapter's own query; where they do not, an error
 /// of one line says so.
-pub(super) fn query(maps: &[&Document], source: Source, metric: &str, namespace: &str) -> Result<Query, Error> {
-    let api = if source == Source::Pods { Api::Pods } else { Api::External };
+pub(super) fn query(maps: &[&Document], metric: &hpa::Metric, namespace: &str) -> Result<Query, Error> {
+    let api = match metric.of {
+        Of::Pods => Api::Pods,
+        Of::Object { .. } => Api::Objects,
+        Of::External => Api::External,
+    };
+    let metric = metric.name.as_str();
     let (mut found, mut refused): (Option<Query>, Option<Error>) = (None, None);
     for map in maps {
         // Nothing else in a ConfigMap has this field.
@@ -39,6 +44,7 @@ pub(super) fn query(maps: &[&Document], source: Source, metric: &str, namespace:
         refused.unwrap_or_else(|| {
             let rule = match api {
                 Api::Pods => "an adapter rule for pods",
+                Api::Objects => "an adapter rule",
                 Api::External => "an external adapter rule",
             };
             Error::NoRule { rule, metric: metric.to_owned() }
@@ -80,7 +86,7 @@ impl Made<'_> {
             let of_other = self.of(other).ok().map(|other| (other.window, other.function));
             if of_other != Some((query.window, query.function)) {
                 let (a, b) = (&other.source, &last.source);
-                let rules = if self.api == Api::Pods { "rules" } else { "externalRules" };
+                let rules = if self.api == Api::External { "externalRules" } else { "rules" };
                 let what = format!(
                     "makes {} from series {} by {rules}[{}], or from series {} by {rules}[{}], with another window, and a \
                      folder does not show which series exists: name it in the rule's seriesQuery",
@@ -104,6 +110,8 @@ impl Made<'_> {
                 rule.query(series, &metric, self.namespace, &["pod"], None)
             }
             Api::External => rule.external_query(series, self.namespace, None),
+            // Which label stands for the object's kind, the rule says; the window does not depend on it.
+            Api::Objects => Err(adapter_rules::Error::NotKnown("a query for an object".to_owned())),
         };
         let path = format!("{}: metricsQuery of the rule for {}", self.path, self.metric);
         let written = rule.metrics_query();

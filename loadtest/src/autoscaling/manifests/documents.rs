@@ -1,4 +1,4 @@
-//! The objects in a folder of manifests, and errors that say where something is wrong.
+//! The objects in files and folders of manifests, and errors that say where something is wrong.
 
 use std::path::Path;
 
@@ -29,28 +29,29 @@ pub(super) struct Document {
     value: Value,
 }
 
-/// What stands in this folder itself, not in those inside it, in the order of the files' names.
-pub(super) fn read(folder: &Path) -> Result<Vec<Document>, Error> {
-    let shown = folder.display().to_string();
-    let wrong =
-        |error: std::io::Error| Error::place(&shown, format!("{error}: --manifests takes a folder of YAML files"));
+/// The objects in a file, or in the files of a folder, in the order of their names; not those in the folders inside it.
+pub(super) fn read(place: &Path) -> Result<Vec<Document>, Error> {
+    let shown = place.display().to_string();
+    let wrong = |error: std::io::Error| {
+        Error::place(&shown, format!("{error}: --manifests takes files and folders of YAML or JSON"))
+    };
+    if !std::fs::metadata(place).map_err(wrong)?.is_dir() {
+        return read_file(place);
+    }
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(wrong)? {
+    for entry in std::fs::read_dir(place).map_err(wrong)? {
         let path = entry.map_err(wrong)?.path();
-        if path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml") {
+        if path.extension().is_some_and(|extension| ["yml", "yaml", "json"].iter().any(|known| extension == *known)) {
             files.push(path);
         }
         if files.len() > FILES {
-            return Err(Error::place(&shown, format!("more than {FILES} YAML files")));
+            return Err(Error::place(&shown, format!("more than {FILES} files of YAML or JSON")));
         }
     }
     files.sort();
     let mut documents = Vec::new();
     for path in files {
-        let file = path.display().to_string();
-        let text = input::read(&path, FILE).map_err(|error| Error::place(&file, error.to_string()))?;
-        let text = String::from_utf8(text).map_err(|error| Error::place(&file, error.utf8_error().to_string()))?;
-        documents.extend(parse(&file, &text)?);
+        documents.extend(read_file(&path)?);
     }
     Ok(documents)
 }
@@ -61,14 +62,46 @@ pub(super) fn built_in() -> Result<Vec<Document>, Error> {
         ("shopfront.yml", include_str!("../../../../k8s/shopfront.yml")),
         ("custom-metrics-config.yaml", include_str!("../../../../k8s/custom-metrics-config.yaml")),
     ];
-    let documents = files.map(|(name, text)| parse(&format!("{BUILT_IN}/{name}"), text));
+    let documents = files.map(|(name, text)| parse(&format!("{BUILT_IN}/{name}"), text, false));
     documents.into_iter().try_fold(Vec::new(), |all, one| Ok([all, one?].concat()))
 }
 
-fn parse(file: &str, text: &str) -> Result<Vec<Document>, Error> {
-    let values: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|error| not_yaml(file, &error.to_string()))?;
-    let objects = values.into_iter().filter(Value::is_object);
-    Ok(objects.map(|value| Document { file: file.to_owned(), value }).collect())
+fn read_file(path: &Path) -> Result<Vec<Document>, Error> {
+    let file = path.display().to_string();
+    let text = input::read(path, FILE).map_err(|error| Error::place(&file, error.to_string()))?;
+    let text = String::from_utf8(text).map_err(|error| Error::place(&file, error.utf8_error().to_string()))?;
+    let is_json = path.extension().is_some_and(|extension| extension == "json");
+    parse(&file, &text, is_json)
+}
+
+fn parse(file: &str, text: &str, is_json: bool) -> Result<Vec<Document>, Error> {
+    // A file of JSON may hold several objects, too, one after another.
+    let values: Vec<Value> = if is_json {
+        let values = serde_json::Deserializer::from_str(text).into_iter().collect::<Result<_, _>>();
+        values.map_err(|error| Error::place(file, format!("not JSON that can be read: {error}")))?
+    } else {
+        serde_saphyr::from_multiple(text).map_err(|error| not_yaml(file, &error.to_string()))?
+    };
+    Ok(values.into_iter().flat_map(items).map(|value| Document { file: file.to_owned(), value }).collect())
+}
+
+/// The objects of a list, as `kubectl get -o yaml` prints one, or the object itself. A list of one kind does not repeat the
+/// kind.
+fn items(mut value: Value) -> Vec<Value> {
+    let kind = value["kind"].as_str().unwrap_or_default().to_owned();
+    let (Some(kind), Some(Value::Array(items))) = (kind.strip_suffix("List"), value.get_mut("items").map(Value::take))
+    else {
+        return Vec::from_iter(Some(value).filter(Value::is_object));
+    };
+    let version = value["apiVersion"].take();
+    let whole = |mut item: Value| {
+        if let Some(object) = item.as_object_mut().filter(|_| !kind.is_empty()) {
+            object.entry("kind").or_insert_with(|| kind.into());
+            object.entry("apiVersion").or_insert_with(|| version.clone());
+        }
+        item
+    };
+    items.into_iter().map(whole).flat_map(self::items).collect()
 }
 
 fn not_yaml(file: &str, error: &str) -> Error {
@@ -92,6 +125,12 @@ impl Document {
 
     pub fn namespace(&self) -> &str {
         self.text("metadata.namespace").unwrap_or("default")
+    }
+
+    /// Whether two objects may belong together. Manifests that name no namespace are applied to any.
+    pub fn shares_a_namespace(&self, other: &Self) -> bool {
+        let [own, others] = [self, other].map(|object| object.text("metadata.namespace"));
+        own.is_none() || others.is_none() || own == others
     }
 
     /// A field by its path, such as `spec.metrics[0].type`.
@@ -153,9 +192,22 @@ impl Document {
         data.filter_map(|(key, text)| Some((format!("data[{key:?}]"), text.as_str()?)))
     }
 
-    /// Whether the selector of a monitor takes another object by its labels. One without a selector takes nothing.
-    pub fn selects(&self, other: &Self) -> bool {
+    /// Whether a monitor takes another object by its labels, which are at this path, and by its namespace. A monitor without
+    /// a selector takes nothing.
+    pub fn selects(&self, other: &Self, labels: &str) -> bool {
         let selector = self.get("spec.selector").filter(|selector| !selector.is_null());
-        selector.is_some_and(|selector| selectors::selects(selector, &other.value["metadata"]["labels"]))
+        let labels = other.get(labels).unwrap_or(&Value::Null);
+        self.reaches(other) && selector.is_some_and(|selector| selectors::selects(selector, labels))
+    }
+
+    fn reaches(&self, other: &Self) -> bool {
+        let names = self.list("spec.namespaceSelector.matchNames");
+        if self.get("spec.namespaceSelector.any") == Some(&Value::Bool(true)) {
+            return true;
+        }
+        if names.is_empty() {
+            return self.shares_a_namespace(other);
+        }
+        other.text("metadata.namespace").is_none_or(|namespace| names.iter().any(|name| name == namespace))
     }
 }

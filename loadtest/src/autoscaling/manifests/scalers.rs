@@ -3,25 +3,29 @@
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscalerBehavior;
 use serde_json::Value;
 
-use super::Error;
-use crate::autoscaling::hpa::Behavior;
+use super::{Error, validation};
+use crate::autoscaling::hpa::{Behavior, Metric, Of, Target};
 use crate::autoscaling::manifests::documents::{Document, SHOWN};
-use crate::autoscaling::predict::Source;
 use crate::autoscaling::promql::{rates, seconds};
-use crate::autoscaling::quantity;
 use crate::autoscaling::rate::Function;
 use crate::bounds::{PERIOD, REPLICAS, TARGET};
 
 /// An autoscaler, as it stands in its manifest.
-pub(super) struct Scaler {
+pub(super) struct Scaler<'a> {
+    pub document: &'a Document,
     pub name: String,
     pub deployment: String,
-    pub metric: String,
-    pub target: f64,
+    pub metrics: Vec<Scaled>,
+    /// The metrics that the model does not know, as they are shown.
+    pub not_modelled: Vec<String>,
     pub min: u32,
     pub max: u32,
     pub behavior: Behavior,
-    pub source: Source,
+}
+
+/// One of its metrics.
+pub(super) struct Scaled {
+    pub metric: Metric,
     /// KEDA's query; that of an HPA's own metric stands in the adapter's rule.
     pub query: Option<Query>,
 }
@@ -37,67 +41,112 @@ pub(super) struct Query {
     pub series: Option<String>,
 }
 
-pub(super) fn from_hpa(hpa: &Document) -> Result<Scaler, Error> {
+pub(super) fn from_hpa(hpa: &Document) -> Result<Scaler<'_>, Error> {
     if hpa.text("apiVersion") != Some("autoscaling/v2") {
         return Err(
             hpa.change("apiVersion", "autoscaling/v2: the versions before it cannot name such a metric, or are gone")
         );
     }
-    let deployment = scaled(hpa, hpa.text("spec.scaleTargetRef.kind").unwrap_or_default())?;
-    let metrics = hpa.list("spec.metrics");
-    let (source, field) = match hpa.text("spec.metrics[0].type") {
-        Some("Pods") if metrics.len() == 1 => (Source::Pods, "spec.metrics[0].pods"),
-        Some("External") if metrics.len() == 1 => (Source::External, "spec.metrics[0].external"),
-        _ => {
-            let kinds: Vec<_> = metrics.iter().filter_map(|metric| metric["type"].as_str()).collect();
-            let what = format!("has the types {kinds:?}: the model knows one metric, of type Pods or External");
-            return Err(hpa.wrong("spec.metrics", &what));
-        }
-    };
-    let metric = format!("{field}.metric.name");
-    let metric = hpa.text(&metric).ok_or_else(|| hpa.change(&metric, "the metric's name"))?;
+    validation::check(hpa)?;
     let (min, max) = bounds(hpa, "spec.minReplicas", "spec.maxReplicas", 1, None)?;
-    Ok(Scaler {
-        name: hpa.name().into(),
-        deployment,
-        metric: metric.into(),
-        target: positive(hpa, &format!("{field}.target.averageValue"))?,
-        min,
-        max,
-        behavior: behavior(hpa, "spec.behavior")?,
-        source,
-        query: None,
-    })
+    let deployment = scaled(hpa, hpa.text("spec.scaleTargetRef.kind").unwrap_or_default())?;
+    let (mut metrics, mut not_modelled) = (Vec::new(), Vec::new());
+    for (index, written) in hpa.list("spec.metrics").iter().enumerate() {
+        let kind = written["type"].as_str().unwrap_or_default();
+        let (of, field) = match kind {
+            "Pods" => (Of::Pods, "pods"),
+            "External" => (Of::External, "external"),
+            "Object" => {
+                let text =
+                    |field: &str| written["object"]["describedObject"][field].as_str().unwrap_or_default().into();
+                (Of::Object { kind: text("kind"), object: text("name") }, "object")
+            }
+            _ => {
+                not_modelled.push(of_resource(written));
+                continue;
+            }
+        };
+        let path = format!("spec.metrics[{index}].{field}");
+        let name = format!("{path}.metric.name");
+        let name = hpa.text(&name).ok_or_else(|| hpa.change(&name, "the metric's name"))?.to_owned();
+        let average = format!("{path}.target.averageValue");
+        let is_average = kind == "Pods" || hpa.get(&average).is_some_and(|value| !value.is_null());
+        // Of an Object metric that has both, the type decides.
+        let is_value = kind == "Object" && hpa.text(&format!("{path}.target.type")) == Some("Value");
+        let target = if is_average && !is_value {
+            Target::AverageValue(positive(hpa, &average)?)
+        } else {
+            Target::Value(positive(hpa, &format!("{path}.target.value"))?)
+        };
+        metrics.push(Scaled { metric: Metric { name, of, target }, query: None });
+    }
+    if metrics.is_empty() {
+        let kinds: Vec<_> = hpa.list("spec.metrics").iter().filter_map(|metric| metric["type"].as_str()).collect();
+        let what = format!("has the types {kinds:?}: the model knows metrics of type Pods, External and Object");
+        return Err(hpa.wrong("spec.metrics", &what));
+    }
+    let behavior = behavior(hpa, "spec.behavior")?;
+    Ok(Scaler { document: hpa, name: hpa.name().into(), deployment, metrics, not_modelled, min, max, behavior })
 }
 
-pub(super) fn from_scaled_object(object: &Document) -> Result<Scaler, Error> {
+/// A metric of type `Resource` or `ContainerResource`, as it is shown.
+fn of_resource(metric: &Value) -> String {
+    let field = if metric["type"] == "Resource" { "resource" } else { "containerResource" };
+    let name = match metric[field]["name"].as_str() {
+        Some("cpu") => "CPU",
+        Some(name) => name,
+        None => "a resource",
+    };
+    match metric[field]["container"].as_str() {
+        Some(container) => format!("{name} of container {container}"),
+        None => name.to_owned(),
+    }
+}
+
+pub(super) fn from_scaled_object(object: &Document) -> Result<Scaler<'_>, Error> {
     let deployment = scaled(object, object.text("spec.scaleTargetRef.kind").unwrap_or("Deployment"))?;
-    let trigger = "spec.triggers[0]";
-    if object.list("spec.triggers").len() != 1 || object.text(&format!("{trigger}.type")) != Some("prometheus") {
-        return Err(object
-            .wrong("spec.triggers", "has to be one trigger of type prometheus, which is all that the model knows"));
-    }
-    let kind = format!("{trigger}.metricType");
-    if object.text(&kind).is_some_and(|kind| kind != "AverageValue") {
-        return Err(object.change(&kind, "AverageValue, which the HPA divides by the number of pods"));
-    }
-    let query = format!("{trigger}.metadata.query");
-    let text = object.text(&query).ok_or_else(|| object.change(&query, "a query, such as sum(rate(x[1m]))"))?;
     // From zero to one and back is KEDA's own doing; its HPA has a minimum of one at least.
     let (min, max) = bounds(object, "spec.minReplicaCount", "spec.maxReplicaCount", 0, Some(100))?;
+    let (mut metrics, mut not_modelled) = (Vec::new(), Vec::new());
+    for (index, trigger) in object.list("spec.triggers").iter().enumerate() {
+        let path = format!("spec.triggers[{index}]");
+        match trigger["type"].as_str() {
+            Some("prometheus") => metrics.push(from_trigger(object, index, &path)?),
+            Some("cpu") => not_modelled.push("CPU".to_owned()),
+            Some(other) => not_modelled.push(format!("the trigger {other}")),
+            None => return Err(object.change(&format!("{path}.type"), "the trigger's type, such as prometheus")),
+        }
+    }
+    if metrics.is_empty() {
+        return Err(object.wrong("spec.triggers", "has none of type prometheus, which is all that the model knows"));
+    }
     let config = "spec.advanced.horizontalPodAutoscalerConfig";
     let name = object.text(&format!("{config}.name"));
     Ok(Scaler {
+        document: object,
         name: name.map_or_else(|| format!("keda-hpa-{}", object.name()), Into::into),
         deployment,
-        metric: "s0-prometheus".into(),
-        target: positive(object, &format!("{trigger}.metadata.threshold"))?,
+        metrics,
+        not_modelled,
         min: min.max(1),
         max,
         behavior: behavior(object, &format!("{config}.behavior"))?,
-        source: Source::External,
-        query: Some(Query::of(object, &query, text, text)?),
     })
+}
+
+/// KEDA's HPA has an External metric of each trigger.
+fn from_trigger(object: &Document, index: usize, path: &str) -> Result<Scaled, Error> {
+    let kind = format!("{path}.metricType");
+    let threshold = positive(object, &format!("{path}.metadata.threshold"))?;
+    let target = match object.text(&kind) {
+        None | Some("AverageValue") => Target::AverageValue(threshold),
+        Some("Value") => Target::Value(threshold),
+        Some(_) => return Err(object.change(&kind, "AverageValue or Value")),
+    };
+    let query = format!("{path}.metadata.query");
+    let text = object.text(&query).ok_or_else(|| object.change(&query, "a query, such as sum(rate(x[1m]))"))?;
+    let query = Query::of(object, &query, text, text)?;
+    Ok(Scaled { metric: Metric { name: format!("s{index}-prometheus"), of: Of::External, target }, query: Some(query) })
 }
 
 fn scaled(document: &Document, kind: &str) -> Result<String, Error> {
@@ -126,12 +175,7 @@ fn behavior(document: &Document, path: &str) -> Result<Behavior, Error> {
 
 /// A quantity above nothing, which YAML may have as a number as well.
 fn positive(document: &Document, path: &str) -> Result<f64, Error> {
-    let value = match document.get(path) {
-        Some(Value::String(text)) => quantity::value(text),
-        Some(number) => number.as_f64(),
-        None => None,
-    };
-    let value = value.filter(|value| *value > 0.0);
+    let value = validation::quantity(document, path).filter(|value| *value > 0.0);
     let value = value.ok_or_else(|| document.change(path, r#"a quantity above 0, such as "2" or "500m""#))?;
     if TARGET.contains(&value) { Ok(value) } else { Err(document.change(path, r#""1m" to "1P""#)) }
 }

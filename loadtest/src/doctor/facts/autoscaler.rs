@@ -4,7 +4,7 @@ use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscalerBehavior;
 use serde_json::Value;
 
 use super::{adapter, intervals, pods};
-use crate::autoscaling::hpa::Behavior;
+use crate::autoscaling::hpa::{Behavior, Version};
 use crate::autoscaling::predict::Pipeline;
 use crate::autoscaling::promql::rates;
 use crate::autoscaling::rate::Function;
@@ -58,6 +58,8 @@ pub fn autoscaler(evidence: &Evidence, scaling: &ScalingMetric) -> Result<Assume
             source: if metric.source == Source::Adapter { predict::Source::Pods } else { predict::Source::External },
         },
         created: time(&hpa["metadata"]["creationTimestamp"]),
+        metrics: Vec::new(),
+        kubernetes: Version::default(),
         name,
     };
     let mut assumptions = Vec::new();
