@@ -141,7 +141,7 @@ pub struct Limits {
 /// What `/` shows of the environment variables.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum EnvironmentMode {
-    /// Every name. The values of HOME, HOSTNAME, LANG, PATH, TZ, SHOPFRONT_*, Kubernetes' Service links, and those that
+    /// Every name. The values of HOME, HOSTNAME, LANG, PATH, TZ, these settings, Kubernetes' Service links, and those that
     /// --environment-show adds. Other values are `[redacted]`
     Redacted,
     /// Every name and value. Anyone who can reach the port can read the secrets
@@ -327,6 +327,15 @@ mod tests {
         // Otherwise `/` would hide its value.
         let hidden: Vec<_> = names.iter().filter(|name| is_secret_name(name)).collect();
         assert!(hidden.is_empty(), "{hidden:?}");
+    }
+
+    #[test]
+    fn environment_shows_the_settings_and_no_others_of_their_prefix() {
+        let command = Config::command();
+        let mut names: Vec<_> =
+            command.get_arguments().filter_map(clap::Arg::get_env).map(|name| name.to_string_lossy()).collect();
+        names.sort();
+        assert_eq!(names, crate::redact::environment::OWN);
     }
 
     #[test]

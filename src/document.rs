@@ -13,7 +13,8 @@ use serde::Serialize;
 
 use crate::config::EnvironmentMode;
 use crate::format::Format;
-use crate::redact::environment::{ShownVariable, shown_value};
+use crate::redact::REDACTED;
+use crate::redact::environment::{ShownVariable, is_shown_name, shown_value};
 use crate::routes::page;
 
 /// The compiler that built the service, such as `rustc 1.95.0`.
@@ -102,12 +103,19 @@ fn environment(
     match mode {
         EnvironmentMode::None => BTreeMap::new(),
         EnvironmentMode::All => variables.collect(),
-        EnvironmentMode::Redacted => variables
-            .map(|(name, value)| {
-                let value = shown_value(&name, value, shown);
-                (name, value)
-            })
-            .collect(),
+        EnvironmentMode::Redacted => {
+            let mut hidden = 0;
+            let of = |(name, value): (String, String)| {
+                if is_shown_name(&name, shown) {
+                    let value = shown_value(&name, value, shown);
+                    return (name, value);
+                }
+                // Numbered: each keeps its place in the document.
+                hidden += 1;
+                (format!("{REDACTED} {hidden}"), REDACTED.to_owned())
+            };
+            variables.map(of).collect()
+        }
     }
 }
 
@@ -217,7 +225,6 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::redact::REDACTED;
 
     fn bytes(document: &RenderedDocument, format: Format, num_tasks: usize) -> Bytes {
         let collected = document.body(format, num_tasks).collect().now_or_never();
@@ -332,6 +339,14 @@ environment:
         let redacted = environment(EnvironmentMode::Redacted, &[], variables());
         assert_eq!((redacted["API_KEY"].as_str(), redacted["HOME"].as_str()), (REDACTED, "/root"));
         assert!(environment(EnvironmentMode::None, &[], variables()).is_empty());
+    }
+
+    #[test]
+    fn name_that_holds_a_token_is_replaced() {
+        let variables = ["AKIAIOSFODNN7EXAMPLE", "a name", "HOME"].map(|name| (name.to_owned(), "/x".to_owned()));
+        let shown = environment(EnvironmentMode::Redacted, &[], variables.into_iter());
+        let expected = [("HOME", "/x"), ("[redacted] 1", REDACTED), ("[redacted] 2", REDACTED)];
+        assert_eq!(shown, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
     }
 
     #[test]

@@ -51,6 +51,8 @@ pub enum Rejection {
     NotLocalHost,
     /// The bytes are not an HTTP request.
     MalformedHead,
+    /// A line of the head ends with a line feed alone (RFC 9112, section 2.2).
+    BareLineFeed,
     /// The head exceeds the limit on its length or its headers.
     HeadTooLarge,
     /// The head did not arrive within the header timeout.
@@ -63,7 +65,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every variant.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::NotFound,
         Self::NotFoundOnOps,
         Self::OpsOnly,
@@ -79,6 +81,7 @@ impl Rejection {
         Self::InvalidHost,
         Self::NotLocalHost,
         Self::MalformedHead,
+        Self::BareLineFeed,
         Self::HeadTooLarge,
         Self::HeaderTimeout,
         Self::Overloaded,
@@ -99,7 +102,8 @@ impl Rejection {
             | Self::InvalidTarget
             | Self::MissingHost
             | Self::InvalidHost
-            | Self::MalformedHead => StatusCode::BAD_REQUEST,
+            | Self::MalformedHead
+            | Self::BareLineFeed => StatusCode::BAD_REQUEST,
             Self::UnsupportedCoding => StatusCode::NOT_IMPLEMENTED,
             Self::NotLocalHost => StatusCode::MISDIRECTED_REQUEST,
             Self::Overloaded | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
@@ -130,6 +134,7 @@ impl Rejection {
                 "this address only serves localhost; a proxy in front of it must send Host: localhost"
             }
             Self::MalformedHead => "this is not an HTTP request; use http://, not https://",
+            Self::BareLineFeed => "each line of the request's head must end with CR LF, not with LF alone",
             Self::HeadTooLarge => {
                 "the request's head is longer than --max-header-bytes allows, or has over 100 headers"
             }

@@ -95,6 +95,27 @@ async fn half_open_requests_with_long_heads_stay_within_memory() {
 }
 
 #[tokio::test]
+async fn whole_long_heads_do_not_wait_for_half_sent_ones() {
+    let server = Server::start(&[]).await;
+    let half = ["GET / HTTP/1.1\r\nhost: localhost\r\nx-slow: ", &"a".repeat(3_000)].concat();
+    let mut held = Vec::new();
+    for _ in 0..600 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(half.as_bytes()).await.unwrap();
+        held.push(stream);
+    }
+    let whole = [&half, "\r\nconnection: close\r\n\r\n"].concat();
+    for _ in 0..20 {
+        let begun = Instant::now();
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(whole.as_bytes()).await.unwrap();
+        let answer = read_to_end(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(begun.elapsed() < Duration::from_secs(2), "it took {:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test]
 async fn silent_connections_use_little_memory_and_are_closed() {
     let _alone = CROWDED.lock().await;
     let server = Server::start(&[]).await;

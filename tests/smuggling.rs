@@ -331,3 +331,38 @@ async fn malformed_http2_requests_are_reset() {
         assert_eq!(answered, kind, "{}", fields.escape_ascii());
     }
 }
+
+/// h2 itself would cut the fragment off, and the service would answer for another target than the next hop may.
+#[tokio::test]
+async fn path_with_a_fragment_gets_400_over_http2() {
+    // `:status` 200 and 400 in the static table.
+    const OK: u8 = 0x88;
+    const BAD_REQUEST: u8 = 0x8c;
+    let server = Server::start(&[]).await;
+    // `/a#b` in Huffman codes.
+    let coded: &[u8] = &[0x84, 0b0110_0000, 0b0111_1111, 0b1111_0101, 0b0001_1111];
+    for (path, status) in [
+        (&b"\x44\x08/healthz"[..], OK),
+        (b"\x44\x0a/healthz?x", OK),
+        (b"\x44\x0a/healthz#x", BAD_REQUEST),
+        (b"\x04\x0b/healthz?#x", BAD_REQUEST),
+        (b"\x14\x02/#", BAD_REQUEST),
+        (b"\x00\x05:path\x0a/healthz#x", BAD_REQUEST),
+        (&[b"\x44", coded].concat(), BAD_REQUEST),
+    ] {
+        let fields = [&b"\x82\x86\x41\x09localhost"[..], path].concat();
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(&[PREFACE, &frame(4, 0, 0, &[]), &frame(1, 5, 1, &fields)].concat()).await.unwrap();
+        let answered = loop {
+            let mut head = [0; 9];
+            stream.read_exact(&mut head).await.expect("a frame for the stream comes");
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            let mut payload = vec![0; usize::try_from(length).unwrap()];
+            stream.read_exact(&mut payload).await.expect("the frame is whole");
+            if head[5..] == [0, 0, 0, 1] {
+                break payload[0];
+            }
+        };
+        assert_eq!(answered, status, "{}", path.escape_ascii());
+    }
+}

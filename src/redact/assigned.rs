@@ -1,28 +1,43 @@
-//! Values that follow a secret's name: `name=value`, `name: value`, `"name":"value"`, `--flag value`, headers, prose.
+//! Values that follow a secret's name, whatever joins the two: `name=value`, `name: value`, `name -> value`, `"name":"value"`,
+//! `--flag value`, headers, elements, prose.
 
+mod fields;
+mod joint;
+mod prose;
 mod value;
 
-use super::names::{Secret, is_password, secret};
-use value::{Sign, Until, Value};
+use super::names::{Secret, is_identifier, is_password, secret};
+use joint::{Sign, is_of_element};
+use value::{Until, Value};
 
 /// Authentication schemes, which precede a credential: `Authorization: Bearer …`.
 const SCHEMES: [&str; 8] = ["apikey", "basic", "bearer", "digest", "negotiate", "ntlm", "splunk", "token"];
 
-/// Programs whose flags `-p`, `-a` or `-w` take a password; with others they take a port or a path.
-const CLIENTS: [&str; 13] = [
-    "keydb-cli",
-    "ldapsearch",
-    "login",
-    "mariadb",
-    "mongo",
-    "mongosh",
-    "mysql",
-    "mysqladmin",
-    "mysqldump",
-    "redis-cli",
-    "smbclient",
-    "sshpass",
-    "valkey-cli",
+/// Words before others that leave no doubt together, even without a sign: "API key hunter2", "PIN code is 123456".
+const KINDS: [(&[&str], &[&str]); 3] = [
+    (
+        &["key", "token"],
+        &[
+            "access",
+            "account",
+            "admin",
+            "api",
+            "auth",
+            "bearer",
+            "bot",
+            "encryption",
+            "license",
+            "master",
+            "private",
+            "refresh",
+            "root",
+            "secret",
+            "session",
+            "signing",
+        ],
+    ),
+    (&["code"], &["access", "backup", "otp", "pin", "recovery", "security", "time", "verification", "your"]),
+    (&["id"], &["session"]),
 ];
 
 /// How many bytes before or after a name are examined, which limits the time.
@@ -46,21 +61,25 @@ pub fn without_values(text: &str, mark: &str) -> String {
     let mut is_named = false;
     while let Some(start) = text[at..].find(is_of_name).map(|found| at + found) {
         let end = text[start..].find(|c| !is_of_name(c)).map_or(text.len(), |found| start + found);
-        if is_named && text[start..end].eq_ignore_ascii_case("value") {
+        if fields::is_value(&text[start..end])
+            && let Some(value) = fields::value_of(text, start, end)
+            && (is_named || fields::is_named_later(text, value.end))
+        {
             is_named = false;
-            at = hide(
-                text,
-                mark,
-                &mut kept,
-                &mut from,
-                Value::after(text, end, false, &Until::Sign).as_ref().map(Place::of),
-                end,
-            );
+            at = hide(text, mark, &mut kept, &mut from, Some(Place::of(&value)), end);
             continue;
         }
-        if is_value_of_name(text, start) {
+        if fields::is_value_of_name(text, start) {
             is_named = secret(&text[start..end]).is_some();
-            if is_named && has_value(text, end) {
+            if is_named && fields::has_value(text, end) {
+                at = end;
+                continue;
+            }
+        }
+        // `<password value="…"/>`
+        if is_of_element(text, start) && secret(&text[start..end]).is_some() {
+            is_named = true;
+            if joint::joint(text, start, end, false).sign != Sign::Opens {
                 at = end;
                 continue;
             }
@@ -81,14 +100,6 @@ fn hide(text: &str, mark: &str, kept: &mut String, from: &mut usize, found: Opti
     kept.push_str(mark);
     *from = value.end;
     value.end
-}
-
-/// Whether the value of a field `name` or `key` starts here.
-fn is_value_of_name(text: &str, start: usize) -> bool {
-    let before = near(text, start).trim_end_matches(['"', '\'', '\\', ' ']);
-    let field = before.strip_suffix(['=', ':']).map(|field| field.trim_end_matches(['"', '\'', '\\', ' ']));
-    let word = field.map(|field| field.rsplit(|c| !is_of_name(c)).next().unwrap_or_default());
-    word.is_some_and(|word| word.eq_ignore_ascii_case("name") || word.eq_ignore_ascii_case("key"))
 }
 
 /// Where a value is in the text.
@@ -116,17 +127,30 @@ fn is_of_name(one: char) -> bool {
 fn value_after(text: &str, start: usize, end: usize) -> Option<Place> {
     let word = &text[start..end];
     let name = word.trim_matches('.').trim_end_matches('-');
-    let Some(sure) = secret(name) else { return of_client(text, start, end) };
-    let before = Before { text: near(text, start), name, sure };
-    let value = Value::after(text, end, word.starts_with('-'), &before.until())?;
+    let mut before = Before { text: near(text, start), name, sure: Secret::Surely };
+    if !before.is_kind() {
+        before.sure = secret(name)?;
+    }
+    // What is trimmed off may be a part of the sign: `password->x`.
+    let end = if word.ends_with('-') { start + word.trim_end_matches('-').len() } else { end };
+    let Some(value) = Value::after(text, start, end, word.starts_with('-'), &before.until()) else {
+        return if is_password(name) { prompted(text, end) } else { None };
+    };
     // `key="ApiKey" value="…"`
-    let is_a_name = name.eq_ignore_ascii_case("key") && secret(value.text).is_some() && has_value(text, value.end);
+    let is_element = text[value.end..].trim_start_matches(['"', '\'']).starts_with('>');
+    let is_a_name = name.eq_ignore_ascii_case("key")
+        && secret(value.text).is_some()
+        && (is_element || fields::has_value(text, value.end));
     (before.takes(&value) && !is_a_name).then_some(Place::of(&value))
 }
 
-/// Whether a field `value` follows.
-fn has_value(text: &str, end: usize) -> bool {
-    text[end..text.floor_char_boundary(end + NEAR)].to_ascii_lowercase().contains("value")
+/// The answer to a prompt, on a line of its own: `Enter password:` and the next line.
+fn prompted(text: &str, end: usize) -> Option<Place> {
+    let answer = text[end..].strip_prefix(':')?.trim_start_matches([' ', '\t', '\r']).strip_prefix('\n')?;
+    let line = answer.lines().next().unwrap_or_default().trim_end();
+    let is_word = !line.contains([' ', '\t']) && !line.ends_with(':') && !prose::is_said(line);
+    let start = text.len() - answer.len();
+    is_word.then_some(Place { start, end: start + line.len() })
 }
 
 impl Before<'_> {
@@ -134,10 +158,12 @@ impl Before<'_> {
     fn until(&self) -> Until {
         let is_header = self.is_header();
         let lower = self.name.to_ascii_lowercase();
-        let is_phrase = ["phrase", "mnemonic"].iter().any(|word| lower.ends_with(word)) && !lower.starts_with('-');
+        let is_phrase =
+            ["phrase", "mnemonic", "seed"].iter().any(|word| lower.ends_with(word)) && !lower.starts_with('-');
         match self.text.chars().next_back() {
             Some(quote @ ('"' | '\'')) if is_header => Until::Quote(quote),
-            _ if is_header || is_phrase => Until::Line,
+            _ if is_header || is_phrase || self.is_command() => Until::Line,
+            _ if (is_password(self.name) || lower.contains("credential")) && self.line().is_empty() => Until::Field,
             _ => Until::Sign,
         }
     }
@@ -148,18 +174,99 @@ impl Before<'_> {
             return false;
         }
         let is_password = is_password(self.name);
+        let is_sure = self.sure == Secret::Surely || is_password;
+        if value.is_structure() && !is_sure && value.text.contains([':', '=']) {
+            return value.has_value();
+        }
         match value.sign {
             Sign::Equals => self.sure == Secret::Surely || !self.is_matcher(value),
-            Sign::Colon => self.is_quoted(value) || is_password || self.follows_colon(value),
+            Sign::Colon => self.takes_after_colon(value, is_password),
+            Sign::Arrow => value.quoted || !value.is_said(),
             Sign::Flag => true,
-            Sign::Opens => self.text.ends_with('<') || self.sure == Secret::Surely && value.quoted,
-            Sign::Is => self.sure == Secret::Surely && value.looks_random(),
-            // "password hunter2"; `machine a login b password c`.
-            Sign::Space => {
-                let is_one = value.quoted || value.looks_random() || self.text.contains("login ");
-                is_password && is_one || self.is_header() && value.quoted
+            Sign::Opens => !value.is_said(),
+            Sign::Calls => is_sure && (value.quoted || self.is_like(value)),
+            Sign::Is => {
+                let is_one = is_password && !value.is_said() && (value.is_last || self.name == "IDENTIFIED");
+                is_sure && (value.quoted || self.is_like(value)) || is_one
             }
+            Sign::Space => self.takes_after_space(value, is_password),
         }
+    }
+
+    fn takes_after_colon(&self, value: &Value, is_password: bool) -> bool {
+        let is_sentence = value.spaced && value.is_said();
+        let is_end = self.sure == Secret::Surely && value.spaced && value.is_last && !value.text.contains(' ');
+        // The name of an object, and a status.
+        let is_of_path = self.name == "key" && value.spaced && self.text.ends_with('/');
+        let is_status = self.sure == Secret::Surely && !is_password && value.is_status() && !self.line().is_empty();
+        if is_of_path || is_status {
+            return false;
+        }
+        self.is_quoted(value) && !is_sentence
+            || !is_sentence && (is_password || is_end)
+            || !is_sentence && self.follows_colon(value)
+            || value.is_structure() && self.sure == Secret::Surely
+    }
+
+    /// "password hunter2"; `machine a login b password c`; `requirepass c`; `AUTH c`.
+    fn takes_after_space(&self, value: &Value, is_password: bool) -> bool {
+        if self.is_header() && value.quoted || self.is_command() && !value.is_said() {
+            return true;
+        }
+        // `type="password" name="x"`
+        if value.named && value.text.contains('=') {
+            return false;
+        }
+        let is_like = self.is_like(value);
+        if is_password {
+            return value.quoted || is_like || self.text.contains("login ") || value.is_last && !value.is_said();
+        }
+        let is_setting = is_identifier(self.name) && (value.quoted || is_like || value.is_last && !value.is_said());
+        // Names of objects have hyphens and no capitals.
+        let is_object = value.text.contains('-') && !value.text.contains(char::is_uppercase);
+        let is_random = value.looks_random() && !is_object && !value.quoted;
+        is_setting && !value.text.contains('/')
+            || is_random
+            || self.is_refused_token() && value.quoted && value.text.len() >= 6
+            || (self.is_kind() || self.is_of_pairs()) && is_like
+    }
+
+    /// Whether the value has what words do not have. Credentials are pairs.
+    fn is_like(&self, value: &Value) -> bool {
+        self.is_of_pairs() && value.text.contains([':', '/'])
+            || prose::is_like_a_value(value.text) && (is_password(self.name) || !value.text.contains('/'))
+    }
+
+    fn is_of_pairs(&self) -> bool {
+        self.name.to_ascii_lowercase().contains("cred")
+    }
+
+    /// "invalid token", which is quoted next.
+    fn is_refused_token(&self) -> bool {
+        let before = self.text.trim_end().rsplit(' ').next().unwrap_or_default();
+        let is_refused = ["bad", "expired", "incorrect", "invalid", "revoked", "unknown", "wrong"].contains(&before);
+        self.name.eq_ignore_ascii_case("token") && is_refused
+    }
+
+    /// The line up to the name, without its indentation.
+    fn line(&self) -> &str {
+        let line = self.text.rsplit('\n').next().unwrap_or_default();
+        line.trim_matches(|c: char| c.is_whitespace() || "\"'`-#>$+".contains(c))
+    }
+
+    /// Whether the line is a command of a protocol, such as Redis' and SMTP's `AUTH`, or FTP's `PASS`.
+    fn is_command(&self) -> bool {
+        matches!(self.name, "AUTH" | "PASS") && !self.text.ends_with(['_', '-', '.', '='])
+    }
+
+    /// Whether the word before the name leaves no doubt: "API key", "access token".
+    fn is_kind(&self) -> bool {
+        let word = self.text.trim_end_matches([' ', '-', '_']).rsplit(|c| !is_of_name(c)).next().unwrap_or_default();
+        let word = word.rsplit('-').next().unwrap_or_default();
+        let is = |known: &&str, word: &str| known.eq_ignore_ascii_case(word);
+        KINDS.iter().any(|(names, kinds)| {
+            names.iter().any(|known| is(known, self.name)) && kinds.iter().any(|known| is(known, word))
+        })
     }
 
     /// Whether the name is a header whose value has several words.
@@ -196,40 +303,16 @@ impl Before<'_> {
         if value.spaced {
             return is_alone || is_certain || !value.is_word();
         }
+        // `/pass:hunter2`
+        if self.text.ends_with(" /") {
+            return true;
+        }
         // An image's tag follows its colon without a space.
-        let is_tag = self.text.ends_with('/') || value.is_version();
+        let is_flag_or_field = is_inside || self.name.starts_with('-');
+        let is_tag = self.text.ends_with('/') && !self.text.ends_with(" /")
+            || value.is_version() && (!is_flag_or_field || value.text.contains('.'));
         !is_tag && (is_inside || is_identifier || !value.is_word())
     }
-}
-
-/// Passwords in short flags: `mysql -phidden`, `redis-cli -a hidden`, and `-u user:hidden` of any program.
-fn of_client(text: &str, start: usize, end: usize) -> Option<Place> {
-    let word = &text[start..end];
-    if matches!(word, "-u" | "-U" | "--user" | "--proxy-user") {
-        let value = Value::after(text, end, true, &Until::Sign)?;
-        return is_pair(value.text).then_some(Place::of(&value));
-    }
-    let flag = ["-p", "-a", "-w", "-u"].into_iter().find(|flag| word.starts_with(flag))?;
-    if word.len() > flag.len() {
-        let begin = start + flag.len();
-        let rest = &text[begin..];
-        let length = rest.find(|c: char| c.is_whitespace() || "\"'|;".contains(c)).unwrap_or(rest.len());
-        let is_one = if flag == "-u" { is_pair(&rest[..length]) } else { is_of_known(text, start) };
-        return is_one.then_some(Place { start: begin, end: begin + length });
-    }
-    let value = Value::after(text, end, true, &Until::Sign)?;
-    is_of_known(text, start).then_some(Place::of(&value))
-}
-
-/// Whether this is a user and a password rather than the numeric ids of a user and a group.
-fn is_pair(text: &str) -> bool {
-    text.split_once(':').is_some_and(|(_, password)| password.contains(|c: char| !c.is_ascii_digit()))
-}
-
-/// Whether the command whose flag starts here is one of [`CLIENTS`].
-fn is_of_known(text: &str, start: usize) -> bool {
-    let command = near(text, start).rsplit(['|', ';', '&', '\n']).next().unwrap_or_default();
-    command.split(|c: char| c.is_whitespace() || "\"'[],/=".contains(c)).any(|word| CLIENTS.contains(&word))
 }
 
 /// The credential that follows a word such as `Bearer`, unless a sentence continues there.
@@ -244,7 +327,19 @@ fn credential_after(text: &str, start: usize, end: usize) -> Option<Place> {
     let length = text[start..].find(|c| !is_of_credential(c)).unwrap_or(text.len() - start);
     let value = text[start..start + length].trim_end_matches(['.', ':']);
     let is_word = value.chars().enumerate().all(|(at, c)| c.is_ascii_lowercase() || c == '-' || at == 0);
-    let least = if is_word { 20 } else { 8 };
+    let is_last = text[start + length..].is_empty() || text[start + length..].starts_with(['"', '\'', '\n', '\\', ']']);
+    let least = match (is_word, word.as_str()) {
+        (true, "bearer") if !prose::is_said(value) => {
+            if is_last {
+                1
+            } else {
+                6
+            }
+        }
+        (true, _) => 20,
+        _ if value.contains(|c: char| c.is_ascii_digit()) => 4,
+        _ => 8,
+    };
     (value.len() >= least && !value.contains("://")).then_some(Place { start, end: start + value.len() })
 }
 

@@ -3,13 +3,36 @@
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
-use super::{REDACTED, is_clean, is_secret_name};
+use super::{REDACTED, is_clean, is_secret_name, shapes};
 
 /// Variables that most processes have, and that describe where they run.
 const KNOWN: [&str; 5] = ["HOME", "HOSTNAME", "LANG", "PATH", "TZ"];
 
-/// The prefix of the service's own settings.
-const OWN: &str = "SHOPFRONT_";
+/// The service's own settings. A test compares them with those that the command line has. Other variables with the same
+/// prefix are the operator's, and may hold anything.
+pub(crate) const OWN: [&str; 18] = [
+    "SHOPFRONT_ADDRESS",
+    "SHOPFRONT_DRAIN_DELAY",
+    "SHOPFRONT_ENVIRONMENT",
+    "SHOPFRONT_ENVIRONMENT_SHOW",
+    "SHOPFRONT_EXTERNAL_IP",
+    "SHOPFRONT_HEADER_TIMEOUT",
+    "SHOPFRONT_IDLE_TIMEOUT",
+    "SHOPFRONT_IMDS_ENDPOINT",
+    "SHOPFRONT_LOG_FORMAT",
+    "SHOPFRONT_LOG_LEVEL",
+    "SHOPFRONT_MAX_BODY_BYTES",
+    "SHOPFRONT_MAX_CONNECTIONS",
+    "SHOPFRONT_MAX_HEADER_BYTES",
+    "SHOPFRONT_MAX_URI_BYTES",
+    "SHOPFRONT_OPS_ADDRESS",
+    "SHOPFRONT_PUBLIC_METRICS",
+    "SHOPFRONT_REQUEST_TIMEOUT",
+    "SHOPFRONT_SHUTDOWN_TIMEOUT",
+];
+
+/// The longest name that is shown.
+const LONGEST_NAME: usize = 200;
 
 /// The protocols of a Service's port.
 const PROTOCOLS: [&str; 3] = ["tcp", "udp", "sctp"];
@@ -48,12 +71,27 @@ pub fn shown_value(name: &str, value: String, by_operator: &[ShownVariable]) -> 
     let is_named = |shown: &ShownVariable| matches!(shown, ShownVariable::Name(known) if known == name);
     let begins =
         |shown: &ShownVariable| matches!(shown, ShownVariable::Prefix(start) if name.starts_with(start.as_str()));
-    let is_allowed = || KNOWN.contains(&name) || name.starts_with(OWN) || by_operator.iter().any(begins);
+    let is_allowed = || KNOWN.contains(&name) || OWN.contains(&name) || by_operator.iter().any(begins);
     let is_shown = by_operator.iter().any(is_named)
         || is_service_link(name, &value)
         || is_pod_name(name, &value)
         || is_allowed() && !is_secret_name(name) && is_clean(&value);
     if is_shown { value } else { REDACTED.to_owned() }
+}
+
+/// Whether `/` shows a variable's name: unless it has another form than names have, or a part with the form of a token, as when
+/// a line of an environment file begins with the value. The operator may show any.
+pub fn is_shown_name(name: &str, by_operator: &[ShownVariable]) -> bool {
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    let is_name = name.len() <= LONGEST_NAME
+        && name.starts_with(|c: char| c.is_ascii_alphabetic() || "_-.".contains(c))
+        && name.chars().all(is_of_name);
+    // Words in capitals, of which some begin like a token, are what most names are made of.
+    let has_words = !name.contains(|c: char| c.is_ascii_lowercase());
+    let is_plain = |part: &str| shapes::without_tokens(part, "") == part;
+    let has_token = || if has_words { !name.split(['_', '-', '.']).all(is_plain) } else { !is_plain(name) };
+    by_operator.iter().any(|shown| matches!(shown, ShownVariable::Name(known) if known == name))
+        || is_name && !has_token()
 }
 
 /// Whether this is the pod's name, which may start like a credential and which the load tool reads.
@@ -119,7 +157,7 @@ fn port_of(value: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::{REDACTED, ShownVariable, shown_value};
+    use super::{REDACTED, ShownVariable, is_shown_name, shown_value};
 
     fn is_shown(name: &str, value: &str, by_operator: &[ShownVariable]) -> bool {
         shown_value(name, value.to_owned(), by_operator) != REDACTED
@@ -180,12 +218,42 @@ mod tests {
             ("HOME", "ghp_hunter2hunter2"),
             ("SHOPFRONT_IMDS_ENDPOINT", "http://u:hunter2@169.254.169.254"),
             ("SHOPFRONT_DB_PW", "hunter2"),
-            ("SHOPFRONT_NOTE", "password=hunter2"),
+            ("SHOPFRONT_NOTE", "hunter two"),
+            ("SHOPFRONT_ADDRESS_2", "hunter two"),
+            ("SHOPFRONT_LOG_LEVEL", "password=hunter2"),
             ("COLOR", "blue"),
             ("home", "/root"),
         ] {
             assert!(!is_shown(name, value, &[]), "{name}={value}");
         }
+    }
+
+    #[test]
+    fn name_is_shown_unless_it_holds_a_token_or_has_another_form() {
+        let long = "A".repeat(300);
+        for name in
+            ["PATH", "_", "npm_config_cache", "SKYWALKING_OAP_SERVICE_PORT_11800_TCP_ADDR", "my.setting-2", "ASIA_HOST"]
+        {
+            assert!(is_shown_name(name, &[]), "{name}");
+        }
+        for name in [
+            "AKIAIOSFODNN7EXAMPLE",
+            "X_AKIAIOSFODNN7EXAMPLE",
+            "ghp_hunter2hunter2hunter2",
+            "sk_live_hunter2hunter2",
+            "wJalrXUtnFEMIk7MDENGbPxRfiCYzz0k",
+            "0123456789abcdef0123456789abcdef",
+            "hunter two",
+            "password:hunter2",
+            "BASH_FUNC_which%%",
+            "é",
+            "",
+            long.as_str(),
+        ] {
+            assert!(!is_shown_name(name, &[]), "{name}");
+        }
+        let by_operator: Vec<ShownVariable> = vec!["ghp_hunter2hunter2hunter2".parse().unwrap()];
+        assert!(is_shown_name("ghp_hunter2hunter2hunter2", &by_operator));
     }
 
     #[test]

@@ -5,11 +5,14 @@
 //! message, a log line, a setting that holds a URL) goes through [`text()`], the one redactor that both use.
 
 mod assigned;
+mod clients;
 pub mod environment;
+mod escapes;
 mod issuers;
 mod material;
 mod names;
 mod shapes;
+mod tables;
 mod urls;
 mod users;
 
@@ -29,7 +32,7 @@ pub fn text(text: &str, mark: &str) -> String {
     let mut text = text.to_owned();
     // Once a value is replaced, the text around it may look like another one. This is rare.
     for _ in 0..ROUNDS {
-        let next = without_secrets(&text, mark);
+        let next = without_escaped_secrets(without_secrets(&text, mark), mark);
         if next == text {
             break;
         }
@@ -38,11 +41,26 @@ pub fn text(text: &str, mark: &str) -> String {
     text
 }
 
+/// The text, or where its escapes hide a secret, the resolved text without it.
+fn without_escaped_secrets(text: String, mark: &str) -> String {
+    let Some(resolved) = escapes::resolved(&text) else { return text };
+    let kept = without_secrets(&resolved, mark);
+    // Escapes may be escaped, too.
+    if kept != resolved || escapes::resolved(&resolved).is_some() && without_escaped_secrets(kept.clone(), mark) != kept
+    {
+        without_escaped_secrets(kept, mark)
+    } else {
+        text
+    }
+}
+
 fn without_secrets(text: &str, mark: &str) -> String {
     // Key material first: its line breaks and signs would end a value early.
     let text = material::without(text, mark);
     let text = urls::without_secrets(&text, mark);
     let text = users::without_passwords(&text, mark);
+    let text = clients::without_passwords(&text, mark);
+    let text = tables::without_columns(&text, mark);
     let text = assigned::without_values(&text, mark);
     shapes::without_tokens(&text, mark)
 }

@@ -11,17 +11,26 @@ pub enum Secret {
 
 /// Parts of a name, with the separators between its words removed, that mean nothing else even in a sentence. The last ones
 /// are "password" in other languages.
-const PASSWORDS: [&str; 14] = [
+const PASSWORDS: [&str; 23] = [
     "apikey",
+    "contrasena",
+    "heslo",
+    "hasło",
+    "jelszó",
+    "lösenord",
+    "motdepasse",
     "passphrase",
     "passwd",
     "password",
     "pswd",
+    "salasana",
+    "şifre",
     "contraseña",
     "kennwort",
     "passwort",
     "wachtwoord",
     "пароль",
+    "口令",
     "密码",
     "密碼",
     "パスワード",
@@ -51,11 +60,12 @@ const SURE: [&str; 18] = [
 ];
 
 /// Whole words of a name that are less certain.
-const WORDS: [&str; 51] = [
+const WORDS: [&str; 55] = [
     "assertion",
     "auth",
     "auths",
     "bearer",
+    "clave",
     "conn",
     "connection",
     "cookie",
@@ -67,6 +77,7 @@ const WORDS: [&str; 51] = [
     "dsn",
     "headers",
     "hmac",
+    "identified",
     "jwt",
     "key",
     "keys",
@@ -77,9 +88,11 @@ const WORDS: [&str; 51] = [
     "mfa",
     "netrc",
     "otp",
+    "parola",
     "pass",
     "passcode",
     "passe",
+    "passkey",
     "pat",
     "pepper",
     "phrase",
@@ -106,15 +119,54 @@ const WORDS: [&str; 51] = [
 ];
 
 /// Endings of compound words: `dbpass`, `PHPSESSID`, `basicauth`.
-const ENDS: [&str; 9] = ["auth", "creds", "jwt", "pass", "pwd", "sessid", "sessionid", "sshkey", "webhook"];
+const ENDS: [&str; 14] = [
+    "auth",
+    "authtok",
+    "cookie",
+    "creds",
+    "jwt",
+    "pass",
+    "passw",
+    "psw",
+    "pw",
+    "pwd",
+    "pword",
+    "sessid",
+    "sessionid",
+    "webhook",
+];
 
 /// Words with such an ending that do not name a secret.
-const HARMLESS: [&str; 3] = ["bypass", "compass", "trespass"];
+const HARMLESS: [&str; 4] = ["bypass", "compass", "encompass", "trespass"];
 
-/// First parts of compound words that end in `key`: `querykey`, but not `monkey`.
-const KEYS: [&str; 18] = [
-    "account", "admin", "auth", "crypt", "db", "deploy", "encrypt", "gpg", "query", "read", "root", "rsa", "service",
-    "session", "sign", "storage", "user", "write",
+/// Words that end in `key` and do not name a secret; others, such as `querykey`, may.
+const NO_KEYS: [&str; 26] = [
+    "annotationkey",
+    "cachekey",
+    "dockey",
+    "donkey",
+    "flunkey",
+    "foreignkey",
+    "hashkey",
+    "hockey",
+    "hotkey",
+    "jockey",
+    "labelkey",
+    "lackey",
+    "matchlabelkeys",
+    "mismatchlabelkeys",
+    "monkey",
+    "partitionkey",
+    "primarykey",
+    "pubkey",
+    "publickey",
+    "rowkey",
+    "shardkey",
+    "sortkey",
+    "sourcekey",
+    "topologykey",
+    "turkey",
+    "whiskey",
 ];
 
 /// Last words of names that describe a secret rather than hold it: its file, its lifetime, its count.
@@ -169,8 +221,23 @@ pub fn is_secret_name(name: &str) -> bool {
 
 /// Whether a name belongs to a password or an API key, for which prose has no other use.
 pub fn is_password(name: &str) -> bool {
-    let joined = words(name).concat();
-    joined.ends_with("pwd") || PASSWORDS.iter().any(|part| joined.contains(part))
+    let words = words(name);
+    let (joined, last) = (words.concat(), words.last().map_or("", String::as_str));
+    let ends = ["passw", "pass", "psw", "pw", "pwd", "pword"].iter().any(|end| last.ends_with(end));
+    let is_one = ends && last != "pass" && !HARMLESS.contains(&last) || joined == "identified";
+    is_one || PASSWORDS.iter().any(|part| joined.contains(part))
+}
+
+/// Whether a name is an identifier, as no word of a sentence is: `DB_PASSWORD`, `apiKey`, `requirepass`, `AUTH`.
+pub fn is_identifier(name: &str) -> bool {
+    let words = words(name);
+    let is_compound = |word: &String| {
+        let ends = ENDS.iter().any(|end| word.ends_with(end) && word != end);
+        (ends || word.ends_with("key") && word != "key") && !HARMLESS.contains(&word.as_str())
+    };
+    let is_kebab = name.contains('-') && !name.starts_with('-') && !name.contains(char::is_uppercase);
+    let is_capital = name.len() > 2 && !name.contains(char::is_lowercase) && name.contains(char::is_alphabetic);
+    !is_kebab && (words.len() > 1 || is_capital || words.iter().any(is_compound))
 }
 
 /// Whether a name belongs to a secret, and how certain that is.
@@ -180,6 +247,9 @@ pub fn secret(name: &str) -> Option<Secret> {
         return None;
     }
     let joined = words.concat();
+    if NO_KEYS.contains(&joined.as_str()) {
+        return None;
+    }
     if PASSWORDS.iter().chain(&SURE).any(|part| joined.contains(part)) {
         return Some(Secret::Surely);
     }
@@ -188,7 +258,7 @@ pub fn secret(name: &str) -> Option<Secret> {
 
 fn is_secret_word(word: &str) -> bool {
     let ends = || ENDS.iter().any(|end| word.ends_with(end)) && !HARMLESS.contains(&word);
-    let is_key = || word.strip_suffix("key").is_some_and(|before| KEYS.contains(&before));
+    let is_key = || word.ends_with("key") && !NO_KEYS.contains(&word);
     WORDS.contains(&word) || ends() || is_key()
 }
 

@@ -71,19 +71,26 @@ fn corpus(text: &str) -> impl Iterator<Item = String> {
 #[test]
 fn every_secret_of_the_corpus_is_removed() {
     let lines: Vec<String> = corpus(include_str!("../../tests/corpora/text-secrets.txt")).collect();
-    assert!(lines.len() > 100, "{}", lines.len());
-    for line in lines {
-        let once = text(&line, "(left out)");
-        assert!(!once.contains("hidden"), "{line}: {once}");
-        assert_eq!(text(&once, "(left out)"), once, "{line}");
+    assert!(lines.len() > 300, "{}", lines.len());
+    let mut kept = Vec::new();
+    for line in &lines {
+        let once = text(line, "(left out)");
+        if once.contains("hidden") || text(&once, "(left out)") != once {
+            kept.push(format!("{line:?}: {once:?}"));
+        }
     }
+    assert!(kept.is_empty(), "{} of {}:\n{}", kept.len(), lines.len(), kept.join("\n"));
 }
 
 #[test]
 fn harmless_texts_are_unchanged() {
-    for line in corpus(include_str!("../../tests/corpora/text-harmless.txt")) {
-        assert_eq!(text(&line, "(left out)"), line);
-    }
+    let lines = corpus(include_str!("../../tests/corpora/text-harmless.txt"));
+    let changed: Vec<String> = lines
+        .map(|line| (text(&line, "(left out)"), line))
+        .filter(|(once, line)| once != line)
+        .map(|(once, line)| format!("{line:?}: {once:?}"))
+        .collect();
+    assert!(changed.is_empty(), "{} are changed:\n{}", changed.len(), changed.join("\n"));
 }
 
 /// No combination panics, and redacting twice changes nothing more.

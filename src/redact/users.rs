@@ -1,13 +1,31 @@
-//! `user:password@host` without a scheme, as the Go driver for `MySQL` writes it, and Oracle's `user/password@host`.
+//! `user:password@host` without a scheme, as the Go driver for `MySQL` writes it, Oracle's `user/password@host`, and lines of
+//! `.pgpass`.
 
-/// Removes users with passwords from before host names.
+/// Removes users with passwords from before host names, and the passwords from lines of `.pgpass`.
 pub fn without_passwords(text: &str, mark: &str) -> String {
     let ends = |c: char| c.is_whitespace() || "\"'=,(".contains(c);
-    text.split_inclusive(ends).map(|word| without_password(word, mark)).collect()
+    text.split_inclusive(ends).map(|word| without_password(&without_last_field(word, mark), mark)).collect()
+}
+
+/// `host:port:database:user:password`, of which each but the last may be `*`.
+fn without_last_field(word: &str, mark: &str) -> String {
+    let line = word.trim_end_matches(|c: char| c.is_whitespace() || "\"'=,(".contains(c));
+    let fields: Vec<&str> = line.splitn(5, ':').collect();
+    let [host, port, database, user, password] = fields[..] else { return word.to_owned() };
+    let is_port = port == "*" || port.parse::<u16>().is_ok_and(|port| port > 0);
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "_-.*$".contains(c));
+    let is_hexadecimal = |field: &str| field.len() <= 4 && field.chars().all(|c| c.is_ascii_hexdigit());
+    // An address of a network card, or of IPv6.
+    let is_address = fields[..4].iter().all(|field| is_hexadecimal(field));
+    if !is_port || is_address || password.is_empty() || ![host, database, user].into_iter().all(is_name) {
+        return word.to_owned();
+    }
+    format!("{}{mark}{}", &line[..line.len() - password.len()], &word[line.len()..])
 }
 
 fn without_password(word: &str, mark: &str) -> String {
     // An unescaped password may contain an `@`.
+    let word = word.strip_prefix("//").filter(|word| word.contains('@')).unwrap_or(word);
     let host = word.rmatch_indices('@').find(|(at, _)| !word[at + 1..].starts_with("sha256:"));
     let Some((at, _)) = host else { return word.to_owned() };
     let (user_info, host) = (&word[..at], &word[at + 1..]);
@@ -38,11 +56,16 @@ fn cut(user_info: &str, host: &str) -> Cut {
         Some(("" | "mailto", _) | (_, "")) | None => Cut::Nothing,
         Some((user, _)) if user_info[user.len()..].starts_with(':') => Cut::User,
         // A longer path is a file, and `left-pad@1.2` a version.
-        Some((user, password)) if !password.contains('/') && !host.starts_with(|c: char| c.is_ascii_digit()) => {
-            Cut::Password(user.len() + 1)
-        }
+        Some((user, password)) if !password.contains('/') && !is_version(host) => Cut::Password(user.len() + 1),
         Some(_) => Cut::Nothing,
     }
+}
+
+/// Whether this is the version of a package, such as `1.2` or `v4`, rather than an address.
+fn is_version(host: &str) -> bool {
+    let number = host.strip_prefix('v').unwrap_or(host);
+    let address = host.split([':', '/']).next().unwrap_or_default();
+    number.starts_with(|c: char| c.is_ascii_digit()) && address.parse::<std::net::Ipv4Addr>().is_err()
 }
 
 #[cfg(test)]
@@ -57,6 +80,13 @@ mod tests {
             ("shop:hidden@db, till:hidden@db2", "db, db2"),
             ("shop:hid@hidden@db", "db"),
             ("scott/hidden@db", "scott/(left out)@db"),
+            ("scott/hidden@10.0.0.1", "scott/(left out)@10.0.0.1"),
+            ("scott/hidden@10.0.0.1:1521/x", "scott/(left out)@10.0.0.1:1521/x"),
+            ("//shop:hidden@db/x", "db/x"),
+            ("db:5432:shop:till:hidden", "db:5432:shop:till:(left out)"),
+            ("*:*:*:till:hid:hidden", "*:*:*:till:(left out)"),
+            ("0a:58:0a:f4:00:0b fd00:5432:0:0:1:2", "0a:58:0a:f4:00:0b fd00:5432:0:0:1:2"),
+            ("actions/checkout@v4", "actions/checkout@v4"),
             ("scott/hidden@//db:1521/x", "scott/(left out)@//db:1521/x"),
             ("shop/app:1.2@sha256:0123", "shop/app:1.2@sha256:0123"),
             ("shop@example.com", "shop@example.com"),

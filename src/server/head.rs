@@ -41,10 +41,19 @@ pub(super) fn check_head(bytes: &[u8], max_bytes: usize) -> Head {
         }
         Err(_) => return Head::Rejected(Rejection::MalformedHead, ErrorFormat::default()),
     };
+    if has_bare_line_feed(&bytes[..length]) {
+        return Head::Rejected(Rejection::BareLineFeed, error_format(&request));
+    }
     match check_parsed(&request, length, max_bytes) {
         Ok(has_body) => Head::Complete { bytes: length, has_body },
         Err(rejection) => Head::Rejected(rejection, error_format(&request)),
     }
+}
+
+/// Whether a line ends without a carriage return. A recipient may accept that (RFC 9112, section 2.2), so one hop ends a line
+/// where another goes on reading it.
+fn has_bare_line_feed(head: &[u8]) -> bool {
+    head.iter().enumerate().any(|(at, byte)| *byte == b'\n' && (at == 0 || head[at - 1] != b'\r'))
 }
 
 /// Checks a parsed head. Returns whether a body follows.
@@ -142,6 +151,20 @@ mod tests {
             Some((Rejection::InvalidTarget, ErrorFormat { format: Format::Json, with_body: false }))
         );
         assert_eq!(rejection(b"GET / HTTP/3\r\n"), Some((Rejection::MalformedHead, ErrorFormat::default())));
+    }
+
+    #[test]
+    fn each_line_ends_with_a_carriage_return_and_a_line_feed() {
+        for head in [
+            &b"GET / HTTP/1.1\nhost: x\r\n\r\n"[..],
+            b"GET / HTTP/1.1\r\nhost: x\n\r\n",
+            b"GET / HTTP/1.1\r\nhost: x\r\n\n",
+            b"GET / HTTP/1.1\nhost: x\n\n",
+            b"\nGET / HTTP/1.1\r\nhost: x\r\n\r\n",
+        ] {
+            assert_eq!(rejection(head).map(|(rejection, _)| rejection), Some(Rejection::BareLineFeed), "{head:?}");
+        }
+        assert_eq!(rejection(b"\r\nGET / HTTP/1.1\r\nhost: x\r\n\r\n"), None);
     }
 
     #[test]

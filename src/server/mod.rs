@@ -8,6 +8,7 @@ mod connection_state;
 mod frames;
 mod head;
 mod overload;
+mod path_guard;
 mod pressure;
 mod slots;
 mod tracked_service;

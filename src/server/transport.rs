@@ -2,16 +2,20 @@
 //! the checks, until a body begins.
 
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
+use super::KERNEL_BUFFER_BYTES;
 use super::connection_state::ConnectionState;
 use super::frames::{FrameTracker, HeaderBlock};
 use super::head::{AfterHeads, Head, check_head, check_heads};
@@ -29,6 +33,9 @@ const FIRST_READ_BYTES: usize = 1024;
 
 /// A partial head that is longer than this needs a permit to be read further.
 const SHORT_HEAD_BYTES: usize = 2048;
+
+/// How long a long head waits for a permit before it is looked at in the kernel's buffer; each time twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
 
 /// The maximum length of the accepted heads that are kept for comparison.
 const MAX_REMEMBERED_BYTES: usize = 512;
@@ -96,12 +103,21 @@ impl Transport {
     /// Reads until the protocol is known, and on HTTP/1 until the first head is complete: a parser has 16 KiB of buffers, and
     /// is only for clients that send a request. May be dropped and called again.
     pub(super) async fn detect(&mut self, long_heads: &Semaphore) -> io::Result<Detected> {
-        let mut long_head = None;
+        let (mut long_head, mut is_arrived) = (None, false);
         loop {
             self.stream.readable().await?;
             let previous = self.buffered.len();
-            if previous >= SHORT_HEAD_BYTES && long_head.is_none() {
-                long_head = Some(long_heads.acquire().await.expect("the semaphore stays open"));
+            if previous >= SHORT_HEAD_BYTES && long_head.is_none() && !is_arrived {
+                let mut permit = pin!(long_heads.acquire());
+                let mut pause = Duration::ZERO;
+                while long_head.is_none() && !is_arrived {
+                    match timeout(pause, &mut permit).await {
+                        Ok(acquired) => long_head = Some(acquired.expect("the semaphore stays open")),
+                        // A head that has arrived as a whole waits for nobody.
+                        Err(_) => is_arrived = self.has_arrived(),
+                    }
+                    pause = FIRST_PAUSE.max(2 * pause);
+                }
             }
             self.buffered.reserve(FIRST_READ_BYTES);
             match self.stream.try_read_buf(&mut self.buffered) {
@@ -112,7 +128,7 @@ impl Transport {
             }
             if self.buffered.starts_with(HTTP2_PREFACE) {
                 self.next = Next::Frames;
-                let block = self.frames.receive(&self.buffered[HTTP2_PREFACE.len()..]);
+                let block = self.frames.receive(&mut self.buffered[HTTP2_PREFACE.len()..]);
                 self.state.set_head_unfinished(block != HeaderBlock::Complete);
                 return Ok(if block == HeaderBlock::TooLong { Detected::Closed } else { Detected::Http2 });
             }
@@ -127,6 +143,18 @@ impl Transport {
                 }
                 Head::Rejected(rejection, format) => return Ok(Detected::Rejected(rejection, format)),
             }
+        }
+    }
+
+    /// Whether the kernel has the rest of a long head, or will get no more of it. Until it has, that part stays there.
+    fn has_arrived(&self) -> bool {
+        let mut whole = self.buffered.to_vec();
+        let known = whole.len();
+        whole.resize(known + KERNEL_BUFFER_BYTES.min(self.max_head_bytes), 0);
+        match recv(&self.stream, &mut whole[known..], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+            Ok((_, 0)) => true,
+            Ok((_, count)) => check_head(&whole[..known + count], self.max_head_bytes) != Head::Partial,
+            Err(error) => error != Errno::WOULDBLOCK,
         }
     }
 
@@ -228,7 +256,7 @@ pub(super) async fn respond_and_close(mut stream: TcpStream, response: &[u8]) {
         io::Result::Ok(())
     };
     // An error means that the client has already gone.
-    let _ = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
+    let _ = timeout(CLOSE_TIMEOUT, closing).await;
 }
 
 impl AsyncRead for Transport {
@@ -247,14 +275,13 @@ impl AsyncRead for Transport {
                 this.state.bytes_received();
             }
             std::task::ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
-            let received = &buf.filled()[before..];
             if this.next == Next::Frames {
-                let block = this.frames.receive(received);
+                let block = this.frames.receive(&mut buf.filled_mut()[before..]);
                 this.state.set_head_unfinished(block != HeaderBlock::Complete);
                 let too_long = || io::Error::new(io::ErrorKind::InvalidData, "a header block is too long");
                 return Poll::Ready(if block == HeaderBlock::TooLong { Err(too_long()) } else { Ok(()) });
             }
-            let has_more = !received.is_empty();
+            let has_more = buf.filled().len() > before;
             if has_more {
                 this.state.bytes_received();
             }

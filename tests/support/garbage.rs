@@ -7,7 +7,10 @@ pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// One request for each way to break HTTP/1.1.
 pub fn malformed() -> Vec<Vec<u8>> {
-    const BEGINNINGS: [&[u8]; 45] = [
+    const BEGINNINGS: [&[u8]; 48] = [
+        b"GET / HTTP/1.1\nhost: localhost\n\n",
+        b"GET / HTTP/1.1\r\nhost: localhost\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: localhost\r\n\n",
         b"G\x01T / HTTP/1.1\r\nhost: localhost\r\n\r\n",
         b"G(T / HTTP/1.1\r\nhost: localhost\r\n\r\n",
         b" GET / HTTP/1.1\r\nhost: localhost\r\n\r\n",
@@ -110,8 +113,7 @@ pub fn malformed() -> Vec<Vec<u8>> {
 }
 
 /// Requests that are unusual, but have only one meaning.
-pub const ODD: [&str; 18] = [
-    "GET / HTTP/1.1\nhost: localhost\n\n",
+pub const ODD: [&str; 17] = [
     "\r\n\r\nGET / HTTP/1.1\r\nhost: localhost\r\n\r\n",
     "GET http://localhost/nowhere HTTP/1.1\r\nhost: localhost\r\n\r\n",
     // The target's host overrides `Host`.

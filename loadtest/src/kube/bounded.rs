@@ -2,6 +2,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Body, Frame};
 use kube::client::Body as Asked;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use tower::{BoxError, Service};
 
@@ -27,6 +30,37 @@ pub const LINE: usize = 2 << 20;
 
 /// How long one answer of the API server may take as a whole; those who ask are mostly less patient.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The most interim answers (1xx) that may come before an answer: hyper skips any number of them.
+const INTERIM: usize = 100;
+
+/// Counts the interim answers to one request.
+pub struct Interim(Arc<Notify>);
+
+impl Interim {
+    /// Counts them from now on.
+    pub fn of<B>(request: &mut Request<B>) -> Self {
+        let (excess, count) = (Arc::new(Notify::new()), AtomicUsize::new(0));
+        let told = Arc::clone(&excess);
+        hyper::ext::on_informational(request, move |_| {
+            if count.fetch_add(1, Ordering::Relaxed) == INTERIM {
+                told.notify_one();
+            }
+        });
+        Self(excess)
+    }
+
+    /// Waits for an answer, and gives up once there are too many before it.
+    pub async fn before<T, E: From<Failure>>(self, answer: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        tokio::select! {
+            biased;
+            () = self.0.notified() => {
+                Err(Failure::Other(format!("more than {INTERIM} interim answers (1xx) came before the answer")).into())
+            }
+            answer = answer => answer,
+        }
+    }
+}
 
 /// A client whose answers are bounded.
 #[derive(Clone, Debug)]
@@ -51,13 +85,15 @@ where
         self.inner.poll_ready(context).map_err(Into::into)
     }
 
-    fn call(&mut self, request: Request<Asked>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Asked>) -> Self::Future {
         let watches = is_watch(request.uri().query().unwrap_or_default());
+        let interim = Interim::of(&mut request);
         let answer = self.inner.call(request);
         Box::pin(async move {
             let until = Instant::now() + PATIENCE;
             let late = |_| Failure::Late(PATIENCE);
-            let answer = timeout_at(until, answer).await.map_err(late)?.map_err(Into::into)?;
+            let answer = interim.before(async { answer.await.map_err(Into::<BoxError>::into) });
+            let answer = timeout_at(until, answer).await.map_err(late)??;
             let (head, body) = answer.into_parts();
             let body = match head.status {
                 // What follows is no answer but the other protocol's.

@@ -8,7 +8,7 @@ use hyper::client::conn::http1::SendRequest;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{Failure, one_line};
-use crate::kube::bounded::read;
+use crate::kube::bounded::{Interim, read};
 use crate::kube::forward::connect;
 use crate::kube::read::{Read, Unread};
 use crate::kube::reader::{PATIENCE, Reader, UNASKABLE, is_of_the_api, text, told};
@@ -102,10 +102,12 @@ impl Forward {
     pub async fn get(&mut self, path: &str) -> Result<(StatusCode, String), Failure> {
         let other = |error: &dyn std::error::Error| Failure::Other(one_line(error));
         let request = Request::get(path).header(HOST, "localhost").body(Empty::new());
-        let request = request.map_err(|_| Failure::Excess(UNASKABLE.to_owned()))?;
+        let mut request = request.map_err(|_| Failure::Excess(UNASKABLE.to_owned()))?;
+        let interim = Interim::of(&mut request);
         let asked = async {
             self.0.ready().await.map_err(|error| other(&error))?;
-            let answer = self.0.send_request(request).await.map_err(|error| other(&error))?;
+            let answer = async { self.0.send_request(request).await.map_err(|error| other(&error)) };
+            let answer = interim.before(answer).await?;
             Ok((answer.status(), text(read(answer.into_body()).await?.into())))
         };
         tokio::time::timeout(PATIENCE, asked).await.map_err(|_| Failure::Late(PATIENCE))?

@@ -61,6 +61,7 @@ impl Runner<'_> {
     pub async fn run(&self) -> Row {
         let mut row = Row {
             name: self.case.name.clone(),
+            title: self.case.title.clone(),
             outcome: String::new(),
             named_after: None,
             fixed_after: None,

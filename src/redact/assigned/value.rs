@@ -1,21 +1,7 @@
-//! The value after a name: the sign that joins the two, and where the value starts and ends.
+//! The value after a name: where it starts and ends.
 
-/// What joins a name and its value.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Sign {
-    /// `=`, `=>`, `:=`, or a label's operator.
-    Equals,
-    /// `:`.
-    Colon,
-    /// The `>` of an XML tag, or the `(` of a constructor.
-    Opens,
-    /// The space after a flag.
-    Flag,
-    /// "is" or "was".
-    Is,
-    /// A space.
-    Space,
-}
+use super::joint::{Sign, joint, quote, spaces};
+use super::prose;
 
 /// What follows a name.
 pub struct Value<'a> {
@@ -33,29 +19,22 @@ pub struct Value<'a> {
     pub quoted: bool,
     /// Whether there are spaces between the sign and the value.
     pub spaced: bool,
+    /// Whether it is the last of its line.
+    pub is_last: bool,
 }
 
-/// The longest first.
-const SIGNS: [(&str, Sign); 10] = [
-    (":=", Sign::Equals),
-    ("=>", Sign::Equals),
-    ("==", Sign::Equals),
-    ("=~", Sign::Equals),
-    ("=", Sign::Equals),
-    (":", Sign::Colon),
-    ("：", Sign::Colon),
-    ("is:", Sign::Colon),
-    ("is ", Sign::Is),
-    ("was ", Sign::Is),
-];
+/// Brackets, of which the second closes what the first opens.
+const BRACKETS: [(char, char); 4] = [('[', ']'), ('{', '}'), ('<', '>'), ('(', ')')];
 
-/// Indicators of a YAML block.
-const BLOCKS: [&str; 6] = ["|", ">", "|-", ">-", "|+", ">+"];
+/// The longest structure that is one value.
+const LONGEST: usize = 16 << 10;
 
 /// What a value ends at.
 pub enum Until {
     /// The first character that does not belong to it.
     Sign,
+    /// The next field, or the end of the line: "Password: correct horse".
+    Field,
     /// The end of the line.
     Line,
     /// This quote, which is open before the name.
@@ -63,28 +42,23 @@ pub enum Until {
 }
 
 impl<'a> Value<'a> {
-    /// The value after the name that ends at `end`.
-    pub fn after(text: &'a str, end: usize, is_flag: bool, until: &Until) -> Option<Self> {
-        let closed = quote(&text[end..]).map_or(0, str::len);
-        let (sign, mut at) = sign(text, end, closed).unwrap_or_else(|| {
-            let opens =
-                text[end..].starts_with('>') || text[end..].strip_prefix('(').is_some_and(|rest| quote(rest).is_some());
-            match (opens, is_flag) {
-                (true, _) => (Sign::Opens, end + 1),
-                (false, true) => (Sign::Flag, end + closed),
-                (false, false) => (Sign::Space, end + closed),
-            }
-        });
-        let mut spaced = spaces(text, at);
-        // In a list: `"--password", "hidden"`.
-        if sign == Sign::Flag && text[at..].starts_with(',') {
-            spaced = 1 + spaces(text, at + 1);
+    /// The value after the name from `name` to `end`.
+    pub fn after(text: &'a str, name: usize, end: usize, is_flag: bool, until: &Until) -> Option<Self> {
+        let joint = joint(text, name, end, is_flag);
+        let (sign, mut at) = (joint.sign, joint.at);
+        let mut spaced = if sign == Sign::Flag { of_list(text, at) } else { 0 };
+        if spaced == 0 {
+            spaced = spaces(text, at);
         }
         at += spaced;
         match sign {
             Sign::Flag | Sign::Space if spaced == 0 => return None,
             Sign::Flag if text[at..].starts_with('-') => return None,
+            Sign::Opens => at += text[at..].strip_prefix("<![CDATA[").map_or(0, |_| "<![CDATA[".len()),
             _ => {}
+        }
+        if matches!(sign, Sign::Colon) {
+            at += of_tags(&text[at..]);
         }
         let block = if sign == Sign::Colon { block(text, end, at) } else { None };
         let (start, length, opened) = block.map_or_else(
@@ -95,24 +69,35 @@ impl<'a> Value<'a> {
             },
             |(start, length)| (start, length, 0),
         );
+        let rest = text[start + length..].trim_start_matches(['.', ',', ';', ')', '"', '\'', ' ', '\t', '\r']);
         (length > 0).then(|| Self {
             start,
             end: start + length,
             text: &text[start..start + length],
             sign,
-            named: closed > 0,
+            named: joint.named,
             quoted: opened > 0,
             spaced: spaced > 0,
+            is_last: rest.is_empty() || rest.starts_with(['\n', '-', '|', '&', '#', '}']),
         })
     }
 
-    /// Whether there is no secret: a word that says so, or a structure with fields of its own.
+    /// Whether there is no secret: a word that says so, or a structure that holds nothing, or names resources.
     pub fn is_harmless(&self) -> bool {
         const WORDS: [&str; 12] =
             ["true", "false", "null", "nil", "none", "undefined", "yes", "no", "on", "off", "<nil>", "<none>"];
         let lower = self.text.trim_end_matches([',', ':', '.']).to_ascii_lowercase();
-        let has_fields = || self.text.contains([':', '=']) || self.text.len() <= 2;
-        WORDS.contains(&lower.as_str()) || !self.quoted && self.text.starts_with(['{', '[']) && has_fields()
+        WORDS.contains(&lower.as_str()) || self.is_structure() && !holds_values(self.text)
+    }
+
+    /// Whether it has fields of its own, or items.
+    pub fn is_structure(&self) -> bool {
+        !self.quoted && (self.text.starts_with(['{', '[']) || self.text.contains(": "))
+    }
+
+    /// Whether a field of it is named as a value.
+    pub fn has_value(&self) -> bool {
+        names(self.text).any(super::fields::is_value)
     }
 
     /// Whether it is a word of a sentence, or another name in capitals.
@@ -128,41 +113,82 @@ impl<'a> Value<'a> {
         number.chars().all(|c| c.is_ascii_digit() || c == '.')
     }
 
+    /// Whether it is a status of HTTP: "token: 401 Unauthorized".
+    pub fn is_status(&self) -> bool {
+        let is_number = self.text.len() == 3 && self.text.starts_with(['1', '2', '3', '4', '5']);
+        is_number && self.spaced && !self.quoted && self.text.chars().all(|c| c.is_ascii_digit())
+    }
+
     /// Whether it mixes letters and digits, as words do not.
     pub fn looks_random(&self) -> bool {
         let has = |fits: fn(&char) -> bool| self.text.chars().any(|c| fits(&c));
         let mixed = has(char::is_ascii_digit) && has(char::is_ascii_alphabetic);
         self.text.len() >= 6 && mixed && !self.text.contains(['/', ':', '.'])
     }
+
+    /// Whether it begins with a word that a sentence goes on with.
+    pub fn is_said(&self) -> bool {
+        let (first, rest) = self.text.split_once(char::is_whitespace).unwrap_or((self.text, ""));
+        let is_scheme = !rest.is_empty() && super::SCHEMES.iter().any(|scheme| first.eq_ignore_ascii_case(scheme));
+        !self.quoted && !is_scheme && !rest.starts_with(['=', ':', '"', '\'']) && prose::is_said(first)
+    }
 }
 
-/// The sign after a name and its closing quote, and where the sign ends.
-fn sign(text: &str, end: usize, closed: usize) -> Option<(Sign, usize)> {
-    let gap = spaces(text, end + closed);
-    let at = end + closed + gap;
-    let (written, sign) = SIGNS.iter().find(|(written, _)| text[at..].starts_with(written))?;
-    // A word is a sign only if a space precedes it.
-    let is_word = written.starts_with(char::is_alphabetic);
-    (!is_word || gap > 0).then_some((*sign, at + written.len()))
+/// The words before a colon or an equals sign.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    let before = text.match_indices([':', '=']).map(|(at, _)| text[..at].trim_end_matches(['"', '\'', '\\', ' ']));
+    before.map(|before| before.rsplit(|c| !super::is_of_name(c)).next().unwrap_or_default())
 }
 
-fn spaces(text: &str, at: usize) -> usize {
-    text[at..].find(|c: char| c != ' ' && c != '\t').unwrap_or(text.len() - at)
+/// Whether a structure has a letter or a digit in anything but a resource that it names.
+fn holds_values(text: &str) -> bool {
+    let mut names = names(text).peekable();
+    let is_of_resources = names.peek().is_some() && names.all(|name| matches!(name, "resource" | "group"));
+    let is_empty = text.len() <= 2 || text.ends_with("{}}") || text.ends_with("[]}");
+    !is_of_resources && !is_empty
 }
 
-/// The quote at the start of a text, with its escapes.
-fn quote(text: &str) -> Option<&str> {
-    let escapes = text.find(|c| c != '\\')?;
-    let sign = text[escapes..].chars().next().filter(|c| "\"'`".contains(*c))?;
-    Some(&text[..escapes + sign.len_utf8()])
+/// The gap before the next argument where arguments are a list, or end their line in a backslash.
+fn of_list(text: &str, at: usize) -> usize {
+    let rest = &text[at..];
+    let whole = |rest: &str| text.len() - at - rest.trim_start().len();
+    if let Some(rest) = rest.strip_prefix(',').or_else(|| rest.trim_start_matches(' ').strip_prefix("\\\n")) {
+        return whole(rest);
+    }
+    // `- --password`, and a line of its own for the value.
+    let next = rest.trim_start_matches([' ', '\r']).strip_prefix('\n').map(str::trim_start);
+    let item = next.and_then(|next| next.strip_prefix("- "));
+    item.or(next.filter(|next| quote(next).is_some())).map_or(0, whole)
+}
+
+/// The tags and anchors before a YAML value: `!!str`, `&x`.
+fn of_tags(text: &str) -> usize {
+    let mut at = 0;
+    while text[at..].starts_with(['!', '&']) {
+        let Some(space) = text[at..].find(char::is_whitespace).filter(|space| text[at + space..].starts_with(' '))
+        else {
+            break;
+        };
+        let next = at + space + spaces(text, at + space);
+        // `password: &str = "…"` is a type.
+        if text[next..].starts_with('=') {
+            break;
+        }
+        at = next;
+    }
+    at
 }
 
 /// The YAML block that is the value of a name: the following lines, which are indented deeper.
 fn block(text: &str, name: usize, at: usize) -> Option<(usize, usize)> {
-    let soon = &text[at..text.floor_char_boundary(at + 8)];
+    let soon = &text[at..text.floor_char_boundary(at + super::NEAR)];
     let line = &soon[..soon.find('\n')?];
-    let is_block = BLOCKS.contains(&line.trim_end());
-    if !line.trim_end().is_empty() && !is_block {
+    // An indicator of a block, such as `|-` or `>2`, or a remark.
+    let written = line.split('#').next().unwrap_or_default().trim_end();
+    let indicator = written.strip_prefix(['|', '>']);
+    if !written.is_empty()
+        && !indicator.is_some_and(|rest| rest.chars().all(|c| "+-".contains(c) || c.is_ascii_digit()))
+    {
         return None;
     }
     let start = at + line.len() + 1;
@@ -172,46 +198,157 @@ fn block(text: &str, name: usize, at: usize) -> Option<(usize, usize)> {
     let length = deeper.map(str::len).sum::<usize>();
     let lines = text[start..start + length].trim_end();
     let first = lines.len() - lines.trim_start().len();
-    // A mapping's fields are examined one by one.
-    let has_fields = !is_block && lines.contains(": ");
-    (!has_fields && first < lines.len()).then_some((start + first, lines.len() - first))
+    (first < lines.len()).then_some((start + first, lines.len() - first))
 }
 
 /// The length of the value at the start of a text.
 fn length(text: &str, quote: &str, sign: Sign, until: &Until) -> usize {
     let line = || text.find(['\n', '\r']).unwrap_or(text.len());
     if !quote.is_empty() {
-        let mut from = 0;
-        // A quote with one more escape belongs to the value.
-        while let Some(found) = text[from..].find(quote).map(|found| from + found) {
-            if !text[..found].ends_with('\\') {
-                return found;
-            }
-            from = found + quote.len();
-        }
-        return text.len();
+        return quoted(text, quote);
     }
     match until {
         Until::Line => return line(),
         Until::Quote(quote) => return text.find(['\n', '\r', *quote]).unwrap_or(text.len()),
-        Until::Sign => {}
+        Until::Sign | Until::Field => {}
     }
     if sign == Sign::Opens {
-        return text.find('<').unwrap_or_else(line);
+        return text.find("]]>").or_else(|| text.find('<')).unwrap_or_else(line);
     }
-    if let Some(closing) = [('[', ']'), ('{', '}'), ('<', '>')].iter().find(|(opening, _)| text.starts_with(*opening)) {
-        return text[..line()].find(closing.1).map_or_else(line, |at| at + 1);
+    if BRACKETS.iter().any(|(opening, _)| text.starts_with(*opening)) {
+        let end = closed(text).unwrap_or_else(line);
+        // `{CLEARTEXT}hunter2`
+        return if text[end..].starts_with(char::is_alphanumeric) { end + word(&text[end..]) } else { end };
     }
     let first = word(text);
-    let is_scheme = super::SCHEMES.iter().any(|scheme| text[..first].eq_ignore_ascii_case(scheme));
     let next = first + spaces(text, first);
-    if is_scheme && next > first { next + word(&text[next..]) } else { first }
+    if next == first {
+        return first;
+    }
+    let is_scheme = super::SCHEMES.iter().any(|scheme| text[..first].eq_ignore_ascii_case(scheme));
+    // `password: String = "…"`
+    if matches!(sign, Sign::Colon | Sign::Space)
+        && let Some(rest) = text[next..].strip_prefix("= ").or_else(|| text[next..].strip_prefix(":= "))
+    {
+        let start = text.len() - rest.trim_start_matches(' ').len();
+        return start + joined(&text[start..]);
+    }
+    // `ConvertTo-SecureString "…"`
+    let opening = super::joint::quote(&text[next..]).filter(|_| sign == Sign::Equals && text[..first].contains('-'));
+    match (until, is_scheme, opening) {
+        (_, true, _) => next + word(&text[next..]),
+        (_, _, Some(opening)) => next + opening.len() + quoted(&text[next + opening.len()..], opening),
+        (Until::Field, ..) if sign == Sign::Colon => fields_apart(&text[..line()], first),
+        _ => first,
+    }
+}
+
+/// Where the next field begins on a line, if there is one, otherwise its end.
+fn fields_apart(line: &str, first: usize) -> usize {
+    let mut at = first;
+    if line[..at].ends_with([',', ';', '.', ')']) {
+        return at;
+    }
+    loop {
+        let next = at + spaces(line, at);
+        let word = line[next..].find(char::is_whitespace).map_or(&line[next..], |end| &line[next..next + end]);
+        let is_field = word.contains([':', '=']) || word.starts_with(['-', '#', '(', '|', '"', '\'', ',']);
+        if word.is_empty() || is_field || prose::is_said(word) {
+            return at;
+        }
+        at = next + word.len();
+        if word.ends_with([',', ';', '.', ')']) {
+            return at - 1;
+        }
+    }
+}
+
+/// The length up to the quote that closes a value, and of what is joined to it: `'it''s'`, `"a"'b'`.
+fn quoted(text: &str, quote: &str) -> usize {
+    let mut from = 0;
+    // A quote with one more escape belongs to the value.
+    while let Some(found) = text[from..].find(quote).map(|found| from + found) {
+        from = found + quote.len();
+        if text[..found].ends_with('\\') {
+            continue;
+        }
+        let is_joined =
+            quote.len() == 1 && text[from..].trim_start_matches(['"', '\'']).starts_with(char::is_alphanumeric);
+        let again = is_joined.then(|| text[from..].find(quote).map(|again| from + again)).flatten();
+        // A quote that opens something else, as in `"a":"b"`, is not joined.
+        let is_doubled = text[from..].starts_with(quote) && again.is_some();
+        if is_doubled {
+            from += quote.len();
+            continue;
+        }
+        return if is_joined { from + joined(&text[from..]) } else { found };
+    }
+    text.len()
+}
+
+/// The length of what is joined to a quoted part: another one, or a word.
+fn joined(text: &str) -> usize {
+    match quote(text) {
+        Some(opening) => opening.len() + quoted(&text[opening.len()..], opening),
+        None => word(text),
+    }
+}
+
+/// The length of the structure at the start of a text, with all that it holds.
+fn closed(text: &str) -> Option<usize> {
+    let text = &text[..text.floor_char_boundary(LONGEST)];
+    let (mut open, mut inside) = (Vec::new(), None);
+    let mut is_escaped = false;
+    for (at, c) in text.char_indices() {
+        if is_escaped {
+            is_escaped = false;
+            continue;
+        }
+        match (c, inside) {
+            ('\\', _) => is_escaped = true,
+            (_, Some(quote)) if c == quote => inside = None,
+            (_, Some(_)) => {}
+            ('"', None) => inside = Some(c),
+            _ => {
+                if let Some((_, closing)) = BRACKETS.iter().find(|(opening, _)| *opening == c) {
+                    open.push(*closing);
+                } else if open.last() == Some(&c) {
+                    open.pop();
+                    if open.is_empty() {
+                        return Some(at + c.len_utf8());
+                    }
+                }
+            }
+        }
+    }
+    None
 }
 
 /// The length of the word at the start of a text, without the brackets that close what surrounds it.
 fn word(text: &str) -> usize {
-    let end = text.find(|c: char| c.is_whitespace() || "\"'`;&<".contains(c)).unwrap_or(text.len());
+    let mut end = 0;
+    loop {
+        let ends = |c: char| c.is_whitespace() || "\"'`;&<".contains(c);
+        end += text[end..].find(ends).unwrap_or(text.len() - end);
+        // `hunter\ two`
+        if !(text[..end].ends_with('\\') && text[end..].starts_with(' ')) {
+            break;
+        }
+        end += 1;
+    }
     let word = &text[..end];
+    // `N'…'` of SQL, `b"…"`, `@"…"`.
+    let is_prefix = matches!(word, "N" | "n" | "b" | "B" | "r" | "u" | "U" | "E" | "e" | "f" | "x" | "X" | "@" | "$");
+    if (is_prefix || word.ends_with('='))
+        && let Some(opening) = quote(&text[end..])
+    {
+        return end + opening.len() + quoted(&text[end + opening.len()..], opening);
+    }
+    // `$(echo …)`, `encrypt("…")`.
+    if let Some(open) = word.find('(').filter(|open| !word[*open..].contains(')') && *open > 0) {
+        let line = text[open..].find('\n').unwrap_or(text.len() - open);
+        return open + closed(&text[open..open + line]).unwrap_or(line);
+    }
     unclosed(word, fields(word))
 }
 

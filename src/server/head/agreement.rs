@@ -45,6 +45,8 @@ async fn seen_by_hyper(bytes: &[u8]) -> Option<bool> {
 fn may_be_stricter(rejection: Rejection, bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes).to_ascii_lowercase();
     match rejection {
+        // hyper ends a line at a bare line feed, too.
+        Rejection::BareLineFeed => true,
         // hyper looks at the last coding of the last line alone, and drops a length beside it.
         Rejection::InvalidFraming | Rejection::UnsupportedCoding => text.contains("transfer-encoding"),
         // hyper cuts a fragment off, and takes what RFC 3986 leaves out and browsers or others send.

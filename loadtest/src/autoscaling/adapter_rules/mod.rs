@@ -27,6 +27,7 @@ use serde::Deserialize;
 use config::Config;
 use labels::Labels;
 use naming::Naming;
+use pattern::Budget;
 use selector::NameMatcher;
 use template::Template;
 
@@ -42,7 +43,7 @@ const LONGEST: usize = 1 << 20;
 /// The maximum number of rules: each is tried on each series.
 const MAX_RULES: usize = 1_000;
 
-/// The maximum number of regular expressions in all rules: each may take 256 KiB once compiled.
+/// The maximum number of regular expressions in all rules. What they take once compiled has a limit of its own ([`pattern`]).
 const MAX_EXPRESSIONS: usize = 500;
 
 /// Why there is no answer.
@@ -152,8 +153,9 @@ impl Rules {
         if let Some((what, count, max)) = counts.into_iter().find(|(_, count, max)| count > max) {
             return Err(Error::NotKnown(format!("{count} {what}, of which {max} are read")));
         }
+        let budget = Budget::of_all();
         let rules = |rules: Vec<config::Rule>| -> Result<Vec<Rule>, Error> {
-            rules.into_iter().map(|rule| Rule::new(rule, resources)).collect()
+            rules.into_iter().map(|rule| Rule::new(rule, resources, &budget)).collect()
         };
         Ok(Self { custom: rules(config.rules)?, external: rules(config.external_rules)? })
     }
@@ -213,7 +215,7 @@ impl Rules {
 
 impl Rule {
     /// Source: `NamersFromConfig` in `pkg/naming/metric_namer.go`, and its order, which decides on the error.
-    fn new(rule: config::Rule, resources: &Resources) -> Result<Self, Error> {
+    fn new(rule: config::Rule, resources: &Resources, budget: &Budget) -> Result<Self, Error> {
         let associated = |error: Error, what: &str| {
             let query = &rule.series_query;
             error.because(|why| format!("unable to {what} associated with series query {query:?}: {why}"))
@@ -221,10 +223,10 @@ impl Rule {
         let labels = Labels::new(&rule.resources, resources)?;
         let metrics_query = Template::parse(&rule.metrics_query)
             .map_err(|error| associated(Error::Refused(error.to_string()), "construct metrics query"))?;
-        let naming = Naming::new(&rule.series_filters, &rule.name)
+        let naming = Naming::new(&rule.series_filters, &rule.name, budget)
             .map_err(|error| associated(error, "generate series names"))?;
         Ok(Self {
-            names: selector::name_matchers(&rule.series_query),
+            names: selector::name_matchers(&rule.series_query, budget),
             namespaced: rule.resources.namespaced.unwrap_or(true),
             series_query: rule.series_query,
             naming,

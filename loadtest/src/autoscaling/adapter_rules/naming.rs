@@ -4,7 +4,7 @@
 
 use super::Error;
 use crate::autoscaling::adapter_rules::config::{Filter, Name};
-use crate::autoscaling::adapter_rules::pattern::Pattern;
+use crate::autoscaling::adapter_rules::pattern::{Budget, Pattern};
 
 /// A rule's `seriesFilters` and `name`.
 #[derive(Clone, Debug)]
@@ -16,10 +16,10 @@ pub(super) struct Naming {
 }
 
 impl Naming {
-    pub fn new(filters: &[Filter], name: &Name) -> Result<Self, Error> {
-        let filters = filters.iter().map(filter).collect::<Result<_, _>>()?;
+    pub fn new(filters: &[Filter], name: &Name, budget: &Budget) -> Result<Self, Error> {
+        let filters = filters.iter().map(|one| filter(one, budget)).collect::<Result<_, _>>()?;
         let matches = if name.matches.is_empty() { ".*" } else { &name.matches };
-        let matches = Pattern::new(matches)
+        let matches = Pattern::within(matches, budget)
             .map_err(|error| error.because(|why| format!("unable to compile series filter {matches:?}: {why}")))?;
         let name = match (name.as_.as_str(), matches.groups()) {
             ("", 0) => "$0",
@@ -46,7 +46,7 @@ impl Naming {
     }
 }
 
-fn filter(filter: &Filter) -> Result<(Pattern, bool), Error> {
+fn filter(filter: &Filter, budget: &Budget) -> Result<(Pattern, bool), Error> {
     let (expression, is) = match (filter.is.as_str(), filter.is_not.as_str()) {
         ("", "") => {
             return Err(Error::Refused("must have either an `is` or `isNot` expression in a filter".to_owned()));
@@ -59,7 +59,7 @@ fn filter(filter: &Filter) -> Result<(Pattern, bool), Error> {
             )));
         }
     };
-    let pattern = Pattern::new(expression);
+    let pattern = Pattern::within(expression, budget);
     pattern
         .map(|pattern| (pattern, is))
         .map_err(|error| error.because(|why| format!("unable to compile series filter {expression:?}: {why}")))
@@ -72,7 +72,7 @@ mod tests {
     fn naming(filters: &[(&str, &str)], matches: &str, as_: &str) -> Result<Naming, String> {
         let filters: Vec<_> =
             filters.iter().map(|(is, is_not)| Filter { is: is.to_string(), is_not: is_not.to_string() }).collect();
-        Naming::new(&filters, &Name { matches: matches.to_owned(), as_: as_.to_owned() })
+        Naming::new(&filters, &Name { matches: matches.to_owned(), as_: as_.to_owned() }, &Budget::of_all())
             .map_err(|error| error.to_string())
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Source: `regexp` and `regexp/syntax` of Go 1.22. What neither knows, or Go alone and rarely, is refused.
 
+use std::cell::Cell;
+
 use regex::{Regex, RegexBuilder};
 
 use super::Error;
@@ -10,8 +12,25 @@ use super::Error;
 const LONGEST: usize = 4096;
 
 /// The maximum of a compiled expression, in bytes. A repetition within a repetition is short, and takes the time and the
-/// memory of what it stands for. All expressions of a configuration are kept.
+/// memory of what it stands for.
 const LARGEST: usize = 256 * 1024;
+
+/// The limits that are tried, so that a small expression is not counted as a large one.
+const SIZES: [usize; 3] = [LARGEST / 16, LARGEST / 4, LARGEST];
+
+/// What all expressions of a configuration may take together once compiled, in bytes: all are kept.
+const ALL: usize = 16 << 20;
+
+/// What is left for the expressions of a configuration.
+#[derive(Debug)]
+pub(super) struct Budget(Cell<usize>);
+
+impl Budget {
+    /// For all expressions of a configuration.
+    pub const fn of_all() -> Self {
+        Self(Cell::new(ALL))
+    }
+}
 
 /// A regular expression as Go takes it.
 #[derive(Clone, Debug)]
@@ -20,26 +39,47 @@ pub struct Pattern(Regex);
 impl Pattern {
     /// Compiles it; what Go refuses is refused, and what is too large is not known.
     pub fn new(expression: &str) -> Result<Self, Error> {
+        Self::within(expression, &Budget(Cell::new(LARGEST)))
+    }
+
+    /// The same for one of several, which share a budget.
+    pub(super) fn within(expression: &str, budget: &Budget) -> Result<Self, Error> {
         let refused = |why: String| Error::Refused(format!("error parsing regexp: {why}: `{expression}`"));
         let large =
             || Error::NotKnown(format!("a regular expression beyond {LONGEST} bytes, or {LARGEST} once compiled"));
         if expression.len() > LONGEST {
             return Err(large());
         }
-        compiled(&translated(expression).map_err(|error| refused(error.to_string()))?).map(Self).map_err(|error| {
-            match error {
-                regex::Error::CompiledTooBig(_) => large(),
+        let text = translated(expression).map_err(|error| refused(error.to_string()))?;
+        for size in SIZES {
+            let Some(left) = budget.0.get().checked_sub(size) else {
+                return Err(Error::NotKnown(format!("regular expressions beyond {} MiB once compiled", ALL >> 20)));
+            };
+            match compiled(&text, size) {
+                Ok(regex) => {
+                    budget.0.set(left);
+                    return Ok(Self(regex));
+                }
+                Err(regex::Error::CompiledTooBig(_)) => {}
                 // The last line of several says what it is, after a picture of where.
-                error => refused(
-                    error.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
-                ),
+                Err(error) => {
+                    let lines = error.to_string();
+                    let why = lines.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                    return Err(refused(why.to_owned()));
+                }
             }
-        })
+        }
+        Err(large())
     }
 
     /// A pattern of Prometheus, in a query or a relabelling, which is anchored at both ends.
     pub fn whole(expression: &str) -> Result<Self, Error> {
-        Self::new(&format!("^(?s:{expression})$"))
+        Self::new(&anchored(expression))
+    }
+
+    /// The same for one of several, which share a budget.
+    pub(super) fn whole_within(expression: &str, budget: &Budget) -> Result<Self, Error> {
+        Self::within(&anchored(expression), budget)
     }
 
     /// Whether it matches anywhere in a text: nothing anchors it but itself.
@@ -125,8 +165,12 @@ pub(super) fn parts(template: &str) -> Vec<Part<'_>> {
     parts
 }
 
-fn compiled(text: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(text).size_limit(LARGEST).dfa_size_limit(LARGEST).build()
+fn anchored(expression: &str) -> String {
+    format!("^(?s:{expression})$")
+}
+
+fn compiled(text: &str, size: usize) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(text).size_limit(size).dfa_size_limit(size).build()
 }
 
 /// The name that follows a `$`, and what follows the name.
@@ -336,6 +380,18 @@ mod tests {
             assert!(matches!(&error, Error::NotKnown(what) if what.contains("regular expression beyond")), "{error}");
         }
         assert!(Pattern::new(&"http_requests|".repeat(250)).is_ok());
+    }
+
+    #[test]
+    fn expressions_of_a_configuration_share_a_budget() {
+        let small = Budget::of_all();
+        assert!((0..500).all(|_| Pattern::whole_within("^container_(.*)_seconds_total$", &small).is_ok()));
+        let budget = Budget::of_all();
+        let large = "http_requests|".repeat(250);
+        let kept = (0..500).take_while(|_| Pattern::within(&large, &budget).is_ok()).count();
+        assert!(kept * LARGEST <= ALL && kept > 10, "{kept}");
+        let error = Pattern::within(&large, &budget).unwrap_err();
+        assert!(matches!(&error, Error::NotKnown(what) if what.contains("beyond 16 MiB")), "{error}");
     }
 
     fn expand(expression: &str, template: &str, text: &str) -> String {

@@ -1,6 +1,6 @@
 //! What a `seriesQuery` asks of the names of series.
 
-use crate::autoscaling::adapter_rules::pattern::Pattern;
+use crate::autoscaling::adapter_rules::pattern::{Budget, Pattern};
 use crate::autoscaling::promql::{NAME, one_selector};
 
 /// What a selector asks of a series' name.
@@ -13,12 +13,12 @@ pub(super) enum NameMatcher {
 }
 
 impl NameMatcher {
-    fn new(operator: &str, value: String) -> Option<Self> {
+    fn new(operator: &str, value: String, budget: &Budget) -> Option<Self> {
         Some(match operator {
             "=" => Self::Is(value),
             "!=" => Self::IsNot(value),
-            "=~" => Self::Matches(Pattern::whole(&value).ok()?),
-            _ => Self::MatchesNot(Pattern::whole(&value).ok()?),
+            "=~" => Self::Matches(Pattern::whole_within(&value, budget).ok()?),
+            _ => Self::MatchesNot(Pattern::whole_within(&value, budget).ok()?),
         })
     }
 
@@ -38,9 +38,9 @@ impl NameMatcher {
 
 /// The matchers of a series' name in a selector such as `x{pod!=""}` or `{__name__=~"^container_.*"}`; none where it
 /// cannot be read, and nor can Prometheus.
-pub(super) fn name_matchers(selector: &str) -> Option<Vec<NameMatcher>> {
+pub(super) fn name_matchers(selector: &str, budget: &Budget) -> Option<Vec<NameMatcher>> {
     let matchers = one_selector(selector)?.into_iter().filter(|(label, ..)| label == NAME);
-    matchers.map(|(_, operator, value)| NameMatcher::new(&operator, value)).collect()
+    matchers.map(|(_, operator, value)| NameMatcher::new(&operator, value, budget)).collect()
 }
 
 #[cfg(test)]
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     fn takes(selector: &str, name: &str) -> bool {
-        name_matchers(selector).unwrap().iter().all(|matcher| matcher.matches(name))
+        name_matchers(selector, &Budget::of_all()).unwrap().iter().all(|matcher| matcher.matches(name))
     }
 
     #[test]
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn what_prometheus_does_not_read_takes_nothing() {
         for selector in ["", "x{", "x{pod}", r#"x{pod="}"#, r#"x{pod=""} y"#, r#"{__name__=~"("}"#] {
-            assert!(name_matchers(selector).is_none(), "{selector}");
+            assert!(name_matchers(selector, &Budget::of_all()).is_none(), "{selector}");
         }
     }
 }
