@@ -19,11 +19,11 @@ RUN mkdir -p src benches loadtest/src loadtest/benches/doctor loadtest/benches/g
       > loadtest/benches/generator/main.rs
 
 FROM sources AS build
-RUN cargo build --release --locked --package shopfront --target "$(rustc -vV | sed -n 's/host: //p')"
+RUN cargo build --profile image --locked --package shopfront --target "$(rustc -vV | sed -n 's/host: //p')"
 COPY src src
 RUN touch src/lib.rs src/main.rs \
-    && cargo build --release --locked --package shopfront --target "$(rustc -vV | sed -n 's/host: //p')" \
-    && mv target/*/release/shopfront /shopfront
+    && cargo build --profile image --locked --package shopfront --target "$(rustc -vV | sed -n 's/host: //p')" \
+    && mv target/*/image/shopfront /shopfront
 
 FROM sources AS build-loadtest
 RUN cargo build --release --locked --package loadtest --bin loadtest --target "$(rustc -vV | sed -n 's/host: //p')"
