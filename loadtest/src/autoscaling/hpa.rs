@@ -3,6 +3,7 @@
 //! Source: `pkg/controller/podautoscaler` of Kubernetes 1.34, `horizontal.go` and `replica_calculator.go`; the defaults
 //! of a `behavior`: `pkg/apis/autoscaling/v2/defaults.go`. Values are integers of thousandths there, and here.
 
+pub mod calculator;
 mod controller;
 mod normalize;
 mod replicas;

@@ -220,7 +220,7 @@ async fn explain_prints_a_cause_and_refuses_another_in_one_line() {
     }
     for (asked, hint) in [
         ("rule-absnt", "did you mean rule-absent (11)"),
-        ("36", "give a number from 1 to 35"),
+        ("255", "give a number from 1 to 45"),
         ("\u{1b}[2J", "give a number from 1 to 35"),
     ] {
         let ran = output(&format!("doctor --explain {asked}")).await;
