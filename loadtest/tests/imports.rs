@@ -59,7 +59,7 @@ const LAYERS: [&[&str]; 11] = [
     &["status"],
     &["findings"],
     &["diagnosis"],
-    &["figures", "links"],
+    &["figures", "links", "metrics"],
     &["bundle", "collect"],
     &["render"],
 ];

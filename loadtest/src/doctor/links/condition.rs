@@ -57,6 +57,8 @@ fn written(condition: &Value) -> String {
 fn active(hpa: &Value) -> String {
     let conditions = ["ScalingActive", "AbleToScale", "ScalingLimited", "ScaledToZero"];
     let reasons = conditions.into_iter().filter_map(|kind| condition(hpa, kind)).map(|one| text(one, "/reason"));
+    // Almost every HPA says this from Kubernetes 1.37 on.
+    let reasons = reasons.filter(|reason| *reason != "NotScaledToZero");
     reasons.collect::<Vec<_>>().join(", ")
 }
 

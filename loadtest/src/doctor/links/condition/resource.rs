@@ -42,6 +42,11 @@ fn lacking(evidence: &Evidence, place: usize, of: Resource<'_>) -> Option<Status
     // While a change rolls out, older pods lack what the template has by now, or what a LimitRange adds by now.
     let template = evidence.workload.seen().and_then(|workload| workload.pointer("/spec/template/spec"));
     let has_it = template.is_some_and(|spec| {
+        // What something else adds to the pods is not in the template.
+        if matches!(&lacking, Lacking::Request(container) if !counted(spec).any(|one| text(one, "/name") == container))
+        {
+            return false;
+        }
         let found = of_template(spec, of.name, of.container);
         found.is_ok() || (of.utilization.is_none() && !matches!(found, Err(Lacking::Container(_))))
     });
