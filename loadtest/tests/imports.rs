@@ -61,7 +61,7 @@ const LAYERS: [&[&str]; 11] = [
     &["status"],
     &["findings"],
     &["diagnosis"],
-    &["figures", "links"],
+    &["figures", "links", "metrics"],
     &["bundle", "collect"],
     &["overview", "render"],
 ];

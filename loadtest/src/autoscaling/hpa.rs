@@ -4,6 +4,7 @@
 //! defaults of a `behavior`: `pkg/apis/autoscaling/v2/defaults.go`; what is refused: `pkg/apis/autoscaling/validation`.
 //! Values are integers of thousandths there, and here.
 
+pub mod calculator;
 mod controller;
 mod history;
 mod metric;

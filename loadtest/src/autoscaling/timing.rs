@@ -14,6 +14,14 @@ pub const SYNC_PERIOD: f64 = 15.0;
 /// kube-controller-manager, by default.
 pub const DOWNSCALE_STABILIZATION: f64 = 300.0;
 
+/// The controller counts a younger pod's CPU only if the sample's whole window is later than the pod's becoming ready.
+/// `--horizontal-pod-autoscaler-cpu-initialization-period` of kube-controller-manager, by default.
+pub const CPU_INITIALISATION: f64 = 300.0;
+
+/// A pod that was last unready within this time of its start has never been ready, and its CPU does not count.
+/// `--horizontal-pod-autoscaler-initial-readiness-delay` of kube-controller-manager, by default.
+pub const INITIAL_READINESS: f64 = 30.0;
+
 /// The period of the policies of an HPA without `behavior`. `pkg/apis/autoscaling/v2/defaults.go` of Kubernetes.
 pub const POLICY_PERIOD: u32 = 15;
 

@@ -62,6 +62,77 @@ pub struct LinkResult {
     pub blocked_by: Option<Link>,
 }
 
+/// One metric of the HPA: its value beside its target, and the replicas that it asks for.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+pub struct MetricResult {
+    /// Its type, such as `Pods`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// The container of a `ContainerResource`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// What the value and the target are.
+    pub measure: Measure,
+    /// The value; null if it is not known.
+    pub value: Option<f64>,
+    /// The target.
+    pub target: f64,
+    /// The replicas that it asks for; null if that is not known.
+    pub desired: Option<u32>,
+    /// Whether it decides: it is the first that asks for the most replicas.
+    pub decides: bool,
+    /// The arithmetic, in one line.
+    pub evidence: String,
+    /// The HPA scales out above this value; null if it cannot.
+    pub out_above: Option<f64>,
+    /// The HPA scales in at or below this value, if all of its metrics allow it; null if it cannot.
+    pub in_at: Option<f64>,
+    /// The load that would change the replicas, in one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<String>,
+    /// The results of its own links. The metric of `rungs` has none here.
+    #[serde(rename = "rungs")]
+    pub links: Vec<LinkResult>,
+    /// Why one of them is broken, and the fix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken: Option<Finding>,
+}
+
+/// What a metric's value and target are.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Measure {
+    /// Per cent of the pods' requests.
+    Utilization,
+    /// The average of a pod; CPU in cores, memory in bytes.
+    Average,
+    /// A value as a whole.
+    Value,
+}
+
+/// The links of one metric, other than the one whose chain is walked first.
+#[derive(Clone, Debug)]
+pub struct Walk {
+    /// The metric's place in `spec.metrics`.
+    pub place: usize,
+    /// Its links.
+    pub links: Vec<(Link, Status)>,
+}
+
+impl Walk {
+    /// The first broken link.
+    pub fn broken(&self) -> Option<(Link, &Finding)> {
+        self.links.iter().find_map(|(link, status)| match status {
+            Status::Broken(finding) => Some((*link, finding)),
+            _ => None,
+        })
+    }
+}
+
 /// The links between a request and a replica, and the first broken one. All times are in seconds.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -71,12 +142,21 @@ pub struct Diagnosis {
     pub hpa: String,
     /// When the evidence was collected: Unix time in seconds.
     pub taken: f64,
+    /// The API server's version, by whose rules the HPA was judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<String>,
     /// The outcome. The exit codes are 0, 1 and 3.
     pub outcome: Outcome,
     /// The result of each link. The one nearest to the pod comes first.
     #[serde(rename = "rungs")]
     #[schemars(length(equal = 12))]
     pub links: Vec<LinkResult>,
+    /// The HPA's metrics, in the order of `spec.metrics`.
+    #[serde(default)]
+    pub metrics: Vec<MetricResult>,
+    /// Why a healthy chain has the replicas that it has, in one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// Why the first broken link is broken, and the fix; only if one is broken.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub broken: Option<Finding>,
@@ -142,37 +222,17 @@ pub fn diagnosis(hpa: String, taken: f64, statuses: Vec<(Link, Status)>, figures
     let mut links: Vec<LinkResult> = Vec::new();
     let (mut broken, mut explains, mut missing_rights) = (None, None, Vec::new());
     for (link, status) in statuses {
-        let (mut right, mut wait, mut missing, mut blocked_by) = (None, None, None, None);
-        let (state, evidence) = match status {
-            Status::Ok(evidence) => (State::Ok, evidence),
-            Status::Explains(finding) => (State::Ok, explains.get_or_insert(finding).evidence.clone()),
+        let status = match status {
+            Status::Explains(finding) => Status::Ok(explains.get_or_insert(finding).evidence.clone()),
             Status::Broken(finding) => match &broken {
-                None => (State::Broken, broken.insert((link, finding)).1.evidence.clone()),
-                Some((first, _)) => {
-                    blocked_by = Some(*first);
-                    (State::Blocked, format!("not checked: {} is broken", first.label()))
-                }
+                None => Status::Broken(broken.insert((link, finding)).1.clone()),
+                Some((first, _)) => Status::blocked(*first, format!("not checked: {} is broken", first.label())),
             },
-            Status::Unread(unread) => {
-                missing_rights.extend(unread.right.clone().filter(|right| !missing_rights.contains(right)));
-                right = unread.right;
-                (State::Unread, format!("{}: {}", unread.what, unread.why))
-            }
-            Status::Pending(Wait { seconds, why }) => {
-                wait = Some(seconds);
-                (State::Pending, why)
-            }
-            Status::NotApplicable(why) => (State::NotApplicable, why),
-            Status::MissingInput { which, why } => {
-                missing = Some(which);
-                (State::MissingInput, why)
-            }
-            Status::Blocked { by, why } => {
-                blocked_by = Some(by);
-                (State::Blocked, why)
-            }
+            other => other,
         };
-        links.push(LinkResult { link, state, evidence, right, wait, missing, blocked_by });
+        let result = result(link, status);
+        missing_rights.extend(result.right.clone().filter(|right| !missing_rights.contains(right)));
+        links.push(result);
     }
     // If the HPA itself reports that it reads its metric, links that could not be checked do not matter.
     let works = links.iter().any(|result| result.link == Link::Condition && result.state == State::Ok);
@@ -184,5 +244,45 @@ pub fn diagnosis(hpa: String, taken: f64, statuses: Vec<(Link, Status)>, figures
     let healthy = outcome == Outcome::Healthy;
     let (explains, figures) = (explains.filter(|_| healthy), figures.filter(|_| healthy));
     let broken = broken.map(|(_, finding)| finding);
-    Diagnosis { hpa, taken, outcome, links, broken, explains, missing_rights, figures }
+    Diagnosis {
+        hpa,
+        taken,
+        kubernetes: None,
+        outcome,
+        links,
+        metrics: Vec::new(),
+        why: None,
+        broken,
+        explains,
+        missing_rights,
+        figures,
+    }
+}
+
+/// The result of a link by itself.
+pub fn result(link: Link, status: Status) -> LinkResult {
+    let (mut right, mut wait, mut missing, mut blocked_by) = (None, None, None, None);
+    let (state, evidence) = match status {
+        Status::Ok(evidence) => (State::Ok, evidence),
+        Status::Explains(finding) => (State::Ok, finding.evidence),
+        Status::Broken(finding) => (State::Broken, finding.evidence),
+        Status::Unread(unread) => {
+            right = unread.right;
+            (State::Unread, format!("{}: {}", unread.what, unread.why))
+        }
+        Status::Pending(Wait { seconds, why }) => {
+            wait = Some(seconds);
+            (State::Pending, why)
+        }
+        Status::NotApplicable(why) => (State::NotApplicable, why),
+        Status::MissingInput { which, why } => {
+            missing = Some(which);
+            (State::MissingInput, why)
+        }
+        Status::Blocked { by, why } => {
+            blocked_by = Some(by);
+            (State::Blocked, why)
+        }
+    };
+    LinkResult { link, state, evidence, right, wait, missing, blocked_by }
 }

@@ -18,6 +18,8 @@ pub struct Evidence {
     pub version: String,
     /// When it was read: Unix time in seconds.
     pub taken: f64,
+    /// The API server's version, such as `v1.37.2`.
+    pub kubernetes: Read<String>,
     /// The HPA's namespace.
     pub namespace: String,
     /// The HPA's name.
@@ -58,6 +60,8 @@ pub struct Evidence {
     pub prometheus: Prometheus,
     /// Who serves the metrics API: prometheus-adapter, or KEDA's metrics server.
     pub server: Server,
+    /// Who serves the other APIs that the HPA's metrics belong to, by their group, such as `metrics.k8s.io`.
+    pub servers: BTreeMap<String, Server>,
     /// What the metrics API answers, by path: its list of resources, and each metric of the HPA.
     pub answers: BTreeMap<String, Answer>,
     /// Answers of `SubjectAccessReview`s, by the question as [`access::access`](crate::kube::access::access) writes it.

@@ -14,17 +14,22 @@ mod findings;
 pub mod fixes;
 pub mod link;
 pub mod links;
+mod metrics;
 pub mod objects;
 pub mod overview;
 pub mod redact;
 pub mod render;
 pub mod status;
 
-use diagnosis::{Diagnosis, diagnosis};
+use diagnosis::{Diagnosis, Outcome, diagnosis};
 use evidence::Evidence;
 
 /// The diagnosis of the evidence.
 pub fn diagnose(evidence: &Evidence) -> Diagnosis {
     let hpa = format!("{}/{}", evidence.namespace, evidence.name);
-    diagnosis(hpa, evidence.taken, links::check(evidence), figures::figures(evidence))
+    let chain = links::check(evidence);
+    let (metrics, why) = metrics::metrics(evidence, chain.others);
+    let joined = diagnosis(hpa, evidence.taken, chain.links, figures::figures(evidence));
+    let why = why.filter(|_| joined.outcome == Outcome::Healthy);
+    Diagnosis { kubernetes: evidence.kubernetes.seen().cloned(), metrics, why, ..joined }
 }

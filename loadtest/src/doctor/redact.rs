@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::doctor::evidence::{Evidence, Page, Prometheus, Replica, Server};
 use crate::doctor::facts::scaling_metric::ScalingMetric;
+use crate::doctor::facts::subjects;
 use crate::kube::read::{Read, Unread};
 use crate::kube::words::LEFT_OUT;
 use table::kept;
@@ -19,11 +20,14 @@ const LONGEST: usize = 16 << 10;
 
 /// The part of the evidence that judges read. A new field is not kept until it is named here.
 pub fn redacted(evidence: &Evidence) -> Evidence {
-    let series = ScalingMetric::of(evidence).series;
+    let others = subjects::others(evidence).into_iter().map(|subject| subject.scaling);
+    let series = [ScalingMetric::of(evidence)].into_iter().chain(others).filter_map(|scaling| scaling.series);
+    let series: Vec<String> = series.collect();
     let of = |kind: &'static str| move |object: &Value| places::kept_of(kind, object);
     let mut redacted = Evidence {
         version: evidence.version.clone(),
         taken: evidence.taken,
+        kubernetes: one(&evidence.kubernetes, Clone::clone),
         namespace: evidence.namespace.clone(),
         name: evidence.name.clone(),
         autoscaling: one(&evidence.autoscaling, Clone::clone),
@@ -41,9 +45,10 @@ pub fn redacted(evidence: &Evidence) -> Evidence {
         own_namespace: one(&evidence.own_namespace, of("Namespace")),
         monitors: all(&evidence.monitors, of("Monitor")),
         prometheuses: all(&evidence.prometheuses, of("Prometheus")),
-        pages: evidence.pages.iter().map(|page| page_of(page, series.as_deref())).collect(),
+        pages: evidence.pages.iter().map(|page| page_of(page, &series)).collect(),
         prometheus: prometheus(&evidence.prometheus),
         server: server(&evidence.server),
+        servers: evidence.servers.iter().map(|(group, read)| (group.clone(), server(read))).collect(),
         answers: BTreeMap::new(),
         access: evidence.access.iter().map(|(question, read)| (question.clone(), one(read, |is| *is))).collect(),
         load: one(&evidence.load, Clone::clone),
@@ -89,7 +94,7 @@ fn all<T, U>(read: &Read<Vec<T>>, kept: impl FnMut(&T) -> U) -> Read<Vec<U>> {
     one(read, |all| all.iter().map(kept).collect())
 }
 
-fn page_of(page: &Page, series: Option<&str>) -> Page {
+fn page_of(page: &Page, series: &[String]) -> Page {
     let Page { pod, port, path, first, second, apart } = page;
     let judged = |text: &String| places::page(text, series);
     let path = path.split('?').next().unwrap_or_default();

@@ -25,8 +25,12 @@ pub fn schema() -> String {
 
 /// The diagnosis as text, in lines of at most this width. Commands and addresses are never cut.
 pub fn render(diagnosis: &Diagnosis, width: usize, colour: bool) -> Clean {
-    let mut text = Clean::of(&(fit(&format!("{}, {}", diagnosis.hpa, date(diagnosis.taken)), width) + "\n\n"));
+    let version =
+        diagnosis.kubernetes.as_ref().map(|version| format!(", Kubernetes {}", version.trim_start_matches('v')));
+    let head = format!("{}, {}{}", diagnosis.hpa, date(diagnosis.taken), version.unwrap_or_default());
+    let mut text = Clean::of(&(fit(&head, width) + "\n\n"));
     diagnosis.links.iter().for_each(|result| line(&mut text, result, width, colour));
+    metrics(&mut text, diagnosis, width, colour);
     text.push("\n");
     text.push(&match diagnosis.outcome {
         Outcome::Broken => fault(diagnosis, width),
@@ -46,6 +50,26 @@ pub fn broken(diagnosis: &Diagnosis, width: usize, colour: bool) -> Clean {
     text.push(&fault(diagnosis, width));
     text.push("\n");
     text
+}
+
+/// Each metric's value, target and replicas; of those that have links of their own, these too.
+fn metrics(text: &mut Clean, diagnosis: &Diagnosis, width: usize, colour: bool) {
+    if diagnosis.metrics.is_empty() {
+        return;
+    }
+    text.push("\n");
+    for metric in &diagnosis.metrics {
+        let of = metric.container.as_ref().map(|container| format!(" of {container}")).unwrap_or_default();
+        let decides =
+            if metric.decides && diagnosis.metrics.len() > 1 { "; it decides: it asks for the most" } else { "" };
+        let head = format!("{} {}{of}: {}{decides}", metric.kind, metric.name, metric.evidence);
+        text.push(&indented(&head, width));
+        if let Some(changes) = &metric.changes {
+            text.push(&indented(changes, width));
+        }
+        let own = metric.links.iter().filter(|result| result.state != State::NotApplicable);
+        own.for_each(|result| line(text, result, width, colour));
+    }
 }
 
 fn line(text: &mut Clean, result: &LinkResult, width: usize, colour: bool) {
@@ -162,6 +186,9 @@ fn health(diagnosis: &Diagnosis, width: usize) -> String {
     if let Some(figures) = &diagnosis.figures {
         text.push_str(&lines(&self::figures(figures), width));
     }
+    if let Some(why) = &diagnosis.why {
+        text.push_str(&indented(&format!("why    {why}"), width));
+    }
     if let Some(finding) = &diagnosis.explains {
         text.push('\n');
         text.push_str(&found("The replicas do not change at the moment: ", finding, width));
@@ -202,6 +229,11 @@ fn rights(diagnosis: &Diagnosis, width: usize) -> String {
     let rights = diagnosis.missing_rights.iter().map(|right| format!("  {right}"));
     let all: Vec<String> = std::iter::once("Missing rights:".to_owned()).chain(rights).collect();
     "\n".to_owned() + &lines(&all, width)
+}
+
+/// A paragraph beside the figures, two columns in.
+fn indented(text: &str, width: usize) -> String {
+    wrap(text, width.saturating_sub(2), 7).iter().map(|line| format!("  {line}\n")).collect()
 }
 
 fn paragraph(text: &str, width: usize, indent: usize) -> String {

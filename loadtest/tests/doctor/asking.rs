@@ -56,6 +56,11 @@ impl Answer {
         diagnosis.broken.as_ref().or_else(|| diagnosis.explains.as_ref().filter(|_| explains))
     }
 
+    /// Whether a link is broken.
+    pub fn is_broken(&self) -> bool {
+        self.diagnosis.as_ref().is_ok_and(|diagnosis| diagnosis.broken.is_some())
+    }
+
     /// Whether the outcome is healthy. Some links may still be pending.
     pub fn is_healthy(&self) -> bool {
         self.diagnosis.as_ref().is_ok_and(|diagnosis| diagnosis.outcome == Outcome::Healthy)

@@ -7,13 +7,16 @@ mod changed;
 mod condition;
 #[path = "../support/healthy/mod.rs"]
 mod healthy;
+mod held;
 mod holding;
+mod metrics;
 mod ops;
 mod pod;
 mod prometheus_url;
 mod ready;
 mod replicas;
 mod requests;
+mod resource;
 mod rule;
 mod rule_query;
 mod sample;

@@ -150,7 +150,7 @@ causes! {
         title: "The workload has 0 replicas",
         symptom: "The HPA reports ScalingDisabled.",
         check: "Read `spec.replicas` of the scale subresource.",
-        fix: "Scale the workload to 1. An HPA does not scale from 0.",
+        fix: "Scale the workload to 1. An HPA does not scale from 0, unless it went there itself (condition ScaledToZero, Kubernetes 1.37 or later).",
         references: [],
     }
     22 PodsNotCounted "pods-not-counted" at [Answer, Pod, Condition, Ready] {
@@ -163,7 +163,7 @@ causes! {
     23 WithinTolerance "within-tolerance" at [Replicas] {
         title: "The value is within the tolerance",
         symptom: "The replicas do not change, although the value is not the target.",
-        check: "Divide the value by the target. The result differs from 1 by at most 10 %.",
+        check: "Divide the value by the target. The result differs from 1 by at most 10 %, or by the tolerance in `spec.behavior.scaleUp` or `scaleDown`.",
         fix: "Nothing needs to be fixed: the HPA ignores small differences. To get more replicas, lower the target.",
         references: ["kubernetes/kubernetes#116984"],
     }
@@ -178,7 +178,7 @@ causes! {
         title: "Another metric of the HPA is invalid",
         symptom: "The HPA adds replicas, but never removes any.",
         check: "Query the API for each of the HPA's metrics.",
-        fix: "Fix that metric, or remove it from the HPA.",
+        fix: "Fix that metric.",
         references: ["kubernetes/kubernetes#119788"],
     }
     26 ReplicasSetElsewhere "replicas-set-elsewhere" at [Replicas, Condition] {
@@ -250,6 +250,76 @@ causes! {
         check: "Send the same query to each replica, and compare the answers.",
         fix: "Make every replica ready: check its image, its node and its log. Then check the configuration, disk and network of the replica that differs.",
         references: [],
+    }
+    36 RequestMissing "request-missing" at [Condition] {
+        title: "A container has no CPU or memory request",
+        symptom: "`<unknown>` for CPU or memory, FailedGetResourceMetric, “missing request for cpu in container …”.",
+        check: "Read the requests of each container of the pods, sidecars included. A limit without a request counts as the request, and so does a LimitRange's default. If the pod has requests of its own, they count instead.",
+        fix: "Give the container a request. Or use a ContainerResource metric of a container that has one, or an `averageValue` as the target.",
+        references: ["kubernetes/kubernetes#79365", "kubernetes/kubernetes#78787"],
+    }
+    37 DirectionDisabled "direction-disabled" at [Replicas] {
+        title: "Scale-out or scale-in is disabled",
+        symptom: "The replicas do not change, although the value is far from the target.",
+        check: "Read `selectPolicy` in `spec.behavior.scaleUp` and `scaleDown`; with KEDA, in the ScaledObject's `advanced.horizontalPodAutoscalerConfig.behavior`.",
+        fix: "Remove `selectPolicy: Disabled`, unless that is intended.",
+        references: ["kubernetes/kubernetes#110034"],
+    }
+    38 ContainerUnknown "container-unknown" at [Condition] {
+        title: "A ContainerResource metric names a container that the pods do not have",
+        symptom: "`<unknown>` for that metric, FailedGetContainerResourceMetric.",
+        check: "Compare `containerResource.container` with the names of the pods' containers.",
+        fix: "Name a container that the pods have.",
+        references: ["kubernetes/kubernetes#127169"],
+    }
+    39 Stabilised "stabilised" at [Replicas] {
+        title: "An earlier recommendation holds the change back",
+        symptom: "The HPA keeps its replicas after the load has changed. AbleToScale has the reason ScaleDownStabilized or ScaleUpStabilized.",
+        check: "Read that reason, and `stabilizationWindowSeconds` in `spec.behavior` (for scale-in 300 by default).",
+        fix: "Wait for the end of the window, or shorten it.",
+        references: ["kubernetes/kubernetes#101371", "kubernetes/enhancements#2645"],
+    }
+    40 RateLimited "rate-limited" at [Replicas] {
+        title: "A policy limits how fast the replicas change",
+        symptom: "The replicas follow the load slowly. ScalingLimited has the reason ScaleUpLimit or ScaleDownLimit.",
+        check: "Read that reason, and the policies in `spec.behavior`.",
+        fix: "Allow larger steps or shorter periods, if the load needs them.",
+        references: [],
+    }
+    41 RoundedUp "rounded-up" at [Replicas] {
+        title: "With one pod fewer, each would be above the target",
+        symptom: "The value is well below the target, but the HPA removes no replica.",
+        check: "Multiply the replicas by the value, divide by the target, and round up: the result is the replicas that there are.",
+        fix: "Nothing needs to be fixed. To have fewer replicas at this load, raise the target.",
+        references: ["kubernetes/kubernetes#78761"],
+    }
+    42 PodsDamp "pods-damp" at [Replicas] {
+        title: "Pods that are not counted hold the change back",
+        symptom: "The replicas do not change while pods start or have no value.",
+        check: "Compare the pods with those that have a value. For CPU, also compare their age with the controller's CPU initialisation period (5 minutes by default).",
+        fix: "Wait until the pods are ready and have values. If they do not, find out why.",
+        references: ["kubernetes/kubernetes#127169"],
+    }
+    43 AtMinimum "at-minimum" at [Replicas] {
+        title: "The HPA is at its minimum",
+        symptom: "The value is below the target, but the HPA removes no replica.",
+        check: "Compare the replicas with `spec.minReplicas`, which is 1 by default.",
+        fix: "Nothing needs to be fixed. To have fewer replicas, lower the minimum.",
+        references: [],
+    }
+    44 ScaledToZero "scaled-to-zero" at [Replicas] {
+        title: "The HPA scaled the workload to 0",
+        symptom: "There is no pod, and the HPA has the condition ScaledToZero.",
+        check: "Read that condition (Kubernetes 1.37 or later) and `spec.minReplicas`. Without the condition, somebody else scaled the workload to 0, and the HPA leaves it there (cause 21).",
+        fix: "Nothing needs to be fixed: the HPA scales out as soon as its External or Object metric is above 0.",
+        references: ["kubernetes/enhancements#2021"],
+    }
+    45 PodMetricsMissing "pod-metrics-missing" at [Answer] {
+        title: "The metrics server has no CPU and memory values of the pods",
+        symptom: "`kubectl top pods` has no values, and the HPA reports “no metrics returned from resource metrics API”.",
+        check: "Query `metrics.k8s.io` for the pods, and read the metrics server's log: can it read the kubelet of each node?",
+        fix: "Allow the metrics server to reach port 10250 of the nodes, and make it trust the kubelets' certificates.",
+        references: ["kubernetes-sigs/metrics-server#541", "kubernetes-sigs/metrics-server#1025"],
     }
     46 SelectorTakesOthers "selector-takes-others" at [Pod] {
         title: "The selector takes pods of another workload",

@@ -59,8 +59,9 @@ impl Collection {
         workload::named_after_its_object(&reader, &mut evidence).await;
         is_meant(&reader, &evidence).await?;
         // The server is found from the HPA alone, while the workload is read.
-        let (server, scaled) = tokio::join!(server::server(&reader, &evidence), workload::workload(&reader, &evidence));
-        evidence.server = server;
+        let ((server, servers), scaled) =
+            tokio::join!(server::servers(&reader, &evidence), workload::workload(&reader, &evidence));
+        (evidence.server, evidence.servers) = (server, servers);
         Scaled {
             workload: evidence.workload,
             scale: evidence.scale,
@@ -157,6 +158,7 @@ async fn around(reader: &Reader, evidence: &mut Evidence) {
             workload::resources(reader),
             load::load(reader, namespace),
             reader.one(&own, "the namespace"),
+            reader.one("/version", "the API server's version"),
         )
     };
     let second = async {
@@ -170,11 +172,12 @@ async fn around(reader: &Reader, evidence: &mut Evidence) {
         )
     };
     let (
-        (hpa, hpas, autoscaling, resources, load, own),
+        (hpa, hpas, autoscaling, resources, load, own, version),
         (services, ingresses, events, monitors, pod_monitors, operators),
     ) = tokio::join!(first, second);
     (evidence.hpa, evidence.hpas, evidence.autoscaling, evidence.resources) = (hpa, hpas, autoscaling, resources);
     (evidence.load, evidence.own_namespace) = (load, own);
+    evidence.kubernetes = version.map(|version| objects::text(&version, "/gitVersion").to_owned());
     (evidence.services, evidence.ingresses, evidence.events) = (services, ingresses, events);
     (evidence.monitors, evidence.prometheuses) = (joined(monitors, pod_monitors), operators);
 }
@@ -224,9 +227,9 @@ async fn is_meant(reader: &Reader, evidence: &Evidence) -> Result<(), Error> {
 /// The answers of the metrics API.
 async fn answers(reader: &Reader, evidence: &Evidence) -> Vec<(String, Answer)> {
     let metrics = scaling_metric::all(evidence);
-    let listing = scaling_metric::deciding(evidence).map(|metric| requests::listing(evidence, requests::group(metric)));
+    let listings = metrics.iter().map(|metric| requests::listing(evidence, requests::group(metric)));
     let paths: BTreeSet<String> =
-        metrics.iter().filter_map(|metric| requests::metric(evidence, metric)).chain(listing).collect();
+        metrics.iter().filter_map(|metric| requests::metric(evidence, metric)).chain(listings).collect();
     join_all(paths.into_iter().map(|path| async move {
         let answer = reader.answer(&path).await;
         (path, answer)

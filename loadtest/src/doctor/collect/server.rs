@@ -1,5 +1,7 @@
 //! Who serves the metrics API, from its `APIService` to its log: prometheus-adapter, or KEDA's metrics server.
 
+use std::collections::BTreeMap;
+
 use futures_util::future::join_all;
 use serde_json::Value;
 
@@ -8,6 +10,7 @@ use crate::doctor::collect::workload::behind;
 use crate::doctor::evidence::{Evidence, Server};
 use crate::doctor::facts::requests;
 use crate::doctor::facts::scaling_metric::deciding;
+use crate::doctor::facts::subjects;
 use crate::doctor::objects::{Pod, Workload, leads_to, name, namespace};
 use crate::kube::read::Read;
 use crate::kube::reader::Reader;
@@ -19,21 +22,37 @@ const LINES: usize = 200;
 const ADAPTER: &str = "prometheus-adapter";
 const KEDA: &[&str] = &["keda-metrics-apiserver", "keda-adapter"];
 
-/// Reads the server of the API that the HPA's metric belongs to. Where its `APIService` leads nowhere, the Deployment is
-/// that of whom it could name.
-pub async fn server(reader: &Reader, evidence: &Evidence) -> Server {
+/// What is read once for the servers of all APIs.
+struct Known {
+    deployments: Read<Vec<Value>>,
+    services: Read<Vec<Value>>,
+}
+
+/// Reads the server of the API that the HPA's first metric belongs to, and those of its other metrics' APIs, by group.
+pub async fn servers(reader: &Reader, evidence: &Evidence) -> (Server, BTreeMap<String, Server>) {
     let group = match deciding(evidence) {
         Some(metric) => requests::group(metric),
         None if evidence.scaled_object.seen().is_some() => "external.metrics.k8s.io",
         None => "custom.metrics.k8s.io",
     };
-    let deployments = "/apis/apps/v1/deployments";
-    let (api_service, deployments, services) = tokio::join!(
-        api_service(reader, group),
-        reader.all(deployments, "the Deployments"),
+    let (deployments, services) = tokio::join!(
+        reader.all("/apis/apps/v1/deployments", "the Deployments"),
         reader.all("/api/v1/services", "the Services of all namespaces")
     );
-    let (candidates, likely) = candidates(&deployments, &services, evidence.scaled_object.seen().is_some());
+    let known = Known { deployments, services };
+    let others = join_all(subjects::other_groups(evidence).into_iter().map(|group| {
+        let known = &known;
+        async move { (group.to_owned(), server(reader, evidence, group, known).await) }
+    }));
+    let (first, others) = tokio::join!(server(reader, evidence, group, &known), others);
+    (first, others.into_iter().collect())
+}
+
+/// Reads the server of an API. Where its `APIService` leads nowhere, the Deployment is that of whom it could name.
+async fn server(reader: &Reader, evidence: &Evidence, group: &str, known: &Known) -> Server {
+    let Known { deployments, services } = known;
+    let api_service = api_service(reader, group).await;
+    let (candidates, likely) = candidates(deployments, services, evidence.scaled_object.seen().is_some());
     let mut server = Server { api_service, candidates, ..Server::default() };
     let place = server.api_service.seen().map(|service| service["spec"]["service"].clone()).unwrap_or_default();
     let mut deployed = None;
@@ -41,12 +60,13 @@ pub async fn server(reader: &Reader, evidence: &Evidence) -> Server {
         let path = format!("/api/v1/namespaces/{namespace}/services/{service}");
         server.service = reader.one(&path, &format!("Service {namespace}/{service}")).await;
         if let Some(service) = server.service.seen() {
-            server.deployment = deployment(reader, namespace, service, &deployments).await;
+            server.deployment = deployment(reader, namespace, service, deployments).await;
             deployed = Some((namespace.to_owned(), service.clone()));
         }
     }
+    // None of them is there for CPU and memory.
     if server.deployment.seen().is_none()
-        && let Some((service, deployment)) = likely
+        && let Some((service, deployment)) = likely.filter(|_| group != "metrics.k8s.io")
     {
         let namespace = namespace(&deployment).to_owned();
         server.deployment = Read::Seen(deployment);

@@ -14,8 +14,8 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::{server, workload};
 use crate::doctor::evidence::{Evidence, Resource, Server};
-use crate::doctor::facts::{requests, scaled_object, scaling_metric};
-use crate::doctor::objects::{Hpa, Monitor, labels, name, namespace, selector};
+use crate::doctor::facts::{requests, scaled_object, scaling_metric, subjects};
+use crate::doctor::objects::{Hpa, Monitor, labels, name, namespace, selector, text};
 use crate::doctor::redact;
 use crate::error::Error;
 use crate::kube::cluster::Cluster;
@@ -25,6 +25,9 @@ use crate::kube::reader::Reader;
 /// The kinds whose objects are listed once for all HPAs that scale one of them.
 const WORKLOADS: [(&str, &str, &str); 2] =
     [("apps/v1", "Deployment", "deployments"), ("apps/v1", "StatefulSet", "statefulsets")];
+
+/// Who serves the API of an HPA's first metric, and those of its others.
+type Servers = (Server, BTreeMap<String, Server>);
 
 /// What all HPAs share, and the HPAs.
 pub struct Survey {
@@ -38,8 +41,9 @@ pub struct Survey {
     of_kind: BTreeMap<&'static str, Shelf>,
     monitors: Read<Vec<Value>>,
     prometheuses: Read<Vec<Value>>,
-    /// Who serves a metrics API, by its group and whether KEDA made the HPA.
-    servers: Mutex<HashMap<(String, bool), Arc<OnceCell<Server>>>>,
+    kubernetes: Read<String>,
+    /// Who serves the metrics APIs, by their groups and whether KEDA made the HPA.
+    servers: Mutex<HashMap<(Vec<String>, bool), Arc<OnceCell<Servers>>>>,
     /// What the metrics APIs list.
     listings: Mutex<HashMap<String, Arc<OnceCell<Answer>>>>,
 }
@@ -61,7 +65,8 @@ impl Survey {
         );
         let operator = "/apis/monitoring.coreos.com/v1";
         let paths = ["servicemonitors", "podmonitors", "prometheuses"].map(|kind| format!("{operator}/{kind}"));
-        let (autoscaling, resources, monitors, pod_monitors, prometheuses) = tokio::join!(
+        let (version, autoscaling, resources, monitors, pod_monitors, prometheuses) = tokio::join!(
+            reader.one("/version", "the API server's version"),
             workload::versions(&reader),
             workload::resources(&reader),
             reader.all(&paths[0], "the ServiceMonitors"),
@@ -92,6 +97,7 @@ impl Survey {
             cluster,
             taken,
             hpas: names,
+            kubernetes: version.map(|version| text(&version, "/gitVersion").to_owned()),
             autoscaling,
             resources,
             of_kind,
@@ -116,6 +122,7 @@ impl Survey {
             taken: self.taken,
             namespace: namespace.to_owned(),
             name: hpa.to_owned(),
+            kubernetes: self.kubernetes.clone(),
             autoscaling: self.autoscaling.clone(),
             resources: self.resources.clone(),
             hpa: shelf("hpas").named(namespace, hpa),
@@ -131,7 +138,7 @@ impl Survey {
         };
         evidence.scaled_object = workload::made_by(&evidence, &shelf("scaledobjects").of(namespace));
         self.scaled(&mut evidence).await;
-        evidence.server = self.server(&evidence).await;
+        (evidence.server, evidence.servers) = self.servers(&evidence).await;
         evidence.answers = self.answers(&evidence).await;
         redact::redacted(&evidence)
     }
@@ -168,17 +175,15 @@ impl Survey {
         }));
     }
 
-    /// Who serves the metric. It is read once for all HPAs of a metrics API.
-    async fn server(&self, evidence: &Evidence) -> Server {
-        let group = scaling_metric::deciding(evidence).map_or("custom.metrics.k8s.io", requests::group);
-        let key = (group.to_owned(), evidence.scaled_object.seen().is_some());
+    /// Who serves the metrics. It is read once for all HPAs of the same metrics APIs.
+    async fn servers(&self, evidence: &Evidence) -> Servers {
+        let mut groups: Vec<String> = subjects::other_groups(evidence).into_iter().map(str::to_owned).collect();
+        groups.extend(scaling_metric::deciding(evidence).map(|metric| requests::group(metric).to_owned()));
+        let key = (groups, evidence.scaled_object.seen().is_some());
         let cell = self.servers.lock().await.entry(key).or_default().clone();
         // Its lists of all namespaces need not stay in this reader's account of memory.
-        let read = async {
-            let reader = Reader::new(self.cluster.client.clone());
-            server::server(&reader, evidence).await
-        };
-        cell.get_or_init(|| read).await.clone()
+        let read = async || server::servers(&Reader::new(self.cluster.client.clone()), evidence).await;
+        cell.get_or_init(read).await.clone()
     }
 
     /// The answers of the metrics API. What it lists is asked for once.
@@ -190,7 +195,7 @@ impl Survey {
                 .await
                 .into_iter()
                 .collect();
-        if let Some(metric) = scaling_metric::deciding(evidence) {
+        for metric in metrics {
             let path = requests::listing(evidence, requests::group(metric));
             let cell = self.listings.lock().await.entry(path.clone()).or_default().clone();
             let listing = cell.get_or_init(|| self.reader.answer(&path)).await.clone();

@@ -85,7 +85,8 @@ pub fn autoscaler(evidence: &Evidence, scaling: &ScalingMetric) -> Result<Assume
     Ok(Assumed { autoscaler, assumptions })
 }
 
-fn behavior(written: &Value) -> Result<Behavior, String> {
+/// An HPA's `behavior`, as the model takes it; an error says what of it cannot be read.
+pub fn behavior(written: &Value) -> Result<Behavior, String> {
     let written: Option<HorizontalPodAutoscalerBehavior> =
         serde_json::from_value(written.clone()).map_err(|error| format!(" {error}"))?;
     Behavior::of(written.as_ref()).map_err(|error| error.to_string())

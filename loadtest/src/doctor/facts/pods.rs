@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::doctor::evidence::Evidence;
-use crate::doctor::objects::{self, Pod, Workload, is_ready, leads_to, lives, time};
+use crate::doctor::objects::{self, Pod, Workload, condition, is, is_ready, leads_to, lives, time};
 
 /// The pods that have not ended and are not about to go.
 pub fn living(evidence: &Evidence) -> impl Iterator<Item = &Value> + Clone {
@@ -44,7 +44,8 @@ pub fn ready_for(evidence: &Evidence, pod: &Value) -> Option<f64> {
     objects::ready_for(pod, evidence.taken)
 }
 
-/// An HPA leaves 0 alone. KEDA does not, and nor does one that may go there itself.
+/// An HPA leaves 0 alone. KEDA does not, and nor does one that went there itself, as its condition `ScaledToZero` says from
+/// Kubernetes 1.37 on; before, one that may go there does not.
 pub fn leaves_zero(evidence: &Evidence) -> bool {
     let zero = |object: &Value, field: &str| object["spec"][field].as_u64() == Some(0);
     let by_keda = evidence.scaled_object.seen().is_some_and(|scaled| {
@@ -52,7 +53,11 @@ pub fn leaves_zero(evidence: &Evidence) -> bool {
             || scaled["spec"]["minReplicaCount"].is_null()
             || zero(scaled, "idleReplicaCount")
     });
-    by_keda || evidence.hpa.seen().is_some_and(|hpa| zero(hpa, "minReplicas"))
+    by_keda
+        || evidence.hpa.seen().is_some_and(|hpa| {
+            let disabled = condition(hpa, "ScalingActive").is_some_and(|active| active["reason"] == "ScalingDisabled");
+            is(hpa, "ScaledToZero") || (zero(hpa, "minReplicas") && !disabled)
+        })
 }
 
 /// The replicas that are wanted: the scale's own word, which leaves a 0 out; where it may not be read, the workload's, or

@@ -9,6 +9,7 @@ use crate::autoscaling::adapter_rules::{Resources, Rules};
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::freshness;
 use crate::doctor::facts::scaling_metric::ScalingMetric;
+use crate::doctor::facts::subjects;
 use crate::doctor::objects::{self, ScaledObject, Workload, namespace};
 use crate::kube::cluster::percent_encoded;
 use crate::kube::read::Read;
@@ -51,8 +52,9 @@ pub fn group(metric: &Value) -> &'static str {
 
 /// Where the list of a group's metrics is: at the version of the `APIService` that was read, else the common one.
 pub fn listing(evidence: &Evidence, group: &str) -> String {
-    let spec = evidence.server.api_service.seen().map(|service| &service["spec"]);
-    let version = spec.filter(|spec| spec["group"] == group).and_then(|spec| spec["version"].as_str());
+    let servers = [&evidence.server].into_iter().chain(evidence.servers.values());
+    let mut specs = servers.filter_map(|server| server.api_service.seen()).map(|service| &service["spec"]);
+    let version = specs.find(|spec| spec["group"] == group).and_then(|spec| spec["version"].as_str());
     format!("/apis/{group}/{}", version.unwrap_or("v1beta1"))
 }
 
@@ -193,9 +195,10 @@ pub fn triggers(evidence: &Evidence) -> impl Iterator<Item = &Value> {
 
 /// What is asked of Prometheus as `/api/v1/query`: the triggers' queries, and those that the links are judged by.
 pub fn queries(evidence: &Evidence) -> BTreeSet<String> {
-    let scaling = ScalingMetric::of(evidence);
+    let others = subjects::others(evidence).into_iter().map(|subject| subject.scaling);
+    let metrics = [ScalingMetric::of(evidence)].into_iter().chain(others);
     let asked = triggers(evidence).filter_map(|trigger| trigger["query"].as_str()).map(str::to_owned);
-    asked.chain(scaling.queries()).collect()
+    asked.chain(metrics.flat_map(|scaling| scaling.queries())).collect()
 }
 
 /// What is asked besides, for the age of the counter's samples.

@@ -63,7 +63,16 @@ pub struct Metric {
 impl ScalingMetric {
     /// Reads it from the evidence.
     pub fn of(evidence: &Evidence) -> Self {
-        let metric = metric(evidence);
+        Self::made(evidence, deciding(evidence))
+    }
+
+    /// One of the HPA's metrics, an item of `spec.metrics`.
+    pub fn of_spec(evidence: &Evidence, spec: &Value) -> Self {
+        Self::made(evidence, Some(spec))
+    }
+
+    fn made(evidence: &Evidence, spec: Option<&Value>) -> Self {
+        let metric = spec.and_then(|spec| metric(evidence, spec));
         let all: Vec<&Value> = living(evidence).collect();
         let names = |pods: &[&Value]| pods.iter().map(|pod| name(pod).to_owned()).collect::<Vec<_>>();
         let ready: Vec<&Value> = all.iter().copied().filter(|pod| is_ready(pod)).collect();
@@ -139,7 +148,7 @@ fn of_pods(evidence: &Evidence, series: &str, pods: &[&Value]) -> String {
     format!("{} or {of_namespace}", with("instance", "=~", addresses.join("|")))
 }
 
-/// The metric that decides, an item of `spec.metrics`: the first that KEDA asks Prometheus for; else the first that is an
+/// The metric whose chain is walked first, an item of `spec.metrics`: the first that KEDA asks Prometheus for; else the first that is an
 /// average of the pods, and so can be watched beside a load; else the first that is no resource of the pods; else the
 /// first.
 pub fn deciding(evidence: &Evidence) -> Option<&Value> {
@@ -191,7 +200,7 @@ pub fn others(evidence: &Evidence) -> Vec<String> {
 }
 
 /// Type and name of a metric.
-fn titled(metric: &Value) -> String {
+pub fn titled(metric: &Value) -> String {
     let kind = metric["type"].as_str().unwrap_or_default();
     let name = ["resource", "containerResource", "object", "pods", "external"].into_iter().find_map(|source| {
         let source = &metric[source];
@@ -200,8 +209,7 @@ fn titled(metric: &Value) -> String {
     format!("{kind} {}", name.unwrap_or_default()).trim_end().to_owned()
 }
 
-fn metric(evidence: &Evidence) -> Option<Metric> {
-    let spec = deciding(evidence)?;
+fn metric(evidence: &Evidence, spec: &Value) -> Option<Metric> {
     let (source, body) = match spec["type"].as_str()? {
         "Pods" => (Source::Adapter, &spec["pods"]),
         "Object" => (Source::Adapter, &spec["object"]),

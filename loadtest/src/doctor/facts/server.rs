@@ -86,9 +86,14 @@ pub fn is_failure(line: &str) -> bool {
     failed && NETWORK.iter().any(|word| line.contains(word))
 }
 
+/// Whether a log line says that metrics-server could not read a kubelet.
+pub fn is_kubelet_failure(line: &str) -> bool {
+    line.contains("Failed to scrape node")
+}
+
 /// Whether a judge reads this log line. A bundle keeps no others.
 pub fn is_read_of_log(line: &str) -> bool {
-    is_failure(line) || line.contains(SELF_SIGNED)
+    is_failure(line) || is_kubelet_failure(line) || line.contains(SELF_SIGNED)
 }
 
 /// Seconds since each of the server's containers started.

@@ -14,8 +14,12 @@ use crate::kube::read::Read;
 
 /// The right that reading the metric takes, as RBAC names it.
 pub fn right(evidence: &Evidence, metric: &Metric) -> String {
+    let (group, namespace) = (server::group(metric.source), &evidence.namespace);
+    if metric.source == Source::Resource {
+        return format!("list pods.{group} in namespace {namespace}");
+    }
     let of = if metric.source == Source::Adapter { "pods/" } else { "" };
-    format!("get {of}{} in {} in namespace {}", metric.name, server::group(metric.source), evidence.namespace)
+    format!("get {of}{} in {group} in namespace {namespace}", metric.name)
 }
 
 /// The controller may not read the metric, according to the access review or to the HPA.

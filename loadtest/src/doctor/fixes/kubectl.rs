@@ -97,6 +97,11 @@ pub fn merge(object: &Value, part: &Value) -> Command {
     patched(object, "--type merge -p", part, &part.to_string())
 }
 
+/// The same, where lists are merged by the names of their items: for the kinds of Kubernetes itself.
+pub fn strategic(object: &Value, part: &Value) -> Command {
+    patched(object, "--type strategic -p", part, &part.to_string())
+}
+
 fn patched(object: &Value, how: &'static str, contents: &Value, text: &str) -> Command {
     about(object, "patch").words(how).document(contents, text)
 }

@@ -1,5 +1,7 @@
 //! The metrics API's answer, and whether the HPA's controller may query it.
 
+mod resource;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
@@ -28,8 +30,7 @@ pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
     let metric = scaling.metric.as_ref().ok_or_else(Status::without_metric)?;
     Status::stop(missing_right::forbidden(evidence, metric))?;
     if metric.source == Source::Resource {
-        let why = format!("the HPA reports what it reads of {} from metrics.k8s.io", metric.name);
-        return Err(Status::NotApplicable(why));
+        return resource::check(evidence, metric);
     }
     let (path, answer) = values::answer(evidence, metric).ok_or_else(|| {
         Status::missing(Input::Answer, format!("the metrics API was not queried for {}", metric.name))

@@ -1,9 +1,10 @@
 //! The conditions that the HPA's controller reports: whether it reads its metrics, and whether it may scale.
 //!
-//! Source of the reasons and texts: `pkg/controller/podautoscaler/horizontal.go` of Kubernetes 1.34.
+//! Source of the reasons and texts: `pkg/controller/podautoscaler/horizontal.go` of Kubernetes 1.34 and 1.37.
 
 mod hpas;
 mod metrics;
+mod resource;
 
 use serde_json::{Value, json};
 
@@ -16,13 +17,15 @@ use crate::doctor::facts::{early, pods, requests, values};
 use crate::doctor::findings::missing_right;
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::{about, scale};
+use crate::doctor::link::Link;
 use crate::doctor::objects::{Hpa, condition, is, namespace, text};
 use crate::doctor::status::{Checked, Finding, Input, Status};
 
-pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
+pub fn check(evidence: &Evidence, scaling: &ScalingMetric, invalid: &[(usize, Link, Finding)]) -> Checked {
     let hpa = Status::require(&evidence.hpa, || Status::missing(Input::Hpa, "there is no HPA"))?;
     Status::stop(hpas::several(evidence, hpa))?;
-    Status::stop(metrics::others(evidence, scaling, hpa))?;
+    Status::stop(resource::check(evidence, hpa))?;
+    Status::stop(metrics::others(evidence, scaling, hpa, invalid))?;
     let Some(able) = condition(hpa, "AbleToScale") else {
         return Err(Status::pending(SYNC_PERIOD, "the HPA's controller has not synced it yet"));
     };
@@ -52,8 +55,10 @@ fn written(condition: &Value) -> String {
 }
 
 fn active(hpa: &Value) -> String {
-    let conditions = ["ScalingActive", "AbleToScale", "ScalingLimited"];
+    let conditions = ["ScalingActive", "AbleToScale", "ScalingLimited", "ScaledToZero"];
     let reasons = conditions.into_iter().filter_map(|kind| condition(hpa, kind)).map(|one| text(one, "/reason"));
+    // Almost every HPA says this from Kubernetes 1.37 on.
+    let reasons = reasons.filter(|reason| *reason != "NotScaledToZero");
     reasons.collect::<Vec<_>>().join(", ")
 }
 

@@ -119,8 +119,10 @@ fn at_zero(evidence: &Evidence, workload: &Value) -> Checked {
         return Ok(format!("{}: 0 replicas, from which KEDA or the HPA scales it", titled(workload)));
     }
     let minimum = evidence.hpa.seen().and_then(|hpa| hpa["spec"]["minReplicas"].as_u64()).unwrap_or(1);
-    let seen = format!("{}: spec.replicas is 0", titled(workload));
-    let advice = format!("Scale it to {minimum}: an HPA does not scale from 0.");
+    let by_hand = if minimum == 0 { ", and it was not the HPA that scaled it to 0" } else { "" };
+    let seen = format!("{}: spec.replicas is 0{by_hand}", titled(workload));
+    let minimum = minimum.max(1);
+    let advice = format!("Scale it to {minimum}: an HPA does not scale from 0 that it has not gone to itself.");
     Err(Finding::new(Cause::ReplicasZero, seen, advice, [scale(workload, minimum)]).into())
 }
 

@@ -101,12 +101,12 @@ pub fn log(log: &str) -> String {
     log.lines().filter(|line| is_read_of_log(line)).map(|line| told(line) + "\n").collect()
 }
 
-/// The counter's series, and the names of the page's other counters.
-pub fn page(page: &str, series: Option<&str>) -> String {
+/// The counters' series, and the names of the page's other counters.
+pub fn page(page: &str, series: &[String]) -> String {
     let is_counter = |line: &str| line.starts_with("# TYPE ") && line.ends_with(" counter");
     let is_series = |line: &str| {
-        let rest = series.and_then(|series| line.strip_prefix(series));
-        rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
+        let mut rests = series.iter().filter_map(|series| line.strip_prefix(series.as_str()));
+        rests.any(|rest| rest.starts_with(['{', ' ']))
     };
     let lines = page.split_inclusive('\n').filter(|line| is_counter(line.trim_end()) || is_series(line));
     lines.map(told).collect()

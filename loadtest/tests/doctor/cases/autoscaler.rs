@@ -2,11 +2,22 @@
 
 use loadtest::doctor::catalogue::Cause;
 
-use super::{MANIFEST, monitoring, own};
+use super::{MANIFEST, manifest, monitoring, own};
 use crate::case::Case;
 
 pub fn cases() -> Vec<Case> {
-    vec![forbidden(), not_scraped(), second_hpa(), overlapping(), second_metric(), set_elsewhere()]
+    vec![
+        forbidden(),
+        not_scraped(),
+        second_hpa(),
+        overlapping(),
+        second_metric(),
+        no_container(),
+        set_elsewhere(),
+        at_minimum(),
+        disabled(),
+        stabilised(),
+    ]
 }
 
 /// Removes custom metrics from the role that Kubernetes gives the controller.
@@ -76,4 +87,40 @@ fn set_elsewhere() -> Case {
     Case::new(Cause::ReplicasSetElsewhere, "a manifest with replicas, applied again", two(), MANIFEST)
         .then(format!("{one} && {apply}"))
         .tidied()
+}
+
+fn no_container() -> Case {
+    let metric = r#"{"type":"ContainerResource","containerResource":{"name":"cpu","container":"none","target":{"type":"Utilization","averageUtilization":90}}}"#;
+    let line = own(&format!(
+        r#"patch hpa shopfront-hpa --type json -p '[{{"op":"add","path":"/spec/metrics/-","value":{metric}}}]'"#
+    ));
+    Case::new(Cause::ContainerUnknown, "a metric of a container that no pod has", line, MANIFEST)
+        .by_hand("the user knows which container is meant")
+}
+
+fn at_minimum() -> Case {
+    Case::new(Cause::AtMinimum, "two idle replicas, which are the minimum", two(), MANIFEST)
+        .explains()
+        .by_hand("nothing is broken")
+}
+
+/// Allows one replica, where there are two idle ones, with this rule for scale-in.
+fn held(rule: &str) -> String {
+    own(&format!(
+        r#"patch hpa shopfront-hpa -p '{{"spec":{{"minReplicas":1,"behavior":{{"scaleDown":{{{rule}}}}}}}}}'"#
+    ))
+}
+
+fn disabled() -> Case {
+    Case::new(Cause::DirectionDisabled, "two idle replicas, and no scale-in", two(), manifest())
+        .then(held(r#""selectPolicy":"Disabled""#))
+        .explains()
+        .tidied()
+}
+
+fn stabilised() -> Case {
+    Case::new(Cause::Stabilised, "two idle replicas, within the stabilisation window", two(), manifest())
+        .then(held(r#""stabilizationWindowSeconds":300"#))
+        .explains()
+        .by_hand("nothing is broken")
 }

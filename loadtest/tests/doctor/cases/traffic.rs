@@ -19,7 +19,7 @@ pub fn no_load() -> String {
 }
 
 pub fn cases() -> Vec<Case> {
-    vec![within_tolerance(), at_maximum(), pinned(), short(), no_address()]
+    vec![within_tolerance(), rounded_up(), at_maximum(), pinned(), short(), no_address()]
 }
 
 /// Sets the HPA's target so that the value is this percentage of it, and adds fields to the HPA's spec.
@@ -44,6 +44,12 @@ fn within_tolerance() -> Case {
     Case::new(Cause::WithinTolerance, "load a twentieth above the target", line, MANIFEST)
         .explains()
         .by_hand("nothing is broken")
+}
+
+/// Two or three pods at four fifths of their target: a pod fewer would be one too few.
+fn rounded_up() -> Case {
+    let line = target(80, r#"\"maxReplicas\":6,"#);
+    Case::new(Cause::RoundedUp, "load a fifth below the target", line, MANIFEST).explains().by_hand("nothing is broken")
 }
 
 fn pinned() -> Case {

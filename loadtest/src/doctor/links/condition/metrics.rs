@@ -8,6 +8,7 @@ use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::pods::{living, since};
 use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::{early, values};
+use crate::doctor::link::Link;
 use crate::doctor::objects::{Hpa, condition, list, text};
 use crate::doctor::status::{Finding, Status};
 
@@ -20,7 +21,12 @@ struct Listed<'a> {
 }
 
 /// The status of the HPA's other metrics; none if they are valid.
-pub fn others(evidence: &Evidence, scaling: &ScalingMetric, hpa: &Value) -> Option<Status> {
+pub fn others(
+    evidence: &Evidence,
+    scaling: &ScalingMetric,
+    hpa: &Value,
+    broken: &[(usize, Link, Finding)],
+) -> Option<Status> {
     let metrics: Vec<_> = Hpa(hpa).metrics().iter().enumerate().map(|(place, spec)| listed(place, spec)).collect();
     let own = scaling.metric.as_ref().map(|metric| &metric.spec);
     let others = metrics.iter().filter(|metric| Some(metric.spec) != own);
@@ -29,14 +35,25 @@ pub fn others(evidence: &Evidence, scaling: &ScalingMetric, hpa: &Value) -> Opti
     let seen = format!("HPA {}: spec.metrics[{}], {}: {why}", evidence.name, metric.place, metric.name);
     let ages: Option<Vec<f64>> = living(evidence).map(|pod| since(evidence, pod, "/status/startTime")).collect();
     let oldest = ages.map(|ages| ages.into_iter().fold(0.0, f64::max));
-    if let Some(age) = oldest.filter(|age| *age < timing::RESOURCE_METRICS) {
-        return Some(Status::pending(timing::RESOURCE_METRICS - age, format!("{seen}; the pods have just started")));
+    let patience = if metric.name == "cpu" { timing::CPU_INITIALISATION } else { timing::RESOURCE_METRICS };
+    if let Some(age) = oldest.filter(|age| *age < patience) {
+        return Some(Status::pending(patience - age, format!("{seen}; the pods have just started")));
     }
     if let Some(wait) = early::unlisted(evidence, scaling) {
         return Some(wait.after(&seen).into());
     }
-    let advice = "Fix that metric, or remove it from the HPA if it is not needed. While one metric is invalid, the HPA adds \
-                  replicas and never removes any.";
+    let own = broken.iter().find(|(place, ..)| *place == metric.place);
+    let (seen, why) = own.map_or_else(
+        || (seen.clone(), "its API has no value of it".to_owned()),
+        |(_, link, finding)| {
+            let entry = finding.cause.entry();
+            let title = format!("{} (cause {}, {})", entry.title, finding.cause.number(), entry.name);
+            let why = format!("its own chain is broken at {}: {title}. {}", link.label(), entry.fix);
+            (format!("{seen}; {}", finding.evidence), why.trim_end_matches('.').to_owned())
+        },
+    );
+    let advice =
+        format!("Fix that metric: {why}. While one metric is invalid, the HPA adds replicas and never removes any.");
     Some(Finding::new(Cause::OtherMetricInvalid, seen, advice, None).into())
 }
 
