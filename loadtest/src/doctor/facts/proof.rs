@@ -19,7 +19,7 @@ pub fn has_current_value(evidence: &Evidence, scaling: &ScalingMetric) -> bool {
     // KEDA reads an empty result as 0.
     let number = |sample: &&Value| sample["value"][1].as_str()?.parse::<f64>().ok().filter(|number| number.is_finite());
     let answered = scaling.query.as_deref().and_then(|query| result(evidence, query));
-    if answered.is_some_and(|found| found.iter().filter_map(number).next().is_none()) {
+    if answered.is_some_and(|found| found.iter().find_map(number).is_none()) {
         return false;
     }
     let Some(selector) = &scaling.selector else { return true };
