@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::changed::{advice_at, broken, commands_at, not_found, state, targets, without_targets};
 use crate::healthy::{ADAPTER_SERIES, NAMESPACE, PODS, TAKEN, adapter, ago, keda};
-use crate::{broken_cause, seen};
+use crate::{broken_cause, diagnose, seen};
 
 /// Adds a pod that the selector takes, with this owner.
 fn add_pod(evidence: &mut Evidence, name: &str, owner: &Value, phase: &str) {
@@ -49,7 +49,7 @@ fn pods_of_another_deployment_under_the_selector_are_named() {
     hpa["metadata"]["name"] = json!("other");
     hpa["spec"]["scaleTargetRef"]["name"] = json!("other");
     seen(&mut evidence.hpas).push(hpa);
-    assert_eq!(state(&evidence, Link::Pod), State::Ok);
+    assert_eq!(diagnose(&evidence).links[0].state, State::Ok);
 }
 
 #[test]

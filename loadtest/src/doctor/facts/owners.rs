@@ -23,8 +23,11 @@ pub fn strangers(evidence: &Evidence) -> Vec<Stranger<'_>> {
         return Vec::new();
     }
     let own = format!("{kind}/{name}");
+    // A pod may lack the hash.
+    let (makes_replica_sets, of_own_set) = (matches!(kind, "Deployment" | "Rollout"), format!("ReplicaSet/{name}-"));
     let is_scaled = |owner: &str| evidence.hpas.items().iter().any(|hpa| Hpa(hpa).scaled() == owner);
     let has_own = evidence.pods.items().iter().any(|pod| owner(pod).as_deref() == Some(&own));
+    let is_own = |owner: &str| owner == own || (makes_replica_sets && owner.starts_with(&of_own_set));
     let of_pod = |pod| {
         // Where owners are known at all, a pod without one belongs to nobody.
         let owner = owner(pod).or_else(|| has_own.then(|| "no owner".to_owned()))?;
@@ -34,7 +37,7 @@ pub fn strangers(evidence: &Evidence) -> Vec<Stranger<'_>> {
         let counts = phase != "Failed" || by_requests(evidence);
         // Two HPAs with overlapping selectors are another cause.
         let is_stranger =
-            owner != own && counts && pod["metadata"]["deletionTimestamp"].is_null() && !is_scaled(&owner);
+            !is_own(&owner) && counts && pod["metadata"]["deletionTimestamp"].is_null() && !is_scaled(&owner);
         is_stranger.then_some(Stranger { pod, owner, has_ended })
     };
     evidence.pods.items().iter().filter_map(of_pod).collect()

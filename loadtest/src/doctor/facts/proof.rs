@@ -1,5 +1,7 @@
 //! Whether the metrics API's value proves that the links before it work.
 
+use serde_json::Value;
+
 use super::early::settled;
 use super::freshness::is_stale;
 use super::targets::{Ours, result};
@@ -12,6 +14,12 @@ use crate::doctor::facts::scaling_metric::ScalingMetric;
 /// some of the pods.
 pub fn has_current_value(evidence: &Evidence, scaling: &ScalingMetric) -> bool {
     if values::works(evidence, scaling) != Some(true) || scaled_object::falls_back(evidence) {
+        return false;
+    }
+    // KEDA reads an empty result as 0.
+    let number = |sample: &&Value| sample["value"][1].as_str()?.parse::<f64>().ok().filter(|number| number.is_finite());
+    let answered = scaling.query.as_deref().and_then(|query| result(evidence, query));
+    if answered.is_some_and(|found| found.iter().find_map(number).is_none()) {
         return false;
     }
     let Some(selector) = &scaling.selector else { return true };

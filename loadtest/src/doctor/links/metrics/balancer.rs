@@ -52,7 +52,8 @@ pub fn checks(
             return None;
         }
         let path = set("healthcheck-path").unwrap_or("/");
-        let seconds = set("healthcheck-interval-seconds").and_then(|seconds| seconds.parse().ok()).unwrap_or(INTERVAL);
+        let seconds = set("healthcheck-interval-seconds").and_then(|seconds| seconds.parse().ok());
+        let seconds = seconds.filter(|seconds| *seconds >= 1.0).unwrap_or(INTERVAL);
         let named = set("subnets").and_then(|all| u32::try_from(all.split(',').count()).ok());
         let (zones, assumed) = named.map_or((ZONES, " (assumed)"), |zones| (zones, ""));
         let rate = f64::from(zones) / seconds;

@@ -38,6 +38,10 @@ fn one(evidence: &Evidence, scaling: &ScalingMetric, metric: &Metric, trigger: &
     if kind != "prometheus" {
         return Ok(format!("trigger {}: {kind}, which does not query Prometheus", trigger.place));
     }
+    if !is_asked(evidence, trigger) {
+        let address = trigger.field("serverAddress");
+        return Ok(format!("trigger {}: {address} is another Prometheus than the one that was queried", trigger.place));
+    }
     if !works(evidence, scaling) {
         Status::stop(wrong_prefix(evidence, trigger))?;
         Status::stop(reach::wrong(evidence).map(|why| unreachable(evidence, trigger, &why)))?;
@@ -77,7 +81,17 @@ fn wrong_prefix(evidence: &Evidence, trigger: &Trigger<'_>) -> Option<Finding> {
     Some(Finding::new(Cause::PrefixWrong, seen, advice, command))
 }
 
-/// Whether a URL is that of the trigger. The first trigger's is that of the evidence.
+/// Whether the Prometheus that was queried is the trigger's: triggers may have several, and the first one's is queried.
+fn is_asked(evidence: &Evidence, trigger: &Trigger<'_>) -> bool {
+    let place = |url: &str| {
+        let uri: http::Uri = url.parse().ok()?;
+        Some((uri.host()?.to_owned(), uri.port_u16()))
+    };
+    let asked = evidence.prometheus.url.seen().and_then(|url| place(url));
+    asked.zip(place(trigger.field("serverAddress"))).is_none_or(|(asked, own)| asked == own)
+}
+
+/// Whether a URL is that of the trigger.
 fn is_address(trigger: &Trigger<'_>, url: &str) -> bool {
     trigger.field("serverAddress") == url
 }
