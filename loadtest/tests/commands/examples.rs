@@ -62,7 +62,8 @@ async fn run(example: &str, service: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let folder = tempfile::tempdir().expect("a folder can be made");
     // The others are to write them.
-    let read = |word: &&str| word.ends_with(".json") && !needs_cluster(example);
+    let is_json = |word: &str| Path::new(word).extension().is_some_and(|extension| extension == "json");
+    let read = |word: &&str| is_json(word) && !needs_cluster(example);
     for name in example.split_whitespace().filter(read) {
         let place = folder.path().join(name);
         std::fs::create_dir_all(place.parent().expect("a folder")).expect("a folder can be made");
