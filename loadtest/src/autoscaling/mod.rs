@@ -53,7 +53,6 @@ pub struct Autoscaler {
 #[serde(rename_all = "camelCase")]
 pub struct Measured {
     /// The HPA's part.
-    #[serde(flatten)]
     pub metric: hpa::Metric,
     /// The window of `rate()`, in seconds.
     pub window: f64,

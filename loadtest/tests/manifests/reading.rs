@@ -123,12 +123,12 @@ fn several_places_are_read_the_later_ones_first_and_none_that_is_not_named() {
     let others = folder(&[("others.json", list(&others()))]);
     let missing = manifests::read(&[&inner]).unwrap_err().to_string();
     assert!(missing.contains("no Deployment named web: add it, or name its file or folder with another"), "{missing}");
-    let target = |places: &[PathBuf]| manifests::read(places).unwrap().autoscaler.target;
-    assert_eq!(target(&[inner.clone(), others.path().to_path_buf()]), 2.0);
+    let target = |places: &[PathBuf]| manifests::read(places).map(|read| read.autoscaler.target);
+    assert_eq!(target(&[inner.clone(), others.path().to_path_buf()]), Ok(2.0));
     let later = folder(&[("hpa.json", hpa(&[pods("3")]).to_string())]);
     let later = later.path().join("hpa.json");
-    assert_eq!(target(&[inner.clone(), others.path().to_path_buf(), later.clone()]), 3.0);
-    assert_eq!(target(&[later, others.path().to_path_buf(), inner]), 2.0);
+    assert_eq!(target(&[inner.clone(), others.path().to_path_buf(), later.clone()]), Ok(3.0));
+    assert_eq!(target(&[later, others.path().to_path_buf(), inner]), Ok(2.0));
 }
 
 #[test]

@@ -10,7 +10,6 @@ pub struct Metric {
     /// Its name.
     pub name: String,
     /// What it is a metric of.
-    #[serde(flatten)]
     pub of: Of,
     /// The value that the HPA aims at.
     pub target: Target,
@@ -18,7 +17,8 @@ pub struct Metric {
 
 /// What a metric is a metric of.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase", tag = "of")]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "MetricOf")]
 pub enum Of {
     /// Each pod: `type: Pods`.
     Pods,
@@ -36,6 +36,7 @@ pub enum Of {
 /// A metric's target.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "MetricTarget")]
 pub enum Target {
     /// `averageValue`: a pod's share.
     AverageValue(f64),
