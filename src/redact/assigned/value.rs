@@ -27,7 +27,10 @@ pub struct Value<'a> {
 const BRACKETS: [(char, char); 4] = [('[', ']'), ('{', '}'), ('<', '>'), ('(', ')')];
 
 /// The longest structure that is one value.
-const LONGEST: usize = 16 << 10;
+const LONGEST: usize = 2 << 10;
+
+/// How much of a structure is searched for fields, which limits the time.
+const SEARCHED: usize = 512;
 
 /// What a value ends at.
 pub enum Until {
@@ -134,8 +137,9 @@ impl<'a> Value<'a> {
     }
 }
 
-/// The words before a colon or an equals sign.
+/// The words before a colon or an equals sign, as far as the text is searched.
 fn names(text: &str) -> impl Iterator<Item = &str> {
+    let text = &text[..text.floor_char_boundary(SEARCHED)];
     let before = text.match_indices([':', '=']).map(|(at, _)| text[..at].trim_end_matches(['"', '\'', '\\', ' ']));
     before.map(|before| before.rsplit(|c| !super::is_of_name(c)).next().unwrap_or_default())
 }
@@ -143,7 +147,8 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
 /// Whether a structure has a letter or a digit in anything but a resource that it names.
 fn holds_values(text: &str) -> bool {
     let mut names = names(text).peekable();
-    let is_of_resources = names.peek().is_some() && names.all(|name| matches!(name, "resource" | "group"));
+    let is_of_resources =
+        text.len() <= SEARCHED && names.peek().is_some() && names.all(|name| matches!(name, "resource" | "group"));
     let is_empty = text.len() <= 2 || text.ends_with("{}}") || text.ends_with("[]}");
     !is_of_resources && !is_empty
 }
@@ -216,7 +221,8 @@ fn length(text: &str, quote: &str, sign: Sign, until: &Until) -> usize {
         return text.find("]]>").or_else(|| text.find('<')).unwrap_or_else(line);
     }
     if BRACKETS.iter().any(|(opening, _)| text.starts_with(*opening)) {
-        let end = closed(text).unwrap_or_else(line);
+        // What is not closed is examined field by field, beyond a limit on the time.
+        let Some(end) = closed(text) else { return text.floor_char_boundary(line().min(LONGEST)) };
         // `{CLEARTEXT}hunter2`
         return if text[end..].starts_with(char::is_alphanumeric) { end + word(&text[end..]) } else { end };
     }
