@@ -17,8 +17,8 @@ pub struct Value<'a> {
     pub named: bool,
     /// Whether the value is in quotes.
     pub quoted: bool,
-    /// Whether there are spaces between the sign and the value.
-    pub spaced: bool,
+    /// How many spaces are between the sign and the value.
+    pub spaces: usize,
     /// Whether it is the last of its line.
     pub is_last: bool,
 }
@@ -80,9 +80,14 @@ impl<'a> Value<'a> {
             sign,
             named: joint.named,
             quoted: opened > 0,
-            spaced: spaced > 0,
+            spaces: spaced,
             is_last: rest.is_empty() || rest.starts_with(['\n', '-', '|', '&', '#', '}']),
         })
+    }
+
+    /// Whether there are spaces between the sign and the value.
+    pub fn is_apart(&self) -> bool {
+        self.spaces > 0
     }
 
     /// Whether there is no secret: a word that says so, or a structure that holds nothing, or names resources.
@@ -119,7 +124,7 @@ impl<'a> Value<'a> {
     /// Whether it is a status of HTTP: "token: 401 Unauthorized".
     pub fn is_status(&self) -> bool {
         let is_number = self.text.len() == 3 && self.text.starts_with(['1', '2', '3', '4', '5']);
-        is_number && self.spaced && !self.quoted && self.text.chars().all(|c| c.is_ascii_digit())
+        is_number && self.is_apart() && !self.quoted && self.text.chars().all(|c| c.is_ascii_digit())
     }
 
     /// Whether it mixes letters and digits, as words do not.
