@@ -96,6 +96,7 @@ async fn half_open_requests_with_long_heads_stay_within_memory() {
 
 #[tokio::test]
 async fn whole_long_heads_do_not_wait_for_half_sent_ones() {
+    let _alone = CROWDED.lock().await;
     let server = Server::start(&[]).await;
     let half = ["GET / HTTP/1.1\r\nhost: localhost\r\nx-slow: ", &"a".repeat(3_000)].concat();
     let mut held = Vec::new();

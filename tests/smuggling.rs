@@ -214,7 +214,7 @@ async fn responses_do_not_depend_on_how_bytes_are_split() {
     // Longer than one read of hyper.
     let long = format!("GET /version HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "x".repeat(15_000));
     let conversation = format!(
-        "{FIRST}\r\n{FIRST}{long}GET / HTTP/1.1\nhost: localhost\naccept: application/json\n\n{FOLLOW_UP}\
+        "{FIRST}\r\n{FIRST}{long}GET / HTTP/1.1\r\nhost: localhost\r\naccept: application/json\r\n\r\n{FOLLOW_UP}\
          POST /healthz HTTP/1.1\r\nhost: localhost\r\ncontent-length: 3\r\n\r\nabc{FOLLOW_UP}"
     );
     let whole = server.exchange(&conversation).await;

@@ -194,18 +194,16 @@ impl Before<'_> {
     }
 
     fn takes_after_colon(&self, value: &Value, is_password: bool) -> bool {
-        let is_sentence = value.spaced && value.is_said();
-        let is_end = self.sure == Secret::Surely && value.spaced && value.is_last && !value.text.contains(' ');
+        let is_sentence = value.is_apart() && value.is_said();
+        let is_end = self.sure == Secret::Surely && value.is_apart() && value.is_last && !value.text.contains(' ');
         // The name of an object, and a status.
-        let is_of_path = self.name == "key" && value.spaced && self.text.ends_with('/');
+        let is_of_path = self.name == "key" && value.is_apart() && self.text.ends_with('/');
         let is_status = self.sure == Secret::Surely && !is_password && value.is_status() && !self.line().is_empty();
         if is_of_path || is_status {
             return false;
         }
-        self.is_quoted(value) && !is_sentence
-            || !is_sentence && (is_password || is_end)
-            || !is_sentence && self.follows_colon(value)
-            || value.is_structure() && self.sure == Secret::Surely
+        let is_value = self.is_quoted(value) || is_password || is_end || self.follows_colon(value);
+        !is_sentence && is_value || value.is_structure() && self.sure == Secret::Surely
     }
 
     /// "password hunter2"; `machine a login b password c`; `requirepass c`; `AUTH c`.
@@ -300,7 +298,7 @@ impl Before<'_> {
         let is_inside = line.rfind(['{', '[']) > line.rfind(['}', ']']);
         let is_identifier = self.name.contains(['_', '-']) || self.name.chars().all(|c| c.is_ascii_uppercase());
         let is_certain = self.sure == Secret::Surely && self.name.contains(['_', '-']);
-        if value.spaced {
+        if value.is_apart() {
             return is_alone || is_certain || !value.is_word();
         }
         // `/pass:hunter2`

@@ -74,7 +74,7 @@ fn escape(text: &str) -> Option<(usize, Option<char>)> {
         return Some((one.len_utf8(), None));
     }
     // What is escaped in a text within a text has several.
-    let more = text.find(|c| c != '\\').unwrap_or(1).saturating_sub(1);
+    let more = text[..text.floor_char_boundary(LONGEST)].find(|c| c != '\\').unwrap_or(1).saturating_sub(1);
     if more > 0 {
         return escape(&text[more..])
             .filter(|(_, meant)| meant.is_some_and(char::is_alphanumeric))

@@ -21,6 +21,9 @@ pub use names::is_secret_name;
 /// What `/` shows in the place of a hidden value.
 pub const REDACTED: &str = "[redacted]";
 
+/// How often a text is resolved: in a URL within a URL, a `%` is `%25`.
+const LEVELS: usize = 4;
+
 /// The maximum number of passes over a text.
 const ROUNDS: usize = 8;
 
@@ -41,17 +44,18 @@ pub fn text(text: &str, mark: &str) -> String {
     text
 }
 
-/// The text, or where its escapes hide a secret, the resolved text without it.
+/// The text, or where its escapes hide a secret, the resolved text without it. Escapes may be escaped, too.
 fn without_escaped_secrets(text: String, mark: &str) -> String {
-    let Some(resolved) = escapes::resolved(&text) else { return text };
-    let kept = without_secrets(&resolved, mark);
-    // Escapes may be escaped, too.
-    if kept != resolved || escapes::resolved(&resolved).is_some() && without_escaped_secrets(kept.clone(), mark) != kept
-    {
-        without_escaped_secrets(kept, mark)
-    } else {
-        text
+    let mut seen: Option<String> = None;
+    for _ in 0..LEVELS {
+        let Some(resolved) = escapes::resolved(seen.as_deref().unwrap_or(&text)) else { break };
+        let kept = without_secrets(&resolved, mark);
+        if kept != resolved {
+            return kept;
+        }
+        seen = Some(resolved);
     }
+    text
 }
 
 fn without_secrets(text: &str, mark: &str) -> String {

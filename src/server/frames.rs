@@ -189,7 +189,7 @@ mod tests {
         ] {
             let mut bytes = framed(flags, before, after);
             assert_eq!(FrameTracker::default().receive(&mut bytes), HeaderBlock::Complete);
-            let expected = [before, b"\x44\x04;;;;", after].concat();
+            let expected = [before, b"\x44\x04?;;;", after].concat();
             assert_eq!(&bytes[FRAME_HEADER_BYTES..], expected, "{flags}");
         }
     }

@@ -16,10 +16,6 @@ const STATIC: usize = 61;
 const NAME: &[u8] = b":path";
 const NAME_CODE: &[u8] = &[0xb9, 0x58, 0xd3, 0x3f];
 
-/// What a path is replaced by. As a Huffman code, the byte is the same character.
-const REPLACEMENT: u8 = b';';
-const REPLACEMENT_CODE: u8 = 0xfb;
-
 /// The Huffman code of `#`, whose last bit makes it a `>`.
 const FRAGMENT: u32 = 0xffa;
 const FRAGMENT_BITS: usize = 12;
@@ -135,7 +131,7 @@ impl PathGuard {
                     }
                 }
                 State::Value { left, value } => {
-                    let value = value.read(bytes, at, start);
+                    let value = value.read(bytes, at, start, left == 1);
                     if left > 1 { State::Value { left: left - 1, value } } else { State::Field }
                 }
             };
@@ -181,7 +177,7 @@ impl Integer {
 
 impl Value {
     /// Reads the byte `at` of a value that starts at `start`, unless that was before these bytes.
-    fn read(mut self, bytes: &mut [u8], at: usize, start: Option<usize>) -> Self {
+    fn read(mut self, bytes: &mut [u8], at: usize, start: Option<usize>, is_last: bool) -> Self {
         let byte = bytes[at];
         if self.path == Path::Maybe {
             let is_slash = if self.is_coded { byte >> 2 == SLASH_CODE } else { byte == b'/' };
@@ -192,17 +188,34 @@ impl Value {
             (Path::Yes, false) => (byte == b'#').then_some(b'>'),
             _ => None,
         };
-        let replacement = if self.is_coded { REPLACEMENT_CODE } else { REPLACEMENT };
         match (malformed, start) {
             (Some(_), Some(start)) => {
-                bytes[start..=at].fill(replacement);
+                for place in start..=at {
+                    bytes[place] = self.replacement(place - start, is_last && place == at);
+                }
                 self.path = Path::Replaced;
             }
             (Some(malformed), None) => bytes[at] = malformed,
-            (None, _) if self.path == Path::Replaced => bytes[at] = replacement,
+            (None, _) if self.path == Path::Replaced => {
+                bytes[at] = self.replacement(start.map_or(2, |start| at - start), is_last);
+            }
             (None, _) => {}
         }
         self
+    }
+
+    /// A byte of `?;;;`, which has no slash and is as long as the path. In Huffman codes, `?` has ten bits, `;` has eight, and
+    /// six ones remain.
+    fn replacement(&self, place: usize, is_last: bool) -> u8 {
+        match (self.is_coded, place, is_last) {
+            (false, 0, _) => b'?',
+            (false, ..) => b';',
+            (true, 0, _) => 0b1111_1111,
+            (true, 1, false) => 0b0011_1110,
+            (true, 1, true) => 0b0011_1111,
+            (true, _, false) => 0b1111_1110,
+            (true, _, true) => 0b1111_1111,
+        }
     }
 
     /// Reads the codes in a byte. Returns the byte with a `>` in the place of a `#` that ends in it.
@@ -243,15 +256,15 @@ mod tests {
     #[test]
     fn path_with_a_fragment_is_replaced() {
         for (name, value, replaced) in [
-            (&b"\x44"[..], RAW, &b"\x04;;;;"[..]),
-            (b"\x04", RAW, b"\x04;;;;"),
-            (b"\x15", RAW, b"\x04;;;;"),
-            (b"\x00\x05:path", RAW, b"\x04;;;;"),
-            (b"\x40\x84\xb9\x58\xd3\x3f", RAW, b"\x04;;;;"),
-            (b"\x44", CODED, b"\x84\xfb\xfb\xfb\xfb"),
+            (&b"\x44"[..], RAW, &b"\x04?;;;"[..]),
+            (b"\x04", RAW, b"\x04?;;;"),
+            (b"\x15", RAW, b"\x04?;;;"),
+            (b"\x00\x05:path", RAW, b"\x04?;;;"),
+            (b"\x40\x84\xb9\x58\xd3\x3f", RAW, b"\x04?;;;"),
+            (b"\x44", CODED, b"\x84\xff\x3e\xfe\xff"),
             // A name in the client's table: 62.
-            (b"\x7e", RAW, b"\x04;;;;"),
-            (b"\x0f\x2f", CODED, b"\x84\xfb\xfb\xfb\xfb"),
+            (b"\x7e", RAW, b"\x04?;;;"),
+            (b"\x0f\x2f", CODED, b"\x84\xff\x3e\xfe\xff"),
         ] {
             let around = |value: &[u8]| [b"\x82\x86", name, value, b"\x41\x03a#b"].concat();
             let block = around(value);

@@ -34,7 +34,7 @@ const FIRST_READ_BYTES: usize = 1024;
 /// A partial head that is longer than this needs a permit to be read further.
 const SHORT_HEAD_BYTES: usize = 2048;
 
-/// How long a long head waits for a permit before it is looked at in the kernel's buffer; each time twice as long.
+/// How long a long head waits for a permit before it is looked at in the kernel's buffer; each time four times as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 
 /// The maximum length of the accepted heads that are kept for comparison.
@@ -116,7 +116,7 @@ impl Transport {
                         // A head that has arrived as a whole waits for nobody.
                         Err(_) => is_arrived = self.has_arrived(),
                     }
-                    pause = FIRST_PAUSE.max(2 * pause);
+                    pause = FIRST_PAUSE.max(4 * pause);
                 }
             }
             self.buffered.reserve(FIRST_READ_BYTES);
@@ -153,7 +153,11 @@ impl Transport {
         whole.resize(known + KERNEL_BUFFER_BYTES.min(self.max_head_bytes), 0);
         match recv(&self.stream, &mut whole[known..], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
             Ok((_, 0)) => true,
-            Ok((_, count)) => check_head(&whole[..known + count], self.max_head_bytes) != Head::Partial,
+            // A head ends with a line, and most half-sent ones have none to look at.
+            Ok((_, count)) if whole[known..known + count].contains(&b'\n') || known + count >= self.max_head_bytes => {
+                check_head(&whole[..known + count], self.max_head_bytes) != Head::Partial
+            }
+            Ok(_) => false,
             Err(error) => error != Errno::WOULDBLOCK,
         }
     }

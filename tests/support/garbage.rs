@@ -5,12 +5,16 @@ use super::random::Random;
 /// The first bytes of an HTTP/2 client.
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// Heads in which a line ends with a line feed alone.
+const BARE_LINE_FEEDS: [&[u8]; 3] = [
+    b"GET / HTTP/1.1\nhost: localhost\n\n",
+    b"GET / HTTP/1.1\r\nhost: localhost\n\r\n",
+    b"GET / HTTP/1.1\r\nhost: localhost\r\n\n",
+];
+
 /// One request for each way to break HTTP/1.1.
 pub fn malformed() -> Vec<Vec<u8>> {
-    const BEGINNINGS: [&[u8]; 48] = [
-        b"GET / HTTP/1.1\nhost: localhost\n\n",
-        b"GET / HTTP/1.1\r\nhost: localhost\n\r\n",
-        b"GET / HTTP/1.1\r\nhost: localhost\r\n\n",
+    const BEGINNINGS: [&[u8]; 45] = [
         b"G\x01T / HTTP/1.1\r\nhost: localhost\r\n\r\n",
         b"G(T / HTTP/1.1\r\nhost: localhost\r\n\r\n",
         b" GET / HTTP/1.1\r\nhost: localhost\r\n\r\n",
@@ -107,7 +111,7 @@ pub fn malformed() -> Vec<Vec<u8>> {
     ];
     let get: &[u8] = b"GET / HTTP/1.1\r\nhost: localhost\r\n";
     let chunked = [get, b"transfer-encoding: chunked\r\n\r\n"].concat();
-    let wrong = BEGINNINGS.into_iter().map(<[u8]>::to_vec);
+    let wrong = BEGINNINGS.into_iter().chain(BARE_LINE_FEEDS).map(<[u8]>::to_vec);
     let wrong = wrong.chain(HEADER_LINES.into_iter().map(|lines| [get, lines].concat()));
     wrong.chain(BODIES.into_iter().map(|body| [&chunked, body].concat())).collect()
 }

@@ -174,7 +174,37 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::Empty;
+    use hyper_util::rt::TokioIo;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
+
+    /// The status of an answer after so many interim ones.
+    async fn status_after(interim: usize) -> Result<StatusCode, Failure> {
+        let (mut server, client) = tokio::io::duplex(1 << 20);
+        let answers = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(interim) + "HTTP/1.1 204 No Content\r\n\r\n";
+        tokio::spawn(async move {
+            let _ = server.read(&mut [0; 1024]).await;
+            let _ = server.write_all(answers.as_bytes()).await;
+        });
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(client)).await.unwrap();
+        tokio::spawn(connection);
+        let mut request = Request::get("/").body(Empty::<Bytes>::new()).unwrap();
+        let interim = Interim::of(&mut request);
+        let answer = async { sender.send_request(request).await.map_err(|error| Failure::Other(error.to_string())) };
+        interim.before(answer).await.map(|answer| answer.status())
+    }
+
+    #[tokio::test]
+    async fn interim_answers_are_bounded_in_number() {
+        assert_eq!(status_after(0).await, Ok(StatusCode::NO_CONTENT));
+        assert_eq!(status_after(INTERIM).await, Ok(StatusCode::NO_CONTENT));
+        for flood in [INTERIM + 1, 10_000] {
+            let failure = status_after(flood).await.unwrap_err().to_string();
+            assert_eq!(failure, "more than 100 interim answers (1xx) came before the answer");
+        }
+    }
 
     #[test]
     fn a_watch_may_be_long_and_its_lines_may_not() {

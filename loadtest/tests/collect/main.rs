@@ -395,6 +395,17 @@ async fn no_planted_secret_reaches_the_bundle_or_the_screen() {
     for expected in ["bundle.json, the evidence of HPA shop/hpa", "2 workloads", "Read the file before you post it"] {
         assert!(said.contains(expected), "{expected}: {said}");
     }
+    // Every message in the file is counted.
+    let (_, texts) = said.split_once("\n  texts").expect("the summary names the texts");
+    let texts = texts.split("\n  metrics").next().unwrap_or_default().replace('\n', " ");
+    let of_messages = texts.split(", ").filter(|part| part.contains("message"));
+    let counted: usize = of_messages.filter_map(|part| part.split_whitespace().next()?.parse::<usize>().ok()).sum();
+    let written = |text: &str| bundle.matches(text).count();
+    let messages = written("\"message\": \"") - written("\"message\": \"\"");
+    assert_eq!(counted, messages + written("\"body\": \""), "{said}");
+    for kind in ["condition messages", "container messages", "event messages", "scrape error"] {
+        assert!(texts.contains(kind), "{kind}: {texts}");
+    }
 }
 
 /// The chain of a tenant whose `ScaledObject` has this address of Prometheus, and whose namespace has a Service `till`.

@@ -219,7 +219,7 @@ fn after_owner(text: &str, at: usize) -> Option<(Sign, usize)> {
     let near = &text[at..text.floor_char_boundary(at + NEAR)];
     let line = &near[..near.find('\n').unwrap_or(near.len())];
     let is_of = |of: &&str| line.get(..of.len()).is_some_and(|start| start.eq_ignore_ascii_case(of));
-    if !OF.iter().any(|of| is_of(&of)) {
+    if !OF.iter().any(is_of) {
         return None;
     }
     let sign = line.find(": ").map(|at| (at, 1)).or_else(|| line.find(" = ").map(|at| (at, 2)));

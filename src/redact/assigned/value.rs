@@ -17,8 +17,8 @@ pub struct Value<'a> {
     pub named: bool,
     /// Whether the value is in quotes.
     pub quoted: bool,
-    /// Whether there are spaces between the sign and the value.
-    pub spaced: bool,
+    /// How many spaces are between the sign and the value.
+    pub spaces: usize,
     /// Whether it is the last of its line.
     pub is_last: bool,
 }
@@ -27,7 +27,10 @@ pub struct Value<'a> {
 const BRACKETS: [(char, char); 4] = [('[', ']'), ('{', '}'), ('<', '>'), ('(', ')')];
 
 /// The longest structure that is one value.
-const LONGEST: usize = 16 << 10;
+const LONGEST: usize = 2 << 10;
+
+/// How much of a structure is searched for fields, which limits the time.
+const SEARCHED: usize = 512;
 
 /// What a value ends at.
 pub enum Until {
@@ -77,9 +80,14 @@ impl<'a> Value<'a> {
             sign,
             named: joint.named,
             quoted: opened > 0,
-            spaced: spaced > 0,
+            spaces: spaced,
             is_last: rest.is_empty() || rest.starts_with(['\n', '-', '|', '&', '#', '}']),
         })
+    }
+
+    /// Whether there are spaces between the sign and the value.
+    pub fn is_apart(&self) -> bool {
+        self.spaces > 0
     }
 
     /// Whether there is no secret: a word that says so, or a structure that holds nothing, or names resources.
@@ -116,7 +124,7 @@ impl<'a> Value<'a> {
     /// Whether it is a status of HTTP: "token: 401 Unauthorized".
     pub fn is_status(&self) -> bool {
         let is_number = self.text.len() == 3 && self.text.starts_with(['1', '2', '3', '4', '5']);
-        is_number && self.spaced && !self.quoted && self.text.chars().all(|c| c.is_ascii_digit())
+        is_number && self.is_apart() && !self.quoted && self.text.chars().all(|c| c.is_ascii_digit())
     }
 
     /// Whether it mixes letters and digits, as words do not.
@@ -134,8 +142,9 @@ impl<'a> Value<'a> {
     }
 }
 
-/// The words before a colon or an equals sign.
+/// The words before a colon or an equals sign, as far as the text is searched.
 fn names(text: &str) -> impl Iterator<Item = &str> {
+    let text = &text[..text.floor_char_boundary(SEARCHED)];
     let before = text.match_indices([':', '=']).map(|(at, _)| text[..at].trim_end_matches(['"', '\'', '\\', ' ']));
     before.map(|before| before.rsplit(|c| !super::is_of_name(c)).next().unwrap_or_default())
 }
@@ -143,7 +152,8 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
 /// Whether a structure has a letter or a digit in anything but a resource that it names.
 fn holds_values(text: &str) -> bool {
     let mut names = names(text).peekable();
-    let is_of_resources = names.peek().is_some() && names.all(|name| matches!(name, "resource" | "group"));
+    let is_of_resources =
+        text.len() <= SEARCHED && names.peek().is_some() && names.all(|name| matches!(name, "resource" | "group"));
     let is_empty = text.len() <= 2 || text.ends_with("{}}") || text.ends_with("[]}");
     !is_of_resources && !is_empty
 }
@@ -216,7 +226,8 @@ fn length(text: &str, quote: &str, sign: Sign, until: &Until) -> usize {
         return text.find("]]>").or_else(|| text.find('<')).unwrap_or_else(line);
     }
     if BRACKETS.iter().any(|(opening, _)| text.starts_with(*opening)) {
-        let end = closed(text).unwrap_or_else(line);
+        // What is not closed is examined field by field, beyond a limit on the time.
+        let Some(end) = closed(text) else { return text.floor_char_boundary(line().min(LONGEST)) };
         // `{CLEARTEXT}hunter2`
         return if text[end..].starts_with(char::is_alphanumeric) { end + word(&text[end..]) } else { end };
     }
