@@ -305,7 +305,7 @@ fn a_cause_is_found_by_its_number_and_by_its_name() {
     let close = |asked| Cause::close(asked).into_iter().map(|cause| cause.entry().name).collect::<Vec<_>>();
     assert_eq!(close("rule-absnt").first(), Some(&"rule-absent"));
     assert_eq!(close("Window too short").first(), Some(&"window-too-short"));
-    assert_eq!(close("replicas"), ["replicas-zero", "replicas-set-elsewhere"]);
+    assert_eq!(close("replicas"), ["replicas-zero", "idle-replicas", "replicas-set-elsewhere"]);
     assert_eq!((close("255"), close("")), (Vec::new(), Vec::new()));
 }
 

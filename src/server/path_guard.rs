@@ -190,8 +190,8 @@ impl Value {
         };
         match (malformed, start) {
             (Some(_), Some(start)) => {
-                for place in start..=at {
-                    bytes[place] = self.replacement(place - start, is_last && place == at);
+                for (place, byte) in bytes[start..=at].iter_mut().enumerate() {
+                    *byte = self.replacement(place, is_last && start + place == at);
                 }
                 self.path = Path::Replaced;
             }
@@ -207,14 +207,14 @@ impl Value {
     /// A byte of `?;;;`, which has no slash and is as long as the path. In Huffman codes, `?` has ten bits, `;` has eight, and
     /// six ones remain.
     fn replacement(&self, place: usize, is_last: bool) -> u8 {
-        match (self.is_coded, place, is_last) {
-            (false, 0, _) => b'?',
-            (false, ..) => b';',
-            (true, 0, _) => 0b1111_1111,
-            (true, 1, false) => 0b0011_1110,
-            (true, 1, true) => 0b0011_1111,
-            (true, _, false) => 0b1111_1110,
-            (true, _, true) => 0b1111_1111,
+        if !self.is_coded {
+            return if place == 0 { b'?' } else { b';' };
+        }
+        match (place, is_last) {
+            (1, false) => 0b0011_1110,
+            (1, true) => 0b0011_1111,
+            (0, _) | (_, true) => 0b1111_1111,
+            _ => 0b1111_1110,
         }
     }
 
