@@ -7,7 +7,7 @@ use crate::doctor::facts::decision::decision;
 use crate::doctor::facts::proposals;
 
 /// Each metric, with the links of those whose chain is not the first one's; and why the replicas are what they are.
-pub fn metrics(evidence: &Evidence, walks: Vec<Walk>) -> (Vec<MetricResult>, Option<String>) {
+pub fn metrics(evidence: &Evidence, walks: &[Walk]) -> (Vec<MetricResult>, Option<String>) {
     let Some(decision) = decision(evidence) else { return (Vec::new(), None) };
     let metrics = decision.metrics.iter().enumerate().map(|(place, metric)| {
         let walk = walks.iter().find(|walk| walk.place == metric.place);

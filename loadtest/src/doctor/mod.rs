@@ -28,7 +28,7 @@ use evidence::Evidence;
 pub fn diagnose(evidence: &Evidence) -> Diagnosis {
     let hpa = format!("{}/{}", evidence.namespace, evidence.name);
     let chain = links::check(evidence);
-    let (metrics, why) = metrics::metrics(evidence, chain.others);
+    let (metrics, why) = metrics::metrics(evidence, &chain.others);
     let joined = diagnosis(hpa, evidence.taken, chain.links, figures::figures(evidence));
     let why = why.filter(|_| joined.outcome == Outcome::Healthy);
     Diagnosis { kubernetes: evidence.kubernetes.seen().cloned(), metrics, why, ..joined }

@@ -26,7 +26,7 @@ fn held(evidence: &Evidence) -> (Option<Cause>, String) {
     (diagnosis.explains.map(|finding| finding.cause), diagnosis.why.unwrap())
 }
 
-/// Sets the reasons of the conditions AbleToScale and ScalingLimited.
+/// Sets the reasons of the conditions `AbleToScale` and `ScalingLimited`.
 fn reasons(evidence: &mut Evidence, able: &str, limited: Option<&str>) {
     let conditions = &mut seen(&mut evidence.hpa)["status"]["conditions"];
     conditions[0]["reason"] = json!(able);

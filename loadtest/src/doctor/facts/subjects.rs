@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::scaling_metric::{self, ScalingMetric, deciding};
 use super::{requests, values};
-use crate::doctor::evidence::{Evidence, Server};
+use crate::doctor::evidence::Evidence;
 
 /// One metric of the HPA.
 pub struct Subject<'a> {
@@ -59,7 +59,7 @@ fn of_group<'a>(evidence: &'a Evidence, group: &str) -> Cow<'a, Evidence> {
     if deciding(evidence).map(requests::group) == Some(group) {
         return Cow::Borrowed(evidence);
     }
-    let server = evidence.servers.get(group).cloned().unwrap_or_else(Server::default);
+    let server = evidence.servers.get(group).cloned().unwrap_or_default();
     if group != "metrics.k8s.io" {
         return Cow::Owned(Evidence { server, ..evidence.clone() });
     }

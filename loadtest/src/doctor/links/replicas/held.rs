@@ -82,7 +82,7 @@ fn at_maximum(evidence: &Evidence, decision: &Decision<'_>, seen: &str, asks: &s
     Finding::new(Cause::AtMaximum, format!("{seen}; {asks}; the maximum is {max}"), advice, command)
 }
 
-/// A direction is switched off: where a ScaledObject owns the HPA, in its own field.
+/// A direction is switched off: where a `ScaledObject` owns the HPA, in its own field.
 fn disabled(evidence: &Evidence, hpa: &Value, seen: &str, direction: Direction) -> Finding {
     let (field, noun) = (direction.field(), direction.noun());
     let scaled = evidence.scaled_object.seen();
