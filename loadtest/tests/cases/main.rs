@@ -1,7 +1,8 @@
 //! Workloads as data: each file of this folder is a workload in a namespace of its own, with the answer that
 //! `loadtest doctor` must give and what fixes it. All of them are on a real cluster at the same time.
 //!
-//! Needs a cluster and `--ignored`, as `tests/cluster` does; `.ci/cluster` runs it. `SHOPFRONT_TEST_CASES=a,b` selects files.
+//! Needs a cluster and `--ignored`, as `tests/cluster` does; `.ci/cluster cases` runs it.
+//! `SHOPFRONT_TEST_CASES=a,b` selects files.
 
 mod case;
 #[allow(dead_code, reason = "the cluster test uses the rest of it")]

@@ -295,7 +295,9 @@ async fn a_journal_must_be_a_regular_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("out");
     let pipe = pipe(&folder, "pipe");
-    for journal in [path(&pipe), "/dev/zero", "/dev/tty", path(folder.path())] {
+    for journal in [path(&pipe), "/dev/zero", "/dev/tty"] {
         refused(&["merge", journal, "--out", path(&out)], &[journal, "it is "]).await;
     }
+    // A folder stands for the journal of the report in it.
+    refused(&["merge", path(folder.path()), "--out", path(&out)], &["journal.jsonl", "No such file"]).await;
 }

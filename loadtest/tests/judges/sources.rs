@@ -5,7 +5,7 @@ use loadtest::doctor::diagnosis::{Outcome, State};
 use loadtest::doctor::evidence::Evidence;
 use loadtest::doctor::link::Link;
 use loadtest::kube::read::{Read, Unread};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::changed::{advice_at, broken, not_found, state, targets, without_targets};
 use crate::healthy::{ADAPTER_QUERY, NAMESPACE, PODS, adapter};
@@ -138,9 +138,9 @@ fn relabeling_of_a_shared_monitor_is_not_removed() {
         if query.starts_with("http_requests_total{namespace") || query.starts_with("sum(") {
             *result = Read::Seen(Vec::new());
         } else {
-            seen(result)
-                .iter_mut()
-                .for_each(|sample: &mut Value| drop(sample["metric"].as_object_mut().unwrap().remove("pod")));
+            for sample in seen(result) {
+                sample["metric"].as_object_mut().unwrap().remove("pod");
+            }
         }
     }
     let (cause, _) = advice_at(&evidence, Link::Series);

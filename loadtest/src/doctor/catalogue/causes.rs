@@ -343,7 +343,7 @@ causes! {
         references: ["kubernetes-sigs/metrics-server#389"],
     }
     49 ScalerPaused "scaler-paused" at [Rule] {
-        title: "The ScaledObject is paused",
+        title: "The `ScaledObject` is paused",
         symptom: "There is no HPA, or it never scales in one direction.",
         check: "Read the annotations `autoscaling.keda.sh/paused`, `paused-replicas`, `paused-scale-in` and `paused-scale-out` of the ScaledObject.",
         fix: "Remove the annotation.",

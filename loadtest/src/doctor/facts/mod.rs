@@ -29,4 +29,3 @@ pub mod subjects;
 pub mod targets;
 pub mod trust;
 pub mod values;
-pub mod version;
