@@ -37,7 +37,7 @@ pub async fn doctor(options: &Doctor) -> Result<ExitCode, Error> {
     }
     let structured = options.structured();
     if options.all_namespaces {
-        let overview = overview(&connect(options).await?, options).await?;
+        let overview = Box::pin(overview(&connect(options).await?, options)).await?;
         let text = match structured {
             Some(format) => written(&overview, format),
             None => overview.render(Stream::Out.columns()),
@@ -100,7 +100,7 @@ fn written(document: &impl Serialize, format: Structured) -> Clean {
 /// Checks every HPA by what the API server answers, and then closely as many as the bound on requests allows: those first
 /// that are not healthy.
 async fn overview(cluster: &Cluster, options: &Doctor) -> Result<Overview, Error> {
-    let survey = &Survey::new(cluster).await?;
+    let survey = &Box::pin(Survey::new(cluster)).await?;
     let checks = survey.hpas.iter().map(|(namespace, hpa)| async move {
         // What is asked for one HPA makes a large future.
         diagnose(&Box::pin(survey.evidence(namespace, hpa)).await)

@@ -233,7 +233,8 @@ fn rights(diagnosis: &Diagnosis, width: usize) -> String {
 
 /// A paragraph beside the figures, two columns in.
 fn indented(text: &str, width: usize) -> String {
-    wrap(text, width.saturating_sub(2), 7).iter().map(|line| format!("  {line}\n")).collect()
+    let lines = wrap(text, width.saturating_sub(2), 7);
+    lines.iter().flat_map(|line| ["  ", line.as_str(), "\n"]).collect()
 }
 
 fn paragraph(text: &str, width: usize, indent: usize) -> String {

@@ -69,6 +69,20 @@ async fn run(example: &str, service: &str) {
         std::fs::create_dir_all(place.parent().expect("a folder")).expect("a folder can be made");
         std::fs::copy(root.join("docs/sample-bundle.json"), place).expect("the sample can be copied");
     }
+    // What the reader gets from his cluster, and the folder of a clone.
+    for (name, from) in [
+        ("all.yaml", "k8s/shopfront.yml"),
+        ("rules.yaml", "k8s/custom-metrics-config.yaml"),
+        ("k8s/shopfront.yml", "k8s/shopfront.yml"),
+        ("k8s/custom-metrics-config.yaml", "k8s/custom-metrics-config.yaml"),
+        ("k8s/keda/scaledobject.yaml", "k8s/keda/scaledobject.yaml"),
+    ] {
+        if example.contains("--manifests") {
+            let place = folder.path().join(name);
+            std::fs::create_dir_all(place.parent().expect("a folder")).expect("a folder can be made");
+            std::fs::copy(root.join(from), place).expect("the manifest can be copied");
+        }
+    }
     let journals = example.split_whitespace().skip(1).take_while(|word| !word.starts_with("--"));
     for path in journals.filter(|_| example.starts_with("compare") || example.starts_with("merge")) {
         let report = path.split('/').next().expect("a folder");

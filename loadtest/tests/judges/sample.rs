@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use loadtest::doctor::bundle;
 use loadtest::doctor::catalogue::Cause;
-
-use super::found;
+use loadtest::doctor::{bundle, diagnose};
 
 #[test]
 fn sample_bundle_is_broken_at_the_monitor() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/sample-bundle.json");
-    let finding = found(&bundle::read(&path).unwrap(), Cause::MonitorSelectsNothing);
+    let finding = diagnose(&bundle::read(&path).unwrap()).broken.expect("a link is broken");
+    assert_eq!(finding.cause, Cause::MonitorSelectsNothing);
     assert!(finding.fix.commands[0].contains("'release=stack'"), "{finding:?}");
 }

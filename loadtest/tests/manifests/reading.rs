@@ -212,7 +212,7 @@ fn edited(pointer: &str, value: Value) -> String {
     hpa["spec"]["behavior"] = json!({"scaleUp": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 15}]}});
     let (parent, field) = pointer.rsplit_once('/').unwrap();
     hpa["spec"].pointer_mut(parent).unwrap()[field] = value;
-    read(&with(hpa)).map(|_| "taken".to_owned()).unwrap_or_else(|error| error)
+    read(&with(hpa)).map_or_else(|error| error, |_| "taken".to_owned())
 }
 
 /// Each of them is refused by the API server of Kubernetes 1.37 for the same field.

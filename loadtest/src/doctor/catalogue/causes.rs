@@ -266,7 +266,7 @@ causes! {
         references: ["kubernetes/kubernetes#110034"],
     }
     38 ContainerUnknown "container-unknown" at [Condition] {
-        title: "A ContainerResource metric names a container that the pods do not have",
+        title: "A `ContainerResource` metric names a container that the pods do not have",
         symptom: "`<unknown>` for that metric, FailedGetContainerResourceMetric.",
         check: "Compare `containerResource.container` with the names of the pods' containers.",
         fix: "Name a container that the pods have.",

@@ -26,6 +26,9 @@ use crate::kube::reader::Reader;
 const WORKLOADS: [(&str, &str, &str); 2] =
     [("apps/v1", "Deployment", "deployments"), ("apps/v1", "StatefulSet", "statefulsets")];
 
+/// What is read once by a key, whoever comes first.
+type Once<K, V> = Mutex<HashMap<K, Arc<OnceCell<V>>>>;
+
 /// Who serves the API of an HPA's first metric, and those of its others.
 type Servers = (Server, BTreeMap<String, Server>);
 
@@ -43,9 +46,9 @@ pub struct Survey {
     prometheuses: Read<Vec<Value>>,
     kubernetes: Read<String>,
     /// Who serves the metrics APIs, by their groups and whether KEDA made the HPA.
-    servers: Mutex<HashMap<(Vec<String>, bool), Arc<OnceCell<Servers>>>>,
+    servers: Once<(Vec<String>, bool), Servers>,
     /// What the metrics APIs list.
-    listings: Mutex<HashMap<String, Arc<OnceCell<Answer>>>>,
+    listings: Once<String, Answer>,
 }
 
 impl Survey {
@@ -115,7 +118,7 @@ impl Survey {
 
     /// What is judged of one HPA.
     pub async fn evidence(&self, namespace: &str, hpa: &str) -> Evidence {
-        let shelf = |kind: &str| &self.of_kind[kind];
+        let kind = |kind: &str| &self.of_kind[kind];
         let looks_there = |monitor: &&Value| Monitor(monitor).looks_in(namespace);
         let mut evidence = Evidence {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -125,10 +128,10 @@ impl Survey {
             kubernetes: self.kubernetes.clone(),
             autoscaling: self.autoscaling.clone(),
             resources: self.resources.clone(),
-            hpa: shelf("hpas").named(namespace, hpa),
-            hpas: shelf("hpas").of(namespace),
-            services: shelf("services").of(namespace),
-            own_namespace: shelf("namespaces").named("", namespace),
+            hpa: kind("hpas").named(namespace, hpa),
+            hpas: kind("hpas").of(namespace),
+            services: kind("services").of(namespace),
+            own_namespace: kind("namespaces").named("", namespace),
             monitors: match &self.monitors {
                 Read::Seen(all) => Read::Seen(all.iter().filter(looks_there).cloned().collect()),
                 other => other.clone().map(|_| Vec::new()),
@@ -136,7 +139,7 @@ impl Survey {
             prometheuses: self.prometheuses.clone(),
             ..Evidence::default()
         };
-        evidence.scaled_object = workload::made_by(&evidence, &shelf("scaledobjects").of(namespace));
+        evidence.scaled_object = workload::made_by(&evidence, &kind("scaledobjects").of(namespace));
         self.scaled(&mut evidence).await;
         (evidence.server, evidence.servers) = self.servers(&evidence).await;
         evidence.answers = self.answers(&evidence).await;
@@ -152,16 +155,16 @@ impl Survey {
         let listed = WORKLOADS.iter().find(|(of, known, _)| (*of, *known) == (version, kind));
         let (namespace, pods) = (evidence.namespace.clone(), &self.of_kind["pods"]);
         let listed = listed.map(|(_, _, plural)| &self.of_kind[*plural]).filter(|shelf| shelf.0.unread().is_none());
-        let Some(shelf) = listed.filter(|_| pods.0.unread().is_none()) else {
+        let Some(workloads) = listed.filter(|_| pods.0.unread().is_none()) else {
             let read = workload::workload(&self.reader, evidence).await;
             (evidence.workload, evidence.scale, evidence.pods) = (read.workload, read.scale, read.pods);
             evidence.elsewhere = read.elsewhere;
             return;
         };
         let name = target["name"].as_str().unwrap_or_default();
-        evidence.workload = shelf.named(&namespace, name);
+        evidence.workload = workloads.named(&namespace, name);
         let Some(workload) = evidence.workload.seen() else {
-            evidence.elsewhere = shelf.namespaces_of(name);
+            evidence.elsewhere = workloads.namespaces_of(name);
             return;
         };
         let Some(selector) = selector(&workload["spec"]["selector"]) else { return };

@@ -67,22 +67,22 @@ mod tests {
 
     use super::*;
 
-    fn container(name: &str, resources: Value) -> Value {
+    fn container(name: &str, resources: &Value) -> Value {
         json!({"name": name, "resources": resources})
     }
 
     #[test]
     fn containers_and_sidecars_are_added_up_and_each_needs_a_request() {
         let mut spec = json!({
-            "containers": [container("shop", json!({"requests": {"cpu": "100m"}})), container("proxy", json!({}))],
-            "initContainers": [container("migrate", json!({}))],
+            "containers": [container("shop", &json!({"requests": {"cpu": "100m"}})), container("proxy", &json!({}))],
+            "initContainers": [container("migrate", &json!({}))],
         });
         assert_eq!(of_pod(&spec, "cpu", None), Err(Lacking::Request("proxy".to_owned())));
         assert_eq!(of_pod(&spec, "cpu", Some("shop")), Ok(0.1));
         assert_eq!(of_pod(&spec, "cpu", Some("other")), Err(Lacking::Container("other".to_owned())));
-        spec["containers"][1] = container("proxy", json!({"limits": {"cpu": "50m"}}));
+        spec["containers"][1] = container("proxy", &json!({"limits": {"cpu": "50m"}}));
         assert_eq!(of_template(&spec, "cpu", None).map(|sum| (sum * 1000.0).round()), Ok(150.0));
-        spec["containers"][1] = container("proxy", json!({"requests": {"cpu": "50m"}}));
+        spec["containers"][1] = container("proxy", &json!({"requests": {"cpu": "50m"}}));
         assert_eq!(of_pod(&spec, "cpu", None).map(|sum| (sum * 1000.0).round()), Ok(150.0));
         // An init container that ends does not count, and one that stays does.
         spec["initContainers"][0]["restartPolicy"] = json!("Always");
@@ -93,7 +93,7 @@ mod tests {
     fn requests_of_the_pod_take_the_place_of_its_containers() {
         let mut spec = json!({
             "resources": {"requests": {"cpu": "1"}},
-            "containers": [container("shop", json!({})), container("proxy", json!({}))],
+            "containers": [container("shop", &json!({})), container("proxy", &json!({}))],
         });
         assert_eq!(of_pod(&spec, "cpu", None), Ok(1.0));
         assert_eq!(of_pod(&spec, "memory", None), Err(Lacking::OfPod));

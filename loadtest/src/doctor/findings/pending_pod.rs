@@ -10,7 +10,7 @@ use crate::doctor::facts::pods::{desired, living};
 use crate::doctor::findings::pod_failure::with_unit;
 use crate::doctor::fixes::scaler::maximum;
 use crate::doctor::fixes::{Command, rollback};
-use crate::doctor::objects::{condition, name, text, time};
+use crate::doctor::objects::{age, condition, name, text, time};
 use crate::doctor::status::{Finding, Status};
 
 /// Why desired pods are pending or missing, with this evidence in front.
@@ -72,10 +72,16 @@ fn refused(evidence: &Evidence, seen: &str) -> Option<Finding> {
     };
     let last =
         |event: &Value| ["lastTimestamp", "eventTime", "firstTimestamp"].into_iter().find_map(|at| time(&event[at]));
+    let is_new = evidence.own_namespace.seen().is_some_and(|own| age(own, evidence.taken) < timing::NAMESPACE_SETTLES);
     let ours = |event: &&Value| {
         let of = text(event, "/involvedObject/name");
         let ours = of == workload || of.strip_prefix(workload).is_some_and(|rest| rest.starts_with('-'));
-        event["reason"] == "FailedCreate" && ours && last(event).is_some_and(|at| evidence.taken - at < lately)
+        // A new namespace gets its service account in its first seconds.
+        let is_early = is_new && text(event, "/message").contains("looking up service account");
+        event["reason"] == "FailedCreate"
+            && ours
+            && !is_early
+            && last(event).is_some_and(|at| evidence.taken - at < lately)
     };
     let event = evidence.events.items().iter().rev().find(ours);
     let event = event.map(|event| (text(event, "/involvedObject/name"), text(event, "/message")));

@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::autoscaling::adapter_rules::Pattern;
+use crate::autoscaling::timing;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::early::{first_value, too_early};
+use crate::doctor::facts::early::{first_value, may_reload, too_early};
 use crate::doctor::facts::monitors::of_target;
 use crate::doctor::facts::nearness::is_own;
 use crate::doctor::facts::pod_state::{is_overdue, runs};
@@ -64,7 +65,8 @@ fn values(evidence: &Evidence, scaling: &ScalingMetric, metric: &Metric, path: &
     if values.is_empty() {
         Status::stop(too_early(evidence, scaling).map(|wait| wait.after(&seen)))?;
     }
-    let wait = first_value(evidence);
+    let reloads = may_reload(evidence, scaling);
+    let wait = first_value(evidence) + if reloads { timing::MONITOR_RELOAD } else { 0.0 };
     let old = |pod: &&&Value| ready_for(evidence, pod).is_none_or(|age| age > wait);
     if let Some(pod) = unsampled.iter().find(old) {
         return Err(without_value(evidence, scaling, pod, &seen).into());
@@ -73,7 +75,8 @@ fn values(evidence: &Evidence, scaling: &ScalingMetric, metric: &Metric, path: &
     Status::stop(late.map(|pod| not_ready(evidence, pod).after(&seen)))?;
     match unsampled.first() {
         Some(pod) => {
-            let seen = format!("{seen}; pod {} has just become ready, and waits for its second scrape", name(pod));
+            let why = if reloads { "its monitor was changed just now" } else { "it has just become ready" };
+            let seen = format!("{seen}; pod {} waits for its second scrape: {why}", name(pod));
             if values.is_empty() {
                 Err(Status::pending(wait - ready_for(evidence, pod).unwrap_or(0.0), seen))
             } else {

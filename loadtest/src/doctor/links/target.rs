@@ -106,7 +106,9 @@ fn without_target(evidence: &Evidence, scaling: &ScalingMetric) -> Status {
     }
     let young = |object: &&Value| changed(object, evidence.taken) < timing::MONITOR_RELOAD;
     // A change of somebody else's monitor brings no target here.
-    let near: Vec<&Value> = evidence.monitors.items().iter().filter(|one| nearness(evidence, one).is_some()).collect();
+    let mut near: Vec<&Value> =
+        evidence.monitors.items().iter().filter(|one| nearness(evidence, one).is_some()).collect();
+    near.sort_by_key(|one| std::cmp::Reverse(nearness(evidence, one)));
     let (monitors, services) = (evidence.monitors.items(), evidence.services.items());
     let pods = evidence.pods.items().iter().chain(evidence.prometheus.pods.items());
     let operators = evidence.prometheuses.items();

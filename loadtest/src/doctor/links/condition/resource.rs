@@ -149,12 +149,12 @@ fn not_counted(evidence: &Evidence, hpa: &Value, place: usize, spec: &Value, of:
     if of.name != "cpu" {
         return None;
     }
-    let rests = living(evidence).filter_map(|pod| match items {
-        Some(items) => resource::initialising(evidence, pod, resource::sample(items, name(pod), of)?),
-        None => {
-            let age = since(evidence, pod, "/status/startTime")?;
-            Some(CPU_INITIALISATION - age).filter(|rest| *rest > 0.0)
+    let rests = living(evidence).filter_map(|pod| {
+        if let Some(items) = items {
+            return resource::initialising(evidence, pod, resource::sample(items, name(pod), of)?);
         }
+        let age = since(evidence, pod, "/status/startTime")?;
+        Some(CPU_INITIALISATION - age).filter(|rest| *rest > 0.0)
     });
     let rest = rests.reduce(f64::min)?;
     let why = format!(
