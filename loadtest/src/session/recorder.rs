@@ -24,7 +24,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Creates the folder and the journal in it; nothing is overwritten, see [`create`].
+    /// Creates the folder and the journal in it; nothing is overwritten.
     pub fn open(folder: Option<&Path>, sink: Sink) -> Result<Self, Error> {
         let (folder, file) = folder.map(create).transpose()?.unzip();
         Ok(Self { folder, file, sink, entries: Vec::new(), error: None })
