@@ -10,7 +10,7 @@ const KNOWN: [&str; 5] = ["HOME", "HOSTNAME", "LANG", "PATH", "TZ"];
 
 /// The service's own settings. A test compares them with those that the command line has. Other variables with the same
 /// prefix are the operator's, and may hold anything.
-pub(crate) const OWN: [&str; 18] = [
+pub(crate) const OWN: [&str; 19] = [
     "SHOPFRONT_ADDRESS",
     "SHOPFRONT_DRAIN_DELAY",
     "SHOPFRONT_ENVIRONMENT",
@@ -29,6 +29,7 @@ pub(crate) const OWN: [&str; 18] = [
     "SHOPFRONT_PUBLIC_METRICS",
     "SHOPFRONT_REQUEST_TIMEOUT",
     "SHOPFRONT_SHUTDOWN_TIMEOUT",
+    "SHOPFRONT_TARGET",
 ];
 
 /// The longest name that is shown.
