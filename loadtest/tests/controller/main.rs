@@ -85,12 +85,7 @@ async fn judge(cluster: Rc<Cluster>) {
     while !open.is_empty() {
         turns.tick().await;
         for hpa in cluster.hpas().await {
-            let name = hpa["metadata"]["name"].as_str().unwrap().to_owned();
-            let desired = hpa["status"]["desiredReplicas"].as_u64().unwrap_or(0);
-            let all = seen.desired.entry(name).or_default();
-            if all.last().copied().unwrap_or(0) != desired {
-                all.push(desired);
-            }
+            seen.note(&hpa);
         }
         last.clear();
         let mut still = Vec::new();
@@ -117,6 +112,18 @@ async fn judge(cluster: Rc<Cluster>) {
     );
 }
 
+impl Seen {
+    /// Notes the replicas that an HPA desires, if they are others than before.
+    fn note(&mut self, hpa: &Value) {
+        let name = hpa["metadata"]["name"].as_str().unwrap().to_owned();
+        let desired = hpa["status"]["desiredReplicas"].as_u64().unwrap_or(0);
+        let all = self.desired.entry(name).or_default();
+        if all.last().copied().unwrap_or(0) != desired {
+            all.push(desired);
+        }
+    }
+}
+
 /// Changes the HPA's spec when its time has come.
 async fn change(cluster: &Cluster, case: &Situation, name: &str, seen: &mut Seen) {
     let Some((syncs, spec)) = &case.change else { return };
@@ -124,6 +131,8 @@ async fn change(cluster: &Cluster, case: &Situation, name: &str, seen: &mut Seen
         let hpa = cluster.hpa(name).await;
         // The outcome of the last sync is to be seen first.
         if hpa["status"]["conditions"].is_array() {
+            // The change may bring the next outcome before this one is listed.
+            seen.note(&hpa);
             seen.before.insert(name.to_owned(), hpa);
             cluster.change(name, spec).await;
         }
