@@ -65,8 +65,9 @@ impl Overview {
                  were checked."
             ),
         };
+        let hpas = if all == 1 { "HPA" } else { "HPAs" };
         format!(
-            "{all} HPAs: {broken} broken, {undecided} undecided, {} healthy.{unasked} loadtest doctor NAMESPACE/HPA prints \
+            "{all} {hpas}: {broken} broken, {undecided} undecided, {} healthy.{unasked} loadtest doctor NAMESPACE/HPA prints \
              every link, the evidence and the fix.",
             all - broken - undecided
         )
