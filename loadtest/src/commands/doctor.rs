@@ -10,7 +10,7 @@ use crate::doctor::catalogue::{Cause, LAST};
 use crate::doctor::collect::survey::Survey;
 use crate::doctor::diagnosis::Diagnosis;
 use crate::doctor::facts::trust::Trust;
-use crate::doctor::overview::Overview;
+use crate::doctor::overview::{Overview, worst_first};
 use crate::doctor::{bundle, collect, diagnose, render};
 use crate::error::Error;
 use crate::kube::cluster::Cluster;
@@ -105,8 +105,8 @@ async fn overview(cluster: &Cluster, options: &Doctor) -> Result<Overview, Error
         // What is asked for one HPA makes a large future.
         diagnose(&Box::pin(survey.evidence(namespace, hpa)).await)
     });
-    let checked: Vec<Diagnosis> = stream::iter(checks).buffer_unordered(AT_ONCE).collect().await;
-    let mut all = Overview::new(checked, 0).diagnoses;
+    let mut all: Vec<Diagnosis> = stream::iter(checks).buffer_unordered(AT_ONCE).collect().await;
+    worst_first(&mut all);
     let closely = all.len().min(REQUESTS.saturating_sub(survey.requests()) / OF_ONE);
     let rest = all.split_off(closely);
     let trust = Trust::of_flag(options.trust_prometheus);

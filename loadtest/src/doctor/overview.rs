@@ -19,9 +19,9 @@ pub struct Overview {
 }
 
 impl Overview {
-    /// Sorts the diagnoses.
+    /// Of diagnoses in any order.
     pub fn new(mut diagnoses: Vec<Diagnosis>, unasked: usize) -> Self {
-        diagnoses.sort_by(|one, other| (severity(one), &one.hpa).cmp(&(severity(other), &other.hpa)));
+        worst_first(&mut diagnoses);
         Self { diagnoses, unasked }
     }
 
@@ -72,6 +72,11 @@ impl Overview {
             all - broken - undecided
         )
     }
+}
+
+/// Sorts diagnoses: the worst first, and then by name.
+pub fn worst_first(diagnoses: &mut [Diagnosis]) {
+    diagnoses.sort_by(|one, other| (severity(one), &one.hpa).cmp(&(severity(other), &other.hpa)));
 }
 
 /// Broken first, then undecided, then healthy with something to say.

@@ -25,6 +25,7 @@ use crate::kube::access::{self, Question};
 use crate::kube::cluster::{Cluster, NO_HPA};
 use crate::kube::read::{Answer, Read};
 use crate::kube::reader::Reader;
+use server::Known;
 use workload::Scaled;
 
 /// Reads everything of one HPA: the one that is named, or the only one there is. Whether a Prometheus that may be the
@@ -59,8 +60,8 @@ impl Collection {
         workload::named_after_its_object(&reader, &mut evidence).await;
         is_meant(&reader, &evidence).await?;
         // The server is found from the HPA alone, while the workload is read.
-        let ((server, servers), scaled) =
-            tokio::join!(server::servers(&reader, &evidence), workload::workload(&reader, &evidence));
+        let servers = async { server::servers(&reader, &evidence, &Known::list(&reader).await).await };
+        let ((server, servers), scaled) = tokio::join!(servers, workload::workload(&reader, &evidence));
         (evidence.server, evidence.servers) = (server, servers);
         Scaled {
             workload: evidence.workload,

@@ -35,8 +35,8 @@ pub async fn pages(reader: &Reader, evidence: &Evidence) -> Vec<Page> {
     join_all(places.take(PODS).map(|(pod, places)| page(reader, evidence, pod, places))).await
 }
 
-/// A pod's page where it is told to be. Of several places, the one with the counter is meant. Where there is no page, it
-/// is looked for elsewhere.
+/// A pod's page at the places where the monitors scrape it: the one with the counter. If none of them has a page, other
+/// places are tried.
 async fn page(reader: &Reader, evidence: &Evidence, pod: &Value, told: Vec<At>) -> Page {
     let read = async |(port, path, tls): &At| {
         let place = Place { namespace: evidence.namespace.clone(), pod: name(pod).to_owned(), port: *port, tls: *tls };

@@ -22,29 +22,39 @@ const LINES: usize = 200;
 const ADAPTER: &str = "prometheus-adapter";
 const KEDA: &[&str] = &["keda-metrics-apiserver", "keda-adapter"];
 
-/// What is read once for the servers of all APIs.
-struct Known {
-    deployments: Read<Vec<Value>>,
-    services: Read<Vec<Value>>,
+/// What is listed once for the servers of all APIs, of all namespaces.
+pub struct Known {
+    /// The Deployments.
+    pub deployments: Read<Vec<Value>>,
+    /// The Services.
+    pub services: Read<Vec<Value>>,
 }
 
-/// Reads the server of the API that the HPA's first metric belongs to, and those of its other metrics' APIs, by group.
-pub async fn servers(reader: &Reader, evidence: &Evidence) -> (Server, BTreeMap<String, Server>) {
+impl Known {
+    /// Lists them.
+    pub async fn list(reader: &Reader) -> Self {
+        let (deployments, services) = tokio::join!(
+            reader.all("/apis/apps/v1/deployments", "the Deployments"),
+            reader.all("/api/v1/services", "the Services of all namespaces")
+        );
+        Self { deployments, services }
+    }
+}
+
+/// Who serves the API of the HPA's first metric, and the APIs of its other metrics, by group.
+pub type Servers = (Server, BTreeMap<String, Server>);
+
+/// Reads the servers of the HPA's metrics.
+pub async fn servers(reader: &Reader, evidence: &Evidence, known: &Known) -> Servers {
     let group = match deciding(evidence) {
         Some(metric) => requests::group(metric),
         None if evidence.scaled_object.seen().is_some() => "external.metrics.k8s.io",
         None => "custom.metrics.k8s.io",
     };
-    let (deployments, services) = tokio::join!(
-        reader.all("/apis/apps/v1/deployments", "the Deployments"),
-        reader.all("/api/v1/services", "the Services of all namespaces")
-    );
-    let known = Known { deployments, services };
-    let others = join_all(subjects::other_groups(evidence).into_iter().map(|group| {
-        let known = &known;
-        async move { (group.to_owned(), server(reader, evidence, group, known).await) }
-    }));
-    let (first, others) = tokio::join!(server(reader, evidence, group, &known), others);
+    let others = subjects::other_groups(evidence).into_iter();
+    let others =
+        join_all(others.map(|group| async move { (group.to_owned(), server(reader, evidence, group, known).await) }));
+    let (first, others) = tokio::join!(server(reader, evidence, group, known), others);
     (first, others.into_iter().collect())
 }
 

@@ -12,8 +12,9 @@ use kube::core::{Selector, SelectorExt};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, OnceCell};
 
-use super::{server, workload};
-use crate::doctor::evidence::{Evidence, Resource, Server};
+use super::server::{self, Known, Servers};
+use super::workload;
+use crate::doctor::evidence::{Evidence, Resource};
 use crate::doctor::facts::{requests, scaled_object, scaling_metric, subjects};
 use crate::doctor::objects::{Hpa, Monitor, labels, name, namespace, selector, text};
 use crate::doctor::redact;
@@ -26,16 +27,12 @@ use crate::kube::reader::Reader;
 const WORKLOADS: [(&str, &str, &str); 2] =
     [("apps/v1", "Deployment", "deployments"), ("apps/v1", "StatefulSet", "statefulsets")];
 
-/// What is read once by a key, whoever comes first.
+/// What is read once for each key, when the first HPA needs it.
 type Once<K, V> = Mutex<HashMap<K, Arc<OnceCell<V>>>>;
-
-/// Who serves the API of an HPA's first metric, and those of its others.
-type Servers = (Server, BTreeMap<String, Server>);
 
 /// What all HPAs share, and the HPAs.
 pub struct Survey {
     reader: Reader,
-    cluster: Cluster,
     taken: f64,
     /// Namespace and name of each HPA, and of each that a `ScaledObject` would make and that is not there.
     pub hpas: Vec<(String, String)>,
@@ -94,10 +91,8 @@ impl Survey {
         ]);
         let monitors = super::joined(monitors, pod_monitors);
         let (servers, listings) = (Mutex::default(), Mutex::default());
-        let cluster = cluster.clone();
         Ok(Self {
             reader,
-            cluster,
             taken,
             hpas: names,
             kubernetes: version.map(|version| text(&version, "/gitVersion").to_owned()),
@@ -184,8 +179,11 @@ impl Survey {
         groups.extend(scaling_metric::deciding(evidence).map(|metric| requests::group(metric).to_owned()));
         let key = (groups, evidence.scaled_object.seen().is_some());
         let cell = self.servers.lock().await.entry(key).or_default().clone();
-        // Its lists of all namespaces need not stay in this reader's account of memory.
-        let read = async || server::servers(&Reader::new(self.cluster.client.clone()), evidence).await;
+        let [deployments, services] = ["deployments", "services"].map(|kind| &self.of_kind[kind]);
+        let read = async || {
+            let known = Known { deployments: deployments.all(), services: services.all() };
+            server::servers(&self.reader, evidence, &known).await
+        };
         cell.get_or_init(read).await.clone()
     }
 
@@ -269,7 +267,7 @@ impl Shelf {
         &rows[first..after]
     }
 
-    /// What is made of the rows of a namespace, or why there are none.
+    /// What is made of the rows, or why there are none.
     fn read_of<T>(&self, make: impl FnOnce() -> Read<T>) -> Read<T> {
         match &self.0 {
             Read::Seen(_) => make(),
@@ -277,6 +275,10 @@ impl Shelf {
             Read::Absent => Read::Absent,
             Read::NotAsked => Read::NotAsked,
         }
+    }
+
+    fn all(&self) -> Read<Vec<Value>> {
+        self.read_of(|| Read::Seen(self.0.items().iter().map(Row::object).collect()))
     }
 
     fn of(&self, namespace: &str) -> Read<Vec<Value>> {

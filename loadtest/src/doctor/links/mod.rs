@@ -64,7 +64,8 @@ pub fn check(evidence: &Evidence) -> Chain {
     let scaling = ScalingMetric::of(evidence);
     let (mut others, mut own, mut invalid) = (Vec::new(), Vec::new(), Vec::new());
     for subject in subjects::others(evidence) {
-        let check = |link| (link, checked(link, &subject.evidence, &subject.scaling, &[]));
+        let unneeded = origin::without_prometheus(&subject.evidence, &subject.scaling);
+        let check = |link| (link, checked(link, &subject.evidence, &subject.scaling, unneeded.as_deref(), &[]));
         let walk = Walk { place: subject.place, links: OF_A_METRIC.map(check).into() };
         if let Some((link, finding)) = walk.broken() {
             let after = format!("spec.metrics[{}], {}", subject.place, subject.title());
@@ -81,22 +82,30 @@ pub fn check(evidence: &Evidence) -> Chain {
         }
         others.push(walk);
     }
+    let unneeded = origin::without_prometheus(evidence, &scaling);
     let check = |link| {
-        let status = checked(link, evidence, &scaling, &invalid);
+        let status = checked(link, evidence, &scaling, unneeded.as_deref(), &invalid);
         let other = own.iter().find(|(at, _)| *at == link).filter(|_| !matches!(status, Status::Broken(_)));
         (link, other.map_or(status, |(_, finding)| Status::Broken(finding.clone())))
     };
     Chain { links: Link::ALL.map(check).into(), others }
 }
 
-/// The status of a link, for one metric. `invalid` are the broken links of other metrics that have no value.
-fn checked(link: Link, evidence: &Evidence, scaling: &ScalingMetric, invalid: &[(usize, Link, Finding)]) -> Status {
+/// The status of a link, for one metric. `unneeded` is why Prometheus has no part in it, and `invalid` are the broken links of
+/// other metrics that have no value.
+fn checked(
+    link: Link,
+    evidence: &Evidence,
+    scaling: &ScalingMetric,
+    unneeded: Option<&str>,
+    invalid: &[(usize, Link, Finding)],
+) -> Status {
     // KEDA's object is checked whatever its metric is.
-    if let Some(why) = origin::without_prometheus(evidence, scaling)
+    if let Some(why) = unneeded
         && OF_PROMETHEUS.contains(&link)
         && (link != Link::Rule || evidence.scaled_object.seen().is_none())
     {
-        return Status::NotApplicable(why);
+        return Status::NotApplicable(why.to_owned());
     }
     let checked = match link {
         Link::Pod => pod::check(evidence, scaling),
