@@ -286,6 +286,22 @@ async fn rules_apply_to_http2() {
     }
 }
 
+/// Sends these fields as the header block of an HTTP/2 stream, and returns type and payload of its first frame.
+async fn first_frame(server: &Server, fields: &[u8]) -> (u8, Vec<u8>) {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(&[PREFACE, &frame(4, 0, 0, &[]), &frame(1, 5, 1, fields)].concat()).await.unwrap();
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await.expect("a frame for the stream comes");
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; usize::try_from(length).unwrap()];
+        stream.read_exact(&mut payload).await.expect("the frame is whole");
+        if head[5..] == [0, 0, 0, 1] {
+            return (head[3], payload);
+        }
+    }
+}
+
 /// A malformed request is a protocol error of HTTP/2: its stream is reset (RFC 9113, section 8.1.1).
 #[tokio::test]
 async fn malformed_http2_requests_are_reset() {
@@ -315,19 +331,7 @@ async fn malformed_http2_requests_are_reset() {
         ([field("x", "y"), get.clone()].concat(), RST_STREAM),
         (b"\x82\x84\x41\x09localhost".to_vec(), RST_STREAM),
     ] {
-        let settings = frame(4, 0, 0, &[]);
-        let mut stream = TcpStream::connect(server.address).await.unwrap();
-        stream.write_all(&[PREFACE, &settings, &frame(HEADERS, 5, 1, &fields)].concat()).await.unwrap();
-        let answered = loop {
-            let mut head = [0; 9];
-            stream.read_exact(&mut head).await.expect("a frame for the stream comes");
-            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-            let mut payload = vec![0; usize::try_from(length).unwrap()];
-            stream.read_exact(&mut payload).await.expect("the frame is whole");
-            if head[5..] == [0, 0, 0, 1] {
-                break head[3];
-            }
-        };
+        let (answered, _) = first_frame(&server, &fields).await;
         assert_eq!(answered, kind, "{}", fields.escape_ascii());
     }
 }
@@ -351,18 +355,7 @@ async fn path_with_a_fragment_gets_400_over_http2() {
         (&[b"\x44", coded].concat(), BAD_REQUEST),
     ] {
         let fields = [&b"\x82\x86\x41\x09localhost"[..], path].concat();
-        let mut stream = TcpStream::connect(server.address).await.unwrap();
-        stream.write_all(&[PREFACE, &frame(4, 0, 0, &[]), &frame(1, 5, 1, &fields)].concat()).await.unwrap();
-        let answered = loop {
-            let mut head = [0; 9];
-            stream.read_exact(&mut head).await.expect("a frame for the stream comes");
-            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-            let mut payload = vec![0; usize::try_from(length).unwrap()];
-            stream.read_exact(&mut payload).await.expect("the frame is whole");
-            if head[5..] == [0, 0, 0, 1] {
-                break payload[0];
-            }
-        };
-        assert_eq!(answered, status, "{}", path.escape_ascii());
+        let (_, answered) = first_frame(&server, &fields).await;
+        assert_eq!(answered[0], status, "{}", path.escape_ascii());
     }
 }

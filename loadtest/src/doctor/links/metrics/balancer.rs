@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use super::probe_traffic::{HARMLESS, route};
-use crate::autoscaling::promql::is_plain_rate;
+use super::probe_traffic::{Share, route};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::{Evidence, Page};
 use crate::doctor::facts::monitors::Served;
@@ -32,9 +31,7 @@ pub fn checks(
     series: &str,
     pages: &[(&Page, &String)],
 ) -> Option<Finding> {
-    let metric = scaling.metric.as_ref().filter(|metric| metric.target > 0.0)?;
-    let query = scaling.query.as_deref().filter(|query| is_plain_rate(query))?;
-    let per_second = if query.contains("increase") { scaling.window? } else { 1.0 };
+    let share = Share::of(scaling)?;
     let routes = |text: &String| -> Vec<String> {
         let all = taken(text, series, &scaling.matchers).into_iter();
         all.filter(|(_, value)| *value > 0.0).filter_map(|(labels, _)| Some(route(labels)?.1)).collect()
@@ -57,14 +54,14 @@ pub fn checks(
         let named = set("subnets").and_then(|all| u32::try_from(all.split(',').count()).ok());
         let (zones, assumed) = named.map_or((ZONES, " (assumed)"), |zones| (zones, ""));
         let rate = f64::from(zones) / seconds;
-        if !is_counted(path) || rate * per_second / metric.target < HARMLESS {
+        if !is_counted(path) || !share.harms(rate) {
             return None;
         }
         let seen = format!(
             "{}: its load balancer checks {path} of each pod from {zones} zones{assumed} every {seconds} s, and {series} counts that: \
              {rate:.2} a second, with a target of {}",
             titled(ingress),
-            metric.target
+            share.target
         );
         let other = probed(evidence, service).filter(|path| !is_counted(path));
         let advice = match &other {

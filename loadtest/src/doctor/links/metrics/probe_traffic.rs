@@ -19,7 +19,30 @@ const ROUTES: [&str; 9] =
     ["path", "handler", "route", "uri", "url", "endpoint", "http_route", "http_target", "url_path"];
 
 /// The share of the target that an idle pod may have without harm: the HPA's tolerance.
-pub const HARMLESS: f64 = 0.1;
+const HARMLESS: f64 = 0.1;
+
+/// What the HPA's metric makes of requests that no client sends.
+pub struct Share {
+    /// The metric's target.
+    pub target: f64,
+    /// What one request a second is in the metric.
+    per_second: f64,
+}
+
+impl Share {
+    /// None where the counter's growth does not show what the query makes of it: of another function, or of two series.
+    pub fn of(scaling: &ScalingMetric) -> Option<Self> {
+        let target = scaling.metric.as_ref().map(|metric| metric.target).filter(|target| *target > 0.0)?;
+        let query = scaling.query.as_deref().filter(|query| is_plain_rate(query))?;
+        let per_second = if query.contains("increase") { scaling.window? } else { 1.0 };
+        Some(Self { target, per_second })
+    }
+
+    /// Whether so many requests a second matter to the HPA.
+    pub fn harms(&self, rate: f64) -> bool {
+        rate * self.per_second / self.target >= HARMLESS
+    }
+}
 
 /// Whether the counter grows by scrapes or probes, and by so much that it matters to the HPA.
 pub fn scrapes_and_probes(
@@ -28,11 +51,8 @@ pub fn scrapes_and_probes(
     series: &str,
     pages: &[(&Page, &String)],
 ) -> Option<Finding> {
-    let metric = scaling.metric.as_ref().filter(|metric| metric.target > 0.0)?;
-    // The counter's growth does not show what another function makes of it, or of two series.
-    let query = scaling.query.as_deref().filter(|query| is_plain_rate(query))?;
-    let per_second = if query.contains("increase") { scaling.window? } else { 1.0 };
-    let harms = |rate: f64| rate * per_second / metric.target >= HARMLESS;
+    let metric = scaling.metric.as_ref()?;
+    let share = Share::of(scaling)?;
     let mut has_routes = false;
     let mut idle = Vec::new();
     for (page, _) in pages {
@@ -46,7 +66,7 @@ pub fn scrapes_and_probes(
             let Some((label, route)) = route(labels) else { continue };
             has_routes = true;
             let rate = own.rate_of(&route);
-            if harmful.is_none() && grown > 0.0 && harms(rate) {
+            if harmful.is_none() && grown > 0.0 && share.harms(rate) {
                 harmful = Some((label, route.clone(), grown, rate));
             }
             if rate > 0.0 {
@@ -80,7 +100,7 @@ pub fn scrapes_and_probes(
     }
     let (page, grown, own) = idle[0];
     let seen = || grew(series, page, grown, ", as much as by its scrapes and probes", own, metric.target);
-    harms(own).then(|| Finding::new(Cause::ProbesCounted, seen(), COUNT_CLIENTS, None))
+    share.harms(own).then(|| Finding::new(Cause::ProbesCounted, seen(), COUNT_CLIENTS, None))
 }
 
 /// What to do if no matcher excludes the requests.
