@@ -11,7 +11,7 @@ use super::one_line;
 use crate::error::Error;
 use crate::kube::kubeconfig::{Choice, Reached, reach};
 
-/// What a user is told who names no HPA where there is none.
+/// The error if the user names no HPA, and the cluster has none.
 pub const NO_HPA: &str =
     "the cluster has no HPA: apply one (README.md, \"On Kubernetes\"); a load without one takes --hpa none with --url";
 

@@ -1,4 +1,4 @@
-//! A value of the metrics API proves the links before it, whoever serves it.
+//! If the metrics API has a value, the links before it work, whichever server it is.
 
 use loadtest::doctor::catalogue::Cause;
 use loadtest::doctor::diagnosis::{Outcome, State};
@@ -80,7 +80,7 @@ fn other_server_needs_no_prometheus() {
                 assert!(!result.evidence.contains("Prometheus"), "{result:?}");
             }
         }
-        // Without a value, its answer is told, and no monitor is to be applied.
+        // Without a value, the finding quotes the server's answer, and advises no monitor.
         not_found(&mut evidence);
         let finding = broken(&evidence, Link::ApiService);
         assert_eq!(finding.cause, Cause::AnotherServer);

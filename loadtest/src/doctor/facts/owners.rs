@@ -15,7 +15,7 @@ pub struct Stranger<'a> {
     pub has_ended: bool,
 }
 
-/// The pods that the HPA counts though they are not the workload's. Only for kinds whose pods can be told by their owners.
+/// The pods under the selector that belong to another workload. Only for kinds whose pods name their owner.
 pub fn strangers(evidence: &Evidence) -> Vec<Stranger<'_>> {
     let Some(workload) = evidence.workload.seen() else { return Vec::new() };
     let (kind, name) = (text(workload, "/kind"), text(workload, "/metadata/name"));

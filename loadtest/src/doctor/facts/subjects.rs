@@ -54,7 +54,7 @@ pub fn other_groups(evidence: &Evidence) -> Vec<&'static str> {
     groups
 }
 
-/// The evidence with the server of a group's API in the place of the first one's.
+/// The evidence, with the server of this group's API instead of the first metric's.
 fn of_group<'a>(evidence: &'a Evidence, group: &str) -> Cow<'a, Evidence> {
     if deciding(evidence).map(requests::group) == Some(group) {
         return Cow::Borrowed(evidence);

@@ -68,7 +68,7 @@ fn without_hpa(evidence: &Evidence, object: &Value) -> Status {
     Finding::new(Cause::KedaBlocked, seen, advice, [trigger::operator_log(evidence)]).into()
 }
 
-/// One direction is paused, and the value asks for it.
+/// The value calls for a direction that is paused.
 fn one_direction(evidence: &Evidence, scaling: &ScalingMetric, object: &Value) -> Option<Finding> {
     let metric = scaling.metric.as_ref().filter(|metric| metric.target > 0.0)?;
     let value = values::average(evidence, scaling)?;
