@@ -309,6 +309,19 @@ fn a_cause_is_found_by_its_number_and_by_its_name() {
     assert_eq!((close("255"), close("")), (Vec::new(), Vec::new()));
 }
 
+#[test]
+fn every_cause_has_a_command_of_kubectl_that_changes_nothing() {
+    const READS: [&str; 6] =
+        ["kubectl get ", "kubectl describe ", "kubectl logs ", "kubectl top ", "kubectl auth can-i ", "kubectl api-"];
+    for entry in CATALOGUE {
+        assert!(entry.command.starts_with("kubectl "), "{}: {}", entry.name, entry.command);
+        for part in entry.command.split([';', '|']).map(str::trim).filter(|part| part.starts_with("kubectl ")) {
+            let plain = part.replace("-n NAMESPACE ", "").replace("-n MONITORING ", "");
+            assert!(READS.iter().any(|reads| plain.starts_with(reads)), "{}: {part}", entry.name);
+        }
+    }
+}
+
 /// `docs/TROUBLESHOOTING.md` is written again by `WRITE_TROUBLESHOOTING=1 cargo test -p loadtest --test render`.
 #[test]
 fn the_list_of_causes_is_the_catalogue() {

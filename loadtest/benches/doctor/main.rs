@@ -13,7 +13,7 @@ const SIZE: Size = Size { hpas: 1_000, pods_of_each: 10, monitors: 300 };
 #[tokio::main]
 async fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
-        println!("measures nothing in a test: run `cargo bench --package loadtest --bench doctor`");
+        println!("measures nothing in a test: run `cargo bench --profile release --package loadtest --bench doctor`");
         return;
     }
     let folder = tempfile::tempdir().expect("a temporary folder");

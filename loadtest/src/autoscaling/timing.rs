@@ -53,6 +53,9 @@ pub const FIRST_SCRAPE: f64 = 30.0;
 /// copy within a minute or two (`syncFrequency`, and its cache), and the config reloader then reloads Prometheus.
 pub const MONITOR_RELOAD: f64 = 180.0;
 
+/// From a Deployment's change until its controller has made the pods: two controllers' queues, where the API server is slow.
+pub const POD_CREATED: f64 = 30.0;
+
 /// From a namespace's creation until its controllers have made what it needs, such as its default service account.
 pub const NAMESPACE_SETTLES: f64 = 120.0;
 

@@ -38,6 +38,8 @@ pub struct Evidence {
     pub workload: Read<Value>,
     /// The other namespaces that have an object of that kind and name, where the HPA's has none.
     pub elsewhere: Vec<String>,
+    /// A workload of the target's name, but of another kind, in the HPA's namespace, where there is no target.
+    pub namesake: Read<Value>,
     /// Its scale subresource.
     pub scale: Read<Value>,
     /// The pods that its scale selects.

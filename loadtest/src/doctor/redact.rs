@@ -37,6 +37,7 @@ pub fn redacted(evidence: &Evidence) -> Evidence {
         scaled_object: one(&evidence.scaled_object, places::scaled_object),
         workload: one(&evidence.workload, of("Workload")),
         elsewhere: evidence.elsewhere.clone(),
+        namesake: one(&evidence.namesake, of("Workload")),
         scale: one(&evidence.scale, of("Scale")),
         pods: all(&evidence.pods, of("Pod")),
         services: all(&evidence.services, of("Service")),

@@ -175,7 +175,10 @@ pub fn explanation(cause: Cause, width: usize) -> Clean {
     let mut text = paragraph(&entry.heading(), width, 0);
     text.push_str(&paragraph(&format!("{}, {}", entry.name, entry.raised_by("")), width, 0));
     text.push('\n');
-    text.push_str(&headed(&[("Symptom", entry.symptom), ("Check", entry.check), ("Fix", entry.fix)], width));
+    text.push_str(&headed(&[("Symptom", entry.symptom), ("Check", entry.check)], width));
+    // A command is not wrapped: it is copied.
+    text.extend([format!("{:<INDENT$}{}\n", "Command", entry.command)]);
+    text.push_str(&headed(&[("Fix", entry.fix)], width));
     text.extend(entry.references().map(|(_, address)| format!("{:<INDENT$}{address}\n", "Reference")));
     text.push_str(&page(cause));
     Clean::of(&text)

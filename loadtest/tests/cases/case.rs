@@ -129,7 +129,10 @@ impl Case {
     /// All that is applied: the namespace, what lets Prometheus read it, and the objects with this image.
     pub fn manifest(&self, image: &str) -> String {
         let own = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace()}});
-        let objects = std::iter::once(own).chain(documents("prometheus")).chain(self.objects());
+        // What admission reads is there before the pods are made.
+        let (before, after): (Vec<Value>, Vec<Value>) =
+            self.objects().into_iter().partition(|object| ["LimitRange", "ResourceQuota"].contains(&kind(object)));
+        let objects = std::iter::once(own).chain(documents("prometheus")).chain(before).chain(after);
         let items: Vec<Value> = objects
             .map(|mut object| {
                 if object["kind"] != "Namespace" && object["metadata"]["namespace"].is_null() {

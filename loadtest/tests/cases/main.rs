@@ -24,8 +24,8 @@ use futures_util::future::join_all;
 use run::{Row, Runner};
 use tokio::sync::Semaphore;
 
-/// Doctors that run at the same time. Each waits most of its time.
-const AT_ONCE: usize = 12;
+/// Doctors and `kubectl apply` that run at the same time. More of them delay the cluster's own parts where cores are few.
+const AT_ONCE: usize = 6;
 
 #[test]
 fn every_case_is_well_formed() {

@@ -34,6 +34,23 @@ fn missing_api_service_gets_a_manifest() {
 }
 
 #[test]
+fn external_metric_that_no_rule_makes_does_not_blame_what_scrapes_the_pods() {
+    let mut evidence = adapter();
+    seen(&mut evidence.hpa)["spec"]["metrics"] = json!([{"type": "External", "external": {
+        "metric": {"name": "queue_depth"}, "target": {"type": "AverageValue", "averageValue": "5"}}}]);
+    (evidence.monitors, evidence.answers) = (Read::Seen(Vec::new()), Default::default());
+    // No rule of the adapter makes it.
+    assert_eq!(broken(&evidence, Link::Rule).cause, Cause::RuleAbsent);
+    let candidates = evidence.server.candidates.clone();
+    evidence.server =
+        loadtest::doctor::evidence::Server { api_service: Read::Absent, candidates, ..Default::default() };
+    // prometheus-adapter is there, and has no rule for it: to register the adapter would not bring the metric.
+    let finding = broken(&evidence, Link::ApiService);
+    assert_eq!((finding.cause, finding.fix.commands.len()), (Cause::ApiServiceMissing, 0));
+    assert!(finding.fix.advice.starts_with("Install the server that has this metric"), "{finding:?}");
+}
+
+#[test]
 fn unavailable_api_service_gets_advice_for_its_reason() {
     let mut evidence = adapter();
     unavailable(

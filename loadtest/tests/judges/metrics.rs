@@ -146,3 +146,13 @@ fn version_of_the_server_is_in_the_diagnosis() {
         assert_eq!(diagnose(&evidence).kubernetes.as_deref(), Some("v1.37.2"));
     }
 }
+
+#[test]
+fn selector_of_the_metric_that_selects_no_series_is_named() {
+    let mut evidence = adapter();
+    seen(&mut evidence.hpa)["spec"]["metrics"][0]["pods"]["metric"]["selector"] =
+        json!({"matchLabels": {"path": "nowhere"}});
+    let finding = broken(&evidence, Link::Metrics);
+    assert_eq!(finding.cause, Cause::CounterAbsent);
+    assert!(finding.evidence.contains("none with path=nowhere") && finding.fix.commands.is_empty(), "{finding:?}");
+}

@@ -224,3 +224,74 @@ fn pods_that_never_become_ready_show_their_probe_failure() {
     unready(&mut evidence, &json!({"running": {"startedAt": ago(9.0)}}), 10.0);
     assert_eq!(broken_cause(&evidence), None);
 }
+
+#[test]
+fn paused_deployment_without_a_pod_is_resumed() {
+    let mut evidence = healthy::adapter();
+    seen(&mut evidence.pods).clear();
+    let changed = |evidence: &mut Evidence, seconds: f64| {
+        let workload = seen(&mut evidence.workload);
+        workload["metadata"]["creationTimestamp"] = json!(ago(seconds));
+        workload["metadata"]["managedFields"] = json!([]);
+    };
+    seen(&mut evidence.workload)["spec"]["paused"] = json!(true);
+    // Its controllers may still be about to make the pods.
+    changed(&mut evidence, 10.0);
+    assert_eq!(broken_cause(&evidence), None);
+    changed(&mut evidence, 60.0);
+    let finding = found(&evidence, Cause::PodsPending);
+    assert!(finding.evidence.contains("spec.paused is true"), "{finding:?}");
+    assert_eq!(
+        finding.fix.commands,
+        ["kubectl -n miztiik-automation-ns rollout resume deployment.apps/shopfront-deploy"]
+    );
+    // Of a kind whose controller makes none, no command is known.
+    seen(&mut evidence.workload)["kind"] = json!("Rollout");
+    changed(&mut evidence, 900.0);
+    let finding = found(&evidence, Cause::PodsPending);
+    assert!(
+        finding.fix.advice.contains("controller of kind Rollout") && finding.fix.commands.is_empty(),
+        "{finding:?}"
+    );
+}
+
+#[test]
+fn failed_readiness_probe_is_described() {
+    let mut evidence = healthy::adapter();
+    let message = "Readiness probe failed: HTTP probe failed with statuscode: 404";
+    let mut events = Vec::new();
+    for pod in seen(&mut evidence.pods) {
+        pod["spec"]["containers"][0]["readinessProbe"] = json!({"httpGet": {"path": "/ready", "port": "web"}});
+        pod["status"]["conditions"] = json!([{"type": "Ready", "status": "False", "lastTransitionTime": ago(900.0)}]);
+        pod["status"]["containerStatuses"][0]["state"] = json!({"running": {"startedAt": ago(900.0)}});
+        let of = json!({"name": pod["metadata"]["name"]});
+        events.push(json!({"reason": "Unhealthy", "message": message, "involvedObject": of}));
+    }
+    evidence.events = Read::Seen(events);
+    let finding = found(&evidence, Cause::PodsNotCounted);
+    assert!(
+        finding.evidence.contains("statuscode: 404 (container ") && finding.evidence.contains("GET /ready on port web"),
+        "{finding:?}"
+    );
+}
+
+#[test]
+fn target_of_another_kind_is_found_before_another_namespace() {
+    let mut evidence = healthy::adapter();
+    let mut other = seen(&mut evidence.workload).clone();
+    other["kind"] = json!("StatefulSet");
+    evidence.workload = Read::Absent;
+    (evidence.scale, evidence.pods) = (Read::Absent, Read::NotAsked);
+    (evidence.elsewhere, evidence.namesake) = (vec!["shop".to_owned()], Read::Seen(other));
+    let finding = found(&evidence, Cause::TargetElsewhere);
+    let [command] = finding.fix.commands.as_slice() else { panic!("{finding:?}") };
+    assert!(
+        command.contains("patch horizontalpodautoscaler") && command.contains(r#""kind":"StatefulSet""#),
+        "{command}"
+    );
+    assert!(!finding.evidence.contains("namespace shop"), "{finding:?}");
+    // A DaemonSet has no replicas.
+    seen(&mut evidence.namesake)["kind"] = json!("DaemonSet");
+    let finding = found(&evidence, Cause::TargetElsewhere);
+    assert!(finding.fix.commands.is_empty() && finding.fix.advice.contains("DaemonSet"), "{finding:?}");
+}

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::changed::{advice_at, broken, commands_at, conditions, ready_for, server_started, state, unavailable};
 use crate::healthy::{NAMESPACE, PODS, adapter, ago};
-use crate::seen;
+use crate::{broken_cause, seen};
 
 /// Where the controller reads CPU and memory.
 pub const PATH: &str =
@@ -265,4 +265,17 @@ fn memory_counts_from_the_first_sample_on() {
     let diagnosis = diagnose(&evidence);
     assert_eq!((diagnosis.outcome, diagnosis.metrics[0].desired), (Outcome::Healthy, Some(2)));
     assert_eq!(diagnosis.metrics[0].changes.as_deref(), Some("scales out above 88 %, in at 40 % or below"));
+}
+
+#[test]
+fn resource_that_the_api_never_has_is_named() {
+    let mut evidence = cpu();
+    seen(&mut evidence.hpa)["spec"]["metrics"] = json!([utilization("CPU", 80)]);
+    let finding = broken(&evidence, Link::Answer);
+    let [command] = finding.fix.commands.as_slice() else { panic!("{finding:?}") };
+    assert!(command.contains(r#""path":"/spec/metrics/0/resource/name","value":"cpu""#), "{command}");
+    assert_eq!((finding.cause, broken_cause(&evidence)), (Cause::PodMetricsMissing, Some(Cause::PodMetricsMissing)));
+    seen(&mut evidence.hpa)["spec"]["metrics"] = json!([utilization("nvidia.com/gpu", 80)]);
+    let finding = broken(&evidence, Link::Answer);
+    assert!(finding.fix.commands.is_empty() && finding.evidence.contains("nvidia.com/gpu"), "{finding:?}");
 }

@@ -47,6 +47,24 @@ fn annotations_without_a_monitor_get_a_monitor_manifest() {
 }
 
 #[test]
+fn service_that_leads_to_none_of_the_pods_is_named() {
+    let mut evidence = changed_without_targets(|_, _| {});
+    let service = &mut seen(&mut evidence.services)[0];
+    service["metadata"]["name"] = json!("shopfront-svc");
+    service["spec"]["selector"] = json!({"app": "shopfrontt"});
+    let finding = found(&evidence, Cause::MonitorSelectsNothing);
+    assert!(
+        finding.evidence.contains("shopfrontt") && finding.evidence.contains("leads to none of the pods"),
+        "{finding:?}"
+    );
+    // Its selector may serve somebody: it is not changed by a command.
+    assert!(finding.fix.commands.is_empty() && finding.fix.advice.contains("shopfront-svc"), "{finding:?}");
+    // A Service of another workload is not meant for the pods.
+    seen(&mut evidence.services)[0]["metadata"]["name"] = json!("cart");
+    assert_eq!(broken_cause(&evidence), Some(Cause::AnnotationsOnly));
+}
+
+#[test]
 fn targets_of_another_job_need_no_monitor() {
     let mut evidence = healthy::adapter();
     seen(&mut evidence.monitors).clear();

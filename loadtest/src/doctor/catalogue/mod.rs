@@ -14,6 +14,7 @@ macro_rules! causes {
         title: $title:literal,
         symptom: $symptom:literal,
         check: $check:literal,
+        command: $command:literal,
         fix: $fix:literal,
         references: [$($reference:literal),*],
     })+) => {
@@ -33,6 +34,7 @@ macro_rules! causes {
             title: $title,
             symptom: $symptom,
             check: $check,
+            command: $command,
             fix: $fix,
             references: &[$($reference),*],
         },)+];
@@ -60,6 +62,8 @@ pub struct Entry {
     pub symptom: &'static str,
     /// How to tell it from the other causes.
     pub check: &'static str,
+    /// A kubectl command that shows it and changes nothing, with words in capitals for what is the reader's own.
+    pub command: &'static str,
     /// How to fix it.
     pub fix: &'static str,
     /// Public issues that show it, as `owner/repository#number`.

@@ -21,6 +21,10 @@ It also prints an entry of this page, by number or by name:
 
     cargo run --release --package loadtest -- doctor --explain rule-absent
 
+The commands under \"How to check\" only read. Replace the words in capitals with your own names: MONITORING is the namespace of
+Prometheus and its adapter, PROMETHEUS is Prometheus' Service, ADAPTER is the adapter's Deployment or ConfigMap, and WORKLOAD
+is the target with its kind, such as `deployment/shop`.
+
 This page is generated from the table in `loadtest/src/doctor/catalogue/causes.rs`.
 
 ## By symptom
@@ -158,10 +162,10 @@ pub fn troubleshooting() -> String {
         let _ = writeln!(page, "- {symptom}: {}", links.collect::<Vec<_>>().join(", "));
     }
     for entry in CATALOGUE {
-        let Entry { name, symptom, check, fix, .. } = entry;
+        let Entry { name, symptom, check, command, fix, .. } = entry;
         let _ = write!(
             page,
-            "\n## {}\n\n`{name}`, {}.\n\n- **Symptom:** {symptom}\n- **How to check:** {check}\n- **Fix:** {fix}\n",
+            "\n## {}\n\n`{name}`, {}.\n\n- **Symptom:** {symptom}\n- **How to check:** {check}\n\n      {command}\n\n- **Fix:** {fix}\n",
             entry.heading(),
             entry.raised_by("*")
         );

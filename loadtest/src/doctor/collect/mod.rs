@@ -67,6 +67,7 @@ impl Collection {
             workload: evidence.workload,
             scale: evidence.scale,
             elsewhere: evidence.elsewhere,
+            namesake: evidence.namesake,
             pods: evidence.pods,
         } = scaled;
         evidence.prometheus = prometheus::found(&reader, &evidence).await;

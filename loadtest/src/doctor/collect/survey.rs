@@ -153,13 +153,16 @@ impl Survey {
         let Some(workloads) = listed.filter(|_| pods.0.unread().is_none()) else {
             let read = workload::workload(&self.reader, evidence).await;
             (evidence.workload, evidence.scale, evidence.pods) = (read.workload, read.scale, read.pods);
-            evidence.elsewhere = read.elsewhere;
+            (evidence.elsewhere, evidence.namesake) = (read.elsewhere, read.namesake);
             return;
         };
         let name = target["name"].as_str().unwrap_or_default();
         evidence.workload = workloads.named(&namespace, name);
         let Some(workload) = evidence.workload.seen() else {
             evidence.elsewhere = workloads.namespaces_of(name);
+            let others = WORKLOADS.iter().filter(|(_, of, _)| *of != kind);
+            let mut others = others.map(|(.., plural)| self.of_kind[*plural].named(&namespace, name));
+            evidence.namesake = others.find(|read| read.seen().is_some()).unwrap_or_default();
             return;
         };
         let Some(selector) = selector(&workload["spec"]["selector"]) else { return };

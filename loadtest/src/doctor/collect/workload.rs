@@ -167,6 +167,8 @@ pub struct Scaled {
     pub scale: Read<Value>,
     /// Other namespaces that have one of its name.
     pub elsewhere: Vec<String>,
+    /// A workload of its name, but of another kind, in its namespace.
+    pub namesake: Read<Value>,
     /// Its pods.
     pub pods: Read<Vec<Value>>,
 }
@@ -192,12 +194,28 @@ pub async fn workload(reader: &Reader, evidence: &Evidence) -> Scaled {
         let found = reader.all(&everywhere, &what).await;
         let namespaces = found.items().iter().map(namespace);
         read.elsewhere = namespaces.map(str::to_owned).collect();
+        read.namesake = namesake(reader, &evidence.namespace, &wanted).await;
     }
     if let Some(selector) = requests::pods_of(&read.scale, &read.workload) {
         read.pods = pods(reader, &evidence.namespace, &selector).await;
     }
     read
 }
+
+/// The first workload of another kind that has the target's name.
+async fn namesake(reader: &Reader, namespace: &str, target: &Target) -> Read<Value> {
+    for (kind, plural) in OTHER_KINDS.into_iter().filter(|(kind, _)| *kind != target.kind) {
+        let (found, _) = Target::of("apps/v1", plural, kind, &target.name).read(reader, namespace).await;
+        if found.seen().is_some() {
+            return found;
+        }
+    }
+    Read::Absent
+}
+
+/// The kinds that a manifest may mean when it names a wrong one.
+const OTHER_KINDS: [(&str, &str); 3] =
+    [("Deployment", "deployments"), ("StatefulSet", "statefulsets"), ("DaemonSet", "daemonsets")];
 
 /// The pods that a selector selects.
 pub async fn pods(reader: &Reader, namespace: &str, selector: &str) -> Read<Vec<Value>> {

@@ -67,6 +67,11 @@ fn likeness(evidence: &Evidence, monitor: &Value) -> usize {
     words(name(monitor)).filter(|word| names.contains(word)).count()
 }
 
+/// The words of a name that tell it from others.
+pub fn distinctive(name: &str) -> BTreeSet<&str> {
+    words(name).collect()
+}
+
 fn words(name: &str) -> impl Iterator<Item = &str> {
     name.split(['-', '.', '_']).filter(|word| word.len() > 1 && !COMMON.contains(word))
 }

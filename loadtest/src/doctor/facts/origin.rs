@@ -2,7 +2,7 @@
 
 use super::{scaled_object, server, values};
 use crate::doctor::evidence::Evidence;
-use crate::doctor::facts::scaling_metric::{ScalingMetric, Source};
+use crate::doctor::facts::scaling_metric::{Metric, ScalingMetric, Source};
 use crate::doctor::objects::{Workload, leads_to, namespace, text, titled};
 use crate::kube::read::Read;
 
@@ -22,12 +22,25 @@ pub fn without_prometheus(evidence: &Evidence, scaling: &ScalingMetric) -> Optio
                 triggers.iter().map(|(number, trigger)| format!("trigger {number} is {}", text(trigger, "/type")));
             Some(kinds.collect::<Vec<_>>().join(", "))
         }
+        // An External metric may be of anything: only a rule ties it to series of Prometheus.
+        Source::AdapterExternal if scaling.rule.is_none() && evidence.server.api_service == Read::Absent => {
+            Some(format!("no server of external metrics is registered to have {}", metric.name))
+        }
         Source::Adapter | Source::AdapterExternal => {
             let server = other_server(evidence, scaling, metric.source)?;
             Some(format!("{server} serves {} from its own source", metric.name))
         }
         Source::Resource => Some(format!("{} comes from metrics.k8s.io", metric.name)),
     }
+}
+
+/// Why the pods' pages and what scrapes them are not checked: no rule says which series an Object or External metric is made
+/// of, and it may be of anything.
+pub fn of_unknown_series(scaling: &ScalingMetric) -> Option<String> {
+    let of_adapter = |metric: &&Metric| matches!(metric.source, Source::Adapter | Source::AdapterExternal);
+    let metric = scaling.metric.as_ref().filter(of_adapter).filter(|_| !scaling.is_of_pods())?;
+    let is_unknown = scaling.rule.is_none() && scaling.series.is_none();
+    is_unknown.then(|| format!("no rule says which series {} is made of", metric.name))
 }
 
 /// The server of the metric's API, if it is neither prometheus-adapter nor known to be the wrong one.

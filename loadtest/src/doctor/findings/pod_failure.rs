@@ -75,5 +75,26 @@ fn unready(evidence: &Evidence, pod: &Value) -> String {
     };
     let event = evidence.events.items().iter().rev().find(is_of_pod).map(|event| text(event, "/message").trim());
     let ready = || condition(pod, "Ready").map(|ready| text(ready, "/message")).filter(|message| !message.is_empty());
-    event.or_else(ready).unwrap_or("no reason is reported").to_owned()
+    let message = event.or_else(ready).unwrap_or("no reason is reported");
+    let probes = if message.starts_with("Readiness probe failed") { readiness_probes(pod) } else { Vec::new() };
+    if probes.is_empty() { message.to_owned() } else { format!("{message} ({})", probes.join("; ")) }
+}
+
+/// What the kubelet asks for, container by container.
+fn readiness_probes(pod: &Value) -> Vec<String> {
+    let probes = Pod(pod).containers().iter().filter_map(|container| {
+        let probe = &container["readinessProbe"];
+        let port = |how: &str| probe[how]["port"].to_string().trim_matches('"').to_owned();
+        let what = match probe.as_object()? {
+            all if all.contains_key("httpGet") => {
+                let path = probe["httpGet"]["path"].as_str().unwrap_or("/");
+                format!("GET {path} on port {}", port("httpGet"))
+            }
+            all if all.contains_key("tcpSocket") => format!("a connection to port {}", port("tcpSocket")),
+            all if all.contains_key("grpc") => format!("a gRPC health check on port {}", port("grpc")),
+            _ => "a command".to_owned(),
+        };
+        Some(format!("container {}: {what}", text(container, "/name")))
+    });
+    probes.collect()
 }

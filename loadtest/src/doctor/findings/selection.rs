@@ -4,13 +4,14 @@ use serde_json::{Value, json};
 
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::monitors::Served;
+use crate::doctor::facts::nearness::distinctive;
 use crate::doctor::facts::pods::living;
 use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::facts::targets::with_counter;
 use crate::doctor::facts::{ports, prometheus};
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::{about, merge, patch, patch_item};
-use crate::doctor::objects::{self, Monitor, Service, labels, namespace, selects, titled};
+use crate::doctor::objects::{self, Monitor, Service, labels, name, namespace, selects, titled};
 
 /// The pods' objects.
 pub struct Workload<'a> {
@@ -186,7 +187,9 @@ pub fn faults(
     let selected = operator.and_then(|operator| operator.fault(evidence, monitor));
     let mut faults: Vec<Fault> = selected.into_iter().chain(of_namespace(evidence, monitor)).collect();
     let selected = workload.served.selected_by(Monitor(monitor));
-    if selected.is_none() {
+    if let (None, Some(service)) = (&selected, astray(evidence, workload, monitor)) {
+        faults.push(of_service(service, workload));
+    } else if selected.is_none() {
         faults.push(of_labels(workload, monitor));
         // What selects another Service of the namespace is meant for that; and what looks everywhere, for anybody.
         let selector = Monitor(monitor).selector();
@@ -219,6 +222,32 @@ fn of_namespace(evidence: &Evidence, monitor: &Value) -> Option<Fault> {
         advice: format!("Have it look in {ours}."),
         commands: vec![merge(monitor, &json!({"spec": {"namespaceSelector": {"matchNames": all}}}))],
     })
+}
+
+/// A Service that has the workload's name and that the monitor selects, but that leads to none of the pods.
+fn astray<'a>(evidence: &'a Evidence, workload: &Workload, monitor: &Value) -> Option<&'a Value> {
+    let named = distinctive(name(evidence.workload.seen()?));
+    if Monitor(monitor).is_of_pods() || !workload.services.is_empty() || named.is_empty() {
+        return None;
+    }
+    let mut services = evidence.services.items().iter();
+    services
+        .find(|service| distinctive(name(service)) == named && selects(Monitor(monitor).selector(), labels(service)))
+}
+
+/// No command: what its selector selects now may serve somebody.
+fn of_service(service: &Value, workload: &Workload) -> Fault {
+    let (selector, labels) = (Service(service).selector(), labels(workload.pod));
+    let selector = if selector.is_null() { "no selector".to_owned() } else { format!("the selector {selector}") };
+    Fault {
+        stage: Stage::Labels,
+        told: format!(
+            "it selects {}, which has {selector} and leads to none of the pods, whose labels are {labels}",
+            titled(service)
+        ),
+        advice: format!("Correct the selector of {}.", titled(service)),
+        commands: Vec::new(),
+    }
 }
 
 fn of_labels(workload: &Workload, monitor: &Value) -> Fault {

@@ -22,7 +22,7 @@ pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
     let source = scaling.metric.as_ref().ok_or_else(Status::without_metric)?.source;
     let version = format!("v1beta1.{}", server::group(source));
     let api = Status::require(&evidence.server.api_service, || match &evidence.server.api_service {
-        Read::Absent => missing(evidence, source, &version).into(),
+        Read::Absent => missing(evidence, scaling, source, &version).into(),
         _ => Status::missing(Input::ApiService, format!("APIService {version} was not read")),
     })?;
     let owner = format!("{}/{}", text(api, "/spec/service/namespace"), text(api, "/spec/service/name"));
@@ -72,8 +72,13 @@ fn runs(evidence: &Evidence) -> bool {
     evidence.server.deployment.seen().is_some_and(|deployment| desired(deployment) > 0)
 }
 
-fn missing(evidence: &Evidence, source: Source, version: &str) -> Finding {
+fn missing(evidence: &Evidence, scaling: &ScalingMetric, source: Source, version: &str) -> Finding {
     let seen = format!("APIService {version} does not exist");
+    if source == Source::AdapterExternal && scaling.rule.is_none() {
+        let advice = "Install the server that has this metric. External metrics come from KEDA, from prometheus-adapter with a \
+                      rule under `externalRules`, or from a cloud's metrics adapter.";
+        return Finding::new(Cause::ApiServiceMissing, seen, advice, None);
+    }
     let Some((namespace, name, port)) = service(evidence, source) else {
         let advice = format!("Install {}, which registers {version}.", server::title(source));
         return Finding::new(Cause::ApiServiceMissing, seen, advice, None);

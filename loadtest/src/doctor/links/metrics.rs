@@ -46,7 +46,7 @@ pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
         Vec::new()
     };
     if !lacking.is_empty() {
-        return Err(absent(evidence, series, &lacking).into());
+        return Err(absent(evidence, scaling, series, &lacking).into());
     }
     Status::stop(probe_traffic::scrapes_and_probes(evidence, scaling, series, &read))?;
     Status::stop(balancer::checks(evidence, scaling, series, &read))?;
@@ -70,8 +70,21 @@ fn has_number(evidence: &Evidence, scaling: &ScalingMetric) -> bool {
 }
 
 /// The counter is absent. A request through the API server creates it.
-fn absent(evidence: &Evidence, series: &str, lacking: &[&Page]) -> Finding {
+fn absent(evidence: &Evidence, scaling: &ScalingMetric, series: &str, lacking: &[&Page]) -> Finding {
     let Page { pod, port, path, .. } = lacking[0];
+    let labels = scaling.metric.iter().flat_map(|metric| metric_selector(&metric.spec));
+    let labels: Vec<_> = labels.map(|(label, value)| format!("{label}={value}")).collect();
+    if !labels.is_empty() && last(lacking[0]).is_some_and(|text| has(text, series, &[])) {
+        let labels = labels.join(", ");
+        return Finding::new(
+            Cause::CounterAbsent,
+            format!(
+                "{path} of pod {pod}, port {port}, has {series}, but none with {labels}, which the HPA's metric selects"
+            ),
+            "Correct the selector of the metric in the HPA, or have the pods initialise the series that it selects.",
+            None,
+        );
+    }
     let request = |page: &&Page| {
         let Page { pod, .. } = page;
         let port = serving(evidence, pod).unwrap_or(page.port);
@@ -85,6 +98,12 @@ fn absent(evidence: &Evidence, series: &str, lacking: &[&Page]) -> Finding {
          will do.",
         lacking.iter().map(request),
     )
+}
+
+/// The labels by which the HPA's metric selects series.
+fn metric_selector(spec: &Value) -> impl Iterator<Item = (&str, &str)> {
+    let labels = spec["pods"]["metric"]["selector"]["matchLabels"].as_object().into_iter().flatten();
+    labels.filter_map(|(label, value)| Some((label.as_str(), value.as_str()?)))
 }
 
 /// The pod's port to which a Service sends clients.

@@ -107,6 +107,12 @@ fn checked(
     {
         return Status::NotApplicable(why.to_owned());
     }
+    if OF_PROMETHEUS.contains(&link)
+        && link != Link::Rule
+        && let Some(why) = origin::of_unknown_series(scaling)
+    {
+        return Status::NotApplicable(why);
+    }
     let checked = match link {
         Link::Pod => pod::check(evidence, scaling),
         Link::Metrics => metrics::check(evidence, scaling),

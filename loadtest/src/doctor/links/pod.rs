@@ -12,8 +12,8 @@ use crate::doctor::facts::pod_state;
 use crate::doctor::facts::pods::{leaves_zero, living};
 use crate::doctor::facts::scaling_metric::ScalingMetric;
 use crate::doctor::findings::{pending_pod, pod_failure};
-use crate::doctor::fixes::kubectl::{about, apply, scale};
-use crate::doctor::objects::{Hpa, age, name, namespace, titled};
+use crate::doctor::fixes::kubectl::{about, apply, replace, scale};
+use crate::doctor::objects::{Hpa, age, changed, name, namespace, text, titled};
 use crate::doctor::status::{Checked, Finding, Input, Status};
 use crate::kube::read::Read;
 
@@ -84,6 +84,9 @@ fn elsewhere(evidence: &Evidence) -> Status {
     let kind = target["kind"].as_str().unwrap_or("Deployment");
     let target = target["name"].as_str().unwrap_or_default();
     let of = namespace(scaler);
+    if let Some(other) = evidence.namesake.seen() {
+        return of_another_kind(scaler, other).into();
+    }
     let missing = format!("{} targets {kind}/{target}, which does not exist in namespace {of}", titled(scaler));
     let (seen, advice, commands) = match evidence.elsewhere.as_slice() {
         [] => (
@@ -112,6 +115,24 @@ fn elsewhere(evidence: &Evidence) -> Status {
         ),
     };
     Finding::new(Cause::TargetElsewhere, seen, advice, commands).into()
+}
+
+/// The namespace has the target under another kind.
+fn of_another_kind(scaler: &Value, other: &Value) -> Finding {
+    let (target, kind) = (Hpa(scaler).target(), text(other, "/kind"));
+    let written = target["kind"].as_str().unwrap_or("Deployment");
+    let seen =
+        format!("{} targets {written}/{}, which does not exist; {} does", titled(scaler), name(other), titled(other));
+    if kind == "DaemonSet" {
+        let advice = "A DaemonSet has a pod on every node, and no replicas to scale. Remove the HPA, or make the workload a \
+                      Deployment.";
+        return Finding::new(Cause::TargetElsewhere, seen, advice, None);
+    }
+    let path = "/spec/scaleTargetRef";
+    let mut meant = target.clone();
+    (meant["kind"], meant["apiVersion"]) = (json!(kind), other["apiVersion"].clone());
+    let advice = format!("Set spec.scaleTargetRef.kind to {kind}, as the command does, and in the manifest.");
+    Finding::new(Cause::TargetElsewhere, seen, advice, [replace(scaler, path, target, &meant)])
 }
 
 fn at_zero(evidence: &Evidence, workload: &Value) -> Checked {
@@ -146,6 +167,24 @@ fn none_ready(evidence: &Evidence, workload: &Value, pods: &[&Value]) -> Status 
             let why = format!("no pod is ready yet: {} is {youngest:.0} s old", name(pod));
             Status::pending(timing::POD_RUNS - youngest, why)
         }
-        None => Status::pending(timing::POD_RUNS, format!("{} has no pod yet", titled(workload))),
+        None => without_pod(evidence, workload),
     }
+}
+
+/// No event says why there is no pod.
+fn without_pod(evidence: &Evidence, workload: &Value) -> Status {
+    let (seen, since) = (format!("{} has no pod", titled(workload)), changed(workload, evidence.taken));
+    // A paused Deployment scales the ReplicaSets that it has, but makes none.
+    if workload["kind"] == "Deployment" && workload["spec"]["paused"] == true && since > timing::POD_CREATED {
+        let advice = "Resume its rollout: while it is paused, the Deployment makes no ReplicaSet.";
+        let seen = format!("{seen}, and spec.paused is true");
+        return Finding::new(Cause::PodsPending, seen, advice, [about(workload, "rollout resume")]).into();
+    }
+    if since < timing::POD_RUNS {
+        return Status::pending(timing::POD_RUNS - since, format!("{seen} yet"));
+    }
+    let kind = text(workload, "/kind");
+    let seen = format!("{seen}, and no event says why; it was changed {since:.0} s ago");
+    let advice = format!("Check that the controller of kind {kind} runs, and read its log: it has made no pod.");
+    Finding::new(Cause::PodsPending, seen, advice, None).into()
 }

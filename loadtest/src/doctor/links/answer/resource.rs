@@ -1,22 +1,27 @@
 //! What the Resource Metrics API has of the pods.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::autoscaling::timing::RESOURCE_METRICS;
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::early::Wait;
 use crate::doctor::facts::pods::{living, ready_for};
-use crate::doctor::facts::scaling_metric::Metric;
+use crate::doctor::facts::scaling_metric::{self, Metric};
 use crate::doctor::facts::server::{is_kubelet_failure, newest};
 use crate::doctor::facts::{requests, resource};
 use crate::doctor::findings::missing_right;
+use crate::doctor::fixes::kubectl::replace;
 use crate::doctor::link::Link;
 use crate::doctor::objects::{name, text};
 use crate::doctor::status::{Checked, Finding, Status};
 use crate::kube::read::Unread;
 
+/// What the Resource Metrics API has. Source: `staging/src/k8s.io/metrics/pkg/apis/metrics/v1beta1/types.go`.
+const SERVED: [&str; 2] = ["cpu", "memory"];
+
 pub fn check(evidence: &Evidence, metric: &Metric) -> Checked {
+    Status::stop(unserved(evidence, metric))?;
     let path = requests::metric(evidence, &metric.spec);
     let Some((path, answer)) = path.and_then(|path| evidence.answers.get_key_value(&path)) else {
         let why = format!("the HPA reports what it reads of {} from metrics.k8s.io", metric.name);
@@ -48,6 +53,30 @@ pub fn check(evidence: &Evidence, metric: &Metric) -> Checked {
     }
     let late = without.iter().find(|pod| age(pod) == Some(oldest)).map(|pod| name(pod)).unwrap_or_default();
     Err(without_value(evidence, late, oldest, &seen).into())
+}
+
+/// The metric is of a resource that this API never has.
+fn unserved(evidence: &Evidence, metric: &Metric) -> Option<Finding> {
+    let resource = metric.name.as_str();
+    if SERVED.contains(&resource) {
+        return None;
+    }
+    let place = scaling_metric::all(evidence).iter().position(|spec| *spec == metric.spec)?;
+    let field = if metric.spec["type"] == "ContainerResource" { "containerResource" } else { "resource" };
+    let path = format!("/spec/metrics/{place}/{field}/name");
+    let seen =
+        format!("spec.metrics[{place}] names the resource {resource}, and metrics.k8s.io has cpu and memory alone");
+    let Some(meant) = SERVED.into_iter().find(|served| served.eq_ignore_ascii_case(resource)) else {
+        let advice = format!("Scale by a Pods or External metric of {resource} instead: an exporter has to serve it.");
+        return Some(Finding::new(Cause::PodMetricsMissing, seen, advice, None));
+    };
+    let command = evidence.hpa.seen().map(|hpa| replace(hpa, &path, &json!(resource), &json!(meant)));
+    Some(Finding::new(
+        Cause::PodMetricsMissing,
+        seen,
+        format!("Correct the name to {meant}, in the manifest as well."),
+        command,
+    ))
 }
 
 /// A pod has been ready for long, but the server has nothing of it.
