@@ -31,7 +31,7 @@ causes! {
         references: [],
     }
     4 AnnotationsOnly "annotations-only" at [Monitor] {
-        title: "The pods have only `prometheus.io/scrape` annotations",
+        title: "No monitor selects the pods: `prometheus.io/scrape` annotations do not count",
         symptom: "Prometheus has no target.",
         check: "No ServiceMonitor or PodMonitor selects the pods or their Service. prometheus-operator ignores the annotations.",
         command: "kubectl get servicemonitors,podmonitors -A",
