@@ -55,7 +55,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
 const LAYERS: [&[&str]; 11] = [
     &["evidence", "link", "objects"],
     &["facts"],
-    &["redact"],
+    &["inventory", "redact"],
     &["fixes"],
     &["catalogue"],
     &["status"],

@@ -272,8 +272,16 @@ fn each_cause_is_found_by_what_is_seen_of_it() {
     assert_eq!(missing.map(|entry| entry.name).collect::<Vec<_>>(), Vec::<&str>::new());
     let page = troubleshooting();
     // As GitHub makes an anchor of a heading: its letters, digits and hyphens alone.
-    assert!(page.contains("[4 annotations-only](#4-no-monitor-selects-the-pods-prometheusioscrape-annotations-do-not-count)"), "{page}");
-    assert!(page.contains("\n## 4. No monitor selects the pods: `prometheus.io/scrape` annotations do not count\n"), "{page}");
+    assert!(
+        page.contains(
+            "[4 annotations-only](#4-no-monitor-selects-the-pods-prometheusioscrape-annotations-do-not-count)"
+        ),
+        "{page}"
+    );
+    assert!(
+        page.contains("\n## 4. No monitor selects the pods: `prometheus.io/scrape` annotations do not count\n"),
+        "{page}"
+    );
     let commands: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("    cargo run ")).collect();
     assert_eq!(commands.len(), 3, "{commands:?}");
     for command in commands {

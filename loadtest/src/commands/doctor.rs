@@ -8,8 +8,9 @@ use serde::Serialize;
 use crate::cli::{Doctor, Structured};
 use crate::doctor::catalogue::{Cause, LAST};
 use crate::doctor::collect::survey::Survey;
-use crate::doctor::diagnosis::Diagnosis;
+use crate::doctor::diagnosis::{Diagnosis, Outcome};
 use crate::doctor::facts::trust::Trust;
+use crate::doctor::inventory::Inventory;
 use crate::doctor::overview::{Overview, worst_first};
 use crate::doctor::{bundle, collect, diagnose, render};
 use crate::error::Error;
@@ -37,7 +38,11 @@ pub async fn doctor(options: &Doctor) -> Result<ExitCode, Error> {
     }
     let structured = options.structured();
     if options.all_namespaces {
-        let overview = Box::pin(overview(&connect(options).await?, options)).await?;
+        let cluster = connect(options).await?;
+        let overview = Box::pin(overview(&cluster, options)).await?;
+        if overview.diagnoses.is_empty() {
+            return inventory(&cluster, options).await;
+        }
         let text = match structured {
             Some(format) => written(&overview, format),
             None => overview.render(Stream::Out.columns()),
@@ -52,8 +57,14 @@ pub async fn doctor(options: &Doctor) -> Result<ExitCode, Error> {
                 bundle::is_new(file)?;
             }
             let cluster = connect(options).await?;
-            let hpa = named(options)?;
-            let evidence = collect::collect(&cluster, hpa.as_deref(), Trust::of_flag(options.trust_prometheus)).await?;
+            let hpa = match named(options)? {
+                Some(hpa) => hpa,
+                None => match collect::only(&cluster).await? {
+                    Some((namespace, name)) => format!("{namespace}/{name}"),
+                    None => return inventory(&cluster, options).await,
+                },
+            };
+            let evidence = collect::collect(&cluster, Some(&hpa), Trust::of_flag(options.trust_prometheus)).await?;
             if let Some(file) = kept {
                 bundle::write(file, &evidence)?;
                 say(Clean::of(&(bundle::contents(file, &evidence) + "\n")));
@@ -68,6 +79,16 @@ pub async fn doctor(options: &Doctor) -> Result<ExitCode, Error> {
     };
     print(&text)?;
     Ok(ExitCode::from(diagnosis.outcome.exit_code()))
+}
+
+/// There is no HPA to diagnose: says what the cluster has for one, and what comes next.
+async fn inventory(cluster: &Cluster, options: &Doctor) -> Result<ExitCode, Error> {
+    let inventory = Inventory::of(&collect::inventory::inventory(cluster).await);
+    print(&match options.structured() {
+        Some(format) => written(&inventory, format),
+        None => inventory.render(Stream::Out.columns()),
+    })?;
+    Ok(ExitCode::from(Outcome::CouldNotLook.exit_code()))
 }
 
 async fn connect(options: &Doctor) -> Result<Cluster, Error> {

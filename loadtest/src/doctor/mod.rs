@@ -12,6 +12,7 @@ pub mod facts;
 mod figures;
 mod findings;
 pub mod fixes;
+pub mod inventory;
 pub mod link;
 pub mod links;
 mod metrics;
@@ -29,7 +30,12 @@ pub fn diagnose(evidence: &Evidence) -> Diagnosis {
     let hpa = format!("{}/{}", evidence.namespace, evidence.name);
     let chain = links::check(evidence);
     let (metrics, why) = metrics::metrics(evidence, &chain.others);
-    let joined = diagnosis(hpa, evidence.taken, chain.links, figures::figures(evidence));
+    let mut joined = diagnosis(hpa, evidence.taken, chain.links, figures::figures(evidence));
     let why = why.filter(|_| joined.outcome == Outcome::Healthy);
+    for finding in [&mut joined.broken, &mut joined.explains].into_iter().flatten() {
+        if let Some(note) = fixes::helm::note(evidence, &finding.fix.commands) {
+            finding.fix.advice = format!("{} {note}", finding.fix.advice);
+        }
+    }
     Diagnosis { kubernetes: evidence.kubernetes.seen().cloned(), metrics, why, ..joined }
 }

@@ -27,6 +27,29 @@ fn without_hpa() -> Api {
 }
 
 #[tokio::test]
+async fn cluster_without_an_hpa_is_told_what_it_has_and_what_comes_next() {
+    for arguments in [&["doctor"][..], &["doctor", "-A"]] {
+        let mut api = without_hpa();
+        api.documents.retain(|(path, _)| *path != OBJECTS);
+        api.forbidden.clear();
+        api.documents.push(("/apis/autoscaling/v2/horizontalpodautoscalers", list("HorizontalPodAutoscaler", &[])));
+        let adapter = json!({"kind": "Deployment", "metadata": {"name": "bridge", "namespace": "watch"},
+            "spec": {"template": {"spec": {"containers": [{"image": "example.org/prometheus-adapter/prometheus-adapter:v1"}]}}}});
+        api.documents.push(("/apis/apps/v1/deployments", list("Deployment", &[adapter])));
+        api.documents.push(("/api/v1/services", list("Service", &[])));
+        let (output, _) = run(api, arguments).await;
+        let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{text}");
+        assert!(text.starts_with("There is no HPA in this cluster (Kubernetes 1.34.0)"), "{text}");
+        assert!(text.contains("✓ prometheus-adapter   Deployment watch/bridge"), "{text}");
+        assert!(
+            text.contains("- CPU and memory       nobody serves metrics.k8s.io") && text.contains("metrics-server"),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn scaled_object_is_accepted_by_its_own_name() {
     let mut api = without_hpa();
     let owner = json!({"kind": "ScaledObject", "name": "till"});

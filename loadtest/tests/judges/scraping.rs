@@ -65,6 +65,24 @@ fn service_that_leads_to_none_of_the_pods_is_named() {
 }
 
 #[test]
+fn fix_of_an_object_of_a_helm_release_names_the_release() {
+    let broken = |release: Value| {
+        let evidence = changed_without_targets(|monitor, prometheus| {
+            monitor["metadata"]["annotations"] = release;
+            prometheus["spec"]["serviceMonitorSelector"] = json!({"matchLabels": {"release": "kps"}});
+        });
+        found(&evidence, Cause::MonitorSelectsNothing).fix.advice
+    };
+    let release = json!({"meta.helm.sh/release-name": "shop", "meta.helm.sh/release-namespace": "apps"});
+    let advice = broken(release);
+    assert!(
+        advice.contains("ServiceMonitor monitoring/shopfront-monitor belongs to the Helm release apps/shop"),
+        "{advice}"
+    );
+    assert!(!broken(json!({})).contains("Helm"));
+}
+
+#[test]
 fn targets_of_another_job_need_no_monitor() {
     let mut evidence = healthy::adapter();
     seen(&mut evidence.monitors).clear();

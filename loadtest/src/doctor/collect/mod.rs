@@ -1,6 +1,7 @@
 //! Reads the chain from a cluster. Nothing is judged here, and nothing changed: what may not be read is written down
 //! with the right that is missing, and the walk goes on.
 
+pub mod inventory;
 mod load;
 mod pages;
 mod prometheus;
@@ -115,23 +116,28 @@ impl Collection {
 /// Namespace and name of the HPA.
 async fn which(cluster: &Cluster, hpa: Option<&str>) -> Result<(String, String), Error> {
     let Some(named) = hpa else {
-        let only = match cluster.only().await? {
-            Some(hpa) => hpa.metadata,
-            None => return only_scaled_object(cluster).await,
-        };
-        return Ok((only.namespace.unwrap_or_default(), only.name.unwrap_or_default()));
+        return only(cluster).await?.ok_or_else(|| Error::Usage(NO_HPA.to_owned()));
     };
     let (namespace, name) = named.split_once('/').unwrap_or((&cluster.namespace, named));
     Ok((namespace.to_owned(), name.to_owned()))
 }
 
+/// Namespace and name of the only HPA, or of the only `ScaledObject` where there is no HPA; none without either. Of several,
+/// an error lists the names.
+pub async fn only(cluster: &Cluster) -> Result<Option<(String, String)>, Error> {
+    match cluster.only().await? {
+        Some(hpa) => Ok(Some((hpa.metadata.namespace.unwrap_or_default(), hpa.metadata.name.unwrap_or_default()))),
+        None => only_scaled_object(cluster).await,
+    }
+}
+
 /// The only `ScaledObject` of a cluster without an HPA: KEDA deletes the HPA of one that is paused.
-async fn only_scaled_object(cluster: &Cluster) -> Result<(String, String), Error> {
+async fn only_scaled_object(cluster: &Cluster) -> Result<Option<(String, String)>, Error> {
     let reader = Reader::new(cluster.client.clone());
     let all = reader.all("/apis/keda.sh/v1alpha1/scaledobjects", "the ScaledObjects of all namespaces").await;
     match all.items() {
-        [] => Err(Error::Usage(NO_HPA.to_owned())),
-        [only] => Ok((objects::namespace(only).to_owned(), objects::name(only).to_owned())),
+        [] => Ok(None),
+        [only] => Ok(Some((objects::namespace(only).to_owned(), objects::name(only).to_owned()))),
         several => {
             let names = several.iter().map(|one| format!("{}/{}", objects::namespace(one), objects::name(one)));
             let names = names.collect::<Vec<_>>().join(", ");

@@ -129,7 +129,7 @@ fn candidates(
 }
 
 /// The `APIService` of a group, in the version that the API server prefers.
-async fn api_service(reader: &Reader, group: &str) -> Read<Value> {
+pub async fn api_service(reader: &Reader, group: &str) -> Read<Value> {
     let base = "/apis/apiregistration.k8s.io/v1/apiservices";
     let versions = ["v1beta2", "v1beta1", "v1"].map(|version| {
         let service = format!("{version}.{group}");

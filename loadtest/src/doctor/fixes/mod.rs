@@ -8,6 +8,7 @@
 //!   commands that several links share.
 
 pub mod command;
+pub mod helm;
 pub mod kubectl;
 mod names;
 pub(crate) mod rollback;
