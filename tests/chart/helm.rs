@@ -1,6 +1,5 @@
 //! Helm, as the tests run it: without a cluster.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -19,9 +18,14 @@ pub fn chart() -> PathBuf {
     root().join("charts/shopfront")
 }
 
+/// The Helm that a variable names, or else that of the PATH.
+pub fn program() -> PathBuf {
+    std::env::var_os("SHOPFRONT_TEST_HELM").map_or_else(|| PathBuf::from("helm"), PathBuf::from)
+}
+
 /// Runs Helm in the root of the repository.
 pub fn helm(arguments: &[&str]) -> Output {
-    let program = std::env::var_os("SHOPFRONT_TEST_HELM").unwrap_or_else(|| OsString::from("helm"));
+    let program = program();
     Command::new(&program).args(arguments).current_dir(root()).output().unwrap_or_else(|error| {
         panic!(
             "{}: {error}; install Helm 3.18 or newer (https://helm.sh/docs/intro/install), or let tests/helm get one: \
@@ -31,9 +35,10 @@ pub fn helm(arguments: &[&str]) -> Output {
     })
 }
 
-/// `helm template` of this release, in the namespace of `k8s/`.
-fn template(release: &str, arguments: &[&str]) -> Output {
-    let mut all = vec!["template", release, "charts/shopfront", "--namespace", NAMESPACE];
+/// `helm template` of this chart as this release, in the namespace of `k8s/`.
+fn template(chart: &Path, release: &str, arguments: &[&str]) -> Output {
+    let chart = chart.to_str().expect("the path is text");
+    let mut all = vec!["template", release, chart, "--namespace", NAMESPACE];
     if !arguments.contains(&"--kube-version") {
         // Helm built from its module alone takes the cluster for an old one.
         all.extend(["--kube-version", "1.34"]);
@@ -44,7 +49,12 @@ fn template(release: &str, arguments: &[&str]) -> Output {
 
 /// The objects of a release, with these values.
 pub fn release(name: &str, arguments: &[&str]) -> Vec<Value> {
-    let output = template(name, arguments);
+    release_of(&chart(), name, arguments)
+}
+
+/// The objects of a release of this chart.
+pub fn release_of(chart: &Path, name: &str, arguments: &[&str]) -> Vec<Value> {
+    let output = template(chart, name, arguments);
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).expect("Helm prints text");
     let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
@@ -58,7 +68,7 @@ pub fn render(arguments: &[&str]) -> Vec<Value> {
 
 /// What Helm says when it refuses these values.
 pub fn refusal(arguments: &[&str]) -> String {
-    let output = template("shopfront", arguments);
+    let output = template(&chart(), "shopfront", arguments);
     assert!(!output.status.success(), "{arguments:?} is accepted");
     String::from_utf8(output.stderr).expect("Helm prints text")
 }

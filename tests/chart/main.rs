@@ -8,5 +8,6 @@ mod helm;
 #[allow(dead_code, reason = "the tests of k8s/ use the rest of it")]
 #[path = "../manifests/objects.rs"]
 mod objects;
+mod package;
 mod rendered;
 mod values;
