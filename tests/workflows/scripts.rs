@@ -163,8 +163,8 @@ fn krew(archives: &[&str]) -> (bool, String) {
     let checkout = Checkout::with(".ci/krew");
     checkout.write("checkout/loadtest/krew.yaml", &text("loadtest/krew.yaml"));
     checkout.write("checkout/Cargo.toml", "repository = \"https://host/owner/shop\"\n");
-    let sums: String = archives.iter().map(|archive| format!("{}  {archive}\n", "a".repeat(64))).collect();
-    checkout.write("sums", &sums);
+    let sums: Vec<_> = archives.iter().map(|archive| format!("{}  {archive}\n", "a".repeat(64))).collect();
+    checkout.write("sums", &sums.concat());
     let output = checkout.run(".ci/krew", &["1.2.3", checkout.0.path().join("sums").to_str().expect("a path")]);
     let said = if output.status.success() { output.stdout } else { output.stderr };
     (output.status.success(), String::from_utf8(said).expect("text"))
