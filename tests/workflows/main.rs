@@ -62,8 +62,9 @@ fn release_needs_approval_and_replaces_no_image() {
     let steps: Vec<_> = images["steps"].as_array().expect("it has steps").iter().map(ToString::to_string).collect();
     let at = |part: &str| steps.iter().position(|step| step.contains(part)).unwrap_or_else(|| panic!("no {part}"));
     assert!(at("docker/login-action@") < at(".ci/new-tags") && at(".ci/new-tags") < at("--push"));
-    for image in ["shopfront", "loadtest"] {
-        assert!(steps[at(".ci/new-tags")].contains(&format!("$registry/{image}:$version")), "{image}");
+    for image in ["shopfront", "loadtest", "charts/shopfront"] {
+        let named = steps[at(".ci/new-tags")].contains(&format!("$registry/{image}:$version"));
+        assert!(named, "{image}");
     }
     // Whatever registry is pushed to; GitHub's own token stays at GitHub's own.
     let login = &steps[at("docker/login-action@")];
@@ -71,6 +72,28 @@ fn release_needs_approval_and_replaces_no_image() {
     assert!(login.contains(r#""registry":"${{ env.registry }}""#), "{login}");
     assert!(login.contains("startsWith(env.registry, 'ghcr.io/') && secrets.GITHUB_TOKEN ||"), "{login}");
     assert!(at("upload-artifact@") > at("k8s/shopfront.yml"), "the manifests name the images by digest");
+}
+
+/// The chart after its images, by their digests; the binaries only once the images are approved.
+#[test]
+fn release_signs_the_chart_and_attests_the_binaries() {
+    let release: Value = serde_saphyr::from_str(&text(".github/workflows/release.yml")).expect("it is YAML");
+    let steps = |job: &str| -> Vec<String> {
+        release["jobs"][job]["steps"].as_array().expect("it has steps").iter().map(ToString::to_string).collect()
+    };
+    let images = steps("images");
+    let at = |part: &str| images.iter().position(|step| step.contains(part)).unwrap_or_else(|| panic!("no {part}"));
+    let order = ["$registry/loadtest@", ".ci/package-chart", "helm push", "$registry/charts/shopfront@"].map(at);
+    assert!(order.is_sorted(), "{order:?}");
+
+    let jobs = &release["jobs"];
+    assert_eq!(jobs["publish"]["needs"], serde_json::json!(["images", "binaries"]));
+    assert_eq!(jobs["binaries"]["needs"], "test");
+    let publish = steps("publish");
+    let at = |part: &str| publish.iter().position(|step| step.contains(part)).unwrap_or_else(|| panic!("no {part}"));
+    let order = ["sha256sum", ".ci/krew", "attest-build-provenance@", "gh release create"].map(at);
+    assert!(order.is_sorted(), "{order:?}");
+    assert!(publish[order[2]].contains("dist/*.tar.gz"));
 }
 
 fn is_pinned(image: &str) -> bool {

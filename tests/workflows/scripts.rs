@@ -157,3 +157,48 @@ fn failing_registry_query_stops_the_push() {
         assert!(!new && said.contains(error) && said.lines().count() == 1, "{said}");
     }
 }
+
+/// `.ci/krew` for a release with the checksums of these archives.
+fn krew(archives: &[&str]) -> (bool, String) {
+    let checkout = Checkout::with(".ci/krew");
+    checkout.write("checkout/loadtest/krew.yaml", &text("loadtest/krew.yaml"));
+    checkout.write("checkout/Cargo.toml", "repository = \"https://host/owner/shop\"\n");
+    let sums: Vec<_> = archives.iter().map(|archive| format!("{}  {archive}\n", "a".repeat(64))).collect();
+    checkout.write("sums", &sums.concat());
+    let output = checkout.run(".ci/krew", &["1.2.3", checkout.0.path().join("sums").to_str().expect("a path")]);
+    let said = if output.status.success() { output.stdout } else { output.stderr };
+    (output.status.success(), String::from_utf8(said).expect("text"))
+}
+
+const ARCHIVES: [&str; 4] = [
+    "kubectl-hpa_doctor-darwin-amd64.tar.gz",
+    "kubectl-hpa_doctor-darwin-arm64.tar.gz",
+    "kubectl-hpa_doctor-linux-amd64.tar.gz",
+    "kubectl-hpa_doctor-linux-arm64.tar.gz",
+];
+
+#[test]
+fn krew_manifest_has_the_address_and_checksum_of_each_archive() {
+    let (filled, said) = krew(&[&ARCHIVES[..], &["loadtest-linux-amd64.tar.gz"]].concat());
+    assert!(filled, "{said}");
+    let manifest: serde_json::Value = serde_saphyr::from_str(&said).expect("it is YAML");
+    assert_eq!(manifest["spec"]["version"], "v1.2.3", "krew accepts no other form");
+    let platforms = manifest["spec"]["platforms"].as_array().expect("a list");
+    let mut addresses: Vec<_> =
+        platforms.iter().map(|platform| platform["uri"].as_str().expect("an address")).collect();
+    addresses.sort_unstable();
+    assert_eq!(addresses, ARCHIVES.map(|archive| format!("https://host/owner/shop/releases/download/1.2.3/{archive}")));
+    for platform in platforms {
+        assert_eq!(platform["sha256"], "a".repeat(64));
+        let labels = &platform["selector"]["matchLabels"];
+        let name =
+            format!("-{}-{}.tar.gz", labels["os"].as_str().expect("text"), labels["arch"].as_str().expect("text"));
+        assert!(platform["uri"].as_str().is_some_and(|address| address.ends_with(&name)), "{platform}");
+    }
+}
+
+#[test]
+fn krew_manifest_without_a_checksum_fails_in_one_line() {
+    let (filled, said) = krew(&ARCHIVES[1..]);
+    assert!(!filled && said.contains(ARCHIVES[0]) && said.lines().count() == 1, "{said}");
+}
