@@ -20,6 +20,8 @@ RUN mkdir -p src benches loadtest/src loadtest/benches/doctor loadtest/benches/g
 
 FROM sources AS build
 RUN cargo build --profile image --locked --package shopfront --target "$(rustc -vV | sed -n 's/host: //p')"
+# The commit, for /version. Not earlier, so that another commit reuses the dependencies.
+ARG SHOPFRONT_REVISION=unknown
 COPY src src
 RUN touch src/lib.rs src/main.rs \
     && cargo build --profile image --locked --package shopfront --target "$(rustc -vV | sed -n 's/host: //p')" \

@@ -5,7 +5,7 @@ use crate::format::Format;
 /// A weight in thousandths, because a `qvalue` has at most three decimals.
 type Weight = u16;
 
-/// Every format, in the order in which the service prefers them. A client without a preference gets YAML.
+/// Every format, in the order in which the service prefers them after its default.
 const FORMATS: [Format; 3] = Format::ALL;
 
 /// What an `Accept` header says about one format.
@@ -21,9 +21,9 @@ struct Preference {
 /// The format with the highest weight. Among equal ones, the first in the header wins, then the one that the service
 /// prefers. The weight of a format is that of the most precise range that matches it.
 ///
-/// A client that accepts none of them gets YAML, which is more useful to a person than a 406 (section 12.5.1 allows both). A
-/// range whose weight is not a `qvalue` is ignored.
-pub fn preferred<'a>(values: impl Iterator<Item = &'a [u8]>) -> Format {
+/// A client that accepts none of them gets the default, which is more useful to a person than a 406 (section 12.5.1 allows
+/// both). A range whose weight is not a `qvalue` is ignored.
+pub fn preferred<'a>(default: Format, values: impl Iterator<Item = &'a [u8]>) -> Format {
     let mut preferences = [Preference::default(); FORMATS.len()];
     let ranges = values.filter_map(|value| std::str::from_utf8(value).ok()).flat_map(|value| split(value, ','));
     for (position, range) in ranges.enumerate() {
@@ -39,10 +39,11 @@ pub fn preferred<'a>(values: impl Iterator<Item = &'a [u8]>) -> Format {
             }
         }
     }
-    let mut best = (Preference::default(), Format::Yaml);
+    let mut best = (preferences[default as usize], default);
     for (format, preference) in FORMATS.into_iter().zip(preferences) {
         let is_earlier = preference.weight == best.0.weight && preference.position < best.0.position;
-        if preference.weight > best.0.weight || is_earlier {
+        let is_accepted = preference.weight > 0;
+        if preference.weight > best.0.weight || is_accepted && is_earlier {
             best = (preference, format);
         }
     }
@@ -113,17 +114,17 @@ mod tests {
     use super::*;
 
     fn accepted(accept: &str) -> Format {
-        preferred(std::iter::once(accept.as_bytes()))
+        preferred(Format::Yaml, std::iter::once(accept.as_bytes()))
     }
 
     #[test]
     fn missing_accept_gets_yaml() {
-        assert_eq!(preferred(std::iter::empty()), Format::Yaml);
+        assert_eq!(preferred(Format::Yaml, std::iter::empty()), Format::Yaml);
         for accept in ["", "*/*", "image/png", ",", ";", "application/json;q=nonsense", "*", "text/html;q=0", "\u{e9}"]
         {
             assert_eq!(accepted(accept), Format::Yaml, "{accept:?}");
         }
-        assert_eq!(preferred(std::iter::once(&b"text/html\xff"[..])), Format::Yaml);
+        assert_eq!(preferred(Format::Yaml, std::iter::once(&b"text/html\xff"[..])), Format::Yaml);
     }
 
     #[test]
@@ -145,7 +146,26 @@ mod tests {
             assert_eq!(accepted(accept), format, "{accept:?}");
         }
         let lines = ["application/json;q=0.5", "text/html;q=0.6"].map(str::as_bytes);
-        assert_eq!(preferred(lines.into_iter()), Format::Html);
+        assert_eq!(preferred(Format::Yaml, lines.into_iter()), Format::Html);
+    }
+
+    #[test]
+    fn default_wins_among_equal_formats_only() {
+        for (accept, format) in [
+            ("", Format::Json),
+            ("image/png, application/json;q=0", Format::Json),
+            ("*/*", Format::Json),
+            ("application/*", Format::Json),
+            ("image/png", Format::Json),
+            ("application/json;q=0", Format::Json),
+            ("application/json;q=0, */*", Format::Yaml),
+            ("text/*", Format::Yaml),
+            ("application/yaml", Format::Yaml),
+            ("application/yaml, application/json", Format::Yaml),
+            ("text/html, */*;q=0.8", Format::Html),
+        ] {
+            assert_eq!(preferred(Format::Json, std::iter::once(accept.as_bytes())), format, "{accept:?}");
+        }
     }
 
     #[test]

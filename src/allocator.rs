@@ -35,16 +35,15 @@ pub async fn trim_after_connections(take_ended: impl Fn() -> usize) {
 /// Returns all free memory to the system, wherever it is in the heap, if more than [`IDLE_BYTES`] are resident.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "malloc_trim has no safe form")]
-fn trim() {
+pub(crate) fn trim() {
     if resident_bytes().is_none_or(|resident| resident > IDLE_BYTES) {
         // SAFETY: it takes no pointer, and locks each arena while it reads it (malloc_trim(3)).
         unsafe { libc::malloc_trim(0) };
     }
 }
 
-/// `VmRSS` of `proc_pid_status(5)`.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-fn resident_bytes() -> Option<u64> {
+/// `VmRSS` of `proc_pid_status(5)`; none on systems other than Linux.
+pub(crate) fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
@@ -52,4 +51,4 @@ fn resident_bytes() -> Option<u64> {
 
 /// Does nothing: only glibc has `malloc_trim`.
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
-fn trim() {}
+pub(crate) fn trim() {}

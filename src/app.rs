@@ -1,13 +1,16 @@
 //! The route table, and the layers around it.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, LazyLock, RwLock};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::handler::Handler;
-use axum::routing::{MethodRouter, any, get};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, any, on};
 use http::{Response, StatusCode};
 use tokio::runtime::{Handle, RuntimeMetrics};
 use tower::Layer;
@@ -15,112 +18,93 @@ use tower::util::MapResponse;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::activity::Activity;
-use crate::config::Limits;
+use crate::config::{LabSettings, Limits};
 use crate::document::{Document, RenderedDocument};
+pub use crate::endpoints::{Endpoint, Methods};
 use crate::error::{ErrorBodies, Rejection};
 use crate::format::Format;
+use crate::held::HeldBytes;
 use crate::http_rules::{Hosts, HttpRules};
-use crate::lifecycle::Lifecycle;
+use crate::lab::{self, Lab};
+use crate::lifecycle::{Lifecycle, Phase};
 use crate::limits::RequestLimits;
 use crate::metrics::{Metrics, RequestMetrics};
-use crate::routes::{activity, health, metrics, root, version};
+use crate::readiness::Readiness;
+use crate::routes::{
+    activity, delay, echo, env, fault, headers, health, info, load, metrics, openapi, root, status, token, version,
+    ws_echo,
+};
 use crate::security_headers;
 use crate::server::{self, Pressure};
 
-/// The endpoints. The router, the labels of the metrics and the tests read their paths and names here.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Endpoint {
-    /// The runtime and the environment.
-    Root,
-    /// The request rate of the last minute.
-    Activity,
-    /// The metrics, for Prometheus.
-    Metrics,
-    /// Liveness, for the kubelet.
-    Healthz,
-    /// Readiness, for the kubelet and load balancers.
-    Readyz,
-    /// The service's version.
-    Version,
-}
-
-impl Endpoint {
-    /// Every endpoint, in the order of their discriminants.
-    pub const ALL: [Self; 6] = [Self::Root, Self::Activity, Self::Metrics, Self::Healthz, Self::Readyz, Self::Version];
-
-    /// The route's path, in axum's syntax: a parameter is written `{name}`.
-    pub const fn path(self) -> &'static str {
-        match self {
-            Self::Root => "/",
-            Self::Activity => "/activity",
-            Self::Metrics => "/metrics",
-            Self::Healthz => "/healthz",
-            Self::Readyz => "/readyz",
-            Self::Version => "/version",
-        }
-    }
-
-    /// The value of the `path` label.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Root => "root",
-            other => &other.path()[1..],
-        }
-    }
-
-    /// Whether its requests are client requests, which the autoscaler scales for. Scrapes, probes and the page's polling are
-    /// not: two Prometheus replicas at 5 s alone would put a fifth of the autoscaler's target on an idle pod.
-    pub const fn is_for_clients(self) -> bool {
-        matches!(self, Self::Root | Self::Version)
-    }
-
-    /// The endpoint that serves a request's path, if any. The matcher is the one inside axum's router, so the label of a
-    /// request is always that of the route that answers it.
-    pub fn of_path(path: &str) -> Option<Self> {
-        static ENDPOINTS: LazyLock<matchit::Router<Endpoint>> = LazyLock::new(|| {
-            let mut endpoints = matchit::Router::new();
-            for endpoint in Endpoint::ALL {
-                endpoints.insert(endpoint.path(), endpoint).expect("the paths do not overlap");
-            }
-            endpoints
-        });
-        // A path without parameters takes precedence over one with parameters, and comparing it is cheaper.
-        let is_exact = |endpoint: &Self| endpoint.path() == path;
-        Self::ALL.into_iter().find(is_exact).or_else(|| ENDPOINTS.at(path).ok().map(|matched| *matched.value))
-    }
-}
-
 /// The routes for clients. Without `public_metrics`, `/metrics` refers to the ops address.
 pub fn routes(app: Arc<App>, public_metrics: bool) -> Router {
-    let metrics = if public_metrics { only_get(metrics::show) } else { any(async || Rejection::OpsOnly) };
-    Router::new()
-        .route(Endpoint::Root.path(), only_get(root::show))
-        .route(Endpoint::Activity.path(), only_get(activity::show))
-        .route(Endpoint::Metrics.path(), metrics)
-        .route(Endpoint::Healthz.path(), only_get(health::live))
-        .route(Endpoint::Readyz.path(), only_get(health::ready))
-        .route(Endpoint::Version.path(), only_get(version::show))
-        .fallback(async || Rejection::NotFound)
-        .with_state(app)
+    let mut router = Router::new().fallback(async || Rejection::NotFound);
+    for endpoint in Endpoint::ALL {
+        let is_allowed = app.lab.is_enabled() || !endpoint.needs_lab();
+        let route = match endpoint {
+            Endpoint::Metrics if !public_metrics => any(async || Rejection::OpsOnly),
+            _ if !is_allowed => any(async || Rejection::LabOff),
+            _ => route(endpoint),
+        };
+        router = router.route(endpoint.path(), route);
+    }
+    if app.lab.may_interfere() {
+        router = router.layer(from_fn_with_state(Arc::clone(&app), lab::interfere));
+    }
+    router.with_state(app)
+}
+
+/// The route of an endpoint.
+fn route(endpoint: Endpoint) -> MethodRouter<Arc<App>> {
+    let methods = endpoint.methods();
+    match endpoint {
+        Endpoint::Root => only(methods, root::show),
+        Endpoint::Activity => only(methods, activity::show),
+        Endpoint::Metrics => only(methods, metrics::show),
+        Endpoint::Healthz => only(methods, health::live),
+        Endpoint::Readyz => only(methods, health::ready),
+        Endpoint::Version => only(methods, version::show),
+        Endpoint::ApiInfo => only(methods, info::show),
+        Endpoint::Env => only(methods, env::show),
+        Endpoint::Headers => only(methods, headers::show),
+        Endpoint::Echo | Endpoint::ApiEcho => only(methods, echo::show),
+        Endpoint::Status => only(methods, status::show),
+        Endpoint::Delay => only(methods, delay::show),
+        Endpoint::Chunked => only(methods, delay::stream),
+        Endpoint::WsEcho => only(methods, ws_echo::upgrade),
+        Endpoint::Token => only(methods, token::create),
+        Endpoint::TokenValidate => only(methods, token::validate),
+        Endpoint::OpenApi => only(methods, openapi::show),
+        Endpoint::ReadyzEnable => only(methods, health::enable),
+        Endpoint::ReadyzDisable => only(methods, health::disable),
+        Endpoint::FaultEnable => only(methods, fault::enable),
+        Endpoint::FaultDisable => only(methods, fault::disable),
+        Endpoint::FaultStatus => only(methods, fault::status),
+        Endpoint::Fault => only(methods, fault::set),
+        Endpoint::Burn => only(methods, load::burn),
+        Endpoint::Allocate => only(methods, load::allocate),
+        Endpoint::Panic => only(methods, load::end_process),
+    }
 }
 
 /// The routes of the ops address, for the kubelet and Prometheus.
 pub fn ops_routes(app: Arc<App>) -> Router {
     Router::new()
-        .route(Endpoint::Metrics.path(), only_get(metrics::show_now))
-        .route(Endpoint::Healthz.path(), only_get(health::live))
-        .route(Endpoint::Readyz.path(), only_get(health::ready))
+        .route(Endpoint::Metrics.path(), only(Methods::Get, metrics::show_now))
+        .route(Endpoint::Healthz.path(), only(Methods::Get, health::live))
+        .route(Endpoint::Readyz.path(), only(Methods::Get, health::ready))
         .fallback(async || Rejection::NotFoundOnOps)
         .with_state(app)
 }
 
-/// Routes GET and HEAD to a handler; other methods get a 405.
-fn only_get<H, T>(handler: H) -> MethodRouter<Arc<App>>
+/// Routes these methods to a handler; others get a 405.
+fn only<H, T>(methods: Methods, handler: H) -> MethodRouter<Arc<App>>
 where
     H: Handler<T, Arc<App>>,
     T: 'static,
 {
-    get(handler).fallback(async || Rejection::MethodNotAllowed)
+    on(methods.filter(), handler).fallback(async move || Rejection::MethodNotAllowed(methods))
 }
 
 /// The layers around the routes, from the outside in:
@@ -167,6 +151,10 @@ pub struct App {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) activity: Arc<Activity>,
     pub(crate) lifecycle: Lifecycle,
+    pub(crate) readiness: Readiness,
+    pub(crate) lab: Lab,
+    pub(crate) held: HeldBytes,
+    pub(crate) websockets: ws_echo::WebSockets,
     tasks: RuntimeMetrics,
 }
 
@@ -180,8 +168,49 @@ impl App {
             metrics,
             activity,
             lifecycle,
+            readiness: Readiness::after(Duration::ZERO),
+            lab: Lab::default(),
+            held: HeldBytes::default(),
+            websockets: ws_echo::WebSockets::default(),
             tasks: Handle::current().metrics(),
         }
+    }
+
+    /// The same with faults and load as in these settings.
+    #[must_use]
+    pub fn with_lab(self, settings: LabSettings, limits: Limits) -> Self {
+        Self {
+            readiness: Readiness::after(settings.ready_after),
+            lab: Lab::new(settings, limits.request_timeout),
+            websockets: ws_echo::WebSockets::new(limits.idle_timeout),
+            ..self
+        }
+    }
+
+    /// Whether the service accepts new clients: why not, if it does not.
+    pub fn check_ready(&self) -> Result<(), Rejection> {
+        if self.lifecycle.phase() != Phase::Ready || !self.readiness.has_begun() {
+            Err(Rejection::NotReady)
+        } else if self.readiness.is_disabled() {
+            Err(Rejection::ReadinessDisabled)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The environment variables that the document shows.
+    pub fn environment(&self) -> &BTreeMap<String, String> {
+        &self.document.environment
+    }
+
+    /// The machine's logical processors.
+    pub fn num_cpu(&self) -> &str {
+        &self.document.runtime.num_cpu
+    }
+
+    /// Live tasks of the runtime.
+    pub fn num_tasks(&self) -> usize {
+        self.tasks.num_alive_tasks()
     }
 
     /// Renders the document again, with the machine's public address.
@@ -199,6 +228,6 @@ impl App {
     /// The document of `/`, with the number of tasks as it is now.
     pub fn document(&self, format: Format) -> Body {
         let rendered = self.rendered.read().expect("no holder panics");
-        rendered.body(format, self.tasks.num_alive_tasks())
+        rendered.body(format, self.num_tasks())
     }
 }

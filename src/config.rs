@@ -13,6 +13,9 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use crate::redact::environment::ShownVariable;
 
+mod lab;
+pub use lab::LabSettings;
+
 /// The end of `--help`.
 const AFTER_HELP: &str = "\
 Write durations as 500ms, 5s or 2m. A flag overrides its variable.
@@ -74,6 +77,18 @@ pub struct Config {
     #[arg(long, env = "SHOPFRONT_TARGET", value_name = "RATE", value_parser = target)]
     pub target: Option<f64>,
 
+    /// Beginnings of `User-Agent` values of health checks, separated by commas. Their requests count as probes, not as client
+    /// requests
+    #[arg(
+        long,
+        env = "SHOPFRONT_PROBE_USER_AGENTS",
+        value_name = "PREFIX,…",
+        value_parser = user_agent,
+        value_delimiter = ',',
+        default_value = "ELB-HealthChecker/,GoogleHC/,kube-probe/"
+    )]
+    pub probe_user_agents: Vec<String>,
+
     /// The minimum level of log lines
     #[arg(long, env = "SHOPFRONT_LOG_LEVEL", value_enum, ignore_case = true, value_name = "LEVEL", default_value_t = LogLevel::Info)]
     pub log_level: LogLevel,
@@ -89,6 +104,10 @@ pub struct Config {
     /// Limits on clients.
     #[command(flatten)]
     pub limits: Limits,
+
+    /// Faults and load.
+    #[command(flatten)]
+    pub lab: LabSettings,
 }
 
 /// How the service shuts down: readiness fails, `drain_delay` passes, the listener closes, requests in flight finish.
@@ -217,6 +236,11 @@ fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {
 fn target(text: &str) -> Result<f64, &'static str> {
     let rate = text.parse().ok().filter(|rate: &f64| rate.is_finite() && *rate > 0.0);
     rate.ok_or("expected requests per second, such as 2 or 0.5")
+}
+
+/// An empty beginning would match every client.
+fn user_agent(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() { Err("a beginning is missing: separate them with single commas") } else { Ok(text.to_owned()) }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -82,7 +82,7 @@ impl Document {
     }
 }
 
-fn go_arch(rust: &str) -> &str {
+pub(crate) fn go_arch(rust: &str) -> &str {
     match rust {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -91,7 +91,7 @@ fn go_arch(rust: &str) -> &str {
     }
 }
 
-fn go_os(rust: &str) -> &str {
+pub(crate) fn go_os(rust: &str) -> &str {
     if rust == "macos" { "darwin" } else { rust }
 }
 
@@ -194,7 +194,7 @@ fn split(rendered: &str) -> (Bytes, Bytes) {
 
 /// A document as indented JSON.
 pub fn to_json(document: &impl Serialize) -> String {
-    serde_json::to_string_pretty(document).expect("documents are maps of strings")
+    serde_json::to_string_pretty(document).expect("documents are maps, lists, strings and numbers")
 }
 
 /// A document as YAML in the reference's style: a line for each value, and double quotes around whatever a YAML 1.1 or 1.2
@@ -204,7 +204,8 @@ pub fn to_json(document: &impl Serialize) -> String {
 /// reference does not quote them, so this removes those quotes.
 pub fn to_yaml(document: &impl Serialize) -> String {
     let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
-    let yaml = serde_saphyr::to_string_with_options(document, options).expect("documents are maps of strings");
+    let yaml = serde_saphyr::to_string_with_options(document, options)
+        .expect("documents are maps, lists, strings and numbers");
     let mut lines = String::with_capacity(yaml.len());
     for line in yaml.lines() {
         match line.split_once(": \"").and_then(|(key, value)| Some((key, value.strip_suffix('"')?))) {

@@ -6,14 +6,17 @@ use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::response::IntoResponse;
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use http::{Request, Response, StatusCode};
+use http::header::{
+    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE,
+};
+use http::{Method, Request, Response, StatusCode};
 use maud::html;
 use pin_project_lite::pin_project;
 use serde::Serialize;
 use tower::Service;
 
 use crate::document::{to_json, to_yaml};
+use crate::endpoints::{Endpoint, Methods};
 use crate::format::Format;
 use crate::routes::page;
 use crate::security_headers;
@@ -27,8 +30,24 @@ pub enum Rejection {
     NotFoundOnOps,
     /// Only the ops address serves this path.
     OpsOnly,
-    /// The endpoint only supports GET and HEAD.
-    MethodNotAllowed,
+    /// The endpoint supports these methods only.
+    MethodNotAllowed(Methods),
+    /// The endpoint changes or loads the service, and that is not allowed.
+    LabOff,
+    /// A web page of another site sent the request.
+    CrossSite,
+    /// Part of the request has no meaning here; the message says what was expected.
+    Invalid(&'static str),
+    /// The request has no valid token.
+    Unauthorized,
+    /// The endpoint only speaks WebSocket.
+    UpgradeRequired,
+    /// Too many requests of this kind are in progress.
+    Busy,
+    /// The allocation exceeds its limit.
+    NoMemory,
+    /// A request disabled readiness.
+    ReadinessDisabled,
     /// The body did not arrive, or the response was not ready, within the request timeout.
     RequestTimeout,
     /// The body exceeds its limit.
@@ -65,11 +84,19 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every variant.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 28] = [
         Self::NotFound,
         Self::NotFoundOnOps,
         Self::OpsOnly,
-        Self::MethodNotAllowed,
+        Self::MethodNotAllowed(Methods::Get),
+        Self::LabOff,
+        Self::CrossSite,
+        Self::Invalid("expected something else"),
+        Self::Unauthorized,
+        Self::UpgradeRequired,
+        Self::Busy,
+        Self::NoMemory,
+        Self::ReadinessDisabled,
         Self::RequestTimeout,
         Self::BodyTooLarge,
         Self::UriTooLong,
@@ -92,12 +119,16 @@ impl Rejection {
     pub fn status(self) -> StatusCode {
         match self {
             Self::NotFound | Self::NotFoundOnOps | Self::OpsOnly => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::LabOff | Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
             Self::RequestTimeout | Self::HeaderTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
-            Self::MalformedBody
+            Self::Invalid(_)
+            | Self::MalformedBody
             | Self::InvalidFraming
             | Self::InvalidTarget
             | Self::MissingHost
@@ -106,19 +137,33 @@ impl Rejection {
             | Self::BareLineFeed => StatusCode::BAD_REQUEST,
             Self::UnsupportedCoding => StatusCode::NOT_IMPLEMENTED,
             Self::NotLocalHost => StatusCode::MISDIRECTED_REQUEST,
-            Self::Overloaded | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Overloaded | Self::NotReady | Self::Busy | Self::NoMemory | Self::ReadinessDisabled => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
     /// What the client can do about it. Nothing from the request is repeated, so nothing can be injected.
     fn message(self) -> &'static str {
         match self {
-            Self::NotFound => "no such path; try /, /metrics, /healthz, /readyz, /version or /activity",
+            Self::NotFound => "no such path; try /, or /openapi.json for a list",
             Self::NotFoundOnOps => "no such path; this port serves /metrics, /healthz and /readyz",
             Self::OpsOnly => "/metrics is only served at --ops-address, because --public-metrics is false",
-            Self::MethodNotAllowed => "this path supports GET and HEAD",
+            Self::MethodNotAllowed(methods) => methods.message(),
+            Self::LabOff => {
+                "this path changes or loads the service; start it with --lab or SHOPFRONT_LAB=true to allow that"
+            }
+            Self::CrossSite => "a web page of another site must not send this request",
+            Self::Invalid(message) => message,
+            Self::Unauthorized => "send Authorization: Bearer with a token from POST /token that has not expired",
+            Self::UpgradeRequired => "this path is a WebSocket, version 13, on HTTP/1.1",
+            Self::Busy => "too many requests of this kind are in progress; try again in a second",
+            Self::NoMemory => {
+                "this would exceed --max-allocate-mib or three quarters of the memory limit; ask for less, or wait"
+            }
+            Self::ReadinessDisabled => "POST /readyz/disable disabled readiness; POST /readyz/enable enables it",
             Self::RequestTimeout => "the request took longer than --request-timeout allows; send it faster",
-            Self::BodyTooLarge => "the body is longer than --max-body-bytes allows; no endpoint needs one",
+            Self::BodyTooLarge => "the body is longer than --max-body-bytes allows",
             Self::UriTooLong => "the request's target is longer than --max-uri-bytes allows",
             Self::MalformedBody => "the body ended early, or its framing is not valid HTTP",
             Self::InvalidFraming => {
@@ -169,8 +214,10 @@ impl Rejection {
     /// The header that says the same as the message, for programs.
     fn header(self) -> Option<(HeaderName, HeaderValue)> {
         match self {
-            Self::MethodNotAllowed => Some((ALLOW, HeaderValue::from_static("GET, HEAD"))),
-            Self::Overloaded => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
+            Self::MethodNotAllowed(methods) => Some((ALLOW, HeaderValue::from_static(methods.allow()))),
+            Self::Unauthorized => Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            Self::UpgradeRequired => Some((UPGRADE, HeaderValue::from_static("websocket"))),
+            Self::Overloaded | Self::Busy => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
             _ => None,
         }
     }
@@ -198,6 +245,10 @@ impl IntoResponse for Rejection {
         *response.status_mut() = self.status();
         response.extensions_mut().insert(self);
         response.headers_mut().extend(self.header());
+        if self == Self::UpgradeRequired {
+            // Whoever sends `Upgrade` names it in `Connection` (RFC 9110, section 7.8). hyper leaves both out on HTTP/2.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        }
         response
     }
 }
@@ -229,6 +280,11 @@ fn render(status: StatusCode, message: &'static str, format: Format) -> String {
     }
 }
 
+/// Marks a response whose status and body are what the client, or the operator of the lab, asked for. It is no error of the
+/// service, even if its status says so.
+#[derive(Clone, Copy, Debug)]
+pub struct Deliberate;
+
 /// Writes the body of every error, whether a route, the router or another layer raised it.
 #[derive(Clone)]
 pub struct ErrorBodies<S>(S);
@@ -253,8 +309,9 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let format = Format::accepted(request.headers());
-        ErrorBodiesFuture { response: self.0.call(request), format }
+        let format = Format::accepted_or(Endpoint::default_format(request.uri().path()), request.headers());
+        let error_format = ErrorFormat { format, with_body: request.method() != Method::HEAD };
+        ErrorBodiesFuture { response: self.0.call(request), error_format }
     }
 }
 
@@ -263,7 +320,7 @@ pin_project! {
     pub struct ErrorBodiesFuture<F> {
         #[pin]
         response: F,
-        format: Format,
+        error_format: ErrorFormat,
     }
 }
 
@@ -280,11 +337,18 @@ where
         if !status.is_client_error() && !status.is_server_error() {
             return Poll::Ready(Ok(response));
         }
+        if response.extensions().get::<Deliberate>().is_some() {
+            return Poll::Ready(Ok(response));
+        }
+        let ErrorFormat { format, with_body } = *this.error_format;
         let rejection = response.extensions().get::<Rejection>();
         let message = rejection.map_or("internal error; see the log of the service", |rejection| rejection.message());
         let (mut parts, _) = response.into_parts();
-        parts.headers.remove(CONTENT_LENGTH);
-        parts.headers.insert(CONTENT_TYPE, this.format.content_type());
-        Poll::Ready(Ok(Response::from_parts(parts, Body::from(render(status, message, *this.format)))))
+        let body = render(status, message, format);
+        parts.headers.insert(CONTENT_LENGTH, body.len().into());
+        parts.headers.insert(CONTENT_TYPE, format.content_type());
+        // hyper leaves the body of a HEAD out on HTTP/1 only.
+        let body = if with_body { Body::from(body) } else { Body::empty() };
+        Poll::Ready(Ok(Response::from_parts(parts, body)))
     }
 }

@@ -19,19 +19,24 @@ impl Format {
     /// Every format, in the order of their discriminants.
     pub const ALL: [Self; 3] = [Self::Yaml, Self::Json, Self::Html];
 
-    /// The format that the `Accept` header prefers.
+    /// The format that the `Accept` header prefers; YAML for a client without a preference.
     pub fn accepted(headers: &HeaderMap) -> Self {
+        Self::accepted_or(Self::Yaml, headers)
+    }
+
+    /// The format that the `Accept` header prefers; `default` for a client without a preference.
+    pub fn accepted_or(default: Self, headers: &HeaderMap) -> Self {
         // The usual values need no parser.
         let has_one_of_each = headers.len() == headers.keys_len();
         if headers.get(ACCEPT).is_none_or(|value| has_one_of_each && value == "*/*") {
-            return Self::Yaml;
+            return default;
         }
-        Self::of_values(headers.get_all(ACCEPT).iter().map(HeaderValue::as_bytes))
+        accept::preferred(default, headers.get_all(ACCEPT).iter().map(HeaderValue::as_bytes))
     }
 
-    /// The format that the values of all `Accept` lines prefer.
+    /// The format that the values of all `Accept` lines prefer; YAML for a client without a preference.
     pub fn of_values<'a>(values: impl Iterator<Item = &'a [u8]>) -> Self {
-        accept::preferred(values)
+        accept::preferred(Self::Yaml, values)
     }
 
     /// The value of `Content-Type` (for YAML, RFC 9512).

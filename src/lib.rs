@@ -7,11 +7,13 @@
 //! - [`service`]: puts the parts together.
 //! - [`server`]: sockets and connections, with their limits. [`cgroup`]: the memory limit. [`allocator`]: returns memory to
 //!   the system. [`lifecycle`]: Starting → Ready → Draining → Stopping.
-//! - [`app`]: the route table and the layers around it. [`http_rules`]: validates requests by the RFCs. [`limits`]: the
+//! - [`endpoints`]: the one table of endpoints. [`app`]: the routes and the layers around them. [`http_rules`]: validates requests by the RFCs. [`limits`]: the
 //!   limits on a request. [`security_headers`]: the headers of every response. [`routes`]: a file for each endpoint.
 //! - [`metrics`]: every instrument. [`activity`]: the request rate of the last minute, for the page.
 //! - [`document`]: the document of `/`. [`redact`]: hides secrets in it, and in the load tool's bundle. [`imds`]: the
 //!   machine's public address.
+//! - [`lab`]: faults and load on demand. [`readiness`]: whether `/readyz` succeeds. [`held`]: the limit on what clients send and
+//!   get back.
 //! - [`mod@format`]: YAML, JSON or HTML, as negotiated by [`accept`]. [`error`]: the responses to rejected requests.
 
 pub mod accept;
@@ -21,13 +23,17 @@ pub mod app;
 pub mod cgroup;
 pub mod config;
 pub mod document;
+pub mod endpoints;
 pub mod error;
 pub mod format;
+pub mod held;
 pub mod http_rules;
 pub mod imds;
+pub mod lab;
 pub mod lifecycle;
 pub mod limits;
 pub mod metrics;
+pub mod readiness;
 pub mod redact;
 pub mod routes;
 pub mod security_headers;

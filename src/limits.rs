@@ -13,7 +13,8 @@ use axum::body::Body;
 use axum::response::IntoResponse;
 use axum::routing::future::RouteFuture;
 use bytes::Bytes;
-use http::header::ACCEPT;
+use http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
+use http::uri::PathAndQuery;
 use http::{Method, Request, Response, Uri, request};
 use http_body::Body as HttpBody;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -21,10 +22,11 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep};
 use tower::Service;
 
-use crate::app::Endpoint;
 use crate::config::Limits;
+use crate::endpoints::{Endpoint, Reads};
 use crate::error::Rejection;
 use crate::format::Format;
+use crate::held::HeldBytes;
 use crate::server::Pressure;
 
 /// Passes requests within the limits to the routes, after it has read their bodies.
@@ -32,13 +34,15 @@ use crate::server::Pressure;
 pub struct RequestLimits {
     limits: Limits,
     pressure: Pressure,
+    /// The room for bodies and headers that endpoints read.
+    held: HeldBytes,
     routes: Router,
 }
 
 impl RequestLimits {
     /// Wraps `routes`. Under `pressure`, the time for a body is shorter.
     pub fn new(limits: Limits, pressure: Pressure, routes: Router) -> Self {
-        Self { limits, pressure, routes }
+        Self { limits, pressure, held: HeldBytes::default(), routes }
     }
 }
 
@@ -67,38 +71,79 @@ where
         }
         let (mut routes, pressure) = (self.routes.clone(), self.pressure.clone());
         let (parts, body) = request.into_parts();
-        let request = minimal_request(parts);
+        let reads = Endpoint::of_path(parts.uri.path()).map_or(Reads::Nothing, Endpoint::reads);
+        let length = body.size_hint().exact().and_then(|length| usize::try_from(length).ok());
+        let room = match reads {
+            Reads::Nothing => None,
+            Reads::Headers => Some(self.held.take(self.limits.max_header_bytes)),
+            // A vector of unknown length may have room for twice its content.
+            Reads::Body => Some(self.held.take(length.unwrap_or(2 * max_body_bytes))),
+        };
+        let room = match room.transpose() {
+            Ok(room) => room,
+            Err(rejection) => return RequestLimitsFuture { stage: Stage::Rejected { rejection } },
+        };
+        let mut request =
+            if reads == Reads::Headers { Request::from_parts(parts, Body::empty()) } else { minimal_request(parts) };
         let response = async move {
             let started = Instant::now();
+            let mut kept = (reads == Reads::Body).then(|| Vec::with_capacity(length.unwrap_or_default()));
             let read = tokio::select! {
-                read = discard_body(body, max_body_bytes) => read,
+                read = read_body(body, max_body_bytes, kept.as_mut()) => read,
                 () = pressure.timed_out(started, request_timeout) => Err(Rejection::RequestTimeout),
             };
-            match read {
-                Ok(()) => {
-                    let left = request_timeout.saturating_sub(started.elapsed());
-                    WithTimeout::new(left, routes.call(request)).await
-                }
-                Err(rejection) => Ok(rejection.into_response()),
+            if let Err(rejection) = read {
+                return Ok(rejection.into_response());
             }
+            let _headers_room = match (kept, room) {
+                (Some(kept), Some(room)) => {
+                    *request.body_mut() = Body::from(room.fill(kept));
+                    None
+                }
+                (_, room) => room,
+            };
+            let left = request_timeout.saturating_sub(started.elapsed());
+            WithTimeout::new(left, routes.call(request)).await
         };
         RequestLimitsFuture { stage: Stage::ReadingBody { response: Box::pin(response) } }
     }
 }
 
+/// The longest target with a parameter that has a meaning.
+const MAX_KEPT_TARGET_BYTES: usize = 128;
+
 /// The parts of a request that the routes need, without those that its client may have made large. It is kept while its
-/// body arrives, and there may be thousands of those.
-fn minimal_request(parts: request::Parts) -> Request<Body> {
+/// body arrives, or while it waits on purpose, and there may be thousands of those.
+pub fn minimal_request(parts: request::Parts) -> Request<Body> {
     let mut request = Request::new(Body::empty());
     let path = parts.uri.path();
-    let path = if Endpoint::of_path(path).is_some() { path } else { "/-" };
-    *request.uri_mut() = Uri::try_from(path).expect("the path of a URI is a URI");
-    request.headers_mut().insert(ACCEPT, Format::accepted(&parts.headers).content_type());
+    let target = parts.uri.path_and_query().map_or(path, PathAndQuery::as_str);
+    let target = match Endpoint::of_path(path) {
+        Some(endpoint) if endpoint.parameter().is_none() => path,
+        Some(_) if target.len() <= MAX_KEPT_TARGET_BYTES => target,
+        _ => "/-",
+    };
+    // In a buffer of its own, because that of the head is large.
+    *request.uri_mut() = Uri::try_from(target).expect("the target of a URI is a URI");
+    let format = Format::accepted_or(Endpoint::default_format(path), &parts.headers);
+    request.headers_mut().insert(ACCEPT, format.content_type());
+    if let Some(site) = other_site(&parts.headers) {
+        request.headers_mut().insert(SEC_FETCH_SITE, HeaderValue::from_static(site));
+    }
     // An unknown method may be as long as a head.
     let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS];
     *request.method_mut() = if known.contains(&parts.method) { parts.method } else { Method::PATCH };
     request
 }
+
+/// What a browser says about a request that another site's page sends.
+pub fn other_site(headers: &HeaderMap) -> Option<&'static str> {
+    let site = headers.get(SEC_FETCH_SITE)?;
+    ["cross-site", "same-site"].into_iter().find(|known| site == known)
+}
+
+/// The header in which it says so (Fetch Metadata Request Headers, section 2.3).
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Checks the limits on a request's head.
 fn check<B: HttpBody>(request: &Request<B>, limits: Limits) -> Result<(), Rejection> {
@@ -112,8 +157,8 @@ fn check<B: HttpBody>(request: &Request<B>, limits: Limits) -> Result<(), Reject
     Ok(())
 }
 
-/// Reads a body to its end. No endpoint needs one, but a client whose body is not read loses its connection.
-async fn discard_body<B>(body: B, max_bytes: usize) -> Result<(), Rejection>
+/// Reads a body to its end, and keeps it if an endpoint needs it. A client whose body is not read loses its connection.
+async fn read_body<B>(body: B, max_bytes: usize, mut kept: Option<&mut Vec<u8>>) -> Result<(), Rejection>
 where
     B: HttpBody<Data = Bytes> + Unpin,
     B::Error: Into<axum::BoxError>,
@@ -121,7 +166,11 @@ where
     let mut body = Limited::new(body, max_bytes);
     while let Some(frame) = body.frame().await {
         let too_large = |error: axum::BoxError| error.is::<LengthLimitError>();
-        frame.map_err(|error| if too_large(error) { Rejection::BodyTooLarge } else { Rejection::MalformedBody })?;
+        let frame =
+            frame.map_err(|error| if too_large(error) { Rejection::BodyTooLarge } else { Rejection::MalformedBody })?;
+        if let (Some(kept), Some(bytes)) = (kept.as_deref_mut(), frame.data_ref()) {
+            kept.extend_from_slice(bytes);
+        }
     }
     Ok(())
 }

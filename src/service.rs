@@ -27,12 +27,13 @@ pub fn run_to_completion(config: Config) -> std::io::Result<()> {
 pub async fn run(config: Config) -> std::io::Result<()> {
     let signals = Signals::listen()?;
     let lifecycle = Lifecycle::new();
-    let metrics = Arc::new(Metrics::new());
+    let metrics = Arc::new(Metrics::new().with_probes(config.probe_user_agents.clone()));
     let activity = Arc::new(Activity::default());
     let workers = Handle::current().metrics().num_workers();
     let gathered = Document::gather(config.environment, &config.environment_show, workers);
     let document = Document { target: config.target, ..gathered };
-    let app = Arc::new(App::new(document, Arc::clone(&metrics), Arc::clone(&activity), lifecycle.clone()));
+    let app = App::new(document, Arc::clone(&metrics), Arc::clone(&activity), lifecycle.clone());
+    let app = Arc::new(app.with_lab(config.lab, config.limits));
     let (limits, pressure) = (config.limits, Pressure::default());
     let routes = app::routes(Arc::clone(&app), config.public_metrics);
     let ops_routes = app::ops_routes(Arc::clone(&app));

@@ -195,11 +195,73 @@ async fn head_gets_the_headers_of_get() {
     assert!(response.text().await.unwrap().is_empty());
 }
 
+/// On HTTP/2, a body after the headers would be a protocol error for the client (RFC 9110, section 9.3.2).
+#[tokio::test]
+async fn head_of_an_error_has_the_length_of_get_and_no_body() {
+    let server = Server::start(&["--lab", "--max-uri-bytes", "64"]).await;
+    let post = reqwest::Client::new().post(server.url("/readyz/disable")).send().await.unwrap();
+    assert_eq!(post.status(), StatusCode::ACCEPTED);
+    let long = format!("/{}", "x".repeat(64));
+    for client in [reqwest::Client::builder(), reqwest::Client::builder().http2_prior_knowledge()] {
+        let client = client.build().unwrap();
+        let targets = [
+            ("/nowhere", 404),
+            ("/readyz", 503),
+            ("/token", 405),
+            ("/status/503", 503),
+            ("/delay/x", 400),
+            (&long, 414),
+        ];
+        for (target, status) in targets {
+            let head = client.head(server.url(target)).send().await.unwrap();
+            assert_eq!(head.status(), status, "{target}");
+            let length = head.headers()["content-length"].clone();
+            assert_eq!(head.bytes().await.expect("the response ends").len(), 0, "{target}");
+            let get = client.get(server.url(target)).send().await.unwrap();
+            assert_eq!((get.status().as_u16(), &get.headers()["content-length"]), (status, &length), "{target}");
+            assert_eq!(get.bytes().await.unwrap().len().to_string(), length.to_str().unwrap(), "{target}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn repeated_or_invalid_host_gets_400() {
+    let server = Server::start(&["--address", "0.0.0.0:0"]).await;
+    let port = server.address.port();
+    for hosts in ["host: a\r\nhost: b", "host: a\r\nhost: a", "host: a b", "host: a, b", "host: a/b", "host: a@b"] {
+        let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        stream.write_all(format!("GET / HTTP/1.1\r\n{hosts}\r\n\r\n").as_bytes()).await.unwrap();
+        let answer = support::read_to_end(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{hosts:?}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn accept_ranges_decide_by_their_precision_and_the_endpoints_default() {
+    let server = Server::start(&[]).await;
+    for (path, accept, expected) in [
+        ("/", "*/*", "application/yaml"),
+        ("/", "application/*", "application/yaml"),
+        ("/", "application/*, application/yaml;Q=0.1", "application/json"),
+        ("/version", "*/*", "application/json"),
+        ("/version", "application/*", "application/json"),
+        ("/version", "application/yaml", "application/yaml"),
+        ("/version", "text/*", "application/yaml"),
+        ("/version", "*/*, application/json;Q=0", "application/yaml"),
+        ("/status/404", "text/html;q=0.5, */*;q=0.1", "text/html; charset=utf-8"),
+        ("/delay/never", "*/*", "application/json"),
+        ("/nowhere", "*/*", "application/yaml"),
+    ] {
+        let answer = get_as(&server, path, accept).await;
+        assert_eq!(answer.headers()[CONTENT_TYPE], expected, "{path} as {accept}");
+    }
+}
+
 #[tokio::test]
 async fn http2_with_prior_knowledge_is_served() {
     let server = Server::start(&[]).await;
     let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
-    let answers = (0..50).map(|_| client.get(server.url("/version")).send());
+    let answers = (0..50).map(|_| client.get(server.url("/version")).header(ACCEPT, "application/yaml").send());
     for answer in futures_util::future::join_all(answers).await {
         let answer = answer.unwrap();
         assert_eq!((answer.version(), answer.status()), (http::Version::HTTP_2, StatusCode::OK));
@@ -323,7 +385,7 @@ async fn panic_gets_500_and_is_counted() {
     let document = Document::gather(config.environment, &[], 1);
     let app = App::new(document, Arc::clone(&metrics), Arc::new(Activity::default()), lifecycle.clone());
     let panicking = axum::routing::get(async || if true { panic!("on purpose") } else { "" });
-    let routes = routes(Arc::new(app), true).route("/panic", panicking);
+    let routes = routes(Arc::new(app), true).route("/bug", panicking);
     let listeners = server::bind(&[([127, 0, 0, 1], 0).into()], "--address").unwrap();
     let address = listeners[0].local_addr().unwrap();
     let (limits, pressure) = (config.limits, Pressure::default());
@@ -335,7 +397,7 @@ async fn panic_gets_500_and_is_counted() {
         lifecycle.clone(),
         Arc::clone(&metrics),
     ));
-    let answer = reqwest::get(format!("http://{address}/panic")).await.unwrap();
+    let answer = reqwest::get(format!("http://{address}/bug")).await.unwrap();
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
     assert!(answer.text().await.unwrap().starts_with("error:\n  status: \"500\"\n"));
     let text = String::from_utf8(metrics.render().to_vec()).unwrap();
@@ -373,11 +435,30 @@ fn invalid_setting_is_named_by_flag_and_variable() {
         ("--max-connections", "SHOPFRONT_MAX_CONNECTIONS", "0"),
         ("--drain-delay", "SHOPFRONT_DRAIN_DELAY", "10000y"),
         ("--max-body-bytes", "SHOPFRONT_MAX_BODY_BYTES", "1k"),
+        ("--probe-user-agents", "SHOPFRONT_PROBE_USER_AGENTS", "GoogleHC/,,curl/"),
+        ("--work", "SHOPFRONT_WORK", "2s"),
+        ("--ready-after", "SHOPFRONT_READY_AFTER", "soon"),
+        ("--max-allocate-mib", "SHOPFRONT_MAX_ALLOCATE_MIB", "0"),
     ] {
         for (code, message) in [refused(&[flag, value], &[]), refused(&[], &[(variable, value)])] {
             assert_eq!(code, Some(2), "{message}");
             assert!(message.contains(flag) && message.contains(variable), "{message}");
             assert_eq!(message.lines().count(), 1, "{message}");
+        }
+    }
+}
+
+/// Flags that may stand alone take their value after `=` only.
+#[test]
+fn invalid_switch_is_named_by_flag_and_variable() {
+    for (flag, variable) in [
+        ("--lab", "SHOPFRONT_LAB"),
+        ("--random-delay", "SHOPFRONT_RANDOM_DELAY"),
+        ("--random-error", "SHOPFRONT_RANDOM_ERROR"),
+    ] {
+        for (code, message) in [refused(&[&format!("{flag}=maybe")], &[]), refused(&[], &[(variable, "maybe")])] {
+            assert_eq!((code, message.lines().count()), (Some(2), 1), "{message}");
+            assert!(message.contains(flag) && message.contains(variable), "{message}");
         }
     }
 }

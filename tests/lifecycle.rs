@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use http::header::{CONNECTION, HOST};
+use http::header::{ACCEPT, CONNECTION, HOST};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -25,7 +25,8 @@ async fn signal_fails_readiness_while_requests_are_served() {
         server.signal(signal);
         let line = server.logged("draining").await;
         assert_eq!(line["signal"], name);
-        let unready = reqwest::get(server.url("/readyz")).await.unwrap();
+        let unready = reqwest::Client::new().get(server.url("/readyz")).header(ACCEPT, "application/yaml");
+        let unready = unready.send().await.unwrap();
         assert_eq!(unready.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(unready.text().await.unwrap().starts_with("error:\n  status: \"503\"\n"));
         for path in ["/", "/healthz", "/metrics"] {

@@ -20,6 +20,7 @@ use http_body::Body as HttpBody;
 use pin_project_lite::pin_project;
 use tower::Service;
 
+use crate::endpoints::Methods;
 use crate::error::Rejection;
 use host::Host;
 
@@ -144,7 +145,7 @@ fn check<B>(request: &Request<B>, hosts: Hosts) -> Result<(), Rejection> {
     if hosts == Hosts::Local && is_not_local() {
         return Err(Rejection::NotLocalHost);
     }
-    if request.method() == Method::CONNECT { Err(Rejection::MethodNotAllowed) } else { Ok(()) }
+    if request.method() == Method::CONNECT { Err(Rejection::MethodNotAllowed(Methods::Get)) } else { Ok(()) }
 }
 
 /// The value of `Host`, which must be valid and occur once at most (RFC 9112, section 3.2).

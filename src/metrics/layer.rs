@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use http::header::USER_AGENT;
 use http::{Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use tower::Service;
 
 use super::Metrics;
-use crate::app::Endpoint;
+use crate::endpoints::Endpoint;
+use crate::error::Deliberate;
 
 /// Counts the requests of a service.
 #[derive(Clone)]
@@ -40,9 +42,14 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        let endpoint = Endpoint::of_path(request.uri().path());
+        let user_agent = || request.headers().get(USER_AGENT);
         let observation = Observation {
             metrics: Arc::clone(&self.metrics),
-            endpoint: Endpoint::of_path(request.uri().path()),
+            endpoint,
+            answered_by: None,
+            is_probe: endpoint.is_some_and(Endpoint::is_for_clients)
+                && user_agent().is_some_and(|user_agent| self.metrics.is_probe(user_agent.as_bytes())),
             method: super::method_label(request.method()),
             status: CLIENT_CLOSED_REQUEST,
             started: Instant::now(),
@@ -70,8 +77,15 @@ where
         let this = self.project();
         let response = std::task::ready!(this.response.poll(cx));
         this.observation.status = response.as_ref().map_or(StatusCode::INTERNAL_SERVER_ERROR, Response::status);
+        if !this.observation.status.is_client_error() || response.as_ref().is_ok_and(is_deliberate) {
+            this.observation.answered_by = this.observation.endpoint;
+        }
         Poll::Ready(response)
     }
+}
+
+fn is_deliberate<R>(response: &Response<R>) -> bool {
+    response.extensions().get::<Deliberate>().is_some()
 }
 
 /// The status of a request without a response: nginx' code for a client that closed its connection.
@@ -84,15 +98,19 @@ const CLIENT_CLOSED_REQUEST: StatusCode = match StatusCode::from_u16(499) {
 struct Observation {
     metrics: Arc<Metrics>,
     endpoint: Option<Endpoint>,
+    /// The endpoint, once it has a response that is its own: not a client error, unless that is what the client asked for.
+    answered_by: Option<Endpoint>,
     method: &'static str,
     status: StatusCode,
+    /// Whether it is a health check at an endpoint for clients.
+    is_probe: bool,
     started: Instant,
 }
 
 impl Drop for Observation {
     fn drop(&mut self) {
         let elapsed = self.started.elapsed();
-        self.metrics.observe(self.endpoint, self.method, self.status, elapsed);
+        self.metrics.observe(self.answered_by, self.method, self.status, elapsed, self.is_probe);
         tracing::debug!(
             method = self.method,
             path = self.endpoint.map_or(super::UNMATCHED, Endpoint::name),

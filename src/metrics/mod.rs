@@ -15,8 +15,8 @@ use prometheus::{
 
 pub use layer::{RequestMetrics, RequestMetricsFuture};
 
-use crate::app::Endpoint;
 use crate::document::COMPILER;
+use crate::endpoints::Endpoint;
 
 /// The counter that the autoscaler uses: the adapter's rule turns it into `http_requests_per_second`.
 pub const REQUESTS_TOTAL: &str = "http_requests_total";
@@ -43,9 +43,28 @@ fn method_label(method: &Method) -> &'static str {
     METHODS.into_iter().find(|known| *known == method.as_str()).unwrap_or(OTHER)
 }
 
-/// The closed set of `status` values: those that the service sends, and nginx' code for a client that left. A status that is
-/// missing here would be counted as the first.
-const STATUSES: [u16; 13] = [500, 200, 400, 404, 405, 408, 413, 414, 421, 431, 499, 501, 503];
+/// The statuses that are counted by themselves: those that the service sends, the usual ones that clients ask `/status` for,
+/// and nginx' code for a client that left.
+const STATUSES: [u16; 27] = [
+    200, 101, 201, 202, 204, 301, 302, 304, 400, 401, 403, 404, 405, 408, 409, 413, 414, 421, 426, 429, 431, 499, 500,
+    501, 502, 503, 504,
+];
+
+/// The labels of all other statuses: their classes.
+const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+
+/// The number of `status` values, which are a closed set.
+const STATUS_LABELS: usize = STATUSES.len() + CLASSES.len();
+
+/// The place of a status among the labels: first [`STATUSES`], then [`CLASSES`].
+fn status_index(status: StatusCode) -> usize {
+    let class = || STATUSES.len() + usize::from(status.as_u16() / 100).clamp(2, 5) - 2;
+    STATUSES.iter().position(|known| *known == status.as_u16()).unwrap_or_else(class)
+}
+
+fn status_label(index: usize) -> String {
+    STATUSES.get(index).map_or_else(|| CLASSES[index - STATUSES.len()].to_owned(), u16::to_string)
+}
 
 /// The number of `path` values: one for each endpoint, and [`UNMATCHED`].
 const PATHS: usize = Endpoint::ALL.len() + 1;
@@ -54,8 +73,8 @@ const PATHS: usize = Endpoint::ALL.len() + 1;
 struct Series {
     /// Absent for scrapes, probes and the page's own polling.
     requests: Option<IntCounter>,
-    /// Absent for [`UNMATCHED`]: the latency of a rejection is not worth eleven buckets, and clients must not be able to add
-    /// that many series.
+    /// Absent for [`UNMATCHED`], for client errors, and for failures that a client asked `/status` for: their latency is not
+    /// worth eleven buckets, and clients must not be able to add that many series.
     seconds: Option<prometheus::Histogram>,
 }
 
@@ -70,6 +89,8 @@ pub struct Metrics {
     connections: IntGauge,
     /// A cell for each combination of labels, which the first request fills. Requests look up nothing by text.
     series: Vec<OnceLock<Series>>,
+    /// How the `User-Agent` of a health check begins.
+    probe_user_agents: Vec<String>,
     /// The latest rendering, and its time.
     rendered: Mutex<Option<(Instant, Bytes)>>,
 }
@@ -101,7 +122,8 @@ impl Metrics {
                 &registry,
                 IntGauge::new("http_open_connections", "The number of open client connections."),
             ),
-            series: (0..PATHS * METHODS.len() * STATUSES.len()).map(|_| OnceLock::new()).collect(),
+            series: (0..PATHS * METHODS.len() * STATUS_LABELS).map(|_| OnceLock::new()).collect(),
+            probe_user_agents: Vec::new(),
             rendered: Mutex::new(None),
             registry,
         };
@@ -118,6 +140,17 @@ impl Metrics {
         metrics
     }
 
+    /// The same with health checks whose `User-Agent` begins with one of these.
+    #[must_use]
+    pub fn with_probes(self, probe_user_agents: Vec<String>) -> Self {
+        Self { probe_user_agents, ..self }
+    }
+
+    /// Whether a client's `User-Agent` is that of a health check.
+    fn is_probe(&self, user_agent: &[u8]) -> bool {
+        self.probe_user_agents.iter().any(|start| user_agent.starts_with(start.as_bytes()))
+    }
+
     /// Creates series before their first request. Without the root's, the autoscaler would report `<unknown>`. Without those
     /// of the usual rejections, a random path or method would add one.
     fn create_idle_series(&self) {
@@ -125,7 +158,7 @@ impl Metrics {
         for method in METHODS {
             self.series(None, method, StatusCode::NOT_FOUND);
         }
-        // Every endpoint supports GET and HEAD.
+        // Most endpoints support GET and HEAD.
         for method in &METHODS[2..] {
             self.series(None, method, StatusCode::METHOD_NOT_ALLOWED);
         }
@@ -134,30 +167,30 @@ impl Metrics {
     fn series(&self, endpoint: Option<Endpoint>, method: &str, status: StatusCode) -> &Series {
         let path = endpoint.map_or(Endpoint::ALL.len(), |endpoint| endpoint as usize);
         let method = METHODS.iter().position(|known| *known == method).unwrap_or(METHODS.len() - 1);
-        let status = STATUSES.iter().position(|known| *known == status.as_u16()).unwrap_or(0);
-        let cell = &self.series[(path * METHODS.len() + method) * STATUSES.len() + status];
+        let index = status_index(status);
+        let cell = &self.series[(path * METHODS.len() + method) * STATUS_LABELS + index];
         cell.get_or_init(|| {
-            let status = STATUSES[status].to_string();
-            let labels = [METHODS[method], endpoint.map_or(UNMATCHED, Endpoint::name), &status];
+            let label = status_label(index);
+            let labels = [METHODS[method], endpoint.map_or(UNMATCHED, Endpoint::name), &label];
+            let is_failure = status.is_client_error() || endpoint == Some(Endpoint::Status) && !status.is_success();
             Series {
                 requests: endpoint
                     .is_none_or(Endpoint::is_for_clients)
                     .then(|| self.requests_total.with_label_values(&labels)),
-                seconds: endpoint.is_some().then(|| self.requests.with_label_values(&labels)),
+                seconds: (endpoint.is_some() && !is_failure).then(|| self.requests.with_label_values(&labels)),
             }
         })
     }
 
     /// Counts a request whose head was rejected. Its path and method are unknown.
     pub fn observe_rejected_head(&self, status: StatusCode) {
-        self.observe(None, OTHER, status, Duration::ZERO);
+        self.observe(None, OTHER, status, Duration::ZERO, false);
     }
 
     /// Counts a finished request.
-    fn observe(&self, endpoint: Option<Endpoint>, method: &str, status: StatusCode, elapsed: Duration) {
-        let endpoint = endpoint.filter(|_| !status.is_client_error());
+    fn observe(&self, endpoint: Option<Endpoint>, method: &str, status: StatusCode, elapsed: Duration, is_probe: bool) {
         let series = self.series(endpoint, method, status);
-        if let Some(requests) = &series.requests {
+        if let Some(requests) = series.requests.as_ref().filter(|_| !is_probe) {
             requests.inc();
         }
         if let Some(seconds) = &series.seconds {
@@ -217,6 +250,14 @@ mod tests {
     fn each_status_of_the_service_has_its_label() {
         for status in Rejection::ALL.map(Rejection::status) {
             assert!(STATUSES.contains(&status.as_u16()), "{status}");
+        }
+    }
+
+    #[test]
+    fn other_status_is_counted_by_its_class() {
+        let label = |status| status_label(status_index(StatusCode::from_u16(status).unwrap()));
+        for (status, expected) in [(200, "200"), (299, "2xx"), (307, "3xx"), (418, "4xx"), (599, "5xx"), (999, "5xx")] {
+            assert_eq!(label(status), expected);
         }
     }
 }

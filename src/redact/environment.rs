@@ -10,7 +10,7 @@ const KNOWN: [&str; 5] = ["HOME", "HOSTNAME", "LANG", "PATH", "TZ"];
 
 /// The service's own settings. A test compares them with those that the command line has. Other variables with the same
 /// prefix are the operator's, and may hold anything.
-pub(crate) const OWN: [&str; 19] = [
+pub(crate) const OWN: [&str; 26] = [
     "SHOPFRONT_ADDRESS",
     "SHOPFRONT_DRAIN_DELAY",
     "SHOPFRONT_ENVIRONMENT",
@@ -19,17 +19,24 @@ pub(crate) const OWN: [&str; 19] = [
     "SHOPFRONT_HEADER_TIMEOUT",
     "SHOPFRONT_IDLE_TIMEOUT",
     "SHOPFRONT_IMDS_ENDPOINT",
+    "SHOPFRONT_LAB",
     "SHOPFRONT_LOG_FORMAT",
     "SHOPFRONT_LOG_LEVEL",
+    "SHOPFRONT_MAX_ALLOCATE_MIB",
     "SHOPFRONT_MAX_BODY_BYTES",
     "SHOPFRONT_MAX_CONNECTIONS",
     "SHOPFRONT_MAX_HEADER_BYTES",
     "SHOPFRONT_MAX_URI_BYTES",
     "SHOPFRONT_OPS_ADDRESS",
+    "SHOPFRONT_PROBE_USER_AGENTS",
     "SHOPFRONT_PUBLIC_METRICS",
+    "SHOPFRONT_RANDOM_DELAY",
+    "SHOPFRONT_RANDOM_ERROR",
+    "SHOPFRONT_READY_AFTER",
     "SHOPFRONT_REQUEST_TIMEOUT",
     "SHOPFRONT_SHUTDOWN_TIMEOUT",
     "SHOPFRONT_TARGET",
+    "SHOPFRONT_WORK",
 ];
 
 /// The longest name that is shown.

@@ -70,7 +70,7 @@ fn without_secrets(text: &str, mark: &str) -> String {
 }
 
 /// Whether [`text()`] leaves a value unchanged.
-fn is_clean(value: &str) -> bool {
+pub(crate) fn is_clean(value: &str) -> bool {
     text(value, REDACTED) == value
 }
 

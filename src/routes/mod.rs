@@ -1,17 +1,31 @@
 //! A file for each endpoint.
 
 pub mod activity;
+pub mod delay;
+pub mod echo;
+pub mod env;
+pub mod fault;
+pub mod headers;
 pub mod health;
+pub mod info;
+pub mod load;
 pub mod metrics;
+pub mod openapi;
 pub mod page;
 pub mod root;
+pub mod status;
+pub mod token;
 pub mod version;
+pub mod ws_echo;
 
+use std::convert::Infallible;
 use std::sync::LazyLock;
 
 use axum::body::Body;
-use http::Response;
+use axum::extract::FromRequestParts;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, VARY};
+use http::request::Parts;
+use http::{Response, Uri};
 use http_body::Body as _;
 use maud::html;
 use serde::Serialize;
@@ -43,11 +57,40 @@ fn formatted(format: Format, body: impl Into<Body>) -> Response<Body> {
     response
 }
 
-/// A small document in the client's format. In HTML, it is the YAML as text.
-fn document(format: Format, document: &impl Serialize) -> Response<Body> {
-    match format {
-        Format::Yaml => formatted(format, to_yaml(document)),
-        Format::Json => formatted(format, to_json(document) + "\n"),
-        Format::Html => formatted(format, page::short("shopfront", &html! { pre { (to_yaml(document)) } })),
+/// The format of every endpoint but `/`: JSON for a client without a preference.
+#[derive(Clone, Copy)]
+pub struct ApiFormat(pub Format);
+
+impl ApiFormat {
+    /// The format that the `Accept` header prefers.
+    pub fn of(headers: &HeaderMap) -> Self {
+        Self(Format::accepted_or(Format::Json, headers))
     }
+}
+
+impl<S: Sync> FromRequestParts<S> for ApiFormat {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.headers))
+    }
+}
+
+/// A small document in the client's format. In HTML, it is the YAML as text.
+fn rendered(format: ApiFormat, document: &impl Serialize) -> String {
+    match format.0 {
+        Format::Yaml => to_yaml(document),
+        Format::Json => to_json(document) + "\n",
+        Format::Html => page::short("shopfront", &html! { pre { (to_yaml(document)) } }),
+    }
+}
+
+/// A response with a small document.
+pub(crate) fn document(format: ApiFormat, document: &impl Serialize) -> Response<Body> {
+    formatted(format.0, rendered(format, document))
+}
+
+/// The parameter of a route, which is the last part of each that has one.
+fn parameter(uri: &Uri) -> &str {
+    uri.path().rsplit('/').next().unwrap_or_default()
 }

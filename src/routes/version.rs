@@ -4,18 +4,23 @@ use axum::body::Body;
 use http::Response;
 use serde::Serialize;
 
-use super::document;
+use super::{ApiFormat, document};
 use crate::document::COMPILER;
-use crate::format::Format;
+
+/// The version of the service.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The commit that it was built from, if the build says so.
+pub const REVISION: &str = env!("SHOPFRONT_REVISION");
 
 #[derive(Serialize)]
 struct Version {
+    commit: &'static str,
     compiler: &'static str,
     version: &'static str,
 }
 
 /// The versions of the service and of its compiler.
-pub async fn show(format: Format) -> Response<Body> {
-    let version = Version { compiler: COMPILER, version: env!("CARGO_PKG_VERSION") };
-    document(format, &version)
+pub async fn show(format: ApiFormat) -> Response<Body> {
+    document(format, &Version { commit: REVISION, compiler: COMPILER, version: VERSION })
 }

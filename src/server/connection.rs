@@ -98,7 +98,15 @@ impl<S: HttpService> Connections<S> {
             Detected::Http1 => {
                 let mut connection = self.http1.serve_connection(TokioIo::new(transport), service);
                 let timeout = self.drive(&mut connection, &state).await;
-                let transport = connection.into_parts().io.into_inner();
+                let parts = connection.into_parts();
+                let transport = parts.io.into_inner();
+                if let Some(takeover) = state.takeover.get().cloned() {
+                    // A client that has not waited for the response breaks the protocol.
+                    if timeout.is_none() && parts.read_buf.is_empty() && transport.received_nothing() {
+                        takeover.run(transport.into_stream()).await;
+                    }
+                    return;
+                }
                 match (timeout, transport.rejection()) {
                     (Some(Timeout::Header), _) => {
                         self.reject(transport, Rejection::HeaderTimeout, ErrorFormat::default()).await;

@@ -3,13 +3,14 @@
 //! hyper's own header timeout also runs between requests, so it cannot tell a slow head from an idle connection, and it
 //! sets a timer for each request. Here, each connection has one timer, which is checked when it fires.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::pressure::Pressure;
+use super::takeover::Takeover;
 use crate::config::Limits;
 use crate::lifecycle::Lifecycle;
 
@@ -46,6 +47,8 @@ pub(super) struct ConnectionState {
     had_request: AtomicBool,
     /// Requests without a complete response; on HTTP/2, also those whose response has not been sent.
     in_flight: AtomicU32,
+    /// What takes the connection over, on HTTP/1.
+    pub(super) takeover: OnceLock<Takeover>,
 }
 
 /// Why a client has run out of time.
@@ -70,6 +73,7 @@ impl ConnectionState {
             block_unfinished: AtomicBool::new(false),
             had_request: AtomicBool::new(false),
             in_flight: AtomicU32::new(0),
+            takeover: OnceLock::new(),
         }
     }
 

@@ -11,6 +11,7 @@ mod overload;
 mod path_guard;
 mod pressure;
 mod slots;
+mod takeover;
 mod tracked_service;
 mod transport;
 
@@ -41,6 +42,7 @@ use connection_state::ServerState;
 use overload::OverloadResponder;
 pub use pressure::Pressure;
 use slots::Slots;
+pub use takeover::Takeover;
 
 /// The log message with an address for clients. Programs that start the service wait for it.
 pub const SERVING: &str = "serving";

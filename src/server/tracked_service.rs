@@ -9,13 +9,14 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response, Version};
-use http_body::{Frame, SizeHint};
+use http::{Request, Response, StatusCode, Version};
+use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 
 use super::HttpService;
 use super::connection_state::ConnectionState;
+use super::takeover::Takeover;
 
 /// The service of one connection.
 pub(super) struct TrackedService<S> {
@@ -55,11 +56,22 @@ where
         let this = self.project();
         let mut response = std::task::ready!(this.response.poll(cx))?;
         let Some(guard) = this.guard.take() else { return Poll::Ready(Ok(response)) };
-        if guard.is_http2 {
+        let takeover = (response.status() == StatusCode::SWITCHING_PROTOCOLS)
+            .then(|| response.extensions_mut().remove::<Takeover>())
+            .flatten();
+        if let Some(takeover) = takeover {
+            let _ = guard.state.takeover.set(takeover);
+        } else if guard.is_http2 {
             // On HTTP/1, hyper takes a response at once. On HTTP/2, it waits until the client has room for it.
             response = response.map(|body| Body::new(TrackedBody { body, _guard: guard }));
-        } else if guard.state.server.closes_http1_connections() {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        } else {
+            if guard.state.server.closes_http1_connections() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            if response.body().size_hint().exact().is_none() {
+                // It takes time, in which the connection is not idle.
+                response = response.map(|body| Body::new(TrackedBody { body, _guard: guard }));
+            }
         }
         Poll::Ready(Ok(response))
     }

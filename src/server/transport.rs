@@ -169,7 +169,7 @@ impl Transport {
         previous == 0 || self.buffered.len() >= self.max_head_bytes || self.buffered[previous..].contains(&b'\n')
     }
 
-    /// Whether the client has sent nothing yet. Only of use before hyper reads.
+    /// Whether nothing has arrived that hyper has not read.
     pub(super) fn received_nothing(&self) -> bool {
         self.buffered.is_empty()
     }

@@ -1,6 +1,10 @@
 //! The port ops: of the pod, for the kubelet and Prometheus, and of no Service that faces the internet; and what `k8s/ops`
 //! changes.
 
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{Probe, Service};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::{Value, from_value};
@@ -21,17 +25,22 @@ fn plain() -> Vec<Value> {
 
 /// The same with `k8s/ops`.
 fn with_ops() -> Vec<Value> {
-    let component: Component = object("ops/kustomization.yaml", "Component");
+    with_component("ops")
+}
+
+/// The same with a component of `k8s/`.
+fn with_component(folder: &str) -> Vec<Value> {
+    let component: Component = object(&format!("{folder}/kustomization.yaml"), "Component");
     let mut objects = plain();
     for patch in component.patches {
-        let change = documents(&format!("ops/{}", patch.path)).remove(0);
+        let change = documents(&format!("{folder}/{}", patch.path)).remove(0);
         let mut changed = objects
             .iter_mut()
             .filter(|object| object["kind"] == patch.target.kind && object["metadata"]["name"] == patch.target.name);
         merge(changed.next().unwrap_or_else(|| panic!("{} changes nothing", patch.path)), &change);
         assert!(changed.next().is_none(), "{}", patch.path);
     }
-    objects.extend(component.resources.iter().flat_map(|file| documents(&format!("ops/{file}"))));
+    objects.extend(component.resources.iter().flat_map(|file| documents(&format!("{folder}/{file}"))));
     objects
 }
 
@@ -45,8 +54,10 @@ fn merge(into: &mut Value, patch: &Value) {
         }
         (Value::Array(into), Value::Array(patch)) if patch.iter().all(|item| item["name"].is_string()) => {
             for item in patch {
-                let known = into.iter_mut().find(|one| one["name"] == item["name"]);
-                merge(known.unwrap_or_else(|| panic!("{}", item["name"])), item);
+                match into.iter_mut().find(|one| one["name"] == item["name"]) {
+                    Some(known) => merge(known, item),
+                    None => into.push(item.clone()),
+                }
             }
         }
         (into, patch) => *into = patch.clone(),
@@ -153,4 +164,32 @@ fn k8s_ops_removes_metrics_from_the_public_port_and_keeps_the_rest() {
     let switch = "components: [ops]";
     let page = include_str!("../../docs/KUBERNETES.md");
     assert!(page.contains(switch) && text("ops/kustomization.yaml").contains(switch));
+}
+
+#[test]
+fn k8s_lab_has_an_hpa_on_cpu_whose_target_the_work_setting_reaches_and_no_public_address() {
+    let objects = with_component("lab");
+    let hpa: HorizontalPodAutoscaler =
+        from_value(of_kind(&objects, "HorizontalPodAutoscaler").next().unwrap().clone()).unwrap();
+    let [metric] = &hpa.spec.unwrap().metrics.unwrap()[..] else { panic!("one metric") };
+    let metric = metric.resource.clone().unwrap();
+    assert_eq!((metric.name.as_str(), metric.target.type_.as_str()), ("cpu", "Utilization"));
+    for service in services(&objects) {
+        assert_eq!(service.spec.unwrap().type_.as_deref(), Some("ClusterIP"), "anyone could load or stop the pods");
+    }
+
+    let deployment: Deployment = from_value(of_kind(&objects, "Deployment").next().unwrap().clone()).unwrap();
+    let container = deployment.spec.unwrap().template.spec.unwrap().containers.remove(0);
+    let variables: BTreeMap<_, _> =
+        container.env.unwrap().into_iter().map(|one| (one.name, one.value.unwrap())).collect();
+    assert_eq!(variables["SHOPFRONT_LAB"], "true");
+    let millis = |text: &str, unit: &str| text.strip_suffix(unit).unwrap().parse::<f64>().unwrap();
+    let resources = container.resources.unwrap();
+    let request = millis(&resources.requests.unwrap()["cpu"].0, "m");
+    let target = request * f64::from(metric.target.average_utilization.unwrap()) / 100.0;
+    // Milliseconds of CPU time a second are millicores.
+    let rate: f64 = variables["SHOPFRONT_TARGET"].parse().unwrap();
+    assert!((rate * millis(&variables["SHOPFRONT_WORK"], "ms") - target).abs() < f64::EPSILON, "the page draws it");
+    assert!(millis(&resources.limits.unwrap()["cpu"].0, "m") >= 2.0 * target, "it can rise above the target");
+    assert!(include_str!("../../docs/KUBERNETES.md").contains("components: [lab]"));
 }

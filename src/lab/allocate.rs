@@ -1,0 +1,96 @@
+//! Memory on demand, for a limited time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use super::wait;
+use crate::error::Rejection;
+use crate::lifecycle::Lifecycle;
+use crate::{allocator, cgroup};
+
+/// The maximum time for which memory is held.
+const MAX_TIME: Duration = Duration::from_hours(1);
+
+/// The memory that requests hold.
+pub struct Allocations {
+    held_mib: Arc<AtomicUsize>,
+    max_mib: usize,
+}
+
+impl Allocations {
+    /// No more than this in all.
+    pub fn new(max_mib: usize) -> Self {
+        Self { held_mib: Arc::default(), max_mib }
+    }
+
+    /// Holds this much memory for this long, or until the service stops. Returns how much is held in all.
+    pub async fn hold(&self, mib: usize, time: Duration, lifecycle: Lifecycle) -> Result<usize, Rejection> {
+        if mib == 0 || time > MAX_TIME {
+            return Err(Rejection::Invalid("expected 1 MiB or more, and ?for= with at most 1h"));
+        }
+        if !fits(mib, cgroup::memory_limit(), allocator::resident_bytes()) {
+            return Err(Rejection::NoMemory);
+        }
+        let share = Share::take(&self.held_mib, mib, self.max_mib).ok_or(Rejection::NoMemory)?;
+        let held = self.held_mib.load(Relaxed);
+        // Written to, so that it becomes resident. This takes milliseconds, so no worker thread does it.
+        let fill = move || vec![1_u8; mib << 20];
+        let memory = tokio::task::spawn_blocking(fill).await.map_err(|_| Rejection::NoMemory)?;
+        tokio::spawn(async move {
+            wait(time, &lifecycle).await;
+            drop((memory, share));
+            let _ = tokio::task::spawn_blocking(allocator::trim).await;
+        });
+        Ok(held)
+    }
+}
+
+/// Whether the process stays below three quarters of its limit: the rest is for clients, whose connections take memory later.
+fn fits(mib: usize, limit: Option<u64>, resident: Option<u64>) -> bool {
+    let wanted = (mib as u64) << 20;
+    limit.is_none_or(|limit| resident.unwrap_or_default() + wanted <= limit / 4 * 3)
+}
+
+/// A part of what may be held.
+struct Share {
+    held_mib: Arc<AtomicUsize>,
+    mib: usize,
+}
+
+impl Share {
+    fn take(held_mib: &Arc<AtomicUsize>, mib: usize, max_mib: usize) -> Option<Self> {
+        let more = |held: usize| held.checked_add(mib).filter(|sum| *sum <= max_mib);
+        held_mib.fetch_update(Relaxed, Relaxed, more).ok()?;
+        Some(Self { held_mib: Arc::clone(held_mib), mib })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.held_mib.fetch_sub(self.mib, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn allocation_stays_below_three_quarters_of_the_limit() {
+        assert!(fits(64, None, Some(1 << 40)));
+        assert!(fits(186, Some(256 << 20), Some(6 << 20)));
+        assert!(!fits(187, Some(256 << 20), Some(6 << 20)));
+        assert!(!fits(usize::MAX >> 24, Some(1 << 30), None));
+    }
+
+    #[tokio::test]
+    async fn shares_end_at_the_setting() {
+        let allocations = Allocations::new(3);
+        let lifecycle = Lifecycle::new();
+        let hold = async |mib| allocations.hold(mib, Duration::from_mins(1), lifecycle.clone()).await;
+        assert_eq!((hold(1).await, hold(2).await, hold(1).await), (Ok(1), Ok(3), Err(Rejection::NoMemory)));
+        assert!(matches!(hold(0).await, Err(Rejection::Invalid(_))));
+        assert_eq!(allocations.hold(usize::MAX, Duration::ZERO, lifecycle).await, Err(Rejection::NoMemory));
+    }
+}
