@@ -88,8 +88,12 @@ fn pairs() -> Vec<(Here, &'static str, Vec<Difference>)> {
         (
             (shop, "HorizontalPodAutoscaler", "shopfront-hpa"),
             "shopfront",
-            // The label by which k8s/keda leaves it out; the chart has `scaler`.
-            vec![("/metadata/labels/scaler", json!("prometheus-adapter"), Value::Null)],
+            vec![
+                // The label by which k8s/keda leaves it out; the chart has `scaler`.
+                ("/metadata/labels/scaler", json!("prometheus-adapter"), Value::Null),
+                // Lets an upgrade change the scaler.
+                ("/metadata/annotations", Value::Null, json!({"validations.keda.sh/hpa-ownership": "false"})),
+            ],
         ),
         (
             (shop, "ServiceMonitor", "shopfront-monitor"),
@@ -148,8 +152,7 @@ fn pairs() -> Vec<(Here, &'static str, Vec<Difference>)> {
 /// HPA over.
 fn keda() -> Vec<Difference> {
     vec![
-        ("/metadata/annotations/scaledobject.keda.sh~1transfer-hpa-ownership", json!("true"), Value::Null),
-        ("/metadata/annotations/validations.keda.sh~1hpa-ownership", Value::Null, json!("false")),
+        ("/metadata/annotations", json!({"scaledobject.keda.sh/transfer-hpa-ownership": "true"}), Value::Null),
         ("/spec/advanced/horizontalPodAutoscalerConfig/name", json!("shopfront"), json!("shopfront-keda")),
     ]
 }
