@@ -22,6 +22,12 @@ pub const REPLICAS: u32 = 10_000;
 /// The maximum number of generators that share a load.
 pub const GENERATORS: u32 = 1_000;
 
+/// The maximum number of different requests of a load.
+pub const MIX: usize = 1_000;
+
+/// The maximum number of threads of a generator.
+pub const THREADS: u32 = 256;
+
 /// The highest limit of requests in flight.
 pub const IN_FLIGHT: u64 = 50_000;
 

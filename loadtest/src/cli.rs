@@ -1,23 +1,23 @@
 //! The command line.
 
 mod complaint;
+mod expected;
 mod help;
+mod requests;
+mod sending;
 mod values;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Arg, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::bounds::{GENERATORS, IN_FLIGHT, REPLICAS};
-use crate::error::Error;
-use crate::journal::{Expectations, MaxFailed};
-use crate::profile::{Profile, Spacing, Stage};
-use crate::schedule::Share;
+pub use expected::{Expected, Output};
 use help::{DOCTOR, EXAMPLES};
-use values::{duration, hpa, max_failed, speed};
+pub use requests::Requests;
+pub use sending::{Load, Sending};
+use values::{hpa, speed};
 
 /// Send load to an autoscaled service, watch the autoscaler, and judge both
 #[derive(Debug, Parser)]
@@ -66,7 +66,8 @@ pub enum Command {
 #[derive(Args, Debug)]
 pub struct Run {
     /// The target of the load. By default, the load balancer of the Service in front of the HPA's pods, or else a
-    /// port-forward to them. With a URL, no HPA is watched unless --hpa or --context is given
+    /// port-forward to them. With a URL, no HPA is watched unless --hpa or --context is given. A user and a password in it
+    /// become a header
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
 
@@ -87,6 +88,10 @@ pub struct Run {
     /// because any pod in that namespace could answer as Prometheus
     #[arg(long)]
     pub trust_prometheus: bool,
+
+    /// What is sent, and which answers are a success
+    #[command(flatten)]
+    pub requests: Requests,
 
     /// What a run and a rehearsal have in common
     #[command(flatten)]
@@ -239,107 +244,6 @@ pub struct Compare {
     pub other: PathBuf,
 }
 
-/// The load.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Load")]
-pub struct Load {
-    /// A stage, such as 15rps:3m, 0:6m or 2rps..15rps:1m. Can be repeated
-    #[arg(long = "stage", value_name = "RATE:DURATION", allow_hyphen_values = true, conflicts_with = "profile")]
-    stages: Vec<Stage>,
-
-    /// A profile made from the HPA: idle, just below its target, just above its tolerance, enough for its maximum, then a
-    /// trickle until its minimum. This is the default if an HPA is known
-    #[arg(long, value_name = "NAME", value_parser = ["hpa"])]
-    profile: Option<String>,
-}
-
-/// How load is sent.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Sending")]
-pub struct Sending {
-    /// The spacing of requests
-    #[arg(long, value_name = "SPACING", value_enum, default_value_t = Spacing::Even)]
-    pub spacing: Spacing,
-
-    /// Seed of random spacing
-    #[arg(long, value_name = "NUMBER", default_value = "1")]
-    pub seed: u64,
-
-    /// Requests on a connection before it is closed. With more than 1, a client stays on one pod
-    #[arg(long, value_name = "COUNT", default_value = "1", value_parser = values::at_least_one)]
-    pub requests_per_connection: u64,
-
-    /// Use HTTP/2 with prior knowledge
-    #[arg(long)]
-    pub http2: bool,
-
-    /// Maximum number of requests in flight. A request that is due beyond that is dropped, and counted as dropped
-    #[arg(long, value_name = "COUNT", default_value = "1000", value_parser = clap::value_parser!(u64).range(1..=IN_FLIGHT))]
-    pub max_in_flight: u64,
-
-    /// Time for an answer, after which the request counts as failed
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
-    pub timeout: Duration,
-
-    /// Number of generators that share the load. Each sends its own part of the schedule
-    #[arg(long, value_name = "COUNT", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=i64::from(GENERATORS)))]
-    pub generators: u32,
-
-    /// Which of the generators this is, counted from 0. An Indexed Job sets it
-    #[arg(long, value_name = "INDEX", env = "JOB_COMPLETION_INDEX", default_value = "0")]
-    pub generator: u32,
-}
-
-/// What is expected of the run. By default, at least 99 % of the offered requests are sent, and none fails.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Expectations")]
-pub struct Expected {
-    /// At least this many replicas must become ready
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(..=i64::from(REPLICAS)))]
-    expect_replicas: Option<u32>,
-
-    /// The replicas must return to the HPA's minimum
-    #[arg(long)]
-    expect_scale_in: bool,
-
-    /// The expected replicas must be ready this soon after the load needs them
-    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "expect_replicas")]
-    scaled_within: Option<Duration>,
-
-    /// At most this many requests may fail, or this share of those sent, such as 0.1%
-    #[arg(long, value_name = "COUNT|PERCENT%", value_parser = max_failed, allow_hyphen_values = true)]
-    max_failed: Option<MaxFailed>,
-
-    /// Do not expect that at least 99 % of the offered requests are sent, and that none fails
-    #[arg(long)]
-    no_default_expectations: bool,
-
-    /// Maximum of the median latency
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    p50: Option<Duration>,
-
-    /// Maximum of the 90th percentile of the latency
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    p90: Option<Duration>,
-
-    /// Maximum of the 99th percentile of the latency
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    p99: Option<Duration>,
-}
-
-/// What is written where.
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Output")]
-pub struct Output {
-    /// Folder for report.html, report.json and journal.jsonl. If it contains a report already, they go to DIR-2
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-
-    /// Print the journal, as JSON lines, instead of a live view
-    #[arg(long)]
-    pub json: bool,
-}
-
 /// Reads the command line and variables. Prints help and errors of usage; then the process is to end with the exit code that
 /// this returns.
 pub fn read<C: Parser>() -> Result<C, ExitCode> {
@@ -351,57 +255,12 @@ pub fn read<C: Parser>() -> Result<C, ExitCode> {
     read.map_err(complaint::explain)
 }
 
-impl Load {
-    /// The given stages; none means the profile that is made from the HPA.
-    pub fn stages(&self) -> Option<Profile> {
-        (!self.stages.is_empty()).then(|| Profile { stages: self.stages.clone() })
-    }
-}
-
 impl Run {
-    /// Whether an HPA is watched: a URL needs none, unless something names it or its cluster.
-    pub fn watches(&self) -> bool {
+    /// Whether an HPA is watched: with a target of its own, a load needs none, unless something names it or its cluster.
+    pub fn watches(&self, has_target: bool) -> bool {
         match self.hpa.as_deref() {
             Some(hpa) => hpa != "none",
-            None => self.url.is_none() || self.context.is_some(),
-        }
-    }
-}
-
-impl Sending {
-    /// This generator's part of the schedule.
-    pub fn share(&self) -> Result<Share, Error> {
-        let Self { generator, generators, .. } = self;
-        Share::new(*generator, *generators).ok_or_else(|| {
-            Error::Usage(format!(
-                "--generator is {generator}, and must be less than --generators, which is {generators}"
-            ))
-        })
-    }
-}
-
-impl Expected {
-    /// Checks that nothing is expected of an HPA, where none is watched.
-    pub fn without_hpa(&self) -> Result<(), Error> {
-        let flag = match self {
-            Self { expect_replicas: Some(_), .. } => "--expect-replicas",
-            Self { expect_scale_in: true, .. } => "--expect-scale-in",
-            _ => return Ok(()),
-        };
-        Err(Error::Usage(format!("{flag} needs an HPA to watch: add --hpa NAMESPACE/NAME")))
-    }
-
-    /// In the journal's form.
-    pub fn expectations(&self) -> Expectations {
-        let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
-        let latency = [(50.0, self.p50), (90.0, self.p90), (99.0, self.p99)];
-        Expectations {
-            replicas: self.expect_replicas,
-            max_failed: self.max_failed,
-            latency: latency.into_iter().filter_map(|(percentile, max)| Some((percentile, seconds(max)?))).collect(),
-            scaled_within: seconds(self.scaled_within),
-            scale_in: self.expect_scale_in,
-            defaults: !self.no_default_expectations,
+            None => !has_target || self.context.is_some(),
         }
     }
 }

@@ -5,7 +5,10 @@
 
 mod check;
 mod event;
+mod failure;
 mod read;
+mod target;
+mod threshold;
 
 use std::collections::BTreeMap;
 
@@ -18,7 +21,10 @@ use crate::profile::{Spacing, Stage};
 
 pub use check::Invalid;
 pub use event::{Event, Feed, ObjectEvent, ObservedEvent};
+pub use failure::Failure;
 pub use read::Reader;
+pub use target::{Part, Statuses, Target, is_success};
+pub use threshold::{Limit, Measure, Order, Threshold};
 
 /// The format of the journals that this version writes and reads. In format 1, events were sentences.
 pub const FORMAT: u32 = 2;
@@ -86,20 +92,6 @@ pub enum Kind {
     Rehearsal,
 }
 
-/// Where the load goes, and how.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Target {
-    /// The URL of the requests.
-    pub url: String,
-    /// Requests on one connection before it is closed; 1 is a new connection for each.
-    pub requests_per_connection: u64,
-    /// HTTP/2 with prior knowledge.
-    pub http2: bool,
-    /// The maximum number of requests in flight; beyond that, a due request is dropped.
-    pub max_in_flight: u64,
-}
-
 /// What the user expects; an expectation that is absent is not checked.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -123,6 +115,9 @@ pub struct Expectations {
     /// `--no-default-expectations` that turns this off).
     #[serde(default)]
     pub defaults: bool,
+    /// Thresholds of the whole load or of a stage (`--threshold`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thresholds: Vec<Threshold>,
 }
 
 /// How many requests may fail: a number, or a share of those that were sent.
@@ -147,11 +142,6 @@ impl MaxFailed {
             Self::Share { percent } => percent / 100.0 * sent as f64,
         }
     }
-}
-
-/// Whether a status is a success: 2xx. A redirect is not followed, so its page was not answered.
-pub const fn is_success(status: u16) -> bool {
-    matches!(status, 200..300)
 }
 
 /// The load in one second, counted by the moment at which a request was due.
@@ -180,6 +170,21 @@ pub struct Second {
     pub lateness: Vec<(u64, u64)>,
     /// Requests in flight at the second's end.
     pub in_flight: u64,
+    /// Answers that are a success; absent if that is each one with a status of 2xx.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succeeded: Option<u64>,
+    /// Bytes of HTTP that were sent.
+    #[serde(default)]
+    pub bytes_out: u64,
+    /// Bytes of HTTP that were received.
+    #[serde(default)]
+    pub bytes_in: u64,
+    /// Connections that were opened.
+    #[serde(default)]
+    pub connections: u64,
+    /// How long TLS handshakes took, in microseconds, in the form of `latency`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handshakes: Vec<(u64, u64)>,
 }
 
 /// JSON's keys are text, and serde's reader of a tagged enum no longer knows that these are numbers.

@@ -27,6 +27,22 @@ impl Share {
     pub fn new(index: u32, of: u32) -> Option<Self> {
         (index < of).then_some(Self { index, of })
     }
+
+    /// The part of this share that one of several threads sends.
+    #[must_use]
+    pub const fn part(self, thread: u32, threads: u32) -> Self {
+        Self { index: self.index + thread * self.of, of: self.of * threads }
+    }
+
+    /// Which generator it is, counted from 0.
+    pub const fn index(self) -> u32 {
+        self.index
+    }
+
+    /// How many generators there are.
+    pub const fn of(self) -> u32 {
+        self.of
+    }
 }
 
 /// The moments at which requests are due, in their order: seconds since the profile's start.
@@ -232,6 +248,11 @@ mod tests {
             let whole: Vec<f64> = schedule("1rps..20rps:10s", spacing, Share::default()).collect();
             let parts = (0..3).map(|index| schedule("1rps..20rps:10s", spacing, Share::new(index, 3).unwrap()));
             let mut joined: Vec<f64> = parts.flatten().collect();
+            let part = |thread| Share::new(1, 3).unwrap().part(thread, 2);
+            let threads = (0..2).flat_map(|thread| schedule("1rps..20rps:10s", spacing, part(thread)));
+            let mut threads: Vec<f64> = threads.collect();
+            threads.sort_by(f64::total_cmp);
+            assert!(threads.into_iter().eq(schedule("1rps..20rps:10s", spacing, Share::new(1, 3).unwrap())));
             joined.sort_by(f64::total_cmp);
             assert_eq!(joined, whole);
         }

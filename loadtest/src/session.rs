@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod recorder;
+pub mod requests;
 pub mod signals;
 
 use std::fmt::Display;
@@ -13,16 +14,18 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::autoscaling::derive::{LONGEST, STAGES, STEPS, hpa_profile};
 use crate::autoscaling::{Autoscaler, predict};
-use crate::cli::{Common, Load};
+use crate::bounds::THREADS;
+use crate::cli::{Common, Load, Output};
 use crate::error::Error;
 use crate::generator::{Endpoint, Generator, Settings};
-use crate::journal::{Entry, FORMAT, Kind, Start, Target};
+use crate::journal::{Entry, FORMAT, Kind, Start};
 use crate::output::sink::Sink;
 use crate::output::{Clean, Stream, say, visible};
 use crate::profile::{Profile, Stage};
-use crate::report::{Report, terminal};
+use crate::report::{Report, summary, terminal};
 use crate::session::clock::Clock;
 use crate::session::recorder::Recorder;
+use crate::session::requests::Plan;
 use crate::session::signals::Signals;
 
 /// From the command to the first request: time to draw the view and to open connections.
@@ -34,6 +37,8 @@ pub struct Session<'a> {
     pub kind: Kind,
     /// Where the load goes.
     pub url: String,
+    /// What is sent there.
+    pub plan: Plan,
     /// The load that is sent.
     pub profile: Profile,
     /// The command line's options.
@@ -66,19 +71,23 @@ pub fn profile(load: &Load, autoscaler: Option<&Autoscaler>) -> Result<Profile, 
 impl Session<'_> {
     /// Sends the load from `first` on, records the entries of the generator and the observer, and judges them.
     pub async fn run(self, first: Instant, mut observed: UnboundedReceiver<Entry>) -> Result<ExitCode, Error> {
-        let Common { sending, output, .. } = self.options;
-        let start = self.start(first);
-        let settings = Settings {
+        let Common { sending, output, expected, .. } = self.options;
+        let endpoint: Endpoint = self.url.parse()?;
+        expected.of_stages(self.profile.stages.len())?;
+        can_be_written(output)?;
+        let start = self.start(first, &endpoint)?;
+        let settings = self.plan.apply(Settings {
             spacing: sending.spacing,
             seed: sending.seed,
             share: sending.share()?,
             requests_per_connection: sending.requests_per_connection,
             http2: sending.http2,
+            threads: sending.threads.unwrap_or_else(|| threads(self.kind, &self.profile)),
             max_in_flight: sending.max_in_flight,
             timeout: sending.timeout,
             speed: self.speed,
-            ..Settings::new(self.url.parse::<Endpoint>()?, self.profile)
-        };
+            ..Settings::new(endpoint, self.profile)
+        })?;
         let mut recorder = Recorder::open(output.out.as_deref(), Sink::start(output.json)?)?;
         let mut generator = Generator::start(settings, first)?;
         let mut signals = Signals::listen()?;
@@ -111,15 +120,17 @@ impl Session<'_> {
         // The report's files come first: a reader of the summary may be slow.
         let report = report(&entries);
         let written = folder.map(|folder| write(&report, &folder)).transpose();
+        let exported = export(&report, output);
         let unread =
             sink.finish(terminal::summary(&report, Stream::Out.columns()), asked_to_stop, signals.next()).await;
         if let Some(page) = written? {
             say(page);
         }
+        exported?;
         unwritten.or(unread).map_or_else(|| Ok(ExitCode::from(report.verdict.outcome.exit_code())), Err)
     }
 
-    fn start(&self, first: Instant) -> Start {
+    fn start(&self, first: Instant, endpoint: &Endpoint) -> Result<Start, Error> {
         let Common { load, sending, expected, .. } = self.options;
         let lead = first.saturating_duration_since(Instant::now());
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + lead;
@@ -130,26 +141,63 @@ impl Session<'_> {
             expectations.replicas = expectations.replicas.or(autoscaler.map(|autoscaler| autoscaler.max));
             expectations.scale_in = true;
         }
-        Start {
+        Ok(Start {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             kind: self.kind,
             started: started.as_secs_f64(),
             speed: self.speed,
-            target: Target {
-                url: self.url.clone(),
-                requests_per_connection: sending.requests_per_connection,
-                http2: sending.http2,
-                max_in_flight: sending.max_in_flight,
-            },
+            target: self.plan.target(endpoint, sending)?,
             profile: self.profile.stages.clone(),
             spacing: sending.spacing,
             generator: sending.generator,
             generators: sending.generators,
             autoscaler: self.autoscaler.clone(),
             expectations,
-        }
+        })
     }
+}
+
+/// How many threads send a load, unless the user says it. A rehearsal leaves the cores to its replicas.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is a million at most")]
+fn threads(kind: Kind, profile: &Profile) -> u32 {
+    /// What a thread sends with ease, also where each request has a handshake of its own.
+    const EACH: f64 = 1_000.0;
+    let highest = profile.stages.iter().flat_map(|stage| [stage.from, stage.to]).fold(0.0, f64::max);
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+    if kind == Kind::Rehearsal { 1 } else { ((highest / EACH).ceil() as u32).clamp(1, cores.min(THREADS)) }
+}
+
+/// The files that are written beside the report.
+fn exports(output: &Output) -> impl Iterator<Item = (&'static str, &Path)> {
+    let files = [("--summary-export", &output.summary_export), ("--junit", &output.junit)];
+    files.into_iter().filter_map(|(flag, path)| Some((flag, path.as_deref()?)))
+}
+
+/// Whether they can be written: that must not turn out after a load of hours.
+fn can_be_written(output: &Output) -> Result<(), Error> {
+    for (flag, path) in exports(output) {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let name = path.display();
+        if path.is_dir() || path.file_name().is_none_or(|name| name.to_str().is_none()) {
+            return Err(Error::Usage(format!("{flag} {name}: give the name of a file")));
+        }
+        let tried = tempfile::tempfile_in(folder);
+        tried.map_err(|error| Error::Usage(format!("{flag} {name}: the file cannot be written: {error}")))?;
+    }
+    if output.summary_export.is_some() && output.summary_export == output.junit {
+        return Err(Error::Usage("--summary-export and --junit name the same file: give two".to_owned()));
+    }
+    Ok(())
+}
+
+fn export(report: &Report, output: &Output) -> Result<(), Error> {
+    for (flag, path) in exports(output) {
+        let text = if flag == "--junit" { report.junit() } else { report.summary() };
+        let failed = |error| Error::Environment(format!("{flag} {}: {error}", path.display()));
+        summary::write(path, &text).map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// Writes the report into a folder, and returns the path of its page as a line.

@@ -50,6 +50,11 @@ impl Times {
         self.0.iter_recorded().map(|bucket| (bucket.value_iterated_to(), bucket.count_at_value())).collect()
     }
 
+    /// The mean of all times in seconds; none without times.
+    pub fn mean(&self) -> Option<f64> {
+        (!self.0.is_empty()).then(|| self.0.mean() / 1e6)
+    }
+
     /// The number of times.
     pub fn count(&self) -> u64 {
         self.0.len()
@@ -87,6 +92,18 @@ pub struct Total {
     pub latency: Times,
     /// From when a request was due to when it was sent.
     pub lateness: Times,
+    /// Answers that are a success.
+    pub succeeded: u64,
+    /// Whether the user has said what a success is.
+    told: bool,
+    /// Bytes of HTTP that were sent.
+    pub bytes_out: u64,
+    /// Bytes of HTTP that were received.
+    pub bytes_in: u64,
+    /// Connections that were opened.
+    pub connections: u64,
+    /// How long TLS handshakes took.
+    pub handshakes: Times,
 }
 
 impl Total {
@@ -100,6 +117,12 @@ impl Total {
         join(&mut self.pods, &second.pods);
         self.latency.add(&second.latency);
         self.lateness.add(&second.lateness);
+        self.succeeded += succeeded(second);
+        self.told |= second.succeeded.is_some();
+        self.bytes_out += second.bytes_out;
+        self.bytes_in += second.bytes_in;
+        self.connections += second.connections;
+        self.handshakes.add(&second.handshakes);
     }
 
     /// Answers, whatever their status.
@@ -127,15 +150,28 @@ pub fn join_seconds<'a>(seconds: impl IntoIterator<Item = &'a Second>) -> Second
         joined.in_flight += second.in_flight;
         total.add(second);
     }
-    let (latency, lateness) = (total.latency.buckets(), total.lateness.buckets());
-    let Total { due, sent, dropped, statuses, failures, pods, .. } = total;
-    Second { due, sent, dropped, statuses, failures, pods, latency, lateness, ..joined }
+    Second {
+        latency: total.latency.buckets(),
+        lateness: total.lateness.buckets(),
+        handshakes: total.handshakes.buckets(),
+        succeeded: total.told.then_some(total.succeeded),
+        due: total.due,
+        sent: total.sent,
+        dropped: total.dropped,
+        statuses: total.statuses,
+        failures: total.failures,
+        pods: total.pods,
+        bytes_out: total.bytes_out,
+        bytes_in: total.bytes_in,
+        connections: total.connections,
+        ..joined
+    }
 }
 
-/// Requests that failed in this second: without an answer, or with a status that is not a success.
+/// Requests that failed in this second: without an answer, or with one that is not a success.
 pub fn failed(second: &Second) -> u64 {
-    let refused = second.statuses.iter().filter(|(status, _)| !is_success(**status));
-    second.failures.values().sum::<u64>() + refused.map(|(_, count)| count).sum::<u64>()
+    let answered: u64 = second.statuses.values().sum();
+    second.failures.values().sum::<u64>() + answered.saturating_sub(succeeded(second))
 }
 
 /// Requests that were due in this second and never sent.
@@ -145,6 +181,9 @@ pub fn dropped(second: &Second) -> u64 {
 
 /// Answers that are a success.
 pub fn succeeded(second: &Second) -> u64 {
+    if let Some(succeeded) = second.succeeded {
+        return succeeded;
+    }
     second.statuses.iter().filter(|(status, _)| is_success(**status)).map(|(_, count)| count).sum()
 }
 
@@ -213,11 +252,20 @@ mod tests {
             latency: vec![(250, 1)],
             lateness: vec![(20, 2)],
             in_flight: 5,
+            succeeded: None,
+            bytes_out: 100,
+            bytes_in: 200,
+            connections: 2,
+            handshakes: vec![(700, 2)],
         };
         let joined = join_seconds([&second, &second]);
         assert_eq!((joined.at, joined.due, joined.sent, joined.dropped, joined.in_flight), (4.0, 6, 4, 2, 10));
         assert_eq!((joined.statuses[&200], joined.failures["connection refused"], joined.pods["a"]), (2, 2, 2));
         assert_eq!((joined.latency, joined.lateness), (vec![(250, 2)], vec![(20, 4)]));
+        assert_eq!((joined.bytes_out, joined.bytes_in, joined.connections), (200, 400, 4));
+        assert_eq!((joined.handshakes, joined.succeeded), (vec![(700, 4)], None));
+        let told = Second { succeeded: Some(0), ..second.clone() };
+        assert_eq!((failed(&second), failed(&told), join_seconds([&second, &told]).succeeded), (1, 2, Some(1)));
         let mut total = Total::default();
         total.add(&second);
         assert_eq!((total.answered(), total.unanswered()), (1, 1));

@@ -7,12 +7,14 @@ Examples:
   loadtest run                        load the cluster's only HPA
   loadtest run --hpa shop/hpa --stage 10rps:3m --stage 1rps:8m --out report
   loadtest run --url http://localhost:9898 --stage 1rps..100rps:1m --p99 50ms
+  loadtest run --url https://shop.example --stage 50rps:2m --threshold 'p(99)<50ms'
   loadtest predict --stage 10rps:3m   calculate the replicas
   loadtest compare report report-2    show two reports side by side
   loadtest doctor                     find out why the HPA does not scale
 
 Requests: offered by the profile; sent, or else dropped (too many in flight, or the generator fell behind); answered \
-with any status; succeeded with a status of 2xx; failed otherwise, or without an answer.
+with any status; succeeded with a status of 2xx, unless --expect-status or --expect-body say otherwise; failed if they did \
+not succeed, or got no answer.
 
 Exit codes: 0 passed, or nothing was expected; 1 failed: an expectation does not hold; 2 bad usage; 3 undecided: the run \
 was interrupted or cut short, the load could not be offered, a percentile has too few samples, the doctor found the \

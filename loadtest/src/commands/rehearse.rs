@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::journal::Kind;
 use crate::output::{Clean, say};
 use crate::rehearse::Rehearsal;
+use crate::session::requests::Plan;
 use crate::session::{self, LEAD, Session};
 
 /// `loadtest rehearse`: runs the whole loop on this machine.
@@ -34,7 +35,8 @@ pub async fn rehearse(options: &Rehearse) -> Result<ExitCode, Error> {
     let rehearsal = Rehearsal::start(autoscaler.clone(), workload, clock, observed).await?;
     let url = rehearsal.url.clone();
     let autoscaler = Some(autoscaler);
-    let session = Session { kind: Kind::Rehearsal, url, profile, options: common, autoscaler, speed: *speed };
+    let plan = Plan::default();
+    let session = Session { kind: Kind::Rehearsal, url, plan, profile, options: common, autoscaler, speed: *speed };
     let done = session.run(first, entries).await;
     rehearsal.end().await;
     done

@@ -19,25 +19,29 @@ use crate::kube::cluster::Cluster;
 use crate::kube::forward::Forward;
 use crate::kube::kubeconfig::Choice;
 use crate::output::{Stream, say};
+use crate::session::requests::Plan;
 use crate::session::{LEAD, Session};
 use crate::{observe, session};
 
 /// `loadtest run`: finds the HPA and the way to its pods, sends the load, watches, judges.
 pub async fn run(options: &Run) -> Result<ExitCode, Error> {
     let (observed, entries) = unbounded_channel();
+    // What can be wrong in the command line is said before anything is asked of a cluster.
+    let plan = Plan::read(&options.requests, options.url.as_deref())?;
+    let own_url = options.url.as_deref().or(plan.own_url()).map(str::to_owned);
+    let watches = options.watches(own_url.is_some());
     let session = |url, profile, autoscaler| Session {
         kind: Kind::Run,
         url,
+        plan,
         profile,
         options: &options.common,
         autoscaler,
         speed: 1.0,
     };
-    if !options.watches() {
+    if !watches {
         options.common.expected.without_hpa()?;
-        let url = options
-            .url
-            .clone()
+        let url = own_url
             .ok_or_else(|| Error::Usage("--hpa none needs --url: without an HPA there is no target".to_owned()))?;
         drop(observed);
         let (first, _) = session::clock(LEAD, 1.0);
@@ -49,8 +53,8 @@ pub async fn run(options: &Run) -> Result<ExitCode, Error> {
     // All that is read makes a large future.
     let mut collection = Box::pin(Collection::objects(&cluster, options.hpa.as_deref())).await?;
     let pods = watched_pods(&collection.evidence)?;
-    let (url, _forward) = match &options.url {
-        Some(url) => (url.clone(), None),
+    let (url, _forward) = match own_url {
+        Some(url) => (url, None),
         None => target(&cluster, &collection.evidence, &pods).await?,
     };
     // Only now: if there is nothing to watch or no target, that is refused at once.

@@ -14,8 +14,8 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::generator::endpoint::Endpoint;
-use crate::generator::failure::Failure;
+use crate::generator::endpoint::Place;
+use crate::generator::failure::{Failed, Failure};
 use crate::journal::ObservedEvent;
 
 /// Between two lookups, and how much longer if no connection has failed since.
@@ -27,7 +27,7 @@ const HEAD_START: Duration = Duration::from_millis(250);
 
 /// The addresses of a host name. A load balancer's name has several, which change.
 pub(super) struct Addresses {
-    endpoint: Endpoint,
+    place: Place,
     known: RefCell<Vec<SocketAddr>>,
     turn: Cell<usize>,
     /// A lookup has ended, with or without an address.
@@ -38,10 +38,10 @@ pub(super) struct Addresses {
 }
 
 impl Addresses {
-    pub fn new(endpoint: Endpoint) -> Self {
-        let fixed: Vec<_> = endpoint.ip().map(|ip| SocketAddr::new(ip, endpoint.port())).into_iter().collect();
+    pub fn new(place: Place) -> Self {
+        let fixed: Vec<_> = place.ip().map(|ip| SocketAddr::new(ip, place.port)).into_iter().collect();
         Self {
-            endpoint,
+            place,
             resolved: Cell::new(!fixed.is_empty()),
             known: RefCell::new(fixed),
             turn: Cell::new(0),
@@ -53,8 +53,8 @@ impl Addresses {
     /// Resolves the name again and again, and reports when it loses its address and when it has one again. Its last
     /// addresses stay in use meanwhile. Ends at once if the host is an address.
     pub async fn refresh(&self, report: impl Fn(ObservedEvent)) {
-        if self.endpoint.ip().is_none() {
-            let (host, port) = (self.endpoint.host(), self.endpoint.port());
+        if self.place.ip().is_none() {
+            let (host, port) = (self.place.host.as_str(), self.place.port);
             self.refresh_with(async || Ok(lookup_host((host, port)).await?.collect()), report).await;
         }
     }
@@ -65,7 +65,7 @@ impl Addresses {
         resolve: impl AsyncFn() -> io::Result<Vec<SocketAddr>>,
         report: impl Fn(ObservedEvent),
     ) {
-        let host = self.endpoint.host();
+        let host = self.place.host.as_str();
         let mut failing = false;
         loop {
             match resolve().await {
@@ -100,7 +100,7 @@ impl Addresses {
 
     /// A connection to the next address in turn. If that refuses, or does not answer within [`HEAD_START`], the next
     /// ones are tried as well, and the first to answer is used. The slower ones are left out until the next lookup.
-    pub async fn connect(&self) -> Result<TcpStream, Failure> {
+    pub async fn connect(&self) -> Result<TcpStream, Failed> {
         if !self.resolved.get() {
             self.first.notified().await;
         }
@@ -110,7 +110,7 @@ impl Addresses {
         };
         let connected = match only {
             // Without a choice, there is nothing to pay for choosing.
-            Some(only) => TcpStream::connect(only).await.map_err(|error| Failure::connecting(&error)),
+            Some(only) => TcpStream::connect(only).await.map_err(Failed::connecting),
             None => Box::pin(self.race()).await,
         };
         if connected.is_err() {
@@ -119,11 +119,11 @@ impl Addresses {
         connected
     }
 
-    async fn race(&self) -> Result<TcpStream, Failure> {
+    async fn race(&self) -> Result<TcpStream, Failed> {
         let all = self.in_turn();
         let mut left = all.iter().copied().enumerate();
         let mut attempts = FuturesUnordered::new();
-        let mut failure = Failure::NoSuchHost;
+        let mut failure = Failed::from(Failure::NoSuchHost);
         loop {
             if let Some((place, address)) = left.next() {
                 attempts.push(async move { (place, TcpStream::connect(address).await) });
@@ -139,7 +139,7 @@ impl Addresses {
                     }
                     return Ok(stream);
                 }
-                Ok(Some((_, Err(error)))) => failure = Failure::connecting(&error),
+                Ok(Some((_, Err(error)))) => failure = Failed::connecting(error),
                 Ok(None) => break,
                 // It continues, beside the next one.
                 Err(_) => {}
@@ -189,7 +189,7 @@ mod tests {
     }
 
     fn addresses(known: &[SocketAddr]) -> Addresses {
-        let addresses = Addresses::new("http://shop.example/".parse().unwrap());
+        let addresses = Addresses::new("shop.example:80".parse().unwrap());
         addresses.resolved.set(true);
         addresses.known.replace(known.to_vec());
         addresses
@@ -244,7 +244,7 @@ mod tests {
     async fn if_all_addresses_refuse_the_last_failure_is_returned() {
         let closed = || listener().1;
         let addresses = addresses(&[closed(), closed()]);
-        assert_eq!(addresses.connect().await.unwrap_err(), Failure::Refused);
+        assert_eq!(addresses.connect().await.unwrap_err().class, Failure::Refused);
         assert_eq!(addresses.known.borrow().len(), 2, "they are all there is");
     }
 }

@@ -4,7 +4,7 @@
 use crate::generator::chunks::Chunks;
 use crate::generator::failure::Failure;
 use crate::generator::pod_name::{PodNameScanner, Pods};
-use crate::generator::window::Answer;
+use crate::generator::window::{Answer, SAMPLED_BYTES};
 
 /// Bytes in an answer's head, interim ones included, and header lines in it.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -22,26 +22,37 @@ enum Rest {
     Nothing,
 }
 
+/// How an answer is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Reading<'a> {
+    /// It is the answer to a HEAD request, which has no body whatever its head says.
+    pub is_head: bool,
+    /// The header that names the pod, instead of the document.
+    pub pod_header: Option<&'a str>,
+    /// The body is kept, up to a length.
+    pub sampled: bool,
+}
+
 /// An answer that may be incomplete.
 #[derive(Debug)]
-pub(super) struct Incoming {
+pub(super) struct Incoming<'a> {
+    reading: Reading<'a>,
     rest: Rest,
     /// A head that is not complete yet.
     head: Vec<u8>,
     head_bytes: usize,
-    status: u16,
+    answer: Answer,
     keep: bool,
     scanner: PodNameScanner,
 }
 
-impl Default for Incoming {
-    fn default() -> Self {
+impl<'a> Incoming<'a> {
+    pub fn new(reading: Reading<'a>) -> Self {
+        let answer = Answer { sample: reading.sampled.then(Vec::new), ..Answer::default() };
         let scanner = PodNameScanner::default();
-        Self { rest: Rest::Head, head: Vec::new(), head_bytes: 0, status: 0, keep: false, scanner }
+        Self { reading, rest: Rest::Head, head: Vec::new(), head_bytes: 0, answer, keep: false, scanner }
     }
-}
 
-impl Incoming {
     /// Takes a piece, and returns whether the answer is complete.
     pub fn take(&mut self, bytes: &[u8], pods: &mut Pods) -> Result<bool, Failure> {
         if !matches!(self.rest, Rest::Head) {
@@ -65,8 +76,9 @@ impl Incoming {
     }
 
     /// The answer, if it is complete, and whether its connection can be used again.
-    pub fn end(&self) -> (Answer, bool) {
-        (Answer { status: self.status, pod: self.scanner.found() }, self.keep)
+    pub fn end(self) -> (Answer, bool) {
+        let pod = if self.reading.pod_header.is_some() { self.answer.pod } else { self.scanner.found() };
+        (Answer { pod, ..self.answer }, self.keep)
     }
 
     /// A head, after any interim ones.
@@ -87,14 +99,21 @@ impl Incoming {
                 return Err(Failure::Malformed);
             }
             bytes = &bytes[length..];
-            self.status = head.code.ok_or(Failure::Malformed)?;
-            match self.status {
+            let status = head.code.ok_or(Failure::Malformed)?;
+            self.answer.status = status;
+            match status {
                 // Nobody requested another protocol.
                 101 => return Err(Failure::Malformed),
                 100..=199 => {}
                 200..=999 => {
-                    let (rest, keep) = framing(self.status, head.version == Some(1), head.headers)?;
-                    self.rest = rest;
+                    let (rest, keep) = framing(status, head.version == Some(1), head.headers)?;
+                    self.rest = if self.reading.is_head { Rest::Nothing } else { rest };
+                    if (300..400).contains(&status) {
+                        self.answer.location = named(head.headers, "location").map(Box::from);
+                    }
+                    if let Some(name) = self.reading.pod_header {
+                        self.answer.pod = named(head.headers, name).and_then(|name| pods.of_header(name));
+                    }
                     self.keep = keep;
                     return self.body(bytes, pods);
                 }
@@ -104,23 +123,32 @@ impl Incoming {
     }
 
     fn body(&mut self, bytes: &[u8], pods: &mut Pods) -> Result<bool, Failure> {
-        let scanner = &mut self.scanner;
+        let Self { scanner, answer, reading, .. } = self;
+        let scanned = reading.pod_header.is_none();
+        let mut data = |piece: &[u8], last| {
+            if scanned {
+                scanner.scan(piece, last, pods);
+            }
+            if let Some(sample) = &mut answer.sample {
+                sample.extend_from_slice(&piece[..piece.len().min(SAMPLED_BYTES - sample.len())]);
+            }
+        };
         let (over, beyond) = match &mut self.rest {
             Rest::Length(left) => {
                 let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
                 *left -= taken as u64;
-                scanner.scan(&bytes[..taken], *left == 0, pods);
+                data(&bytes[..taken], *left == 0);
                 (*left == 0, bytes.len() > taken)
             }
             Rest::Chunks(chunks) => {
-                let taken = chunks.take(bytes, |data| scanner.scan(data, false, pods))?;
+                let taken = chunks.take(bytes, |piece| data(piece, false))?;
                 if chunks.over() {
-                    scanner.scan(&[], true, pods);
+                    data(&[], true);
                 }
                 (chunks.over(), bytes.len() > taken)
             }
             Rest::Close => {
-                scanner.scan(bytes, false, pods);
+                data(bytes, false);
                 (false, false)
             }
             Rest::Head | Rest::Nothing => (true, !bytes.is_empty()),
@@ -129,6 +157,11 @@ impl Incoming {
         self.keep &= !beyond;
         Ok(over)
     }
+}
+
+/// The value of a header, as it is.
+fn named<'a>(headers: &[httparse::Header<'a>], name: &str) -> Option<&'a [u8]> {
+    headers.iter().find(|header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
 }
 
 /// How the body ends, and whether another answer can follow: RFC 9112, section 6.3.
@@ -177,7 +210,7 @@ mod tests {
     /// Status, pod and whether the connection is kept, of an answer in pieces of this size.
     fn read(text: &str, size: usize) -> Result<(u16, Option<String>, bool), Failure> {
         let mut pods = Pods::default();
-        let mut incoming = Incoming::default();
+        let mut incoming = Incoming::new(Reading::default());
         let mut over = false;
         for piece in text.as_bytes().chunks(size) {
             over = over || incoming.take(piece, &mut pods)?;
@@ -225,6 +258,31 @@ mod tests {
             ),
         ] {
             assert_eq!(answer(&text), Ok(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_to_head_has_no_body() {
+        let mut incoming = Incoming::new(Reading { is_head: true, ..Reading::default() });
+        let text = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n";
+        assert_eq!(incoming.take(text, &mut Pods::default()), Ok(true));
+        assert!(incoming.end().1, "its connection is kept");
+    }
+
+    #[test]
+    fn a_header_names_the_pod_a_redirect_its_place_and_a_sample_has_the_body() {
+        let text = "HTTP/1.1 308 x\r\nLocation: https://a/\r\nX-Pod: web-7\r\ntransfer-encoding: chunked\r\n\r\n\
+                    5\r\nabcde\r\n3\r\n\n  \r\n12\r\nHOSTNAME: web-1\n  \r\n0\r\n\r\n";
+        for size in 1..text.len() {
+            let mut pods = Pods::default();
+            let mut incoming = Incoming::new(Reading { is_head: false, pod_header: Some("x-pod"), sampled: true });
+            let over = text.as_bytes().chunks(size).map(|piece| incoming.take(piece, &mut pods).unwrap()).last();
+            assert_eq!(over, Some(true));
+            let (answer, _) = incoming.end();
+            pods.count(answer.pod.unwrap());
+            assert_eq!(pods.take().collect::<Vec<_>>(), [("web-7".to_owned(), 1)]);
+            assert_eq!(answer.location.as_deref(), Some(&b"https://a/"[..]));
+            assert_eq!(answer.sample.unwrap(), b"abcde\n  HOSTNAME: web-1\n  ");
         }
     }
 

@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use fastrand::Rng;
 use tokio::select;
-use tokio::sync::mpsc::UnboundedSender;
 
 use crate::journal::{End, Entry, Event, ObservedEvent};
 use crate::pace::Pace;
 use crate::schedule::Schedule;
 
-use super::{Control, Settings};
-use crate::generator::client::{Client, Stage};
-use crate::generator::failure::Failure;
+use super::{Control, Reporter, Settings, StartError};
+use crate::generator::client::{Client, Progress, Stage};
+use crate::generator::template::Numbers;
 use crate::generator::timer::Timer;
 use crate::generator::window::Window;
 
@@ -29,7 +29,7 @@ pub(super) struct Load {
     pace: Pace,
     start: Instant,
     control: Arc<Control>,
-    entries: UnboundedSender<Entry>,
+    entries: Reporter,
     client: Client,
     window: RefCell<Window>,
     in_flight: Cell<u64>,
@@ -39,29 +39,45 @@ pub(super) struct Load {
     draining: Cell<bool>,
     /// The profile's second that is being counted.
     second: Cell<u32>,
+    /// The number of the next request, among those of all generators.
+    counter: Cell<u64>,
+    random: RefCell<Rng>,
 }
 
 impl Load {
-    pub fn new(settings: Settings, start: Instant, control: Arc<Control>, entries: UnboundedSender<Entry>) -> Self {
-        Self {
-            client: Client::new(&settings),
+    pub fn new(
+        settings: Settings,
+        start: Instant,
+        control: Arc<Control>,
+        entries: Reporter,
+    ) -> Result<Self, StartError> {
+        let index = settings.share.index();
+        Ok(Self {
+            client: Client::new(&settings)?,
+            window: RefCell::new(Window::new(settings.success.clone())),
+            counter: Cell::new(index.into()),
+            // Each generator has numbers of its own.
+            random: RefCell::new(Rng::with_seed(settings.seed ^ u64::from(index) << 32)),
             pace: Pace::new(settings.speed),
             settings,
             start,
             control,
             entries,
-            window: RefCell::default(),
             in_flight: Cell::new(0),
             room_since: Cell::new(None),
             draining: Cell::new(false),
             second: Cell::new(0),
-        }
+        })
     }
 
     /// The whole load, up to the answer to its last request. Ends early if the receiver of its entries is dropped.
     pub async fn run(self: Rc<Self>, mut timer: Timer) {
-        let names = Rc::clone(&self);
-        tokio::task::spawn_local(async move { names.client.addresses.refresh(|what| names.event(what)).await });
+        for origin in 0..self.client.origins().len() {
+            let load = Rc::clone(&self);
+            tokio::task::spawn_local(async move {
+                load.client.origins()[origin].addresses.refresh(|what| load.event(what)).await;
+            });
+        }
         select! {
             () = self.entries.closed() => {}
             result = self.dispatch(&mut timer) => {
@@ -73,7 +89,7 @@ impl Load {
                     self.close_second();
                 }
                 let interrupted = self.stopped() || result.is_err();
-                let _ = self.entries.send(Entry::End(End { at, interrupted }));
+                self.entries.send(Entry::End(End { at, interrupted }));
             }
         }
     }
@@ -140,17 +156,15 @@ impl Load {
     async fn request(self: Rc<Self>, due: Instant) {
         self.window.borrow_mut().lateness.record(self.pace.rehearsed(due.elapsed()));
         let stage = Cell::new(Stage::Connecting);
-        let exchange = self.client.exchange(&stage, &self.window);
-        let outcome =
-            tokio::time::timeout(self.pace.real(self.settings.timeout), exchange).await.unwrap_or_else(|_| match stage
-                .get()
-            {
-                Stage::Connecting => Err(Failure::NoConnection),
-                Stage::Connected => Err(Failure::NoAnswer),
-            });
+        let request = self.client.turn();
+        let progress = Progress { stage: &stage, window: &self.window };
+        let exchange = self.client.exchange(request, || self.numbers(), progress);
+        let timeout = self.settings.timeout;
+        let outcome = tokio::time::timeout(self.pace.real(timeout), exchange).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(stage.get().timed_out().into()));
         let now = Instant::now();
         let latency = self.pace.rehearsed(now.saturating_duration_since(due));
-        self.window.borrow_mut().finished(outcome, latency);
+        self.window.borrow_mut().finished(outcome, latency, timeout, || self.client.name(request));
         let in_flight = self.in_flight.get();
         self.in_flight.set(in_flight - 1);
         if in_flight == self.settings.max_in_flight {
@@ -159,6 +173,13 @@ impl Load {
         } else if in_flight == 1 && self.draining.get() {
             self.control.changed.notify_one();
         }
+    }
+
+    /// The numbers of the next request.
+    fn numbers(&self) -> Numbers {
+        let counter = self.counter.get();
+        self.counter.set(counter + u64::from(self.settings.share.of()));
+        Numbers { counter, random: self.random.borrow_mut().u64(..) }
     }
 
     fn stopped(&self) -> bool {
@@ -190,12 +211,13 @@ impl Load {
     fn close_second(&self) {
         let at = f64::from(self.second.get());
         let second = self.window.borrow_mut().close(at, self.in_flight.get(), self.settings.timeout);
-        // If the receiver was dropped, the load is about to end.
-        let _ = self.entries.send(Entry::Second(second));
+        self.entries.send(Entry::Second(second));
+        let examples = self.window.borrow_mut().examples();
+        examples.into_iter().for_each(|example| self.event(example));
     }
 
     fn event(&self, what: ObservedEvent) {
         let at = self.at(Instant::now());
-        let _ = self.entries.send(Entry::Event(Event { at, what }));
+        self.entries.send(Entry::Event(Event { at, what }));
     }
 }

@@ -1,123 +1,105 @@
-//! Why a request got no answer: a closed set, so that a journal stays small whatever a target does.
+//! How errors of sockets, TLS and HTTP/2 become a [`Failure`].
 
 use std::error::Error as _;
 use std::io;
-use std::time::Duration;
 
-/// Why a request got no answer.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Failure {
-    /// The host's name has no address.
-    NoSuchHost,
-    /// No process listens there.
-    Refused,
-    /// The network has no route to the host.
-    Unreachable,
-    /// No connection within the timeout.
-    NoConnection,
-    /// This machine has no free port or file descriptor left.
-    NothingLeft,
-    /// No connection, for any other reason.
-    NotConnected,
-    /// The connection was reset before the answer's end.
-    Reset,
-    /// The connection was closed before the answer's end.
-    Closed,
-    /// The answer is not HTTP.
-    Malformed,
-    /// One side ended an HTTP/2 stream or connection with an error, for example because the other does not support it.
-    BrokenOff,
-    /// No complete answer within the timeout.
-    NoAnswer,
+use tokio_rustls::rustls::{AlertDescription, CertificateError, Error as TlsError};
+
+pub use crate::journal::Failure;
+
+/// A failure, and what the system or a library says of it, which becomes a text only if it is an example.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub class: Failure,
+    pub detail: Detail,
 }
 
-impl Failure {
-    /// All failures, each at its own index.
-    pub const ALL: [Self; 11] = [
-        Self::NoSuchHost,
-        Self::Refused,
-        Self::Unreachable,
-        Self::NoConnection,
-        Self::NothingLeft,
-        Self::NotConnected,
-        Self::Reset,
-        Self::Closed,
-        Self::Malformed,
-        Self::BrokenOff,
-        Self::NoAnswer,
-    ];
+/// What is known besides the class.
+#[derive(Debug)]
+pub(super) enum Detail {
+    Nothing,
+    Io(io::Error),
+    Http2(String),
+}
 
-    /// Its name in a journal, with this timeout.
-    pub fn text(self, timeout: Duration) -> String {
-        match self {
-            Self::NoSuchHost => "no such host".to_owned(),
-            Self::Refused => "connection refused".to_owned(),
-            Self::Unreachable => "host unreachable".to_owned(),
-            Self::NoConnection => format!("no connection in {}", humantime::format_duration(timeout)),
-            Self::NothingLeft => "no local port or file descriptor left".to_owned(),
-            Self::NotConnected => "no connection".to_owned(),
-            Self::Reset => "connection reset".to_owned(),
-            Self::Closed => "closed before the answer's end".to_owned(),
-            Self::Malformed => "malformed answer".to_owned(),
-            Self::BrokenOff => "HTTP/2 broken off".to_owned(),
-            Self::NoAnswer => format!("no answer in {}", humantime::format_duration(timeout)),
-        }
+impl From<Failure> for Failed {
+    fn from(class: Failure) -> Self {
+        Self { class, detail: Detail::Nothing }
     }
+}
 
+impl Failed {
     /// Why connecting failed.
-    pub(super) fn connecting(error: &io::Error) -> Self {
+    pub fn connecting(error: io::Error) -> Self {
         use io::ErrorKind as Kind;
         /// `EMFILE` and `ENFILE`, for which the standard library has no kind.
         const NO_DESCRIPTORS: [i32; 2] = [24, 23];
-        match error.kind() {
-            Kind::ConnectionRefused => Self::Refused,
-            Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown => Self::Unreachable,
-            Kind::TimedOut => Self::NoConnection,
-            Kind::AddrNotAvailable | Kind::AddrInUse => Self::NothingLeft,
-            Kind::ConnectionReset => Self::Reset,
-            _ if error.raw_os_error().is_some_and(|number| NO_DESCRIPTORS.contains(&number)) => Self::NothingLeft,
-            _ => Self::NotConnected,
-        }
+        let class = match error.kind() {
+            Kind::ConnectionRefused => Failure::Refused,
+            Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown => Failure::Unreachable,
+            Kind::TimedOut => Failure::NoConnection,
+            Kind::AddrNotAvailable | Kind::AddrInUse => Failure::NothingLeft,
+            Kind::ConnectionReset => Failure::Reset,
+            _ if error.raw_os_error().is_some_and(|number| NO_DESCRIPTORS.contains(&number)) => Failure::NothingLeft,
+            _ => Failure::NotConnected,
+        };
+        Self { class, detail: Detail::Io(error) }
+    }
+
+    /// Why a TLS handshake failed.
+    pub fn handshake(error: io::Error) -> Self {
+        let tls = error.get_ref().and_then(|error| error.downcast_ref::<TlsError>());
+        let class = match tls {
+            Some(TlsError::InvalidCertificate(certificate)) => match certificate {
+                CertificateError::Expired
+                | CertificateError::ExpiredContext { .. }
+                | CertificateError::NotValidYet
+                | CertificateError::NotValidYetContext { .. } => Failure::CertificateExpired,
+                CertificateError::UnknownIssuer => Failure::UnknownAuthority,
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                    Failure::CertificateName
+                }
+                _ => Failure::TlsFailed,
+            },
+            Some(TlsError::AlertReceived(AlertDescription::NoApplicationProtocol)) => Failure::NoHttp2,
+            Some(_) => Failure::TlsFailed,
+            None => match class_of(&error) {
+                // A server that hangs up on a handshake does not want it.
+                Failure::Closed => Failure::TlsFailed,
+                other => other,
+            },
+        };
+        Self { class, detail: Detail::Io(error) }
     }
 
     /// Why an established connection failed.
-    pub(super) fn talking(error: &io::Error) -> Self {
-        use io::ErrorKind as Kind;
-        match error.kind() {
-            Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe => Self::Reset,
-            Kind::TimedOut => Self::NoAnswer,
-            Kind::InvalidData => Self::Malformed,
-            _ => Self::Closed,
-        }
+    pub fn talking(error: io::Error) -> Self {
+        Self { class: class_of(&error), detail: Detail::Io(error) }
     }
 
     /// Why hyper's HTTP/2 failed.
-    pub(super) fn http2(error: &hyper::Error) -> Self {
+    pub fn http2(error: &hyper::Error) -> Self {
         let mut source = error.source();
+        let mut deepest = error.to_string();
         while let Some(error) = source {
             if let Some(io) = error.downcast_ref::<io::Error>() {
-                return Self::talking(io);
+                return Self { class: class_of(io), detail: Detail::Http2(io.to_string()) };
             }
+            deepest = error.to_string();
             source = error.source();
         }
-        if error.is_canceled() || error.is_closed() { Self::Closed } else { Self::BrokenOff }
+        let class = if error.is_canceled() || error.is_closed() { Failure::Closed } else { Failure::BrokenOff };
+        Self { class, detail: Detail::Http2(deepest) }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_failure_has_its_index_and_text() {
-        let timeout = Duration::from_secs(10);
-        let mut texts: Vec<String> = Failure::ALL.iter().map(|failure| failure.text(timeout)).collect();
-        for (place, failure) in Failure::ALL.into_iter().enumerate() {
-            assert_eq!(failure as usize, place);
-        }
-        assert!(texts.contains(&"no answer in 10s".to_owned()));
-        texts.sort();
-        texts.dedup();
-        assert_eq!(texts.len(), Failure::ALL.len());
+/// What an error of an established connection is.
+fn class_of(error: &io::Error) -> Failure {
+    use io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe => Failure::Reset,
+        Kind::TimedOut => Failure::NoAnswer,
+        Kind::InvalidData => Failure::Malformed,
+        _ => Failure::Closed,
     }
 }

@@ -1,7 +1,7 @@
-//! HTTP/1.1 on a socket. It is not hyper's client, which has a task, channels and buffers for each connection: with a
+//! HTTP/1.1 on a connection. It is not hyper's client, which has a task, channels and buffers for each connection: with a
 //! connection for each request, that takes a fifth more CPU.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
@@ -9,24 +9,20 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
 
-use super::client;
-use crate::generator::addresses::Addresses;
-use crate::generator::answer::Incoming;
-use crate::generator::client::Stage;
-use crate::generator::endpoint::Endpoint;
-use crate::generator::failure::Failure;
+use crate::generator::answer::{Incoming, Reading};
+use crate::generator::client::{Origin, Progress, Stage};
+use crate::generator::failure::Failed;
+use crate::generator::request::Message1;
+use crate::generator::stream::Stream;
+use crate::generator::template::Numbers;
 use crate::generator::window::{Answer, Window};
 
 /// Bytes that are read at once.
 const READ: usize = 64 * 1024;
 
-/// Connections, and what is sent on them.
+/// The connections to a server.
 pub(super) struct Http1 {
-    request: Vec<u8>,
-    /// The last request on a connection.
-    last_request: Vec<u8>,
     requests_per_connection: u64,
     /// Used in turn, so that all stay in use: the next one is at the front.
     idle: RefCell<VecDeque<PooledConnection>>,
@@ -36,23 +32,13 @@ pub(super) struct Http1 {
 
 /// A connection, and the requests that it has left.
 struct PooledConnection {
-    stream: TcpStream,
+    stream: Stream,
     left: u64,
 }
 
 impl Http1 {
-    pub fn new(endpoint: &Endpoint, requests_per_connection: u64) -> Self {
-        let request = |connection| {
-            let (path, host) = (endpoint.path(), endpoint.host_header());
-            let (agent, accept) = (client::USER_AGENT, client::ACCEPT);
-            format!(
-                "GET {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: {agent}\r\naccept: {accept}\r\n{connection}\r\n"
-            )
-        };
+    pub fn new(requests_per_connection: u64) -> Self {
         Self {
-            request: request("").into_bytes(),
-            // The server closes first, so that the ports in TIME_WAIT are on its side.
-            last_request: request("connection: close\r\n").into_bytes(),
             requests_per_connection,
             idle: RefCell::default(),
             buffer: RefCell::new(vec![0; READ].into_boxed_slice()),
@@ -62,12 +48,16 @@ impl Http1 {
     /// One request and its answer. If it is cancelled, the stage shows how far it came.
     pub async fn exchange(
         &self,
-        addresses: &Addresses,
-        stage: &Cell<Stage>,
-        window: &RefCell<Window>,
-    ) -> Result<Answer, Failure> {
-        let mut pooled = self.begin(addresses, stage).await?;
-        let (answer, keep) = self.answer(&mut pooled.stream, window).await?;
+        origin: &Origin,
+        message: &Message1,
+        numbers: Numbers,
+        is_head: bool,
+        pod_header: Option<&str>,
+        progress: Progress<'_>,
+    ) -> Result<Answer, Failed> {
+        let mut pooled = self.begin(origin, message, numbers, progress).await?;
+        let reading = Reading { is_head, pod_header, sampled: progress.window.borrow_mut().takes_sample() };
+        let (answer, keep) = self.answer(&mut pooled.stream, reading, progress).await?;
         if keep && pooled.left > 0 {
             self.idle.borrow_mut().push_back(pooled);
         }
@@ -75,29 +65,32 @@ impl Http1 {
     }
 
     /// Sends a request, on a pooled connection if one is still open.
-    async fn begin(&self, addresses: &Addresses, stage: &Cell<Stage>) -> Result<PooledConnection, Failure> {
+    async fn begin(
+        &self,
+        origin: &Origin,
+        message: &Message1,
+        numbers: Numbers,
+        progress: Progress<'_>,
+    ) -> Result<PooledConnection, Failed> {
         while let Some(mut pooled) = self.take() {
-            stage.set(Stage::Connected);
+            progress.stage.set(Stage::Waiting);
             // Closed just now: nothing of the request was sent, so another connection may take it.
-            let request = self.request_of(&pooled);
-            if let Ok(sent @ 1..) = poll_fn(|context| Pin::new(&mut pooled.stream).poll_write(context, request)).await {
-                pooled.stream.write_all(&request[sent..]).await.map_err(|error| Failure::talking(&error))?;
-                pooled.left -= 1;
+            let request = message.bytes(pooled.left == 1, numbers);
+            if let Ok(sent @ 1..) = poll_fn(|context| Pin::new(&mut pooled.stream).poll_write(context, &request)).await
+            {
+                finish(&mut pooled, &request[sent..]).await?;
+                progress.window.borrow_mut().bytes_out += request.len() as u64;
                 return Ok(pooled);
             }
         }
-        stage.set(Stage::Connecting);
-        let stream = addresses.connect().await?;
-        stage.set(Stage::Connected);
+        progress.stage.set(Stage::Connecting);
+        let stream = origin.connect(progress).await?;
+        progress.stage.set(Stage::Waiting);
         let mut pooled = PooledConnection { stream, left: self.requests_per_connection };
-        let request = self.request_of(&pooled);
-        pooled.stream.write_all(request).await.map_err(|error| Failure::talking(&error))?;
-        pooled.left -= 1;
+        let request = message.bytes(pooled.left == 1, numbers);
+        finish(&mut pooled, &request).await?;
+        progress.window.borrow_mut().bytes_out += request.len() as u64;
         Ok(pooled)
-    }
-
-    fn request_of(&self, pooled: &PooledConnection) -> &[u8] {
-        if pooled.left == 1 { &self.last_request } else { &self.request }
     }
 
     /// A pooled connection that is open and has nothing to read, which no request has asked for.
@@ -113,32 +106,48 @@ impl Http1 {
         }
     }
 
-    async fn answer(&self, stream: &mut TcpStream, window: &RefCell<Window>) -> Result<(Answer, bool), Failure> {
-        let mut incoming = Incoming::default();
+    async fn answer(
+        &self,
+        stream: &mut Stream,
+        reading: Reading<'_>,
+        progress: Progress<'_>,
+    ) -> Result<(Answer, bool), Failed> {
+        let mut incoming = Incoming::new(reading);
         loop {
-            let over = poll_fn(|context| self.read(stream, context, &mut incoming, window)).await?;
+            let over = poll_fn(|context| self.read(stream, context, &mut incoming, progress.window)).await?;
             if over {
                 return Ok(incoming.end());
             }
+            progress.stage.set(Stage::Reading);
         }
     }
 
     /// Reads what is there, and returns whether the answer is complete.
     fn read(
         &self,
-        stream: &mut TcpStream,
+        stream: &mut Stream,
         context: &mut Context<'_>,
-        incoming: &mut Incoming,
+        incoming: &mut Incoming<'_>,
         window: &RefCell<Window>,
-    ) -> Poll<Result<bool, Failure>> {
+    ) -> Poll<Result<bool, Failed>> {
         let mut buffer = self.buffer.borrow_mut();
         let mut buffer = ReadBuf::new(&mut buffer);
         let read: io::Result<()> = std::task::ready!(Pin::new(stream).poll_read(context, &mut buffer));
-        let pods = &mut window.borrow_mut().pods;
+        let window = &mut window.borrow_mut();
+        window.bytes_in += buffer.filled().len() as u64;
         Poll::Ready(match read {
-            Err(error) => Err(Failure::talking(&error)),
-            Ok(()) if buffer.filled().is_empty() => incoming.closed(pods).map(|()| true),
-            Ok(()) => incoming.take(buffer.filled(), pods),
+            Err(error) => Err(Failed::talking(error)),
+            Ok(()) if buffer.filled().is_empty() => Ok(incoming.closed(&mut window.pods).map(|()| true)?),
+            Ok(()) => Ok(incoming.take(buffer.filled(), &mut window.pods)?),
         })
     }
+}
+
+/// Sends what is left of a request.
+async fn finish(pooled: &mut PooledConnection, rest: &[u8]) -> Result<(), Failed> {
+    pooled.stream.write_all(rest).await.map_err(Failed::talking)?;
+    // TLS may still hold a part of it.
+    pooled.stream.flush().await.map_err(Failed::talking)?;
+    pooled.left -= 1;
+    Ok(())
 }

@@ -1,134 +1,161 @@
-//! HTTP/2 with prior knowledge, by hyper.
+//! HTTP/2 by hyper: with prior knowledge, or agreed by ALPN.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, header};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-use super::client;
-use crate::generator::addresses::Addresses;
-use crate::generator::client::Stage;
-use crate::generator::endpoint::Endpoint;
-use crate::generator::failure::Failure;
+use crate::generator::client::{Origin, Progress, Stage};
+use crate::generator::failure::{Failed, Failure};
 use crate::generator::pod_name::PodNameScanner;
-use crate::generator::window::{Answer, Window};
+use crate::generator::request::Message2;
+use crate::generator::stream::{Counted, Stream, Traffic};
+use crate::generator::template::Numbers;
+use crate::generator::window::{Answer, SAMPLED_BYTES};
 
 /// Concurrent requests on a connection: the minimum that RFC 9113 recommends to servers. Beyond that, another
 /// connection is opened, so that no request waits in the generator.
 const STREAMS: u64 = 100;
 
-/// Connections, and what is sent on them.
+/// The connections to a server.
 pub(super) struct Http2 {
-    request: Request<()>,
     requests_per_connection: u64,
     /// Connections with requests left.
     open: RefCell<Vec<Rc<Shared>>>,
+    traffic: Arc<Traffic>,
 }
 
 /// A connection for concurrent requests.
 struct Shared {
-    sender: SendRequest<Empty<Bytes>>,
+    sender: SendRequest<Full<Bytes>>,
     left: Cell<u64>,
     streams: Cell<u64>,
 }
 
 /// A request's place on a connection.
-struct Place(Rc<Shared>);
+struct Seat(Rc<Shared>);
 
-impl Drop for Place {
+impl Drop for Seat {
     fn drop(&mut self) {
         self.0.streams.set(self.0.streams.get() - 1);
     }
 }
 
 impl Http2 {
-    pub fn new(endpoint: &Endpoint, requests_per_connection: u64) -> Self {
-        let request = Request::get(endpoint.uri().clone())
-            .header(header::USER_AGENT, client::USER_AGENT)
-            .header(header::ACCEPT, client::ACCEPT)
-            .body(())
-            .expect("the URL was parsed, and the headers are constants");
-        Self { request, requests_per_connection, open: RefCell::default() }
+    pub fn new(requests_per_connection: u64) -> Self {
+        Self { requests_per_connection, open: RefCell::default(), traffic: Arc::default() }
     }
 
     /// One request and its answer. If it is cancelled, the stage shows how far it came.
     pub async fn exchange(
         &self,
-        addresses: &Addresses,
-        stage: &Cell<Stage>,
-        window: &RefCell<Window>,
-    ) -> Result<Answer, Failure> {
-        let mut request = self.request.clone().map(|()| Empty::new());
+        origin: &Origin,
+        message: &Message2,
+        numbers: Numbers,
+        pod_header: Option<&str>,
+        progress: Progress<'_>,
+    ) -> Result<Answer, Failed> {
+        let mut request = message.make(numbers);
         loop {
-            let open = self.place();
+            let open = self.seat();
             let was_open = open.is_some();
-            let place = match open {
-                Some(place) => place,
-                None => self.connect(addresses).await?,
+            let seat = match open {
+                Some(seat) => seat,
+                None => self.connect(origin, progress).await?,
             };
-            stage.set(Stage::Connected);
-            let mut sender = place.0.sender.clone();
+            progress.stage.set(Stage::Waiting);
+            let mut sender = seat.0.sender.clone();
             match sender.try_send_request(request).await {
-                Ok(response) => return read(response, window).await,
+                Ok(response) => {
+                    progress.stage.set(Stage::Reading);
+                    let answer = read(response, pod_header, progress).await;
+                    self.traffic.move_to(&mut progress.window.borrow_mut());
+                    return answer;
+                }
                 Err(mut error) => match error.take_message() {
                     // Closed just now: nothing of the request was sent, so another connection may take it.
                     Some(unsent) if was_open => request = unsent,
-                    _ => return Err(Failure::http2(error.error())),
+                    _ => return Err(Failed::http2(error.error())),
                 },
             }
-            stage.set(Stage::Connecting);
+            progress.stage.set(Stage::Connecting);
         }
     }
 
     /// A place on a connection that is open.
-    fn place(&self) -> Option<Place> {
+    fn seat(&self) -> Option<Seat> {
         let mut open = self.open.borrow_mut();
         open.retain(|shared| !shared.sender.is_closed());
         let index = open.iter().position(|shared| shared.streams.get() < STREAMS)?;
-        let place = take(&open[index]);
-        if place.0.left.get() == 0 {
+        let seat = take(&open[index]);
+        if seat.0.left.get() == 0 {
             open.swap_remove(index);
         }
-        Some(place)
+        Some(seat)
     }
 
-    async fn connect(&self, addresses: &Addresses) -> Result<Place, Failure> {
-        let stream = addresses.connect().await?;
+    async fn connect(&self, origin: &Origin, progress: Progress<'_>) -> Result<Seat, Failed> {
+        let stream = origin.connect(progress).await?;
+        if let Stream::Tls(stream) = &stream
+            && stream.get_ref().1.alpn_protocol() != Some(b"h2")
+        {
+            return Err(Failure::NoHttp2.into());
+        }
         // Its frames are many and small.
-        stream.set_nodelay(true).map_err(|error| Failure::talking(&error))?;
-        let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
-        let (sender, connection) = handshake.map_err(|error| Failure::http2(&error))?;
+        stream.socket().set_nodelay(true).map_err(Failed::talking)?;
+        let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(Counted::new(stream, &self.traffic))).await;
+        let (sender, connection) = handshake.map_err(|error| Failed::http2(&error))?;
         // Its requests report how it ends.
         tokio::task::spawn_local(async { drop(connection.await) });
         let shared = Rc::new(Shared { sender, left: Cell::new(self.requests_per_connection), streams: Cell::new(0) });
-        let place = take(&shared);
+        let seat = take(&shared);
         if shared.left.get() > 0 {
             self.open.borrow_mut().push(shared);
         }
-        Ok(place)
+        Ok(seat)
     }
 }
 
-fn take(shared: &Rc<Shared>) -> Place {
+fn take(shared: &Rc<Shared>) -> Seat {
     shared.left.set(shared.left.get() - 1);
     shared.streams.set(shared.streams.get() + 1);
-    Place(Rc::clone(shared))
+    Seat(Rc::clone(shared))
 }
 
-async fn read(response: http::Response<hyper::body::Incoming>, window: &RefCell<Window>) -> Result<Answer, Failure> {
+async fn read(
+    response: http::Response<hyper::body::Incoming>,
+    pod_header: Option<&str>,
+    Progress { window, .. }: Progress<'_>,
+) -> Result<Answer, Failed> {
     let status = response.status().as_u16();
+    let header = |name: &str| response.headers().get(name).map(http::HeaderValue::as_bytes);
+    let mut answer = Answer { status, ..Answer::default() };
+    if (300..400).contains(&status) {
+        answer.location = header("location").map(Box::from);
+    }
+    if let Some(name) = pod_header {
+        answer.pod = header(name).and_then(|name| window.borrow_mut().pods.of_header(name));
+    }
+    answer.sample = window.borrow_mut().takes_sample().then(Vec::new);
     let mut body = response.into_body();
-    let mut scanner = PodNameScanner::default();
+    let mut scanner = pod_header.is_none().then(PodNameScanner::default);
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Failure::http2(&error))?;
-        if let Some(data) = frame.data_ref() {
+        let frame = frame.map_err(|error| Failed::http2(&error))?;
+        let Some(data) = frame.data_ref() else { continue };
+        if let Some(scanner) = &mut scanner {
             scanner.scan(data, false, &mut window.borrow_mut().pods);
         }
+        if let Some(sample) = &mut answer.sample {
+            sample.extend_from_slice(&data[..data.len().min(SAMPLED_BYTES - sample.len())]);
+        }
     }
-    scanner.scan(&[], true, &mut window.borrow_mut().pods);
-    Ok(Answer { status, pod: scanner.found() })
+    if let Some(scanner) = &mut scanner {
+        scanner.scan(&[], true, &mut window.borrow_mut().pods);
+        answer.pod = scanner.found();
+    }
+    Ok(answer)
 }

@@ -1,8 +1,10 @@
 //! Open-loop load: every request is sent when it is due, whatever the target does.
 //!
-//! The generator has a thread and a runtime of its own, so that nothing else that the tool does makes it late. On it,
-//! `dispatcher` waits for the moments of the schedule and starts a task for each request, which `client` carries out.
-//! `window` counts the results until the second is over and becomes an [`Entry`].
+//! The generator has threads and runtimes of its own, so that nothing else that the tool does makes it late. Each sends its
+//! part of the schedule, and `joined` adds up what they report. On a thread, `dispatcher` waits for the moments of the schedule and starts a task for each request, which `client` carries out.
+//! `window` counts the results until the second is over and becomes an [`Entry`]. `request` is what is sent, `mix` which one is
+//! next, `line` reads it from a file, `template` the
+//! places that are filled in for each request, `stream` a connection, and `tls` what protects it.
 
 mod addresses;
 mod answer;
@@ -13,8 +15,15 @@ mod endpoint;
 mod failure;
 mod http1;
 mod http2;
+mod joined;
+mod line;
+mod mix;
 mod pod_name;
+mod request;
+mod stream;
+mod template;
 mod timer;
+mod tls;
 mod window;
 
 use std::io;
@@ -23,6 +32,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use http::HeaderName;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, mpsc};
 
@@ -31,16 +41,30 @@ use crate::journal::Entry;
 use crate::profile::{Profile, ProfileError, Spacing};
 use crate::schedule::Share;
 
-pub use endpoint::{Endpoint, UrlError};
+pub use endpoint::{Endpoint, Place, PlaceError, UrlError};
 pub use failure::Failure;
+pub use line::{Line, LineError, MethodError, method_of};
+pub use request::{Header, HeaderError, Request};
+pub use template::Template;
+pub use tls::{Trust, TrustError};
+pub use window::Success;
 
+use joined::Joined;
 use timer::Timer;
 
 /// What is sent where, and how.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where requests go.
-    pub endpoint: Endpoint,
+    /// The requests, at least one.
+    pub requests: Vec<Request>,
+    /// Where connections go instead of the requests' hosts.
+    pub connect_to: Option<Place>,
+    /// Whose certificates are accepted.
+    pub trust: Trust,
+    /// What makes an answer a success.
+    pub success: Success,
+    /// The header of an answer that names its pod, instead of its document.
+    pub pod_header: Option<HeaderName>,
     /// The load.
     pub profile: Profile,
     /// How requests are spaced.
@@ -51,8 +75,10 @@ pub struct Settings {
     pub share: Share,
     /// Requests on one connection before it is closed; 1 is a new connection for each.
     pub requests_per_connection: u64,
-    /// HTTP/2 with prior knowledge, else HTTP/1.1.
+    /// HTTP/2, with prior knowledge or by ALPN, else HTTP/1.1.
     pub http2: bool,
+    /// How many threads send the load, each a part of the schedule.
+    pub threads: u32,
     /// The maximum number of requests in flight; a request that is due beyond that is dropped.
     pub max_in_flight: u64,
     /// How long a request may take from when it is sent to the end of its answer, in the profile's time.
@@ -66,17 +92,29 @@ impl Settings {
     /// seconds.
     pub fn new(endpoint: Endpoint, profile: Profile) -> Self {
         Self {
-            endpoint,
+            requests: vec![Request::get(endpoint)],
+            connect_to: None,
+            trust: Trust::System,
+            success: Success::default(),
+            pod_header: None,
             profile,
             spacing: Spacing::Even,
             seed: 0,
             share: Share::default(),
             requests_per_connection: 1,
             http2: false,
+            threads: 1,
             max_in_flight: 10_000,
             timeout: Duration::from_secs(10),
             speed: 1.0,
         }
+    }
+
+    /// The part of one of several threads: of the schedule, and of the requests in flight.
+    fn part(&self, thread: u32, threads: u32) -> Self {
+        let (number, of) = (u64::from(thread), u64::from(threads));
+        let more = u64::from(number < self.max_in_flight % of);
+        Self { share: self.share.part(thread, threads), max_in_flight: self.max_in_flight / of + more, ..self.clone() }
     }
 
     /// Whether a load can be sent with these settings.
@@ -84,6 +122,9 @@ impl Settings {
         self.profile.check()?;
         if self.requests_per_connection == 0 {
             return Err(StartError::RequestsPerConnection);
+        }
+        if self.threads == 0 {
+            return Err(StartError::Threads);
         }
         if self.max_in_flight == 0 {
             return Err(StartError::MaxInFlight);
@@ -107,6 +148,9 @@ pub enum StartError {
     /// No connection could carry a request.
     #[error("--requests-per-connection must be at least 1")]
     RequestsPerConnection,
+    /// Nobody would send.
+    #[error("--threads must be at least 1")]
+    Threads,
     /// No request would be sent.
     #[error("--max-in-flight must be at least 1")]
     MaxInFlight,
@@ -116,6 +160,12 @@ pub enum StartError {
     /// Time would not pass, or would go backwards.
     #[error("--speed must be greater than 0")]
     Speed,
+    /// The host cannot be the name of a certificate.
+    #[error("{0:?} is not a name that a TLS certificate can have: give the URL's host as a DNS name or an address")]
+    ServerName(String),
+    /// There is nobody to trust.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// The machine has no thread or no timer left.
     #[error("cannot start the load: {0}")]
     Machine(#[from] io::Error),
@@ -130,16 +180,35 @@ impl From<StartError> for Error {
 /// A running load. Dropping it ends the load and abandons the requests in flight.
 #[derive(Debug)]
 pub struct Generator {
-    entries: mpsc::UnboundedReceiver<Entry>,
-    control: Arc<Control>,
+    entries: mpsc::UnboundedReceiver<(usize, Entry)>,
+    controls: Vec<Arc<Control>>,
+    joined: Joined,
 }
 
-/// How the generator's thread is controlled.
+/// How a thread of the generator is controlled.
 #[derive(Debug, Default)]
 struct Control {
     stopped: AtomicBool,
     /// The load was stopped, or there is room for a request again.
     changed: Notify,
+}
+
+/// Where a thread of the generator reports.
+struct Reporter {
+    thread: usize,
+    entries: mpsc::UnboundedSender<(usize, Entry)>,
+}
+
+impl Reporter {
+    /// Reports an entry. If the receiver was dropped, the load is about to end.
+    fn send(&self, entry: Entry) {
+        let _ = self.entries.send((self.thread, entry));
+    }
+
+    /// Waits until the receiver is dropped.
+    async fn closed(&self) {
+        self.entries.closed().await;
+    }
 }
 
 impl Generator {
@@ -148,45 +217,69 @@ impl Generator {
         settings.check()?;
         raise_descriptor_limit();
         let (sender, entries) = mpsc::unbounded_channel();
-        let control = Arc::new(Control::default());
-        let (started, starts) = std::sync::mpsc::channel();
-        let in_thread = Arc::clone(&control);
-        let run = move || {
-            let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
-                Ok(runtime) => runtime,
-                Err(error) => return drop(started.send(Err(error))),
-            };
-            match runtime.block_on(async { Timer::new() }) {
-                Ok(timer) => {
-                    // If nobody waits for this, the whole tool is ending.
-                    let _ = started.send(Ok(()));
-                    let load = dispatcher::Load::new(settings, start, in_thread, sender);
-                    runtime.block_on(Rc::new(load).run(timer));
-                }
-                Err(error) => drop(started.send(Err(error))),
-            }
-            // Without waiting for a lookup that hangs.
-            runtime.shutdown_background();
-        };
-        std::thread::Builder::new().name("load".to_owned()).spawn(run)?;
-        starts.recv().map_err(io::Error::other)??;
-        Ok(Self { entries, control })
+        // Each thread may have a request in flight.
+        let threads = settings.threads.min(u32::try_from(settings.max_in_flight).unwrap_or(u32::MAX));
+        let mut controls = Vec::new();
+        for thread in 0..threads {
+            let reporter = Reporter { thread: thread as usize, entries: sender.clone() };
+            controls.push(start_thread(settings.part(thread, threads), start, reporter)?);
+        }
+        Ok(Self { entries, joined: Joined::new(controls.len()), controls })
     }
 
     /// The next entry: an [`Entry::Second`] as each second of the profile ends, an [`Entry::Event`] when the target's
-    /// name loses its address or has one again, and last an [`Entry::End`]. None after that; none without an end means
-    /// that the generator itself has failed.
+    /// name loses its address or has one again and for the first failure of each kind, and last an [`Entry::End`]. None
+    /// after that; none without an end means that the generator itself has failed.
     ///
     /// May be cancelled without losing an entry.
     pub async fn next(&mut self) -> Option<Entry> {
-        self.entries.recv().await
+        loop {
+            if let Some(entry) = self.joined.next() {
+                return Some(entry);
+            }
+            let (thread, entry) = self.entries.recv().await?;
+            if let Some(entry) = self.joined.take(thread, entry) {
+                return Some(entry);
+            }
+        }
     }
 
     /// Sends no more requests. Requests in flight get their answer or time out.
     pub fn stop(&self) {
-        self.control.stopped.store(true, Ordering::Relaxed);
-        self.control.changed.notify_one();
+        for control in &self.controls {
+            control.stopped.store(true, Ordering::Relaxed);
+            control.changed.notify_one();
+        }
     }
+}
+
+/// Starts a thread that sends its part of a load.
+fn start_thread(settings: Settings, start: Instant, reporter: Reporter) -> Result<Arc<Control>, StartError> {
+    let control = Arc::new(Control::default());
+    let (started, starts) = std::sync::mpsc::channel();
+    let in_thread = Arc::clone(&control);
+    let run = move || {
+        let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(started.send(Err(StartError::from(error)))),
+        };
+        match runtime.block_on(async { Timer::new() }) {
+            Ok(timer) => match dispatcher::Load::new(settings, start, in_thread, reporter) {
+                Ok(load) => {
+                    // If nobody waits for this, the whole tool is ending.
+                    let _ = started.send(Ok(()));
+                    runtime.block_on(Rc::new(load).run(timer));
+                }
+                Err(error) => drop(started.send(Err(error))),
+            },
+            Err(error) => drop(started.send(Err(error.into()))),
+        }
+        // Without waiting for a lookup that hangs.
+        runtime.shutdown_background();
+    };
+    std::thread::Builder::new().name("load".to_owned()).spawn(run)?;
+    starts.recv().map_err(io::Error::other)??;
+    Ok(control)
 }
 
 /// Raises the limit of open files to its maximum: shells start programs with about a thousand.

@@ -1,4 +1,5 @@
-//! Which pod answered, by its document: `environment: HOSTNAME`, or else `runtime: hostname`.
+//! Which pod answered: by its document (`environment: HOSTNAME`, or else `runtime: hostname`, or podinfo's `"hostname"`), or
+//! by a header.
 
 use std::sync::LazyLock;
 
@@ -16,10 +17,27 @@ const OTHERS: &str = "(others)";
 /// Lines of the document, which is YAML with the variables and the facts two spaces deep.
 static VARIABLE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\n  HOSTNAME: "));
 static FACT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\n  hostname: "));
+/// podinfo's document is JSON.
+static PODINFO: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\n  \"hostname\": \""));
 
 /// The name in a document, or in its start if `whole` is false: then none means that more is needed.
 fn name(document: &[u8], whole: bool) -> Option<&[u8]> {
-    value(&VARIABLE, document, whole).or_else(|| if whole { value(&FACT, document, true) } else { None })
+    let variable = value(&VARIABLE, document, whole);
+    if variable.is_some() || !whole {
+        return variable;
+    }
+    value(&FACT, document, true).or_else(|| json_value(document))
+}
+
+fn json_value(document: &[u8]) -> Option<&[u8]> {
+    let value = &document[PODINFO.find(document)? + PODINFO.needle().len()..];
+    plain(&value[..memchr::memchr(b'"', value)?])
+}
+
+/// A name, if it is one.
+fn plain(name: &[u8]) -> Option<&[u8]> {
+    let known = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._".contains(byte);
+    ((1..=NAME_BYTES).contains(&name.len()) && name.iter().all(known)).then_some(name)
 }
 
 fn value<'a>(line: &Finder<'_>, document: &'a [u8], whole: bool) -> Option<&'a [u8]> {
@@ -31,9 +49,7 @@ fn value<'a>(line: &Finder<'_>, document: &'a [u8], whole: bool) -> Option<&'a [
     };
     let value = value[..end].trim_ascii();
     let quoted = |quote: &[u8]| value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote));
-    let name = quoted(b"\"").or_else(|| quoted(b"'")).unwrap_or(value);
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._".contains(byte);
-    ((1..=NAME_BYTES).contains(&name.len()) && name.iter().all(plain)).then_some(name)
+    plain(quoted(b"\"").or_else(|| quoted(b"'")).unwrap_or(value))
 }
 
 /// Answers by pod.
@@ -64,6 +80,11 @@ impl Pods {
         }
         self.counts.push((String::from_utf8_lossy(name).into_owned(), 0));
         Pod::Known(self.counts.len() - 1)
+    }
+
+    /// The pod that a header names, if its value is a name.
+    pub fn of_header(&mut self, value: &[u8]) -> Option<Pod> {
+        plain(value.trim_ascii()).map(|name| self.find(name))
     }
 
     /// Counts an answer.
@@ -134,6 +155,15 @@ mod tests {
         assert_eq!(name(DOCUMENT.as_bytes(), true), Some(&b"web-7d9-x2"[..]));
         let without = DOCUMENT.replace("  HOSTNAME: web-7d9-x2\n", "");
         assert_eq!(name(without.as_bytes(), true), Some(&b"node-1"[..]));
+    }
+
+    #[test]
+    fn podinfo_names_its_pod_in_json() {
+        let document = b"{\n  \"hostname\": \"podinfo-59489db7b5-7cdbz\",\n  \"version\": \"6.9.2\"\n}";
+        assert_eq!(name(document, true), Some(&b"podinfo-59489db7b5-7cdbz"[..]));
+        assert_eq!(name(document, false), None, "a later part may have the variable");
+        assert_eq!(name(b"{\n  \"hostname\": \"a b\"}", true), None);
+        assert_eq!(name(b"{\n  \"hostname\": \"a", true), None);
     }
 
     #[test]

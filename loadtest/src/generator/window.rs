@@ -2,54 +2,121 @@
 
 use std::time::Duration;
 
-use crate::journal::Second;
+use crate::journal::{ObservedEvent, Second, Statuses, is_success};
 use crate::stats::Times;
 
-use crate::generator::failure::Failure;
+use crate::generator::endpoint::without_credentials;
+use crate::generator::failure::{Detail, Failed, Failure};
 use crate::generator::pod_name::{Pod, Pods};
 
 /// Statuses have three digits.
 const STATUSES: usize = 1_000;
 
+/// The maximum number of statuses of which there is an example.
+const EXAMPLES: usize = 20;
+
+/// How many bodies of a second are matched, and how much of each.
+const SAMPLES: u32 = 100;
+pub(super) const SAMPLED_BYTES: usize = 64 * 1024;
+
+/// How much of a text of others is an example.
+const EXCERPT: usize = 200;
+
 /// A complete answer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Answer {
     /// Below 1,000, as HTTP has it.
     pub status: u16,
-    /// The pod that its document names.
+    /// The pod that its document or a header names.
     pub pod: Option<Pod>,
+    /// Where a redirect points.
+    pub location: Option<Box<[u8]>>,
+    /// The body's start, if it is to be matched.
+    pub sample: Option<Vec<u8>>,
 }
 
-/// Counts since the last [`Window::close`]. Counting allocates nothing but a new pod's name.
+/// What makes an answer a success.
+#[derive(Clone, Debug, Default)]
+pub struct Success {
+    /// The statuses; by default 2xx.
+    pub statuses: Option<Statuses>,
+    /// What bodies must match: the first hundred of each second.
+    pub body: Option<regex::bytes::Regex>,
+}
+
+impl Success {
+    fn has(&self, status: u16) -> bool {
+        self.statuses.as_ref().map_or_else(|| is_success(status), |statuses| statuses.contains(status))
+    }
+}
+
+/// Counts since the last [`Window::close`]. Counting allocates nothing but a new pod's name and examples of failures.
 pub(super) struct Window {
     pub due: u64,
     pub sent: u64,
     pub dropped: u64,
     pub pods: Pods,
     pub lateness: Times,
+    pub handshakes: Times,
+    pub connections: u64,
+    pub bytes_out: u64,
+    pub bytes_in: u64,
     latency: Times,
     statuses: Box<[u64; STATUSES]>,
     failures: [u64; Failure::ALL.len()],
+    succeeded: u64,
+    sampled: u32,
+    success: Success,
+    examples: Examples,
 }
 
-impl Default for Window {
-    fn default() -> Self {
+/// The first of each kind of failure.
+#[derive(Default)]
+struct Examples {
+    failures: [bool; Failure::ALL.len()],
+    statuses: Vec<u16>,
+    mismatch: bool,
+    /// Those that were not reported yet.
+    new: Vec<ObservedEvent>,
+}
+
+impl Window {
+    pub fn new(success: Success) -> Self {
         Self {
             due: 0,
             sent: 0,
             dropped: 0,
             pods: Pods::default(),
             lateness: Times::default(),
+            handshakes: Times::default(),
+            connections: 0,
+            bytes_out: 0,
+            bytes_in: 0,
             latency: Times::default(),
             statuses: Box::new([0; STATUSES]),
             failures: [0; _],
+            succeeded: 0,
+            sampled: 0,
+            success,
+            examples: Examples::default(),
         }
     }
-}
 
-impl Window {
+    /// Whether the next answer's body is kept, to be matched.
+    pub fn takes_sample(&mut self) -> bool {
+        let takes = self.success.body.is_some() && self.sampled < SAMPLES;
+        self.sampled += u32::from(takes);
+        takes
+    }
+
     /// Counts the outcome of a request, and its latency.
-    pub fn finished(&mut self, outcome: Result<Answer, Failure>, latency: Duration) {
+    pub fn finished(
+        &mut self,
+        outcome: Result<Answer, Failed>,
+        latency: Duration,
+        timeout: Duration,
+        request: impl Fn() -> String,
+    ) {
         match outcome {
             Ok(answer) => {
                 self.latency.record(latency);
@@ -57,9 +124,32 @@ impl Window {
                 if let Some(pod) = answer.pod {
                     self.pods.count(pod);
                 }
+                if !self.success.has(answer.status) {
+                    self.examples.of_status(&answer, request);
+                } else if self.matches(&answer) {
+                    self.succeeded += 1;
+                } else {
+                    self.examples.of_body(&answer, request);
+                }
             }
-            Err(failure) => self.failures[failure as usize] += 1,
+            Err(failed) => {
+                self.failures[failed.class as usize] += 1;
+                self.examples.of_failure(&failed, timeout, request);
+            }
         }
+    }
+
+    /// Whether the body is as expected, or is not looked at.
+    fn matches(&self, answer: &Answer) -> bool {
+        match (&self.success.body, &answer.sample) {
+            (Some(expected), Some(body)) => expected.is_match(body),
+            _ => true,
+        }
+    }
+
+    /// The examples since the last call.
+    pub fn examples(&mut self) -> Vec<ObservedEvent> {
+        std::mem::take(&mut self.examples.new)
     }
 
     /// Whether nothing has happened.
@@ -72,6 +162,9 @@ impl Window {
     pub fn close(&mut self, at: f64, in_flight: u64, timeout: Duration) -> Second {
         let statuses = (0u16..).zip(self.statuses.iter_mut()).map(|(status, count)| (status, std::mem::take(count)));
         let failures = Failure::ALL.into_iter().zip(&mut self.failures);
+        let succeeded = std::mem::take(&mut self.succeeded);
+        // Without expectations of the user's own, the statuses say it.
+        let is_told = self.success.statuses.is_some() || self.success.body.is_some();
         let second = Second {
             at,
             due: std::mem::take(&mut self.due),
@@ -87,9 +180,62 @@ impl Window {
             latency: self.latency.buckets(),
             lateness: self.lateness.buckets(),
             in_flight,
+            succeeded: is_told.then_some(succeeded),
+            bytes_out: std::mem::take(&mut self.bytes_out),
+            bytes_in: std::mem::take(&mut self.bytes_in),
+            connections: std::mem::take(&mut self.connections),
+            handshakes: self.handshakes.buckets(),
         };
         self.latency.clear();
         self.lateness.clear();
+        self.handshakes.clear();
+        self.sampled = 0;
         second
+    }
+}
+
+/// The start of a text of others.
+fn excerpt(bytes: &[u8]) -> String {
+    let mut text = String::from_utf8_lossy(&bytes[..bytes.len().min(EXCERPT)]).into_owned();
+    if bytes.len() > EXCERPT {
+        text.push('…');
+    }
+    text
+}
+
+impl Examples {
+    fn of_failure(&mut self, failed: &Failed, timeout: Duration, request: impl Fn() -> String) {
+        let Failed { class, detail } = failed;
+        if std::mem::replace(&mut self.failures[*class as usize], true) {
+            return;
+        }
+        let request = request();
+        let example = match detail {
+            Detail::Nothing => request,
+            Detail::Io(error) => format!("{request}: {error}"),
+            Detail::Http2(error) => format!("{request}: {error}"),
+        };
+        self.new.push(ObservedEvent::FirstFailure { failure: *class, cause: class.text(timeout), example });
+    }
+
+    fn of_status(&mut self, answer: &Answer, request: impl Fn() -> String) {
+        let status = answer.status;
+        if self.statuses.len() == EXAMPLES || self.statuses.contains(&status) {
+            return;
+        }
+        self.statuses.push(status);
+        // A query may have a token, and a URL a password.
+        let location = answer.location.as_ref().map(|location| {
+            let end = location.iter().position(|byte| *byte == b'?').unwrap_or(location.len());
+            without_credentials(&excerpt(&location[..end]))
+        });
+        self.new.push(ObservedEvent::FirstStatus { status, request: request(), location });
+    }
+
+    fn of_body(&mut self, answer: &Answer, request: impl Fn() -> String) {
+        if !std::mem::replace(&mut self.mismatch, true) {
+            let body = excerpt(answer.sample.as_deref().unwrap_or_default());
+            self.new.push(ObservedEvent::FirstMismatch { request: request(), body });
+        }
     }
 }

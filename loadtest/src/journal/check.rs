@@ -6,12 +6,13 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use super::{
-    End, Entry, Event, Expectations, FORMAT, MaxFailed, ObjectEvent, ObservedEvent, Scaling, Second, Start, Target,
+    End, Entry, Event, Expectations, FORMAT, MaxFailed, Measure, ObjectEvent, ObservedEvent, Scaling, Second, Start,
+    Target, Threshold,
 };
 use crate::autoscaling::hpa::{Of, Rules};
 use crate::autoscaling::{Autoscaler, Measured};
 use crate::bounds::{
-    self, DAY, GENERATORS, IN_FLIGHT, LOAD, OutOfBounds, PERIOD, RATE, REPLICAS, SPEED, STAGES, TARGET,
+    self, DAY, GENERATORS, IN_FLIGHT, LOAD, MIX, OutOfBounds, PERIOD, RATE, REPLICAS, SPEED, STAGES, TARGET,
 };
 use crate::profile::Stage;
 
@@ -32,6 +33,9 @@ const FEW: usize = 100;
 
 /// The counts in a second: everything in flight may be answered in one.
 const COUNT: RangeInclusive<u64> = 0..=100_000_000;
+
+/// The bytes in a second: a terabyte.
+const BYTES: RangeInclusive<u64> = 0..=1_000_000_000_000;
 
 /// A moment, in seconds since the load's start. Entries may be from before it, the last answers may come a day after
 /// the last request, and a generator may start later than the first.
@@ -118,6 +122,19 @@ impl ObservedEvent {
                 text("why", why, TEXT)
             }
             Self::HostResolved { host } => text("host", host, NAME),
+            Self::FirstFailure { failure: _, cause, example } => {
+                text("cause", cause, NAME)?;
+                text("example", example, TEXT)
+            }
+            Self::FirstStatus { status, request, location } => {
+                within("status", *status, &(0..=999))?;
+                text("request", request, TEXT)?;
+                location.as_ref().map_or(Ok(()), |location| text("location", location, TEXT))
+            }
+            Self::FirstMismatch { request, body } => {
+                text("request", request, TEXT)?;
+                text("body", body, TEXT)
+            }
             Self::Truncated { recorded } => within("recorded", *recorded, &COUNT),
             Self::StartedLate { generator, seconds } => {
                 within("generator", *generator, &(0..=GENERATORS - 1))?;
@@ -137,6 +154,8 @@ impl ObservedEvent {
                 cut(reason, NAME);
             }
             Self::HostUnresolved { host, .. } | Self::HostResolved { host } => cut(host, NAME),
+            Self::FirstStatus { location: Some(location), .. } => cut(location, TEXT),
+            Self::FirstMismatch { request, .. } => cut(request, TEXT),
             _ => {}
         }
     }
@@ -146,16 +165,13 @@ impl Start {
     fn check(&self) -> Result<(), Invalid> {
         let Self { version, started, speed, target, profile, generator, generators, autoscaler, expectations, .. } =
             self;
-        let Target { url, requests_per_connection, max_in_flight, http2: _ } = target;
         text("version", version, NAME)?;
         if self.format != FORMAT {
             return Err(Invalid::Format { version: version.clone(), format: self.format });
         }
         within("started", *started, &DATE)?;
         within("speed", *speed, &SPEED)?;
-        text("target.url", url, TEXT)?;
-        within("target.requestsPerConnection", *requests_per_connection, &(1..=u64::MAX))?;
-        within("target.maxInFlight", *max_in_flight, &(1..=IN_FLIGHT))?;
+        target.check()?;
         within("the number of stages", profile.len(), &(0..=STAGES))?;
         profile.iter().try_for_each(Stage::check)?;
         within("the length of all stages", profile.iter().map(|stage| stage.seconds).sum(), &(0.0..=LOAD))?;
@@ -163,6 +179,34 @@ impl Start {
         within("generator", *generator, &(0..=generators - 1))?;
         autoscaler.as_ref().map_or(Ok(()), Autoscaler::check)?;
         expectations.check()
+    }
+}
+
+impl Target {
+    fn check(&self) -> Result<(), Invalid> {
+        text("target.url", &self.url, TEXT)?;
+        within("target.requestsPerConnection", self.requests_per_connection, &(1..=u64::MAX))?;
+        within("target.maxInFlight", self.max_in_flight, &(1..=IN_FLIGHT))?;
+        let optional = [
+            ("target.connectTo", &self.connect_to),
+            ("target.method", &self.method),
+            ("target.expectBody", &self.expect_body),
+            ("target.podHeader", &self.pod_header),
+        ];
+        for (name, value) in optional {
+            value.as_ref().map_or(Ok(()), |value| text(name, value, NAME))?;
+        }
+        within("the number of target.headers", self.headers.len(), &(0..=FEW))?;
+        self.headers.iter().try_for_each(|header| text("a name in target.headers", header, NAME))?;
+        within("the number of target.mix", self.mix.len(), &(0..=MIX))?;
+        self.mix.iter().try_for_each(|part| {
+            text("target.mix.method", &part.method, NAME)?;
+            text("target.mix.url", &part.url, TEXT)
+        })?;
+        let statuses = self.expect_status.iter().flat_map(|statuses| &statuses.0);
+        within("the number of target.expectStatus", statuses.clone().count(), &(0..=FEW))?;
+        let mut bounds = statuses.flat_map(|(first, last)| [first, last]);
+        bounds.try_for_each(|status| within("target.expectStatus", *status, &(0..=999)))
     }
 }
 
@@ -230,11 +274,23 @@ impl Expectations {
         if let Some(MaxFailed::Share { percent }) = self.max_failed {
             within("expectations.maxFailed.percent", percent, &(0.0..=100.0))?;
         }
+        within("the number of expectations.thresholds", self.thresholds.len(), &(0..=FEW))?;
+        self.thresholds.iter().try_for_each(Threshold::check)?;
         within("the number of expectations.latency", self.latency.len(), &(0..=FEW))?;
         self.latency.iter().try_for_each(|(percentile, limit)| {
             within("a percentile of expectations.latency", *percentile, &(0.0..=100.0))?;
             within("a bound of expectations.latency", *limit, &(0.0..=DAY))
         })
+    }
+}
+
+impl Threshold {
+    fn check(&self) -> Result<(), Invalid> {
+        self.stage.map_or(Ok(()), |stage| within("a stage of expectations.thresholds", stage, &(1..=STAGES)))?;
+        if let Measure::Latency { percentile } = self.measure {
+            within("a percentile of expectations.thresholds", percentile, &(0.0..=100.0))?;
+        }
+        within("a limit of expectations.thresholds", self.limit.number(), &(0.0..=1e12))
     }
 }
 
@@ -252,7 +308,13 @@ impl Second {
         counts("pods", &self.pods)?;
         self.failures.keys().try_for_each(|name| text("a name in failures", name, NAME))?;
         self.pods.keys().try_for_each(|name| text("a name in pods", name, NAME))?;
-        for (name, buckets) in [("latency", &self.latency), ("lateness", &self.lateness)] {
+        self.succeeded.map_or(Ok(()), |succeeded| within("succeeded", succeeded, &COUNT))?;
+        within("connections", self.connections, &COUNT)?;
+        for (name, bytes) in [("bytesOut", self.bytes_out), ("bytesIn", self.bytes_in)] {
+            within(name, bytes, &BYTES)?;
+        }
+        let times = [("latency", &self.latency), ("lateness", &self.lateness), ("handshakes", &self.handshakes)];
+        for (name, buckets) in times {
             within(&format!("the number of {name}"), buckets.len(), &(0..=BUCKETS))?;
             buckets.iter().try_for_each(|(_, count)| within(&format!("a count of {name}"), *count, &COUNT))?;
         }

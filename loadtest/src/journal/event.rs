@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Failure;
+
 /// An event.
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -62,6 +64,32 @@ pub enum ObservedEvent {
     HostResolved {
         /// The name.
         host: String,
+    },
+    /// The first request that got no answer for this reason.
+    FirstFailure {
+        /// The reason.
+        failure: Failure,
+        /// Its name among the causes of failures.
+        cause: String,
+        /// The request, and what the system or a library says.
+        example: String,
+    },
+    /// The first answer with a status that is not a success.
+    FirstStatus {
+        /// The status.
+        status: u16,
+        /// The request.
+        request: String,
+        /// Where a redirect points, without its query.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        location: Option<String>,
+    },
+    /// The first body that does not match `--expect-body`.
+    FirstMismatch {
+        /// The request.
+        request: String,
+        /// The body's start.
+        body: String,
     },
     /// The load ended early, because its timer failed.
     LoadFailed {
@@ -149,6 +177,9 @@ impl ObservedEvent {
         match self {
             Self::HostUnresolved { .. }
             | Self::HostResolved { .. }
+            | Self::FirstFailure { .. }
+            | Self::FirstStatus { .. }
+            | Self::FirstMismatch { .. }
             | Self::LoadFailed { .. }
             | Self::StartedLate { .. } => true,
             Self::Object(_)
@@ -169,6 +200,9 @@ impl ObservedEvent {
             | Self::Unread { why, .. }
             | Self::Assumed { assumption: why }
             | Self::HostUnresolved { why, .. }
+            | Self::FirstFailure { example: why, .. }
+            | Self::FirstStatus { request: why, .. }
+            | Self::FirstMismatch { body: why, .. }
             | Self::LoadFailed { why }
             | Self::RehearsalFailed { why } => Some(why),
             Self::WatchResumed { .. }

@@ -45,6 +45,16 @@ pub fn text(event: &Event) -> EventText<'_> {
             ("load", "NoSuchHost", format!("{host} {now}: {why}"))
         }
         ObservedEvent::HostResolved { host } => ("load", "Resolved", format!("{host} has an address again")),
+        ObservedEvent::FirstFailure { cause, example, .. } => ("load", "FirstFailure", format!("{cause}: {example}")),
+        ObservedEvent::FirstStatus { status, request, location: Some(location) } => {
+            ("load", "FirstStatus", format!("status {status}: {request}, a redirect to {location}"))
+        }
+        ObservedEvent::FirstStatus { status, request, location: None } => {
+            ("load", "FirstStatus", format!("status {status}: {request}"))
+        }
+        ObservedEvent::FirstMismatch { request, body } => {
+            ("load", "FirstMismatch", format!("the body does not match --expect-body: {request}: {body}"))
+        }
         ObservedEvent::LoadFailed { why } => ("load", "Failed", format!("the timer of the load failed: {why}")),
         ObservedEvent::StartedLate { generator, seconds: late } => {
             ("load", "StartedLate", format!("generator {generator} started {} after the first", seconds(*late)))

@@ -29,6 +29,9 @@ pub struct Report {
     pub latency: Option<Quantiles>,
     /// Send delay of the generator itself, from when a request was due to when it was sent.
     pub lateness: Option<Quantiles>,
+    /// How long TLS handshakes took, which the latency includes; null without any.
+    #[serde(default)]
+    pub handshakes: Option<Quantiles>,
     /// How the replicas scaled out and in; null if no autoscaler was watched.
     pub replicas: Option<Replicas>,
     /// The reaction time, from the load step to a new pod that answers; null if the load did not require more pods.
@@ -62,9 +65,9 @@ pub struct Totals {
     pub sent: u64,
     /// Requests that got a complete answer, with any status.
     pub answered: u64,
-    /// Requests that were answered with a status of 2xx.
+    /// Requests whose answer is a success: with a status of 2xx, unless `--expect-status` and `--expect-body` say otherwise.
     pub succeeded: u64,
-    /// Requests that were sent and got no answer, or one with a status other than 2xx.
+    /// Requests that were sent and got no answer, or one that is not a success.
     pub failed: u64,
     /// Requests that were offered and never sent: too many were in flight, or the generator fell behind.
     pub dropped: u64,
@@ -75,6 +78,15 @@ pub struct Totals {
     pub statuses: BTreeMap<u16, u64>,
     /// Failed requests by cause; an answer's cause is its status, such as `status 500`.
     pub failures: BTreeMap<String, u64>,
+    /// Bytes of HTTP that were sent, without those of TLS.
+    #[serde(default)]
+    pub bytes_out: u64,
+    /// Bytes of HTTP that were received, without those of TLS.
+    #[serde(default)]
+    pub bytes_in: u64,
+    /// Connections that were opened.
+    #[serde(default)]
+    pub connections: u64,
 }
 
 /// Quantiles in seconds, with three significant digits.

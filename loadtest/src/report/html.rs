@@ -98,9 +98,15 @@ fn checks(report: &Report) -> Markup {
         p.words.soft {
             b { "Offered" } ": the profile contains it. " b { "Sent" } ": it left the load tool, or else it was "
             b { "dropped" } ". " b { "Answered" } ": a complete response with any status. " b { "Succeeded" }
-            ": a status of 2xx. " b { "Failed" } ": sent, and not succeeded."
+            ": with a status of " (successes(report)) ". " b { "Failed" } ": sent, and not succeeded."
         }
     }
+}
+
+/// The statuses that are a success.
+fn successes(report: &Report) -> String {
+    let named = report.start.as_ref().and_then(|start| start.target.expect_status.as_ref());
+    named.map_or_else(|| "2xx".to_owned(), ToString::to_string)
 }
 
 fn section(name: &str, title: &str, content: &Markup) -> Markup {

@@ -5,12 +5,13 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use schemars::Schema;
 use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
 use crate::output::json_pretty;
 use crate::report::figures::Report;
+use crate::report::summary::Summary;
 
 /// The report as JSON.
 pub fn render(report: &Report) -> String {
@@ -31,9 +32,18 @@ pub(crate) fn write(folder: &Path, name: &str, text: &str) -> io::Result<()> {
 
 /// The schema of `report.json`, derived from the types.
 pub fn schema() -> String {
+    schema_of::<Report>("Report")
+}
+
+/// The schema of `--summary-export`, derived from the types.
+pub fn summary_schema() -> String {
+    schema_of::<Summary<'_>>("Summary")
+}
+
+fn schema_of<T: JsonSchema>(name: &str) -> String {
     let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
-    let mut schema = generator.into_root_schema_for::<Report>();
-    close("Report", &mut schema);
+    let mut schema = generator.into_root_schema_for::<T>();
+    close(name, &mut schema);
     if let Some(Value::Object(definitions)) = schema.get_mut("$defs") {
         for (name, definition) in definitions {
             if let Ok(definition) = <&mut Schema>::try_from(definition) {

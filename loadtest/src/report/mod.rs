@@ -2,7 +2,8 @@
 //!
 //! - `timeline`: from entries to [`figures`]. `lag`: the reaction time. `steps`: the observed changes, compared with the
 //!   model. [`verdict`] and [`warnings`]: what the figures prove, and why they may be wrong.
-//! - [`compare`]: two reports side by side. [`json`]: for programs. [`terminal`]: the end of a run. [`html`]: for people, with `tiles`, `tables` and `settings`; its
+//!   `thresholds`: checks of `--threshold`.
+//! - [`compare`]: two reports side by side. [`json`]: for programs. [`summary`]: for CI systems. [`terminal`]: the end of a run. [`html`]: for people, with `tiles`, `tables` and `settings`; its
 //!   drawings are `panels` and `lanes`, made with `chart` of `columns`. `repeats`: events that happened more than once.
 
 #![allow(
@@ -27,8 +28,10 @@ mod panels;
 mod repeats;
 mod settings;
 mod steps;
+pub mod summary;
 mod tables;
 pub mod terminal;
+mod thresholds;
 mod tiles;
 mod timeline;
 pub mod verdict;

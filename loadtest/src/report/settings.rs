@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::autoscaling::Autoscaler;
 use crate::autoscaling::hpa::{Rules, Select, Unit};
 use crate::autoscaling::predict::Source;
-use crate::journal::{Kind, Start};
+use crate::journal::{Kind, Part, Start, Target};
 use crate::output::text::{count, date, plural, rate, seconds};
 use crate::pace;
 use crate::profile::Spacing;
@@ -58,6 +58,7 @@ fn load(start: &Start) -> Vec<Row> {
         ("Started", date(start.started)),
         ("Version", format!("loadtest {}", start.version)),
     ];
+    rows.extend(requests(target));
     if start.kind == Kind::Rehearsal {
         let real = seconds(pace::OWN.as_secs_f64());
         let text =
@@ -65,6 +66,24 @@ fn load(start: &Start) -> Vec<Row> {
         rows.push(("Speed", text));
     }
     rows
+}
+
+/// What was asked for besides a GET of the target, with 2xx as a success.
+fn requests(target: &Target) -> impl Iterator<Item = Row> {
+    let line = |part: &Part| format!("{} × {} {}", part.weight, part.method, part.url);
+    let some = |list: Vec<String>| (!list.is_empty()).then(|| list.join(", "));
+    let rows = [
+        ("Method", target.method.clone()),
+        ("Headers", some(target.headers.clone())),
+        ("Body", target.body_bytes.map(|bytes| plural(bytes, "byte"))),
+        ("Requests by weight", some(target.mix.iter().map(line).collect())),
+        ("Connected to", target.connect_to.clone()),
+        ("Certificates", target.insecure.then(|| "not verified".to_owned())),
+        ("Success", target.expect_status.as_ref().map(|statuses| format!("status {statuses}"))),
+        ("Bodies match", target.expect_body.clone()),
+        ("Pod named by", target.pod_header.as_ref().map(|header| format!("the header {header}"))),
+    ];
+    rows.into_iter().filter_map(|(name, value)| Some((name, value?)))
 }
 
 fn of_autoscaler(autoscaler: &Autoscaler) -> Vec<Row> {

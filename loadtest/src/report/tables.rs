@@ -1,13 +1,17 @@
 //! The page's tables.
 
+use std::borrow::Cow;
+
 use maud::{Markup, html};
 
+use crate::journal::ObservedEvent;
 use crate::output::events;
 use crate::output::text::{clock, count, fit, plural, rate, seconds};
 use crate::report::figures::{Lag, Link, LinkName, Pod, Report};
 use crate::report::lanes::{MESSAGE, ROWS};
 use crate::report::panels::{COLOURS, by_colour, short};
 use crate::report::repeats::{Repeated, folded};
+use crate::report::timeline::MISMATCH;
 use crate::report::verdict::Check;
 
 /// The text of a section without a table.
@@ -155,11 +159,36 @@ pub(crate) fn failures(report: &Report) -> Option<Markup> {
     Some(table(&heads(&[("", "Cause"), ("figure", "of those offered")]), &causes, |_, (cause, number)| {
         html! {
             tr {
-                th scope="row" { (cause) }
+                th scope="row" {
+                    (cause)
+                    @if let Some((example, advice)) = first(report, cause) {
+                        br;
+                        small { (fit(&example, MESSAGE)) @if let Some(advice) = advice { ". " (advice) "." } }
+                    }
+                }
                 td.figure { (count(*number)) " " small { (format!("({:.2} %)", 100.0 * *number as f64 / due)) } }
             }
         }
     }))
+}
+
+/// The first failure with a cause, and what to do about it.
+fn first<'a>(report: &'a Report, cause: &str) -> Option<(Cow<'a, str>, Option<&'static str>)> {
+    report.events.iter().find_map(|event| match &event.what {
+        ObservedEvent::FirstFailure { failure, cause: of, example } if of == cause => {
+            Some((example.into(), Some(failure.advice())))
+        }
+        ObservedEvent::FirstStatus { status, request, location } if cause == format!("status {status}") => {
+            Some(match location {
+                Some(location) => (format!("{request} → {location}").into(), Some("Give the URL that it leads to")),
+                None => (request.into(), None),
+            })
+        }
+        ObservedEvent::FirstMismatch { request, body } if cause == MISMATCH => {
+            Some((format!("{request}: {body}").into(), None))
+        }
+        _ => None,
+    })
 }
 
 /// What happened; none if nothing did.

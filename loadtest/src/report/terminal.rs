@@ -27,6 +27,7 @@ pub fn summary(report: &Report, width: usize) -> Clean {
     let figures = [
         requests(report),
         report.latency.map(|latency| quantiles("Latency", &latency)),
+        report.handshakes.map(|handshakes| quantiles("TLS", &handshakes)),
         report.lateness.map(|lateness| quantiles("Send delay", &lateness)),
         scaling(report),
     ];

@@ -9,6 +9,9 @@ use crate::output::events;
 use crate::report::figures::{Load, Pod, Quantiles, Reached, Replicas, Report, ScaleIn, Shares, Totals};
 use crate::stats::{Times, Total, dropped, failed, join_seconds, succeeded};
 
+/// The cause of a failure whose body is not as expected.
+pub(crate) const MISMATCH: &str = "body does not match";
+
 /// The maximum number of intervals of the pods' shares. More would show chance, not shares.
 const SHARES: f64 = 80.0;
 
@@ -41,9 +44,10 @@ impl Report {
         let mut report = Self {
             verdict: verdict::Verdict::default(),
             warnings: Vec::new(),
-            totals: totals(&total),
+            totals: totals(&total, start.as_ref()),
             latency: quantiles(&total.latency),
             lateness: quantiles(&total.lateness),
+            handshakes: quantiles(&total.handshakes),
             replicas: replicas(start.as_ref(), &scaling, &seconds),
             lag: start.as_ref().and_then(|start| lag::budget(start, &scaling, &pods)),
             pods,
@@ -58,26 +62,39 @@ impl Report {
             end,
         };
         report.warnings = warnings::all(&report);
-        report.verdict = verdict::judge(&report, |quantile| total.latency.seconds(quantile));
+        report.verdict = verdict::judge(&report, &total, &seconds);
         report
     }
 }
 
-fn totals(total: &Total) -> Totals {
+fn totals(total: &Total, start: Option<&Start>) -> Totals {
+    let expects = |status: u16| start.map_or_else(|| is_success(status), |start| start.target.expects(status));
     let mut failures = total.failures.clone();
-    for (status, count) in total.statuses.iter().filter(|(status, _)| !is_success(**status)) {
-        *failures.entry(format!("status {status}")).or_default() += count;
+    let mut expected = 0;
+    for (status, count) in &total.statuses {
+        if expects(*status) {
+            expected += count;
+        } else {
+            *failures.entry(format!("status {status}")).or_default() += count;
+        }
+    }
+    let mismatches = expected.saturating_sub(total.succeeded);
+    if mismatches > 0 {
+        failures.insert(MISMATCH.to_owned(), mismatches);
     }
     Totals {
         due: total.due,
         sent: total.sent,
         answered: total.answered(),
-        succeeded: total.statuses.iter().filter(|(status, _)| is_success(**status)).map(|(_, count)| count).sum(),
+        succeeded: total.succeeded,
         failed: failures.values().sum(),
         dropped: total.dropped.max(total.due.saturating_sub(total.sent)),
         crowded_out: total.dropped,
         statuses: total.statuses.clone(),
         failures,
+        bytes_out: total.bytes_out,
+        bytes_in: total.bytes_in,
+        connections: total.connections,
     }
 }
 

@@ -3,11 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::lag;
-use crate::journal::{Expectations, MaxFailed, ObservedEvent, Start};
+use super::{lag, thresholds};
+use crate::journal::{Expectations, MaxFailed, ObservedEvent, Second, Start};
 use crate::output::text::{clock, count, plural, seconds};
 use crate::report::figures::{Replicas, Report};
 use crate::report::warnings::gaps;
+use crate::stats::Total;
 
 /// The verdict on a run.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Serialize)]
@@ -72,7 +73,7 @@ impl Outcome {
 }
 
 impl Check {
-    fn new(name: &str, expected: Option<String>, observed: String, held: Option<bool>) -> Self {
+    pub(crate) fn new(name: &str, expected: Option<String>, observed: String, held: Option<bool>) -> Self {
         let held = held.filter(|_| expected.is_some());
         Self { name: name.to_owned(), expected, observed, held }
     }
@@ -94,8 +95,8 @@ const SENT: f64 = 0.99;
 /// How many answers must lie beyond a percentile for it to be more than the slowest answer.
 pub(crate) const BEYOND: f64 = 5.0;
 
-/// Judges a report by its figures, and by its latency at any quantile.
-pub(crate) fn judge(report: &Report, latency: impl Fn(f64) -> Option<f64>) -> Verdict {
+/// Judges a report by its figures, by all that was measured, and by each second of that.
+pub(crate) fn judge(report: &Report, total: &Total, measured: &[Second]) -> Verdict {
     let none = Expectations::default();
     let expectations = report.start.as_ref().map_or(&none, |start| &start.expectations);
     let mut checks = vec![sent(report, expectations), succeeded(report)];
@@ -111,7 +112,8 @@ pub(crate) fn judge(report: &Report, latency: impl Fn(f64) -> Option<f64>) -> Ve
         _ => checks.extend(unwatched(expectations)),
     }
     checks.extend(failed(report, expectations));
-    checks.extend(latencies(report, latency, expectations));
+    checks.extend(latencies(report, |quantile| total.latency.seconds(quantile), expectations));
+    checks.extend(thresholds::checks(report, total, measured, cut_short(report).is_some()));
 
     let cut_short = cut_short(report);
     let mut judged = checks.iter().filter(|check| check.expected.is_some()).map(|check| check.held).peekable();

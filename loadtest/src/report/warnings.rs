@@ -40,6 +40,10 @@ pub enum About {
     Dropped,
     /// Requests failed, and no limit was set for them.
     Failed,
+    /// Answers were redirects, and not a success.
+    Redirected,
+    /// Requests failed: the most frequent cause, its first example and what to do.
+    Cause,
     /// Too few answers for a percentile.
     FewAnswers,
     /// The autoscaler could not be watched all the time.
@@ -78,6 +82,8 @@ pub(crate) fn all(report: &Report) -> Vec<Warning> {
         (About::Apart, apart(report)),
         (About::Dropped, dropped(report)),
         (About::Failed, failed(report)),
+        (About::Redirected, redirected(report)),
+        (About::Cause, cause(report)),
         (About::FewAnswers, few_answers(report)),
         (About::Watch, watch(report)),
         (About::Unknown, unknown(report)),
@@ -179,6 +185,37 @@ fn failed(report: &Report) -> Option<String> {
         "{} of {} failed or were dropped. The verdict does not include this, because --no-default-expectations was given without --max-failed.",
         count(bad),
         plural(totals.due, "request")
+    ))
+}
+
+fn redirected(report: &Report) -> Option<String> {
+    let (status, location) = report.events.iter().find_map(|event| match &event.what {
+        ObservedEvent::FirstStatus { status, location: Some(location), .. } => Some((*status, location)),
+        _ => None,
+    })?;
+    let answers = report.totals.statuses.get(&status).copied().unwrap_or_default();
+    Some(format!(
+        "{} with status {status} were redirects, which are not followed and count as failed. The first points to {}: give \
+         that URL, or --expect-status {status} if the redirect is what you test.",
+        plural(answers, "answer"),
+        fit(location, MESSAGE)
+    ))
+}
+
+/// The most frequent reason why a request got no answer. The page has all of them.
+fn cause(report: &Report) -> Option<String> {
+    let causes = report.events.iter().filter_map(|event| match &event.what {
+        ObservedEvent::FirstFailure { failure, cause, example } => {
+            Some((report.totals.failures.get(cause).copied()?, *failure, cause, example))
+        }
+        _ => None,
+    });
+    let (number, failure, cause, example) = causes.max_by_key(|(number, ..)| *number)?;
+    Some(format!(
+        "{} failed: {cause}. {}. The first was {}.",
+        plural(number, "request"),
+        failure.advice(),
+        fit(example, MESSAGE)
     ))
 }
 

@@ -199,7 +199,9 @@ async fn a_name_without_an_address_is_reported_once_and_fails_each_request() {
             .await;
     outcome.assert_adds_up();
     assert_eq!(outcome.failures(), [("no such host", 10)]);
-    let [event] = outcome.events.as_slice() else { panic!("{:?}", outcome.events) };
+    let (examples, events): (Vec<_>, Vec<_>) =
+        outcome.events.iter().partition(|event| matches!(event.what, ObservedEvent::FirstFailure { .. }));
+    let ([_], [event]) = (examples.as_slice(), events.as_slice()) else { panic!("{:?}", outcome.events) };
     assert!(
         matches!(&event.what, ObservedEvent::HostUnresolved { host, keeps_addresses: false, .. }
             if host == "no-such-host.invalid"),
@@ -285,6 +287,74 @@ async fn the_real_service_answers_both_http_versions() {
         assert_eq!(outcome.total.statuses, [(200, 50)].into(), "{:?}", outcome.total.failures);
         assert_eq!(outcome.total.pods.values().sum::<u64>(), 50, "{:?}", outcome.total.pods);
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_stalls_midway_is_told_from_none() {
+    let whole = document(200, "web-1");
+    let target = Target::start(move |before| match before % 2 {
+        0 => Reply::Half(whole[..whole.len() - 3].to_owned()),
+        _ => Reply::Stall,
+    })
+    .await;
+    let outcome = run(Settings { timeout: Duration::from_millis(500), ..settings(&target.url(), "50rps:200ms") }).await;
+    outcome.assert_adds_up();
+    assert_eq!(outcome.failures(), [("answer not complete in 500ms", 5), ("no answer in 500ms", 5)]);
+    let examples = outcome.events.iter().filter(|event| matches!(event.what, ObservedEvent::FirstFailure { .. }));
+    assert_eq!(examples.count(), 2, "one of each: {:?}", outcome.events);
+}
+
+#[tokio::test]
+async fn threads_together_send_the_schedule_once() {
+    let target = Target::friendly().await;
+    for (threads, max_in_flight) in [(3, 1_000), (8, 5)] {
+        let before = target.heads().len();
+        let settings = settings(&format!("{}{{{{counter}}}}", target.url()), "100rps:1s 50rps:1s");
+        let outcome = run(Settings { threads, max_in_flight, ..settings }).await;
+        outcome.assert_adds_up();
+        let due: Vec<u64> = outcome.seconds[..2].iter().map(|second| second.due).collect();
+        assert_eq!((due, outcome.total.due), (vec![100, 50], 150), "{threads} threads");
+        if max_in_flight == 1_000 {
+            let heads = target.heads()[before..].concat();
+            let mut numbers: Vec<u32> =
+                heads.iter().map(|head| head[5..head.find(" HTTP").unwrap()].parse().unwrap()).collect();
+            numbers.sort_unstable();
+            assert_eq!(numbers, (0..150).collect::<Vec<_>>(), "each number once");
+        }
+    }
+    let silent = Target::start(|_| Reply::Stall).await;
+    let timeout = Duration::from_millis(1_500);
+    let settings = settings(&silent.url(), "100rps:1s");
+    let outcome = run(Settings { threads: 2, max_in_flight: 5, timeout, ..settings }).await;
+    assert_eq!((outcome.total.sent, outcome.total.dropped), (5, 95), "the maximum is that of all threads");
+}
+
+#[tokio::test]
+async fn numbers_are_unique_among_generators() {
+    let target = Target::friendly().await;
+    let start = Instant::now();
+    let part = |part| {
+        let share = Share::new(part, 2).unwrap();
+        let settings = settings(&format!("{}{{{{counter}}}}", target.url()), "50rps:1s");
+        outcome(Generator::start(Settings { share, ..settings }, start).unwrap())
+    };
+    tokio::join!(part(0), part(1));
+    let heads = target.heads().concat();
+    let mut numbers: Vec<u32> =
+        heads.iter().map(|head| head[5..head.find(" HTTP").unwrap()].parse().unwrap()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..50).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn an_ipv6_target_is_reached_by_its_url_and_by_connect_to() {
+    let target = Target::friendly_at("[::1]:0").await;
+    for (url, connect_to) in [(target.url(), None), ("http://shop.example/".to_owned(), Some(target.address))] {
+        let connect_to = connect_to.map(|address| address.to_string().parse().unwrap());
+        let outcome = run(Settings { connect_to, ..settings(&url, "50rps:200ms") }).await;
+        assert_eq!(outcome.total.statuses, [(200, 10)].into(), "{url}: {:?}", outcome.failures());
+    }
+    assert!(target.heads()[19][0].contains("\r\nhost: shop.example\r\n"));
 }
 
 #[tokio::test]

@@ -22,6 +22,8 @@ pub enum Reply {
     Answer(String),
     /// These bytes, and the connection is closed.
     Last(String),
+    /// These bytes, and nothing more, ever.
+    Half(String),
     /// The connection is reset.
     Reset,
     /// Nothing, ever.
@@ -37,7 +39,12 @@ pub struct Target {
 impl Target {
     /// Serves; the reply may depend on how many requests there were before, on all connections.
     pub async fn start(reply: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        Self::start_at("127.0.0.1:0", reply).await
+    }
+
+    /// The same at another address.
+    async fn start_at(address: &str, reply: impl Fn(usize) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(address).await.expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
         let heads: Arc<Mutex<Vec<Vec<String>>>> = Arc::default();
         let (reply, all) = (Arc::new(reply), Arc::clone(&heads));
@@ -58,6 +65,11 @@ impl Target {
     /// A server that answers everything with 200.
     pub async fn friendly() -> Self {
         Self::start(|_| Reply::Answer(document(200, "web-1"))).await
+    }
+
+    /// The same at another address.
+    pub async fn friendly_at(address: &str) -> Self {
+        Self::start_at(address, |_| Reply::Answer(document(200, "web-1"))).await
     }
 
     pub fn url(&self) -> String {
@@ -98,6 +110,10 @@ async fn serve(
             Reply::Answer(answer) => stream.write_all(answer.as_bytes()).await,
             Reply::Last(answer) => return drop(stream.write_all(answer.as_bytes()).await),
             Reply::Reset => return drop(stream.set_zero_linger()),
+            Reply::Half(answer) => {
+                let _ = stream.write_all(answer.as_bytes()).await;
+                std::future::pending().await
+            }
             Reply::Stall => std::future::pending().await,
         };
     }

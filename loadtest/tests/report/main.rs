@@ -8,9 +8,10 @@ mod kept;
 mod merging;
 mod page;
 mod terminals;
+mod thresholds;
 mod verdicts;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use loadtest::journal::{Entry, Reader};
 use loadtest::report::figures::LinkName;
@@ -270,24 +271,35 @@ fn an_empty_journal_is_undecided() {
     assert!(terminal::summary(&report, 80).starts_with("UNDECIDED"));
 }
 
-/// The schema of `report.json`, as it is committed.
-fn schema_file() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("report.schema.json")
+/// `loadtest/report.schema.json` and `summary.schema.json` are written anew by
+/// `WRITE_SCHEMA=1 cargo test -p loadtest --test report schema`.
+#[test]
+fn schema_files_are_those_of_the_types() {
+    for (name, schema) in [("report.schema.json", json::schema()), ("summary.schema.json", json::summary_schema())] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        if std::env::var_os("WRITE_SCHEMA").is_some() {
+            std::fs::write(&file, &schema).unwrap();
+        }
+        let written = std::fs::read_to_string(&file).unwrap();
+        let first = written.lines().zip(schema.lines().map(str::to_owned)).find(|(one, other)| one != other);
+        assert!(
+            written == schema,
+            "loadtest/{name} is not that of the types (first difference: {first:?}): \
+             WRITE_SCHEMA=1 cargo test -p loadtest --test report schema writes it anew"
+        );
+    }
 }
 
-/// `loadtest/report.schema.json` is written anew by `WRITE_SCHEMA=1 cargo test -p loadtest --test report schema`.
 #[test]
-fn schema_file_is_that_of_the_types() {
-    if std::env::var_os("WRITE_SCHEMA").is_some() {
-        std::fs::write(schema_file(), json::schema()).unwrap();
+fn summaries_conform_to_their_schema() {
+    let validator = jsonschema::validator_for(&serde_json::from_str(&json::summary_schema()).unwrap()).unwrap();
+    for report in [broken(), alone(), empty(), good()] {
+        let mut summary: serde_json::Value = serde_json::from_str(&report.summary()).unwrap();
+        assert!(validator.is_valid(&summary), "{summary:#}");
+        assert_eq!(summary["verdict"]["checks"].as_array().unwrap().len(), report.verdict.checks.len());
+        summary["else"] = 1.into();
+        assert!(!validator.is_valid(&summary), "the schema allows a field that is never written");
     }
-    let written = std::fs::read_to_string(schema_file()).unwrap();
-    let first = written.lines().zip(json::schema().lines().map(str::to_owned)).find(|(one, other)| one != other);
-    assert!(
-        written == json::schema(),
-        "loadtest/report.schema.json is not that of the types (first difference: {first:?}): \
-         WRITE_SCHEMA=1 cargo test -p loadtest --test report schema writes it anew"
-    );
 }
 
 #[test]

@@ -65,6 +65,7 @@ pub fn start() -> Start {
             requests_per_connection: 1,
             http2: false,
             max_in_flight: 1000,
+            ..Target::default()
         },
         profile: stages(),
         spacing: Spacing::Even,
@@ -78,6 +79,7 @@ pub fn start() -> Start {
             scaled_within: Some(90.0),
             scale_in: true,
             defaults: true,
+            thresholds: Vec::new(),
         },
     }
 }
