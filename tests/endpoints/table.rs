@@ -8,7 +8,7 @@ use shopfront::endpoints::Endpoint;
 use crate::support::{Server, eventually, read_to_end};
 
 const PODINFO_PAGE: &str = include_str!("../../docs/PODINFO.md");
-const README: &str = include_str!("../../README.md");
+const SERVICE_PAGE: &str = include_str!("../../docs/SERVICE.md");
 
 /// A request that succeeds at this endpoint: its method, path, and further lines with a body.
 fn request(endpoint: Endpoint, token: &str) -> (String, String, String) {
@@ -65,7 +65,7 @@ async fn each_endpoint_has_its_label_its_histogram_and_its_place_in_openapi_and_
         assert!(operation["responses"][status].is_object(), "{operation}");
         assert_eq!(operation["responses"]["403"].is_object(), endpoint.needs_lab(), "{path}");
         let cell = format!("`{}`", endpoint.path());
-        assert!(README.contains(&cell), "README.md lacks {cell}");
+        assert!(SERVICE_PAGE.contains(&cell), "docs/SERVICE.md lacks {cell}");
         assert!(
             PODINFO_PAGE.lines().any(|line| line.starts_with('|') && line.contains(&cell)),
             "PODINFO.md lacks {cell}"
