@@ -309,7 +309,8 @@ impl fmt::Display for InvalidValueError<'_> {
             _ => "",
         };
         let argument = text(ContextKind::InvalidArg);
-        let flag = argument.split_whitespace().next().unwrap_or_default();
+        // "--address <IP:PORT,…>", or "--lab[=<BOOL>]".
+        let flag = argument.split([' ', '[', '=']).next().unwrap_or_default();
         write!(f, "{flag}")?;
         let command = Config::command();
         let variable = command

@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn bytes_keep_their_room_until_they_are_dropped() {
         let held = HeldBytes::default();
-        let all = held.take(MAX_KIBIBYTES * 1024).ok().expect("there is room").fill(b"x".to_vec());
+        let all = held.take(MAX_KIBIBYTES * 1024).expect("there is room").fill(b"x".to_vec());
         assert_eq!(held.take(1).err(), Some(Rejection::Busy));
         let copy = all.clone();
         drop(all);

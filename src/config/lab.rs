@@ -10,8 +10,7 @@ use super::{count, duration};
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Lab")]
 pub struct LabSettings {
-    /// Allow requests that change or load the service: /fault, /fault_injection, /readyz/enable and /disable, /burn, /allocate,
-    /// /panic. Without it, they get 403
+    /// Allow requests that change or load the service: faults, readiness, /burn, /allocate, /panic. Without it, they get 403
     #[arg(
         long,
         env = "SHOPFRONT_LAB",

@@ -118,7 +118,7 @@ impl Fault {
             return None;
         }
         // Between delay - spread and delay + spread.
-        Some((self.delay - self.spread + self.spread.mul_f64(2.0 * fastrand::f64()), self.status))
+        Some((self.delay.saturating_sub(self.spread) + self.spread.mul_f64(2.0 * fastrand::f64()), self.status))
     }
 }
 

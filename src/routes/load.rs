@@ -24,7 +24,7 @@ struct Burned {
 }
 
 #[derive(Serialize)]
-struct Allocated {
+struct Allocation {
     allocated_mib: usize,
     /// By all requests.
     held_mib: usize,
@@ -51,7 +51,7 @@ pub async fn allocate(State(app): State<Arc<App>>, uri: Uri, format: ApiFormat) 
     };
     let held_mib = app.lab.allocations.hold(allocated_mib, time, app.lifecycle.clone()).await?;
     let time = humantime::format_duration(time).to_string();
-    Ok(document(format, &Allocated { allocated_mib, held_mib, time }))
+    Ok(document(format, &Allocation { allocated_mib, held_mib, time }))
 }
 
 /// Ends the process at once, as a crash would.

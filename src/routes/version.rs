@@ -14,7 +14,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub const REVISION: &str = env!("SHOPFRONT_REVISION");
 
 #[derive(Serialize)]
-struct Version {
+struct Versions {
     commit: &'static str,
     compiler: &'static str,
     version: &'static str,
@@ -22,5 +22,5 @@ struct Version {
 
 /// The versions of the service and of its compiler.
 pub async fn show(format: ApiFormat) -> Response<Body> {
-    document(format, &Version { commit: REVISION, compiler: COMPILER, version: VERSION })
+    document(format, &Versions { commit: REVISION, compiler: COMPILER, version: VERSION })
 }

@@ -27,7 +27,7 @@ use crate::error::Rejection;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::server::Takeover;
 
-/// Open WebSockets. Each has buffers that its connection is not charged for.
+/// Open connections. Each has buffers that its connection is not charged for.
 const MAX_OPEN: usize = 32;
 
 /// The maximum length of a message. It comes back as JSON, which may be six times as long.
@@ -39,7 +39,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// How long a client has to take a message.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The limits on WebSockets.
+/// The limits on these connections.
 pub struct WebSockets {
     places: Arc<Semaphore>,
     idle_timeout: Duration,

@@ -1,4 +1,4 @@
-//! One walk over all endpoints: label, histogram, OpenAPI and documentation come from one table.
+//! One walk over all endpoints: label, histogram, `/openapi.json` and documentation come from one table.
 
 use std::collections::BTreeSet;
 
@@ -103,7 +103,7 @@ async fn openapi_is_version_3_1_with_unique_operations_and_declared_parameters()
 async fn unsupported_method_gets_405_with_what_is_supported() {
     let server = Server::start(&["--lab"]).await;
     for endpoint in Endpoint::ALL {
-        let path = endpoint.path().replace('{', "").replace('}', "");
+        let path = endpoint.path().replace(['{', '}'], "");
         let request = reqwest::Client::new().delete(server.url(&path));
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 405, "{path}");

@@ -17,7 +17,7 @@ fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     match u8::try_from(length) {
         Ok(short) if short < 126 => bytes.push(0x80 | short),
         _ => {
-            bytes.push(0x80 | 126);
+            bytes.push(0x80 | 0x7e);
             bytes.extend(u16::try_from(length).unwrap().to_be_bytes());
         }
     }
@@ -81,7 +81,9 @@ async fn messages_come_back_and_pings_are_answered() {
 async fn invalid_or_long_messages_close_the_websocket() {
     let server = Server::start(&[]).await;
     let unmasked = b"\x81\x01x".to_vec();
-    for bytes in [frame(1, &[b'x'; 20_000]), frame(1, b"\xff\xfe"), frame(3, b""), unmasked, HANDSHAKE.into()] {
+    for bytes in
+        [frame(1, "x".repeat(20_000).as_bytes()), frame(1, b"\xff\xfe"), frame(3, b""), unmasked, HANDSHAKE.into()]
+    {
         let mut stream = connected(&server).await;
         stream.write_all(&bytes).await.unwrap();
         let mut rest = Vec::new();
