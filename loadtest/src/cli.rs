@@ -32,7 +32,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Send load to a cluster, watch the HPA, and write a report
-    Run(Run),
+    Run(Box<Run>),
     /// Rehearse a run on this machine: real servers, a real scraper, the HPA's algorithm, the manifests' settings
     Rehearse(Rehearse),
     /// Calculate the replicas a load profile would lead to (no cluster, no traffic)

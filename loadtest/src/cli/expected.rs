@@ -67,7 +67,7 @@ pub struct Output {
     #[arg(long, value_name = "FILE")]
     pub summary_export: Option<PathBuf>,
 
-    /// Write the checks to a file in JUnit's form, for a CI system; it is overwritten
+    /// Write the checks to an XML file in the form of `JUnit`, for a CI system; it is overwritten
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
 }

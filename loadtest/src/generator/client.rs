@@ -68,7 +68,7 @@ struct Prepared {
 
 enum Message {
     Http1(Message1),
-    Http2(Message2),
+    Http2(Box<Message2>),
 }
 
 /// A server: its addresses, and the connections to it.
@@ -98,27 +98,30 @@ impl Client {
         for request in requests {
             let endpoint = &request.endpoint;
             let place = (endpoint.is_tls(), endpoint.place().clone());
-            let origin = match places.iter().position(|known| *known == place) {
-                Some(origin) => origin,
-                None => {
-                    let tls = connector.as_ref().filter(|_| endpoint.is_tls()).map(|connector| {
-                        let name = ServerName::try_from(endpoint.host().to_owned());
-                        let name = name.map_err(|_| StartError::ServerName(endpoint.host().to_owned()))?;
-                        Ok::<_, StartError>((connector.clone(), name))
-                    });
-                    let connections = if *http2 {
-                        Connections::Http2(Http2::new(*requests_per_connection))
-                    } else {
-                        Connections::Http1(Http1::new(*requests_per_connection))
-                    };
-                    let to = connect_to.clone().unwrap_or_else(|| endpoint.place().clone());
-                    client.origins.push(Origin { addresses: Addresses::new(to), tls: tls.transpose()?, connections });
-                    places.push(place);
-                    places.len() - 1
-                }
+            let known = places.iter().position(|known| *known == place);
+            let origin = if let Some(origin) = known {
+                origin
+            } else {
+                let tls = connector.as_ref().filter(|_| endpoint.is_tls()).map(|connector| {
+                    let name = ServerName::try_from(endpoint.host().to_owned());
+                    let name = name.map_err(|_| StartError::ServerName(endpoint.host().to_owned()))?;
+                    Ok::<_, StartError>((connector.clone(), name))
+                });
+                let connections = if *http2 {
+                    Connections::Http2(Http2::new(*requests_per_connection))
+                } else {
+                    Connections::Http1(Http1::new(*requests_per_connection))
+                };
+                let to = connect_to.clone().unwrap_or_else(|| endpoint.place().clone());
+                client.origins.push(Origin { addresses: Addresses::new(to), tls: tls.transpose()?, connections });
+                places.push(place);
+                places.len() - 1
             };
-            let message =
-                if *http2 { Message::Http2(Message2::new(request)) } else { Message::Http1(Message1::new(request)) };
+            let message = if *http2 {
+                Message::Http2(Box::new(Message2::new(request)))
+            } else {
+                Message::Http1(Message1::new(request))
+            };
             client.requests.push(Prepared { request: request.clone(), origin, message });
         }
         Ok(client)

@@ -213,7 +213,9 @@ impl Load {
         let second = self.window.borrow_mut().close(at, self.in_flight.get(), self.settings.timeout);
         self.entries.send(Entry::Second(second));
         let examples = self.window.borrow_mut().examples();
-        examples.into_iter().for_each(|example| self.event(example));
+        for example in examples {
+            self.event(example);
+        }
     }
 
     fn event(&self, what: ObservedEvent) {

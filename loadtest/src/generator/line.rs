@@ -23,7 +23,7 @@ pub struct Line {
 #[derive(Debug, thiserror::Error)]
 pub enum LineError {
     /// It has too few or too many parts.
-    #[error("it has {0} parts: a line is WEIGHT METHOD URL [@BODYFILE]")]
+    #[error("a line is WEIGHT METHOD URL [@BODYFILE], and this one has {0} part{s}", s = if *.0 == 1 { "" } else { "s" })]
     Parts(usize),
     /// The weight is none.
     #[error("{0:?} is not a weight: give a whole number from 1 to 1000000")]

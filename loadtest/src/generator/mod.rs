@@ -110,11 +110,19 @@ impl Settings {
         }
     }
 
-    /// The part of one of several threads: of the schedule, and of the requests in flight.
-    fn part(&self, thread: u32, threads: u32) -> Self {
-        let (number, of) = (u64::from(thread), u64::from(threads));
-        let more = u64::from(number < self.max_in_flight % of);
-        Self { share: self.share.part(thread, threads), max_in_flight: self.max_in_flight / of + more, ..self.clone() }
+    /// The parts of all threads: of the schedule, and of the requests in flight, of which each thread has at least one.
+    fn parts(self) -> Vec<Self> {
+        let threads = self.threads.min(u32::try_from(self.max_in_flight).unwrap_or(u32::MAX));
+        let of = u64::from(threads);
+        let part = |thread: u32| {
+            let more = u64::from(u64::from(thread) < self.max_in_flight % of);
+            Self {
+                share: self.share.part(thread, threads),
+                max_in_flight: self.max_in_flight / of + more,
+                ..self.clone()
+            }
+        };
+        (0..threads).map(part).collect()
     }
 
     /// Whether a load can be sent with these settings.
@@ -217,12 +225,9 @@ impl Generator {
         settings.check()?;
         raise_descriptor_limit();
         let (sender, entries) = mpsc::unbounded_channel();
-        // Each thread may have a request in flight.
-        let threads = settings.threads.min(u32::try_from(settings.max_in_flight).unwrap_or(u32::MAX));
         let mut controls = Vec::new();
-        for thread in 0..threads {
-            let reporter = Reporter { thread: thread as usize, entries: sender.clone() };
-            controls.push(start_thread(settings.part(thread, threads), start, reporter)?);
+        for (thread, part) in settings.parts().into_iter().enumerate() {
+            controls.push(start_thread(part, start, Reporter { thread, entries: sender.clone() })?);
         }
         Ok(Self { entries, joined: Joined::new(controls.len()), controls })
     }

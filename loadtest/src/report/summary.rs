@@ -48,7 +48,7 @@ impl Report {
         })
     }
 
-    /// The checks in the form of JUnit, which CI systems show: a test case for each expectation. One that could not be
+    /// The checks in the form of `JUnit`, which CI systems show: a test case for each expectation. One that could not be
     /// decided is an error.
     pub fn junit(&self) -> String {
         let judged: Vec<&Check> = self.verdict.checks.iter().filter(|check| check.expected.is_some()).collect();
@@ -72,9 +72,10 @@ impl Report {
                 Some(false) => format!(">\n      <failure message=\"{message}\"/>\n    </testcase>\n"),
                 None => format!(">\n      <error message=\"{message}\"/>\n    </testcase>\n"),
             };
-            xml += &format!("    <testcase classname=\"loadtest\" name=\"{name}\"{result}");
+            xml += &["    <testcase classname=\"loadtest\" name=\"", &name, "\"", &result].concat();
         }
-        xml += &format!("    <system-out>{}</system-out>\n", escaped(&self.verdict.sentence));
+        let sentence = escaped(&self.verdict.sentence);
+        xml += &["    <system-out>", &sentence, "</system-out>\n"].concat();
         xml += "  </testsuite>\n</testsuites>\n";
         xml
     }
