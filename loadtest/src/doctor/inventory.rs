@@ -124,7 +124,7 @@ impl Inventory {
             text.push_str(&(fit(&format!("{mark} {:<column$}  {}", part.name, part.seen), width) + "\n"));
         }
         for next in self.parts.iter().filter_map(|part| part.next.as_ref()) {
-            text.push_str(&format!("\n{}\n\n{}\n", wrap(next.advice, width, 0).join("\n"), next.command));
+            text.push_str(&["", &wrap(next.advice, width, 0).join("\n"), "", &next.command, ""].join("\n"));
         }
         Clean::of(&text)
     }

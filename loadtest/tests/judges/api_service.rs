@@ -38,7 +38,8 @@ fn external_metric_that_no_rule_makes_does_not_blame_what_scrapes_the_pods() {
     let mut evidence = adapter();
     seen(&mut evidence.hpa)["spec"]["metrics"] = json!([{"type": "External", "external": {
         "metric": {"name": "queue_depth"}, "target": {"type": "AverageValue", "averageValue": "5"}}}]);
-    (evidence.monitors, evidence.answers) = (Read::Seen(Vec::new()), Default::default());
+    evidence.monitors = Read::Seen(Vec::new());
+    evidence.answers.clear();
     // No rule of the adapter makes it.
     assert_eq!(broken(&evidence, Link::Rule).cause, Cause::RuleAbsent);
     let candidates = evidence.server.candidates.clone();

@@ -4,12 +4,14 @@ use serde_json::Value;
 
 use crate::doctor::evidence::Evidence;
 use crate::doctor::objects::{name, namespace, titled};
+use crate::kube::read::Read;
 
 /// What to do besides these commands, if they change an object of a Helm release.
 pub fn note(evidence: &Evidence, commands: &[String]) -> Option<String> {
     let one = [&evidence.hpa, &evidence.workload, &evidence.scaled_object, &evidence.server.config];
     let lists = [&evidence.services, &evidence.monitors];
-    let objects = one.into_iter().filter_map(|read| read.seen()).chain(lists.into_iter().flat_map(|list| list.items()));
+    let lists = lists.into_iter().flat_map(Read::items);
+    let objects = one.into_iter().filter_map(Read::seen).chain(lists);
     let mut changed = objects.filter(|object| commands.iter().any(|command| changes(command, object)));
     changed.find_map(|object| {
         let (release, of) = release(object)?;
