@@ -55,7 +55,8 @@ impl Failed {
                 | CertificateError::ExpiredContext { .. }
                 | CertificateError::NotValidYet
                 | CertificateError::NotValidYetContext { .. } => Failure::CertificateExpired,
-                CertificateError::UnknownIssuer => Failure::UnknownAuthority,
+                // The second is that of an authority with the same name and another key.
+                CertificateError::UnknownIssuer | CertificateError::BadSignature => Failure::UnknownAuthority,
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                     Failure::CertificateName
                 }

@@ -248,7 +248,7 @@ async fn certificates_fail_by_their_fault() {
     };
     for (server, trust, failure, part) in [
         (&old, trust(&authority), Failure::CertificateExpired, "Expired"),
-        (&fine, trust(&other), Failure::UnknownAuthority, "UnknownIssuer"),
+        (&fine, trust(&other), Failure::UnknownAuthority, "BadSignature"),
         (&elsewhere, trust(&authority), Failure::CertificateName, "elsewhere.example"),
     ] {
         let (found, example) = only_failure(load(server, trust)).await;
