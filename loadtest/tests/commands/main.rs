@@ -84,7 +84,7 @@ async fn a_rehearsal_scales_to_the_target_in_its_manifests() {
     }
     let out = folder.path().join("report");
     let ran = output(&format!(
-        "rehearse --manifests {} --speed 30 --stage 10rps:3m --expect-replicas 2 --out {}",
+        "rehearse --manifests {} --speed 10 --stage 10rps:3m --expect-replicas 2 --out {}",
         folder.path().display(),
         out.display()
     ))
