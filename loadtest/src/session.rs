@@ -1,6 +1,7 @@
 //! From the first request to the verdict: what a run and a rehearsal share.
 
 pub mod clock;
+pub mod exposition;
 pub mod recorder;
 pub mod requests;
 pub mod signals;
@@ -24,6 +25,7 @@ use crate::output::{Clean, Stream, say, visible};
 use crate::profile::{Profile, Stage};
 use crate::report::{Report, summary, terminal};
 use crate::session::clock::Clock;
+use crate::session::exposition::Exposition;
 use crate::session::recorder::Recorder;
 use crate::session::requests::Plan;
 use crate::session::signals::Signals;
@@ -88,6 +90,10 @@ impl Session<'_> {
             speed: self.speed,
             ..Settings::new(endpoint, self.profile)
         })?;
+        let exposition = match output.metrics_address {
+            Some(address) => Some(Exposition::serve(address).await?),
+            None => None,
+        };
         let mut recorder = Recorder::open(output.out.as_deref(), Sink::start(output.json)?)?;
         let mut generator = Generator::start(settings, first)?;
         let mut signals = Signals::listen()?;
@@ -110,7 +116,10 @@ impl Session<'_> {
                         recorder.take(end);
                         break;
                     }
-                    Some(entry) => recorder.take(entry),
+                    Some(entry) => {
+                        exposition.iter().for_each(|exposition| exposition.take(&entry));
+                        recorder.take(entry);
+                    }
                     None => break,
                 },
             }

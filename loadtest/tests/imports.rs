@@ -40,6 +40,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
             "pace",
             "profile",
             "report",
+            "stats",
         ],
     ),
     ("observe", &["autoscaling", "journal", "kube", "session"]),

@@ -1,5 +1,6 @@
 //! What is expected of a run, and what is written where.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -70,6 +71,10 @@ pub struct Output {
     /// Write the checks to an XML file in the form of `JUnit`, for a CI system; it is overwritten
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+
+    /// Serve the run as it goes on, for Prometheus, at http://IP:PORT/metrics
+    #[arg(long, value_name = "IP:PORT")]
+    pub metrics_address: Option<SocketAddr>,
 }
 
 impl Expected {

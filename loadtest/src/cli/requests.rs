@@ -24,7 +24,7 @@ pub struct Requests {
     #[arg(long, value_name = "TEXT|@FILE")]
     pub body: Option<String>,
 
-    /// A file of requests, a line each: WEIGHT METHOD URL [@BODYFILE]. A URL may be a path on the target. Bodies are looked
+    /// A file of requests, a line each: WEIGHT METHOD URL, and @BODYFILE if it has a body. A URL may be a path on the target. Bodies are looked
     /// for beside the file. In paths, headers and bodies, {{counter}} and {{random}} are numbers that each request has anew
     #[arg(long, value_name = "FILE", conflicts_with_all = ["method", "body"])]
     pub targets: Option<PathBuf>,
