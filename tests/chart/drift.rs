@@ -328,6 +328,8 @@ fn private_metrics_are_those_of_k8s_ops() {
     let container = |object: &Value| object["spec"]["template"]["spec"]["containers"][0]["args"].clone();
     let patch = documents("ops/deployment-patch.yaml").remove(0);
     assert_eq!(container(one(&objects, "Deployment", "shopfront")), container(&patch));
+    let lab = render(&[LIKE_K8S, &["--set", "lab=true"]].concat());
+    assert_eq!(container(one(&lab, "Deployment", "shopfront")), json!(["--lab"]));
 
     let service = documents("ops/service.yaml").remove(0);
     assert_eq!(renamed(&service["spec"]), one(&objects, "Service", "shopfront-ops")["spec"]);

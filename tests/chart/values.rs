@@ -98,6 +98,7 @@ fn bad_values_are_refused_by_their_key() {
         ("image.digest=sha256:abc", "digest"),
         ("image.pullPolicy=Sometimes", "pullPolicy"),
         ("publicMetrics=yes", "publicMetrics"),
+        ("lab=on", "lab"),
         ("monitor.kind=Probe", "kind"),
         ("monitor.interval=", "interval"),
         ("monitor.interval=5", "interval"),
