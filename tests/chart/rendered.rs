@@ -120,6 +120,20 @@ fn cpu_is_an_amount_or_a_share() {
 }
 
 /// The Service, the budget, the monitor and the HPA select the pods of their own release, and never the load tool's.
+/// Whatever labels and variables a user adds, each key and name stands there once.
+#[test]
+fn values_of_the_user_repeat_no_key_of_the_chart() {
+    let set = r"podLabels.app\.kubernetes\.io/name=other,podLabels.team=shop";
+    let target = ["--set", set, "--set", "env[0].name=SHOPFRONT_TARGET", "--set-string", "env[0].value=5"];
+    let objects = release("shopfront", &target);
+    let deployment = of_kind(&objects, "Deployment").next().expect("a Deployment");
+    let template = &deployment["spec"]["template"];
+    let labels = &template["metadata"]["labels"];
+    assert_eq!((&labels["app.kubernetes.io/name"], &labels["team"]), (&json!("shopfront"), &json!("shop")));
+    let variables = &template["spec"]["containers"][0]["env"];
+    assert_eq!(variables, &json!([{"name": "SHOPFRONT_TARGET", "value": "5"}]));
+}
+
 #[test]
 fn selectors_select_the_pods_of_their_own_release_alone() {
     let labels = |object: &Value| object.as_object().expect("labels").clone();

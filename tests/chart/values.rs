@@ -99,6 +99,7 @@ fn bad_values_are_refused_by_their_key() {
         ("image.pullPolicy=Sometimes", "pullPolicy"),
         ("publicMetrics=yes", "publicMetrics"),
         ("lab=on", "lab"),
+        ("terminationGracePeriodSeconds=5", "terminationGracePeriodSeconds"),
         ("monitor.kind=Probe", "kind"),
         ("monitor.interval=", "interval"),
         ("monitor.interval=5", "interval"),
@@ -125,12 +126,13 @@ fn bad_values_are_refused_by_their_key() {
 
 #[test]
 fn values_that_contradict_each_other_are_refused_with_the_remedy() {
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 7] = [
         (&["autoscaling.minimum=5"], "autoscaling.maximum is 3, and must be at least autoscaling.minimum, 5"),
         (&["scaler=cpu,autoscaling.cpu=70%", "resources.requests.cpu=null"], "set resources.requests.cpu"),
         (&["monitor.enabled=false"], "set monitor.enabled=true"),
         (&["ingress.enabled=true"], "ingress.hosts is empty"),
         (&["httpRoute.enabled=true"], "httpRoute.parentRefs is empty"),
+        (&["service.loadBalancerSourceRanges[0]=10.0.0.0/8"], "needs service.type=LoadBalancer"),
         (&["scaler=keda"], "keda.serverAddress: set it to Prometheus' address"),
     ];
     for (sets, remedy) in cases {

@@ -10,6 +10,13 @@
 {{- if and (not .Values.monitor.enabled) (has .Values.scaler (list "adapter" "keda")) (not .Values.publicMetrics) -}}
 {{- fail (printf "scaler %s needs Prometheus to scrape the pods: set monitor.enabled=true, or publicMetrics=true and a monitor of your own" .Values.scaler) -}}
 {{- end -}}
+{{- $name := include "shopfront.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
+{{- fail (printf "a Service cannot be called %s: set fullnameOverride to lower-case letters, digits and hyphens that begin with a letter" $name) -}}
+{{- end -}}
+{{- if and .Values.service.loadBalancerSourceRanges (ne .Values.service.type "LoadBalancer") -}}
+{{- fail (printf "service.loadBalancerSourceRanges needs service.type=LoadBalancer, and it is %s" .Values.service.type) -}}
+{{- end -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) -}}
 {{- fail "ingress.hosts is empty: name at least one host" -}}
 {{- end -}}

@@ -21,8 +21,8 @@
 
 {{/* What selects the pods. It never changes, because a Deployment's selector cannot. */}}
 {{- define "shopfront.selector" -}}
-app.kubernetes.io/name: {{ include "shopfront.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "shopfront.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "shopfront.commonLabels" -}}
@@ -39,7 +39,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{/* The load tool's pod must not be one of those that the Service and the HPA select. */}}
 {{- define "shopfront.testSelector" -}}
 app.kubernetes.io/name: {{ include "shopfront.name" . }}-test
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "shopfront.image" -}}

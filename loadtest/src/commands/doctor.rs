@@ -40,7 +40,8 @@ pub async fn doctor(options: &Doctor) -> Result<ExitCode, Error> {
     if options.all_namespaces {
         let cluster = connect(options).await?;
         let overview = Box::pin(overview(&cluster, options)).await?;
-        if overview.diagnoses.is_empty() {
+        // A program gets the form that it expects.
+        if overview.diagnoses.is_empty() && structured.is_none() {
             return inventory(&cluster, options).await;
         }
         let text = match structured {
@@ -83,6 +84,9 @@ pub async fn doctor(options: &Doctor) -> Result<ExitCode, Error> {
 
 /// There is no HPA to diagnose: says what the cluster has for one, and what comes next.
 async fn inventory(cluster: &Cluster, options: &Doctor) -> Result<ExitCode, Error> {
+    if options.bundle.is_some() {
+        return Err(Error::Usage("--bundle: there is no HPA whose evidence could be written".to_owned()));
+    }
     let inventory = Inventory::of(&collect::inventory::inventory(cluster).await);
     print(&match options.structured() {
         Some(format) => written(&inventory, format),

@@ -55,10 +55,10 @@ pub struct Found {
     pub prometheuses: Read<Vec<Value>>,
 }
 
-/// Images, by the parts that they are of.
-const OPERATOR: &str = "prometheus-operator";
-const ADAPTER: &str = "prometheus-adapter";
-const KEDA: &str = "keda";
+/// The names of the images of each part, without registry and tag.
+const OPERATOR: &[&str] = &["prometheus-operator"];
+const ADAPTER: &[&str] = &["prometheus-adapter", "prometheus-adapter-amd64", "k8s-prometheus-adapter"];
+const KEDA: &[&str] = &["keda", "keda-operator"];
 
 impl Inventory {
     /// Of what was read.
@@ -87,7 +87,11 @@ impl Inventory {
             if has_keda {
                 adapter
             } else {
-                next(adapter, "An HPA reads Prometheus through prometheus-adapter. With Helm:", INSTALL_ADAPTER)
+                next(
+                    adapter,
+                    "An HPA reads Prometheus through prometheus-adapter. With Helm, in a clone of this repository:",
+                    INSTALL_ADAPTER,
+                )
             },
             if has_adapter { keda } else { next(keda, "Or through KEDA:", INSTALL_KEDA) },
             api("custom metrics", custom),
@@ -161,23 +165,28 @@ fn api(name: &'static str, (group, service): &(&'static str, Read<Value>)) -> Pa
 }
 
 /// The Deployments that run a part's image.
-fn installed(found: &Found, name: &'static str, image: &str) -> Part {
+fn installed(found: &Found, name: &'static str, images: &[&str]) -> Part {
     let (works, seen) = match &found.deployments {
         Read::Unread(unread) => (None, unread.reason()),
         all => {
-            let runs: Vec<String> = all.items().iter().filter(|one| runs(one, image)).map(titled).collect();
-            if runs.is_empty() { (Some(false), "not installed".to_owned()) } else { (Some(true), runs.join(", ")) }
+            let runs: Vec<&Value> = all.items().iter().filter(|one| runs(one, images)).collect();
+            let ready = |one: &&Value| one["status"]["readyReplicas"].as_u64().unwrap_or(0) > 0;
+            let titles = runs.iter().map(|one| titled(one)).collect::<Vec<_>>().join(", ");
+            match (runs.is_empty(), runs.iter().any(ready)) {
+                (true, _) => (Some(false), "not installed".to_owned()),
+                (false, true) => (Some(true), titles),
+                (false, false) => (None, format!("{titles}, of which no pod is ready")),
+            }
         }
     };
     Part { name, works, seen, next: None }
 }
 
-/// Whether a Deployment runs an image of this name, or one whose name begins with it and a hyphen.
-fn runs(deployment: &Value, image: &str) -> bool {
+/// Whether a Deployment runs one of these images.
+fn runs(deployment: &Value, images: &[&str]) -> bool {
     Workload(deployment).containers().iter().any(|container| {
         let name = text(container, "/image").rsplit('/').next().unwrap_or_default();
-        let name = name.split([':', '@']).next().unwrap_or_default();
-        name.strip_prefix(image).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        images.contains(&name.split([':', '@']).next().unwrap_or_default())
     })
 }
 
@@ -224,7 +233,7 @@ mod tests {
     }
 
     fn deployment(name: &str) -> Value {
-        json!({"kind": "Deployment", "metadata": {"name": name, "namespace": "watch"}, "spec": {"template": {"spec": {
+        json!({"kind": "Deployment", "metadata": {"name": name, "namespace": "watch"}, "status": {"readyReplicas": 1}, "spec": {"template": {"spec": {
             "containers": [{"image": format!("registry.example/{name}:v1")}]}}}})
     }
 
@@ -260,5 +269,18 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("custom.metrics.k8s.io: Service watch/bridge"), "{text}");
+    }
+
+    #[test]
+    fn other_programs_of_similar_names_and_parts_that_do_not_run_are_not_taken_for_it() {
+        let mut stopped = deployment("prometheus-operator");
+        stopped["status"] = json!({});
+        let found = found(vec![deployment("keda-demo-app"), stopped], Read::Absent);
+        let text = Inventory::of(&found).render(200).to_string();
+        assert!(
+            text.contains("- KEDA ") && text.contains("? prometheus-operator") && text.contains("no pod is ready"),
+            "{text}"
+        );
+        assert!(!text.contains("--set scaler=keda"), "{text}");
     }
 }

@@ -33,7 +33,7 @@ async fn cluster_without_an_hpa_is_told_what_it_has_and_what_comes_next() {
         api.documents.retain(|(path, _)| *path != OBJECTS);
         api.forbidden.clear();
         api.documents.push(("/apis/autoscaling/v2/horizontalpodautoscalers", list("HorizontalPodAutoscaler", &[])));
-        let adapter = json!({"kind": "Deployment", "metadata": {"name": "bridge", "namespace": "watch"},
+        let adapter = json!({"kind": "Deployment", "metadata": {"name": "bridge", "namespace": "watch"}, "status": {"readyReplicas": 1},
             "spec": {"template": {"spec": {"containers": [{"image": "example.org/prometheus-adapter/prometheus-adapter:v1"}]}}}});
         api.documents.push(("/apis/apps/v1/deployments", list("Deployment", &[adapter])));
         api.documents.push(("/api/v1/services", list("Service", &[])));
