@@ -31,8 +31,8 @@ pub fn is_own(origin: &HeaderValue, uri: &Uri, headers: &HeaderMap) -> bool {
 
 /// Whether a `User-Agent` is that of a browser. `PowerShell` has the beginning, too, and shows no pages.
 fn is_browser(user_agent: &HeaderValue) -> bool {
-    let user_agent = user_agent.as_bytes();
     const SHELL: &[u8] = b"PowerShell/";
+    let user_agent = user_agent.as_bytes();
     user_agent.starts_with(b"Mozilla/") && !user_agent.windows(SHELL.len()).any(|part| part == SHELL)
 }
 

@@ -42,7 +42,7 @@ impl Allocations {
         }
         // The share goes with the memory: a client that leaves ends this future, but not the thread that fills.
         let fill = move || {
-            let memory = filled(mib << 20).map(|bytes| (bytes, share));
+            let memory = filled(mib).map(|bytes| (bytes, share));
             drop(turn);
             memory
         };
@@ -57,11 +57,14 @@ impl Allocations {
     }
 }
 
-/// Bytes that are written to, so that they become resident. None if the system has no such memory.
-fn filled(count: usize) -> Option<Vec<u8>> {
+/// This many MiB that are written to, so that they become resident. None if the system has no such memory.
+fn filled(mib: usize) -> Option<Vec<u8>> {
+    const PAGE: [u8; 4096] = [1; 4096];
     let mut bytes = Vec::new();
-    bytes.try_reserve_exact(count).ok()?;
-    bytes.resize(count, 1);
+    bytes.try_reserve_exact(mib << 20).ok()?;
+    for _ in 0..(mib << 20) / PAGE.len() {
+        bytes.extend_from_slice(&PAGE);
+    }
     Some(bytes)
 }
 
