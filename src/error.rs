@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use axum::response::IntoResponse;
 use http::header::{
-    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE,
+    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_VERSION,
+    UPGRADE, WWW_AUTHENTICATE,
 };
 use http::{Method, Request, Response, StatusCode};
 use maud::html;
@@ -48,8 +49,10 @@ pub enum Rejection {
     NoMemory,
     /// A request disabled readiness.
     ReadinessDisabled,
-    /// The body did not arrive, or the response was not ready, within the request timeout.
+    /// The body did not arrive within the request timeout.
     RequestTimeout,
+    /// The response was not ready within the request timeout.
+    ResponseTimeout,
     /// The body exceeds its limit.
     BodyTooLarge,
     /// The target exceeds its limit.
@@ -84,7 +87,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every variant.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::NotFound,
         Self::NotFoundOnOps,
         Self::OpsOnly,
@@ -98,6 +101,7 @@ impl Rejection {
         Self::NoMemory,
         Self::ReadinessDisabled,
         Self::RequestTimeout,
+        Self::ResponseTimeout,
         Self::BodyTooLarge,
         Self::UriTooLong,
         Self::MalformedBody,
@@ -123,7 +127,7 @@ impl Rejection {
             Self::LabOff | Self::CrossSite => StatusCode::FORBIDDEN,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::UpgradeRequired => StatusCode::UPGRADE_REQUIRED,
-            Self::RequestTimeout | Self::HeaderTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::RequestTimeout | Self::ResponseTimeout | Self::HeaderTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
@@ -153,16 +157,21 @@ impl Rejection {
             Self::LabOff => {
                 "this path changes or loads the service; start it with --lab or SHOPFRONT_LAB=true to allow that"
             }
-            Self::CrossSite => "a web page of another site must not send this request",
+            Self::CrossSite => {
+                "a web page of another site must not send this request, and a browser must not without https; send it with curl"
+            }
             Self::Invalid(message) => message,
             Self::Unauthorized => "send Authorization: Bearer with a token from POST /token that has not expired",
-            Self::UpgradeRequired => "this path is a WebSocket, version 13, on HTTP/1.1",
+            Self::UpgradeRequired => "this path is a WebSocket, version 13: send GET on HTTP/1.1, without a body",
             Self::Busy => "too many requests of this kind are in progress; try again in a second",
             Self::NoMemory => {
                 "this would exceed --max-allocate-mib or three quarters of the memory limit; ask for less, or wait"
             }
             Self::ReadinessDisabled => "POST /readyz/disable disabled readiness; POST /readyz/enable enables it",
             Self::RequestTimeout => "the request took longer than --request-timeout allows; send it faster",
+            Self::ResponseTimeout => {
+                "the response was not ready within --request-timeout; ask for less, or try again later"
+            }
             Self::BodyTooLarge => "the body is longer than --max-body-bytes allows",
             Self::UriTooLong => "the request's target is longer than --max-uri-bytes allows",
             Self::MalformedBody => "the body ended early, or its framing is not valid HTTP",
@@ -217,7 +226,7 @@ impl Rejection {
             Self::MethodNotAllowed(methods) => Some((ALLOW, HeaderValue::from_static(methods.allow()))),
             Self::Unauthorized => Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
             Self::UpgradeRequired => Some((UPGRADE, HeaderValue::from_static("websocket"))),
-            Self::Overloaded | Self::Busy => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
+            Self::Overloaded | Self::Busy | Self::NoMemory => Some((RETRY_AFTER, HeaderValue::from_static("1"))),
             _ => None,
         }
     }
@@ -248,6 +257,7 @@ impl IntoResponse for Rejection {
         if self == Self::UpgradeRequired {
             // Whoever sends `Upgrade` names it in `Connection` (RFC 9110, section 7.8). hyper leaves both out on HTTP/2.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
         response
     }

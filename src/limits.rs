@@ -13,7 +13,7 @@ use axum::body::Body;
 use axum::response::IntoResponse;
 use axum::routing::future::RouteFuture;
 use bytes::Bytes;
-use http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
+use http::header::{ACCEPT, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, Uri, request};
 use http_body::Body as HttpBody;
@@ -27,6 +27,9 @@ use crate::endpoints::{Endpoint, Reads};
 use crate::error::Rejection;
 use crate::format::Format;
 use crate::held::HeldBytes;
+use crate::http_rules::site::{self, SEC_FETCH_SITE};
+use crate::metrics::HealthCheck;
+use crate::routes::MAX_PARAMETER_BYTES;
 use crate::server::Pressure;
 
 /// Passes requests within the limits to the routes, after it has read their bodies.
@@ -109,8 +112,8 @@ where
     }
 }
 
-/// The longest target with a parameter that has a meaning.
-const MAX_KEPT_TARGET_BYTES: usize = 128;
+/// The longest target with a parameter that has a meaning: [`MAX_PARAMETER_BYTES`] in the path, as many in the query.
+const MAX_KEPT_TARGET_BYTES: usize = 32 + 2 * MAX_PARAMETER_BYTES;
 
 /// The parts of a request that the routes need, without those that its client may have made large. It is kept while its
 /// body arrives, or while it waits on purpose, and there may be thousands of those.
@@ -119,31 +122,28 @@ pub fn minimal_request(parts: request::Parts) -> Request<Body> {
     let path = parts.uri.path();
     let target = parts.uri.path_and_query().map_or(path, PathAndQuery::as_str);
     let target = match Endpoint::of_path(path) {
-        Some(endpoint) if endpoint.parameter().is_none() => path,
-        Some(_) if target.len() <= MAX_KEPT_TARGET_BYTES => target,
-        _ => "/-",
+        // The only one that reads its query.
+        Some(Endpoint::Allocate) if target.len() <= MAX_KEPT_TARGET_BYTES => target,
+        Some(endpoint) if endpoint != Endpoint::Allocate && path.len() <= MAX_KEPT_TARGET_BYTES => path,
+        // Its parameter is too long, which is as invalid as the name of the parameter.
+        Some(endpoint) => endpoint.path(),
+        None => "/-",
     };
     // In a buffer of its own, because that of the head is large.
     *request.uri_mut() = Uri::try_from(target).expect("the target of a URI is a URI");
     let format = Format::accepted_or(Endpoint::default_format(path), &parts.headers);
     request.headers_mut().insert(ACCEPT, format.content_type());
-    if let Some(site) = other_site(&parts.headers) {
-        request.headers_mut().insert(SEC_FETCH_SITE, HeaderValue::from_static(site));
+    if site::is_other(&parts.uri, &parts.headers) {
+        request.headers_mut().insert(SEC_FETCH_SITE, HeaderValue::from_static("cross-site"));
+    }
+    if let Some(health_check) = parts.extensions.get::<HealthCheck>() {
+        request.extensions_mut().insert(*health_check);
     }
     // An unknown method may be as long as a head.
     let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS];
     *request.method_mut() = if known.contains(&parts.method) { parts.method } else { Method::PATCH };
     request
 }
-
-/// What a browser says about a request that another site's page sends.
-pub fn other_site(headers: &HeaderMap) -> Option<&'static str> {
-    let site = headers.get(SEC_FETCH_SITE)?;
-    ["cross-site", "same-site"].into_iter().find(|known| site == known)
-}
-
-/// The header in which it says so (Fetch Metadata Request Headers, section 2.3).
-const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Checks the limits on a request's head.
 fn check<B: HttpBody>(request: &Request<B>, limits: Limits) -> Result<(), Rejection> {
@@ -231,6 +231,6 @@ impl Future for WithTimeout {
         }
         let timer = this.timer.get_or_insert_with(|| Box::pin(sleep(*this.timeout)));
         std::task::ready!(timer.as_mut().poll(cx));
-        Poll::Ready(Ok(Rejection::RequestTimeout.into_response()))
+        Poll::Ready(Ok(Rejection::ResponseTimeout.into_response()))
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod framing;
 pub mod host;
+pub mod site;
 pub mod target;
 
 use std::future::Future;

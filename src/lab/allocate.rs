@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
+use tokio::sync::Mutex;
+
 use super::wait;
 use crate::error::Rejection;
 use crate::lifecycle::Lifecycle;
@@ -16,12 +18,15 @@ const MAX_TIME: Duration = Duration::from_hours(1);
 pub struct Allocations {
     held_mib: Arc<AtomicUsize>,
     max_mib: usize,
+    /// One request at a time compares the process's memory with the limit and fills its own: what others are still filling is
+    /// not yet resident.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Allocations {
     /// No more than this in all.
     pub fn new(max_mib: usize) -> Self {
-        Self { held_mib: Arc::default(), max_mib }
+        Self { held_mib: Arc::default(), max_mib, turn: Arc::default() }
     }
 
     /// Holds this much memory for this long, or until the service stops. Returns how much is held in all.
@@ -29,27 +34,44 @@ impl Allocations {
         if mib == 0 || time > MAX_TIME {
             return Err(Rejection::Invalid("expected 1 MiB or more, and ?for= with at most 1h"));
         }
+        let share = Share::take(&self.held_mib, mib, self.max_mib).ok_or(Rejection::NoMemory)?;
+        let held = self.held_mib.load(Relaxed);
+        let turn = Arc::clone(&self.turn).lock_owned().await;
         if !fits(mib, cgroup::memory_limit(), allocator::resident_bytes()) {
             return Err(Rejection::NoMemory);
         }
-        let share = Share::take(&self.held_mib, mib, self.max_mib).ok_or(Rejection::NoMemory)?;
-        let held = self.held_mib.load(Relaxed);
-        // Written to, so that it becomes resident. This takes milliseconds, so no worker thread does it.
-        let fill = move || vec![1_u8; mib << 20];
-        let memory = tokio::task::spawn_blocking(fill).await.map_err(|_| Rejection::NoMemory)?;
+        // The share goes with the memory: a client that leaves ends this future, but not the thread that fills.
+        let fill = move || {
+            let memory = filled(mib).map(|bytes| (bytes, share));
+            drop(turn);
+            memory
+        };
+        // This takes milliseconds, so no worker thread does it.
+        let memory = tokio::task::spawn_blocking(fill).await.ok().flatten().ok_or(Rejection::NoMemory)?;
         tokio::spawn(async move {
             wait(time, &lifecycle).await;
-            drop((memory, share));
+            drop(memory);
             let _ = tokio::task::spawn_blocking(allocator::trim).await;
         });
         Ok(held)
     }
 }
 
+/// This many MiB that are written to, so that they become resident. None if the system has no such memory.
+fn filled(mib: usize) -> Option<Vec<u8>> {
+    const PAGE: [u8; 4096] = [1; 4096];
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(mib << 20).ok()?;
+    for _ in 0..(mib << 20) / PAGE.len() {
+        bytes.extend_from_slice(&PAGE);
+    }
+    Some(bytes)
+}
+
 /// Whether the process stays below three quarters of its limit: the rest is for clients, whose connections take memory later.
 fn fits(mib: usize, limit: Option<u64>, resident: Option<u64>) -> bool {
-    let wanted = (mib as u64) << 20;
-    limit.is_none_or(|limit| resident.unwrap_or_default() + wanted <= limit / 4 * 3)
+    let wanted = (mib as u64).saturating_mul(1 << 20);
+    limit.is_none_or(|limit| resident.unwrap_or_default().saturating_add(wanted) <= limit / 4 * 3)
 }
 
 /// A part of what may be held.
@@ -82,6 +104,7 @@ mod tests {
         assert!(fits(186, Some(256 << 20), Some(6 << 20)));
         assert!(!fits(187, Some(256 << 20), Some(6 << 20)));
         assert!(!fits(usize::MAX >> 24, Some(1 << 30), None));
+        assert!(!fits(usize::MAX, Some(1 << 30), Some(u64::MAX)));
     }
 
     #[tokio::test]

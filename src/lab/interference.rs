@@ -1,4 +1,5 @@
-//! What the lab does to client requests before a route sees them. Probes, scrapes and the lab's own endpoints are spared.
+//! What the lab does to client requests before a route sees them. Probes, scrapes, health checks and the lab's own endpoints are
+//! spared.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,9 @@ use super::{Lab, wait};
 use crate::app::App;
 use crate::endpoints::{Endpoint, Reads};
 use crate::error::{Deliberate, Rejection};
-use crate::limits::{minimal_request, other_site};
+use crate::http_rules::site;
+use crate::limits::minimal_request;
+use crate::metrics::HealthCheck;
 use crate::routes::{ApiFormat, document};
 
 /// The maximum of `--random-delay`.
@@ -34,12 +37,15 @@ struct Injected {
 /// site may not use the lab in the browser of somebody who runs the service.
 pub async fn interfere(State(app): State<Arc<App>>, request: Request, next: Next) -> Response<Body> {
     let endpoint = Endpoint::of_path(request.uri().path());
-    if endpoint.is_some_and(Endpoint::needs_lab) && other_site(request.headers()).is_some() {
+    if endpoint.is_some_and(Endpoint::needs_lab) && site::is_other(request.uri(), request.headers()) {
         return Rejection::CrossSite.into_response();
     }
     let Some(endpoint) = endpoint.filter(|endpoint| endpoint.is_for_clients() && !endpoint.needs_lab()) else {
         return next.run(request).await;
     };
+    if request.extensions().get::<HealthCheck>().is_some() {
+        return next.run(request).await;
+    }
     let format = ApiFormat::of(request.headers());
     // It may wait, and should not keep what its client has made large.
     let request = if endpoint.reads() == Reads::Nothing { minimal_request(request.into_parts().0) } else { request };
@@ -55,17 +61,24 @@ pub async fn interfere(State(app): State<Arc<App>>, request: Request, next: Next
     }
 }
 
+/// Waits on a place for that, if there is something to wait for.
+async fn pause(app: &App, time: Duration) -> Result<(), Rejection> {
+    if !time.is_zero() {
+        let _place = app.lab.place_to_wait()?;
+        wait(time, &app.lifecycle).await;
+    }
+    Ok(())
+}
+
 /// Uses CPU time and waits. Returns the status with which the request ends, if it does.
 async fn disturb(app: &App) -> Result<Option<StatusCode>, Rejection> {
     let Lab { settings, faults, burner, max_delay, .. } = &app.lab;
     burner.burn(settings.work).await?;
     if settings.random_delay {
-        wait(MAX_RANDOM_DELAY.min(*max_delay).mul_f64(fastrand::f64()), &app.lifecycle).await;
+        pause(app, MAX_RANDOM_DELAY.min(*max_delay).mul_f64(fastrand::f64())).await?;
     }
     if let Some((delay, status)) = faults.current(Instant::now()).and_then(super::Fault::next) {
-        if !delay.is_zero() {
-            wait(delay, &app.lifecycle).await;
-        }
+        pause(app, delay).await?;
         if status.is_some() {
             return Ok(status);
         }

@@ -14,12 +14,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::config::LabSettings;
 use crate::error::Rejection;
 use crate::lifecycle::{Lifecycle, Phase};
+use crate::routes::digits;
 pub use allocate::Allocations;
 pub use burn::Burner;
 pub use fault::{Fault, Faults};
 pub use interference::interfere;
 
-/// How many requests may wait on purpose at a time: for `/delay` and `/chunked`.
+/// How many requests may wait on purpose at a time: for `/delay`, `/chunked`, the delays of faults and `--random-delay`.
 const MAX_WAITING: usize = 256;
 
 /// The state of faults and load.
@@ -70,7 +71,7 @@ impl Lab {
 
     /// A time from a path, such as `2` for seconds or `250ms`, that is not too long.
     pub fn delay_of(&self, text: &str) -> Result<Duration, Rejection> {
-        let seconds = || text.parse::<u64>().ok().map(Duration::from_secs);
+        let seconds = || digits(text).map(Duration::from_secs);
         let delay = seconds().or_else(|| humantime::parse_duration(text).ok());
         self.checked(delay.ok_or(Rejection::Invalid("expected seconds, or a duration such as 250ms"))?)
     }

@@ -15,6 +15,10 @@ use super::Metrics;
 use crate::endpoints::Endpoint;
 use crate::error::Deliberate;
 
+/// Marks a request of a load balancer's health check at an endpoint for clients.
+#[derive(Clone, Copy, Debug)]
+pub struct HealthCheck;
+
 /// Counts the requests of a service.
 #[derive(Clone)]
 pub struct RequestMetrics<S> {
@@ -41,15 +45,19 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let endpoint = Endpoint::of_path(request.uri().path());
         let user_agent = || request.headers().get(USER_AGENT);
+        let is_probe = endpoint.is_some_and(Endpoint::is_for_clients)
+            && user_agent().is_some_and(|user_agent| self.metrics.is_probe(user_agent.as_bytes()));
+        if is_probe {
+            request.extensions_mut().insert(HealthCheck);
+        }
         let observation = Observation {
             metrics: Arc::clone(&self.metrics),
             endpoint,
             answered_by: None,
-            is_probe: endpoint.is_some_and(Endpoint::is_for_clients)
-                && user_agent().is_some_and(|user_agent| self.metrics.is_probe(user_agent.as_bytes())),
+            is_probe,
             method: super::method_label(request.method()),
             status: CLIENT_CLOSED_REQUEST,
             started: Instant::now(),

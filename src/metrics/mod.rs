@@ -13,7 +13,7 @@ use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
-pub use layer::{RequestMetrics, RequestMetricsFuture};
+pub use layer::{HealthCheck, RequestMetrics, RequestMetricsFuture};
 
 use crate::document::COMPILER;
 use crate::endpoints::Endpoint;

@@ -8,7 +8,7 @@ use axum::extract::State;
 use http::{Response, Uri};
 use serde::Serialize;
 
-use super::{ApiFormat, document, parameter};
+use super::{ApiFormat, MAX_PARAMETER_BYTES, digits, document, parameter};
 use crate::app::App;
 use crate::error::Rejection;
 
@@ -34,18 +34,19 @@ struct Allocation {
 
 /// Responds after this much CPU time.
 pub async fn burn(State(app): State<Arc<App>>, uri: Uri, format: ApiFormat) -> Result<Response<Body>, Rejection> {
-    let cpu_ms = parameter(&uri).parse().map_err(|_| Rejection::Invalid("expected milliseconds of CPU time"))?;
+    let cpu_ms = digits(parameter(&uri)).ok_or(Rejection::Invalid("expected milliseconds of CPU time"))?;
     app.lab.burner.burn(app.lab.checked(Duration::from_millis(cpu_ms))?).await?;
     Ok(document(format, &Burned { cpu_ms }))
 }
 
 /// Responds when the memory is resident, and holds it for the time that `for` says.
 pub async fn allocate(State(app): State<Arc<App>>, uri: Uri, format: ApiFormat) -> Result<Response<Body>, Rejection> {
-    let allocated_mib = parameter(&uri).parse().map_err(|_| Rejection::Invalid("expected MiB"))?;
+    let allocated_mib = digits(parameter(&uri)).ok_or(Rejection::Invalid("expected MiB"))?;
     let time = match uri.query() {
         None | Some("") => DEFAULT_TIME,
         Some(query) => {
-            let time = query.strip_prefix("for=").and_then(|text| humantime::parse_duration(text).ok());
+            let text = query.strip_prefix("for=").filter(|_| query.len() <= MAX_PARAMETER_BYTES);
+            let time = text.and_then(|text| humantime::parse_duration(text).ok());
             time.ok_or(Rejection::Invalid("expected ?for= with a duration, such as ?for=30s"))?
         }
     };

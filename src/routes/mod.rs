@@ -19,6 +19,7 @@ pub mod version;
 pub mod ws_echo;
 
 use std::convert::Infallible;
+use std::str::FromStr;
 use std::sync::LazyLock;
 
 use axum::body::Body;
@@ -90,7 +91,16 @@ pub(crate) fn document(format: ApiFormat, document: &impl Serialize) -> Response
     formatted(format.0, rendered(format, document))
 }
 
-/// The parameter of a route, which is the last part of each that has one.
+/// The longest parameter, and the longest query, that has a meaning.
+pub(crate) const MAX_PARAMETER_BYTES: usize = 64;
+
+/// The parameter of a route, which is the last part of each that has one. One that is too long reads as none.
 fn parameter(uri: &Uri) -> &str {
-    uri.path().rsplit('/').next().unwrap_or_default()
+    let parameter = uri.path().rsplit('/').next().unwrap_or_default();
+    if parameter.len() <= MAX_PARAMETER_BYTES { parameter } else { "" }
+}
+
+/// A number of digits alone, as in podinfo: Rust's own parser takes a `+` as well.
+pub(crate) fn digits<T: FromStr>(text: &str) -> Option<T> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }

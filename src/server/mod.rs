@@ -43,6 +43,7 @@ use overload::OverloadResponder;
 pub use pressure::Pressure;
 use slots::Slots;
 pub use takeover::Takeover;
+pub(crate) use transport::respond_and_close;
 
 /// The log message with an address for clients. Programs that start the service wait for it.
 pub const SERVING: &str = "serving";

@@ -245,7 +245,7 @@ impl Transport {
 
 /// Sends a response, if it is not empty, and closes. What the client still sends is read for a moment: a close with unread
 /// bytes is a reset, which can overtake the response (RFC 9112, section 9.6).
-pub(super) async fn respond_and_close(mut stream: TcpStream, response: &[u8]) {
+pub(crate) async fn respond_and_close(mut stream: TcpStream, response: &[u8]) {
     let closing = async {
         stream.write_all(response).await?;
         stream.shutdown().await?;

@@ -74,6 +74,26 @@ async fn waiting_requests_have_a_limit_of_their_own() {
     assert_eq!(ask(&server, "GET", "/delay/1ms", "").await.0, 200, "their places are free again");
 }
 
+/// Texts that a redactor takes long for.
+#[tokio::test]
+async fn listing_headers_takes_little_cpu_time_whatever_they_hold() {
+    let server = Server::start(&[]).await;
+    let spent = async || server.metric("process_cpu_seconds_total").await.unwrap();
+    let text = r#"{"token":"x""#;
+    let client = reqwest::Client::new();
+    let before = spent().await;
+    for format in ["application/json", "application/yaml", "text/html"] {
+        let request = || client.get(server.url("/headers")).header("accept", format);
+        let long = ["x-a", "user-agent", "referer"].map(|name| request().header(name, text.repeat(1200)));
+        let many = (0..80).fold(request(), |request, turn| request.header(format!("x-{turn}"), text.repeat(12)));
+        for request in long.into_iter().chain([many]) {
+            assert_eq!(request.send().await.unwrap().status(), 200);
+        }
+    }
+    let used = spent().await - before;
+    assert!(used < 1.0, "{used} s for 12 requests, in a build without optimisation");
+}
+
 #[tokio::test]
 async fn long_parameters_and_headers_get_a_short_answer() {
     let server = Server::start(&["--lab"]).await;

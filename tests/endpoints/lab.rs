@@ -48,6 +48,90 @@ async fn web_page_of_another_site_cannot_use_the_lab() {
     assert_eq!(own.send().await.unwrap().status(), 200);
 }
 
+/// Browsers send no `Sec-Fetch-Site` to an address that is neither localhost nor https.
+#[tokio::test]
+async fn web_page_of_another_site_is_known_without_fetch_metadata() {
+    let server = Server::start(&["--lab"]).await;
+    let browser = ("user-agent", "Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0.0.0 Safari/537.36");
+    let own = format!("http://{}", server.address);
+    let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    for client in [reqwest::Client::new(), http2] {
+        for (method, path, body) in [
+            ("POST", "/readyz/disable", ""),
+            ("POST", "/readyz/disable", "body"),
+            ("GET", "/burn/1", ""),
+            ("PUT", "/fault", "{}"),
+        ] {
+            let sent = async |name: &str, value: &str| {
+                let method = http::Method::from_bytes(method.as_bytes()).unwrap();
+                let request = client.request(method, server.url(path)).body(body).header(name, value);
+                let response = request.send().await.unwrap();
+                (response.status().as_u16(), response.text().await.unwrap())
+            };
+            for (name, value) in [("origin", "http://evil.example"), ("origin", "null"), browser] {
+                let (status, text) = sent(name, value).await;
+                assert_eq!(status, 403, "{method} {path} with {name}: {value}");
+                assert!(text.contains("curl"), "{text}");
+            }
+            assert_ne!(sent("origin", &own).await.0, 403, "{method} {path}");
+        }
+        assert_eq!(client.post(server.url("/readyz/enable")).send().await.unwrap().status(), 202);
+    }
+    assert_eq!(ask(&server, "GET", "/readyz", "").await.0, 200);
+}
+
+#[tokio::test]
+async fn health_checks_of_load_balancers_get_no_fault() {
+    let server = Server::start(&["--lab", "--random-error"]).await;
+    assert_eq!(ask(&server, "PUT", "/fault", r#"{"status": 503}"#).await.0, 200);
+    for user_agent in ["kube-probe/1.30", "ELB-HealthChecker/2.0", "GoogleHC/1.0"] {
+        let client = reqwest::Client::builder().user_agent(user_agent).build().unwrap();
+        for path in ["/", "/version", "/status/200"] {
+            assert_eq!(client.get(server.url(path)).send().await.unwrap().status(), 200, "{user_agent} {path}");
+        }
+        let with_body = client.post(server.url("/status/200")).body("shop").send().await.unwrap();
+        assert_eq!(with_body.status(), 200, "{user_agent}");
+    }
+    assert_eq!(ask(&server, "GET", "/", "").await.0, 503);
+}
+
+#[tokio::test]
+async fn query_changes_no_answer_with_the_lab_or_without() {
+    let long = format!("x={}", "a".repeat(140));
+    let digits = "0".repeat(65);
+    for flags in [&[][..], &["--lab"]] {
+        let server = Server::start(flags).await;
+        for (path, status) in [
+            (format!("/status/200?{long}"), 200),
+            (format!("/delay/1ms?{long}"), 200),
+            (format!("/version?{long}"), 200),
+            (format!("/delay/{digits}"), 400),
+            (format!("/delay/{}", &digits[1..]), 200),
+            (format!("/delay/{}", "0".repeat(1000)), 400),
+        ] {
+            assert_eq!(ask(&server, "GET", &path, "").await.0, status, "{flags:?} {path}");
+        }
+        assert_eq!(ask(&server, "POST", &format!("/status/200?{long}"), "body").await.0, 200, "{flags:?}");
+    }
+    let server = Server::start(&["--lab"]).await;
+    assert_eq!(ask(&server, "GET", &format!("/allocate/1?for={}", "1ms".repeat(40)), "").await.0, 400);
+}
+
+#[tokio::test]
+async fn delays_of_faults_take_a_place_to_wait() {
+    let server = Server::start(&["--lab", "--request-timeout", "3s"]).await;
+    assert_eq!(ask(&server, "PUT", "/fault", r#"{"delay": "2s"}"#).await.0, 200);
+    let answers = join_all((0..300).map(|_| ask(&server, "GET", "/version", ""))).await;
+    let count = |status| answers.iter().filter(|(answered, _)| *answered == status).count();
+    assert_eq!(count(200) + count(503), 300);
+    assert!(count(503) > 0 && count(200) >= 256, "{} and {}", count(200), count(503));
+    // Each delay is short enough, and both together are not.
+    let (status, document) = ask(&server, "GET", "/delay/2", "").await;
+    assert_eq!(status, 408);
+    let message = document["error"]["message"].as_str().unwrap();
+    assert!(message.contains("--request-timeout") && !message.contains("faster"), "{message}");
+}
+
 #[tokio::test]
 async fn fault_applies_to_its_share_until_it_ends() {
     let server = Server::start(&["--lab", "--request-timeout", "5s"]).await;
@@ -93,17 +177,27 @@ async fn burn_and_work_use_cpu_time() {
     assert!((0.39..0.75).contains(&used), "{used} s for 20 client requests; probes use none");
 }
 
+/// On HTTP/1, a client that has closed its sending side may still wait for its response.
 #[tokio::test]
-async fn burn_ends_when_its_client_leaves() {
-    let server = Server::start(&["--lab"]).await;
-    let client = reqwest::Client::builder().timeout(Duration::from_millis(200)).build().unwrap();
-    assert!(client.get(server.url("/burn/10000")).send().await.is_err());
-    eventually("its thread has ended", async || {
+async fn burn_ends_when_its_client_leaves_on_http2_and_goes_on_without_it_on_http1() {
+    let server = Server::start(&["--lab", "--request-timeout", "1m"]).await;
+    let client = || reqwest::Client::builder().timeout(Duration::from_millis(200));
+    let spent = async || server.metric("process_cpu_seconds_total").await.unwrap();
+    let burn_has_ended = async || {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
         let names = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
         names.into_iter().all(|name| name.trim() != "burn").then_some(())
-    })
-    .await;
+    };
+    let before = spent().await;
+    let http2 = client().http2_prior_knowledge().build().unwrap();
+    assert!(http2.get(server.url("/burn/30000")).send().await.is_err());
+    eventually("its thread has ended", burn_has_ended).await;
+    assert!(spent().await - before < 25.0, "before its own end");
+
+    let before = spent().await;
+    assert!(client().build().unwrap().get(server.url("/burn/1500")).send().await.is_err());
+    eventually("its thread has ended", burn_has_ended).await;
+    assert!(spent().await - before >= 1.4, "{}", spent().await - before);
 }
 
 #[tokio::test]
@@ -113,14 +207,35 @@ async fn allocation_is_held_for_its_time_and_within_its_limit() {
     let (status, document) = ask(&server, "GET", "/allocate/40?for=1s", "").await;
     assert_eq!((status, document), (200, json!({"allocated_mib": 40, "held_mib": 40, "for": "1s"})));
     assert!(server.resident_bytes() > before + (38 << 20));
-    let (status, document) = ask(&server, "GET", "/allocate/9", "").await;
-    assert_eq!(status, 503);
+    let refused = reqwest::get(server.url("/allocate/9")).await.unwrap();
+    assert!(refused.headers().contains_key("retry-after"), "{:?}", refused.headers());
+    assert_eq!(refused.status(), 503);
+    let document: serde_json::Value = refused.json().await.unwrap();
     assert!(document["error"]["message"].as_str().unwrap().contains("--max-allocate-mib"), "{document}");
     eventually("it is released", async || (server.resident_bytes() < before + (10 << 20)).then_some(())).await;
     assert_eq!(ask(&server, "GET", "/allocate/9?for=1ms", "").await.0, 200);
     for path in ["/allocate/0", "/allocate/x", "/allocate/1?for=x", "/allocate/1?for=2h", "/allocate/1?time=1s"] {
         assert_eq!(ask(&server, "GET", path, "").await.0, 400, "{path}");
     }
+}
+
+#[tokio::test]
+async fn clients_that_leave_while_their_memory_is_filled_do_not_exceed_the_limit() {
+    let server = Server::start(&["--lab", "--max-allocate-mib", "64"]).await;
+    let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    assert_eq!(client.get(server.url("/version")).send().await.unwrap().status(), 200);
+    let before = server.resident_bytes();
+    for _ in 0..6 {
+        let request = client.get(server.url("/allocate/60?for=1ms")).timeout(Duration::from_millis(4));
+        // It leaves, or is refused.
+        let _ = request.send().await;
+    }
+    eventually("the memory is free again", async || {
+        (ask(&server, "GET", "/allocate/60?for=1ms", "").await.0 == 200).then_some(())
+    })
+    .await;
+    let peak = server.peak_bytes();
+    assert!(peak < before + (80 << 20), "from {before} to {peak} bytes");
 }
 
 #[tokio::test]

@@ -46,14 +46,17 @@ async fn env_lists_the_variables_as_the_root_shows_them() {
 }
 
 #[tokio::test]
-async fn headers_are_listed_without_credentials() {
+async fn headers_are_listed_with_the_values_that_are_no_secret() {
     let server = Server::start(&[]).await;
     let client = reqwest::Client::new();
     for request in [client.get(server.url("/headers")), client.post(server.url("/headers")).body("ignored")] {
         let request = request.header("x-b3-traceid", "7").header("x-b3-traceid", "8").bearer_auth("hidden");
+        let request = request.header("if-none-match", "\"7\"").header("x-origin-verify", "hidden");
         let listed: Value = request.send().await.unwrap().json().await.unwrap();
         assert_eq!(listed["X-B3-Traceid"], json!(["7", "8"]));
+        assert_eq!(listed["If-None-Match"], json!(["\"7\""]));
         assert_eq!(listed["Authorization"], json!(["[redacted]"]));
+        assert_eq!(listed["X-Origin-Verify"], json!(["[redacted]"]));
         assert!(listed.get("Host").is_none(), "{listed}");
     }
 }
@@ -94,9 +97,15 @@ async fn status_is_the_one_that_was_asked_for() {
             assert_eq!(document["status"].as_u64(), has_body.then_some(u64::from(status)), "{method} {status}");
         }
     }
-    for status in ["", "0", "101", "199", "600", "1000", "-200", "2e2", "ok", "%32%30%30"] {
+    for status in ["", "0", "101", "199", "600", "1000", "-200", "+200", "2e2", "ok", "%32%30%30"] {
         let (answered, document) = ask(&server, "GET", &format!("/status/{status}"), "").await;
         assert!(answered == 400 || status.is_empty() && answered == 404, "{status}: {answered} {document}");
+    }
+    let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    for client in [http2, reqwest::Client::new()] {
+        let response = client.get(server.url("/status/304")).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::NOT_MODIFIED);
+        assert!(response.headers().get("content-length").is_none(), "{:?}", response.headers());
     }
 }
 
@@ -110,7 +119,9 @@ async fn delay_takes_its_time_and_no_longer_than_the_request_timeout() {
         assert_eq!(ask(&server, "GET", path, "").await, (200, json!({"delay": delay})));
         assert!(started.elapsed() >= Duration::from_millis(time), "{path} took {:?}", started.elapsed());
     }
-    for path in ["/delay/3", "/chunked/3", "/delay/x", "/delay/-1", "/delay/99999999999999999999", "/delay/1e9"] {
+    for path in
+        ["/delay/3", "/chunked/3", "/delay/x", "/delay/-1", "/delay/+0", "/delay/99999999999999999999", "/delay/1e9"]
+    {
         assert_eq!(ask(&server, "GET", path, "").await.0, 400, "{path}");
     }
 }

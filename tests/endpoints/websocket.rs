@@ -78,19 +78,58 @@ async fn messages_come_back_and_pings_are_answered() {
 }
 
 #[tokio::test]
-async fn invalid_or_long_messages_close_the_websocket() {
+async fn invalid_or_long_messages_close_the_websocket_with_the_reason() {
     let server = Server::start(&[]).await;
     let unmasked = b"\x81\x01x".to_vec();
-    for bytes in
-        [frame(1, "x".repeat(20_000).as_bytes()), frame(1, b"\xff\xfe"), frame(3, b""), unmasked, HANDSHAKE.into()]
-    {
+    for (bytes, code) in [
+        (frame(1, "x".repeat(20_000).as_bytes()), 1009_u16),
+        (frame(1, b"\xff\xfe"), 1007),
+        (frame(3, b""), 1002),
+        (unmasked, 1002),
+        (HANDSHAKE.into(), 1002),
+    ] {
         let mut stream = connected(&server).await;
         stream.write_all(&bytes).await.unwrap();
         let mut rest = Vec::new();
         let _ =
             tokio::time::timeout(crate::support::PATIENCE, stream.read_to_end(&mut rest)).await.expect("it is closed");
-        assert!(rest.len() < 200, "{}", rest.escape_ascii());
+        assert_eq!(rest, [&[0x88, 2][..], &code.to_be_bytes()].concat(), "{code}: {}", rest.escape_ascii());
     }
+}
+
+#[tokio::test]
+async fn pings_are_no_messages() {
+    let server = Server::start(&["--idle-timeout", "1s"]).await;
+    let mut stream = connected(&server).await;
+    let mut turns = tokio::time::interval(std::time::Duration::from_millis(100));
+    let closed = async {
+        loop {
+            turns.tick().await;
+            stream.write_all(&frame(9, b"")).await.unwrap();
+            match next(&mut stream).await {
+                (8, payload) => break payload,
+                (opcode, _) => assert!([1, 10].contains(&opcode), "{opcode}"),
+            }
+        }
+    };
+    let payload = tokio::time::timeout(crate::support::PATIENCE, closed).await.expect("it is closed");
+    assert_eq!(payload, 1001_u16.to_be_bytes());
+}
+
+#[tokio::test]
+async fn client_that_does_not_read_does_not_hold_the_exit() {
+    let mut server = Server::start(&["--drain-delay", "0s", "--shutdown-timeout", "30s"]).await;
+    let mut stream = connected(&server).await;
+    let message = frame(1, &[1; 15_000]);
+    let patience = std::time::Duration::from_millis(500);
+    // Until neither side can send any more.
+    while let Ok(sent) = tokio::time::timeout(patience, stream.write_all(&message)).await {
+        sent.expect("the WebSocket is open");
+    }
+    server.signal(Signal::TERM);
+    let started = std::time::Instant::now();
+    assert!(server.ended().await.success());
+    assert!(started.elapsed() < std::time::Duration::from_secs(5), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
@@ -116,6 +155,20 @@ async fn other_requests_are_told_to_upgrade_and_other_sites_are_refused() {
     let server = Server::start(&[]).await;
     let plain = server.exchange("GET /ws/echo HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
     assert!(plain.starts_with("HTTP/1.1 426 ") && plain.contains("upgrade: websocket\r\n"), "{plain}");
+    assert!(plain.contains("sec-websocket-version: 13\r\n"), "{plain}");
+    for (from, to) in [
+        ("GET ", "HEAD "),
+        ("HTTP/1.1", "HTTP/1.0"),
+        ("upgrade: websocket", "content-length: 4\r\nupgrade: websocket"),
+        ("upgrade: websocket", "transfer-encoding: chunked\r\nupgrade: websocket"),
+        ("dGhlIHNhbXBsZSBub25jZQ==", "x"),
+        ("sec-websocket-version: 13", "sec-websocket-version: 8"),
+    ] {
+        let body = if to.starts_with("content") { "shop" } else { "0\r\n\r\n" };
+        let body = if from.starts_with("upgrade") { body } else { "" };
+        let answer = server.exchange(HANDSHAKE.replace(from, to) + body).await;
+        assert!(answer.contains(" 426 ") && answer.contains("sec-websocket-version: 13\r\n"), "{to}: {answer}");
+    }
     let foreign = HANDSHAKE.replace("upgrade: ", "origin: http://evil.example\r\nupgrade: ");
     assert!(server.exchange(foreign).await.starts_with("HTTP/1.1 403 "));
     let http2 = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
