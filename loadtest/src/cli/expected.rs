@@ -68,7 +68,8 @@ pub struct Output {
     #[arg(long, value_name = "FILE")]
     pub summary_export: Option<PathBuf>,
 
-    /// Write the checks to an XML file in the form of `JUnit`, for a CI system; it is overwritten
+    #[expect(clippy::doc_markdown, reason = "the help shows it as it is")]
+    /// Write the checks to an XML file in the form of JUnit, for a CI system; it is overwritten
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
 
