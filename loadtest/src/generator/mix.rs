@@ -108,9 +108,13 @@ mod tests {
     #[test]
     fn threads_and_generators_keep_the_weights_together() {
         // The last two cycles are too long to be held.
-        for (weights, of) in
-            [(&[8, 1, 1][..], 4), (&[8, 1, 1], 30), (&[3], 7), (&[1_000_000, 999_999], 6), (&[1_000_000, 3, 7], 5)]
-        {
+        for (weights, of) in [
+            (&[8, 1, 1][..], 4),
+            (&[8, 1, 1][..], 30),
+            (&[3][..], 7),
+            (&[1_000_000, 999_999][..], 6),
+            (&[1_000_000, 3, 7][..], 5),
+        ] {
             let requests = requests(weights);
             let total: u32 = weights.iter().sum();
             let mut counts = vec![0u32; weights.len()];

@@ -105,7 +105,8 @@ fn escaped(text: &str) -> String {
 /// Whether a text is written into what is there, because it is no regular file: a pipe, a device, or a name of standard
 /// output.
 pub fn is_written_in_place(path: &Path) -> bool {
-    let is_descriptor = ["/dev", "/proc"].iter().any(|folder| path.starts_with(folder));
+    let is_descriptor =
+        ["/dev/fd", "/dev/stdout", "/dev/stderr", "/proc"].iter().any(|folder| path.starts_with(folder));
     std::fs::metadata(path).map_or(path.is_symlink(), |file| is_descriptor || !file.is_file())
 }
 

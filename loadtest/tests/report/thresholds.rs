@@ -98,7 +98,7 @@ fn check(text: &str, stages: &[&str], seconds: &[(u64, u64, u64)], interrupted: 
             ..Second::default()
         }));
     }
-    entries.push(Entry::End(End { at: seconds.len() as f64, interrupted }));
+    entries.push(Entry::End(End { at: f64::from(u32::try_from(seconds.len()).unwrap()), interrupted }));
     let report = Report::from_entries(&entries, Vec::new());
     let name = format!("Threshold {}", text.parse::<Threshold>().unwrap());
     let check = report.verdict.checks.into_iter().find(|check| check.name == name).unwrap();
