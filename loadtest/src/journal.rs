@@ -23,7 +23,7 @@ pub use check::Invalid;
 pub use event::{Event, Feed, ObjectEvent, ObservedEvent};
 pub use failure::Failure;
 pub use read::Reader;
-pub use target::{Part, Statuses, Target, is_success};
+pub use target::{Part, Statuses, Target, is_success, without_credentials};
 pub use threshold::{Limit, Measure, Order, Threshold};
 
 /// The format of the journals that this version writes and reads. In format 1, events were sentences.
@@ -66,6 +66,9 @@ pub struct Start {
     pub profile: Vec<Stage>,
     /// How requests are spaced.
     pub spacing: Spacing,
+    /// The seed of the numbers for `{{random}}`: with it as `--seed`, they are the same again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// Which of the generators that share the load this is, counted from 0 (`--generator`).
     pub generator: u32,
     /// How many generators share the load (`--generators`); 1 if their journals are joined.

@@ -1,6 +1,7 @@
 //! From the first request to the verdict: what a run and a rehearsal share.
 
 pub mod clock;
+mod exports;
 pub mod exposition;
 pub mod recorder;
 pub mod requests;
@@ -16,14 +17,14 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use crate::autoscaling::derive::{LONGEST, STAGES, STEPS, hpa_profile};
 use crate::autoscaling::{Autoscaler, predict};
 use crate::bounds::THREADS;
-use crate::cli::{Common, Load, Output};
+use crate::cli::{Common, Load};
 use crate::error::Error;
 use crate::generator::{Endpoint, Generator, Settings};
 use crate::journal::{Entry, FORMAT, Kind, Start};
 use crate::output::sink::Sink;
 use crate::output::{Clean, Stream, say, visible};
 use crate::profile::{Profile, Stage};
-use crate::report::{Report, summary, terminal};
+use crate::report::{Report, terminal};
 use crate::session::clock::Clock;
 use crate::session::exposition::Exposition;
 use crate::session::recorder::Recorder;
@@ -32,6 +33,9 @@ use crate::session::signals::Signals;
 
 /// From the command to the first request: time to draw the view and to open connections.
 pub const LEAD: Duration = Duration::from_millis(200);
+
+/// The seed of a Poisson process without `--seed`: several generators need the same.
+const DEFAULT_SEED: u64 = 1;
 
 /// A load, and what is expected of it.
 pub struct Session<'a> {
@@ -76,11 +80,15 @@ impl Session<'_> {
         let Common { sending, output, expected, .. } = self.options;
         let endpoint: Endpoint = self.url.parse()?;
         expected.of_stages(self.profile.stages.len())?;
-        can_be_written(output)?;
-        let start = self.start(first, &endpoint)?;
+        exports::can_be_written(output)?;
+        // Numbers that are the same in each run would be in the caches since the last one.
+        let random = sending.seed.unwrap_or_else(from_clock);
+        let start = self.start(first, &endpoint, random)?;
+        start.check().map_err(|error| Error::Usage(format!("no journal can hold this load: {error}")))?;
         let settings = self.plan.apply(Settings {
             spacing: sending.spacing,
-            seed: sending.seed,
+            seed: sending.seed.unwrap_or(DEFAULT_SEED),
+            random,
             share: sending.share()?,
             requests_per_connection: sending.requests_per_connection,
             http2: sending.http2,
@@ -94,9 +102,10 @@ impl Session<'_> {
             Some(address) => Some(Exposition::serve(address).await?),
             None => None,
         };
-        let mut recorder = Recorder::open(output.out.as_deref(), Sink::start(output.json)?)?;
-        let mut generator = Generator::start(settings, first)?;
         let mut signals = Signals::listen()?;
+        // Before the journal: what cannot be started leaves no folder behind.
+        let mut generator = Generator::start(settings, first)?;
+        let mut recorder = Recorder::open(output.out.as_deref(), Sink::start(output.json)?)?;
         recorder.take(Entry::Start(Box::new(start)));
         let mut asked_to_stop = false;
         loop {
@@ -129,7 +138,7 @@ impl Session<'_> {
         // The report's files come first: a reader of the summary may be slow.
         let report = report(&entries);
         let written = folder.map(|folder| write(&report, &folder)).transpose();
-        let exported = export(&report, output);
+        let exported = exports::write(&report, output);
         let unread =
             sink.finish(terminal::summary(&report, Stream::Out.columns()), asked_to_stop, signals.next()).await;
         if let Some(page) = written? {
@@ -139,7 +148,7 @@ impl Session<'_> {
         unwritten.or(unread).map_or_else(|| Ok(ExitCode::from(report.verdict.outcome.exit_code())), Err)
     }
 
-    fn start(&self, first: Instant, endpoint: &Endpoint) -> Result<Start, Error> {
+    fn start(&self, first: Instant, endpoint: &Endpoint, random: u64) -> Result<Start, Error> {
         let Common { load, sending, expected, .. } = self.options;
         let lead = first.saturating_duration_since(Instant::now());
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + lead;
@@ -159,12 +168,19 @@ impl Session<'_> {
             target: self.plan.target(endpoint, sending)?,
             profile: self.profile.stages.clone(),
             spacing: sending.spacing,
+            seed: Some(random),
             generator: sending.generator,
             generators: sending.generators,
             autoscaler: self.autoscaler.clone(),
             expectations,
         })
     }
+}
+
+/// A seed that no other run has. Programs that read JSON can hold it exactly.
+fn from_clock() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or_default()
 }
 
 /// How many threads send a load, unless the user says it. A rehearsal leaves the cores to its replicas.
@@ -175,38 +191,6 @@ fn threads(kind: Kind, profile: &Profile) -> u32 {
     let highest = profile.stages.iter().flat_map(|stage| [stage.from, stage.to]).fold(0.0, f64::max);
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
     if kind == Kind::Rehearsal { 1 } else { ((highest / EACH).ceil() as u32).clamp(1, cores.min(THREADS)) }
-}
-
-/// The files that are written beside the report.
-fn exports(output: &Output) -> impl Iterator<Item = (&'static str, &Path)> {
-    let files = [("--summary-export", &output.summary_export), ("--junit", &output.junit)];
-    files.into_iter().filter_map(|(flag, path)| Some((flag, path.as_deref()?)))
-}
-
-/// Whether they can be written: that must not turn out after a load of hours.
-fn can_be_written(output: &Output) -> Result<(), Error> {
-    for (flag, path) in exports(output) {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let name = path.display();
-        if path.is_dir() || path.file_name().is_none_or(|name| name.to_str().is_none()) {
-            return Err(Error::Usage(format!("{flag} {name}: give the name of a file")));
-        }
-        let tried = tempfile::tempfile_in(folder);
-        tried.map_err(|error| Error::Usage(format!("{flag} {name}: the file cannot be written: {error}")))?;
-    }
-    if output.summary_export.is_some() && output.summary_export == output.junit {
-        return Err(Error::Usage("--summary-export and --junit name the same file: give two".to_owned()));
-    }
-    Ok(())
-}
-
-fn export(report: &Report, output: &Output) -> Result<(), Error> {
-    for (flag, path) in exports(output) {
-        let text = if flag == "--junit" { report.junit() } else { report.summary() };
-        let failed = |error| Error::Environment(format!("{flag} {}: {error}", path.display()));
-        summary::write(path, &text).map_err(failed)?;
-    }
-    Ok(())
 }
 
 /// Writes the report into a folder, and returns the path of its page as a line.

@@ -1,16 +1,24 @@
 //! What is said of a command line that cannot be used.
 
+use std::borrow::Cow;
 use std::process::ExitCode;
 
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue};
 
+use crate::journal::without_credentials;
 use crate::output::{Clean, print, say, visible};
+
+/// An argument without a user and a password that it may have. The name of an option is none: `--header <…|@FILE>`.
+fn bare(text: &str) -> Cow<'_, str> {
+    let is_name = !text.contains("://") && text.contains('<');
+    if is_name { text.into() } else { without_credentials(text).into() }
+}
 
 /// Prints clap's message, which repeats arguments, and returns the exit code.
 pub(super) fn explain(mut error: clap::Error) -> ExitCode {
-    let clean = |text: &String| visible(text).into_owned();
-    let styled = |text: &StyledStr| StyledStr::from(visible(&text.to_string()).into_owned());
+    let clean = |text: &String| visible(&bare(text)).into_owned();
+    let styled = |text: &StyledStr| StyledStr::from(visible(&bare(&text.to_string())).into_owned());
     let repeated = error.context().filter_map(|(kind, value)| {
         let value = match value {
             ContextValue::String(text) => ContextValue::String(clean(text)),

@@ -68,8 +68,12 @@ pub struct Output {
     #[arg(long, value_name = "FILE")]
     pub summary_export: Option<PathBuf>,
 
-    /// Write the checks to an XML file in the form of `JUnit`, for a CI system; it is overwritten
-    #[arg(long, value_name = "FILE")]
+    /// The checks for a CI system.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "Write the checks to an XML file in the form of JUnit, for a CI system; it is overwritten"
+    )]
     pub junit: Option<PathBuf>,
 
     /// Serve the run as it goes on, for Prometheus, at http://IP:PORT/metrics

@@ -21,11 +21,11 @@ pub struct Requests {
     pub headers: Vec<String>,
 
     /// The body of each request, or @FILE with it
-    #[arg(long, value_name = "TEXT|@FILE")]
+    #[arg(long, value_name = "TEXT|@FILE", allow_hyphen_values = true)]
     pub body: Option<String>,
 
     /// A file of requests, a line each: WEIGHT METHOD URL, and @BODYFILE if it has a body. A URL may be a path on the target. Bodies are looked
-    /// for beside the file. In paths, headers and bodies, {{counter}} and {{random}} are numbers that each request has anew
+    /// for beside the file. In paths, headers and bodies, {{counter}} and {{random}} are new numbers for each request
     #[arg(long, value_name = "FILE", conflicts_with_all = ["method", "body"])]
     pub targets: Option<PathBuf>,
 

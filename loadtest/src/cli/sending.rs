@@ -32,9 +32,9 @@ pub struct Sending {
     #[arg(long, value_name = "SPACING", value_enum, default_value_t = Spacing::Even)]
     pub spacing: Spacing,
 
-    /// Seed of random spacing
-    #[arg(long, value_name = "NUMBER", default_value = "1")]
-    pub seed: u64,
+    /// Seed of random spacing, which is 1 by default, and of the numbers for {{random}}, which are others in each run by default
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
 
     /// Requests on a connection before it is closed. With more than 1, a client stays on one pod
     #[arg(long, value_name = "COUNT", default_value = "1", value_parser = at_least_one)]

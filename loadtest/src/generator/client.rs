@@ -92,7 +92,7 @@ impl Client {
         let mut client = Self {
             origins: Vec::new(),
             requests: Vec::new(),
-            mix: RefCell::new(Mix::new(requests)),
+            mix: RefCell::new(Mix::new(requests, settings.share)),
             pod_header: pod_header.as_ref().map(ToString::to_string),
         };
         for request in requests {
@@ -137,9 +137,9 @@ impl Client {
         self.mix.borrow_mut().next()
     }
 
-    /// A request's method and URL, for people.
-    pub fn name(&self, request: usize) -> String {
-        self.requests[request].request.name()
+    /// The request of an index.
+    pub fn request(&self, request: usize) -> &Request {
+        &self.requests[request].request
     }
 
     /// One request and its answer. If it is cancelled, the stage shows how far it came.

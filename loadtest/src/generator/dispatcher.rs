@@ -54,10 +54,10 @@ impl Load {
         let index = settings.share.index();
         Ok(Self {
             client: Client::new(&settings)?,
-            window: RefCell::new(Window::new(settings.success.clone())),
+            window: RefCell::new(Window::new(settings.success.clone(), settings.threads)),
             counter: Cell::new(index.into()),
             // Each generator has numbers of its own.
-            random: RefCell::new(Rng::with_seed(settings.seed ^ u64::from(index) << 32)),
+            random: RefCell::new(Rng::with_seed(settings.random ^ u64::from(index) << 32)),
             pace: Pace::new(settings.speed),
             settings,
             start,
@@ -164,7 +164,7 @@ impl Load {
         let outcome = outcome.unwrap_or_else(|_| Err(stage.get().timed_out().into()));
         let now = Instant::now();
         let latency = self.pace.rehearsed(now.saturating_duration_since(due));
-        self.window.borrow_mut().finished(outcome, latency, timeout, || self.client.name(request));
+        self.window.borrow_mut().finished(outcome, latency, timeout, || self.client.request(request));
         let in_flight = self.in_flight.get();
         self.in_flight.set(in_flight - 1);
         if in_flight == self.settings.max_in_flight {

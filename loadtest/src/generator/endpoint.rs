@@ -12,6 +12,7 @@ use http::uri::{Authority, InvalidUri, Parts, PathAndQuery, Scheme};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 
 use crate::generator::template::{Numbers, Template};
+use crate::journal::without_credentials;
 
 /// What a URL may not contain as it is, besides what is not ASCII.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`').add(b'{').add(b'}');
@@ -34,7 +35,7 @@ impl FromStr for Place {
     type Err = PlaceError;
 
     fn from_str(text: &str) -> Result<Self, PlaceError> {
-        let wrong = || PlaceError(text.to_owned());
+        let wrong = || PlaceError(without_credentials(text));
         let authority: Authority = text.parse().map_err(|_| wrong())?;
         let port = authority.port_u16().filter(|port| *port > 0 && !text.contains('@')).ok_or_else(wrong)?;
         let host = bare(authority.host()).to_owned();
@@ -88,20 +89,24 @@ pub enum UrlError {
     /// The port is not one.
     #[error("{0:?}: {1:?} is not a port from 1 to 65535: {EXAMPLE}")]
     Port(String, String),
+    /// It has a line break or another control character.
+    #[error("{0:?} has a line break or another control character: {EXAMPLE}")]
+    Control(String),
+    /// Its address has a zone, which is a matter of one machine.
+    #[error("{0:?}: an address with a zone (%…) is not part of a URL: give an address without one, or a name")]
+    Zone(String),
+    /// It may be the end of a password.
+    #[error(
+        "{0:?}: an @ follows the port: if it belongs to the path, write %40; if it ends a password, write %2F for a slash \
+         in it"
+    )]
+    At(String),
 }
 
 impl From<UrlError> for crate::error::Error {
     fn from(error: UrlError) -> Self {
         Self::Usage(error.to_string())
     }
-}
-
-/// A URL, or what is meant to be one, without its user and password.
-pub fn without_credentials(text: &str) -> String {
-    let start = text.find("://").map_or(0, |at| at + 3);
-    // A password may contain a slash that should have been encoded; the last @ ends it whatever it contains.
-    let end = text[start..].rfind('@').map_or(start, |at| start + at + 1);
-    format!("{}{}", &text[..start], &text[end..])
 }
 
 fn bare(host: &str) -> &str {
@@ -112,7 +117,52 @@ impl FromStr for Endpoint {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, UrlError> {
+        let text = text.trim();
+        let endpoint = Self::parsed(text)?;
+        // http://user:12/secret@shop.example/ would show the password's end as a path.
+        let Self { authority, authorization, place, .. } = &endpoint;
+        let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+        let path = rest.split(['?', '#']).next().unwrap_or_default();
+        let may_be_user = authorization.is_none() && place.ip().is_none() && place.host != "localhost";
+        if may_be_user && authority.port_u16().is_some() && path.contains('@') {
+            return Err(UrlError::At(without_credentials(text)));
+        }
+        Ok(endpoint)
+    }
+}
+
+/// A request line's path starts with a slash, even if the URL has only a query. Its fragment is not sent.
+fn path_of(text: &str) -> Template {
+    let text = text.split('#').next().unwrap_or_default();
+    let slash = if text.starts_with('/') { "" } else { "/" };
+    let path = Template::new(format!("{slash}{text}").as_bytes());
+    path.map(|fixed| percent_encode(fixed, ENCODED).to_string().into_bytes())
+}
+
+/// The header for a user and a password, which a URL has percent-encoded.
+fn basic(credentials: &str) -> HeaderValue {
+    let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+    let mut text: Vec<u8> = percent_decode_str(user).collect();
+    text.push(b':');
+    text.extend(percent_decode_str(password));
+    let mut value: HeaderValue = format!("Basic {}", BASE64_STANDARD.encode(text)).parse().expect("base64 is a value");
+    value.set_sensitive(true);
+    value
+}
+
+impl Display for Endpoint {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl Endpoint {
+    /// The parts of a URL.
+    fn parsed(text: &str) -> Result<Self, UrlError> {
         let redacted = || without_credentials(text);
+        if text.chars().any(char::is_control) {
+            return Err(UrlError::Control(redacted()));
+        }
         let not_url = |error: http::Error| UrlError::NotUrl(redacted(), error);
         let invalid = |error: InvalidUri| not_url(error.into());
         let Some((scheme, rest)) = text.split_once("://") else {
@@ -145,6 +195,9 @@ impl FromStr for Endpoint {
                 return Err(UrlError::Port(redacted(), port.to_owned()));
             }
         }
+        if authority.starts_with('[') && authority.contains('%') {
+            return Err(UrlError::Zone(redacted()));
+        }
         let authority: Authority = authority.parse().map_err(invalid)?;
         let host = bare(authority.host()).to_owned();
         if host.is_empty() {
@@ -163,38 +216,11 @@ impl FromStr for Endpoint {
         endpoint.uri(Numbers::default(), None).map_err(not_url)?;
         Ok(endpoint)
     }
-}
 
-/// A request line's path starts with a slash, even if the URL has only a query. Its fragment is not sent.
-fn path_of(text: &str) -> Template {
-    let text = text.split('#').next().unwrap_or_default();
-    let slash = if text.starts_with('/') { "" } else { "/" };
-    let path = Template::new(format!("{slash}{text}").as_bytes());
-    path.map(|fixed| percent_encode(fixed, ENCODED).to_string().into_bytes())
-}
-
-/// The header for a user and a password, which a URL has percent-encoded.
-fn basic(credentials: &str) -> HeaderValue {
-    let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
-    let mut text: Vec<u8> = percent_decode_str(user).collect();
-    text.push(b':');
-    text.extend(percent_decode_str(password));
-    let mut value: HeaderValue = format!("Basic {}", BASE64_STANDARD.encode(text)).parse().expect("base64 is a value");
-    value.set_sensitive(true);
-    value
-}
-
-impl Display for Endpoint {
-    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.shown)
-    }
-}
-
-impl Endpoint {
     /// The URL of another path on the same server, with the same user and password.
     pub fn with_path(&self, path: &str) -> Result<Self, UrlError> {
         let scheme = if self.tls { "https" } else { "http" };
-        let other: Self = format!("{scheme}://{}{path}", self.authority).parse()?;
+        let other = Self::parsed(&format!("{scheme}://{}{path}", self.authority))?;
         Ok(Self { authorization: self.authorization.clone(), ..other })
     }
 
@@ -261,6 +287,8 @@ mod tests {
             ("http://127.0.0.1:9898/a/b?c=d&e", "127.0.0.1", 9898, "127.0.0.1:9898", "/a/b?c=d&e"),
             ("http://[::1]:8080?q=1", "::1", 8080, "[::1]:8080", "/?q=1"),
             ("http://[::1]/", "::1", 80, "[::1]", "/"),
+            (" http://shop.example/ok ", "shop.example", 80, "shop.example", "/ok"),
+            ("http://127.0.0.1:80/@me", "127.0.0.1", 80, "127.0.0.1", "/@me"),
             ("https://shop.example/", "shop.example", 443, "shop.example", "/"),
             ("HTTPS://shop.example:443/#a", "shop.example", 443, "shop.example", "/"),
             ("https://shop.example:80/", "shop.example", 80, "shop.example:80", "/"),
@@ -277,7 +305,7 @@ mod tests {
             let path = path(&endpoint);
             let parts = (endpoint.host(), endpoint.port(), endpoint.host_header(), path.as_str());
             assert_eq!(parts, (host, port, header, expected), "{url}");
-            assert_eq!(endpoint.is_tls(), url.to_lowercase().starts_with("https"));
+            assert_eq!(endpoint.is_tls(), url.to_lowercase().starts_with("https"), "{url}");
         }
     }
 
@@ -294,6 +322,9 @@ mod tests {
             ("http://größe.example/", "xn--"),
             ("http://:80/", "host"),
             ("", "URL"),
+            ("http://[fe80::1%eth0]/", "zone"),
+            ("http://shop.example/a\nb", "line break"),
+            ("http://shop:80/@me", "%40"),
         ] {
             let error = url.parse::<Endpoint>().unwrap_err().to_string();
             assert!(error.contains(part), "{url}: {error}");
@@ -311,6 +342,7 @@ mod tests {
             assert_eq!(endpoint.authorization().unwrap(), header);
             assert_eq!((endpoint.to_string(), endpoint.host()), (shown.to_owned(), "shop.example"));
             assert!(!format!("{endpoint:?}").contains("cret"), "{endpoint:?}");
+            assert!(endpoint.with_path("/@me").is_ok());
             let other = endpoint.with_path("/other").unwrap();
             assert_eq!(
                 (path(&other).as_str(), other.authorization().unwrap()),
@@ -322,6 +354,7 @@ mod tests {
             "ftp://user:secret@shop.example/",
             "user:secret@shop.example",
             "http://user:sec/ret@shop.example/",
+            "http://user:12/secret@shop.example/",
             "http://user:secret@shop.example:0/",
             "http://user:secret@größe.example/",
         ] {
@@ -343,5 +376,7 @@ mod tests {
         for text in ["", "ingress.example", ":443", "a:0", "a:99999", "::1:80", "http://a:80", "a:80/", "u@a:80"] {
             assert!(text.parse::<Place>().is_err(), "{text}");
         }
+        let error = "user:secret@a:80".parse::<Place>().unwrap_err().to_string();
+        assert!(!error.contains("secret") && !error.contains("user"), "{error}");
     }
 }

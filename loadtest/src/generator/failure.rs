@@ -60,7 +60,7 @@ impl Failed {
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                     Failure::CertificateName
                 }
-                _ => Failure::TlsFailed,
+                _ => Failure::CertificateUnusable,
             },
             Some(TlsError::AlertReceived(AlertDescription::NoApplicationProtocol)) => Failure::NoHttp2,
             Some(_) => Failure::TlsFailed,

@@ -8,7 +8,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::generator::answer::{Incoming, Reading};
 use crate::generator::client::{Origin, Progress, Stage};
@@ -36,6 +36,15 @@ struct PooledConnection {
     left: u64,
 }
 
+/// How the sending of a request ended.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Sending {
+    /// All of it was sent.
+    Sent,
+    /// Its answer was complete before.
+    Answered,
+}
+
 impl Http1 {
     pub fn new(requests_per_connection: u64) -> Self {
         Self {
@@ -55,10 +64,14 @@ impl Http1 {
         pod_header: Option<&str>,
         progress: Progress<'_>,
     ) -> Result<Answer, Failed> {
-        let mut pooled = self.begin(origin, message, numbers, progress).await?;
-        let reading = Reading { is_head, pod_header, sampled: progress.window.borrow_mut().takes_sample() };
-        let (answer, keep) = self.answer(&mut pooled.stream, reading, progress).await?;
-        if keep && pooled.left > 0 {
+        let sampled = progress.window.borrow_mut().takes_sample();
+        let mut incoming = Incoming::new(Reading { is_head, pod_header, sampled });
+        let (mut pooled, sending) = self.begin(origin, message, numbers, &mut incoming, progress).await?;
+        if sending == Sending::Sent {
+            self.answer(&mut pooled.stream, &mut incoming, progress).await?;
+        }
+        let (answer, keep) = incoming.end();
+        if keep && pooled.left > 0 && sending == Sending::Sent {
             self.idle.borrow_mut().push_back(pooled);
         }
         Ok(answer)
@@ -70,17 +83,18 @@ impl Http1 {
         origin: &Origin,
         message: &Message1,
         numbers: Numbers,
+        incoming: &mut Incoming<'_>,
         progress: Progress<'_>,
-    ) -> Result<PooledConnection, Failed> {
+    ) -> Result<(PooledConnection, Sending), Failed> {
         while let Some(mut pooled) = self.take() {
             progress.stage.set(Stage::Waiting);
             // Closed just now: nothing of the request was sent, so another connection may take it.
             let request = message.bytes(pooled.left == 1, numbers);
             if let Ok(sent @ 1..) = poll_fn(|context| Pin::new(&mut pooled.stream).poll_write(context, &request)).await
             {
-                finish(&mut pooled, &request[sent..]).await?;
-                progress.window.borrow_mut().bytes_out += request.len() as u64;
-                return Ok(pooled);
+                progress.window.borrow_mut().bytes_out += sent as u64;
+                let sending = self.finish(&mut pooled, &request[sent..], incoming, progress).await?;
+                return Ok((pooled, sending));
             }
         }
         progress.stage.set(Stage::Connecting);
@@ -88,9 +102,69 @@ impl Http1 {
         progress.stage.set(Stage::Waiting);
         let mut pooled = PooledConnection { stream, left: self.requests_per_connection };
         let request = message.bytes(pooled.left == 1, numbers);
-        finish(&mut pooled, &request).await?;
-        progress.window.borrow_mut().bytes_out += request.len() as u64;
-        Ok(pooled)
+        let sending = self.finish(&mut pooled, &request, incoming, progress).await?;
+        Ok((pooled, sending))
+    }
+
+    /// Sends what is left of a request. Meanwhile, its answer may begin, as an echo does. One that ends before the request
+    /// does, as a refusal of a long body may, ends the sending.
+    async fn finish(
+        &self,
+        pooled: &mut PooledConnection,
+        rest: &[u8],
+        incoming: &mut Incoming<'_>,
+        progress: Progress<'_>,
+    ) -> Result<Sending, Failed> {
+        pooled.left -= 1;
+        let mut sent = 0;
+        poll_fn(|context| {
+            while sent < rest.len() {
+                let written = match Pin::new(&mut pooled.stream).poll_write(context, &rest[sent..]) {
+                    Poll::Ready(Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
+                    Poll::Ready(written) => written,
+                    // A part of the answer makes room for more of the request.
+                    Poll::Pending => match self.read(&mut pooled.stream, context, incoming, progress.window) {
+                        Poll::Ready(Ok(true)) => return Poll::Ready(Ok(Sending::Answered)),
+                        Poll::Ready(Ok(false)) => continue,
+                        Poll::Ready(Err(failed)) => return Poll::Ready(Err(failed)),
+                        Poll::Pending => return Poll::Pending,
+                    },
+                };
+                match written {
+                    Ok(bytes) => {
+                        sent += bytes;
+                        progress.window.borrow_mut().bytes_out += bytes as u64;
+                    }
+                    // The answer may have arrived before the target closed.
+                    Err(error) => {
+                        let arrived = self.arrived(&mut pooled.stream, context, incoming, progress.window);
+                        let ended = if arrived { Ok(Sending::Answered) } else { Err(Failed::talking(error)) };
+                        return Poll::Ready(ended);
+                    }
+                }
+            }
+            // TLS may still hold a part of it.
+            let flushed = std::task::ready!(Pin::new(&mut pooled.stream).poll_flush(context));
+            Poll::Ready(flushed.map(|()| Sending::Sent).map_err(Failed::talking))
+        })
+        .await
+    }
+
+    /// Whether a whole answer is there, on a connection that takes no more of the request.
+    fn arrived(
+        &self,
+        stream: &mut Stream,
+        context: &mut Context<'_>,
+        incoming: &mut Incoming<'_>,
+        window: &RefCell<Window>,
+    ) -> bool {
+        loop {
+            match self.read(stream, context, incoming, window) {
+                Poll::Ready(Ok(false)) => {}
+                Poll::Ready(Ok(true)) => return true,
+                Poll::Ready(Err(_)) | Poll::Pending => return false,
+            }
+        }
     }
 
     /// A pooled connection that is open and has nothing to read, which no request has asked for.
@@ -109,17 +183,13 @@ impl Http1 {
     async fn answer(
         &self,
         stream: &mut Stream,
-        reading: Reading<'_>,
+        incoming: &mut Incoming<'_>,
         progress: Progress<'_>,
-    ) -> Result<(Answer, bool), Failed> {
-        let mut incoming = Incoming::new(reading);
-        loop {
-            let over = poll_fn(|context| self.read(stream, context, &mut incoming, progress.window)).await?;
-            if over {
-                return Ok(incoming.end());
-            }
+    ) -> Result<(), Failed> {
+        while !poll_fn(|context| self.read(stream, context, incoming, progress.window)).await? {
             progress.stage.set(Stage::Reading);
         }
+        Ok(())
     }
 
     /// Reads what is there, and returns whether the answer is complete.
@@ -141,13 +211,4 @@ impl Http1 {
             Ok(()) => Ok(incoming.take(buffer.filled(), &mut window.pods)?),
         })
     }
-}
-
-/// Sends what is left of a request.
-async fn finish(pooled: &mut PooledConnection, rest: &[u8]) -> Result<(), Failed> {
-    pooled.stream.write_all(rest).await.map_err(Failed::talking)?;
-    // TLS may still hold a part of it.
-    pooled.stream.flush().await.map_err(Failed::talking)?;
-    pooled.left -= 1;
-    Ok(())
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use http::Method;
 
 use crate::generator::endpoint::UrlError;
+use crate::journal::without_credentials;
 
 /// A line of `--targets`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -32,8 +33,8 @@ pub enum LineError {
     #[error(transparent)]
     Method(#[from] MethodError),
     /// The body's file has no @.
-    #[error("{0:?} is not the file of a body: write @FILE")]
-    Body(String),
+    #[error("the fourth part is not @FILE: a body is given as the name of its file, such as @cart.json")]
+    Body,
     /// The URL is none.
     #[error(transparent)]
     Url(#[from] UrlError),
@@ -50,10 +51,10 @@ impl FromStr for Line {
         let number = weight.parse().ok().filter(|weight| (1..=1_000_000).contains(weight));
         let body = match parts.get(3) {
             None => None,
-            Some(file) => Some(file.strip_prefix('@').ok_or_else(|| LineError::Body((*file).to_owned()))?.to_owned()),
+            Some(file) => Some(file.strip_prefix('@').ok_or(LineError::Body)?.to_owned()),
         };
         Ok(Self {
-            weight: number.ok_or_else(|| LineError::Weight(weight.to_owned()))?,
+            weight: number.ok_or_else(|| LineError::Weight(without_credentials(weight)))?,
             method: method_of(method)?,
             url: url.to_owned(),
             body,
@@ -85,7 +86,7 @@ pub fn method_of(text: &str) -> Result<Method, MethodError> {
             Err(MethodError::Case(text.to_owned(), capitals))
         }
         Ok(method) => Ok(method),
-        Err(_) => Err(MethodError::Form(text.to_owned())),
+        Err(_) => Err(MethodError::Form(without_credentials(text))),
     }
 }
 
@@ -108,9 +109,12 @@ mod tests {
             ("1 G@T /", "method"),
             ("1 CONNECT /", "tunnel"),
             ("1 POST / cart.json", "@FILE"),
+            ("1 POST /login {\"pw\":\"secret\"}", "@FILE"),
+            ("1 http://user:secret@h/ GET", "method"),
+            ("http://user:secret@h/ GET 1", "weight"),
         ] {
             let error = text.parse::<Line>().unwrap_err().to_string();
-            assert!(error.contains(part), "{text}: {error}");
+            assert!(error.contains(part) && !error.contains("secret"), "{text}: {error}");
         }
     }
 }

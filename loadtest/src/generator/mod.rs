@@ -3,8 +3,7 @@
 //! The generator has threads and runtimes of its own, so that nothing else that the tool does makes it late. Each sends its
 //! part of the schedule, and `joined` adds up what they report. On a thread, `dispatcher` waits for the moments of the schedule and starts a task for each request, which `client` carries out.
 //! `window` counts the results until the second is over and becomes an [`Entry`]. `request` is what is sent, `mix` which one is
-//! next, `line` reads it from a file, `template` the
-//! places that are filled in for each request, `stream` a connection, and `tls` what protects it.
+//! next, `line` reads it from a file, `secrets` what of it a report may not repeat, `template` the places that are filled in for each request, `stream` a connection, and `tls` what protects it.
 
 mod addresses;
 mod answer;
@@ -20,6 +19,7 @@ mod line;
 mod mix;
 mod pod_name;
 mod request;
+mod secrets;
 mod stream;
 mod template;
 mod timer;
@@ -69,8 +69,10 @@ pub struct Settings {
     pub profile: Profile,
     /// How requests are spaced.
     pub spacing: Spacing,
-    /// The seed of a Poisson process.
+    /// The seed of a Poisson process, which is the same for all generators of a load.
     pub seed: u64,
+    /// The seed of the numbers for `{{random}}`.
+    pub random: u64,
     /// The part of the schedule that this generator sends.
     pub share: Share,
     /// Requests on one connection before it is closed; 1 is a new connection for each.
@@ -100,6 +102,7 @@ impl Settings {
             profile,
             spacing: Spacing::Even,
             seed: 0,
+            random: 0,
             share: Share::default(),
             requests_per_connection: 1,
             http2: false,
@@ -117,6 +120,7 @@ impl Settings {
         let part = |thread: u32| {
             let more = u64::from(u64::from(thread) < self.max_in_flight % of);
             Self {
+                threads,
                 share: self.share.part(thread, threads),
                 max_in_flight: self.max_in_flight / of + more,
                 ..self.clone()

@@ -46,6 +46,13 @@ impl Request {
         format!("{} {}", self.method, self.endpoint)
     }
 
+    /// What of it may be a secret: credentials, the values of headers, and the body.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &[u8]> {
+        let credentials = self.endpoint.authorization().map(HeaderValue::as_bytes);
+        let values = self.headers.iter().map(|header| &header.value).chain(&self.body);
+        credentials.into_iter().chain(values.flat_map(Template::fixed))
+    }
+
     fn has(&self, name: &HeaderName) -> bool {
         self.headers.iter().any(|header| header.name == name)
     }
@@ -94,8 +101,13 @@ pub enum HeaderError {
     #[error("a header has the form 'NAME: VALUE', and this one has no colon")]
     Colon,
     /// The name is none.
-    #[error("{0:?} is not the name of a header: it may have letters, digits and hyphens")]
+    #[error(
+        "what stands before the colon is not the name of a header, which may have letters, digits and hyphens; it begins with {0:?}"
+    )]
     Name(String),
+    /// The value is no host.
+    #[error("the header host takes a HOST or HOST:PORT, without a placeholder")]
+    Host,
     /// The value has a character that a header may not have.
     #[error("the value of the header {0} has a line break or another control character")]
     Value(HeaderName),
@@ -109,17 +121,26 @@ impl FromStr for Header {
 
     fn from_str(text: &str) -> Result<Self, HeaderError> {
         let (name, value) = text.split_once(':').ok_or(HeaderError::Colon)?;
-        let name: HeaderName = name.trim().parse().map_err(|_| HeaderError::Name(name.trim().to_owned()))?;
+        let name: HeaderName = name.trim().parse().map_err(|_| HeaderError::Name(start_of_name(name)))?;
         if OWN.contains(&name.as_str()) {
             return Err(HeaderError::Own(name));
         }
         let value = Template::new(value.trim().as_bytes());
         let filled = value.fill(Numbers::default());
-        let known = HeaderValue::from_bytes(&filled).is_ok();
+        if HeaderValue::from_bytes(&filled).is_err() {
+            return Err(HeaderError::Value(name));
+        }
         // HTTP/2 has the host as a part of the URL.
-        let known = known && (name != HOST || value.is_fixed() && Authority::try_from(filled.as_slice()).is_ok());
-        if known { Ok(Self { name, value }) } else { Err(HeaderError::Value(name)) }
+        if name == HOST && !(value.is_fixed() && Authority::try_from(filled.as_slice()).is_ok()) {
+            return Err(HeaderError::Host);
+        }
+        Ok(Self { name, value })
     }
+}
+
+/// What of a text could be a name: behind it, a value may follow whose colon is missing.
+fn start_of_name(text: &str) -> String {
+    text.trim().chars().take_while(|one| one.is_ascii_alphanumeric() || "-_".contains(*one)).collect()
 }
 
 /// A request as HTTP/1.1.
@@ -129,6 +150,9 @@ pub(super) enum Message1 {
     /// Filled in for each request: the head without its end, and the body.
     Filled { head: Template, body: Option<Template> },
 }
+
+/// A longer message is made for each request, instead of being held twice.
+const HELD: usize = 64 * 1024;
 
 /// The end of the last head on a connection: the server closes first, so that the ports in `TIME_WAIT` are on its side.
 const LAST: &[u8] = b"connection: close\r\n\r\n";
@@ -155,7 +179,7 @@ impl Message1 {
             body = Some(Template::default());
         }
         let message = Self::Filled { head, body };
-        if !request.is_fixed() {
+        if !request.is_fixed() || request.body.as_ref().is_some_and(|body| body.fixed_bytes() > HELD) {
             return message;
         }
         let of = |last| message.bytes(last, Numbers::default()).into_owned();
@@ -174,7 +198,7 @@ impl Message1 {
             Self::Fixed { kept, .. } => kept.into(),
             Self::Filled { head, body } => {
                 let mut bytes = head.fill(numbers);
-                let body = body.as_ref().map(|body| body.fill(numbers));
+                let body = body.as_ref().map(|body| body.filled(numbers));
                 if let Some(body) = &body {
                     bytes.extend_from_slice(format!("content-length: {}\r\n", body.len()).as_bytes());
                 }
@@ -213,8 +237,8 @@ impl Message2 {
     }
 
     fn fill(&self, numbers: Numbers) -> http::Request<Bytes> {
-        let body = self.request.body.as_ref().map(|body| body.fill(numbers)).unwrap_or_default();
-        let mut made = http::Request::new(Bytes::from(body));
+        let body = self.request.body.as_ref().map(|body| body.filled(numbers)).unwrap_or_default();
+        let mut made = http::Request::new(body);
         *made.method_mut() = self.request.method.clone();
         *made.uri_mut() = self.request.endpoint.uri(numbers, self.host.as_ref()).expect("digits are part of any path");
         for (name, value) in self.request.all() {
@@ -242,6 +266,9 @@ mod tests {
             ("Content-Length: 5", "itself"),
             ("transfer-encoding: chunked", "itself"),
             ("Host: a b", "header host"),
+            ("Host: {{counter}}.x", "placeholder"),
+            ("Host:", "HOST:PORT"),
+            ("Authorization=Bearer secret:x", "\"Authorization\""),
         ] {
             let error = text.parse::<Header>().unwrap_err().to_string();
             assert!(error.contains(part) && !error.contains("secret"), "{text}: {error}");

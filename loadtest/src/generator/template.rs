@@ -1,5 +1,7 @@
 //! Texts with places that are filled in for each request, so that caches are not what is measured.
 
+use bytes::Bytes;
+
 /// The place of the request's number: it counts from 0, and is unique among all generators of a load.
 const COUNTER: &str = "{{counter}}";
 /// The place of a random number of 64 bits.
@@ -18,7 +20,8 @@ pub struct Template(Vec<Part>);
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Part {
-    Fixed(Vec<u8>),
+    /// Shared by all copies: a body may have megabytes.
+    Fixed(Bytes),
     Counter,
     Random,
 }
@@ -33,11 +36,11 @@ impl Template {
             let found = [(next(COUNTER), Part::Counter, COUNTER), (next(RANDOM), Part::Random, RANDOM)];
             let found = found.into_iter().filter_map(|(at, part, place)| Some((at?, part, place)));
             let Some((at, part, place)) = found.min_by_key(|(at, ..)| *at) else {
-                parts.push(Part::Fixed(rest.to_vec()));
+                parts.push(Part::Fixed(Bytes::copy_from_slice(rest)));
                 break;
             };
             if at > 0 {
-                parts.push(Part::Fixed(rest[..at].to_vec()));
+                parts.push(Part::Fixed(Bytes::copy_from_slice(&rest[..at])));
             }
             parts.push(part);
             rest = &rest[at + place.len()..];
@@ -49,7 +52,7 @@ impl Template {
     pub(super) fn map(mut self, change: impl Fn(&[u8]) -> Vec<u8>) -> Self {
         for part in &mut self.0 {
             if let Part::Fixed(text) = part {
-                *text = change(text);
+                *text = change(text).into();
             }
         }
         self
@@ -57,7 +60,7 @@ impl Template {
 
     /// This text, followed by another.
     pub(super) fn push(&mut self, text: impl Into<Vec<u8>>) {
-        self.0.push(Part::Fixed(text.into()));
+        self.0.push(Part::Fixed(text.into().into()));
     }
 
     /// This text, followed by another template.
@@ -65,9 +68,27 @@ impl Template {
         self.0.extend(other.0.iter().cloned());
     }
 
+    /// The parts that are the same for each request.
+    pub(super) fn fixed(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().filter_map(|part| if let Part::Fixed(text) = part { Some(text.as_ref()) } else { None })
+    }
+
+    /// The length of its fixed parts.
+    pub(super) fn fixed_bytes(&self) -> usize {
+        self.fixed().map(<[u8]>::len).sum()
+    }
+
     /// Whether it is the same for each request.
     pub fn is_fixed(&self) -> bool {
         self.0.iter().all(|part| matches!(part, Part::Fixed(_)))
+    }
+
+    /// The text of one request; one that is always the same is not copied.
+    pub(super) fn filled(&self, numbers: Numbers) -> Bytes {
+        match self.0.as_slice() {
+            [Part::Fixed(text)] => text.clone(),
+            _ => self.fill(numbers).into(),
+        }
     }
 
     /// The text of one request.

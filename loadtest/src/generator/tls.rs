@@ -6,7 +6,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::client::{ClientConfig, Resumption};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
@@ -51,7 +51,7 @@ impl Trust {
         for (index, certificate) in CertificateDer::pem_slice_iter(pem).enumerate() {
             let number = index + 1;
             let wrong = |why: String| TrustError::Certificate { number, why };
-            let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
+            let certificate = certificate.map_err(|error| wrong(unread(error)))?;
             RootCertStore::empty().add(certificate.clone()).map_err(|error| wrong(error.to_string()))?;
             certificates.push(certificate);
         }
@@ -85,6 +85,16 @@ impl Trust {
         // Each connection is a new client's, which has no session to resume.
         config.resumption = Resumption::disabled();
         Ok(TlsConnector::from(Arc::new(config)))
+    }
+}
+
+/// Why a PEM file cannot be read. The library prints its bytes as numbers.
+fn unread(error: pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "its last line, which begins with -----END, is missing".to_owned(),
+        pem::Error::IllegalSectionStart { .. } => "its first line is not -----BEGIN CERTIFICATE-----".to_owned(),
+        pem::Error::Base64Decode(_) => "it is not in base64".to_owned(),
+        other => other.to_string(),
     }
 }
 

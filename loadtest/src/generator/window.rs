@@ -5,9 +5,10 @@ use std::time::Duration;
 use crate::journal::{ObservedEvent, Second, Statuses, is_success};
 use crate::stats::Times;
 
-use crate::generator::endpoint::without_credentials;
 use crate::generator::failure::{Detail, Failed, Failure};
 use crate::generator::pod_name::{Pod, Pods};
+use crate::generator::request::Request;
+use crate::generator::secrets;
 
 /// Statuses have three digits.
 const STATUSES: usize = 1_000;
@@ -15,11 +16,11 @@ const STATUSES: usize = 1_000;
 /// The maximum number of statuses of which there is an example.
 const EXAMPLES: usize = 20;
 
-/// How many bodies of a second are matched, and how much of each.
+/// How many bodies of a second all threads match, and how much of each.
 const SAMPLES: u32 = 100;
 pub(super) const SAMPLED_BYTES: usize = 64 * 1024;
 
-/// How much of a text of others is an example.
+/// How much of a text of others is an example, in characters.
 const EXCERPT: usize = 200;
 
 /// A complete answer.
@@ -40,7 +41,7 @@ pub(super) struct Answer {
 pub struct Success {
     /// The statuses; by default 2xx.
     pub statuses: Option<Statuses>,
-    /// What bodies must match: the first hundred of each second.
+    /// What bodies must match: a hundred of each second, shared by the threads.
     pub body: Option<regex::bytes::Regex>,
 }
 
@@ -67,6 +68,8 @@ pub(super) struct Window {
     succeeded: u64,
     sampled: u32,
     success: Success,
+    /// How many bodies of a second are matched here.
+    samples: u32,
     examples: Examples,
 }
 
@@ -81,7 +84,8 @@ struct Examples {
 }
 
 impl Window {
-    pub fn new(success: Success) -> Self {
+    /// The window of one of so many threads.
+    pub fn new(success: Success, threads: u32) -> Self {
         Self {
             due: 0,
             sent: 0,
@@ -98,24 +102,25 @@ impl Window {
             succeeded: 0,
             sampled: 0,
             success,
+            samples: (SAMPLES / threads.max(1)).max(1),
             examples: Examples::default(),
         }
     }
 
     /// Whether the next answer's body is kept, to be matched.
     pub fn takes_sample(&mut self) -> bool {
-        let takes = self.success.body.is_some() && self.sampled < SAMPLES;
+        let takes = self.success.body.is_some() && self.sampled < self.samples;
         self.sampled += u32::from(takes);
         takes
     }
 
     /// Counts the outcome of a request, and its latency.
-    pub fn finished(
+    pub fn finished<'a>(
         &mut self,
         outcome: Result<Answer, Failed>,
         latency: Duration,
         timeout: Duration,
-        request: impl Fn() -> String,
+        request: impl Fn() -> &'a Request,
     ) {
         match outcome {
             Ok(answer) => {
@@ -195,21 +200,20 @@ impl Window {
 }
 
 /// The start of a text of others.
-fn excerpt(bytes: &[u8]) -> String {
-    let mut text = String::from_utf8_lossy(&bytes[..bytes.len().min(EXCERPT)]).into_owned();
-    if bytes.len() > EXCERPT {
-        text.push('…');
+fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(EXCERPT) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
     }
-    text
 }
 
 impl Examples {
-    fn of_failure(&mut self, failed: &Failed, timeout: Duration, request: impl Fn() -> String) {
+    fn of_failure<'a>(&mut self, failed: &Failed, timeout: Duration, request: impl Fn() -> &'a Request) {
         let Failed { class, detail } = failed;
         if std::mem::replace(&mut self.failures[*class as usize], true) {
             return;
         }
-        let request = request();
+        let request = request().name();
         let example = match detail {
             Detail::Nothing => request,
             Detail::Io(error) => format!("{request}: {error}"),
@@ -218,24 +222,25 @@ impl Examples {
         self.new.push(ObservedEvent::FirstFailure { failure: *class, cause: class.text(timeout), example });
     }
 
-    fn of_status(&mut self, answer: &Answer, request: impl Fn() -> String) {
+    fn of_status<'a>(&mut self, answer: &Answer, request: impl Fn() -> &'a Request) {
         let status = answer.status;
         if self.statuses.len() == EXAMPLES || self.statuses.contains(&status) {
             return;
         }
         self.statuses.push(status);
-        // A query may have a token, and a URL a password.
+        let request = request();
         let location = answer.location.as_ref().map(|location| {
-            let end = location.iter().position(|byte| *byte == b'?').unwrap_or(location.len());
-            without_credentials(&excerpt(&location[..end]))
+            let place = secrets::place(&String::from_utf8_lossy(location));
+            excerpt(&secrets::hidden(request, place.as_bytes()))
         });
-        self.new.push(ObservedEvent::FirstStatus { status, request: request(), location });
+        self.new.push(ObservedEvent::FirstStatus { status, request: request.name(), location });
     }
 
-    fn of_body(&mut self, answer: &Answer, request: impl Fn() -> String) {
+    fn of_body<'a>(&mut self, answer: &Answer, request: impl Fn() -> &'a Request) {
         if !std::mem::replace(&mut self.mismatch, true) {
-            let body = excerpt(answer.sample.as_deref().unwrap_or_default());
-            self.new.push(ObservedEvent::FirstMismatch { request: request(), body });
+            let request = request();
+            let body = excerpt(&secrets::hidden(request, answer.sample.as_deref().unwrap_or_default()));
+            self.new.push(ObservedEvent::FirstMismatch { request: request.name(), body });
         }
     }
 }

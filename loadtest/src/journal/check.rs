@@ -162,7 +162,8 @@ impl ObservedEvent {
 }
 
 impl Start {
-    fn check(&self) -> Result<(), Invalid> {
+    /// Checks that a journal with it can be read again; an error names the field.
+    pub fn check(&self) -> Result<(), Invalid> {
         let Self { version, started, speed, target, profile, generator, generators, autoscaler, expectations, .. } =
             self;
         text("version", version, NAME)?;

@@ -27,6 +27,8 @@ pub enum Failure {
     UnknownAuthority,
     /// The certificate is for other names.
     CertificateName,
+    /// The certificate is none that a server can have.
+    CertificateUnusable,
     /// No TLS connection, for any other reason.
     TlsFailed,
     /// The TLS handshake did not end within the timeout.
@@ -49,7 +51,7 @@ pub enum Failure {
 
 impl Failure {
     /// All failures, each at its own index.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::NoSuchHost,
         Self::Refused,
         Self::Unreachable,
@@ -59,6 +61,7 @@ impl Failure {
         Self::CertificateExpired,
         Self::UnknownAuthority,
         Self::CertificateName,
+        Self::CertificateUnusable,
         Self::TlsFailed,
         Self::NoHandshake,
         Self::NoHttp2,
@@ -82,6 +85,7 @@ impl Failure {
             Self::CertificateExpired => "TLS certificate expired or not valid yet".to_owned(),
             Self::UnknownAuthority => "TLS certificate of an unknown authority".to_owned(),
             Self::CertificateName => "TLS certificate for another name".to_owned(),
+            Self::CertificateUnusable => "TLS certificate cannot be used".to_owned(),
             Self::TlsFailed => "TLS handshake failed".to_owned(),
             Self::NoHandshake => format!("no TLS handshake in {}", humantime::format_duration(timeout)),
             Self::NoHttp2 => "no HTTP/2 at the target".to_owned(),
@@ -116,13 +120,19 @@ impl Failure {
             Self::CertificateName => {
                 "Use a host name of the certificate in the URL; --connect-to sends it to another address"
             }
+            Self::CertificateUnusable => {
+                "An authority's own certificate, as `openssl req -x509` makes it, is no server certificate: issue one with \
+                 CA:FALSE, or use --insecure"
+            }
             Self::TlsFailed => "Check that the port speaks TLS, and which versions it allows",
             Self::NoHandshake => {
-                "The target is too slow for so many new connections: check its CPU, or keep connections"
+                "The target is too slow for so many new connections: check its CPU, or keep connections; if it never answers, check the port, or use http://"
             }
             Self::NoHttp2 => "Leave out --http2, or enable HTTP/2 at the target",
             Self::Reset => "The target or a proxy ended the connection: check its log, restarts and limits",
-            Self::Closed => "The target closed the connection: check its log, restarts and keep-alive timeout",
+            Self::Closed => {
+                "The target closed the connection: check its log, restarts and keep-alive timeout, or use the other of http:// and https://"
+            }
             Self::Malformed => "Check that the port speaks HTTP, and whether it expects https:// or --http2",
             Self::BrokenOff => "Check that the target speaks HTTP/2, and its limits of streams",
             Self::NoAnswer => {

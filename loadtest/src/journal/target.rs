@@ -112,6 +112,14 @@ impl std::str::FromStr for Statuses {
     }
 }
 
+/// A URL, or what is meant to be one, without its user and password.
+pub fn without_credentials(text: &str) -> String {
+    let start = if text.starts_with("//") { 2 } else { text.find("://").map_or(0, |at| at + 3) };
+    // A password may contain a slash that should have been encoded; the last @ ends it whatever it contains.
+    let end = text[start..].rfind('@').map_or(start, |at| start + at + 1);
+    format!("{}{}", &text[..start], &text[end..])
+}
+
 /// Whether a status is a success unless the user names others: 2xx. A redirect is not followed, so its page was not answered.
 pub const fn is_success(status: u16) -> bool {
     matches!(status, 200..300)

@@ -36,7 +36,7 @@ pub struct Report {
     pub replicas: Option<Replicas>,
     /// The reaction time, from the load step to a new pod that answers; null if the load did not require more pods.
     pub lag: Option<Lag>,
-    /// The pods that answered, the one with the most answers first.
+    /// The pods that answered, the one with the most answers first; last, as `(unknown)`, the answers that name none.
     pub pods: Vec<Pod>,
     /// Each pod's answers over time.
     pub shares: Vec<Shares>,
@@ -136,7 +136,7 @@ pub struct Pod {
     pub name: String,
     /// Its answers.
     pub answers: u64,
-    /// Its share of all answers that name a pod, from 0 to 1.
+    /// Its share of all answers, from 0 to 1.
     pub share: f64,
     /// The start of the second of its first answer.
     pub first: f64,

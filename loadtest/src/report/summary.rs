@@ -1,15 +1,20 @@
 //! The end of a run for programs: `--summary-export` and `--junit`.
 
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use rustix::fs::OFlags;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::json;
 use crate::output::{json_pretty, visible};
 use crate::report::figures::{Quantiles, Report, Totals};
-use crate::report::verdict::{Check, Verdict};
+use crate::report::verdict::{Check, Outcome, Verdict};
+
+const NONBLOCK: i32 = OFlags::NONBLOCK.bits().cast_signed();
 
 /// The summary of a load test (`--summary-export`): the report without what happened when. All times are seconds.
 #[derive(JsonSchema, Serialize)]
@@ -48,10 +53,21 @@ impl Report {
         })
     }
 
+    /// A check that the run is complete, which is open; none if it is.
+    fn cut_short(&self) -> Option<Check> {
+        let Verdict { outcome, sentence, .. } = &self.verdict;
+        let expected = Some("a run up to its planned end".to_owned());
+        (*outcome == Outcome::Undecided).then(|| Check::new("Run complete", expected, sentence.clone(), None))
+    }
+
     /// The checks in the form of `JUnit`, which CI systems show: a test case for each expectation. One that could not be
     /// decided is an error.
     pub fn junit(&self) -> String {
-        let judged: Vec<&Check> = self.verdict.checks.iter().filter(|check| check.expected.is_some()).collect();
+        let mut judged: Vec<&Check> = self.verdict.checks.iter().filter(|check| check.expected.is_some()).collect();
+        // A run that was cut short is undecided, even if each check holds until then.
+        let is_open = judged.iter().any(|check| check.held.is_none());
+        let cut_short = self.cut_short().filter(|_| !is_open);
+        judged.extend(&cut_short);
         let number = |held: Option<bool>| judged.iter().filter(|check| check.held == held).count();
         let seconds = self.end.as_ref().map_or(0.0, |end| end.at);
         let counts = format!(
@@ -86,9 +102,31 @@ fn escaped(text: &str) -> String {
     visible(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// Writes a text into a file. At any time, a reader finds the old file or the complete new one.
+/// Whether a text is written into what is there, because it is no regular file: a pipe, a device, or a name of standard
+/// output.
+pub fn is_written_in_place(path: &Path) -> bool {
+    let is_descriptor =
+        ["/dev/fd", "/dev/stdout", "/dev/stderr", "/proc"].iter().any(|folder| path.starts_with(folder));
+    std::fs::metadata(path).map_or(path.is_symlink(), |file| is_descriptor || !file.is_file())
+}
+
+/// Writes a text into a file. At any time, a reader finds the old file or the complete new one. Links stay, and what is no
+/// regular file is written to.
 pub fn write(path: &Path, text: &str) -> io::Result<()> {
+    if is_written_in_place(path) {
+        return write_in_place(path, text);
+    }
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().and_then(|name| name.to_str()).ok_or(io::ErrorKind::InvalidInput)?;
     json::write(folder, name, text)
+}
+
+fn write_in_place(path: &Path, text: &str) -> io::Result<()> {
+    // Of a link to nothing, the file is made. A pipe without a reader would block.
+    let made = OpenOptions::new().append(true).create(path.is_symlink()).custom_flags(NONBLOCK).open(path);
+    let mut file = made?;
+    // A reader that is slower than the writing is waited for.
+    rustix::fs::fcntl_setfl(&file, OFlags::APPEND)?;
+    file.write_all(text.as_bytes())
 }

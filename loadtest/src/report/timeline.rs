@@ -12,6 +12,9 @@ use crate::stats::{Times, Total, dropped, failed, join_seconds, succeeded};
 /// The cause of a failure whose body is not as expected.
 pub(crate) const MISMATCH: &str = "body does not match";
 
+/// What stands for the pods of answers that name none.
+pub(crate) const UNKNOWN: &str = "(unknown)";
+
 /// The maximum number of intervals of the pods' shares. More would show chance, not shares.
 const SHARES: f64 = 80.0;
 
@@ -50,7 +53,7 @@ impl Report {
             handshakes: quantiles(&total.handshakes),
             replicas: replicas(start.as_ref(), &scaling, &seconds),
             lag: start.as_ref().and_then(|start| lag::budget(start, &scaling, &pods)),
-            pods,
+            pods: with_unknown(pods, &seconds),
             shares: shares(&seconds),
             seconds: seconds.iter().map(load).collect(),
             steps: steps::observed(&scaling),
@@ -146,6 +149,24 @@ fn pods(seconds: &[Second]) -> Vec<Pod> {
     pods
 }
 
+/// The pods, and those answers that name none, if others do. Without them, shares would be too high.
+fn with_unknown(mut pods: Vec<Pod>, seconds: &[Second]) -> Vec<Pod> {
+    let mut without = seconds.iter().filter(|second| unnamed(second) > 0);
+    let (Some(first), false) = (without.next(), pods.is_empty()) else { return pods };
+    let last = without.next_back().unwrap_or(first).at;
+    let answers = seconds.iter().map(unnamed).sum();
+    pods.push(Pod { name: UNKNOWN.to_owned(), answers, share: 0.0, first: first.at, last });
+    let all: u64 = pods.iter().map(|pod| pod.answers).sum();
+    pods.iter_mut().for_each(|pod| pod.share = pod.answers as f64 / all as f64);
+    pods
+}
+
+/// Answers that name no pod.
+fn unnamed(second: &Second) -> u64 {
+    let answers: u64 = second.statuses.values().sum();
+    answers.saturating_sub(second.pods.values().sum())
+}
+
 /// Answers by pod in intervals of at least ten seconds: those of one second are too few to speak of shares.
 fn shares(seconds: &[Second]) -> Vec<Shares> {
     let answered = || seconds.iter().filter(|second| !second.pods.is_empty());
@@ -158,6 +179,9 @@ fn shares(seconds: &[Second]) -> Vec<Shares> {
         let answers = intervals.entry((second.at / length).floor() as i64).or_default();
         for (pod, count) in &second.pods {
             *answers.entry(pod.clone()).or_default() += count;
+        }
+        if unnamed(second) > 0 {
+            *answers.entry(UNKNOWN.to_owned()).or_default() += unnamed(second);
         }
     }
     let intervals = intervals.into_iter();

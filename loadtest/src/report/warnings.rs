@@ -12,6 +12,7 @@ use crate::output::text::{clock, count, fit, plural, rate, seconds};
 use crate::profile::Profile;
 use crate::report::figures::Report;
 use crate::report::lanes::MESSAGE;
+use crate::report::timeline::UNKNOWN;
 use crate::report::verdict::{BEYOND, enough_answers};
 
 /// A reason to doubt the result.
@@ -321,7 +322,7 @@ fn hot_pod(report: &Report) -> Option<String> {
         if ready < 2 {
             continue;
         }
-        for (pod, count) in &share.answers {
+        for (pod, count) in share.answers.iter().filter(|(pod, _)| *pod != UNKNOWN) {
             *answers.entry(pod).or_default() += *count as f64;
             even += *count as f64 / f64::from(ready);
         }

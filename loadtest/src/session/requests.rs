@@ -1,9 +1,11 @@
 //! From the words of the command line to the requests of a load. All files are read and all words are checked before
 //! anything is sent.
 
+use std::collections::{BTreeMap, btree_map};
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use http::header::HOST;
 use http::{HeaderName, Method};
 
 use crate::bounds::MIX;
@@ -16,6 +18,8 @@ use crate::output::{Clean, say};
 
 /// The longest body, and the longest file of certificates, in bytes.
 const BODY: u64 = 16 << 20;
+/// The length of all bodies of `--targets` together.
+const BODIES: usize = 64 << 20;
 /// The longest file of headers or targets.
 const LINES: u64 = 1 << 20;
 /// The maximum number of headers.
@@ -72,11 +76,16 @@ impl Plan {
                 .transpose()
                 .map_err(|_| Error::Usage("--pod-header takes the name of a header, such as X-Pod".to_owned()))?,
         };
-        if plan.body.is_some() && [Method::GET, Method::HEAD].contains(&plan.method) {
+        if url.is_some() && plan.own_url().is_some() {
+            let what = "--url is not used, because each line of --targets has a whole URL: leave it out, or give paths";
+            return Err(Error::Usage(what.to_owned()));
+        }
+        let lines = plan.lines.iter().filter(|(_, body)| body.is_some()).map(|(line, _)| &line.method);
+        let with_body = plan.body.iter().map(|_| &plan.method).chain(lines);
+        if let Some(method) = with_body.into_iter().find(|method| [Method::GET, Method::HEAD].contains(method)) {
             let text = format!(
-                "loadtest: {} requests are sent with a body, which servers may ignore or refuse; --method POST sends it with \
-                 POST\n",
-                plan.method
+                "loadtest: {method} requests are sent with a body, which servers may ignore or refuse; the method POST sends \
+                 it with POST\n"
             );
             say(Clean::of(&text));
         }
@@ -153,7 +162,10 @@ fn read(flag: &str, path: &Path, max: u64) -> Result<Vec<u8>, Error> {
 
 fn text(flag: &str, path: &Path) -> Result<String, Error> {
     let bytes = read(flag, path, LINES)?;
-    String::from_utf8(bytes).map_err(|_| Error::Usage(format!("{flag} {}: it is not text in UTF-8", path.display())))
+    let text = String::from_utf8(bytes);
+    let text = text.map_err(|_| Error::Usage(format!("{flag} {}: it is not text in UTF-8", path.display())))?;
+    // Some editors begin a file with this mark.
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 fn body_of(body: &str) -> Result<Vec<u8>, Error> {
@@ -175,12 +187,21 @@ fn headers(given: &[String]) -> Result<Vec<Header>, Error> {
         match one.strip_prefix('@') {
             None => headers.push(one.parse().map_err(|error| usage(&"--header", &error))?),
             Some(file) => {
+                let before = headers.len();
                 for (number, line) in numbered(&text("--header", Path::new(file))?) {
                     let header = line.parse();
                     headers.push(header.map_err(|error| usage(&format!("--header {file}, line {number}"), &error))?);
                 }
+                if headers.len() == before {
+                    return Err(Error::Usage(format!(
+                        "--header {file}: it has no header, which is a line NAME: VALUE"
+                    )));
+                }
             }
         }
+    }
+    if headers.iter().filter(|header: &&Header| header.name == HOST).count() > 1 {
+        return Err(Error::Usage("--header: a request has one header Host, and these are more: give one".to_owned()));
     }
     if headers.len() > HEADERS {
         return Err(Error::Usage(format!("there are {} headers, and at most {HEADERS} are possible", headers.len())));
@@ -192,6 +213,9 @@ fn lines(path: &Path) -> Result<Vec<(Line, Option<Template>)>, Error> {
     let name = path.display();
     let text = text("--targets", path)?;
     let mut lines = Vec::new();
+    // Each file is read and held once.
+    let mut bodies = BTreeMap::<PathBuf, Template>::new();
+    let mut bytes = 0;
     for (number, line) in numbered(&text) {
         let wrong = |why: &dyn Display| usage(&format!("--targets {name}, line {number}"), why);
         let line: Line = line.parse().map_err(|error| wrong(&error))?;
@@ -199,12 +223,20 @@ fn lines(path: &Path) -> Result<Vec<(Line, Option<Template>)>, Error> {
         let base: Endpoint = "http://host".parse()?;
         let known = if line.url.starts_with('/') { base.with_path(&line.url) } else { line.url.parse() };
         known.map_err(|error| wrong(&LineError::Url(error)))?;
-        let body = line.body.as_ref().map(|file| {
-            let file = path.parent().unwrap_or(Path::new("")).join(file);
-            input::read(&file, BODY).map_err(|error| wrong(&format!("{}: {error}", file.display())))
+        let file = line.body.as_ref().map(|file| path.parent().unwrap_or(Path::new("")).join(file));
+        let body = file.map(|file| match bodies.entry(file) {
+            btree_map::Entry::Occupied(known) => Ok(known.get().clone()),
+            btree_map::Entry::Vacant(new) => {
+                let name = new.key().display().to_string();
+                let body = input::read(new.key(), BODY).map_err(|error| wrong(&format!("{name}: {error}")))?;
+                bytes += body.len();
+                if bytes > BODIES {
+                    return Err(wrong(&format!("{name}: all bodies together are longer than {} MiB", BODIES >> 20)));
+                }
+                Ok(new.insert(Template::new(&body)).clone())
+            }
         });
-        let body = body.transpose()?.map(|body| Template::new(&body));
-        lines.push((line, body));
+        lines.push((line, body.transpose()?));
     }
     if lines.is_empty() || lines.len() > MIX {
         let many = lines.len();

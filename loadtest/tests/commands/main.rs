@@ -118,7 +118,10 @@ async fn bad_usage_gets_one_line_that_says_what_to_do() {
     std::fs::create_dir(&there).expect("a folder can be made");
     std::fs::write(there.join("journal.jsonl"), "").expect("a file can be written");
     let url = "--url http://127.0.0.1:1 --hpa none";
-    let [cut, prose, other, load] = ["cut", "prose", "other", "load"].map(|name| there.join(name));
+    let [cut, prose, other, load, empty, whole] =
+        ["cut", "prose", "other", "load", "empty", "whole"].map(|name| there.join(name));
+    std::fs::write(&empty, "# none\n").expect("a file can be written");
+    std::fs::write(&whole, "1 GET http://127.0.0.1:1/\n").expect("a file can be written");
     std::fs::write(&load, r#"{"verdict": {}, "totals": {}}"#).expect("a file can be written");
     std::fs::write(&cut, "{\"version\": \"0.1.0\", \"na").expect("a file can be written");
     std::fs::write(&prose, "no such thing").expect("a file can be written");
@@ -159,6 +162,17 @@ async fn bad_usage_gets_one_line_that_says_what_to_do() {
         (format!("run {url} --stage 5rps:1m --threshold p(99){{stage:2}}<1s"), "the load has 1 stage"),
         (format!("run {url} --stage 5rps:1m --summary-export /nonexistent/x"), "--summary-export /nonexistent/x"),
         (format!("run {url} --stage 5rps:1m --junit {}", there.display()), "give the name of a file"),
+        (
+            format!("run {url} --stage 5rps:1m --junit {0}/x --summary-export {0}/./x", there.display()),
+            "name the same file",
+        ),
+        (format!("run {url} --stage 5rps:1m --connect-to user:hush@host:443x"), "give HOST:PORT"),
+        ("run https://user:hush@host/".to_owned(), "https://host/"),
+        (format!("run {url} --stage 5rps:1m --header @{}", empty.display()), "it has no header"),
+        (format!("run {url} --stage 5rps:1m --header Host:a --header Host:b"), "one header Host"),
+        (format!("run {url} --stage 5rps:1m --targets {}", whole.display()), "--url is not used"),
+        (format!("run {url} --stage 5rps:1m --expect-body {}", "x".repeat(1_025)), "target.expectBody has 1025 bytes"),
+        (format!("run --url https://bad_na!me/ --stage 5rps:1m --out {}/unmade", there.display()), "bad_na!me"),
         ("rehearse --manifests /nonexistent".to_owned(), "/nonexistent"),
         ("rehearse --speed 0".to_owned(), "factor"),
         ("merge /nonexistent --out /nonexistent/too".to_owned(), "/nonexistent"),
@@ -178,11 +192,25 @@ async fn bad_usage_gets_one_line_that_says_what_to_do() {
         let ran = output(&arguments).await;
         let complaint = String::from_utf8_lossy(&ran.stderr);
         assert_eq!(ran.status.code(), Some(2), "{arguments}: {complaint}");
-        assert!(complaint.contains(part), "{arguments}: {complaint}");
+        assert!(complaint.contains(part) && !complaint.contains("hush"), "{arguments}: {complaint}");
         let lines = complaint.lines().take_while(|line| !line.starts_with("Usage:"));
         let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
         assert_eq!(lines.count(), 1, "{arguments}: {complaint}");
     }
+    assert!(!there.join("unmade").exists(), "a load that cannot start leaves no folder");
+}
+
+#[tokio::test]
+async fn exports_can_be_in_the_folder_of_the_report() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let out = folder.path().join("new");
+    let ran = output(&format!(
+        "run --url http://127.0.0.1:1 --stage 5rps:1s --body -x --out {0} --junit {0}/junit.xml --summary-export {0}/s.json",
+        out.display()
+    ))
+    .await;
+    assert_eq!(ran.status.code(), Some(1), "{}", String::from_utf8_lossy(&ran.stderr));
+    assert!(out.join("junit.xml").exists() && out.join("s.json").exists() && out.join("report.json").exists());
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The generator on real sockets.
 
+mod requests;
 mod target;
 
 use std::time::{Duration, Instant};

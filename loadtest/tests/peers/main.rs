@@ -194,6 +194,25 @@ async fn redirects_statuses_bodies_and_pods_are_judged_as_asked() {
     }
 }
 
+#[tokio::test]
+async fn secrets_that_a_target_repeats_are_not_reported() {
+    let authority = Authority::new();
+    let nginx = Nginx::start(&authority).await;
+    for http2 in [false, true] {
+        let request = Request {
+            headers: vec!["Authorization: Bearer S3CRETTOK".parse().unwrap()],
+            ..Request::get(format!("https://{}/echo", nginx.https).parse().unwrap())
+        };
+        let success = Success { statuses: None, body: Some("^never".parse().unwrap()) };
+        let (requests, trust) = (vec![request], trust(&authority));
+        let load = Settings { requests, success, trust, http2, ..settings("http://unused/", "50rps:200ms") };
+        let Outcome { total, events } = run(load).await;
+        assert_eq!(total.statuses, [(200, 10)].into(), "{events:?}");
+        let [ObservedEvent::FirstMismatch { body, .. }] = events.as_slice() else { panic!("{events:?}") };
+        assert_eq!(body, "you sent ...\n");
+    }
+}
+
 /// `openssl s_server`, which answers with a page. Ends with its test.
 struct SServer {
     child: Child,
@@ -256,6 +275,10 @@ async fn certificates_fail_by_their_fault() {
         assert!(example.starts_with(&format!("GET https://{}/: ", server.address)), "{example}");
         assert!(example.contains(part), "{example}");
     }
+    let pair = authority.self_signed("own");
+    let own = SServer::start(&pair, &[]);
+    let own_trust = Trust::of_pem(&std::fs::read(&pair.certificate).unwrap()).unwrap();
+    assert_eq!(only_failure(load(&own, own_trust)).await.0, Failure::CertificateUnusable);
     for (server, trust) in [(&fine, trust(&authority)), (&old, Trust::Anybody), (&elsewhere, Trust::Anybody)] {
         let outcome = run(load(server, trust)).await;
         assert_eq!(outcome.total.statuses, [(200, 10)].into(), "{:?}", outcome.events);

@@ -43,6 +43,7 @@ fn config(folder: &str, http: SocketAddr, https: SocketAddr, Pair { key, certifi
              ssl_certificate {certificate}; ssl_certificate_key {key};
              location / {{ add_header X-Pod nginx-1; return 200 \"hello\\n\"; }}
              location /moved {{ return 308 https://shop.example/new?token=secret; }}
+             location /echo {{ return 200 \"you sent $http_authorization\\n\"; }}
              location /empty {{ return 204; }}
              location /busy {{ return 503 \"busy\\n\"; }}
            }}

@@ -1,7 +1,9 @@
 //! `--threshold`: of the whole load and of its stages; and the summary for CI systems.
 
-use loadtest::journal::{Entry, Expectations, Threshold};
-use loadtest::report::{Outcome, Report, terminal};
+use std::path::Path;
+
+use loadtest::journal::{End, Entry, Expectations, Second, Threshold};
+use loadtest::report::{Outcome, Report, summary, terminal};
 
 use super::{held, journals};
 
@@ -76,6 +78,120 @@ fn a_run_that_was_cut_short_decides_only_what_cannot_change() {
     let held = ["failed<1%", "failed<=10", "p(99)<1s", "p(50)<1us", "rate>=1"]
         .map(|text| held(&report, &format!("Threshold {text}")));
     assert_eq!(held, [None, Some(false), None, None, None]);
+}
+
+/// A check of a load of these stages and these seconds: sent, succeeded and failed.
+fn check(text: &str, stages: &[&str], seconds: &[(u64, u64, u64)], interrupted: bool) -> (Option<bool>, String) {
+    let mut start = journals::start();
+    start.autoscaler = None;
+    start.profile = stages.iter().map(|stage| stage.parse().unwrap()).collect();
+    start.expectations = Expectations { thresholds: vec![text.parse().unwrap()], ..Expectations::default() };
+    let mut entries = vec![Entry::Start(Box::new(start))];
+    for (at, (sent, succeeded, failed)) in (0u32..).zip(seconds) {
+        entries.push(Entry::Second(Second {
+            at: at.into(),
+            due: *sent,
+            sent: *sent,
+            statuses: [(200, *succeeded)].into_iter().filter(|(_, count)| *count > 0).collect(),
+            failures: [("no answer in 3s".to_owned(), *failed)].into_iter().filter(|(_, count)| *count > 0).collect(),
+            latency: vec![(9_550, *succeeded)],
+            ..Second::default()
+        }));
+    }
+    entries.push(Entry::End(End { at: f64::from(u32::try_from(seconds.len()).unwrap()), interrupted }));
+    let report = Report::from_entries(&entries, Vec::new());
+    let name = format!("Threshold {}", text.parse::<Threshold>().unwrap());
+    let check = report.verdict.checks.into_iter().find(|check| check.name == name).unwrap();
+    (check.held, check.observed)
+}
+
+#[test]
+fn a_failure_counts_in_the_stage_that_sent_its_request() {
+    let two = ["5rps:1s", "5rps:1s"];
+    // A target that never answers, with a timeout of three seconds.
+    let hang = [(5, 0, 0), (5, 0, 0), (0, 0, 0), (0, 0, 5), (0, 0, 5)];
+    for stage in [1, 2] {
+        let (held, observed) = check(&format!("failed{{stage:{stage}}}<1%"), &two, &hang, false);
+        assert_eq!((held, observed.as_str()), (Some(false), "5 of 5 (100.00 %)"), "{stage}");
+    }
+    let silent = ["5rps:1s", "0:3s"];
+    let hang = [(5, 0, 0), (0, 0, 0), (0, 0, 0), (0, 0, 5)];
+    assert_eq!(check("failed{stage:1}<1%", &silent, &hang, false).0, Some(false));
+    assert_eq!(check("failed{stage:2}<1%", &silent, &hang, false), (None, "0 of 0 (0.00 %)".to_owned()));
+    // Some are answered in the next second, and none fails.
+    let late = [(5, 3, 0), (5, 5, 0), (0, 2, 0)];
+    for stage in [1, 2] {
+        assert_eq!(check(&format!("failed{{stage:{stage}}}<1%"), &two, &late, false).0, Some(true), "{stage}");
+    }
+    // Of the two that were open after the first stage, one may have failed.
+    let mixed = [(5, 3, 0), (5, 5, 1), (0, 1, 0)];
+    let (held, observed) = check("failed{stage:1}<1%", &two, &mixed, false);
+    assert_eq!(held, None, "{observed}");
+    assert!(observed.starts_with("from 0 of 5 (0.00 %) to 1 of 5 (20.00 %)"), "{observed}");
+    assert_eq!(check("failed{stage:1}<=1", &two, &mixed, false).0, Some(true));
+}
+
+#[test]
+fn what_cannot_change_is_decided_in_a_run_that_was_cut_short() {
+    let (two, seconds) = (["5rps:1s", "5rps:10s"], [(5, 5, 0), (5, 5, 0)]);
+    for (text, held) in [
+        ("max<1us", Some(false)),
+        ("max<1s", None),
+        ("min>1s", Some(false)),
+        ("min>1us", None),
+        ("failed{stage:1}<1%", Some(true)),
+        ("rate{stage:1}>=5", Some(true)),
+        ("max{stage:1}<1s", Some(true)),
+        ("failed{stage:2}<1%", None),
+    ] {
+        assert_eq!(check(text, &two, &seconds, true).0, held, "{text}");
+    }
+}
+
+#[test]
+fn junit_has_an_error_for_a_run_that_was_cut_short() {
+    let cut = |entry: &mut Entry| {
+        if let Entry::End(end) = entry {
+            end.interrupted = true;
+        }
+    };
+    let xml = with(&["failed{stage:1}<1%"], cut).junit();
+    assert!(xml.contains("tests=\"2\" failures=\"0\" errors=\"1\""), "{xml}");
+    assert!(xml.contains("name=\"Run complete\">") && xml.contains("The run was interrupted at "), "{xml}");
+    let xml = with(&["failed<1%"], cut).junit();
+    assert!(xml.contains("tests=\"1\" failures=\"0\" errors=\"1\""), "an open check is an error already: {xml}");
+}
+
+#[test]
+fn an_export_keeps_links_and_devices() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let text = |name: &str| std::fs::read_to_string(path(name)).unwrap();
+    std::fs::write(path("file"), "old, and longer").unwrap();
+    std::os::unix::fs::symlink("file", path("link")).unwrap();
+    std::os::unix::fs::symlink("made", path("broken")).unwrap();
+    for (name, file) in [("link", "file"), ("broken", "made")] {
+        summary::write(&path(name), "new").unwrap();
+        assert!(path(name).is_symlink(), "{name}");
+        assert_eq!(text(file), "new");
+    }
+    summary::write(&path("fresh"), "new").unwrap();
+    assert_eq!(text("fresh"), "new");
+
+    let pipe = path("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+    assert!(summary::write(&pipe, "new").is_err(), "nobody reads");
+    // More than a pipe holds.
+    let long = "x".repeat(1 << 20);
+    let reader = {
+        let pipe = pipe.clone();
+        std::thread::spawn(move || std::fs::read_to_string(pipe).unwrap())
+    };
+    let written = std::iter::repeat_with(|| summary::write(&pipe, &long)).find(Result::is_ok);
+    assert!(written.is_some());
+    assert_eq!(reader.join().unwrap(), long);
+    summary::write(Path::new("/dev/null"), "new").unwrap();
+    assert!(!std::fs::metadata("/dev/null").unwrap().is_file());
 }
 
 #[test]

@@ -23,6 +23,9 @@ CN = loadtest
 [authority]
 basicConstraints = critical,CA:TRUE
 keyUsage = critical,keyCertSign
+[own]
+basicConstraints = critical,CA:TRUE
+subjectAltName = IP:127.0.0.1
 [leaf]
 basicConstraints = critical,CA:FALSE
 subjectAltName = ${ENV::NAMES}
@@ -51,6 +54,12 @@ impl Authority {
                  -days {days} -out {file}.pem"
             ),
         );
+        Pair { key: self.path(&format!("{file}.key")), certificate: self.path(&format!("{file}.pem")) }
+    }
+
+    /// A certificate that `openssl req -x509` makes of its own accord: it is its own authority.
+    pub fn self_signed(&self, file: &str) -> Pair {
+        self.openssl("", &format!("req -x509 {KEY} -extensions own -days 2 -keyout {file}.key -out {file}.pem"));
         Pair { key: self.path(&format!("{file}.key")), certificate: self.path(&format!("{file}.pem")) }
     }
 

@@ -69,6 +69,7 @@ pub fn start() -> Start {
         },
         profile: stages(),
         spacing: Spacing::Even,
+        seed: None,
         generator: 0,
         generators: 1,
         autoscaler: Some(autoscaler()),
