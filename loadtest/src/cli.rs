@@ -34,7 +34,7 @@ pub enum Command {
     /// Send load to a cluster, watch the HPA, and write a report
     Run(Box<Run>),
     /// Rehearse a run on this machine: real servers, a real scraper, the HPA's algorithm, the manifests' settings
-    Rehearse(Rehearse),
+    Rehearse(Box<Rehearse>),
     /// Calculate the replicas a load profile would lead to (no cluster, no traffic)
     Predict(Predict),
     /// Make one report from the journals of several generators, or from one that was cut short

@@ -126,7 +126,9 @@ impl Session<'_> {
                         break;
                     }
                     Some(entry) => {
-                        exposition.iter().for_each(|exposition| exposition.take(&entry));
+                        if let Some(exposition) = &exposition {
+                            exposition.take(&entry);
+                        }
                         recorder.take(entry);
                     }
                     None => break,

@@ -157,7 +157,9 @@ fn with_unknown(mut pods: Vec<Pod>, seconds: &[Second]) -> Vec<Pod> {
     let answers = seconds.iter().map(unnamed).sum();
     pods.push(Pod { name: UNKNOWN.to_owned(), answers, share: 0.0, first: first.at, last });
     let all: u64 = pods.iter().map(|pod| pod.answers).sum();
-    pods.iter_mut().for_each(|pod| pod.share = pod.answers as f64 / all as f64);
+    for pod in &mut pods {
+        pod.share = pod.answers as f64 / all as f64;
+    }
     pods
 }
 

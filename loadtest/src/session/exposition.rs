@@ -46,14 +46,14 @@ impl Exposition {
     /// Listens. The error names the flag.
     pub async fn serve(address: SocketAddr) -> Result<Self, Error> {
         let failed = |error| Error::Usage(format!("--metrics-address {address}: cannot listen there: {error}"));
-        Self::with(TcpListener::bind(address).await.map_err(failed)?)
+        Ok(Self::with(TcpListener::bind(address).await.map_err(failed)?))
     }
 
-    fn with(listener: TcpListener) -> Result<Self, Error> {
+    fn with(listener: TcpListener) -> Self {
         let so_far = Arc::<Mutex<SoFar>>::default();
         let mut serving = JoinSet::new();
         serving.spawn(accept(listener, Arc::clone(&so_far)));
-        Ok(Self { so_far, _serving: serving })
+        Self { so_far, _serving: serving }
     }
 
     /// Counts an entry of the journal.
@@ -179,7 +179,7 @@ mod tests {
     async fn seconds_are_added_up_for_prometheus() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let exposition = Exposition::with(listener).unwrap();
+        let exposition = Exposition::with(listener);
         let second = Second {
             due: 12,
             sent: 11,
