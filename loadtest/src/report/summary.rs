@@ -105,8 +105,9 @@ fn escaped(text: &str) -> String {
 /// Whether a text is written into what is there, because it is no regular file: a pipe, a device, or a name of standard
 /// output.
 pub fn is_written_in_place(path: &Path) -> bool {
-    let is_descriptor =
-        ["/dev/fd", "/dev/stdout", "/dev/stderr", "/proc"].iter().any(|folder| path.starts_with(folder));
+    // The names of standard output are links into /proc.
+    let of_process = |path: &Path| path.starts_with("/proc") || path.starts_with("/dev/fd");
+    let is_descriptor = of_process(path) || std::fs::read_link(path).is_ok_and(|to| of_process(&to));
     std::fs::metadata(path).map_or(path.is_symlink(), |file| is_descriptor || !file.is_file())
 }
 
