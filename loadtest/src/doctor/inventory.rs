@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::doctor::objects::{Workload, condition, text, titled};
+use crate::doctor::objects::{ApiService, Workload, condition, text, titled};
 use crate::kube::read::Read;
 use crate::output::Clean;
 use crate::output::text::{fit, wrap};
@@ -148,7 +148,7 @@ const INSTALL_KEDA: &str =
 fn api(name: &'static str, (group, service): &(&'static str, Read<Value>)) -> Part {
     let (works, seen) = match service {
         Read::Seen(service) => {
-            let owner = format!("{}/{}", text(service, "/spec/service/namespace"), text(service, "/spec/service/name"));
+            let owner = ApiService(service).owner();
             match condition(service, "Available") {
                 Some(available) if available["status"] == "True" => (Some(true), format!("{group}: Service {owner}")),
                 Some(available) => {

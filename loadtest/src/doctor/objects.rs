@@ -7,7 +7,7 @@ use serde_json::Value;
 mod kinds;
 
 pub use crate::autoscaling::selectors::{leads_to, selector, selects};
-pub use kinds::{Hpa, Monitor, Pod, ScaledObject, Service, Workload};
+pub use kinds::{ApiService, Hpa, Monitor, Pod, ScaledObject, Service, Workload};
 
 /// The annotation in which `kubectl apply` keeps the manifest that it applied.
 pub const APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";

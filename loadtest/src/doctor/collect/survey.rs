@@ -145,8 +145,7 @@ impl Survey {
     async fn scaled(&self, evidence: &mut Evidence) {
         let Some(from) = evidence.hpa.seen().or(evidence.scaled_object.seen()) else { return };
         let target = Hpa(from).target();
-        let version = target["apiVersion"].as_str().unwrap_or("apps/v1");
-        let kind = target["kind"].as_str().unwrap_or("Deployment");
+        let (version, kind) = (Hpa(from).target_version(), Hpa(from).target_kind());
         let listed = WORKLOADS.iter().find(|(of, known, _)| (*of, *known) == (version, kind));
         let (namespace, pods) = (evidence.namespace.clone(), &self.of_kind["pods"]);
         let listed = listed.map(|(_, _, plural)| &self.of_kind[*plural]).filter(|shelf| shelf.0.unread().is_none());

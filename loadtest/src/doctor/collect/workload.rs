@@ -103,11 +103,9 @@ struct Target {
 }
 
 fn target(evidence: &Evidence) -> Option<Target> {
-    // A ScaledObject has the field where the HPA has it.
-    let target = Hpa(evidence.hpa.seen().or(evidence.scaled_object.seen())?).target();
-    let version = target["apiVersion"].as_str().unwrap_or("apps/v1");
-    let kind = target["kind"].as_str().unwrap_or("Deployment");
-    let name = target["name"].as_str()?;
+    let scaler = Hpa(evidence.hpa.seen().or(evidence.scaled_object.seen())?);
+    let (version, kind) = (scaler.target_version(), scaler.target_kind());
+    let name = scaler.target()["name"].as_str()?;
     Some(Target::of(version, &requests::plural(evidence, version, kind), kind, name))
 }
 

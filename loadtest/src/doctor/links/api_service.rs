@@ -11,7 +11,7 @@ use crate::doctor::facts::scaling_metric::{ScalingMetric, Source};
 use crate::doctor::facts::server::answers_with_404;
 use crate::doctor::facts::{early, server, values};
 use crate::doctor::fixes::kubectl::{self, apply_with_comment};
-use crate::doctor::objects::{Service, age, condition, name, namespace, text, titled};
+use crate::doctor::objects::{ApiService, Service, age, condition, name, namespace, text, titled};
 use crate::doctor::status::{Checked, Finding, Input, Status};
 use crate::kube::read::Read;
 
@@ -25,7 +25,7 @@ pub fn check(evidence: &Evidence, scaling: &ScalingMetric) -> Checked {
         Read::Absent => missing(evidence, scaling, source, &version).into(),
         _ => Status::missing(Input::ApiService, format!("APIService {version} was not read")),
     })?;
-    let owner = format!("{}/{}", text(api, "/spec/service/namespace"), text(api, "/spec/service/name"));
+    let owner = ApiService(api).owner();
     let works = values::works(evidence, scaling);
     if works != Some(true)
         && let Some(deployment) = evidence.server.deployment.seen().filter(|server| !server::serves(server, source))
@@ -104,7 +104,7 @@ fn missing(evidence: &Evidence, scaling: &ScalingMetric, source: Source, version
 
 fn another(evidence: &Evidence, scaling: &ScalingMetric, api: &Value, deployment: &Value, wrong: bool) -> Finding {
     let source = scaling.metric.as_ref().map_or(Source::Adapter, |metric| metric.source);
-    let owner = format!("{}/{}", text(api, "/spec/service/namespace"), text(api, "/spec/service/name"));
+    let owner = ApiService(api).owner();
     let (title, version) = (server::title(source), name(api));
     let deployment = titled(deployment);
     let mut seen = format!("APIService {version}: spec.service is {owner}, {deployment}, which is not {title}");

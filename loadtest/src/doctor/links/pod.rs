@@ -76,17 +76,14 @@ fn not_accepted(namespace: &str, versions: &[String]) -> Status {
 }
 
 fn elsewhere(evidence: &Evidence) -> Status {
-    let (scaler, target) = match (evidence.scaled_object.seen(), evidence.hpa.seen()) {
-        (Some(scaled), _) => (scaled, &scaled["spec"]["scaleTargetRef"]),
-        (None, Some(hpa)) => (hpa, Hpa(hpa).target()),
-        (None, None) => return Status::missing(Input::Hpa, "there is no HPA"),
+    let Some(scaler) = evidence.scaled_object.seen().or(evidence.hpa.seen()) else {
+        return Status::missing(Input::Hpa, "there is no HPA");
     };
-    let kind = target["kind"].as_str().unwrap_or("Deployment");
-    let target = target["name"].as_str().unwrap_or_default();
-    let of = namespace(scaler);
     if let Some(other) = evidence.namesake.seen() {
         return of_another_kind(scaler, other).into();
     }
+    let (kind, target) = (Hpa(scaler).target_kind(), text(Hpa(scaler).target(), "/name"));
+    let of = namespace(scaler);
     let missing = format!("{} targets {kind}/{target}, which does not exist in namespace {of}", titled(scaler));
     let (seen, advice, commands) = match evidence.elsewhere.as_slice() {
         [] => (
@@ -120,7 +117,7 @@ fn elsewhere(evidence: &Evidence) -> Status {
 /// The namespace has the target under another kind.
 fn of_another_kind(scaler: &Value, other: &Value) -> Finding {
     let (target, kind) = (Hpa(scaler).target(), text(other, "/kind"));
-    let written = target["kind"].as_str().unwrap_or("Deployment");
+    let written = Hpa(scaler).target_kind();
     let seen =
         format!("{} targets {written}/{}, which does not exist; {} does", titled(scaler), name(other), titled(other));
     if kind == "DaemonSet" {

@@ -20,9 +20,30 @@ impl<'a> Hpa<'a> {
         &self.0["spec"]["scaleTargetRef"]
     }
 
+    /// The kind of what it scales. A `ScaledObject` has the field where an HPA has it, and may leave it out.
+    pub fn target_kind(self) -> &'a str {
+        self.target()["kind"].as_str().unwrap_or("Deployment")
+    }
+
+    /// The API version of what it scales, which a `ScaledObject` may leave out, too.
+    pub fn target_version(self) -> &'a str {
+        self.target()["apiVersion"].as_str().unwrap_or("apps/v1")
+    }
+
     /// Kind and name of what it scales, such as `Deployment/web`.
     pub fn scaled(self) -> String {
         format!("{}/{}", text(self.target(), "/kind"), text(self.target(), "/name"))
+    }
+}
+
+/// An `APIService`.
+#[derive(Clone, Copy)]
+pub struct ApiService<'a>(pub &'a Value);
+
+impl ApiService<'_> {
+    /// The Service that it names, as `namespace/name`.
+    pub fn owner(self) -> String {
+        format!("{}/{}", text(self.0, "/spec/service/namespace"), text(self.0, "/spec/service/name"))
     }
 }
 

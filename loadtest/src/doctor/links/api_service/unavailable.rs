@@ -10,7 +10,7 @@ use crate::doctor::facts::{ports, server};
 use crate::doctor::findings::pod_failure;
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::about;
-use crate::doctor::objects::{Service, condition, lives, name, namespace, ready_for, text, titled};
+use crate::doctor::objects::{ApiService, Service, condition, lives, name, namespace, ready_for, text, titled};
 use crate::doctor::status::Finding;
 use crate::kube::read::Read;
 
@@ -41,7 +41,7 @@ fn why(evidence: &Evidence, source: Source, api: &Value, version: &str) -> (Opti
     if let Some((why, advice)) = evidence.server.deployment.seen().and_then(|server| not_running(evidence, server)) {
         return (Some(why), advice);
     }
-    let owner = format!("{}/{}", text(api, "/spec/service/namespace"), text(api, "/spec/service/name"));
+    let owner = ApiService(api).owner();
     let advice = match service(evidence, source) {
         _ if evidence.server.service != Read::Absent => format!(
             "The pods of Service {owner} run, but the control plane cannot reach them. Allow it to reach their port, in \
