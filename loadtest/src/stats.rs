@@ -134,6 +134,11 @@ impl Total {
     pub fn unanswered(&self) -> u64 {
         self.failures.values().sum()
     }
+
+    /// Requests that failed: without an answer, or with one that is not a success.
+    pub fn failed(&self) -> u64 {
+        self.unanswered() + self.answered().saturating_sub(self.succeeded)
+    }
 }
 
 /// The sum of one second of several generators; `at` is the first one's.

@@ -11,15 +11,13 @@ use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use shopfront::metrics::BUCKETS;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::error::Error;
 use crate::journal::Entry;
-use crate::stats::{self, Total};
-
-/// The upper bounds of the histogram's buckets, in seconds: those of the service's own histogram.
-const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+use crate::stats::Total;
 
 /// Scrapes at the same time. One more waits.
 const AT_ONCE: usize = 16;
@@ -38,7 +36,6 @@ pub struct Exposition {
 #[derive(Default)]
 struct SoFar {
     total: Total,
-    failed: u64,
     in_flight: u64,
 }
 
@@ -61,7 +58,6 @@ impl Exposition {
         if let Entry::Second(second) = entry {
             let mut so_far = lock(&self.so_far);
             so_far.total.add(second);
-            so_far.failed += stats::failed(second);
             so_far.in_flight = second.in_flight;
         }
     }
@@ -131,7 +127,7 @@ impl SoFar {
         one("requests_dropped_total", "counter", dropped, &alone(total.dropped));
         one("requests_succeeded_total", "counter", "Answers that are a success.", &alone(total.succeeded));
         let failed = "Requests without an answer, or with one that is not a success.";
-        one("requests_failed_total", "counter", failed, &alone(self.failed));
+        one("requests_failed_total", "counter", failed, &alone(total.failed()));
         let unanswered = total.failures.iter().map(|(cause, count)| (format!("{{cause=\"{cause}\"}}"), *count));
         let help = "Requests that got no answer, by cause.";
         one("requests_unanswered_total", "counter", help, &unanswered.collect::<Vec<_>>());
