@@ -74,7 +74,8 @@ where
         }
         let (mut routes, pressure) = (self.routes.clone(), self.pressure.clone());
         let (parts, body) = request.into_parts();
-        let reads = Endpoint::of_path(parts.uri.path()).map_or(Reads::Nothing, Endpoint::reads);
+        let endpoint = Endpoint::of_path(parts.uri.path());
+        let reads = endpoint.map_or(Reads::Nothing, Endpoint::reads);
         let length = body.size_hint().exact().and_then(|length| usize::try_from(length).ok());
         let room = match reads {
             Reads::Nothing => None,
@@ -86,8 +87,11 @@ where
             Ok(room) => room,
             Err(rejection) => return RequestLimitsFuture { stage: Stage::Rejected { rejection } },
         };
-        let mut request =
-            if reads == Reads::Headers { Request::from_parts(parts, Body::empty()) } else { minimal_request(parts) };
+        let mut request = if reads == Reads::Headers {
+            Request::from_parts(parts, Body::empty())
+        } else {
+            minimal_request(parts, endpoint)
+        };
         let response = async move {
             let started = Instant::now();
             let mut kept = (reads == Reads::Body).then(|| Vec::with_capacity(length.unwrap_or_default()));
@@ -116,12 +120,12 @@ where
 const MAX_KEPT_TARGET_BYTES: usize = 32 + 2 * MAX_PARAMETER_BYTES;
 
 /// The parts of a request that the routes need, without those that its client may have made large. It is kept while its
-/// body arrives, or while it waits on purpose, and there may be thousands of those.
-pub fn minimal_request(parts: request::Parts) -> Request<Body> {
+/// body arrives, or while it waits on purpose, and there may be thousands of those. `endpoint` is that of its path.
+pub fn minimal_request(parts: request::Parts, endpoint: Option<Endpoint>) -> Request<Body> {
     let mut request = Request::new(Body::empty());
     let path = parts.uri.path();
     let target = parts.uri.path_and_query().map_or(path, PathAndQuery::as_str);
-    let target = match Endpoint::of_path(path) {
+    let target = match endpoint {
         // The only one that reads its query.
         Some(Endpoint::Allocate) if target.len() <= MAX_KEPT_TARGET_BYTES => target,
         Some(endpoint) if endpoint != Endpoint::Allocate && path.len() <= MAX_KEPT_TARGET_BYTES => path,

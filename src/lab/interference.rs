@@ -48,7 +48,11 @@ pub async fn interfere(State(app): State<Arc<App>>, request: Request, next: Next
     }
     let format = ApiFormat::of(request.headers());
     // It may wait, and should not keep what its client has made large.
-    let request = if endpoint.reads() == Reads::Nothing { minimal_request(request.into_parts().0) } else { request };
+    let request = if endpoint.reads() == Reads::Nothing {
+        minimal_request(request.into_parts().0, Some(endpoint))
+    } else {
+        request
+    };
     match disturb(&app).await {
         Ok(None) => next.run(request).await,
         Ok(Some(status)) => {
