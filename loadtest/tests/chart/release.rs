@@ -17,7 +17,7 @@ const CHART: &str = "charts/shopfront";
 /// What the objects are called.
 const NAME: &str = "shop-shopfront";
 
-/// Helm renders as for the cluster, and asks it, only if it is told so twice.
+/// Helm renders for the cluster, and reads its objects, only with both flags.
 const ASK: [&str; 3] = ["--dry-run=server", "--api-versions", "monitoring.coreos.com/v1/Prometheus"];
 
 const VERSIONS: [&str; 8] = ["1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"];
@@ -213,14 +213,9 @@ impl Release {
     }
 
     pub async fn show_what_is_there(&self) {
-        self.transcript.step("the state after a failure");
-        for question in
-            ["describe hpa", "get all -o wide", "events --types Warning", "get servicemonitors --show-labels"]
-        {
-            let question = format!("-n {NAMESPACE} {question}");
-            let answer = self.kubectl.attempt(&question, "").await.unwrap_or_else(|error| error);
-            self.transcript.command(&format!("kubectl {question}"), &answer);
-        }
+        let questions =
+            ["describe hpa", "get all -o wide", "events --types Warning", "get servicemonitors --show-labels"];
+        self.transcript.state(&self.kubectl, NAMESPACE, &questions).await;
     }
 
     /// Deletes the release, if a failure left it, and the namespace.

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use super::kubectl::Kubectl;
+
 /// The number of lines that are kept of an output.
 const SHOWN: usize = 30;
 
@@ -48,6 +50,16 @@ impl Transcript {
         }
         if lines.len() > SHOWN {
             self.say(format_args!("… and {} more lines", lines.len() - SHOWN));
+        }
+    }
+
+    /// Writes what kubectl says to these questions about a namespace, after a failed step.
+    pub async fn state(&self, kubectl: &Kubectl, namespace: &str, questions: &[&str]) {
+        self.step("the state after a failure");
+        for question in questions {
+            let question = format!("-n {namespace} {question}");
+            let answer = kubectl.attempt(&question, "").await.unwrap_or_else(|error| error);
+            self.command(&format!("kubectl {question}"), &answer);
         }
     }
 }

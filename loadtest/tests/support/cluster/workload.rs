@@ -163,14 +163,9 @@ impl Workload {
 
     /// Prints the state of the cluster after a failed step.
     pub async fn show_what_is_there(&self) {
-        self.transcript.step("the state after a failure");
-        for question in
-            ["describe hpa", "get pods -o wide", "events --types Warning", "logs job/shopfront-loadtest --tail 5"]
-        {
-            let question = format!("-n {NAMESPACE} {question}");
-            let answer = self.kubectl.attempt(&question, "").await.unwrap_or_else(|error| error);
-            self.transcript.command(&format!("kubectl {question}"), &answer);
-        }
+        let questions =
+            ["describe hpa", "get pods -o wide", "events --types Warning", "logs job/shopfront-loadtest --tail 5"];
+        self.transcript.state(&self.kubectl, NAMESPACE, &questions).await;
     }
 }
 
