@@ -14,7 +14,9 @@ use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use crate::redact::environment::ShownVariable;
 
 mod lab;
+mod tls;
 pub use lab::LabSettings;
+pub use tls::{TlsFiles, TlsSettings};
 
 /// The end of `--help`.
 const AFTER_HELP: &str = "\
@@ -104,6 +106,10 @@ pub struct Config {
     /// Limits on clients.
     #[command(flatten)]
     pub limits: Limits,
+
+    /// Https.
+    #[command(flatten)]
+    pub tls: TlsSettings,
 
     /// Faults and load.
     #[command(flatten)]
@@ -268,15 +274,16 @@ fn count(min: u64, max: u64) -> impl TypedValueParser<Value = usize> {
 /// The default port of the ops address.
 pub const OPS_PORT: u16 = 9797;
 
+/// These addresses with another port, but 0 where theirs is 0.
+fn beside(addresses: &[SocketAddr], port: u16) -> Vec<SocketAddr> {
+    addresses.iter().map(|address| (address.ip(), if address.port() == 0 { 0 } else { port }).into()).collect()
+}
+
 impl Config {
     /// The ops addresses: those that are set, or the IPs of `address` with port 9797. If a port of `address` is 0, so is its
     /// ops port.
     pub fn ops_addresses(&self) -> Vec<SocketAddr> {
-        if !self.ops_address.is_empty() {
-            return self.ops_address.clone();
-        }
-        let port = |port| if port == 0 { 0 } else { OPS_PORT };
-        self.address.iter().map(|address| (address.ip(), port(address.port())).into()).collect()
+        if self.ops_address.is_empty() { beside(&self.address, OPS_PORT) } else { self.ops_address.clone() }
     }
 
     /// Reads the variables and the flags, of which the first is the program's name.
@@ -286,7 +293,8 @@ impl Config {
         // An empty variable, as templates leave behind, counts as not set.
         let is_blank = |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
         let command = Self::command().mut_args(|arg| if is_blank(&arg) { arg.env(None::<&str>) } else { arg });
-        command.try_get_matches_from(args).and_then(|matches| Self::from_arg_matches(&matches)).map_err(|error| {
+        let parsed = command.try_get_matches_from(args).and_then(|matches| Self::from_arg_matches(&matches));
+        let config = parsed.map_err(|error| {
             if error.kind() == ErrorKind::ValueValidation || error.kind() == ErrorKind::InvalidValue {
                 eprintln!("error: {}", InvalidValueError(&error));
             } else {
@@ -294,7 +302,14 @@ impl Config {
                 let _ = error.print();
             }
             ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
-        })
+        })?;
+        match config.tls.files() {
+            Ok(_) => Ok(config),
+            Err(message) => {
+                eprintln!("error: {message}");
+                Err(ExitCode::from(2))
+            }
+        }
     }
 }
 
@@ -349,9 +364,9 @@ mod tests {
         let names: Vec<_> =
             command.get_arguments().filter_map(clap::Arg::get_env).map(|name| name.to_string_lossy()).collect();
         assert!(names.len() > 10, "{names:?}");
-        // Otherwise `/` would hide its value.
+        // Otherwise `/` would hide its value. The one of the key should be a path, and might be the key.
         let hidden: Vec<_> = names.iter().filter(|name| is_secret_name(name)).collect();
-        assert!(hidden.is_empty(), "{hidden:?}");
+        assert_eq!(hidden, ["SHOPFRONT_TLS_KEY"]);
     }
 
     #[test]

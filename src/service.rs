@@ -1,6 +1,6 @@
 //! Puts the parts together, and runs them until a signal arrives.
 
-use std::io::ErrorKind;
+use std::io::{Error, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::http_rules::Hosts;
 use crate::imds;
 use crate::lifecycle::{Lifecycle, Signals};
 use crate::metrics::Metrics;
-use crate::server::{self, Budget, Pressure, ServerConfig};
+use crate::server::{self, Budget, Pressure, ServerConfig, Tls, TlsEndpoint};
 
 /// Runs the service on a runtime with a worker for each processor. This is in the library, because a binary that starts the
 /// runtime contains a second copy of the whole server.
@@ -38,15 +38,27 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     let routes = app::routes(Arc::clone(&app), config.public_metrics);
     let ops_routes = app::ops_routes(Arc::clone(&app));
     let ops_addresses = config.ops_addresses();
-    let service = app::layered(routes, Arc::clone(&metrics), limits, pressure.clone(), Hosts::of(&config.address));
+    let layered = |hosts| app::layered(routes.clone(), Arc::clone(&metrics), limits, pressure.clone(), hosts);
+    let service = layered(Hosts::of(&config.address));
+    let tls = config.tls.files().map_err(|message| Error::new(ErrorKind::InvalidInput, message))?.map(Tls::start);
+    let tls_addresses = config.tls.addresses(&config.address);
     // A crowd of clients does not shorten the timeouts of the kubelet and Prometheus.
     let (ops_pressure, ops_hosts) = (Pressure::default(), Hosts::of(&ops_addresses));
     let ops_service = app::layered(ops_routes, Arc::clone(&metrics), limits, ops_pressure, ops_hosts);
     let listeners = server::bind(&config.address, "--address or SHOPFRONT_ADDRESS")?;
+    let tls = match tls.transpose()? {
+        Some(tls) => Some(TlsEndpoint {
+            listeners: server::bind(&tls_addresses, "--tls-address or SHOPFRONT_TLS_ADDRESS")?,
+            service: layered(Hosts::of(&tls_addresses)),
+            tls,
+        }),
+        None => None,
+    };
     let ops_listeners = bind_ops(&config, &ops_addresses)?;
     let budget = Budget::for_this_process(&limits, app.max_response_bytes())?;
-    server::log_addresses(&listeners, &ops_listeners)?;
-    budget.log();
+    let tls_listeners = tls.as_ref().map_or(&[][..], |tls| &tls.listeners);
+    server::log_addresses(&listeners, tls_listeners, &ops_listeners)?;
+    budget.log(tls.is_some());
     log_url(&listeners)?;
 
     tokio::spawn(activity.record(Arc::clone(&metrics)));
@@ -59,7 +71,7 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     let Shutdown { drain_delay, shutdown_timeout } = config.shutdown;
     tokio::spawn(lifecycle.clone().drain_on_signal(signals, drain_delay));
     server::serve_ops(ops_listeners, ops_service, limits, lifecycle.clone(), Arc::clone(&metrics))?;
-    let server = ServerConfig { listeners, service, limits, budget, pressure };
+    let server = ServerConfig { listeners, service, tls, limits, budget, pressure };
     server::serve(server, shutdown_timeout, lifecycle, metrics).await
 }
 
