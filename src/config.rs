@@ -1,22 +1,25 @@
 //! Every setting: its flag, its variable, its default and its help.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::{RangedU64ValueParser, TypedValueParser};
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use crate::redact::environment::ShownVariable;
+use crate::url_prefix::UrlPrefix;
 
+mod invalid_value;
 mod lab;
 mod tls;
 pub use lab::LabSettings;
 pub use tls::{TlsFiles, TlsSettings};
+
+use invalid_value::InvalidValueError;
 
 /// The end of `--help`.
 const AFTER_HELP: &str = "\
@@ -51,6 +54,10 @@ pub struct Config {
     /// Whether --address also serves /metrics. Set it to false if --address is public
     #[arg(long, env = "SHOPFRONT_PUBLIC_METRICS", value_name = "BOOL", action = ArgAction::Set, default_value_t = true)]
     pub public_metrics: bool,
+
+    /// Serve everything below this path, such as /shop. The ops address has no prefix
+    #[arg(long, env = "SHOPFRONT_URL_PREFIX", value_name = "/PATH")]
+    pub url_prefix: Option<UrlPrefix>,
 
     /// Which environment variables and values `/` shows
     #[arg(long, env = "SHOPFRONT_ENVIRONMENT", value_enum, ignore_case = true, value_name = "MODE", default_value_t = EnvironmentMode::Redacted)]
@@ -310,41 +317,6 @@ impl Config {
                 Err(ExitCode::from(2))
             }
         }
-    }
-}
-
-/// The error for an invalid value, in one line, with the flag and the variable: clap's own names only the flag, although the
-/// value may come from the variable.
-struct InvalidValueError<'a>(&'a clap::Error);
-
-impl fmt::Display for InvalidValueError<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |kind| match self.0.get(kind) {
-            Some(ContextValue::String(text)) => text.as_str(),
-            _ => "",
-        };
-        let argument = text(ContextKind::InvalidArg);
-        // "--address <IP:PORT,…>", or "--lab[=<BOOL>]".
-        let flag = argument.split([' ', '[', '=']).next().unwrap_or_default();
-        write!(f, "{flag}")?;
-        let command = Config::command();
-        let variable = command
-            .get_arguments()
-            .find(|known| known.get_long() == flag.strip_prefix("--"))
-            .and_then(clap::Arg::get_env);
-        if let Some(variable) = variable {
-            write!(f, " (or the variable {})", variable.display())?;
-        }
-        write!(f, ": invalid value {:?}", text(ContextKind::InvalidValue))?;
-        if let Some(source) = std::error::Error::source(self.0) {
-            write!(f, ": {source}")?;
-        } else if let Some(ContextValue::Strings(valid)) = self.0.get(ContextKind::ValidValue) {
-            match valid.as_slice() {
-                [] => write!(f, ": a value is missing")?,
-                valid => write!(f, ": choose one of {}", valid.join(", "))?,
-            }
-        }
-        Ok(())
     }
 }
 

@@ -153,7 +153,7 @@ impl Rejection {
     /// What the client can do about it. Nothing from the request is repeated, so nothing can be injected.
     fn message(self) -> &'static str {
         match self {
-            Self::NotFound => "no such path; try /, or /openapi.json for a list",
+            Self::NotFound => "no such path; try /, or /openapi.json for a list; with --url-prefix, both are below it",
             Self::NotFoundOnOps => "no such path; this port serves /metrics, /healthz and /readyz",
             Self::OpsOnly => "/metrics is only served at --ops-address, because --public-metrics is false",
             Self::MethodNotAllowed(methods) => methods.message(),

@@ -16,6 +16,7 @@ use crate::imds;
 use crate::lifecycle::{Lifecycle, Signals};
 use crate::metrics::Metrics;
 use crate::server::{self, Budget, Pressure, ServerConfig, Tls, TlsEndpoint};
+use crate::url_prefix::{StripPrefix, UrlPrefix};
 
 /// Runs the service on a runtime with a worker for each processor. This is in the library, because a binary that starts the
 /// runtime contains a second copy of the whole server.
@@ -31,14 +32,17 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     let activity = Arc::new(Activity::default());
     let workers = Handle::current().metrics().num_workers();
     let gathered = Document::gather(config.environment, &config.environment_show, workers);
-    let document = Document { target: config.target, ..gathered };
+    let document = Document { target: config.target, url_prefix: config.url_prefix.clone(), ..gathered };
     let app = App::new(document, Arc::clone(&metrics), Arc::clone(&activity), lifecycle.clone());
     let app = Arc::new(app.with_lab(config.lab, config.limits));
     let (limits, pressure) = (config.limits, Pressure::default());
     let routes = app::routes(Arc::clone(&app), config.public_metrics);
     let ops_routes = app::ops_routes(Arc::clone(&app));
     let ops_addresses = config.ops_addresses();
-    let layered = |hosts| app::layered(routes.clone(), Arc::clone(&metrics), limits, pressure.clone(), hosts);
+    let layered = |hosts| {
+        let service = app::layered(routes.clone(), Arc::clone(&metrics), limits, pressure.clone(), hosts);
+        StripPrefix::new(config.url_prefix.clone(), service)
+    };
     let service = layered(Hosts::of(&config.address));
     let tls = config.tls.files().map_err(|message| Error::new(ErrorKind::InvalidInput, message))?.map(Tls::start);
     let tls_addresses = config.tls.addresses(&config.address);
@@ -59,7 +63,7 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     let tls_listeners = tls.as_ref().map_or(&[][..], |tls| &tls.listeners);
     server::log_addresses(&listeners, tls_listeners, &ops_listeners)?;
     budget.log(tls.is_some());
-    log_url(&listeners)?;
+    log_url(&listeners, config.url_prefix.as_ref())?;
 
     tokio::spawn(activity.record(Arc::clone(&metrics)));
     match config.external_ip {
@@ -77,13 +81,14 @@ pub async fn run(config: Config) -> std::io::Result<()> {
 
 /// Logs where a browser on this machine finds the service, and how to stop it: a person reads the log of a service that
 /// listens only on loopback.
-fn log_url(listeners: &[TcpListener]) -> std::io::Result<()> {
+fn log_url(listeners: &[TcpListener], prefix: Option<&UrlPrefix>) -> std::io::Result<()> {
+    let prefix = prefix.map(ToString::to_string).unwrap_or_default();
     for listener in listeners {
         let address = listener.local_addr()?;
         if address.ip().is_loopback() {
             let host =
                 if address.ip() == Ipv4Addr::LOCALHOST { "localhost".to_owned() } else { bracketed(address.ip()) };
-            tracing::info!("open http://{host}:{} in a browser; Ctrl-C stops the service", address.port());
+            tracing::info!("open http://{host}:{}{prefix} in a browser; Ctrl-C stops the service", address.port());
         }
     }
     Ok(())

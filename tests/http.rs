@@ -439,6 +439,9 @@ fn invalid_setting_is_named_by_flag_and_variable() {
         ("--work", "SHOPFRONT_WORK", "2s"),
         ("--ready-after", "SHOPFRONT_READY_AFTER", "soon"),
         ("--max-allocate-mib", "SHOPFRONT_MAX_ALLOCATE_MIB", "0"),
+        ("--url-prefix", "SHOPFRONT_URL_PREFIX", "shop"),
+        ("--url-prefix", "SHOPFRONT_URL_PREFIX", "/"),
+        ("--tls-address", "SHOPFRONT_TLS_ADDRESS", "9899"),
     ] {
         for (code, message) in [refused(&[flag, value], &[]), refused(&[], &[(variable, value)])] {
             assert_eq!(code, Some(2), "{message}");

@@ -167,6 +167,13 @@ async fn client_that_half_closes_without_close_notify_gets_its_response() {
 }
 
 #[tokio::test]
+async fn prefix_applies() {
+    let server = TlsServer::start(&["--url-prefix", "/shop"]).await;
+    assert!(server.exchange(&get("/shop/version")).await.starts_with("HTTP/1.1 200 "));
+    assert!(server.exchange(&get("/version")).await.starts_with("HTTP/1.1 404 "));
+}
+
+#[tokio::test]
 async fn default_address_is_beside_the_plain_one() {
     use shopfront::config::Config;
 
