@@ -236,10 +236,10 @@ fn http_endpoint(text: &str) -> Result<SocketAddr, &'static str> {
 }
 
 /// Every address in a pod, where the cluster's network controls access. Elsewhere, only loopback: a developer's environment must
-/// not be visible to others.
+/// not be visible to others. Both families in both cases: `localhost` is `::1` first on most systems, and pods may have only one.
 fn default_addresses() -> &'static [&'static str] {
     let in_a_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
-    if in_a_pod { &["0.0.0.0:9898", "[::]:9898"] } else { &["127.0.0.1:9898"] }
+    if in_a_pod { &["0.0.0.0:9898", "[::]:9898"] } else { &["127.0.0.1:9898", "[::1]:9898"] }
 }
 
 fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {

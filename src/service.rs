@@ -83,9 +83,11 @@ pub async fn run(config: Config) -> std::io::Result<()> {
 /// listens only on loopback.
 fn log_url(listeners: &[TcpListener], prefix: Option<&UrlPrefix>) -> std::io::Result<()> {
     let prefix = prefix.map(ToString::to_string).unwrap_or_default();
-    for listener in listeners {
-        let address = listener.local_addr()?;
-        if address.ip().is_loopback() {
+    let addresses = listeners.iter().map(TcpListener::local_addr).collect::<std::io::Result<Vec<_>>>()?;
+    for address in &addresses {
+        // It is `localhost`, too.
+        let is_known = address.is_ipv6() && addresses.contains(&(Ipv4Addr::LOCALHOST, address.port()).into());
+        if address.ip().is_loopback() && !is_known {
             let host =
                 if address.ip() == Ipv4Addr::LOCALHOST { "localhost".to_owned() } else { bracketed(address.ip()) };
             tracing::info!("open http://{host}:{}{prefix} in a browser; Ctrl-C stops the service", address.port());
