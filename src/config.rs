@@ -17,7 +17,7 @@ mod invalid_value;
 mod lab;
 mod tls;
 pub use lab::LabSettings;
-pub use tls::{TlsFiles, TlsSettings};
+pub use tls::{TLS_PORT, TlsFiles, TlsSettings};
 
 use invalid_value::InvalidValueError;
 
