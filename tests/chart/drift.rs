@@ -182,8 +182,11 @@ fn job() -> Vec<Difference> {
         (argument(4), json!("--generators=1"), json!("--expect-replicas=3")),
         (argument(5), json!("--expect-replicas=3"), json!("--max-failed=0")),
         (argument(6), json!("--max-failed=0"), Value::Null),
-        (argument(7), json!("--json"), Value::Null),
+        (argument(7), json!("--metrics-address=0.0.0.0:9899"), Value::Null),
+        (argument(8), json!("--json"), Value::Null),
         ("/spec/template/spec/containers/0/imagePullPolicy", Value::Null, json!("IfNotPresent")),
+        // For k8s/keda-to-zero, which scales by what the Job offers.
+        ("/spec/template/spec/containers/0/ports", json!([{"name": "metrics", "containerPort": 9899}]), Value::Null),
     ]
 }
 

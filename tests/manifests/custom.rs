@@ -22,6 +22,20 @@ pub struct ServiceMonitorSpec {
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PodMonitorSpec {
+    pub selector: Value,
+    pub pod_metrics_endpoints: Vec<PodEndpoint>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PodEndpoint {
+    pub port: String,
+    pub interval: String,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct MatchNames {
     pub match_names: Vec<String>,
 }

@@ -14,7 +14,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
-use custom::{Component, Custom, Kustomization, PrometheusRuleSpec, ScaledObjectSpec, ServiceMonitorSpec};
+use custom::{
+    Component, Custom, Kustomization, PodMonitorSpec, PrometheusRuleSpec, ScaledObjectSpec, ServiceMonitorSpec,
+};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::Job;
@@ -81,6 +83,7 @@ fn every_object_has_a_known_type_and_known_fields() {
                 ("rbac.authorization.k8s.io/v1", "RoleBinding") => through::<RoleBinding>(&document),
                 ("apiregistration.k8s.io/v1", "APIService") => through::<APIService>(&document),
                 ("monitoring.coreos.com/v1", "ServiceMonitor") => through::<Custom<ServiceMonitorSpec>>(&document),
+                ("monitoring.coreos.com/v1", "PodMonitor") => through::<Custom<PodMonitorSpec>>(&document),
                 ("monitoring.coreos.com/v1", "PrometheusRule") => through::<Custom<PrometheusRuleSpec>>(&document),
                 ("keda.sh/v1alpha1", "ScaledObject") => through::<Custom<ScaledObjectSpec>>(&document),
                 ("kustomize.config.k8s.io/v1beta1", "Kustomization") => through::<Kustomization>(&document),
