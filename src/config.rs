@@ -46,6 +46,10 @@ pub struct Config {
     #[arg(long, env = "SHOPFRONT_OPS_ADDRESS", value_name = "IP:PORT,…", value_parser = socket_address, value_delimiter = ',')]
     pub ops_address: Vec<SocketAddr>,
 
+    /// Addresses that serve gRPC health checks and reflection. They answer as /readyz does [default: none]
+    #[arg(long, env = "SHOPFRONT_GRPC_ADDRESS", value_name = "IP:PORT,…", value_parser = socket_address, value_delimiter = ',')]
+    pub grpc_address: Vec<SocketAddr>,
+
     /// Whether --address also serves /metrics. Set it to false if --address is public
     #[arg(long, env = "SHOPFRONT_PUBLIC_METRICS", value_name = "BOOL", action = ArgAction::Set, default_value_t = true)]
     pub public_metrics: bool,

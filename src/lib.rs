@@ -14,6 +14,7 @@
 //!   machine's public address.
 //! - [`lab`]: faults and load on demand. [`readiness`]: whether `/readyz` succeeds. [`held`]: the limit on what clients send and
 //!   get back.
+//! - [`grpc`]: health checks and reflection for gRPC clients, on an address of their own.
 //! - [`mod@format`]: YAML, JSON or HTML, as negotiated by [`accept`]. [`error`]: the responses to rejected requests.
 
 pub mod accept;
@@ -26,6 +27,7 @@ pub mod document;
 pub mod endpoints;
 pub mod error;
 pub mod format;
+pub mod grpc;
 pub mod held;
 pub mod http_rules;
 pub mod imds;

@@ -11,6 +11,7 @@ use crate::activity::Activity;
 use crate::app::{self, App};
 use crate::config::{Config, ExternalIp, OPS_PORT, Shutdown};
 use crate::document::Document;
+use crate::grpc::{self, Grpc};
 use crate::http_rules::Hosts;
 use crate::imds;
 use crate::lifecycle::{Lifecycle, Signals};
@@ -44,10 +45,15 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     let ops_service = app::layered(ops_routes, Arc::clone(&metrics), limits, ops_pressure, ops_hosts);
     let listeners = server::bind(&config.address, "--address or SHOPFRONT_ADDRESS")?;
     let ops_listeners = bind_ops(&config, &ops_addresses)?;
-    let budget = Budget::for_this_process(&limits, app.max_response_bytes())?;
+    let grpc_listeners = (!config.grpc_address.is_empty())
+        .then(|| server::bind(&config.grpc_address, "--grpc-address or SHOPFRONT_GRPC_ADDRESS"))
+        .transpose()?;
+    let grpc_descriptors = grpc_listeners.as_ref().map_or(0, |_| grpc::DESCRIPTORS);
+    let budget = Budget::for_this_process(&limits, app.max_response_bytes(), grpc_descriptors)?;
     server::log_addresses(&listeners, &ops_listeners)?;
     budget.log();
     log_url(&listeners)?;
+    let grpc = grpc_listeners.map(|listeners| Grpc::serve(listeners, Arc::clone(&app), limits)).transpose()?;
 
     tokio::spawn(activity.record(Arc::clone(&metrics)));
     match config.external_ip {
@@ -60,7 +66,11 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     tokio::spawn(lifecycle.clone().drain_on_signal(signals, drain_delay));
     server::serve_ops(ops_listeners, ops_service, limits, lifecycle.clone(), Arc::clone(&metrics))?;
     let server = ServerConfig { listeners, service, limits, budget, pressure };
-    server::serve(server, shutdown_timeout, lifecycle, metrics).await
+    let served = server::serve(server, shutdown_timeout, lifecycle, metrics).await;
+    if let Some(grpc) = grpc {
+        grpc.ended().await;
+    }
+    served
 }
 
 /// Logs where a browser on this machine finds the service, and how to stop it: a person reads the log of a service that

@@ -207,7 +207,7 @@ impl<S: HttpService> Acceptor<S> {
 
 /// Accepts the next connection. It ignores errors of a single client. If the process has run out of descriptors, it waits:
 /// closing the listener would turn a shortage into an outage.
-async fn accept(listeners: &[TcpListener], turn: &mut usize) -> TcpStream {
+pub(crate) async fn accept(listeners: &[TcpListener], turn: &mut usize) -> TcpStream {
     loop {
         // Each listener comes first in turn, so a flood at one does not block the others.
         *turn = (*turn + 1) % listeners.len();
