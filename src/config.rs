@@ -12,6 +12,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use crate::redact::environment::ShownVariable;
+use crate::traces::TraceSettings;
 
 mod lab;
 pub use lab::LabSettings;
@@ -112,6 +113,10 @@ pub struct Config {
     /// Faults and load.
     #[command(flatten)]
     pub lab: LabSettings,
+
+    /// How spans are exported, by the standard variables of OpenTelemetry. None turns it off.
+    #[arg(skip)]
+    pub traces: Option<TraceSettings>,
 }
 
 /// How the service shuts down: readiness fails, `drain_delay` passes, the listener closes, requests in flight finish.
@@ -290,7 +295,8 @@ impl Config {
         // An empty variable, as templates leave behind, counts as not set.
         let is_blank = |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
         let command = Self::command().mut_args(|arg| if is_blank(&arg) { arg.env(None::<&str>) } else { arg });
-        command.try_get_matches_from(args).and_then(|matches| Self::from_arg_matches(&matches)).map_err(|error| {
+        let config = command.try_get_matches_from(args).and_then(|matches| Self::from_arg_matches(&matches));
+        let config = config.map_err(|error| {
             if error.kind() == ErrorKind::ValueValidation || error.kind() == ErrorKind::InvalidValue {
                 eprintln!("error: {}", InvalidValueError(&error));
             } else {
@@ -298,7 +304,12 @@ impl Config {
                 let _ = error.print();
             }
             ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
-        })
+        })?;
+        let traces = TraceSettings::from_environment().map_err(|error| {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        })?;
+        Ok(Self { traces, ..config })
     }
 }
 

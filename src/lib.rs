@@ -15,6 +15,7 @@
 //! - [`lab`]: faults and load on demand. [`readiness`]: whether `/readyz` succeeds. [`held`]: the limit on what clients send and
 //!   get back.
 //! - [`grpc`]: health checks and reflection for gRPC clients, on an address of their own.
+//! - [`traces`]: a span for each client request, exported by OTLP.
 //! - [`mod@format`]: YAML, JSON or HTML, as negotiated by [`accept`]. [`error`]: the responses to rejected requests.
 
 pub mod accept;
@@ -42,3 +43,4 @@ pub mod security_headers;
 pub mod server;
 pub mod service;
 pub mod telemetry;
+pub mod traces;

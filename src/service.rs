@@ -17,11 +17,16 @@ use crate::imds;
 use crate::lifecycle::{Lifecycle, Signals};
 use crate::metrics::Metrics;
 use crate::server::{self, Budget, Pressure, ServerConfig};
+use crate::traces::{Traced, Traces};
 
 /// Runs the service on a runtime with a worker for each processor. This is in the library, because a binary that starts the
 /// runtime contains a second copy of the whole server.
 pub fn run_to_completion(config: Config) -> std::io::Result<()> {
-    Builder::new_multi_thread().enable_all().build()?.block_on(run(config))
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(run(config));
+    // Nothing waits for a name server, which may answer late.
+    runtime.shutdown_background();
+    result
 }
 
 /// Serves until SIGTERM or SIGINT, and drains. Fails if it cannot listen.
@@ -40,6 +45,9 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     let ops_routes = app::ops_routes(Arc::clone(&app));
     let ops_addresses = config.ops_addresses();
     let service = app::layered(routes, Arc::clone(&metrics), limits, pressure.clone(), Hosts::of(&config.address));
+    let traces = config.traces.as_ref().map(|settings| Traces::start(settings, Arc::clone(&metrics))).transpose()?;
+    let records_peers = traces.is_some();
+    let service = Traced::new(traces.clone(), service);
     // A crowd of clients does not shorten the timeouts of the kubelet and Prometheus.
     let (ops_pressure, ops_hosts) = (Pressure::default(), Hosts::of(&ops_addresses));
     let ops_service = app::layered(ops_routes, Arc::clone(&metrics), limits, ops_pressure, ops_hosts);
@@ -65,12 +73,15 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     let Shutdown { drain_delay, shutdown_timeout } = config.shutdown;
     tokio::spawn(lifecycle.clone().drain_on_signal(signals, drain_delay));
     server::serve_ops(ops_listeners, ops_service, limits, lifecycle.clone(), Arc::clone(&metrics))?;
-    let server = ServerConfig { listeners, service, limits, budget, pressure };
-    let served = server::serve(server, shutdown_timeout, lifecycle, metrics).await;
+    let server = ServerConfig { listeners, service, limits, budget, pressure, records_peers };
+    let result = server::serve(server, shutdown_timeout, lifecycle, metrics).await;
     if let Some(grpc) = grpc {
         grpc.ended().await;
     }
-    served
+    if let Some(traces) = traces {
+        traces.flush().await;
+    }
+    result
 }
 
 /// Logs where a browser on this machine finds the service, and how to stop it: a person reads the log of a service that

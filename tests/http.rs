@@ -392,7 +392,7 @@ async fn panic_gets_500_and_is_counted() {
     let service = layered(routes, Arc::clone(&metrics), limits, pressure.clone(), Hosts::Local);
     let budget = Budget::for_this_process(&limits, 0, 0).unwrap();
     let serving = tokio::spawn(server::serve(
-        ServerConfig { listeners, service, limits, budget, pressure },
+        ServerConfig { listeners, service, limits, budget, pressure, records_peers: false },
         config.shutdown.shutdown_timeout,
         lifecycle.clone(),
         Arc::clone(&metrics),

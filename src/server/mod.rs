@@ -96,6 +96,8 @@ pub struct ServerConfig<S> {
     pub budget: Budget,
     /// Set when slots are scarce; the service's layers share it.
     pub pressure: Pressure,
+    /// Whether the service needs the addresses of its clients.
+    pub records_peers: bool,
 }
 
 /// Serves until the lifecycle is `Stopping`, then finishes the requests in flight within `shutdown_timeout`.
@@ -107,9 +109,10 @@ pub async fn serve<S: HttpService>(
     lifecycle: Lifecycle,
     metrics: Arc<Metrics>,
 ) -> io::Result<()> {
-    let ServerConfig { listeners, service, limits, budget, pressure } = config;
+    let ServerConfig { listeners, service, limits, budget, pressure, records_peers } = config;
     let open = metrics.connections().clone();
-    let acceptor = Acceptor::new(service, limits, budget, &pressure, lifecycle.clone(), metrics, open);
+    let state = ServerState { lifecycle: lifecycle.clone(), pressure: pressure.clone(), records_peers };
+    let acceptor = Acceptor::new(service, limits, budget, state, metrics, open);
     let slots = Arc::clone(&acceptor.slots);
     tokio::spawn(allocator::trim_after_connections(move || slots.take_ended()));
     lifecycle.advance(Phase::Ready);
@@ -159,8 +162,8 @@ pub fn serve_ops<S: HttpService>(
         let listeners = listeners.expect("the listeners were tokio's before");
         // The gauge of client connections excludes the kubelet and Prometheus.
         let open = IntGauge::new("open", "not exported").expect("a name is valid");
-        let acceptor =
-            Acceptor::new(service, limits, Budget::for_ops(), &Pressure::default(), lifecycle, metrics, open);
+        let state = ServerState { lifecycle, pressure: Pressure::default(), records_peers: false };
+        let acceptor = Acceptor::new(service, limits, Budget::for_ops(), state, metrics, open);
         let mut turn = 0;
         loop {
             acceptor.serve(accept(&listeners, &mut turn).await);
@@ -186,14 +189,12 @@ impl<S: HttpService> Acceptor<S> {
         service: S,
         limits: Limits,
         budget: Budget,
-        pressure: &Pressure,
-        lifecycle: Lifecycle,
+        state: ServerState,
         metrics: Arc<Metrics>,
         open: IntGauge,
     ) -> Self {
-        let slots = Slots::new(budget, pressure.clone());
+        let slots = Slots::new(budget, state.pressure.clone());
         let overload = OverloadResponder::new(budget.pending_rejections, Arc::clone(&metrics));
-        let state = ServerState { lifecycle, pressure: pressure.clone() };
         Self { connections: Arc::new(Connections::new(service, limits, state, metrics, open)), slots, overload }
     }
 

@@ -102,6 +102,15 @@ impl Server {
         tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("the service did not log {message:?}"))
     }
 
+    /// What it has logged until its end, besides the lines that were awaited.
+    pub async fn rest_of_log(&mut self) -> Vec<String> {
+        let mut rest: Vec<_> = std::mem::take(&mut self.passed).iter().map(Value::to_string).collect();
+        while let Some(line) = self.log.next_line().await.expect("the log is UTF-8") {
+            rest.push(line);
+        }
+        rest
+    }
+
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
