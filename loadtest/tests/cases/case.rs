@@ -126,6 +126,25 @@ impl Case {
         objects
     }
 
+    /// The pods that it begins with.
+    pub fn pods(&self) -> u32 {
+        let count = |object: &Value| {
+            let replicas = |field: &str| object["spec"][field].as_u64().unwrap_or(1);
+            match kind(object) {
+                "HorizontalPodAutoscaler" => replicas("minReplicas").saturating_sub(1),
+                "Pod" => 1,
+                _ if object["spec"]["template"].is_object() => replicas("replicas"),
+                _ => 0,
+            }
+        };
+        u32::try_from(self.objects().iter().map(count).sum::<u64>()).expect("a case has few pods")
+    }
+
+    /// Whether it must never be called broken.
+    pub fn stays_healthy(&self) -> bool {
+        self.answer.outcome == "healthy" && self.answer.cause.is_none()
+    }
+
     /// All that is applied: the namespace, what lets Prometheus read it, and the objects with this image.
     pub fn manifest(&self, image: &str) -> String {
         let own = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace()}});
