@@ -65,7 +65,7 @@ impl Connections {
         let mut stopping = pin!(lifecycle.reached(Phase::Stopping));
         loop {
             tokio::select! {
-                stream = accept(&listeners, &mut turn) => self.open(stream, lifecycle.clone()),
+                (stream, _) = accept(&listeners, &mut turn) => self.open(stream, lifecycle.clone()),
                 () = &mut stopping => break,
             }
         }

@@ -20,12 +20,13 @@ use super::span::ServerSpan;
 pub struct Traced<S> {
     inner: S,
     traces: Option<Traces>,
+    scheme: &'static str,
 }
 
 impl<S> Traced<S> {
-    /// Wraps `inner`.
-    pub fn new(traces: Option<Traces>, inner: S) -> Self {
-        Self { inner, traces }
+    /// Wraps `inner`, whose clients connect with this scheme.
+    pub fn new(traces: Option<Traces>, scheme: &'static str, inner: S) -> Self {
+        Self { inner, traces, scheme }
     }
 }
 
@@ -42,7 +43,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let span = self.traces.as_ref().and_then(|traces| ServerSpan::begin(&traces.0, &request).map(Box::new));
+        let span =
+            self.traces.as_ref().and_then(|traces| ServerSpan::begin(&traces.0, &request, self.scheme).map(Box::new));
         TracedFuture { response: self.inner.call(request), span: Unanswered(span) }
     }
 }

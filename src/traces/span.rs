@@ -43,7 +43,7 @@ pub(super) struct ServerSpan(Span);
 
 impl ServerSpan {
     /// Begins the span of a client request. None for a probe, a scrape, and one that is not sampled.
-    pub(super) fn begin<B>(shared: &Shared, request: &Request<B>) -> Option<Self> {
+    pub(super) fn begin<B>(shared: &Shared, request: &Request<B>, own_scheme: &'static str) -> Option<Self> {
         let endpoint = Endpoint::of_path(request.uri().path());
         let headers = request.headers();
         let is_probe = || headers.get(USER_AGENT).is_some_and(|agent| shared.metrics.is_probe(agent.as_bytes()));
@@ -66,7 +66,7 @@ impl ServerSpan {
         if !span.is_recording() {
             return None;
         }
-        span.set_attributes(attributes(request, method, endpoint));
+        span.set_attributes(attributes(request, method, endpoint, own_scheme));
         Some(Self(span))
     }
 
@@ -86,7 +86,12 @@ impl ServerSpan {
     }
 }
 
-fn attributes<B>(request: &Request<B>, method: Option<&Method>, endpoint: Option<Endpoint>) -> Vec<KeyValue> {
+fn attributes<B>(
+    request: &Request<B>,
+    method: Option<&Method>,
+    endpoint: Option<Endpoint>,
+    own_scheme: &'static str,
+) -> Vec<KeyValue> {
     let (uri, headers) = (request.uri(), request.headers());
     let mut attributes = Vec::with_capacity(16);
     let mut add = |name: &'static str, value: opentelemetry::Value| attributes.push(KeyValue::new(name, value));
@@ -102,7 +107,7 @@ fn attributes<B>(request: &Request<B>, method: Option<&Method>, endpoint: Option
         // It may be a secret, and has no meaning for most endpoints.
         add("url.query", REDACTED.into());
     }
-    add("url.scheme", scheme(uri, headers).into());
+    add("url.scheme", scheme(headers, own_scheme).into());
     if let Some(authority) = authority(uri, headers) {
         add("server.address", cut(authority.host()).into());
         if let Some(port) = authority.port_u16() {
@@ -126,11 +131,13 @@ fn attributes<B>(request: &Request<B>, method: Option<&Method>, endpoint: Option
     attributes
 }
 
-/// The scheme that the client uses, also behind a proxy.
-fn scheme(uri: &Uri, headers: &HeaderMap) -> &'static str {
-    let forwarded = headers.get("x-forwarded-proto").map(http::HeaderValue::as_bytes);
-    let scheme = forwarded.or_else(|| uri.scheme_str().map(str::as_bytes));
-    if scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https")) { "https" } else { "http" }
+/// The scheme that the client uses: that of the connection, unless a proxy says otherwise.
+fn scheme(headers: &HeaderMap, own: &'static str) -> &'static str {
+    match headers.get("x-forwarded-proto").map(http::HeaderValue::as_bytes) {
+        Some(forwarded) if forwarded.eq_ignore_ascii_case(b"https") => "https",
+        Some(forwarded) if forwarded.eq_ignore_ascii_case(b"http") => "http",
+        _ => own,
+    }
 }
 
 fn authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
