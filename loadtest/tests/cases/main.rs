@@ -3,7 +3,7 @@
 //! same time.
 //!
 //! Needs a cluster and `--ignored`, as `tests/cluster` does; `.ci/cluster` runs it, and `.ci/cluster cases` runs it alone.
-//! `SHOPFRONT_TEST_CASES=a,b` selects files. `SHOPFRONT_TEST_LOADTEST` names a release build of the load tool to ask: it
+//! With `SHOPFRONT_TEST_SCALER=keda` it takes the cases of KEDA instead. `SHOPFRONT_TEST_CASES=a,b` selects files. `SHOPFRONT_TEST_LOADTEST` names a release build of the load tool to ask: it
 //! takes a tenth of the CPU time of the one that cargo builds for the tests.
 
 mod case;
@@ -18,8 +18,8 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use case::Case;
-use cluster::settings::Settings;
+use case::{Case, CaseScaler};
+use cluster::settings::{Scaler, Settings};
 use cluster::transcript::Transcript;
 use cluster::workload::Workload;
 use futures_util::future::join_all;
@@ -37,9 +37,7 @@ fn every_case_is_well_formed() {
     let cases = case::all();
     assert!(!cases.is_empty());
     for case in cases {
-        let objects = case.objects();
-        let hpas = objects.iter().filter(|object| object["kind"] == "HorizontalPodAutoscaler").count();
-        assert!(hpas == 1 || case.ask.is_some(), "{}: {hpas} HPAs, and `ask` does not name one", case.name);
+        assert!(!case.hpa().is_empty(), "{}", case.name);
         let broken = case.answer.outcome == "broken";
         assert!(broken || case.answer.outcome == "healthy", "{}: {} is no outcome", case.name, case.answer.outcome);
         assert!(!broken || case.answer.cause.is_some(), "{}: a broken chain has a cause", case.name);
@@ -54,8 +52,11 @@ async fn the_doctor_is_right_about_every_case() {
     let transcript = Transcript::create(&settings.transcript);
     let workload = Rc::new(Workload::prepare(&settings, transcript.clone()).await);
     let selected = std::env::var("SHOPFRONT_TEST_CASES").ok().filter(|names| !names.is_empty());
-    let is_selected =
-        |case: &Case| selected.as_ref().is_none_or(|names| names.split(',').any(|name| name.trim() == case.name));
+    let scaler = if settings.scaler == Scaler::Keda { CaseScaler::Keda } else { CaseScaler::Adapter };
+    let is_selected = |case: &Case| {
+        case.scaler == scaler
+            && selected.as_ref().is_none_or(|names| names.split(',').any(|name| name.trim() == case.name))
+    };
     let mut cases: Vec<Case> = case::all().into_iter().filter(is_selected).collect();
     // Those that take longest begin.
     cases.sort_by_key(|case| !case.stays_healthy());
