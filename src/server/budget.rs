@@ -152,6 +152,14 @@ mod tests {
     }
 
     #[test]
+    fn tls_connections_are_charged_for_their_buffers() {
+        let budget = budget(Some(256 << 20), 20_000);
+        assert_eq!(budget.tls_kibibytes, 112);
+        assert!(budget.max_connections(budget.http1_kibibytes + budget.tls_kibibytes) >= 1_000, "{budget:?}");
+        assert!(budget.max_connections(budget.http2_kibibytes + budget.tls_kibibytes) >= 500, "{budget:?}");
+    }
+
+    #[test]
     fn max_connections_applies_without_a_memory_limit() {
         assert_eq!(budget(None, 20_000).connections, 6000);
         assert_eq!(budget(None, 20_000).max_connections(budget(None, 20_000).http2_kibibytes), 6000);

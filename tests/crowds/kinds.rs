@@ -9,6 +9,19 @@ pub struct Kind {
     pub bytes: Vec<u8>,
     /// Whether a client reconnects after the service has closed its connection.
     pub reconnects: bool,
+    /// How it connects.
+    pub way: Way,
+}
+
+/// How the clients of a crowd connect.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Way {
+    /// To the plain port.
+    Plain,
+    /// To the TLS address, without a handshake.
+    HalfTls,
+    /// To the TLS address, with a handshake for this protocol.
+    Tls(&'static str),
 }
 
 const HEADERS: u8 = 1;
@@ -67,6 +80,16 @@ fn everything() -> Vec<Vec<u8>> {
     std::iter::once(first).chain(whole).chain([frame(HEADERS, 0, 17, &beginning)]).collect()
 }
 
+/// A `ClientHello` of which nearly all has arrived, and is as long as the service reads one.
+fn half_hello() -> Vec<u8> {
+    let message = [&[1, 0, 0xfd, 0xe8][..], &vec![0; 60_000]].concat();
+    let records = message.chunks(16_384).map(|part| {
+        let length = u16::try_from(part.len()).unwrap().to_be_bytes();
+        [&[22, 3, 1], &length[..], part].concat()
+    });
+    records.collect::<Vec<_>>().concat()
+}
+
 fn http1(method: &str, lines: &str, body: usize) -> Vec<u8> {
     format!("{method} / HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n{}", "x".repeat(body)).into_bytes()
 }
@@ -78,7 +101,9 @@ pub fn kinds() -> Vec<Kind> {
     let chunked = format!("Transfer-Encoding: chunked\r\n{lines}");
     let long_line = format!("x: {}\r\n", "a".repeat(14_000));
     let get = http1("GET", "", 0);
-    let kind = |name, bytes| Kind { name, bytes, reconnects: false };
+    let kind = |name, bytes| Kind { name, bytes, reconnects: false, way: Way::Plain };
+    let tls = |name, way, bytes| Kind { name, bytes, reconnects: false, way };
+    let metrics = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(300);
     vec![
         kind("silent", Vec::new()),
         kind("http1-body", http1("POST", &with_length, 50_000)),
@@ -86,7 +111,7 @@ pub fn kinds() -> Vec<Kind> {
         kind("kept-alive", http1("GET", &long_line, 0)),
         kind("half-second-head", [&*get, &http1("GET", &lines, 0)[..13_000]].concat()),
         kind("long-half-head", http1("GET", &format!("x: {}", "a".repeat(15_900)), 0)),
-        kind("metrics", b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(300)),
+        kind("metrics", metrics.clone()),
         kind("zero-window", http2(NO_WINDOW, streams(END_STREAM | END_HEADERS, GET))),
         kind(
             "zero-window-html",
@@ -96,7 +121,21 @@ pub fn kinds() -> Vec<Kind> {
         kind("many-headers", http2(&[], by_reference())),
         kind("endless-block", http2(&[], endless_block())),
         kind("everything", http2(NO_WINDOW, everything())),
-        Kind { name: "half-head", bytes: b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ".to_vec(), reconnects: true },
-        Kind { name: "half-post", bytes: http1("POST", "Content-Length: 60000\r\n", 1), reconnects: true },
+        Kind {
+            name: "half-head",
+            bytes: b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ".to_vec(),
+            reconnects: true,
+            ..kind("", Vec::new())
+        },
+        Kind {
+            name: "half-post",
+            bytes: http1("POST", "Content-Length: 60000\r\n", 1),
+            reconnects: true,
+            ..kind("", Vec::new())
+        },
+        tls("tls-half-hello", Way::HalfTls, half_hello()),
+        tls("tls-idle", Way::Tls("http/1.1"), Vec::new()),
+        tls("tls-metrics", Way::Tls("http/1.1"), metrics),
+        tls("tls-everything", Way::Tls("h2"), http2(NO_WINDOW, everything())),
     ]
 }

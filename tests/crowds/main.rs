@@ -1,6 +1,9 @@
 //! Crowds of 6,000 clients within the limits of a pod: the service survives, probes get responses, and memory is returned.
 
 mod cgroup;
+#[allow(dead_code, reason = "the tests of the TLS address use the rest")]
+#[path = "../tls/client.rs"]
+mod client;
 mod kinds;
 #[path = "../support/mod.rs"]
 mod support;
@@ -13,11 +16,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use cgroup::Cgroup;
-use kinds::{Kind, kinds};
+use client::{Pair, connector};
+use kinds::{Kind, Way, kinds};
 use support::{PATIENCE, Server, eventually, raise_descriptors};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::version::TLS13;
 
 const MEBIBYTE: u64 = 1 << 20;
 
@@ -57,12 +64,23 @@ async fn service_survives_each_crowd_within_the_limits_of_a_pod() {
 /// Runs one crowd against a new service.
 async fn run_crowd(kind: &Kind, binary: &Path) {
     let group = Cgroup::new(kind.name);
-    let mut server = Server::start_in(&group.entering(), binary).await;
+    let (pair, files) = (Pair::new(), tempfile::tempdir().unwrap());
+    pair.write(files.path());
+    let path = |name| files.path().join(name).to_str().expect("the path is UTF-8").to_owned();
+    let (certificate, key) = (path("tls.crt"), path("tls.key"));
+    let has_tls = kind.way != Way::Plain;
+    let flags: &[&str] = if has_tls { &["--tls-cert", &certificate, "--tls-key", &key] } else { &[] };
+    let mut server = Server::start_in(&group.entering(), binary, flags).await;
+    let address = if has_tls {
+        server.logged("https is served").await["address"].as_str().unwrap().parse().unwrap()
+    } else {
+        server.address
+    };
     raise_descriptors(CROWD);
     let ops = server.ops_address;
     eventually("the service is ready", async || probe(ops)).await;
     let began = Instant::now();
-    let crowd = Crowd::gather(server.address, kind);
+    let crowd = Crowd::gather(address, kind, &pair);
     let mut probes = Vec::new();
     let mut turns = tokio::time::interval(PROBE_PERIOD);
     for _ in 0..PROBES {
@@ -121,17 +139,22 @@ struct Crowd {
 }
 
 impl Crowd {
-    fn gather(address: SocketAddr, kind: &Kind) -> Self {
+    fn gather(address: SocketAddr, kind: &Kind, pair: &Pair) -> Self {
+        let connector = match kind.way {
+            Way::Tls(protocol) => Some(connector(pair, &[protocol], &[&TLS13])),
+            Way::Plain | Way::HalfTls => None,
+        };
         let (connected, is_finished) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let bytes: Arc<[u8]> = kind.bytes.clone().into();
         let mut members = JoinSet::new();
         for _ in 0..CROWD {
             let (connected, is_finished, bytes, reconnects) =
                 (Arc::clone(&connected), Arc::clone(&is_finished), Arc::clone(&bytes), kind.reconnects);
+            let connector = connector.clone();
             members.spawn(async move {
                 let mut has_connected = false;
                 while !is_finished.load(SeqCst) {
-                    let stream = connect_and_send(address, &bytes).await;
+                    let stream = connect_and_send(address, connector.as_ref(), &bytes).await;
                     if !std::mem::replace(&mut has_connected, true) {
                         connected.fetch_add(1, SeqCst);
                     }
@@ -160,9 +183,18 @@ impl Drop for Crowd {
     }
 }
 
+/// A client's connection.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 /// Connects and sends its bytes, as far as the service reads them.
-async fn connect_and_send(address: SocketAddr, bytes: &[u8]) -> Option<TcpStream> {
-    let mut stream = TcpStream::connect(address).await.ok()?;
+async fn connect_and_send(address: SocketAddr, tls: Option<&TlsConnector>, bytes: &[u8]) -> Option<Box<dyn Stream>> {
+    let stream = TcpStream::connect(address).await.ok()?;
+    let mut stream: Box<dyn Stream> = match tls {
+        None => Box::new(stream),
+        Some(tls) => Box::new(tls.connect(ServerName::try_from("localhost").unwrap(), stream).await.ok()?),
+    };
     // It does not wait for what does not fit into the kernel's buffers.
     let _ = tokio::time::timeout(Duration::from_secs(2), stream.write_all(bytes)).await;
     Some(stream)

@@ -49,11 +49,11 @@ impl Server {
         Self::run(command).await
     }
 
-    /// Starts another build of the binary, after a shell command in the same process.
-    pub async fn start_in(prelude: &str, binary: &Path) -> Self {
+    /// Starts another build of the binary with these flags, after a shell command in the same process.
+    pub async fn start_in(prelude: &str, binary: &Path, flags: &[&str]) -> Self {
         let mut command = Command::new("sh");
         command.arg("-c").arg(format!("{prelude}exec \"$0\" \"$@\"")).arg(binary);
-        command.args(["--address", "127.0.0.1:0", "--log-format", "json"]);
+        command.args(["--address", "127.0.0.1:0", "--log-format", "json"]).args(flags);
         command.env_clear();
         Self::run(command).await
     }
