@@ -11,6 +11,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use crate::redact::environment::ShownVariable;
+use crate::traces::TraceSettings;
 use crate::url_prefix::UrlPrefix;
 
 mod invalid_value;
@@ -50,6 +51,10 @@ pub struct Config {
     /// [default: the IPs of --address, port 9797]
     #[arg(long, env = "SHOPFRONT_OPS_ADDRESS", value_name = "IP:PORT,…", value_parser = socket_address, value_delimiter = ',')]
     pub ops_address: Vec<SocketAddr>,
+
+    /// Addresses that serve gRPC health checks and reflection. They answer as /readyz does [default: none]
+    #[arg(long, env = "SHOPFRONT_GRPC_ADDRESS", value_name = "IP:PORT,…", value_parser = socket_address, value_delimiter = ',')]
+    pub grpc_address: Vec<SocketAddr>,
 
     /// Whether --address also serves /metrics. Set it to false if --address is public
     #[arg(long, env = "SHOPFRONT_PUBLIC_METRICS", value_name = "BOOL", action = ArgAction::Set, default_value_t = true)]
@@ -121,6 +126,10 @@ pub struct Config {
     /// Faults and load.
     #[command(flatten)]
     pub lab: LabSettings,
+
+    /// How spans are exported, by the standard variables of OpenTelemetry. None turns it off.
+    #[arg(skip)]
+    pub traces: Option<TraceSettings>,
 }
 
 /// How the service shuts down: readiness fails, `drain_delay` passes, the listener closes, requests in flight finish.
@@ -310,13 +319,13 @@ impl Config {
             }
             ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
         })?;
-        match config.tls.files() {
-            Ok(_) => Ok(config),
-            Err(message) => {
-                eprintln!("error: {message}");
-                Err(ExitCode::from(2))
-            }
-        }
+        let fail = |message: &str| {
+            eprintln!("error: {message}");
+            ExitCode::from(2)
+        };
+        config.tls.files().map_err(fail)?;
+        let traces = TraceSettings::from_environment().map_err(|message| fail(&message))?;
+        Ok(Self { traces, ..config })
     }
 }
 

@@ -15,6 +15,8 @@
 //!   machine's public address.
 //! - [`lab`]: faults and load on demand. [`readiness`]: whether `/readyz` succeeds. [`held`]: the limit on what clients send and
 //!   get back.
+//! - [`grpc`]: health checks and reflection for gRPC clients, on an address of their own.
+//! - [`traces`]: a span for each client request, exported by OTLP.
 //! - [`mod@format`]: YAML, JSON or HTML, as negotiated by [`accept`]. [`error`]: the responses to rejected requests.
 
 pub mod accept;
@@ -27,6 +29,7 @@ pub mod document;
 pub mod endpoints;
 pub mod error;
 pub mod format;
+pub mod grpc;
 pub mod held;
 pub mod http_rules;
 pub mod imds;
@@ -41,4 +44,5 @@ pub mod security_headers;
 pub mod server;
 pub mod service;
 pub mod telemetry;
+pub mod traces;
 pub mod url_prefix;

@@ -65,9 +65,14 @@ impl Lifecycle {
         });
     }
 
+    /// The changes of the phase.
+    pub fn subscribe(&self) -> watch::Receiver<Phase> {
+        self.0.phases.subscribe()
+    }
+
     /// Waits until the phase is `at_least` this one.
     pub async fn reached(&self, at_least: Phase) {
-        let mut phases = self.0.phases.subscribe();
+        let mut phases = self.subscribe();
         // It cannot fail: `self` keeps the sender alive.
         let _ = phases.wait_for(|phase| *phase >= at_least).await;
     }

@@ -11,17 +11,23 @@ use crate::activity::Activity;
 use crate::app::{self, App};
 use crate::config::{Config, ExternalIp, OPS_PORT, Shutdown};
 use crate::document::Document;
+use crate::grpc::{self, Grpc};
 use crate::http_rules::Hosts;
 use crate::imds;
 use crate::lifecycle::{Lifecycle, Signals};
 use crate::metrics::Metrics;
 use crate::server::{self, Budget, Pressure, ServerConfig, Tls, TlsEndpoint};
+use crate::traces::{Traced, Traces};
 use crate::url_prefix::{StripPrefix, UrlPrefix};
 
 /// Runs the service on a runtime with a worker for each processor. This is in the library, because a binary that starts the
 /// runtime contains a second copy of the whole server.
 pub fn run_to_completion(config: Config) -> std::io::Result<()> {
-    Builder::new_multi_thread().enable_all().build()?.block_on(run(config))
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(run(config));
+    // Nothing waits for a name server, which may answer late.
+    runtime.shutdown_background();
+    result
 }
 
 /// Serves until SIGTERM or SIGINT, and drains. Fails if it cannot listen.
@@ -39,11 +45,12 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     let routes = app::routes(Arc::clone(&app), config.public_metrics);
     let ops_routes = app::ops_routes(Arc::clone(&app));
     let ops_addresses = config.ops_addresses();
-    let layered = |hosts| {
+    let traces = config.traces.as_ref().map(|settings| Traces::start(settings, Arc::clone(&metrics))).transpose()?;
+    let layered = |scheme, hosts| {
         let service = app::layered(routes.clone(), Arc::clone(&metrics), limits, pressure.clone(), hosts);
-        StripPrefix::new(config.url_prefix.clone(), service)
+        StripPrefix::new(config.url_prefix.clone(), Traced::new(traces.clone(), scheme, service))
     };
-    let service = layered(Hosts::of(&config.address));
+    let service = layered("http", Hosts::of(&config.address));
     let tls = config.tls.files().map_err(|message| Error::new(ErrorKind::InvalidInput, message))?.map(Tls::start);
     let tls_addresses = config.tls.addresses(&config.address);
     // A crowd of clients does not shorten the timeouts of the kubelet and Prometheus.
@@ -53,17 +60,22 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     let tls = match tls.transpose()? {
         Some(tls) => Some(TlsEndpoint {
             listeners: server::bind(&tls_addresses, "--tls-address or SHOPFRONT_TLS_ADDRESS")?,
-            service: layered(Hosts::of(&tls_addresses)),
+            service: layered("https", Hosts::of(&tls_addresses)),
             tls,
         }),
         None => None,
     };
     let ops_listeners = bind_ops(&config, &ops_addresses)?;
-    let budget = Budget::for_this_process(&limits, app.max_response_bytes())?;
+    let grpc_listeners = (!config.grpc_address.is_empty())
+        .then(|| server::bind(&config.grpc_address, "--grpc-address or SHOPFRONT_GRPC_ADDRESS"))
+        .transpose()?;
+    let grpc_descriptors = grpc_listeners.as_ref().map_or(0, |_| grpc::DESCRIPTORS);
+    let budget = Budget::for_this_process(&limits, app.max_response_bytes(), grpc_descriptors)?;
     let tls_listeners = tls.as_ref().map_or(&[][..], |tls| &tls.listeners);
     server::log_addresses(&listeners, tls_listeners, &ops_listeners)?;
     budget.log(tls.is_some());
     log_url(&listeners, config.url_prefix.as_ref())?;
+    let grpc = grpc_listeners.map(|listeners| Grpc::serve(listeners, Arc::clone(&app), limits)).transpose()?;
 
     tokio::spawn(activity.record(Arc::clone(&metrics)));
     match config.external_ip {
@@ -75,8 +87,16 @@ pub async fn run(config: Config) -> std::io::Result<()> {
     let Shutdown { drain_delay, shutdown_timeout } = config.shutdown;
     tokio::spawn(lifecycle.clone().drain_on_signal(signals, drain_delay));
     server::serve_ops(ops_listeners, ops_service, limits, lifecycle.clone(), Arc::clone(&metrics))?;
-    let server = ServerConfig { listeners, service, tls, limits, budget, pressure };
-    server::serve(server, shutdown_timeout, lifecycle, metrics).await
+    let records_peers = traces.is_some();
+    let server = ServerConfig { listeners, service, tls, limits, budget, pressure, records_peers };
+    let result = server::serve(server, shutdown_timeout, lifecycle, metrics).await;
+    if let Some(grpc) = grpc {
+        grpc.ended().await;
+    }
+    if let Some(traces) = traces {
+        traces.flush().await;
+    }
+    result
 }
 
 /// Logs where a browser on this machine finds the service, and how to stop it: a person reads the log of a service that

@@ -390,9 +390,9 @@ async fn panic_gets_500_and_is_counted() {
     let address = listeners[0].local_addr().unwrap();
     let (limits, pressure) = (config.limits, Pressure::default());
     let service = layered(routes, Arc::clone(&metrics), limits, pressure.clone(), Hosts::Local);
-    let budget = Budget::for_this_process(&limits, 0).unwrap();
+    let budget = Budget::for_this_process(&limits, 0, 0).unwrap();
     let serving = tokio::spawn(server::serve(
-        ServerConfig { listeners, service, tls: None, limits, budget, pressure },
+        ServerConfig { listeners, service, tls: None, limits, budget, pressure, records_peers: false },
         config.shutdown.shutdown_timeout,
         lifecycle.clone(),
         Arc::clone(&metrics),

@@ -147,7 +147,7 @@ impl Metrics {
     }
 
     /// Whether a client's `User-Agent` is that of a health check.
-    fn is_probe(&self, user_agent: &[u8]) -> bool {
+    pub(crate) fn is_probe(&self, user_agent: &[u8]) -> bool {
         self.probe_user_agents.iter().any(|start| user_agent.starts_with(start.as_bytes()))
     }
 

@@ -10,12 +10,13 @@ const KNOWN: [&str; 5] = ["HOME", "HOSTNAME", "LANG", "PATH", "TZ"];
 
 /// The service's own settings. A test compares them with those that the command line has. Other variables with the same
 /// prefix are the operator's, and may hold anything.
-pub(crate) const OWN: [&str; 30] = [
+pub(crate) const OWN: [&str; 31] = [
     "SHOPFRONT_ADDRESS",
     "SHOPFRONT_DRAIN_DELAY",
     "SHOPFRONT_ENVIRONMENT",
     "SHOPFRONT_ENVIRONMENT_SHOW",
     "SHOPFRONT_EXTERNAL_IP",
+    "SHOPFRONT_GRPC_ADDRESS",
     "SHOPFRONT_HEADER_TIMEOUT",
     "SHOPFRONT_IDLE_TIMEOUT",
     "SHOPFRONT_IMDS_ENDPOINT",

@@ -56,15 +56,16 @@ pub struct Budget {
 
 impl Budget {
     /// The budget of this process, whose largest unshared response has `response_bytes`. Raises the soft limit of
-    /// descriptors as far as necessary. Fails if there are too few descriptors.
-    pub fn for_this_process(limits: &Limits, response_bytes: usize) -> io::Result<Self> {
-        let descriptors = descriptors((limits.max_connections + MAX_PENDING_REJECTIONS) as u64 + RESERVED_DESCRIPTORS);
-        if descriptors < MIN_DESCRIPTORS {
+    /// descriptors as far as necessary, and leaves `others` of them to other parts. Fails if there are too few descriptors.
+    pub fn for_this_process(limits: &Limits, response_bytes: usize, others: u64) -> io::Result<Self> {
+        let needed = (limits.max_connections + MAX_PENDING_REJECTIONS) as u64 + RESERVED_DESCRIPTORS;
+        let (descriptors, min) = (descriptors(needed + others), MIN_DESCRIPTORS + others);
+        if descriptors < min {
             return Err(io::Error::other(format!(
-                "the limit of open files is {descriptors}; raise it to {MIN_DESCRIPTORS} or more (`ulimit -n`)"
+                "the limit of open files is {descriptors}; raise it to {min} or more (`ulimit -n`)"
             )));
         }
-        Ok(Self::new(limits, response_bytes, cgroup::memory_limit(), descriptors))
+        Ok(Self::new(limits, response_bytes, cgroup::memory_limit(), descriptors - others))
     }
 
     /// Logs the limits and what they are derived from, in one line.

@@ -29,6 +29,7 @@ use crate::config::Limits;
 use crate::error::{ErrorFormat, Rejection};
 use crate::lifecycle::Phase;
 use crate::metrics::Metrics;
+use crate::traces::Peer;
 
 /// hyper's minimum. The real limit on a head is checked before this one applies.
 pub(super) const MIN_BUFFER_BYTES: usize = 8192;
@@ -105,6 +106,7 @@ impl<S: HttpService> Connections<S> {
         let _open = OpenConnection::new(&self.open);
         // Responses are small and written whole, so there is nothing to wait for.
         let _ = stream.set_nodelay(true);
+        let peer = self.state.records_peers.then(|| stream.peer_addr().ok().map(Peer)).flatten();
         let state = Arc::new(ConnectionState::new(Arc::clone(&self.state)));
         let connected = Instant::now();
         let stream = match &self.tls {
@@ -117,7 +119,7 @@ impl<S: HttpService> Connections<S> {
         };
         let mut transport = Transport::new(stream, self.limits.max_header_bytes, Arc::clone(&state));
         let detected = self.detect(&mut transport, connected).await;
-        let service = TrackedService { inner: RefCell::new(self.service.clone()), state: Arc::clone(&state) };
+        let service = TrackedService { inner: RefCell::new(self.service.clone()), state: Arc::clone(&state), peer };
         match detected {
             Detected::Closed => {
                 // TLS has a close of its own, without which a client cannot know that nothing is missing.
@@ -231,7 +233,7 @@ impl<S: HttpService> Connections<S> {
 
     /// Polls a connection to its end. Returns the timeout that ended it, if one did.
     async fn drive<C: HttpConnection>(&self, connection: &mut C, state: &ConnectionState) -> Option<Timeout> {
-        let ServerState { lifecycle, pressure } = &*self.state;
+        let ServerState { lifecycle, pressure, .. } = &*self.state;
         let mut timer = pin!(sleep_until(Instant::now() + self.limits.header_timeout));
         let mut listener = pin!(PressureListener::new(pressure));
         let (mut is_draining, mut is_stopping, mut is_closing, mut close_deadline) = (false, false, false, None);

@@ -22,6 +22,8 @@ const DRAIN_IDLE_TIMEOUT: Duration = Duration::from_millis(100);
 pub(super) struct ServerState {
     pub(super) lifecycle: Lifecycle,
     pub(super) pressure: Pressure,
+    /// Whether each request says where its connection comes from.
+    pub(super) records_peers: bool,
 }
 
 impl ServerState {

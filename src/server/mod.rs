@@ -109,6 +109,8 @@ pub struct ServerConfig<S> {
     pub budget: Budget,
     /// Set when slots are scarce; the service's layers share it.
     pub pressure: Pressure,
+    /// Whether the service needs the addresses of its clients.
+    pub records_peers: bool,
 }
 
 /// Where clients connect with TLS. They share the limits with those that connect without.
@@ -130,9 +132,10 @@ pub async fn serve<S: HttpService>(
     lifecycle: Lifecycle,
     metrics: Arc<Metrics>,
 ) -> io::Result<()> {
-    let ServerConfig { mut listeners, service, tls, limits, budget, pressure } = config;
+    let ServerConfig { mut listeners, service, tls, limits, budget, pressure, records_peers } = config;
     let open = metrics.connections().clone();
-    let mut acceptor = Acceptor::new(service, limits, budget, &pressure, lifecycle.clone(), metrics, open);
+    let state = ServerState { lifecycle: lifecycle.clone(), pressure: pressure.clone(), records_peers };
+    let mut acceptor = Acceptor::new(service, limits, budget, state, metrics, open);
     if let Some(TlsEndpoint { listeners: tls_listeners, service, tls }) = tls {
         acceptor.add_tls(listeners.len(), service, tls);
         listeners.extend(tls_listeners);
@@ -186,8 +189,8 @@ pub fn serve_ops<S: HttpService>(
         let listeners = listeners.expect("the listeners were tokio's before");
         // The gauge of client connections excludes the kubelet and Prometheus.
         let open = IntGauge::new("open", "not exported").expect("a name is valid");
-        let acceptor =
-            Acceptor::new(service, limits, Budget::for_ops(), &Pressure::default(), lifecycle, metrics, open);
+        let state = ServerState { lifecycle, pressure: Pressure::default(), records_peers: false };
+        let acceptor = Acceptor::new(service, limits, Budget::for_ops(), state, metrics, open);
         let mut turn = 0;
         loop {
             let (stream, listener) = accept(&listeners, &mut turn).await;
@@ -216,14 +219,12 @@ impl<S: HttpService> Acceptor<S> {
         service: S,
         limits: Limits,
         budget: Budget,
-        pressure: &Pressure,
-        lifecycle: Lifecycle,
+        state: ServerState,
         metrics: Arc<Metrics>,
         open: IntGauge,
     ) -> Self {
-        let slots = Slots::new(budget, pressure.clone());
+        let slots = Slots::new(budget, state.pressure.clone());
         let overload = OverloadResponder::new(budget.pending_rejections, Arc::clone(&metrics));
-        let state = ServerState { lifecycle, pressure: pressure.clone() };
         let connections = Arc::new(Connections::new(service, limits, Arc::new(state), metrics, open));
         Self { connections, tls: None, slots, overload }
     }
@@ -245,9 +246,9 @@ impl<S: HttpService> Acceptor<S> {
     }
 }
 
-/// Accepts the next connection, of any of the listeners, and returns which. It ignores errors of a single client. If the process has run out of descriptors, it waits:
-/// closing the listener would turn a shortage into an outage.
-async fn accept(listeners: &[TcpListener], turn: &mut usize) -> (TcpStream, usize) {
+/// Accepts the next connection, of any of the listeners, and returns which. It ignores errors of a single client. If the
+/// process has run out of descriptors, it waits: closing the listener would turn a shortage into an outage.
+pub(crate) async fn accept(listeners: &[TcpListener], turn: &mut usize) -> (TcpStream, usize) {
     loop {
         // Each listener comes first in turn, so a flood at one does not block the others.
         *turn = (*turn + 1) % listeners.len();

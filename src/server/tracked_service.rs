@@ -17,12 +17,15 @@ use pin_project_lite::pin_project;
 use super::HttpService;
 use super::connection_state::ConnectionState;
 use super::takeover::Takeover;
+use crate::traces::Peer;
 
 /// The service of one connection.
 pub(super) struct TrackedService<S> {
     /// Only this connection calls it. A clone for each request would cost several atomic operations.
     pub(super) inner: RefCell<S>,
     pub(super) state: Arc<ConnectionState>,
+    /// Where the connection comes from, if the service needs that.
+    pub(super) peer: Option<Peer>,
 }
 
 impl<S: HttpService> hyper::service::Service<Request<Incoming>> for TrackedService<S> {
@@ -30,7 +33,10 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for TrackedServi
     type Error = S::Error;
     type Future = TrackedFuture<S::Future>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(peer);
+        }
         let is_http2 = request.version() == Version::HTTP_2;
         let guard = Some(RequestGuard::new(&self.state, is_http2));
         TrackedFuture { response: self.inner.borrow_mut().call(request), guard }

@@ -102,6 +102,15 @@ impl Server {
         tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("the service did not log {message:?}"))
     }
 
+    /// What it has logged until its end, besides the lines that were awaited.
+    pub async fn rest_of_log(&mut self) -> Vec<String> {
+        let mut rest: Vec<_> = std::mem::take(&mut self.passed).iter().map(Value::to_string).collect();
+        while let Some(line) = self.log.next_line().await.expect("the log is UTF-8") {
+            rest.push(line);
+        }
+        rest
+    }
+
     /// How many of the lines that were read while others were awaited begin with this message.
     pub fn passed(&self, message: &str) -> usize {
         let is_it = |line: &&Value| line["message"].as_str().is_some_and(|text| text.starts_with(message));

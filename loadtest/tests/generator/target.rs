@@ -135,8 +135,8 @@ pub fn shopfront() -> SocketAddr {
     let service = app::layered(app::routes(app, true), Arc::clone(&metrics), limits, pressure.clone(), Hosts::Local);
     let listeners = server::bind(&[([127, 0, 0, 1], 0).into()], "--address").expect("a port is free");
     let address = listeners[0].local_addr().expect("it is bound");
-    let budget = Budget::for_this_process(&limits, 0).expect("there are descriptors");
-    let server = ServerConfig { listeners, service, tls: None, limits, budget, pressure };
+    let budget = Budget::for_this_process(&limits, 0, 0).expect("there are descriptors");
+    let server = ServerConfig { listeners, service, tls: None, limits, budget, pressure, records_peers: false };
     tokio::spawn(server::serve(server, config.shutdown.shutdown_timeout, lifecycle, metrics));
     address
 }
