@@ -4,6 +4,7 @@
 //! Times are seconds since the load's start. In a rehearsal that compresses time they are the rehearsed seconds.
 
 mod check;
+mod clients;
 mod event;
 mod failure;
 mod read;
@@ -20,6 +21,7 @@ use crate::autoscaling::Autoscaler;
 use crate::profile::{Spacing, Stage};
 
 pub use check::Invalid;
+pub use clients::{Clients, UNLIMITED};
 pub use event::{Event, Feed, ObjectEvent, ObservedEvent};
 pub use failure::Failure;
 pub use read::Reader;
@@ -64,6 +66,9 @@ pub struct Start {
     pub target: Target,
     /// The load, as stages.
     pub profile: Vec<Stage>,
+    /// The clients of a closed loop, in which the profile is but a duration; absent if the profile's rates are sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clients: Option<Clients>,
     /// How requests are spaced.
     pub spacing: Spacing,
     /// The seed of the numbers for `{{random}}`: with it as `--seed`, they are the same again.

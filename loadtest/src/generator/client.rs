@@ -48,6 +48,8 @@ impl Stage {
 pub(super) struct Progress<'a> {
     pub stage: &'a Cell<Stage>,
     pub window: &'a RefCell<Window>,
+    /// Whose connections are used: in a closed loop, each client has its own.
+    pub client: usize,
 }
 
 /// The requests, and the servers that they go to.
@@ -86,6 +88,7 @@ enum Connections {
 impl Client {
     pub fn new(settings: &Settings) -> Result<Self, StartError> {
         let Settings { requests, requests_per_connection, http2, trust, connect_to, pod_header, .. } = settings;
+        let clients = settings.clients.map_or(1, |clients| clients.count as usize);
         let connector = requests.iter().any(|request| request.endpoint.is_tls());
         let connector = connector.then(|| trust.connector(*http2)).transpose()?;
         let mut places: Vec<(bool, Place)> = Vec::new();
@@ -108,9 +111,9 @@ impl Client {
                     Ok::<_, StartError>((connector.clone(), name))
                 });
                 let connections = if *http2 {
-                    Connections::Http2(Http2::new(*requests_per_connection))
+                    Connections::Http2(Http2::new(*requests_per_connection, clients))
                 } else {
-                    Connections::Http1(Http1::new(*requests_per_connection))
+                    Connections::Http1(Http1::new(*requests_per_connection, clients))
                 };
                 let to = connect_to.clone().unwrap_or_else(|| endpoint.place().clone());
                 client.origins.push(Origin { addresses: Addresses::new(to), tls: tls.transpose()?, connections });

@@ -24,8 +24,8 @@ const READ: usize = 64 * 1024;
 /// The connections to a server.
 pub(super) struct Http1 {
     requests_per_connection: u64,
-    /// Used in turn, so that all stay in use: the next one is at the front.
-    idle: RefCell<VecDeque<PooledConnection>>,
+    /// Those of each client, used in turn, so that all stay in use: the next one is at the front.
+    idle: RefCell<Box<[VecDeque<PooledConnection>]>>,
     /// One buffer for all: an answer in one piece is never copied.
     buffer: RefCell<Box<[u8]>>,
 }
@@ -46,10 +46,10 @@ enum Sending {
 }
 
 impl Http1 {
-    pub fn new(requests_per_connection: u64) -> Self {
+    pub fn new(requests_per_connection: u64, clients: usize) -> Self {
         Self {
             requests_per_connection,
-            idle: RefCell::default(),
+            idle: RefCell::new((0..clients).map(|_| VecDeque::new()).collect()),
             buffer: RefCell::new(vec![0; READ].into_boxed_slice()),
         }
     }
@@ -72,7 +72,7 @@ impl Http1 {
         }
         let (answer, keep) = incoming.end();
         if keep && pooled.left > 0 && sending == Sending::Sent {
-            self.idle.borrow_mut().push_back(pooled);
+            self.idle.borrow_mut()[progress.client].push_back(pooled);
         }
         Ok(answer)
     }
@@ -86,7 +86,7 @@ impl Http1 {
         incoming: &mut Incoming<'_>,
         progress: Progress<'_>,
     ) -> Result<(PooledConnection, Sending), Failed> {
-        while let Some(mut pooled) = self.take() {
+        while let Some(mut pooled) = self.take(progress.client) {
             progress.stage.set(Stage::Waiting);
             // Closed just now: nothing of the request was sent, so another connection may take it.
             let request = message.bytes(pooled.left == 1, numbers);
@@ -168,9 +168,9 @@ impl Http1 {
     }
 
     /// A pooled connection that is open and has nothing to read, which no request has asked for.
-    fn take(&self) -> Option<PooledConnection> {
+    fn take(&self, client: usize) -> Option<PooledConnection> {
         loop {
-            let mut pooled = self.idle.borrow_mut().pop_front()?;
+            let mut pooled = self.idle.borrow_mut()[client].pop_front()?;
             let mut byte = [0];
             let mut byte = ReadBuf::new(&mut byte);
             let mut context = Context::from_waker(Waker::noop());

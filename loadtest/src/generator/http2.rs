@@ -24,8 +24,8 @@ const STREAMS: u64 = 100;
 /// The connections to a server.
 pub(super) struct Http2 {
     requests_per_connection: u64,
-    /// Connections with requests left.
-    open: RefCell<Vec<Rc<Shared>>>,
+    /// Connections with requests left, of each client.
+    open: RefCell<Box<[Vec<Rc<Shared>>]>>,
     traffic: Arc<Traffic>,
 }
 
@@ -46,8 +46,9 @@ impl Drop for Seat {
 }
 
 impl Http2 {
-    pub fn new(requests_per_connection: u64) -> Self {
-        Self { requests_per_connection, open: RefCell::default(), traffic: Arc::default() }
+    pub fn new(requests_per_connection: u64, clients: usize) -> Self {
+        let open = RefCell::new((0..clients).map(|_| Vec::new()).collect());
+        Self { requests_per_connection, open, traffic: Arc::default() }
     }
 
     /// One request and its answer. If it is cancelled, the stage shows how far it came.
@@ -61,7 +62,7 @@ impl Http2 {
     ) -> Result<Answer, Failed> {
         let mut request = message.make(numbers);
         loop {
-            let open = self.seat();
+            let open = self.seat(progress.client);
             let was_open = open.is_some();
             let seat = match open {
                 Some(seat) => seat,
@@ -87,8 +88,9 @@ impl Http2 {
     }
 
     /// A place on a connection that is open.
-    fn seat(&self) -> Option<Seat> {
+    fn seat(&self, client: usize) -> Option<Seat> {
         let mut open = self.open.borrow_mut();
+        let open = &mut open[client];
         open.retain(|shared| !shared.sender.is_closed());
         let index = open.iter().position(|shared| shared.streams.get() < STREAMS)?;
         let seat = take(&open[index]);
@@ -114,7 +116,7 @@ impl Http2 {
         let shared = Rc::new(Shared { sender, left: Cell::new(self.requests_per_connection), streams: Cell::new(0) });
         let seat = take(&shared);
         if shared.left.get() > 0 {
-            self.open.borrow_mut().push(shared);
+            self.open.borrow_mut()[progress.client].push(shared);
         }
         Ok(seat)
     }

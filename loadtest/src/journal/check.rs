@@ -6,8 +6,8 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use super::{
-    End, Entry, Event, Expectations, FORMAT, MaxFailed, Measure, ObjectEvent, ObservedEvent, Scaling, Second, Start,
-    Target, Threshold,
+    Clients, End, Entry, Event, Expectations, FORMAT, MaxFailed, Measure, ObjectEvent, ObservedEvent, Scaling, Second,
+    Start, Target, Threshold,
 };
 use crate::autoscaling::hpa::{Of, Rules};
 use crate::autoscaling::{Autoscaler, Measured};
@@ -173,6 +173,7 @@ impl Start {
         within("started", *started, &DATE)?;
         within("speed", *speed, &SPEED)?;
         target.check()?;
+        self.clients.as_ref().map_or(Ok(()), Clients::check)?;
         within("the number of stages", profile.len(), &(0..=STAGES))?;
         profile.iter().try_for_each(Stage::check)?;
         within("the length of all stages", profile.iter().map(|stage| stage.seconds).sum(), &(0.0..=LOAD))?;
@@ -180,6 +181,13 @@ impl Start {
         within("generator", *generator, &(0..=generators - 1))?;
         autoscaler.as_ref().map_or(Ok(()), Autoscaler::check)?;
         expectations.check()
+    }
+}
+
+impl Clients {
+    fn check(&self) -> Result<(), Invalid> {
+        within("clients.count", u64::from(self.count), &(1..=IN_FLIGHT))?;
+        within("clients.thinkTime", self.think_time, &(0.0..=DAY))
     }
 }
 

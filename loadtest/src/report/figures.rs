@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::autoscaling::predict::{Band, Predicted};
-use crate::journal::{End, Event, Scaling, Start};
+use crate::journal::{Clients, End, Event, Scaling, Start};
 use crate::report::verdict::Verdict;
 use crate::report::warnings::Warning;
 
@@ -25,9 +25,9 @@ pub struct Report {
     pub end: Option<End>,
     /// Counts of requests.
     pub totals: Totals,
-    /// Latency, from when a request was due to its answer; null without answers.
+    /// Latency, from when a request was due to its answer, or in a closed loop from when it was sent; null without answers.
     pub latency: Option<Quantiles>,
-    /// Send delay of the generator itself, from when a request was due to when it was sent.
+    /// Send delay of the generator itself, from when a request was due to when it was sent; null in a closed loop.
     pub lateness: Option<Quantiles>,
     /// How long TLS handshakes took, which the latency includes; null without any.
     #[serde(default)]
@@ -270,6 +270,13 @@ pub enum LinkName {
     Ready,
     /// A new pod answered; the end of that second.
     Answer,
+}
+
+impl Report {
+    /// The clients, if the load was a closed loop.
+    pub fn clients(&self) -> Option<Clients> {
+        self.start.as_ref()?.clients
+    }
 }
 
 impl LinkName {

@@ -144,6 +144,7 @@ fn about(report: &Report) -> Markup {
         return html! { "loadtest" };
     };
     let kind = match start.kind {
+        Kind::Run if start.clients.is_some() => "Closed-loop load test of ",
         Kind::Run => "Load test of ",
         Kind::Rehearsal => "Rehearsal of ",
     };

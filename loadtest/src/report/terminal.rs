@@ -26,6 +26,9 @@ pub fn summary(report: &Report, width: usize) -> Clean {
     lines.push(String::new());
     let figures = [
         requests(report),
+        report
+            .clients()
+            .map(|clients| format!("Clients    closed loop of {clients}; latency is the service time only")),
         report.latency.map(|latency| quantiles("Latency", &latency)),
         report.handshakes.map(|handshakes| quantiles("TLS", &handshakes)),
         report.lateness.map(|lateness| quantiles("Send delay", &lateness)),
@@ -48,10 +51,14 @@ fn requests(report: &Report) -> Option<String> {
         let causes = totals.failures.iter().map(|(cause, number)| format!("{cause}: {}", count(*number)));
         let causes: Vec<String> = causes.collect();
         let causes = if causes.is_empty() { String::new() } else { format!(" ({})", causes.join(", ")) };
+        let sent = count(totals.sent);
+        let sent = match report.clients() {
+            // Nothing else decides when a request is due.
+            Some(_) => format!("{sent} sent"),
+            None => format!("{} offered, {sent} sent", count(totals.due)),
+        };
         format!(
-            "Requests   {} offered, {} sent, {} answered, {} succeeded, {} failed{causes}, {} dropped",
-            count(totals.due),
-            count(totals.sent),
+            "Requests   {sent}, {} answered, {} succeeded, {} failed{causes}, {} dropped",
             count(totals.answered),
             count(totals.succeeded),
             count(totals.failed),

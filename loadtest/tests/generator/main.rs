@@ -1,5 +1,6 @@
 //! The generator on real sockets.
 
+mod closed;
 mod requests;
 mod target;
 
