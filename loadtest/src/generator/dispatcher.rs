@@ -17,7 +17,7 @@ use crate::pace::Pace;
 use crate::schedule::Schedule;
 
 use super::{Control, Reporter, Settings, StartError};
-use crate::generator::client::{Client, Progress, Stage};
+use crate::generator::client::{Client, Exchange, Progress, Stage};
 use crate::generator::template::Numbers;
 use crate::generator::timer::Timer;
 use crate::generator::window::Window;
@@ -179,14 +179,15 @@ impl Load {
     async fn request(&self, from: Instant, client: usize) -> bool {
         let stage = Cell::new(Stage::Connecting);
         let request = self.client.turn();
-        let progress = Progress { stage: &stage, window: &self.window, client };
-        let exchange = self.client.exchange(request, || self.numbers(), progress);
+        let exchange = Cell::new(Exchange::default());
+        let progress = Progress { stage: &stage, window: &self.window, exchange: &exchange, client };
+        let answer = self.client.exchange(request, || self.numbers(), progress);
         let timeout = self.settings.timeout;
-        let outcome = tokio::time::timeout(self.pace.real(timeout), exchange).await;
+        let outcome = tokio::time::timeout(self.pace.real(timeout), answer).await;
         let outcome = outcome.unwrap_or_else(|_| Err(stage.get().timed_out().into()));
         let latency = self.pace.rehearsed(from.elapsed());
         let answered = outcome.is_ok();
-        self.window.borrow_mut().finished(outcome, latency, timeout, || self.client.request(request));
+        self.window.borrow_mut().finished(outcome, latency, timeout, exchange.get(), || self.client.request(request));
         let in_flight = self.in_flight.get();
         self.in_flight.set(in_flight - 1);
         if in_flight == 1 && self.draining.get() {

@@ -1,11 +1,13 @@
 //! HTTP/2 by hyper: with prior knowledge, or agreed by ALPN.
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::Bytes as Data;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Body as _;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
@@ -16,6 +18,7 @@ use crate::generator::request::Message2;
 use crate::generator::stream::{Counted, Stream, Traffic};
 use crate::generator::template::Numbers;
 use crate::generator::window::{Answer, SAMPLED_BYTES};
+use crate::journal::Bytes;
 
 /// Concurrent requests on a connection: the minimum that RFC 9113 recommends to servers. Beyond that, another
 /// connection is opened, so that no request waits in the generator.
@@ -31,7 +34,8 @@ pub(super) struct Http2 {
 
 /// A connection for concurrent requests.
 struct Shared {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Full<Data>>,
+    address: Option<SocketAddr>,
     left: Cell<u64>,
     streams: Cell<u64>,
 }
@@ -61,6 +65,7 @@ impl Http2 {
         progress: Progress<'_>,
     ) -> Result<Answer, Failed> {
         let mut request = message.make(numbers);
+        let sent = request.body().size_hint().lower();
         loop {
             let open = self.seat(progress.client);
             let was_open = open.is_some();
@@ -69,10 +74,12 @@ impl Http2 {
                 None => self.connect(origin, progress).await?,
             };
             progress.stage.set(Stage::Waiting);
+            progress.goes_to(seat.0.address);
             let mut sender = seat.0.sender.clone();
             match sender.try_send_request(request).await {
                 Ok(response) => {
                     progress.stage.set(Stage::Reading);
+                    progress.count(Bytes { sent, received: 0 });
                     let answer = read(response, pod_header, progress).await;
                     self.traffic.move_to(&mut progress.window.borrow_mut());
                     return answer;
@@ -113,7 +120,9 @@ impl Http2 {
         let (sender, connection) = handshake.map_err(|error| Failed::http2(&error))?;
         // Its requests report how it ends.
         tokio::task::spawn_local(async { drop(connection.await) });
-        let shared = Rc::new(Shared { sender, left: Cell::new(self.requests_per_connection), streams: Cell::new(0) });
+        let address = progress.exchange.get().address;
+        let shared =
+            Rc::new(Shared { sender, address, left: Cell::new(self.requests_per_connection), streams: Cell::new(0) });
         let seat = take(&shared);
         if shared.left.get() > 0 {
             self.open.borrow_mut()[progress.client].push(shared);
@@ -131,8 +140,9 @@ fn take(shared: &Rc<Shared>) -> Seat {
 async fn read(
     response: http::Response<hyper::body::Incoming>,
     pod_header: Option<&str>,
-    Progress { window, .. }: Progress<'_>,
+    progress: Progress<'_>,
 ) -> Result<Answer, Failed> {
+    let window = progress.window;
     let status = response.status().as_u16();
     let header = |name: &str| response.headers().get(name).map(http::HeaderValue::as_bytes);
     let mut answer = Answer { status, ..Answer::default() };
@@ -148,6 +158,7 @@ async fn read(
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Failed::http2(&error))?;
         let Some(data) = frame.data_ref() else { continue };
+        progress.count(Bytes { sent: 0, received: data.len() as u64 });
         if let Some(scanner) = &mut scanner {
             scanner.scan(data, false, &mut window.borrow_mut().pods);
         }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::json;
 use crate::journal::Clients;
 use crate::output::{json_pretty, visible};
-use crate::report::figures::{Quantiles, Report, Totals};
+use crate::report::figures::{Address, Pod, Quantiles, Report, Totals};
 use crate::report::verdict::{Check, Outcome, Verdict};
 
 const NONBLOCK: i32 = OFlags::NONBLOCK.bits().cast_signed();
@@ -31,6 +31,10 @@ pub(crate) struct Summary<'a> {
     clients: Option<Clients>,
     /// Counts of requests.
     totals: &'a Totals,
+    /// The pods that answered; last, as `(unknown)`, the answers that name none.
+    pods: &'a [Pod],
+    /// The addresses that requests were sent to.
+    addresses: &'a [Address],
     /// Latency, from when a request was due to its answer, or in a closed loop from when it was sent; null without answers.
     latency: Option<Quantiles>,
     /// How long TLS handshakes took, which the latency includes; null without any.
@@ -50,6 +54,8 @@ impl Report {
             url: self.start.as_ref().map(|start| start.target.url.as_str()),
             clients: self.clients(),
             totals: &self.totals,
+            pods: &self.pods,
+            addresses: &self.addresses,
             latency: self.latency,
             handshakes: self.handshakes,
             lateness: self.lateness,

@@ -1,8 +1,9 @@
 //! The summary of a run, in a terminal.
 
 use crate::output::Clean;
-use crate::output::text::{clock, count, fit, plural, seconds, wrap};
-use crate::report::figures::{Quantiles, Report};
+use crate::output::text::{bytes, clock, count, fit, plural, seconds, wrap};
+use crate::report::addresses;
+use crate::report::figures::{Quantiles, Report, Totals};
 use crate::report::verdict::enough_answers;
 
 /// The maximum number of lines.
@@ -32,6 +33,8 @@ pub fn summary(report: &Report, width: usize) -> Clean {
         report.latency.map(|latency| quantiles("Latency", &latency)),
         report.handshakes.map(|handshakes| quantiles("TLS", &handshakes)),
         report.lateness.map(|lateness| quantiles("Send delay", &lateness)),
+        bytes_of(report),
+        addresses::line(report),
         scaling(report),
     ];
     lines.extend(figures.iter().flatten().flat_map(|figure| wrap(figure, width, INDENT)));
@@ -64,6 +67,14 @@ fn requests(report: &Report) -> Option<String> {
             count(totals.failed),
             count(totals.dropped)
         )
+    })
+}
+
+fn bytes_of(report: &Report) -> Option<String> {
+    let Totals { bytes_out, bytes_in, connections, .. } = &report.totals;
+    (*bytes_out > 0).then(|| {
+        let on = plural(*connections, "connection");
+        format!("Bytes      {} sent, {} received, {on} opened", bytes(*bytes_out), bytes(*bytes_in))
     })
 }
 

@@ -1,11 +1,11 @@
 //! A closed loop of clients.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use loadtest::generator::Settings;
 use loadtest::journal::{Clients, UNLIMITED};
 
+use crate::stalls::{text, that_keeps_up};
 use crate::target::{Reply, Target, document};
 use crate::{Outcome, run, settings};
 
@@ -57,10 +57,11 @@ async fn connections_are_reused_as_often_as_asked() {
 #[tokio::test]
 async fn a_client_waits_for_its_answer_and_then_thinks() {
     let silent = Target::start(|_| Reply::Stall).await;
-    let timeout = Duration::from_millis(1_500);
-    let outcome = run(Settings { timeout, ..closed(&silent, 5, 0.0, UNLIMITED) }).await;
+    let mut load = async |timeout| run(Settings { timeout, ..closed(&silent, 5, 0.0, UNLIMITED) }).await;
+    let (outcome, timeout) = that_keeps_up(&mut load, |outcome| outcome.failures().len() == 1).await;
     assert_is_closed(&outcome);
-    assert_eq!(outcome.failures(), [("no answer in 1s 500ms", 5)], "a slow target slows the load");
+    let cause = format!("no answer in {}", text(timeout));
+    assert_eq!(outcome.failures(), [(cause.as_str(), 5)], "a slow target slows the load");
     let target = Target::friendly().await;
     let outcome = run(closed(&target, 4, 3_600.0, UNLIMITED)).await;
     assert_is_closed(&outcome);

@@ -1,5 +1,6 @@
 //! The report: from journals as runs leave them to figures, a verdict, and a page in a real headless Chromium.
 
+mod addresses;
 mod browser;
 mod closed;
 #[path = "../support/journals.rs"]
