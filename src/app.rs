@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -11,6 +11,7 @@ use axum::body::Body;
 use axum::handler::Handler;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, any, on};
+use bytes::Bytes;
 use http::{Response, StatusCode};
 use tokio::runtime::{Handle, RuntimeMetrics};
 use tower::Layer;
@@ -36,6 +37,7 @@ use crate::routes::{
 };
 use crate::security_headers;
 use crate::server::{self, Pressure};
+use crate::url_prefix::UrlPrefix;
 
 /// The routes for clients. Without `public_metrics`, `/metrics` refers to the ops address.
 pub fn routes(app: Arc<App>, public_metrics: bool) -> Router {
@@ -155,6 +157,8 @@ pub struct App {
     pub(crate) lab: Lab,
     pub(crate) held: HeldBytes,
     pub(crate) websockets: ws_echo::WebSockets,
+    /// The description of the endpoints, once somebody has asked for it.
+    pub(crate) openapi: OnceLock<Bytes>,
     tasks: RuntimeMetrics,
 }
 
@@ -172,6 +176,7 @@ impl App {
             lab: Lab::default(),
             held: HeldBytes::default(),
             websockets: ws_echo::WebSockets::default(),
+            openapi: OnceLock::new(),
             tasks: Handle::current().metrics(),
         }
     }
@@ -201,6 +206,11 @@ impl App {
     /// The environment variables that the document shows.
     pub fn environment(&self) -> &BTreeMap<String, String> {
         &self.document.environment
+    }
+
+    /// The prefix of every path for clients.
+    pub fn url_prefix(&self) -> Option<&UrlPrefix> {
+        self.document.url_prefix.as_ref()
     }
 
     /// The machine's logical processors.

@@ -1,20 +1,25 @@
 //! Every setting: its flag, its variable, its default and its help.
 
 use std::ffi::OsString;
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::{RangedU64ValueParser, TypedValueParser};
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use crate::redact::environment::ShownVariable;
+use crate::url_prefix::UrlPrefix;
 
+mod invalid_value;
 mod lab;
+mod tls;
 pub use lab::LabSettings;
+pub use tls::{TLS_PORT, TlsFiles, TlsSettings};
+
+use invalid_value::InvalidValueError;
 
 /// The end of `--help`.
 const AFTER_HELP: &str = "\
@@ -49,6 +54,10 @@ pub struct Config {
     /// Whether --address also serves /metrics. Set it to false if --address is public
     #[arg(long, env = "SHOPFRONT_PUBLIC_METRICS", value_name = "BOOL", action = ArgAction::Set, default_value_t = true)]
     pub public_metrics: bool,
+
+    /// Serve everything below this path, such as /shop. The ops address has no prefix
+    #[arg(long, env = "SHOPFRONT_URL_PREFIX", value_name = "/PATH")]
+    pub url_prefix: Option<UrlPrefix>,
 
     /// Which environment variables and values `/` shows
     #[arg(long, env = "SHOPFRONT_ENVIRONMENT", value_enum, ignore_case = true, value_name = "MODE", default_value_t = EnvironmentMode::Redacted)]
@@ -104,6 +113,10 @@ pub struct Config {
     /// Limits on clients.
     #[command(flatten)]
     pub limits: Limits,
+
+    /// Https.
+    #[command(flatten)]
+    pub tls: TlsSettings,
 
     /// Faults and load.
     #[command(flatten)]
@@ -223,10 +236,10 @@ fn http_endpoint(text: &str) -> Result<SocketAddr, &'static str> {
 }
 
 /// Every address in a pod, where the cluster's network controls access. Elsewhere, only loopback: a developer's environment must
-/// not be visible to others.
+/// not be visible to others. Both families in both cases: `localhost` is `::1` first on most systems, and pods may have only one.
 fn default_addresses() -> &'static [&'static str] {
     let in_a_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
-    if in_a_pod { &["0.0.0.0:9898", "[::]:9898"] } else { &["127.0.0.1:9898"] }
+    if in_a_pod { &["0.0.0.0:9898", "[::]:9898"] } else { &["127.0.0.1:9898", "[::1]:9898"] }
 }
 
 fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {
@@ -268,15 +281,16 @@ fn count(min: u64, max: u64) -> impl TypedValueParser<Value = usize> {
 /// The default port of the ops address.
 pub const OPS_PORT: u16 = 9797;
 
+/// These addresses with another port, but 0 where theirs is 0.
+fn beside(addresses: &[SocketAddr], port: u16) -> Vec<SocketAddr> {
+    addresses.iter().map(|address| (address.ip(), if address.port() == 0 { 0 } else { port }).into()).collect()
+}
+
 impl Config {
     /// The ops addresses: those that are set, or the IPs of `address` with port 9797. If a port of `address` is 0, so is its
     /// ops port.
     pub fn ops_addresses(&self) -> Vec<SocketAddr> {
-        if !self.ops_address.is_empty() {
-            return self.ops_address.clone();
-        }
-        let port = |port| if port == 0 { 0 } else { OPS_PORT };
-        self.address.iter().map(|address| (address.ip(), port(address.port())).into()).collect()
+        if self.ops_address.is_empty() { beside(&self.address, OPS_PORT) } else { self.ops_address.clone() }
     }
 
     /// Reads the variables and the flags, of which the first is the program's name.
@@ -286,7 +300,8 @@ impl Config {
         // An empty variable, as templates leave behind, counts as not set.
         let is_blank = |arg: &clap::Arg| arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
         let command = Self::command().mut_args(|arg| if is_blank(&arg) { arg.env(None::<&str>) } else { arg });
-        command.try_get_matches_from(args).and_then(|matches| Self::from_arg_matches(&matches)).map_err(|error| {
+        let parsed = command.try_get_matches_from(args).and_then(|matches| Self::from_arg_matches(&matches));
+        let config = parsed.map_err(|error| {
             if error.kind() == ErrorKind::ValueValidation || error.kind() == ErrorKind::InvalidValue {
                 eprintln!("error: {}", InvalidValueError(&error));
             } else {
@@ -294,42 +309,14 @@ impl Config {
                 let _ = error.print();
             }
             ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
-        })
-    }
-}
-
-/// The error for an invalid value, in one line, with the flag and the variable: clap's own names only the flag, although the
-/// value may come from the variable.
-struct InvalidValueError<'a>(&'a clap::Error);
-
-impl fmt::Display for InvalidValueError<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |kind| match self.0.get(kind) {
-            Some(ContextValue::String(text)) => text.as_str(),
-            _ => "",
-        };
-        let argument = text(ContextKind::InvalidArg);
-        // "--address <IP:PORT,…>", or "--lab[=<BOOL>]".
-        let flag = argument.split([' ', '[', '=']).next().unwrap_or_default();
-        write!(f, "{flag}")?;
-        let command = Config::command();
-        let variable = command
-            .get_arguments()
-            .find(|known| known.get_long() == flag.strip_prefix("--"))
-            .and_then(clap::Arg::get_env);
-        if let Some(variable) = variable {
-            write!(f, " (or the variable {})", variable.display())?;
-        }
-        write!(f, ": invalid value {:?}", text(ContextKind::InvalidValue))?;
-        if let Some(source) = std::error::Error::source(self.0) {
-            write!(f, ": {source}")?;
-        } else if let Some(ContextValue::Strings(valid)) = self.0.get(ContextKind::ValidValue) {
-            match valid.as_slice() {
-                [] => write!(f, ": a value is missing")?,
-                valid => write!(f, ": choose one of {}", valid.join(", "))?,
+        })?;
+        match config.tls.files() {
+            Ok(_) => Ok(config),
+            Err(message) => {
+                eprintln!("error: {message}");
+                Err(ExitCode::from(2))
             }
         }
-        Ok(())
     }
 }
 
@@ -349,9 +336,9 @@ mod tests {
         let names: Vec<_> =
             command.get_arguments().filter_map(clap::Arg::get_env).map(|name| name.to_string_lossy()).collect();
         assert!(names.len() > 10, "{names:?}");
-        // Otherwise `/` would hide its value.
+        // Otherwise `/` would hide its value. The one of the key should be a path, and might be the key.
         let hidden: Vec<_> = names.iter().filter(|name| is_secret_name(name)).collect();
-        assert!(hidden.is_empty(), "{hidden:?}");
+        assert_eq!(hidden, ["SHOPFRONT_TLS_KEY"]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::format::Format;
 use crate::redact::REDACTED;
 use crate::redact::environment::{ShownVariable, is_shown_name, shown_value};
 use crate::routes::page;
+use crate::url_prefix::UrlPrefix;
 
 /// The compiler that built the service, such as `rustc 1.95.0`.
 pub const COMPILER: &str = env!("SHOPFRONT_RUSTC");
@@ -30,6 +31,9 @@ pub struct Document {
     /// The autoscaler's target, which only the page shows.
     #[serde(skip)]
     pub target: Option<f64>,
+    /// The prefix of every path, which only the page and `/openapi.json` need.
+    #[serde(skip)]
+    pub url_prefix: Option<UrlPrefix>,
 }
 
 /// The `runtime` part of the document.
@@ -78,6 +82,7 @@ impl Document {
                     .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())),
             ),
             target: None,
+            url_prefix: None,
         }
     }
 }
@@ -257,6 +262,7 @@ mod tests {
                 variables.into_iter().map(|(name, value)| (name.into(), value.into())),
             ),
             target: None,
+            url_prefix: None,
         }
     }
 

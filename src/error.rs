@@ -73,6 +73,8 @@ pub enum Rejection {
     NotLocalHost,
     /// The bytes are not an HTTP request.
     MalformedHead,
+    /// The client does not speak TLS at the TLS address.
+    NotTls,
     /// A line of the head ends with a line feed alone (RFC 9112, section 2.2).
     BareLineFeed,
     /// The head exceeds the limit on its length or its headers.
@@ -138,6 +140,7 @@ impl Rejection {
             | Self::MissingHost
             | Self::InvalidHost
             | Self::MalformedHead
+            | Self::NotTls
             | Self::BareLineFeed => StatusCode::BAD_REQUEST,
             Self::UnsupportedCoding => StatusCode::NOT_IMPLEMENTED,
             Self::NotLocalHost => StatusCode::MISDIRECTED_REQUEST,
@@ -150,7 +153,7 @@ impl Rejection {
     /// What the client can do about it. Nothing from the request is repeated, so nothing can be injected.
     fn message(self) -> &'static str {
         match self {
-            Self::NotFound => "no such path; try /, or /openapi.json for a list",
+            Self::NotFound => "no such path; try /, or /openapi.json for a list; with --url-prefix, both are below it",
             Self::NotFoundOnOps => "no such path; this port serves /metrics, /healthz and /readyz",
             Self::OpsOnly => "/metrics is only served at --ops-address, because --public-metrics is false",
             Self::MethodNotAllowed(methods) => methods.message(),
@@ -188,6 +191,7 @@ impl Rejection {
                 "this address only serves localhost; a proxy in front of it must send Host: localhost"
             }
             Self::MalformedHead => "this is not an HTTP request; use http://, not https://",
+            Self::NotTls => "this port speaks TLS; use https://, not http://",
             Self::BareLineFeed => "each line of the request's head must end with CR LF, not with LF alone",
             Self::HeadTooLarge => {
                 "the request's head is longer than --max-header-bytes allows, or has over 100 headers"

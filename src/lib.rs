@@ -7,7 +7,8 @@
 //! - [`service`]: puts the parts together.
 //! - [`server`]: sockets and connections, with their limits. [`cgroup`]: the memory limit. [`allocator`]: returns memory to
 //!   the system. [`lifecycle`]: Starting → Ready → Draining → Stopping.
-//! - [`endpoints`]: the one table of endpoints. [`app`]: the routes and the layers around them. [`http_rules`]: validates requests by the RFCs. [`limits`]: the
+//! - [`endpoints`]: the one table of endpoints. [`app`]: the routes and the layers around them. [`url_prefix`]: their
+//!   prefix. [`http_rules`]: validates requests by the RFCs. [`limits`]: the
 //!   limits on a request. [`security_headers`]: the headers of every response. [`routes`]: a file for each endpoint.
 //! - [`metrics`]: every instrument. [`activity`]: the request rate of the last minute, for the page.
 //! - [`document`]: the document of `/`. [`redact`]: hides secrets in it, and in the load tool's bundle. [`imds`]: the
@@ -40,3 +41,4 @@ pub mod security_headers;
 pub mod server;
 pub mod service;
 pub mod telemetry;
+pub mod url_prefix;

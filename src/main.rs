@@ -1,5 +1,6 @@
 //! Reads the settings, sets up logging, and runs the service until a signal arrives.
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use shopfront::config::Config;
@@ -15,7 +16,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
-            ExitCode::FAILURE
+            // As for other settings that cannot be used.
+            if error.kind() == ErrorKind::InvalidInput { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -133,6 +133,17 @@ async fn page_loads_nothing_external_and_keeps_its_policy() {
 }
 
 #[tokio::test]
+async fn page_polls_below_the_prefix() {
+    let server = Server::start(&["--url-prefix", "/shop"]).await;
+    for path in ["/shop", "/shop/"] {
+        let browser = Browser::open(&server.url(path)).await;
+        eventually("the page is live", async || (browser.text("#status").await == "live").then_some(())).await;
+        assert!(browser.text("footer").await.contains(&format!("curl {}", server.url("/shop/"))));
+        browser.close().await;
+    }
+}
+
+#[tokio::test]
 async fn page_reports_an_unreachable_service() {
     let mut server = Server::start(&["--drain-delay", "0s"]).await;
     let browser = Browser::open(&server.url("/")).await;

@@ -392,7 +392,7 @@ async fn panic_gets_500_and_is_counted() {
     let service = layered(routes, Arc::clone(&metrics), limits, pressure.clone(), Hosts::Local);
     let budget = Budget::for_this_process(&limits, 0).unwrap();
     let serving = tokio::spawn(server::serve(
-        ServerConfig { listeners, service, limits, budget, pressure },
+        ServerConfig { listeners, service, tls: None, limits, budget, pressure },
         config.shutdown.shutdown_timeout,
         lifecycle.clone(),
         Arc::clone(&metrics),
@@ -439,6 +439,9 @@ fn invalid_setting_is_named_by_flag_and_variable() {
         ("--work", "SHOPFRONT_WORK", "2s"),
         ("--ready-after", "SHOPFRONT_READY_AFTER", "soon"),
         ("--max-allocate-mib", "SHOPFRONT_MAX_ALLOCATE_MIB", "0"),
+        ("--url-prefix", "SHOPFRONT_URL_PREFIX", "shop"),
+        ("--url-prefix", "SHOPFRONT_URL_PREFIX", "/"),
+        ("--tls-address", "SHOPFRONT_TLS_ADDRESS", "9899"),
     ] {
         for (code, message) in [refused(&[flag, value], &[]), refused(&[], &[(variable, value)])] {
             assert_eq!(code, Some(2), "{message}");
@@ -492,7 +495,7 @@ fn default_address_outside_a_pod_is_loopback() {
         let output = command.arg("--help").env_clear().envs(variables.iter().copied()).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
-    assert!(shown(&[]).contains("[default: 127.0.0.1:9898]"));
+    assert!(shown(&[]).contains("[default: 127.0.0.1:9898 [::1]:9898]"));
     assert!(shown(&[("KUBERNETES_SERVICE_HOST", "172.20.0.1")]).contains("[default: 0.0.0.0:9898 [::]:9898]"));
 }
 
@@ -503,6 +506,26 @@ async fn every_address_is_served() {
     assert!(second.ip().to_string() == "127.0.0.2", "{second}");
     for url in [server.url("/version"), format!("http://{second}/version")] {
         assert_eq!(reqwest::get(&url).await.unwrap().status(), StatusCode::OK, "{url}");
+    }
+}
+
+/// The default addresses on a free port: of a developer's machine, and of a pod. Without IPv6, the IPv4 one alone is served.
+#[tokio::test]
+async fn both_families_are_served_on_one_port() {
+    for addresses in [["127.0.0.1", "[::1]"], ["0.0.0.0", "[::]"]] {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let set = addresses.map(|ip| format!("{ip}:{port}")).join(",");
+        let mut server = Server::start(&["--address", &set, "--ops-address", "127.0.0.1:0"]).await;
+        assert_eq!(reqwest::get(format!("http://127.0.0.1:{port}/version")).await.unwrap().status(), StatusCode::OK);
+        if server.other_addresses.is_empty() {
+            server.logged("not listening on this address: this machine has no IPv6").await;
+        } else {
+            assert_eq!(reqwest::get(format!("http://[::1]:{port}/version")).await.unwrap().status(), StatusCode::OK);
+            let evil =
+                reqwest::Client::new().get(format!("http://[::1]:{port}/version")).header("host", "evil.example");
+            let expected = if addresses[1] == "[::1]" { 421 } else { 200 };
+            assert_eq!(evil.send().await.unwrap().status(), expected, "{set}");
+        }
     }
 }
 

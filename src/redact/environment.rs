@@ -10,7 +10,7 @@ const KNOWN: [&str; 5] = ["HOME", "HOSTNAME", "LANG", "PATH", "TZ"];
 
 /// The service's own settings. A test compares them with those that the command line has. Other variables with the same
 /// prefix are the operator's, and may hold anything.
-pub(crate) const OWN: [&str; 26] = [
+pub(crate) const OWN: [&str; 30] = [
     "SHOPFRONT_ADDRESS",
     "SHOPFRONT_DRAIN_DELAY",
     "SHOPFRONT_ENVIRONMENT",
@@ -36,6 +36,10 @@ pub(crate) const OWN: [&str; 26] = [
     "SHOPFRONT_REQUEST_TIMEOUT",
     "SHOPFRONT_SHUTDOWN_TIMEOUT",
     "SHOPFRONT_TARGET",
+    "SHOPFRONT_TLS_ADDRESS",
+    "SHOPFRONT_TLS_CERT",
+    "SHOPFRONT_TLS_KEY",
+    "SHOPFRONT_URL_PREFIX",
     "SHOPFRONT_WORK",
 ];
 

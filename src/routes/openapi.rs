@@ -1,22 +1,32 @@
 //! `GET /openapi.json`: the description of all endpoints, made from their table.
 
-use std::sync::LazyLock;
+use std::sync::Arc;
 
 use axum::body::Body;
+use axum::extract::State;
 use bytes::Bytes;
 use http::Response;
 use serde_json::{Map, Value, json};
 
 use super::formatted;
 use super::version::VERSION;
+use crate::app::App;
 use crate::endpoints::{Endpoint, Methods, Reads};
 use crate::format::Format;
+use crate::url_prefix::UrlPrefix;
 
 /// The description. It does not change, so all responses share it.
-pub async fn show() -> Response<Body> {
-    static DESCRIPTION: LazyLock<Bytes> =
-        LazyLock::new(|| (serde_json::to_string_pretty(&description()).expect("a tree of values") + "\n").into());
-    formatted(Format::Json, DESCRIPTION.clone())
+pub async fn show(State(app): State<Arc<App>>) -> Response<Body> {
+    formatted(Format::Json, app.openapi.get_or_init(|| rendered(app.url_prefix())).clone())
+}
+
+fn rendered(prefix: Option<&UrlPrefix>) -> Bytes {
+    let mut description = description();
+    if let Some(prefix) = prefix {
+        // Without it, the paths are those of the server that the description came from.
+        description["servers"] = json!([{"url": prefix.to_string()}]);
+    }
+    (serde_json::to_string_pretty(&description).expect("a tree of values") + "\n").into()
 }
 
 fn description() -> Value {

@@ -1,6 +1,7 @@
 'use strict';
 const SECONDS = 60, MEAN = 5;
 const target = Number(document.body.dataset.target) || 0; // none without the setting
+const prefix = document.body.dataset.prefix ?? '';
 const EACH = 1000, PATIENCE = 2500, FADES = 15000, GOES = 60000; // milliseconds
 const id = (name) => document.getElementById(name);
 const own = id('hostname').textContent;
@@ -96,7 +97,7 @@ async function poll() {
   polling = true;
   const next = performance.now() + EACH;
   try {
-    const answer = await fetch('/activity', { cache: 'no-store', signal: AbortSignal.timeout(PATIENCE) });
+    const answer = await fetch(`${prefix}/activity`, { cache: 'no-store', signal: AbortSignal.timeout(PATIENCE) });
     if (!answer.ok) throw new Error(answer.statusText);
     take(await answer.json());
     lost = false;
@@ -120,7 +121,7 @@ function begin() {
   poll();
 }
 
-for (const origin of document.querySelectorAll('.origin')) origin.textContent = location.origin;
+for (const origin of document.querySelectorAll('.origin')) origin.textContent = location.origin + prefix;
 for (const section of document.querySelectorAll('.live')) section.hidden = false;
 write(id('status'), document.hidden ? 'paused' : 'connecting');
 document.addEventListener('visibilitychange', begin);

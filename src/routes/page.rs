@@ -13,7 +13,7 @@ const SCRIPT: &str = include_str!("page.js");
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'; img-src data:; \
     style-src 'sha256-r2vmZIcqtLvvYbU7P4BPXxPGAdgKgA++GxT7kUwUJdc='; \
-    script-src 'sha256-nKu6BUcaFfJzQuUa3ogPkgAnVCxZLm6voFE5rEEn1Ks='";
+    script-src 'sha256-S06SW1T7FcQsDAoobMNug1Y+n2cOeupyQ/XF+XLraks='";
 
 /// Renders the page.
 pub fn render(document: &Document) -> String {
@@ -29,7 +29,7 @@ pub fn render(document: &Document) -> String {
                 link rel="icon" href="data:,";
                 style { (PreEscaped(STYLE)) }
             }
-            body data-target=[document.target] {
+            body data-target=[document.target] data-prefix=[document.url_prefix.as_ref()] {
                 header {
                     p { "shopfront: you reached the pod" }
                     p #status role="status" {}

@@ -14,7 +14,6 @@ use http::header::{
 };
 use http::{Method, Request, Response, StatusCode, Version};
 use serde::Serialize;
-use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tokio_tungstenite::WebSocketStream;
@@ -29,7 +28,7 @@ use crate::app::App;
 use crate::error::Rejection;
 use crate::http_rules::site;
 use crate::lifecycle::{Lifecycle, Phase};
-use crate::server::{Takeover, respond_and_close};
+use crate::server::{ClientStream, Takeover, respond_and_close};
 
 /// Open connections. Each has buffers that its connection is not charged for.
 const MAX_OPEN: usize = 32;
@@ -119,7 +118,7 @@ fn handshake_key<B>(request: &Request<B>) -> Result<&[u8], Rejection> {
 }
 
 /// Returns messages until the client leaves or is silent for too long, or the service stops.
-async fn serve(app: Arc<App>, stream: TcpStream, place: OwnedSemaphorePermit) {
+async fn serve(app: Arc<App>, stream: ClientStream, place: OwnedSemaphorePermit) {
     let config = WebSocketConfig::default()
         .read_buffer_size(4096)
         .write_buffer_size(0)
@@ -132,7 +131,12 @@ async fn serve(app: Arc<App>, stream: TcpStream, place: OwnedSemaphorePermit) {
     drop(place);
 }
 
-async fn echo(mut socket: WebSocketStream<TcpStream>, lifecycle: &Lifecycle, hostname: &str, idle_timeout: Duration) {
+async fn echo(
+    mut socket: WebSocketStream<ClientStream>,
+    lifecycle: &Lifecycle,
+    hostname: &str,
+    idle_timeout: Duration,
+) {
     let mut turns = interval_at(Instant::now() + INTERVAL, INTERVAL);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stopping = std::pin::pin!(lifecycle.reached(Phase::Stopping));
@@ -187,7 +191,7 @@ fn code_of(error: &Error) -> Option<CloseCode> {
     }
 }
 
-async fn close(mut socket: WebSocketStream<TcpStream>, code: CloseCode) {
+async fn close(mut socket: WebSocketStream<ClientStream>, code: CloseCode) {
     let closed = async {
         socket.close(Some(CloseFrame { code, reason: "".into() })).await?;
         // The client's own close frame. After an error, nothing more is read as frames.

@@ -20,14 +20,14 @@ pub(super) const KERNEL_BUFFER_BYTES: usize = 2 * 2 * REQUESTED_BUFFER_BYTES as 
 
 /// Binds all addresses. `setting` is the flag and the variable that an error names.
 ///
-/// Skips a wildcard IPv6 address beside others if the machine has no IPv6.
+/// Skips `::` and `::1` beside other addresses if the machine has no IPv6.
 pub fn bind(addresses: &[SocketAddr], setting: &str) -> io::Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
     for address in addresses {
         let shares_port = addresses.iter().any(|other| other.is_ipv4() && other.port() == address.port());
         match listen(*address, shares_port) {
             Ok(listener) => listeners.push(listener),
-            Err(error) if addresses.len() > 1 && address.ip().is_unspecified() && has_no_ipv6(&error) => {
+            Err(error) if addresses.len() > 1 && is_of_any_ipv6(*address) && has_no_ipv6(&error) => {
                 tracing::info!(%address, "not listening on this address: this machine has no IPv6");
             }
             Err(error) => return Err(with_advice(*address, &error, setting)),
@@ -52,6 +52,11 @@ fn listen(address: SocketAddr, shares_port: bool) -> io::Result<TcpListener> {
     socket.set_send_buffer_size(REQUESTED_BUFFER_BYTES)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
+}
+
+/// Whether every machine with IPv6 has this address.
+fn is_of_any_ipv6(address: SocketAddr) -> bool {
+    address.is_ipv6() && (address.ip().is_unspecified() || address.ip().is_loopback())
 }
 
 fn has_no_ipv6(error: &io::Error) -> bool {

@@ -50,6 +50,8 @@ pub struct Budget {
     pub(super) http1_kibibytes: u32,
     /// KiB that an HTTP/2 connection is charged.
     pub(super) http2_kibibytes: u32,
+    /// KiB that either is charged in addition if it has TLS.
+    pub(super) tls_kibibytes: u32,
 }
 
 impl Budget {
@@ -66,11 +68,14 @@ impl Budget {
     }
 
     /// Logs the limits and what they are derived from, in one line.
-    pub fn log(&self) {
+    pub fn log(&self, has_tls: bool) {
+        let with_tls = |kibibytes| has_tls.then(|| self.max_connections(kibibytes + self.tls_kibibytes));
         tracing::info!(
             connections = self.connections,
             http1_connections = self.max_connections(self.http1_kibibytes),
             http2_connections = self.max_connections(self.http2_kibibytes),
+            tls_http1_connections = with_tls(self.http1_kibibytes),
+            tls_http2_connections = with_tls(self.http2_kibibytes),
             memory_limit_mib = self.memory.map(|bytes| bytes >> 20),
             open_files = getrlimit(Resource::Nofile).current,
             "connection limits"
@@ -86,6 +91,7 @@ impl Budget {
             kibibytes: 1,
             http1_kibibytes: 0,
             http2_kibibytes: 0,
+            tls_kibibytes: 0,
         }
     }
 
@@ -98,13 +104,14 @@ impl Budget {
         let streams = super::connection::MAX_STREAMS as usize * (STREAM_BYTES + response_bytes);
         let http2 = KERNEL_BYTES + HTTP2_BYTES + streams;
         let (http1_kibibytes, http2_kibibytes) = (in_kibibytes(http1), in_kibibytes(http2.max(http1)));
-        let unlimited = connections * http2_kibibytes as usize;
+        let tls_kibibytes = in_kibibytes(super::tls::TLS_BYTES);
+        let unlimited = connections * (http2_kibibytes + tls_kibibytes) as usize;
         // Half of a small limit is still reserved for the process.
         let kibibytes = memory.map_or(unlimited, |limit| {
             let for_clients = limit - PROCESS_BYTES.min(limit / 2);
             usize::try_from(for_clients / 1024).unwrap_or(unlimited).min(unlimited)
         });
-        Self { memory, connections, pending_rejections, kibibytes, http1_kibibytes, http2_kibibytes }
+        Self { memory, connections, pending_rejections, kibibytes, http1_kibibytes, http2_kibibytes, tls_kibibytes }
     }
 
     /// How many connections fit if each is charged this many KiB.

@@ -10,16 +10,19 @@ use std::time::Duration;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus::IntGauge;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::coop::has_budget_remaining;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::HttpService;
 use super::connection_state::{ConnectionState, ServerState, Timeout};
 use super::overload::OverloadResponder;
 use super::pressure::PressureListener;
 use super::slots::Slot;
+use super::stream::ClientStream;
+use super::tls::{self, Tls};
 use super::tracked_service::TrackedService;
 use super::transport::{CLOSE_TIMEOUT, Detected, Transport, respond_and_close};
 use crate::config::Limits;
@@ -56,10 +59,18 @@ pub(super) struct Connections<S> {
     long_heads: Semaphore,
     http1: http1::Builder,
     http2: http2::Builder<StreamExecutor>,
+    /// The handshake that comes first, if there is one.
+    tls: Option<Tls>,
 }
 
 impl<S: HttpService> Connections<S> {
-    pub(super) fn new(service: S, limits: Limits, state: ServerState, metrics: Arc<Metrics>, open: IntGauge) -> Self {
+    pub(super) fn new(
+        service: S,
+        limits: Limits,
+        state: Arc<ServerState>,
+        metrics: Arc<Metrics>,
+        open: IntGauge,
+    ) -> Self {
         let mut http1 = http1::Builder::new();
         http1
             // `ConnectionState` has the header timeout.
@@ -80,7 +91,13 @@ impl<S: HttpService> Connections<S> {
                 u32::try_from(limits.max_header_bytes.min(MAX_HEADER_LIST_BYTES)).unwrap_or(u32::MAX),
             );
         let long_heads = Semaphore::new(MAX_LONG_HEADS);
-        Self { service, limits, state: Arc::new(state), metrics, open, long_heads, http1, http2 }
+        Self { service, limits, state, metrics, open, long_heads, http1, http2, tls: None }
+    }
+
+    /// The same for clients with TLS, who get their responses from another service.
+    pub(super) fn with_tls(&self, service: S, tls: Tls) -> Self {
+        let (state, metrics) = (Arc::clone(&self.state), Arc::clone(&self.metrics));
+        Self { tls: Some(tls), ..Self::new(service, self.limits, state, metrics, self.open.clone()) }
     }
 
     /// Serves one client until it leaves, times out, or the service stops.
@@ -89,11 +106,23 @@ impl<S: HttpService> Connections<S> {
         // Responses are small and written whole, so there is nothing to wait for.
         let _ = stream.set_nodelay(true);
         let state = Arc::new(ConnectionState::new(Arc::clone(&self.state)));
+        let connected = Instant::now();
+        let stream = match &self.tls {
+            None => ClientStream::Plain(stream),
+            // In a box, so that the tasks of connections without TLS have no room for it.
+            Some(tls) => match Box::pin(self.secure(stream, tls, connected)).await {
+                Some(stream) => stream,
+                None => return,
+            },
+        };
         let mut transport = Transport::new(stream, self.limits.max_header_bytes, Arc::clone(&state));
-        let detected = self.detect(&mut transport).await;
+        let detected = self.detect(&mut transport, connected).await;
         let service = TrackedService { inner: RefCell::new(self.service.clone()), state: Arc::clone(&state) };
         match detected {
-            Detected::Closed => {}
+            Detected::Closed => {
+                // TLS has a close of its own, without which a client cannot know that nothing is missing.
+                let _ = timeout(CLOSE_TIMEOUT, transport.shutdown()).await;
+            }
             Detected::Rejected(rejection, format) => self.reject(transport, rejection, format).await,
             Detected::Http1 => {
                 let mut connection = self.http1.serve_connection(TokioIo::new(transport), service);
@@ -133,20 +162,57 @@ impl<S: HttpService> Connections<S> {
         respond_and_close(transport.into_stream(), rejection.http1_response(format).as_bytes()).await;
     }
 
+    /// Completes the TLS handshake, within the header timeout. There is no TLS session before the client's first byte, so a
+    /// silent client costs no more than it does without TLS.
+    async fn secure(&self, stream: TcpStream, tls: &Tls, connected: Instant) -> Option<ClientStream> {
+        let mut timed_out = pin!(self.state.pressure.timed_out(connected, self.limits.header_timeout));
+        let mut first = [0];
+        let count = tokio::select! {
+            biased;
+            peeked = stream.peek(&mut first) => peeked.unwrap_or(0),
+            () = &mut timed_out => 0,
+            () = self.stopped() => 0,
+        };
+        if count == 0 {
+            return None;
+        }
+        if first != [tls::HANDSHAKE] {
+            let rejection = Rejection::NotTls;
+            self.metrics.observe_rejected_head(rejection.status());
+            respond_and_close(stream, rejection.http1_response(ErrorFormat::default()).as_bytes()).await;
+            return None;
+        }
+        tokio::select! {
+            biased;
+            accepted = tls.accept(stream) => match accepted {
+                Ok(stream) => Some(ClientStream::Tls(stream)),
+                Err(stream) => {
+                    respond_and_close(stream, b"").await;
+                    None
+                }
+            },
+            () = timed_out => {
+                tls.failed("the client did not complete the handshake within --header-timeout");
+                None
+            }
+        }
+    }
+
+    /// Waits until the service stops, and as long again as a client that has just connected has to send its first byte.
+    async fn stopped(&self) {
+        self.state.lifecycle.reached(Phase::Stopping).await;
+        tokio::time::sleep(CLOSE_TIMEOUT).await;
+    }
+
     /// Waits for the client's first head, within the header timeout. Once the service stops, a client that has not sent a
     /// byte has [`CLOSE_TIMEOUT`] to do so.
-    async fn detect(&self, transport: &mut Transport) -> Detected {
-        let timed_out = self.state.pressure.timed_out(Instant::now(), self.limits.header_timeout);
-        let mut timed_out = pin!(timed_out);
-        let stopped = async {
-            self.state.lifecycle.reached(Phase::Stopping).await;
-            tokio::time::sleep(CLOSE_TIMEOUT).await;
-        };
+    async fn detect(&self, transport: &mut Transport, connected: Instant) -> Detected {
+        let mut timed_out = pin!(self.state.pressure.timed_out(connected, self.limits.header_timeout));
         let detected = tokio::select! {
             biased;
             detected = transport.detect(&self.long_heads) => Some(detected),
             () = &mut timed_out => None,
-            () = stopped => {
+            () = self.stopped() => {
                 if transport.received_nothing() {
                     return Detected::Closed;
                 }

@@ -11,7 +11,9 @@ mod overload;
 mod path_guard;
 mod pressure;
 mod slots;
+mod stream;
 mod takeover;
+mod tls;
 mod tracked_service;
 mod transport;
 
@@ -42,11 +44,16 @@ use connection_state::ServerState;
 use overload::OverloadResponder;
 pub use pressure::Pressure;
 use slots::Slots;
+pub use stream::ClientStream;
 pub use takeover::Takeover;
+pub use tls::Tls;
 pub(crate) use transport::respond_and_close;
 
 /// The log message with an address for clients. Programs that start the service wait for it.
 pub const SERVING: &str = "serving";
+
+/// The log message with a TLS address.
+pub const SERVING_TLS: &str = "https is served";
 
 /// The log message with an ops address.
 pub const SERVING_OPS: &str = "probes and scrapes are served";
@@ -73,10 +80,14 @@ impl<S> HttpService for S where
 {
 }
 
-/// Logs the addresses for clients, and those for probes and scrapes. Programs that start the service on a free port wait
-/// for these lines.
-pub fn log_addresses(listeners: &[TcpListener], ops_listeners: &[TcpListener]) -> io::Result<()> {
-    for (listeners, message) in [(listeners, SERVING), (ops_listeners, SERVING_OPS)] {
+/// Logs the addresses for clients, those for https, and those for probes and scrapes. Programs that start the service on a free
+/// port wait for these lines.
+pub fn log_addresses(
+    listeners: &[TcpListener],
+    tls_listeners: &[TcpListener],
+    ops_listeners: &[TcpListener],
+) -> io::Result<()> {
+    for (listeners, message) in [(listeners, SERVING), (tls_listeners, SERVING_TLS), (ops_listeners, SERVING_OPS)] {
         for listener in listeners {
             tracing::info!(address = %listener.local_addr()?, "{message}");
         }
@@ -90,12 +101,24 @@ pub struct ServerConfig<S> {
     pub listeners: Vec<TcpListener>,
     /// What responds to them.
     pub service: S,
+    /// Where they connect with TLS, if they can.
+    pub tls: Option<TlsEndpoint<S>>,
     /// The limits on each client.
     pub limits: Limits,
     /// The limits on all clients together.
     pub budget: Budget,
     /// Set when slots are scarce; the service's layers share it.
     pub pressure: Pressure,
+}
+
+/// Where clients connect with TLS. They share the limits with those that connect without.
+pub struct TlsEndpoint<S> {
+    /// Where they connect.
+    pub listeners: Vec<TcpListener>,
+    /// What responds to them.
+    pub service: S,
+    /// Their handshake.
+    pub tls: Tls,
 }
 
 /// Serves until the lifecycle is `Stopping`, then finishes the requests in flight within `shutdown_timeout`.
@@ -107,9 +130,13 @@ pub async fn serve<S: HttpService>(
     lifecycle: Lifecycle,
     metrics: Arc<Metrics>,
 ) -> io::Result<()> {
-    let ServerConfig { listeners, service, limits, budget, pressure } = config;
+    let ServerConfig { mut listeners, service, tls, limits, budget, pressure } = config;
     let open = metrics.connections().clone();
-    let acceptor = Acceptor::new(service, limits, budget, &pressure, lifecycle.clone(), metrics, open);
+    let mut acceptor = Acceptor::new(service, limits, budget, &pressure, lifecycle.clone(), metrics, open);
+    if let Some(TlsEndpoint { listeners: tls_listeners, service, tls }) = tls {
+        acceptor.add_tls(listeners.len(), service, tls);
+        listeners.extend(tls_listeners);
+    }
     let slots = Arc::clone(&acceptor.slots);
     tokio::spawn(allocator::trim_after_connections(move || slots.take_ended()));
     lifecycle.advance(Phase::Ready);
@@ -118,7 +145,7 @@ pub async fn serve<S: HttpService>(
         let mut reached = std::pin::pin!(lifecycle.reached(phase));
         loop {
             tokio::select! {
-                stream = accept(&listeners, &mut turn) => acceptor.serve(stream),
+                (stream, listener) = accept(&listeners, &mut turn) => acceptor.serve(stream, listener),
                 () = &mut reached => break,
             }
         }
@@ -128,9 +155,9 @@ pub async fn serve<S: HttpService>(
     let finished = async {
         // Clients that the kernel has already connected get a response: closing the listener would reset them.
         // Unconstrained, because tokio would report an empty queue after a hundred.
-        for listener in &listeners {
+        for (index, listener) in listeners.iter().enumerate() {
             while let Some(Ok((stream, _))) = tokio::task::unconstrained(listener.accept()).now_or_never() {
-                acceptor.serve(stream);
+                acceptor.serve(stream, index);
             }
         }
         drop(listeners);
@@ -163,7 +190,8 @@ pub fn serve_ops<S: HttpService>(
             Acceptor::new(service, limits, Budget::for_ops(), &Pressure::default(), lifecycle, metrics, open);
         let mut turn = 0;
         loop {
-            acceptor.serve(accept(&listeners, &mut turn).await);
+            let (stream, listener) = accept(&listeners, &mut turn).await;
+            acceptor.serve(stream, listener);
         }
     };
     let thread = std::thread::Builder::new().name("ops".to_owned());
@@ -177,6 +205,8 @@ pub fn serve_ops<S: HttpService>(
 /// Hands accepted connections to tasks, or rejects them.
 struct Acceptor<S> {
     connections: Arc<Connections<S>>,
+    /// The connections of the listeners from this one on, which have TLS.
+    tls: Option<(usize, Arc<Connections<S>>)>,
     slots: Arc<Slots>,
     overload: OverloadResponder,
 }
@@ -194,30 +224,44 @@ impl<S: HttpService> Acceptor<S> {
         let slots = Slots::new(budget, pressure.clone());
         let overload = OverloadResponder::new(budget.pending_rejections, Arc::clone(&metrics));
         let state = ServerState { lifecycle, pressure: pressure.clone() };
-        Self { connections: Arc::new(Connections::new(service, limits, state, metrics, open)), slots, overload }
+        let connections = Arc::new(Connections::new(service, limits, Arc::new(state), metrics, open));
+        Self { connections, tls: None, slots, overload }
     }
 
-    /// Serves a client if a slot is free. Otherwise it rejects it: connected clients come first.
-    fn serve(&self, stream: TcpStream) {
-        let Some(slot) = self.slots.take() else { return self.overload.reject(stream) };
-        let (connections, overload) = (Arc::clone(&self.connections), self.overload.clone());
+    /// Makes the listeners from this one on those of TLS.
+    fn add_tls(&mut self, first: usize, service: S, tls: Tls) {
+        self.tls = Some((first, Arc::new(self.connections.with_tls(service, tls))));
+    }
+
+    /// Serves a client of a listener if a slot is free. Otherwise it rejects it: connected clients come first.
+    fn serve(&self, stream: TcpStream, listener: usize) {
+        let tls = self.tls.as_ref().filter(|(first, _)| listener >= *first);
+        let Some(slot) = self.slots.take(tls.is_some()) else {
+            return self.overload.reject(stream, tls.is_some());
+        };
+        let connections = Arc::clone(tls.map_or(&self.connections, |(_, connections)| connections));
+        let overload = self.overload.clone();
         tokio::spawn(async move { connections.serve(stream, slot, &overload).await });
     }
 }
 
-/// Accepts the next connection. It ignores errors of a single client. If the process has run out of descriptors, it waits:
+/// Accepts the next connection, of any of the listeners, and returns which. It ignores errors of a single client. If the process has run out of descriptors, it waits:
 /// closing the listener would turn a shortage into an outage.
-async fn accept(listeners: &[TcpListener], turn: &mut usize) -> TcpStream {
+async fn accept(listeners: &[TcpListener], turn: &mut usize) -> (TcpStream, usize) {
     loop {
         // Each listener comes first in turn, so a flood at one does not block the others.
         *turn = (*turn + 1) % listeners.len();
-        let (before, after) = listeners.split_at(*turn);
         let accepted = poll_fn(|cx| {
-            let ready = after.iter().chain(before).map(|listener| listener.poll_accept(cx)).find(Poll::is_ready);
-            ready.unwrap_or(Poll::Pending)
+            let indices = (*turn..listeners.len()).chain(0..*turn);
+            for index in indices {
+                if let Poll::Ready(accepted) = listeners[index].poll_accept(cx) {
+                    return Poll::Ready(accepted.map(|(stream, _)| (stream, index)));
+                }
+            }
+            Poll::Pending
         });
         match accepted.await {
-            Ok((stream, _)) => return stream,
+            Ok(accepted) => return accepted,
             Err(error)
                 if matches!(
                     error.kind(),

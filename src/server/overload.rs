@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
+use super::stream::ClientStream;
+use super::tls::INTERNAL_ERROR;
 use super::transport::{HTTP2_PREFACE, respond_and_close};
 use crate::error::{ErrorFormat, Rejection};
 use crate::metrics::Metrics;
@@ -37,26 +39,32 @@ impl OverloadResponder {
         Self { permits: Arc::new(Semaphore::new(max_pending)), metrics, http1_response }
     }
 
-    /// Responds with 503 or GOAWAY, and closes. If too many rejections are pending, it sends the 503 without waiting for the
+    /// Responds with 503 or GOAWAY, and closes. At the TLS address, it sends an alert instead: a handshake takes more CPU time
+    /// than any response. If too many rejections are pending, it sends the 503 without waiting for the
     /// client to read it, whichever version the client speaks.
-    pub(super) fn reject(&self, stream: TcpStream) {
+    pub(super) fn reject(&self, stream: TcpStream, is_tls: bool) {
         self.metrics.observe_rejected_head(Rejection::Overloaded.status());
         if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             let http1_response = Arc::clone(&self.http1_response);
             tokio::spawn(async move {
-                let response = if speaks_http2(&stream).await { HTTP2_GOAWAY } else { &*http1_response };
+                let response = match is_tls {
+                    true => INTERNAL_ERROR,
+                    false if speaks_http2(&stream).await => HTTP2_GOAWAY,
+                    false => &*http1_response,
+                };
                 respond_and_close(stream, response).await;
                 drop(permit);
             });
         } else {
             // The socket's buffer is empty, so it takes the whole response unless the client has gone. tokio's `try_write`
             // would write nothing: it sees no room before the socket's first event.
-            let _ = stream.into_std().and_then(|mut stream| stream.write(&self.http1_response));
+            let response = if is_tls { INTERNAL_ERROR } else { &*self.http1_response };
+            let _ = stream.into_std().and_then(|mut stream| stream.write(response));
         }
     }
 
     /// Responds to a client whose HTTP/2 preface has been read.
-    pub(super) async fn reject_http2(&self, stream: TcpStream) {
+    pub(super) async fn reject_http2(&self, stream: ClientStream) {
         self.metrics.observe_rejected_head(Rejection::Overloaded.status());
         respond_and_close(stream, HTTP2_GOAWAY).await;
     }

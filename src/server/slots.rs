@@ -35,9 +35,10 @@ impl Slots {
     }
 
     /// Takes a slot for an HTTP/1 connection, if there is one. Dropping it frees it.
-    pub(super) fn take(self: &Arc<Self>) -> Option<Slot> {
+    pub(super) fn take(self: &Arc<Self>, is_tls: bool) -> Option<Slot> {
+        let kibibytes = self.budget.http1_kibibytes + if is_tls { self.budget.tls_kibibytes } else { 0 };
         let connection = Arc::clone(&self.connections).try_acquire_owned().ok();
-        let memory = Arc::clone(&self.kibibytes).try_acquire_many_owned(self.budget.http1_kibibytes).ok();
+        let memory = Arc::clone(&self.kibibytes).try_acquire_many_owned(kibibytes).ok();
         let slot = connection.zip(memory).map(|(connection, memory)| {
             self.open.fetch_add(1, Relaxed);
             Slot { connection: Some(connection), memory: Some(memory), slots: Arc::clone(self) }

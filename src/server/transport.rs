@@ -1,4 +1,4 @@
-//! A client's TCP stream. Its first bytes distinguish HTTP/1 from HTTP/2. On HTTP/1, hyper reads only heads that have passed
+//! A client's stream. Its first bytes distinguish HTTP/1 from HTTP/2. On HTTP/1, hyper reads only heads that have passed
 //! the checks, until a body begins.
 
 use std::io;
@@ -11,7 +11,6 @@ use bytes::{Buf, BytesMut};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -19,6 +18,7 @@ use super::KERNEL_BUFFER_BYTES;
 use super::connection_state::ConnectionState;
 use super::frames::{FrameTracker, HeaderBlock};
 use super::head::{AfterHeads, Head, check_head, check_heads};
+use super::stream::{ClientStream, Protocol};
 use crate::error::{ErrorFormat, Rejection};
 
 /// The first bytes of an HTTP/2 client with prior knowledge (RFC 9113, section 3.4).
@@ -68,9 +68,9 @@ enum Next {
     Rejected(Rejection, ErrorFormat),
 }
 
-/// A TCP stream that checks what hyper reads from it, and reports to the connection's state.
+/// A stream that checks what hyper reads from it, and reports to the connection's state.
 pub(super) struct Transport {
-    stream: TcpStream,
+    stream: ClientStream,
     /// What has arrived and hyper has not read.
     buffered: BytesMut,
     /// How many of those bytes are accepted heads.
@@ -86,7 +86,7 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    pub(super) fn new(stream: TcpStream, max_head_bytes: usize, state: Arc<ConnectionState>) -> Self {
+    pub(super) fn new(stream: ClientStream, max_head_bytes: usize, state: Arc<ConnectionState>) -> Self {
         Self {
             stream,
             buffered: BytesMut::new(),
@@ -104,9 +104,21 @@ impl Transport {
     /// is only for clients that send a request. May be dropped and called again.
     pub(super) async fn detect(&mut self, long_heads: &Semaphore) -> io::Result<Detected> {
         let (mut long_head, mut is_arrived) = (None, false);
+        let protocol = self.stream.protocol();
         loop {
-            self.stream.readable().await?;
             let previous = self.buffered.len();
+            let Some(stream) = self.stream.plain() else {
+                // A TLS connection is charged for all of its head.
+                self.buffered.reserve(FIRST_READ_BYTES);
+                if self.stream.read_buf(&mut self.buffered).await? == 0 {
+                    return Ok(Detected::Closed);
+                }
+                if let Some(detected) = self.detected(protocol, previous) {
+                    return Ok(detected);
+                }
+                continue;
+            };
+            stream.readable().await?;
             if previous >= SHORT_HEAD_BYTES && long_head.is_none() && !is_arrived {
                 let mut permit = pin!(long_heads.acquire());
                 let mut pause = Duration::ZERO;
@@ -120,38 +132,54 @@ impl Transport {
                 }
             }
             self.buffered.reserve(FIRST_READ_BYTES);
-            match self.stream.try_read_buf(&mut self.buffered) {
+            match stream.try_read_buf(&mut self.buffered) {
                 Ok(0) => return Ok(Detected::Closed),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(error) => return Err(error),
             }
+            if let Some(detected) = self.detected(protocol, previous) {
+                return Ok(detected);
+            }
+        }
+    }
+
+    /// How the connection begins, once the buffered bytes say so. It was not known from the first `previous` of them.
+    fn detected(&mut self, protocol: Protocol, previous: usize) -> Option<Detected> {
+        if protocol != Protocol::Http1 {
             if self.buffered.starts_with(HTTP2_PREFACE) {
                 self.next = Next::Frames;
                 let block = self.frames.receive(&mut self.buffered[HTTP2_PREFACE.len()..]);
                 self.state.set_head_unfinished(block != HeaderBlock::Complete);
-                return Ok(if block == HeaderBlock::TooLong { Detected::Closed } else { Detected::Http2 });
+                return Some(if block == HeaderBlock::TooLong { Detected::Closed } else { Detected::Http2 });
             }
-            if HTTP2_PREFACE.starts_with(&self.buffered) || !self.may_be_complete(previous) {
-                continue;
+            if HTTP2_PREFACE.starts_with(&self.buffered) {
+                return None;
             }
-            match check_head(&self.buffered, self.max_head_bytes) {
-                Head::Partial => {}
-                Head::Complete { .. } => {
-                    self.has_unchecked = true;
-                    return Ok(Detected::Http1);
-                }
-                Head::Rejected(rejection, format) => return Ok(Detected::Rejected(rejection, format)),
+            if protocol == Protocol::Http2 {
+                return Some(Detected::Closed);
             }
+        }
+        if !self.may_be_complete(previous) {
+            return None;
+        }
+        match check_head(&self.buffered, self.max_head_bytes) {
+            Head::Partial => None,
+            Head::Complete { .. } => {
+                self.has_unchecked = true;
+                Some(Detected::Http1)
+            }
+            Head::Rejected(rejection, format) => Some(Detected::Rejected(rejection, format)),
         }
     }
 
     /// Whether the kernel has the rest of a long head, or will get no more of it. Until it has, that part stays there.
     fn has_arrived(&self) -> bool {
+        let Some(stream) = self.stream.plain() else { return true };
         let mut whole = self.buffered.to_vec();
         let known = whole.len();
         whole.resize(known + KERNEL_BUFFER_BYTES.min(self.max_head_bytes), 0);
-        match recv(&self.stream, &mut whole[known..], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+        match recv(stream, &mut whole[known..], RecvFlags::PEEK | RecvFlags::DONTWAIT) {
             Ok((_, 0)) => true,
             // A head ends with a line, and most half-sent ones have none to look at.
             Ok((_, count)) if whole[known..known + count].contains(&b'\n') || known + count >= self.max_head_bytes => {
@@ -185,7 +213,7 @@ impl Transport {
     }
 
     /// The stream, without the bytes that have been read from it.
-    pub(super) fn into_stream(self) -> TcpStream {
+    pub(super) fn into_stream(self) -> ClientStream {
         self.stream
     }
 
@@ -245,7 +273,10 @@ impl Transport {
 
 /// Sends a response, if it is not empty, and closes. What the client still sends is read for a moment: a close with unread
 /// bytes is a reset, which can overtake the response (RFC 9112, section 9.6).
-pub(crate) async fn respond_and_close(mut stream: TcpStream, response: &[u8]) {
+pub(crate) async fn respond_and_close<S>(mut stream: S, response: &[u8])
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let closing = async {
         stream.write_all(response).await?;
         stream.shutdown().await?;

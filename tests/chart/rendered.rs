@@ -23,6 +23,7 @@ const EVERYTHING: &str = "networkPolicy.enabled=true,dashboard.enabled=true,aler
     service.type=LoadBalancer,service.loadBalancerSourceRanges[0]=203.0.113.7/32,monitor.serviceAccount=monitoring/prometheus,\
     priorityClassName=high,nodeSelector.disk=ssd,tolerations[0].key=spot,topologySpread=required,\
     podLabels.team=red,podAnnotations.note=x,imagePullSecrets[0].name=registry,extraArgs[0]=--drain-delay=10s,\
+    tls.secretName=shop-tls,grpc.enabled=true,otlp.endpoint=http://otel-collector:4318,networkPolicy.egress[0].ports[0].port=4318,\
     env[0].name=SHOPFRONT_LOG_FORMAT,env[0].value=json,\
     autoscaling.behavior.scaleDown.stabilizationWindowSeconds=60";
 
@@ -254,4 +255,43 @@ fn series_have_the_label_that_the_queries_ask_by() {
     let objects = render(&[LIKE_K8S, &["--set", KEDA]].concat());
     let query = &one(&objects, "ScaledObject", "shopfront")["spec"]["triggers"][0]["metadata"]["query"];
     assert!(query.as_str().is_some_and(|query| query.contains(r#"service="shopfront""#)), "{query}");
+}
+
+#[test]
+fn tls_grpc_and_traces_have_their_ports_and_variables_and_nothing_of_them_is_there_by_default() {
+    let of = |values: &[&str]| {
+        let objects = render(values);
+        let pod = one(&objects, "Deployment", "shopfront")["spec"]["template"]["spec"].clone();
+        let ports = one(&objects, "Service", "shopfront")["spec"]["ports"].clone();
+        let names = |list: &Value| {
+            let names = list.as_array().into_iter().flatten().map(|item| item["name"].as_str().unwrap().to_owned());
+            names.collect::<BTreeSet<_>>()
+        };
+        let container = &pod["containers"][0];
+        (names(&container["env"]), names(&container["ports"]), names(&ports), pod["volumes"].clone())
+    };
+    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    let (variables, ports, of_service, volumes) = of(&[]);
+    assert_eq!(variables, set(&["SHOPFRONT_TARGET"]));
+    assert_eq!((ports, of_service, volumes), (set(&["web", "ops"]), set(&["web"]), Value::Null));
+
+    let values = "tls.secretName=shop-tls,grpc.enabled=true,otlp.endpoint=http://otel-collector:4318";
+    let (variables, ports, of_service, volumes) = of(&["--set", values]);
+    assert_eq!(
+        variables,
+        set(&[
+            "SHOPFRONT_TARGET",
+            "SHOPFRONT_TLS_CERT",
+            "SHOPFRONT_TLS_KEY",
+            "SHOPFRONT_GRPC_ADDRESS",
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "OTEL_SERVICE_NAME",
+        ])
+    );
+    assert_eq!((ports, of_service), (set(&["web", "ops", "https", "grpc"]), set(&["web", "https", "grpc"])));
+    assert_eq!(volumes, json!([{"name": "tls", "secret": {"secretName": "shop-tls"}}]));
+    let said = refusal(&["--set", values, "--set", "networkPolicy.enabled=true"]);
+    assert!(said.contains("networkPolicy.egress"), "{said}");
+    let said = refusal(&["--set", values, "--set", "service.port=443"]);
+    assert!(said.contains("service.port"), "{said}");
 }

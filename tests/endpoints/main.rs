@@ -3,6 +3,7 @@
 mod hostile;
 mod lab;
 mod podinfo;
+mod prefix;
 #[path = "../support/mod.rs"]
 mod support;
 mod table;

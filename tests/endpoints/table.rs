@@ -11,7 +11,7 @@ const PODINFO_PAGE: &str = include_str!("../../docs/PODINFO.md");
 const SERVICE_PAGE: &str = include_str!("../../docs/SERVICE.md");
 
 /// A request that succeeds at this endpoint: its method, path, and further lines with a body.
-fn request(endpoint: Endpoint, token: &str) -> (String, String, String) {
+pub fn request(endpoint: Endpoint, token: &str) -> (String, String, String) {
     let with_body = |body: &str| format!("content-length: {}\r\n\r\n{body}", body.len());
     let method = endpoint.methods().allow().split(", ").last().unwrap();
     let method = if method == "HEAD" { "GET" } else { method };

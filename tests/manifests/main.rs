@@ -7,6 +7,7 @@ mod objects;
 mod ops;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -18,7 +18,7 @@ use crate::objects::{container, documents, object, text};
 const OPS: i32 = shopfront::config::OPS_PORT as i32;
 
 /// Every object of `k8s/`.
-fn plain() -> Vec<Value> {
+pub fn plain() -> Vec<Value> {
     let kustomization: Kustomization = object("kustomization.yaml", "Kustomization");
     kustomization.resources.iter().flat_map(|file| documents(file)).collect()
 }
@@ -29,7 +29,7 @@ fn with_ops() -> Vec<Value> {
 }
 
 /// The same with a component of `k8s/`.
-fn with_component(folder: &str) -> Vec<Value> {
+pub fn with_component(folder: &str) -> Vec<Value> {
     let component: Component = object(&format!("{folder}/kustomization.yaml"), "Component");
     let mut objects = plain();
     for patch in component.patches {
@@ -64,11 +64,11 @@ fn merge(into: &mut Value, patch: &Value) {
     }
 }
 
-fn of_kind<'a>(objects: &'a [Value], kind: &str) -> impl Iterator<Item = &'a Value> {
+pub fn of_kind<'a>(objects: &'a [Value], kind: &str) -> impl Iterator<Item = &'a Value> {
     objects.iter().filter(move |object| object["kind"] == kind)
 }
 
-fn services(objects: &[Value]) -> Vec<Service> {
+pub fn services(objects: &[Value]) -> Vec<Service> {
     of_kind(objects, "Service").map(|service| from_value(service.clone()).unwrap()).collect()
 }
 

@@ -83,7 +83,7 @@ pub async fn while_others_are_served<T>(server: &Server, soon: Duration, work: i
 
 /// How long the thread of the process that waited longest was ready to run and got no CPU. None if the kernel does not record
 /// it.
-fn starved_for(pid: u32) -> Duration {
+pub fn starved_for(pid: u32) -> Duration {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("Linux has /proc");
     let waited = threads.filter_map(|thread| {
         let counts = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;

@@ -102,6 +102,12 @@ impl Server {
         tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("the service did not log {message:?}"))
     }
 
+    /// How many of the lines that were read while others were awaited begin with this message.
+    pub fn passed(&self, message: &str) -> usize {
+        let is_it = |line: &&Value| line["message"].as_str().is_some_and(|text| text.starts_with(message));
+        self.passed.iter().filter(is_it).count()
+    }
+
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }

@@ -10,6 +10,12 @@
 {{- if and (not .Values.monitor.enabled) (has .Values.scaler (list "adapter" "keda")) (not .Values.publicMetrics) -}}
 {{- fail (printf "scaler %s needs Prometheus to scrape the pods: set monitor.enabled=true, or publicMetrics=true and a monitor of your own" .Values.scaler) -}}
 {{- end -}}
+{{- if and .Values.otlp.endpoint .Values.networkPolicy.enabled (not .Values.networkPolicy.egress) -}}
+{{- fail "networkPolicy would keep the pods from otlp.endpoint: admit the collector in networkPolicy.egress" -}}
+{{- end -}}
+{{- if and .Values.tls.secretName (eq (int .Values.service.port) 443) -}}
+{{- fail "tls.secretName adds port 443 to the Service, and service.port is 443: set another service.port" -}}
+{{- end -}}
 {{- $name := include "shopfront.fullname" . -}}
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
 {{- fail (printf "a Service cannot be called %s: set fullnameOverride to lower-case letters, digits and hyphens that begin with a letter" $name) -}}

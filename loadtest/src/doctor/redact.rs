@@ -39,7 +39,7 @@ pub fn redacted(evidence: &Evidence) -> Evidence {
         elsewhere: evidence.elsewhere.clone(),
         namesake: one(&evidence.namesake, of("Workload")),
         scale: one(&evidence.scale, of("Scale")),
-        pods: all(&evidence.pods, of("Pod")),
+        pods: all(&evidence.pods, places::pod),
         services: all(&evidence.services, of("Service")),
         ingresses: all(&evidence.ingresses, of("Ingress")),
         events: all(&evidence.events, places::event),

@@ -232,24 +232,34 @@ impl<'a> Plot<'a> {
         html! {
             svg.plot height=(height) role="img" aria-label=(label) {
                 g aria-hidden="true" {
-                    (self.grid(unit))
+                    (self.grid())
                     @for rule in &self.rules { (rule) }
                     svg.shapes width="100%" height=(height) viewBox=(format!("0 0 {WIDTH} {height}"))
                         preserveAspectRatio="none" {
                         @for shape in &self.shapes { (shape) }
                     }
                     (events)
+                    (self.scale_labels(unit))
                 }
             }
         }
     }
 
-    fn grid(&self, unit: &str) -> Markup {
+    /// Drawn last: on a phone they are inside the plot.
+    fn scale_labels(&self, unit: &str) -> Markup {
+        html! {
+            @for tick in self.scale.ticks() {
+                @let y = self.y(tick);
+                text.foot[y + 12.0 > self.height] x="0" dx="-8" y=(place(y + 4.0)) text-anchor="end" { (rate(tick)) (unit) }
+            }
+        }
+    }
+
+    fn grid(&self) -> Markup {
         html! {
             @for tick in self.scale.ticks() {
                 @let y = self.y(tick);
                 line class=(if tick == 0.0 { "base" } else { "grid" }) x1="0" x2="100%" y1=(place(y)) y2=(place(y)) {}
-                text x="0" dx="-8" y=(place(y + 4.0)) text-anchor="end" { (rate(tick)) (unit) }
             }
             @for at in self.axis.ticks() {
                 @let x = self.axis.percent(at);

@@ -34,6 +34,9 @@ pub struct Report {
     pub handshakes: Option<Quantiles>,
     /// How the replicas scaled out and in; null if no autoscaler was watched.
     pub replicas: Option<Replicas>,
+    /// How long the first request had no answer; null if a pod was there, or no autoscaler was watched.
+    #[serde(default)]
+    pub from_zero: Option<FromZero>,
     /// The reaction time, from the load step to a new pod that answers; null if the load did not require more pods.
     pub lag: Option<Lag>,
     /// The pods that answered, the one with the most answers first; last, as `(unknown)`, the answers that name none.
@@ -247,6 +250,18 @@ pub struct ScaleIn {
     pub failed: u64,
     /// Requests that were sent meanwhile.
     pub sent: u64,
+}
+
+/// The wait for the first pod, of a run whose first request found none.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FromZero {
+    /// The start of the second of the first request.
+    pub offered: f64,
+    /// Seconds from then to the start of the second of the first success; null if there was none.
+    pub waited: Option<f64>,
+    /// Requests that failed or were dropped until then.
+    pub lost: u64,
 }
 
 /// The reaction time, from the load step to a new pod that answers.

@@ -16,7 +16,7 @@ const SCRIPT: &str = include_str!("page.js");
 
 /// `openssl dgst -sha256 -binary FILE | base64` prints a hash. A browser complains about one that is wrong.
 const POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; \
-                      style-src 'sha256-Sn3/fBgOA90ieWLSUzb9+iCaUhGkOXhp2MKUUkMFFxw='; \
+                      style-src 'sha256-UYrCQXSWyWw9bS6TnMkymNyXbOUZFzTlCMa5ifLUS2Q='; \
                       script-src 'sha256-16dHHi6KaTHFzZyQi6Y1mECdq9fX4t9+pqmDc/4SYes='";
 
 /// The page of this report. The journal's texts are text there, never markup or script, and every character is visible.

@@ -39,7 +39,7 @@ fn spans(scaling: &[Scaling]) -> impl Iterator<Item = (f64, f64, u32)> {
         // Before the first observation, there is what that shows.
         let from = if index == 0 { f64::NEG_INFINITY } else { seen.at };
         let until = scaling.get(index + 1).map_or(f64::INFINITY, |next| next.at);
-        (from, until, seen.pods.max(seen.ready).max(1))
+        (from, until, seen.pods.max(seen.ready))
     })
 }
 

@@ -1,6 +1,6 @@
 //! The report: figures, a page and a verdict, as a pure function of a journal's entries.
 //!
-//! - `timeline`: from entries to [`figures`]. `lag`: the reaction time. `steps`: the observed changes, compared with the
+//! - `timeline`: from entries to [`figures`]. `lag`: the reaction time. `from_zero`: the wait for the first pod. `steps`: the observed changes, compared with the
 //!   model. [`verdict`] and [`warnings`]: what the figures prove, and why they may be wrong.
 //!   `thresholds`: checks of `--threshold`.
 //! - [`compare`]: two reports side by side. [`json`]: for programs. [`summary`]: for CI systems. [`terminal`]: the end of a run. [`html`]: for people, with `tiles`, `tables` and `settings`; its
@@ -21,6 +21,7 @@ mod chart;
 mod columns;
 pub mod compare;
 pub mod figures;
+mod from_zero;
 pub mod html;
 pub mod json;
 mod lag;

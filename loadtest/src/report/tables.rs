@@ -58,12 +58,15 @@ pub(crate) fn checks(report: &Report) -> Markup {
 /// The reaction time, as a waterfall; none if the load did not require more replicas.
 pub(crate) fn lag(report: &Report) -> Option<Markup> {
     let lag = report.lag.as_ref()?;
-    let replicas = plural(u64::from(lag.replicas), "replica");
-    Some(html! {
-        p.soft {
-            "At " (clock(lag.step)) " the load exceeded " (rate(lag.threshold)) "/s, the maximum that " (replicas)
-            " can take without scaling." (slowest(lag))
+    let exceeded = match lag.replicas {
+        0 => "the first request found no pod".to_owned(),
+        replicas => {
+            let (rate, replicas) = (rate(lag.threshold), plural(u64::from(replicas), "replica"));
+            format!("the load exceeded {rate}/s, the maximum that {replicas} can take without scaling")
         }
+    };
+    Some(html! {
+        p.soft { "At " (clock(lag.step)) " " (exceeded) "." (slowest(lag)) }
         table.waterfall {
             thead {
                 tr { th scope="col" { "Step" } td {} (heads(&[("figure", "took"), ("figure", "since the load step")])) }

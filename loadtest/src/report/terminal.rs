@@ -36,6 +36,7 @@ pub fn summary(report: &Report, width: usize) -> Clean {
         bytes_of(report),
         addresses::line(report),
         scaling(report),
+        from_zero(report),
     ];
     lines.extend(figures.iter().flatten().flat_map(|figure| wrap(figure, width, INDENT)));
     let warnings = warnings(report, width, LINES.saturating_sub(lines.len()).max(6));
@@ -108,17 +109,26 @@ fn scaling(report: &Report) -> Option<String> {
     Some(format!("Replicas   {}", parts.join(", ")))
 }
 
+fn from_zero(report: &Report) -> Option<String> {
+    let from_zero = report.from_zero?;
+    let answered = from_zero.waited.map_or_else(
+        || "no request was answered".to_owned(),
+        |waited| format!("the first answer came {} after the first request", seconds(waited)),
+    );
+    Some(format!("From zero  {answered}; {} failed or dropped until then", plural(from_zero.lost, "request")))
+}
+
 /// The reaction time: a line for each link if there is room, else all in one.
 fn lag(report: &Report, width: usize, room: usize) -> Vec<String> {
     let Some(lag) = &report.lag else {
         return Vec::new();
     };
     let links = || lag.links.iter().filter_map(|link| Some((link.name.label(), link.after?, link.took?)));
-    let head = format!(
-        "Reaction   from {}, when the load exceeded {}",
-        clock(lag.step),
-        plural(u64::from(lag.replicas), "replica")
-    );
+    let exceeded = match lag.replicas {
+        0 => "the first request found no pod".to_owned(),
+        replicas => format!("the load exceeded {}", plural(u64::from(replicas), "replica")),
+    };
+    let head = format!("Reaction   from {}, when {exceeded}", clock(lag.step));
     if room > links().count() {
         let rows = links()
             .map(|(name, after, took)| format!("{:INDENT$}{:>9}  +{:<9} {name}", "", seconds(after), seconds(took)));

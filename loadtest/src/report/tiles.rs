@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::output::text::{clock, count, rate, seconds};
-use crate::report::figures::{Replicas, Report};
+use crate::report::figures::{FromZero, Replicas, Report};
 
 /// A figure, its name, and a remark.
 fn tile(figure: &str, name: &str, remark: &str, is_bad: bool) -> Markup {
@@ -22,6 +22,7 @@ pub(crate) fn render(report: &Report) -> Markup {
             @let name = if report.clients().is_some() { "p99 service time (closed loop)" } else { "p99 latency" };
             (tile(&seconds(latency.p99), name, &format!("median {}", seconds(latency.p50)), false))
         }
+        @if let Some(from_zero) = &report.from_zero { (first_answer(from_zero)) }
         @if let Some(replicas) = &report.replicas { (scaled_out(report, replicas)) (scaled_in(replicas)) }
         @if let Some(lateness) = &report.lateness {
             (tile(&seconds(lateness.p99), "p99 send delay", "of the generator itself", lateness.p99 > 0.01))
@@ -40,6 +41,12 @@ fn failed(report: &Report) -> Markup {
     let remark =
         if bad == 0 { "none dropped".to_owned() } else { format!("{share:.2} %, {} dropped", count(totals.dropped)) };
     tile(&count(bad), "failed or dropped", &remark, bad > 0)
+}
+
+fn first_answer(from_zero: &FromZero) -> Markup {
+    let figure = from_zero.waited.map_or_else(|| "never".to_owned(), seconds);
+    let remark = format!("{} failed or dropped until then", count(from_zero.lost));
+    tile(&figure, "first answer, from zero pods", &remark, from_zero.waited.is_none())
 }
 
 fn scaled_out(report: &Report, replicas: &Replicas) -> Markup {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{addresses, lag, steps, verdict, warnings};
+use super::{addresses, from_zero, lag, steps, verdict, warnings};
 use crate::autoscaling::predict::Predicted;
 use crate::journal::{Bytes, Entry, Scaling, Second, Start, is_success};
 use crate::output::events;
@@ -44,6 +44,7 @@ impl Report {
             total.add(second);
         }
         let pods = pods(&seconds);
+        let load: Vec<_> = seconds.iter().map(load).collect();
         let mut report = Self {
             verdict: verdict::Verdict::default(),
             warnings: Vec::new(),
@@ -52,11 +53,12 @@ impl Report {
             lateness: quantiles(&total.lateness),
             handshakes: quantiles(&total.handshakes),
             replicas: replicas(start.as_ref(), &scaling, &seconds),
+            from_zero: from_zero::wait(&load, &scaling),
             lag: start.as_ref().and_then(|start| lag::budget(start, &scaling, &pods)),
             pods: with_unknown(pods, &seconds),
             addresses: addresses::addresses(&seconds),
             shares: shares(&seconds),
-            seconds: seconds.iter().map(load).collect(),
+            seconds: load,
             steps: steps::observed(&scaling),
             scaling,
             prediction: predicted,

@@ -16,6 +16,9 @@ pub struct Case {
     pub name: String,
     /// What is special about it.
     pub title: String,
+    /// What scales it: prometheus-adapter and metrics-server, or KEDA.
+    #[serde(default)]
+    pub scaler: CaseScaler,
     /// A file of `base/` that has most of its objects.
     #[serde(default)]
     base: Option<String>,
@@ -25,7 +28,7 @@ pub struct Case {
     /// More objects.
     #[serde(default)]
     objects: Vec<Value>,
-    /// The name to ask for; by default, that of the only HPA.
+    /// The name to ask for; by default, that of the only HPA or ScaledObject.
     #[serde(default)]
     pub ask: Option<String>,
     /// The answer.
@@ -33,6 +36,16 @@ pub struct Case {
     /// What fixes it.
     #[serde(default)]
     pub fix: Fix,
+}
+
+/// What a case needs, besides the cluster.
+#[derive(Clone, Copy, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub enum CaseScaler {
+    /// prometheus-adapter, which also serves pods' CPU and memory.
+    #[default]
+    Adapter,
+    Keda,
 }
 
 /// The answer that must come.
@@ -101,13 +114,20 @@ impl Case {
         format!("case-{}", self.name)
     }
 
-    /// The HPA to ask for.
+    /// The HPA or ScaledObject to ask for.
     pub fn hpa(&self) -> String {
         self.ask.clone().unwrap_or_else(|| {
-            let objects = self.objects();
-            let hpa = objects.iter().find(|object| object["kind"] == "HorizontalPodAutoscaler");
-            name(hpa.expect("a case has an HPA")).to_owned()
+            let mut names = self.autoscalers();
+            assert_eq!(names.len(), 1, "{}: `ask` does not name one of {names:?}", self.name);
+            names.remove(0)
         })
+    }
+
+    /// The names of its HPAs and ScaledObjects.
+    fn autoscalers(&self) -> Vec<String> {
+        let objects = self.objects();
+        let is_one = |object: &&Value| ["HorizontalPodAutoscaler", "ScaledObject"].contains(&kind(object));
+        objects.iter().filter(is_one).map(|object| name(object).to_owned()).collect()
     }
 
     /// Its objects, without a namespace.
@@ -126,6 +146,25 @@ impl Case {
         objects
     }
 
+    /// The pods that it begins with.
+    pub fn pods(&self) -> u32 {
+        let count = |object: &Value| {
+            let replicas = |field: &str| object["spec"][field].as_u64().unwrap_or(1);
+            match kind(object) {
+                "HorizontalPodAutoscaler" => replicas("minReplicas").saturating_sub(1),
+                "Pod" => 1,
+                _ if object["spec"]["template"].is_object() => replicas("replicas"),
+                _ => 0,
+            }
+        };
+        u32::try_from(self.objects().iter().map(count).sum::<u64>()).expect("a case has few pods")
+    }
+
+    /// Whether it must never be called broken.
+    pub fn stays_healthy(&self) -> bool {
+        self.answer.outcome == "healthy" && self.answer.cause.is_none()
+    }
+
     /// All that is applied: the namespace, what lets Prometheus read it, and the objects with this image.
     pub fn manifest(&self, image: &str) -> String {
         let own = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace()}});
@@ -141,7 +180,10 @@ impl Case {
                 object
             })
             .collect();
-        json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string().replace("$IMAGE", image)
+        json!({"apiVersion": "v1", "kind": "List", "items": items})
+            .to_string()
+            .replace("$IMAGE", image)
+            .replace("$NAMESPACE", &self.namespace())
     }
 }
 

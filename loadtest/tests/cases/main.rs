@@ -1,8 +1,10 @@
 //! Workloads as data: each file of this folder is a workload in a namespace of its own, with the answer that
-//! `loadtest doctor` must give and what fixes it. All of them are on a real cluster at the same time.
+//! `loadtest doctor` must give and what fixes it. As many of them as the nodes have room for are on a real cluster at the
+//! same time.
 //!
-//! Needs a cluster and `--ignored`, as `tests/cluster` does; `.ci/cluster cases` runs it.
-//! `SHOPFRONT_TEST_CASES=a,b` selects files.
+//! Needs a cluster and `--ignored`, as `tests/cluster` does; `.ci/cluster` runs it, and `.ci/cluster cases` runs it alone.
+//! With `SHOPFRONT_TEST_SCALER=keda` it takes the cases of KEDA instead. `SHOPFRONT_TEST_CASES=a,b` selects files. `SHOPFRONT_TEST_LOADTEST` names a release build of the load tool to ask: it
+//! takes a tenth of the CPU time of the one that cargo builds for the tests.
 
 mod case;
 #[allow(dead_code, reason = "the cluster test uses the rest of it")]
@@ -13,11 +15,11 @@ mod ending;
 mod run;
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::Arc;
 
-use case::Case;
-use cluster::settings::Settings;
+use case::{Case, CaseScaler};
+use cluster::settings::{Scaler, Settings};
 use cluster::transcript::Transcript;
 use cluster::workload::Workload;
 use futures_util::future::join_all;
@@ -27,14 +29,15 @@ use tokio::sync::Semaphore;
 /// Doctors and `kubectl apply` that run at the same time. More of them delay the cluster's own parts where cores are few.
 const AT_ONCE: usize = 6;
 
+/// Room for pods that is left to rollouts and to HPAs that scale out.
+const SPARE_PODS: usize = 10;
+
 #[test]
 fn every_case_is_well_formed() {
     let cases = case::all();
     assert!(!cases.is_empty());
     for case in cases {
-        let objects = case.objects();
-        let hpas = objects.iter().filter(|object| object["kind"] == "HorizontalPodAutoscaler").count();
-        assert!(hpas == 1 || case.ask.is_some(), "{}: {hpas} HPAs, and `ask` does not name one", case.name);
+        assert!(!case.hpa().is_empty(), "{}", case.name);
         let broken = case.answer.outcome == "broken";
         assert!(broken || case.answer.outcome == "healthy", "{}: {} is no outcome", case.name, case.answer.outcome);
         assert!(!broken || case.answer.cause.is_some(), "{}: a broken chain has a cause", case.name);
@@ -49,9 +52,14 @@ async fn the_doctor_is_right_about_every_case() {
     let transcript = Transcript::create(&settings.transcript);
     let workload = Rc::new(Workload::prepare(&settings, transcript.clone()).await);
     let selected = std::env::var("SHOPFRONT_TEST_CASES").ok().filter(|names| !names.is_empty());
-    let is_selected =
-        |case: &Case| selected.as_ref().is_none_or(|names| names.split(',').any(|name| name.trim() == case.name));
-    let cases: Vec<Case> = case::all().into_iter().filter(is_selected).collect();
+    let scaler = if settings.scaler == Scaler::Keda { CaseScaler::Keda } else { CaseScaler::Adapter };
+    let is_selected = |case: &Case| {
+        case.scaler == scaler
+            && selected.as_ref().is_none_or(|names| names.split(',').any(|name| name.trim() == case.name))
+    };
+    let mut cases: Vec<Case> = case::all().into_iter().filter(is_selected).collect();
+    // Those that take longest begin.
+    cases.sort_by_key(|case| !case.stays_healthy());
     assert!(!cases.is_empty(), "SHOPFRONT_TEST_CASES selects nothing");
     let namespaces: Vec<String> = cases.iter().map(Case::namespace).collect();
     let rows = Rc::new(RefCell::new(Vec::<Row>::new()));
@@ -61,9 +69,13 @@ async fn the_doctor_is_right_about_every_case() {
         let (workload, rows) = (workload.clone(), rows.clone());
         async move {
             workload.apply().await;
-            let turns = Arc::new(Semaphore::new(AT_ONCE));
+            let turns = Semaphore::new(AT_ONCE);
+            let room = Semaphore::new(room_for_pods(&workload).await);
+            let loadtest = std::env::var_os("SHOPFRONT_TEST_LOADTEST")
+                .map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_loadtest")), PathBuf::from);
+            let (kubectl, image) = (&workload.kubectl, &settings.image);
             let runs = cases.iter().map(|case| {
-                let runner = Runner { case, kubectl: &workload.kubectl, image: &settings.image, turns: &turns };
+                let runner = Runner { case, kubectl, image, loadtest: &loadtest, room: &room, turns: &turns };
                 let rows = rows.clone();
                 async move {
                     let row = runner.run().await;
@@ -93,6 +105,14 @@ async fn the_doctor_is_right_about_every_case() {
     let wrong: Vec<String> = rows.iter().filter(|row| row.fault.is_some()).map(ToString::to_string).collect();
     transcript.say(format_args!("{} of {} cases are right", rows.len() - wrong.len(), rows.len()));
     assert!(wrong.is_empty(), "the doctor was wrong:\n{}", wrong.join("\n"));
+}
+
+/// The pods that the nodes take beside those that are there.
+async fn room_for_pods(workload: &Workload) -> usize {
+    let nodes = workload.kubectl.quietly("get nodes -o jsonpath={.items[*].status.allocatable.pods}").await;
+    let most: usize = nodes.split_whitespace().map(|pods| pods.parse::<usize>().expect("a number of pods")).sum();
+    let pods = workload.kubectl.quietly("get pods --all-namespaces --output name").await;
+    most.saturating_sub(pods.lines().count() + SPARE_PODS)
 }
 
 /// Gives Prometheus each new configuration at once. The kubelet takes up to two minutes.

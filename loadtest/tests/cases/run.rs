@@ -1,6 +1,7 @@
 //! Applies a case, asks the doctor until the answer is right, fixes the case, and asks again.
 
 use std::fmt;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,10 @@ pub struct Runner<'a> {
     pub case: &'a Case,
     pub kubectl: &'a Kubectl,
     pub image: &'a str,
+    /// The program whose doctor is asked.
+    pub loadtest: &'a Path,
+    /// The pods that the cluster has room for.
+    pub room: &'a Semaphore,
     pub turns: &'a Semaphore,
 }
 
@@ -67,9 +72,11 @@ impl Runner<'_> {
             fixed_after: None,
             fault: None,
         };
-        if let Err(fault) = self.tried(&mut row).await {
-            row.fault = Some(fault);
-        }
+        let _room = self.room.acquire_many(self.case.pods()).await.expect("nobody closes it");
+        let tried = self.tried(&mut row).await;
+        // Its pods make room for those of another case.
+        let delete = format!("delete namespace {} --timeout 3m", self.case.namespace());
+        row.fault = tried.and(self.kubectl.attempt(&delete, "").await.map(drop)).err();
         row
     }
 
@@ -79,7 +86,7 @@ impl Runner<'_> {
             self.kubectl.attempt("apply -f -", &self.case.manifest(self.image)).await?;
         }
         let begun = Instant::now();
-        if self.case.answer.outcome == "healthy" && self.case.answer.cause.is_none() {
+        if self.case.stays_healthy() {
             "healthy".clone_into(&mut row.outcome);
             return self.stays_healthy(begun).await;
         }
@@ -171,7 +178,7 @@ impl Runner<'_> {
     /// One run of the doctor. An answer that has a word that must not be there is an error.
     async fn ask(&self) -> Result<Answer, String> {
         let _turn = self.turns.acquire().await.expect("nobody closes it");
-        let mut command = self.kubectl.program(env!("CARGO_BIN_EXE_loadtest"));
+        let mut command = self.kubectl.program(self.loadtest);
         let hpa = format!("{}/{}", self.case.namespace(), self.case.hpa());
         command.args(["doctor", &hpa, "--json"]).stdin(Stdio::null());
         let output = tokio::time::timeout(PATIENCE, command.output()).await;

@@ -136,7 +136,7 @@ pub fn shopfront() -> SocketAddr {
     let listeners = server::bind(&[([127, 0, 0, 1], 0).into()], "--address").expect("a port is free");
     let address = listeners[0].local_addr().expect("it is bound");
     let budget = Budget::for_this_process(&limits, 0).expect("there are descriptors");
-    let server = ServerConfig { listeners, service, limits, budget, pressure };
+    let server = ServerConfig { listeners, service, tls: None, limits, budget, pressure };
     tokio::spawn(server::serve(server, config.shutdown.shutdown_timeout, lifecycle, metrics));
     address
 }

@@ -150,6 +150,29 @@ fn container_that_ended_once_is_not_broken() {
 }
 
 #[test]
+fn container_that_the_runtime_cannot_start_is_told_with_what_the_runtime_says() {
+    let mut evidence = healthy::adapter();
+    let said = "failed to create containerd task: exec: \"/bin/start\": stat /bin/start: no such file or directory";
+    for reason in ["StartError", "ContainerCannotRun"] {
+        unready(&mut evidence, &json!({"waiting": {"reason": "CrashLoopBackOff"}}), 600.0);
+        for pod in seen(&mut evidence.pods) {
+            pod["status"]["containerStatuses"][0]["lastState"] =
+                json!({"terminated": {"reason": reason, "exitCode": 128, "message": said}});
+        }
+        let finding = found(&evidence, Cause::PodFails);
+        assert!(finding.evidence.contains("/bin/start"), "{}", finding.evidence);
+        assert!(finding.fix.advice.contains("no log"), "{}", finding.fix.advice);
+    }
+    // What the program wrote itself may be a secret.
+    for pod in seen(&mut evidence.pods) {
+        pod["status"]["containerStatuses"][0]["lastState"]["terminated"]["reason"] = json!("Error");
+    }
+    let finding = found(&evidence, Cause::PodFails);
+    assert!(!finding.evidence.contains("/bin/start"), "{}", finding.evidence);
+    assert!(!loadtest::doctor::redact::redacted(&evidence).pods.items()[0].to_string().contains("/bin/start"));
+}
+
+#[test]
 fn container_out_of_memory_gets_twice_its_limit() {
     let mut evidence = healthy::adapter();
     unready(&mut evidence, &json!({"waiting": {"reason": "CrashLoopBackOff"}}), 600.0);

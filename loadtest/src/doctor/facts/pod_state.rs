@@ -26,12 +26,19 @@ const STUCK: [&str; 11] = [
     "ContainerCannotRun",
 ];
 
+/// Whether a container's last state, `terminated`, is that the runtime could not start it: there is no log of it.
+pub fn never_started(ended: &Value) -> bool {
+    matches!(text(ended, "/reason"), "StartError" | "ContainerCannotRun")
+}
+
 /// Why a container does not run.
 pub struct Reason {
     /// The container.
     pub container: String,
     /// The reason that it waits for, and how it last ended.
     pub what: String,
+    /// Whether the last attempt to start it failed, so that it has no log.
+    pub never_started: bool,
     /// Whether it started, and ran for a while before it ended.
     pub starts: bool,
 }
@@ -62,10 +69,13 @@ pub fn of(pod: &Value) -> Option<Reason> {
         if failed || again {
             let reason = last["reason"].as_str().unwrap_or("Error");
             what.push(format!("last ended with {reason}, exit code {}", last["exitCode"]));
+            let message = last["message"].as_str().filter(|_| never_started(last));
+            what.extend(message.and_then(|message| message.lines().next()).map(str::to_owned));
         }
         Some(Reason {
             container: container["name"].as_str().unwrap_or_default().to_owned(),
             what: what.join(": "),
+            never_started: never_started(last),
             starts: lived.is_some_and(|lived| lived > timing::START_FAILURE),
         })
     })

@@ -12,12 +12,16 @@ use crate::doctor::status::Finding;
 
 /// Why a container of the pod fails, if one does, and the fix: a rollback, if the last change is the reason.
 pub fn finding(evidence: &Evidence, workload: Option<&Value>, pods: &[Value], pod: &Value) -> Option<Finding> {
-    let Reason { container, what, starts } = of(pod)?;
+    let Reason { container, what, never_started, starts } = of(pod)?;
     let seen = format!("pod {}, container {container}: {what}", name(pod));
     let found =
         |advice: String, command: Option<Command>| Some(Finding::new(Cause::PodFails, seen.clone(), advice, command));
     if !starts && let Some(undo) = rollback::undo(evidence.taken, workload, pods, pod) {
         return found(rollback::ADVICE.to_owned(), Some(undo));
+    }
+    if never_started {
+        let advice = "The container never started, so it has no log. Correct what the message names: its command, its working directory, or its mounts.";
+        return found(advice.to_owned(), None);
     }
     if what.contains("OOMKilled") {
         let advice = "Raise the container's `limits.memory`, or make it use less memory.".to_owned();

@@ -7,6 +7,7 @@ use shopfront::redact::text;
 
 use super::{address, told};
 use crate::doctor::evidence::Evidence;
+use crate::doctor::facts::pod_state::never_started;
 use crate::doctor::facts::requests;
 use crate::doctor::facts::server::{FLAGS, is_read_of_log};
 use crate::doctor::objects::APPLIED;
@@ -41,6 +42,23 @@ pub fn scaled_object(object: &Value) -> Value {
         kept_object["status"]["health"] = Value::Object(health.collect());
     }
     kept_object
+}
+
+/// A pod. Of a container that ended, the message is kept if the container runtime wrote it, and not the program.
+pub fn pod(pod: &Value) -> Value {
+    let mut kept = kept_of("Pod", pod);
+    let statuses = ["containerStatuses", "initContainerStatuses"].map(|list| format!("/status/{list}"));
+    for list in &statuses {
+        for container in kept.pointer_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            for state in ["/state/terminated", "/lastState/terminated"] {
+                let ended = container.pointer_mut(state).filter(|ended| !never_started(ended));
+                if let Some(ended) = ended.and_then(Value::as_object_mut) {
+                    ended.remove("message");
+                }
+            }
+        }
+    }
+    kept
 }
 
 /// An event, with its message if a judge reads it.

@@ -67,9 +67,9 @@ impl Workload {
                 .into();
         files.extend(self.manifests().into_iter().map(|file| format!("-f k8s/{file}")));
         if self.api.json("/apis/keda.sh/v1alpha1").await.is_some() {
-            files.push("-k k8s/keda".to_owned());
+            files.extend(["-k k8s/keda", "-k k8s/keda-to-zero"].map(str::to_owned));
         } else {
-            self.transcript.say("no KEDA here: -k k8s/keda is not tried");
+            self.transcript.say("no KEDA here: -k k8s/keda and -k k8s/keda-to-zero are not tried");
         }
         for file in files {
             self.kubectl.run(&format!("apply --dry-run=server --validate=strict {file}")).await;
