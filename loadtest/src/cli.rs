@@ -1,5 +1,6 @@
 //! The command line.
 
+mod closed;
 mod complaint;
 mod expected;
 mod help;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 use clap::{Arg, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub use closed::Closed;
 pub use expected::{Expected, Output};
 use help::{DOCTOR, EXAMPLES};
 pub use requests::Requests;
@@ -92,6 +94,10 @@ pub struct Run {
     /// What is sent, and which answers are a success
     #[command(flatten)]
     pub requests: Requests,
+
+    /// A closed loop
+    #[command(flatten)]
+    pub closed: Closed,
 
     /// What a run and a rehearsal have in common
     #[command(flatten)]

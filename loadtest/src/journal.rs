@@ -3,7 +3,9 @@
 //!
 //! Times are seconds since the load's start. In a rehearsal that compresses time they are the rehearsed seconds.
 
+mod bytes;
 mod check;
+mod clients;
 mod event;
 mod failure;
 mod read;
@@ -19,7 +21,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::autoscaling::Autoscaler;
 use crate::profile::{Spacing, Stage};
 
+pub use bytes::Bytes;
 pub use check::Invalid;
+pub use clients::{Clients, UNLIMITED};
 pub use event::{Event, Feed, ObjectEvent, ObservedEvent};
 pub use failure::Failure;
 pub use read::Reader;
@@ -64,6 +68,9 @@ pub struct Start {
     pub target: Target,
     /// The load, as stages.
     pub profile: Vec<Stage>,
+    /// The clients of a closed loop, in which the profile is but a duration; absent if the profile's rates are sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clients: Option<Clients>,
     /// How requests are spaced.
     pub spacing: Spacing,
     /// The seed of the numbers for `{{random}}`: with it as `--seed`, they are the same again.
@@ -182,6 +189,15 @@ pub struct Second {
     /// Bytes of HTTP that were received.
     #[serde(default)]
     pub bytes_in: u64,
+    /// Bytes of the answers that arrived in this second and of their requests, by status.
+    #[serde(default, deserialize_with = "by_status", skip_serializing_if = "BTreeMap::is_empty")]
+    pub status_bytes: BTreeMap<u16, Bytes>,
+    /// The same by the pod that answered.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pod_bytes: BTreeMap<String, Bytes>,
+    /// Requests that ended in this second on a connection to each address, whatever became of them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub addresses: BTreeMap<String, u64>,
     /// Connections that were opened.
     #[serde(default)]
     pub connections: u64,
@@ -191,8 +207,8 @@ pub struct Second {
 }
 
 /// JSON's keys are text, and serde's reader of a tagged enum no longer knows that these are numbers.
-fn by_status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<u16, u64>, D::Error> {
-    let counts = BTreeMap::<String, u64>::deserialize(deserializer)?.into_iter();
+fn by_status<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<BTreeMap<u16, T>, D::Error> {
+    let counts = BTreeMap::<String, T>::deserialize(deserializer)?.into_iter();
     counts.map(|(status, count)| Ok((status.parse().map_err(D::Error::custom)?, count))).collect()
 }
 

@@ -141,7 +141,9 @@ impl Part {
 /// Checks that they are the parts of one load, and that each is there once: a wrong sum would look like any other.
 fn check(parts: &[Part]) -> Result<(), MergeError> {
     let Some(Part { start: first, .. }) = parts.first() else { return Ok(()) };
-    let load = |start: &Start| (start.profile.clone(), start.target.url.clone(), start.spacing, start.generators);
+    let load = |start: &Start| {
+        (start.profile.clone(), start.target.url.clone(), start.spacing, start.generators, start.clients)
+    };
     if parts.iter().any(|part| load(&part.start) != load(first)) {
         return Err(MergeError::DifferentLoads);
     }

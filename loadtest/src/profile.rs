@@ -119,6 +119,11 @@ impl FromStr for Profile {
 }
 
 impl Profile {
+    /// A time without requests of its own: that of a closed loop.
+    pub fn silence(seconds: f64) -> Self {
+        Self { stages: vec![Stage { from: 0.0, to: 0.0, seconds }] }
+    }
+
     /// Whether it sends anything at all.
     pub fn check(&self) -> Result<(), ProfileError> {
         if self.due_by(self.seconds()) > 0.0 { Ok(()) } else { Err(ProfileError::Empty) }

@@ -20,7 +20,7 @@ use crate::bounds::THREADS;
 use crate::cli::{Common, Load};
 use crate::error::Error;
 use crate::generator::{Endpoint, Generator, Settings};
-use crate::journal::{Entry, FORMAT, Kind, Start};
+use crate::journal::{Clients, Entry, FORMAT, Kind, Start};
 use crate::output::sink::Sink;
 use crate::output::{Clean, Stream, say, visible};
 use crate::profile::{Profile, Stage};
@@ -47,6 +47,8 @@ pub struct Session<'a> {
     pub plan: Plan,
     /// The load that is sent.
     pub profile: Profile,
+    /// The clients that send it, instead of the profile's rates.
+    pub clients: Option<Clients>,
     /// The command line's options.
     pub options: &'a Common,
     /// The HPA that is watched.
@@ -90,9 +92,10 @@ impl Session<'_> {
             seed: sending.seed.unwrap_or(DEFAULT_SEED),
             random,
             share: sending.share()?,
-            requests_per_connection: sending.requests_per_connection,
+            clients: self.clients,
+            requests_per_connection: sending.requests_per_connection(self.clients.is_some()),
             http2: sending.http2,
-            threads: sending.threads.unwrap_or_else(|| threads(self.kind, &self.profile)),
+            threads: sending.threads.unwrap_or_else(|| threads(self.kind, &self.profile, self.clients)),
             max_in_flight: sending.max_in_flight,
             timeout: sending.timeout,
             speed: self.speed,
@@ -155,7 +158,7 @@ impl Session<'_> {
         let lead = first.saturating_duration_since(Instant::now());
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + lead;
         let mut expectations = expected.expectations();
-        if load.stages().is_none() {
+        if load.stages().is_none() && self.clients.is_none() {
             // A profile made from the HPA reaches its maximum, and ends with a trickle that the minimum can take.
             let autoscaler = self.autoscaler.as_ref();
             expectations.replicas = expectations.replicas.or(autoscaler.map(|autoscaler| autoscaler.max));
@@ -167,8 +170,9 @@ impl Session<'_> {
             kind: self.kind,
             started: started.as_secs_f64(),
             speed: self.speed,
-            target: self.plan.target(endpoint, sending)?,
+            target: self.plan.target(endpoint, sending, self.clients)?,
             profile: self.profile.stages.clone(),
+            clients: self.clients,
             spacing: sending.spacing,
             seed: Some(random),
             generator: sending.generator,
@@ -185,14 +189,16 @@ fn from_clock() -> u64 {
     u64::try_from(since.as_micros()).unwrap_or_default()
 }
 
-/// How many threads send a load, unless the user says it. A rehearsal leaves the cores to its replicas.
+/// How many threads send a load, unless the user says it. A rehearsal leaves the cores to its replicas, and a closed loop
+/// sends what it can.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is a million at most")]
-fn threads(kind: Kind, profile: &Profile) -> u32 {
+fn threads(kind: Kind, profile: &Profile, clients: Option<Clients>) -> u32 {
     /// What a thread sends with ease, also where each request has a handshake of its own.
     const EACH: f64 = 1_000.0;
     let highest = profile.stages.iter().flat_map(|stage| [stage.from, stage.to]).fold(0.0, f64::max);
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
-    if kind == Kind::Rehearsal { 1 } else { ((highest / EACH).ceil() as u32).clamp(1, cores.min(THREADS)) }
+    let enough = clients.map_or((highest / EACH).ceil() as u32, |clients| clients.count);
+    if kind == Kind::Rehearsal { 1 } else { enough.clamp(1, cores.min(THREADS)) }
 }
 
 /// Writes the report into a folder, and returns the path of its page as a line.
@@ -207,7 +213,8 @@ pub fn report(entries: &[Entry]) -> Report {
     let start = entries.iter().find_map(|entry| if let Entry::Start(start) = entry { Some(start) } else { None });
     let replicas =
         entries.iter().find_map(|entry| if let Entry::Scaling(scaling) = entry { Some(scaling.ready) } else { None });
-    let predicted = start.and_then(|start| {
+    // What a closed loop sends is not known beforehand.
+    let predicted = start.filter(|start| start.clients.is_none()).and_then(|start| {
         let (autoscaler, profile) = (start.autoscaler.as_ref()?, Profile { stages: start.profile.clone() });
         let (replicas, seconds) = (replicas.unwrap_or(autoscaler.min), profile.seconds());
         // Without a prediction, the report has the measured figures alone.

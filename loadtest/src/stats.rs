@@ -1,11 +1,12 @@
 //! Results of requests: totals, and times as histograms that journals contain and that can be added exactly.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::journal::{Second, is_success};
+use crate::journal::{Bytes, Second, is_success};
 
 /// Times longer than this count as this long: 20 minutes, in microseconds.
 const LONGEST: u64 = 20 * 60 * 1_000_000;
@@ -100,6 +101,12 @@ pub struct Total {
     pub bytes_out: u64,
     /// Bytes of HTTP that were received.
     pub bytes_in: u64,
+    /// Bytes of answers and their requests, by status.
+    pub status_bytes: BTreeMap<u16, Bytes>,
+    /// The same by pod.
+    pub pod_bytes: BTreeMap<String, Bytes>,
+    /// Requests, by the address that they were sent to.
+    pub addresses: BTreeMap<String, u64>,
     /// Connections that were opened.
     pub connections: u64,
     /// How long TLS handshakes took.
@@ -115,6 +122,9 @@ impl Total {
         join(&mut self.statuses, &second.statuses);
         join(&mut self.failures, &second.failures);
         join(&mut self.pods, &second.pods);
+        join(&mut self.status_bytes, &second.status_bytes);
+        join(&mut self.pod_bytes, &second.pod_bytes);
+        join(&mut self.addresses, &second.addresses);
         self.latency.add(&second.latency);
         self.lateness.add(&second.lateness);
         self.succeeded += succeeded(second);
@@ -166,6 +176,9 @@ pub fn join_seconds<'a>(seconds: impl IntoIterator<Item = &'a Second>) -> Second
         statuses: total.statuses,
         failures: total.failures,
         pods: total.pods,
+        status_bytes: total.status_bytes,
+        pod_bytes: total.pod_bytes,
+        addresses: total.addresses,
         bytes_out: total.bytes_out,
         bytes_in: total.bytes_in,
         connections: total.connections,
@@ -192,9 +205,9 @@ pub fn succeeded(second: &Second) -> u64 {
     second.statuses.iter().filter(|(status, _)| is_success(**status)).map(|(_, count)| count).sum()
 }
 
-fn join<K: Clone + Ord>(into: &mut BTreeMap<K, u64>, counts: &BTreeMap<K, u64>) {
+fn join<K: Clone + Ord, V: AddAssign + Copy + Default>(into: &mut BTreeMap<K, V>, counts: &BTreeMap<K, V>) {
     for (key, count) in counts {
-        *into.entry(key.clone()).or_default() += count;
+        *into.entry(key.clone()).or_default() += *count;
     }
 }
 
@@ -260,6 +273,9 @@ mod tests {
             succeeded: None,
             bytes_out: 100,
             bytes_in: 200,
+            status_bytes: [(200, Bytes { sent: 90, received: 190 })].into(),
+            pod_bytes: [("a".to_owned(), Bytes { sent: 90, received: 190 })].into(),
+            addresses: [("10.0.0.1:80".to_owned(), 2)].into(),
             connections: 2,
             handshakes: vec![(700, 2)],
         };
@@ -268,6 +284,9 @@ mod tests {
         assert_eq!((joined.statuses[&200], joined.failures["connection refused"], joined.pods["a"]), (2, 2, 2));
         assert_eq!((joined.latency, joined.lateness), (vec![(250, 2)], vec![(20, 4)]));
         assert_eq!((joined.bytes_out, joined.bytes_in, joined.connections), (200, 400, 4));
+        let twice = Bytes { sent: 180, received: 380 };
+        assert_eq!((joined.status_bytes[&200], joined.pod_bytes["a"]), (twice, twice));
+        assert_eq!(joined.addresses["10.0.0.1:80"], 4);
         assert_eq!((joined.handshakes, joined.succeeded), (vec![(700, 4)], None));
         let told = Second { succeeded: Some(0), ..second.clone() };
         assert_eq!((failed(&second), failed(&told), join_seconds([&second, &told]).succeeded), (1, 2, Some(1)));

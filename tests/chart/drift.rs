@@ -37,7 +37,7 @@ type Here = (&'static str, &'static str, &'static str);
 type Difference = (&'static str, Value, Value);
 
 /// The objects of `k8s/` that the chart does not have, each with the reason.
-const NOT_IN_THE_CHART: [(Here, &str); 10] = [
+const NOT_IN_THE_CHART: [(Here, &str); 11] = [
     (("miztiik-automation-ns.yml", "Namespace", "miztiik-automation-ns"), "helm --create-namespace"),
     (("limits.yaml", "ResourceQuota", "namespace-quota"), "the namespace's, and not the release's"),
     (("limits.yaml", "LimitRange", "container-defaults"), "the namespace's, and not the release's"),
@@ -47,11 +47,15 @@ const NOT_IN_THE_CHART: [(Here, &str); 10] = [
     (("loadtest.yml", "Role", "monitoring/shopfront-loadtest"), "the monitor is in the release's namespace"),
     (("loadtest.yml", "RoleBinding", "monitoring/shopfront-loadtest"), "the monitor is in the release's namespace"),
     (("keda/networkpolicy.yaml", "NetworkPolicy", "prometheus-k8s-keda"), "another project's, and applied by itself"),
+    (
+        ("observability/grafana-dashboard-loadtest.yaml", "ConfigMap", "grafana-dashboard-loadtest"),
+        "the load tool's, which a release does not run",
+    ),
     (("ops/service.yaml", "Service", "shopfront-ops"), "publicMetrics: false, in a test of its own"),
 ];
 
 /// Every file of `k8s/` with objects to be applied.
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     "miztiik-automation-ns.yml",
     "limits.yaml",
     "networkpolicy.yaml",
@@ -63,6 +67,7 @@ const FILES: [&str; 12] = [
     "keda/scaledobject.yaml",
     "keda/networkpolicy.yaml",
     "observability/grafana-dashboard.yaml",
+    "observability/grafana-dashboard-loadtest.yaml",
     "observability/prometheus-rule.yaml",
 ];
 

@@ -311,13 +311,16 @@ fn keda_replaces_the_hpa_with_the_same_target() {
 }
 
 #[test]
-fn grafana_patch_mounts_the_dashboard() {
-    let dashboard: ConfigMap = object("observability/grafana-dashboard.yaml", "ConfigMap");
-    assert_eq!(dashboard.metadata.labels.unwrap()["grafana_dashboard"], "1");
+fn grafana_patch_mounts_the_dashboards() {
+    let files = ["observability/grafana-dashboard.yaml", "observability/grafana-dashboard-loadtest.yaml"];
+    let dashboards = files.map(|file| object::<ConfigMap>(file, "ConfigMap"));
     let patch: Value = documents("observability/grafana-mount.yaml").remove(0);
     let mounted = &patch["spec"]["template"]["spec"];
-    assert_eq!(mounted["volumes"][0]["configMap"]["name"], json!(dashboard.metadata.name));
-    assert_eq!(mounted["containers"][0]["volumeMounts"][0]["name"], mounted["volumes"][0]["name"]);
+    for (index, dashboard) in dashboards.into_iter().enumerate() {
+        assert_eq!(dashboard.metadata.labels.unwrap()["grafana_dashboard"], "1");
+        assert_eq!(mounted["volumes"][index]["configMap"]["name"], json!(dashboard.metadata.name));
+        assert_eq!(mounted["containers"][0]["volumeMounts"][index]["name"], mounted["volumes"][index]["name"]);
+    }
     let (version, kind) = ("apps/v1", "Deployment");
     let patched = json!({"apiVersion": version, "kind": kind, "metadata": {}, "spec": {"selector": {}, "template": patch["spec"]["template"]}});
     assert_eq!(through::<Deployment>(&patched).unwrap(), patched);
@@ -326,11 +329,14 @@ fn grafana_patch_mounts_the_dashboard() {
     let patch: Value = documents("observability/grafana-unmount.yaml").remove(0);
     let unmounted = &patch["spec"]["template"]["spec"];
     let mount = &mounted["containers"][0];
+    let deleted = |list: &Value, key: &str| -> Vec<Value> {
+        list.as_array().unwrap().iter().map(|one| json!({key: one[key], "$patch": "delete"})).collect()
+    };
     assert_eq!(
         unmounted["containers"][0],
-        json!({"name": mount["name"], "volumeMounts": [{"mountPath": mount["volumeMounts"][0]["mountPath"], "$patch": "delete"}]})
+        json!({"name": mount["name"], "volumeMounts": deleted(&mount["volumeMounts"], "mountPath")})
     );
-    assert_eq!(unmounted["volumes"], json!([{"name": mounted["volumes"][0]["name"], "$patch": "delete"}]));
+    assert_eq!(unmounted["volumes"], json!(deleted(&mounted["volumes"], "name")));
 }
 
 #[tokio::test]

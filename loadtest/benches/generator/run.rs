@@ -1,13 +1,13 @@
-//! One run of a load generator in a process of its own, and what it cost.
+//! One run of this load generator in a process of its own, and what it cost.
 
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use loadtest::generator::{Generator, Settings};
-use loadtest::journal::Entry;
+use loadtest::generator::{Generator, Settings, Trust};
+use loadtest::journal::{Clients, Entry, UNLIMITED};
 use loadtest::stats::{Times, Total};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// The hidden argument that makes this program the generator's process.
 pub const CHILD: &str = "--child";
@@ -19,8 +19,12 @@ pub struct Load {
     pub rate: Option<u32>,
     pub keep_alive: bool,
     pub seconds: u32,
-    /// Connections of oha, requests in flight here.
+    /// Connections of the others, requests in flight here.
     pub at_once: u32,
+    /// As clients of a closed loop, which the others always have without a rate.
+    pub closed: bool,
+    /// This generator's threads.
+    pub threads: u32,
 }
 
 /// What came of it.
@@ -43,18 +47,37 @@ impl Result {
         self.answered as f64
     }
 
-    fn with_cpu(mut self, micros: f64) -> Self {
+    pub fn with_cpu(mut self, micros: f64) -> Self {
         self.cpu_micros_a_request = micros / self.answers();
         self
     }
 }
 
-/// Runs this generator.
+/// Runs this generator on the load's core.
 pub fn ours(url: &str, load: Load) -> Result {
-    let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
-    let per_connection = if load.keep_alive { u64::MAX } else { 1 };
-    let profile = format!("{}rps:{}s", load.rate.unwrap_or(BEYOND), load.seconds);
-    command.args([CHILD, url, &profile, &per_connection.to_string(), &load.at_once.to_string()]);
+    run(Command::new(program()), url, load)
+}
+
+/// The same on these cores.
+pub fn ours_on(cores: &str, url: &str, load: Load) -> Result {
+    let mut command = Command::new("taskset");
+    command.args(["--cpu-list", cores]).arg(program());
+    run(command, url, load)
+}
+
+fn program() -> PathBuf {
+    std::env::current_exe().expect("this program has a path")
+}
+
+fn run(mut command: Command, url: &str, load: Load) -> Result {
+    let per_connection = if load.keep_alive { UNLIMITED } else { 1 };
+    let rate = if load.closed { 0 } else { load.rate.unwrap_or(BEYOND) };
+    let profile = format!("{rate}rps:{}s", load.seconds);
+    let clients = if load.closed { load.at_once } else { 0 };
+    command.args([CHILD, url, &profile]);
+    command.args(
+        [per_connection, load.at_once.into(), clients.into(), load.threads.into()].map(|number| number.to_string()),
+    );
     let (output, cpu) = measure(command);
     let result: Result = serde_json::from_slice(&output.stdout).expect("the child tells its result");
     result.with_cpu(cpu)
@@ -62,10 +85,17 @@ pub fn ours(url: &str, load: Load) -> Result {
 
 /// The generator's process.
 pub fn child(arguments: &[String]) {
-    let [url, profile, per_connection, at_once] = arguments else { panic!("four arguments") };
+    let [url, profile, numbers @ ..] = arguments else { panic!("a URL and a profile") };
+    let numbers: Vec<u64> = numbers.iter().map(|number| number.parse().expect("a number")).collect();
+    let [per_connection, at_once, clients, threads] = *numbers else { panic!("four numbers") };
     let mut settings = Settings::new(url.parse().expect("a URL"), profile.parse().expect("a profile"));
-    settings.requests_per_connection = per_connection.parse().expect("a number");
-    settings.max_in_flight = at_once.parse().expect("a number");
+    settings.requests_per_connection = per_connection;
+    settings.max_in_flight = at_once;
+    let count = u32::try_from(clients).expect("some clients");
+    settings.clients = (count > 0).then_some(Clients { count, think_time: 0.0 });
+    settings.threads = u32::try_from(threads).expect("some threads");
+    // The benchmark's own authority is as good as any; verifying a certificate costs each generator the same.
+    settings.trust = Trust::Anybody;
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let mut generator = Generator::start(settings, Instant::now() + Duration::from_millis(10)).expect("a load");
     let mut total = Total::default();
@@ -112,26 +142,15 @@ pub fn sleep(arguments: &[String]) {
     println!("{}", late.seconds(0.99).unwrap_or_default() * 1e6);
 }
 
-/// Runs oha.
-pub fn oha(program: &str, url: &str, load: Load) -> Result {
-    let mut command = Command::new(program);
-    command.args(["--no-tui", "--output-format", "json", "-z", &format!("{}s", load.seconds)]);
-    command.args(["-c", &load.at_once.to_string()]);
-    if let Some(rate) = load.rate {
-        command.args(["-q", &rate.to_string(), "--latency-correction"]);
-    }
-    if !load.keep_alive {
-        command.arg("--disable-keepalive");
-    }
-    let (output, cpu) = measure(command.arg(url));
-    let summary: Value = serde_json::from_slice(&output.stdout).expect("oha writes JSON");
-    let count = |counts: &Value| counts.as_object().into_iter().flatten().filter_map(|(_, n)| n.as_u64()).sum::<u64>();
-    let answered = count(&summary["statusCodeDistribution"]);
-    Result { answered, ..Result::default() }.with_cpu(cpu)
+/// The cores that this process may use, as `taskset` has them.
+pub fn cores() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has /proc");
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).expect("a list of cores");
+    list.trim().to_owned()
 }
 
 /// Runs a process to its end. Also tells its user and system time in microseconds.
-fn measure(mut command: impl std::borrow::BorrowMut<Command>) -> (Output, f64) {
+pub fn measure(mut command: impl std::borrow::BorrowMut<Command>) -> (Output, f64) {
     let before = children_micros();
     let output = command.borrow_mut().output().expect("the process starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

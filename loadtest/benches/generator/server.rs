@@ -76,21 +76,3 @@ pub fn target_directory() -> PathBuf {
     let program = std::env::current_exe().expect("this program has a path");
     program.ancestors().nth(3).expect("cargo has put this program three levels deep").to_owned()
 }
-
-/// `oha` from the `PATH`, or installed beside what cargo builds.
-pub fn oha(target: &Path) -> String {
-    let works = |program: &str| {
-        let version = Command::new(program).arg("--version").stdout(Stdio::null()).status();
-        version.is_ok_and(|status| status.success())
-    };
-    let root = target.join("oha");
-    let own = root.join("bin/oha").to_str().expect("the path is UTF-8").to_owned();
-    if let Some(found) = ["oha", &own].into_iter().find(|program| works(program)) {
-        return found.to_owned();
-    }
-    eprintln!("installing oha from crates.io, once …");
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let installed = Command::new(cargo).args(["install", "--quiet", "--locked", "oha", "--root"]).arg(&root).status();
-    assert!(installed.is_ok_and(|status| status.success()), "oha is installed from crates.io");
-    own
-}

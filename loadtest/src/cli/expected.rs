@@ -92,6 +92,11 @@ impl Expected {
         Err(Error::Usage(format!("{flag} needs an HPA to watch: add --hpa NAMESPACE/NAME")))
     }
 
+    /// Whether the replicas must be ready within a time, which counts from the moment at which the profile needs them.
+    pub fn has_time_to_scale(&self) -> bool {
+        self.scaled_within.is_some()
+    }
+
     /// Checks that each threshold is about a stage that the load has.
     pub fn of_stages(&self, stages: usize) -> Result<(), Error> {
         let beyond = self.thresholds.iter().find(|threshold| threshold.stage.is_some_and(|stage| stage > stages));

@@ -8,6 +8,7 @@ Examples:
   loadtest run --hpa shop/hpa --stage 10rps:3m --stage 1rps:8m --out report
   loadtest run --url http://localhost:9898 --stage 1rps..100rps:1m --p99 50ms
   loadtest run --url https://shop.example --stage 50rps:2m --threshold 'p(99)<50ms'
+  loadtest run --url http://localhost:9898 --clients 16 --duration 30s --think-time 100ms
   loadtest predict --stage 10rps:3m   calculate the replicas
   loadtest compare report report-2    show two reports side by side
   loadtest doctor                     find out why the HPA does not scale

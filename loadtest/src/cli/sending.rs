@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::values::{at_least_one, duration};
+use super::values::{duration, per_connection};
 use crate::bounds::{GENERATORS, IN_FLIGHT, THREADS};
 use crate::error::Error;
+use crate::journal::UNLIMITED;
 use crate::profile::{Profile, Spacing, Stage};
 use crate::schedule::Share;
 
@@ -36,9 +37,10 @@ pub struct Sending {
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
 
-    /// Requests on a connection before it is closed. With more than 1, a client stays on one pod
-    #[arg(long, value_name = "COUNT", default_value = "1", value_parser = at_least_one)]
-    pub requests_per_connection: u64,
+    /// Requests on a connection before it is closed, or `all`. With more than 1, a client stays on one pod. By default 1,
+    /// and with --clients all: one connection a client
+    #[arg(long, value_name = "COUNT|all", value_parser = per_connection)]
+    requests_per_connection: Option<u64>,
 
     /// Use HTTP/2: agreed by ALPN with https://, with prior knowledge otherwise
     #[arg(long)]
@@ -67,6 +69,11 @@ pub struct Sending {
 }
 
 impl Load {
+    /// Whether stages or a profile are given.
+    pub fn is_given(&self) -> bool {
+        !self.stages.is_empty() || self.profile.is_some()
+    }
+
     /// The given stages; none means the profile that is made from the HPA.
     pub fn stages(&self) -> Option<Profile> {
         (!self.stages.is_empty()).then(|| Profile { stages: self.stages.clone() })
@@ -74,6 +81,11 @@ impl Load {
 }
 
 impl Sending {
+    /// Requests on a connection: by default one, and as many as there are where clients keep theirs.
+    pub fn requests_per_connection(&self, is_closed_loop: bool) -> u64 {
+        self.requests_per_connection.unwrap_or(if is_closed_loop { UNLIMITED } else { 1 })
+    }
+
     /// This generator's part of the schedule.
     pub fn share(&self) -> Result<Share, Error> {
         let Self { generator, generators, .. } = self;

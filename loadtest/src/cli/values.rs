@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::bounds::{DAY, SPEED};
-use crate::journal::MaxFailed;
+use crate::journal::{MaxFailed, UNLIMITED};
 
 /// `NAMESPACE/NAME` of an HPA, or the name alone.
 pub(super) fn hpa(text: &str) -> Result<String, String> {
@@ -44,7 +44,11 @@ pub(super) fn speed(text: &str) -> Result<f64, String> {
     speed.ok_or_else(|| "expected a factor from 1 to 60".to_owned())
 }
 
-/// A count that cannot be 0.
-pub(super) fn at_least_one(text: &str) -> Result<u64, String> {
-    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "expected a whole number, 1 or more".to_owned())
+/// `--requests-per-connection`.
+pub(super) fn per_connection(text: &str) -> Result<u64, String> {
+    if text == "all" {
+        return Ok(UNLIMITED);
+    }
+    let count = text.parse().ok().filter(|count| (1..=UNLIMITED).contains(count));
+    count.ok_or_else(|| "expected a whole number, 1 or more, or all".to_owned())
 }

@@ -36,7 +36,16 @@ pub async fn rehearse(options: &Rehearse) -> Result<ExitCode, Error> {
     let url = rehearsal.url.clone();
     let autoscaler = Some(autoscaler);
     let plan = Plan::default();
-    let session = Session { kind: Kind::Rehearsal, url, plan, profile, options: common, autoscaler, speed: *speed };
+    let session = Session {
+        kind: Kind::Rehearsal,
+        url,
+        plan,
+        profile,
+        clients: None,
+        options: common,
+        autoscaler,
+        speed: *speed,
+    };
     let done = session.run(first, entries).await;
     rehearsal.end().await;
     done

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::watch_plan::{watch_plan, watched_pods};
+use crate::autoscaling::Autoscaler;
 use crate::cli::Run;
 use crate::doctor::collect::Collection;
 use crate::doctor::diagnosis::Outcome;
@@ -27,28 +28,46 @@ use crate::{observe, session};
 pub async fn run(options: &Run) -> Result<ExitCode, Error> {
     let (observed, entries) = unbounded_channel();
     // What can be wrong in the command line is said before anything is asked of a cluster.
+    let closed = options.closed.read(&options.common.load, &options.common.expected)?;
+    let clients = closed.as_ref().map(|(clients, _)| *clients);
+    let profile = |autoscaler: Option<&Autoscaler>| match &closed {
+        Some((_, silence)) => Ok(silence.clone()),
+        None => session::profile(&options.common.load, autoscaler),
+    };
     let plan = Plan::read(&options.requests, options.url.as_deref())?;
     let own_url = options.url.as_deref().or(plan.own_url()).map(str::to_owned);
+    let has_paths = own_url.is_none() && plan.has_paths();
+    let or_whole = if has_paths { ", or give each line of --targets a whole URL" } else { "" };
     let watches = options.watches(own_url.is_some());
     let session = |url, profile, autoscaler| Session {
         kind: Kind::Run,
         url,
         plan,
         profile,
+        clients,
         options: &options.common,
         autoscaler,
         speed: 1.0,
     };
     if !watches {
         options.common.expected.without_hpa()?;
-        let url = own_url
-            .ok_or_else(|| Error::Usage("--hpa none needs --url: without an HPA there is no target".to_owned()))?;
+        let url = own_url.ok_or_else(|| {
+            Error::Usage(format!("--hpa none needs --url: without an HPA there is no target{or_whole}"))
+        })?;
         drop(observed);
         let (first, _) = session::clock(LEAD, 1.0);
-        let profile = session::profile(&options.common.load, None)?;
+        let profile = profile(None)?;
         return session(url, profile, None).run(first, entries).await;
     }
-    let cluster = Cluster::connect(Choice { context: options.context.as_deref(), kubeconfig: None }).await?;
+    let connected = Cluster::connect(Choice { context: options.context.as_deref(), kubeconfig: None }).await;
+    let cluster = connected.map_err(|error| match error {
+        // Whoever names no cluster may have meant a target.
+        Error::Usage(why) if has_paths && options.hpa.is_none() && options.context.is_none() => Error::Usage(format!(
+            "the paths in --targets need a target: give --url URL{or_whole}; without them, it is that of a cluster, and \
+             {why}"
+        )),
+        other => other,
+    })?;
     let trust = Trust::of_flag(options.trust_prometheus);
     // All that is read makes a large future.
     let mut collection = Box::pin(Collection::objects(&cluster, options.hpa.as_deref())).await?;
@@ -65,7 +84,7 @@ pub async fn run(options: &Run) -> Result<ExitCode, Error> {
     collection.usual().await;
     let (Assumed { autoscaler, assumptions }, plan) = watch_plan(&collection.evidence, trust)?;
     autoscaler.check().map_err(|why| Error::Usage(format!("HPA {}: {why}", autoscaler.name)))?;
-    let profile = session::profile(&options.common.load, Some(&autoscaler))?;
+    let profile = profile(Some(&autoscaler))?;
     drop(collection);
     let (first, clock) = session::clock(LEAD, 1.0);
     for assumption in assumptions {

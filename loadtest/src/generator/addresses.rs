@@ -100,7 +100,7 @@ impl Addresses {
 
     /// A connection to the next address in turn. If that refuses, or does not answer within [`HEAD_START`], the next
     /// ones are tried as well, and the first to answer is used. The slower ones are left out until the next lookup.
-    pub async fn connect(&self) -> Result<TcpStream, Failed> {
+    pub async fn connect(&self) -> Result<(TcpStream, SocketAddr), Failed> {
         if !self.resolved.get() {
             self.first.notified().await;
         }
@@ -110,7 +110,7 @@ impl Addresses {
         };
         let connected = match only {
             // Without a choice, there is nothing to pay for choosing.
-            Some(only) => TcpStream::connect(only).await.map_err(Failed::connecting),
+            Some(only) => TcpStream::connect(only).await.map(|stream| (stream, only)).map_err(Failed::connecting),
             None => Box::pin(self.race()).await,
         };
         if connected.is_err() {
@@ -119,7 +119,7 @@ impl Addresses {
         connected
     }
 
-    async fn race(&self) -> Result<TcpStream, Failed> {
+    async fn race(&self) -> Result<(TcpStream, SocketAddr), Failed> {
         let all = self.in_turn();
         let mut left = all.iter().copied().enumerate();
         let mut attempts = FuturesUnordered::new();
@@ -137,7 +137,7 @@ impl Addresses {
                     if known.contains(&all[place]) {
                         known.retain(|known| !all[..place].contains(known));
                     }
-                    return Ok(stream);
+                    return Ok((stream, all[place]));
                 }
                 Ok(Some((_, Err(error)))) => failure = Failed::connecting(error),
                 Ok(None) => break,
@@ -201,7 +201,7 @@ mod tests {
         let (_listener, good) = listener();
         let addresses = addresses(&[hole.local_addr().unwrap(), good]);
         let begun = Instant::now();
-        let stream = timeout(Duration::from_secs(20), addresses.connect()).await.expect("in time").unwrap();
+        let (stream, _) = timeout(Duration::from_secs(20), addresses.connect()).await.expect("in time").unwrap();
         assert_eq!(stream.peer_addr().unwrap(), good);
         assert!(begun.elapsed() >= HEAD_START, "the first had its time: {:?}", begun.elapsed());
         assert_eq!(*addresses.known.borrow(), [good], "no other request has to find out");
@@ -215,7 +215,8 @@ mod tests {
         let both = async { tokio::join!(addresses.connect(), addresses.connect()) };
         let (waited, other) = timeout(Duration::from_secs(20), both).await.expect("in time");
         for connected in [waited, other] {
-            assert_eq!(connected.unwrap().peer_addr().unwrap(), good);
+            let (stream, address) = connected.unwrap();
+            assert_eq!((stream.peer_addr().unwrap(), address), (good, good));
         }
         assert_eq!(*addresses.known.borrow(), [good]);
     }
@@ -236,7 +237,7 @@ mod tests {
             }
         };
         let (connected, ()) = tokio::join!(connecting, room);
-        assert_eq!(connected.expect("in time").unwrap().peer_addr().unwrap(), slow);
+        assert_eq!(connected.expect("in time").unwrap().0.peer_addr().unwrap(), slow);
         assert_eq!(addresses.known.borrow().len(), 2, "the other had no time to prove itself");
     }
 

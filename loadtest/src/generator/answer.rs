@@ -206,6 +206,7 @@ fn framing(status: u16, is_1_1: bool, headers: &[httparse::Header<'_>]) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::Bytes;
 
     /// Status, pod and whether the connection is kept, of an answer in pieces of this size.
     fn read(text: &str, size: usize) -> Result<(u16, Option<String>, bool), Failure> {
@@ -220,9 +221,9 @@ mod tests {
         }
         let (answer, keep) = incoming.end();
         if let Some(pod) = answer.pod {
-            pods.count(pod);
+            pods.count(pod, Bytes::default());
         }
-        Ok((answer.status, pods.take().next().map(|(name, _)| name), keep))
+        Ok((answer.status, pods.take().next().map(|(name, ..)| name), keep))
     }
 
     /// The same, whatever the pieces.
@@ -279,8 +280,8 @@ mod tests {
             let over = text.as_bytes().chunks(size).map(|piece| incoming.take(piece, &mut pods).unwrap()).last();
             assert_eq!(over, Some(true));
             let (answer, _) = incoming.end();
-            pods.count(answer.pod.unwrap());
-            assert_eq!(pods.take().collect::<Vec<_>>(), [("web-7".to_owned(), 1)]);
+            pods.count(answer.pod.unwrap(), Bytes::default());
+            assert_eq!(pods.take().collect::<Vec<_>>(), [("web-7".to_owned(), 1, Bytes::default())]);
             assert_eq!(answer.location.as_deref(), Some(&b"https://a/"[..]));
             assert_eq!(answer.sample.unwrap(), b"abcde\n  HOSTNAME: web-1\n  ");
         }

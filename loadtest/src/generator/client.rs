@@ -1,6 +1,7 @@
 //! Carries requests out.
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use tokio_rustls::TlsConnector;
@@ -17,6 +18,7 @@ use crate::generator::request::{Message1, Message2, Request};
 use crate::generator::stream::Stream;
 use crate::generator::template::Numbers;
 use crate::generator::window::{Answer, Window};
+use crate::journal::Bytes;
 
 /// How far a request came.
 #[derive(Clone, Copy, Debug)]
@@ -43,11 +45,43 @@ impl Stage {
     }
 }
 
+/// What is known of a request besides its outcome.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Exchange {
+    /// The other end of its connection, once there is one.
+    pub address: Option<SocketAddr>,
+    /// Its bytes and those of its answer.
+    pub bytes: Bytes,
+}
+
 /// How one request proceeds, and where it is counted.
 #[derive(Clone, Copy)]
 pub(super) struct Progress<'a> {
     pub stage: &'a Cell<Stage>,
     pub window: &'a RefCell<Window>,
+    pub exchange: &'a Cell<Exchange>,
+    /// Whose connections are used: in a closed loop, each client has its own.
+    pub client: usize,
+}
+
+impl Progress<'_> {
+    /// The request goes to this address.
+    pub fn goes_to(&self, address: Option<SocketAddr>) {
+        self.exchange.set(Exchange { address, ..self.exchange.get() });
+    }
+
+    /// Counts bytes of the request alone, and not those of its connection.
+    pub fn count(&self, bytes: Bytes) {
+        let mut exchange = self.exchange.get();
+        exchange.bytes += bytes;
+        self.exchange.set(exchange);
+    }
+
+    /// Counts bytes that were sent.
+    pub fn sent(&self, bytes: usize) {
+        self.window.borrow_mut().bytes_out += bytes as u64;
+        self.count(Bytes { sent: bytes as u64, received: 0 });
+    }
 }
 
 /// The requests, and the servers that they go to.
@@ -86,6 +120,7 @@ enum Connections {
 impl Client {
     pub fn new(settings: &Settings) -> Result<Self, StartError> {
         let Settings { requests, requests_per_connection, http2, trust, connect_to, pod_header, .. } = settings;
+        let clients = settings.clients.map_or(1, |clients| clients.count as usize);
         let connector = requests.iter().any(|request| request.endpoint.is_tls());
         let connector = connector.then(|| trust.connector(*http2)).transpose()?;
         let mut places: Vec<(bool, Place)> = Vec::new();
@@ -108,9 +143,9 @@ impl Client {
                     Ok::<_, StartError>((connector.clone(), name))
                 });
                 let connections = if *http2 {
-                    Connections::Http2(Http2::new(*requests_per_connection))
+                    Connections::Http2(Http2::new(*requests_per_connection, clients))
                 } else {
-                    Connections::Http1(Http1::new(*requests_per_connection))
+                    Connections::Http1(Http1::new(*requests_per_connection, clients))
                 };
                 let to = connect_to.clone().unwrap_or_else(|| endpoint.place().clone());
                 client.origins.push(Origin { addresses: Addresses::new(to), tls: tls.transpose()?, connections });
@@ -170,7 +205,8 @@ impl Client {
 impl Origin {
     /// A new connection, with its handshake if there is one.
     pub async fn connect(&self, progress: Progress<'_>) -> Result<Stream, Failed> {
-        let socket = self.addresses.connect().await?;
+        let (socket, address) = self.addresses.connect().await?;
+        progress.goes_to(Some(address));
         progress.window.borrow_mut().connections += 1;
         let Some((connector, name)) = &self.tls else {
             return Ok(Stream::Plain(socket));

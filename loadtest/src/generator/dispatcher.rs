@@ -1,5 +1,7 @@
 //! Starts each request when it is due, and closes each second as it ends.
 
+mod closed;
+
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
@@ -15,7 +17,7 @@ use crate::pace::Pace;
 use crate::schedule::Schedule;
 
 use super::{Control, Reporter, Settings, StartError};
-use crate::generator::client::{Client, Progress, Stage};
+use crate::generator::client::{Client, Exchange, Progress, Stage};
 use crate::generator::template::Numbers;
 use crate::generator::timer::Timer;
 use crate::generator::window::Window;
@@ -80,7 +82,7 @@ impl Load {
         }
         select! {
             () = self.entries.closed() => {}
-            result = self.dispatch(&mut timer) => {
+            result = self.send(&mut timer) => {
                 let at = self.at(Instant::now());
                 if let Err(error) = &result {
                     self.event(ObservedEvent::LoadFailed { why: error.to_string() });
@@ -92,6 +94,20 @@ impl Load {
                 self.entries.send(Entry::End(End { at, interrupted }));
             }
         }
+    }
+
+    /// Sends the whole load, and waits for its answers.
+    async fn send(self: &Rc<Self>, timer: &mut Timer) -> io::Result<()> {
+        match self.settings.clients {
+            None => self.dispatch(timer).await?,
+            Some(clients) => self.loop_clients(timer, clients).await?,
+        }
+        self.draining.set(true);
+        while self.in_flight.get() > 0 {
+            self.close_seconds_before(self.at(Instant::now()));
+            self.wait(timer, self.second_end()).await?;
+        }
+        Ok(())
     }
 
     async fn dispatch(self: &Rc<Self>, timer: &mut Timer) -> io::Result<()> {
@@ -119,11 +135,6 @@ impl Load {
             let next = next.unwrap_or(end).min(end).min(self.second_end());
             self.wait(timer, next).await?;
         }
-        self.draining.set(true);
-        while self.in_flight.get() > 0 {
-            self.close_seconds_before(self.at(Instant::now()));
-            self.wait(timer, self.second_end()).await?;
-        }
         Ok(())
     }
 
@@ -149,30 +160,40 @@ impl Load {
         self.room_since.set(None);
         window.sent += 1;
         self.in_flight.set(in_flight + 1);
-        tokio::task::spawn_local(Rc::clone(self).request(due));
+        tokio::task::spawn_local(Rc::clone(self).scheduled(due));
         true
     }
 
-    async fn request(self: Rc<Self>, due: Instant) {
+    /// A request of the schedule. Beyond the maximum in flight, its end makes room.
+    async fn scheduled(self: Rc<Self>, due: Instant) {
         self.window.borrow_mut().lateness.record(self.pace.rehearsed(due.elapsed()));
-        let stage = Cell::new(Stage::Connecting);
-        let request = self.client.turn();
-        let progress = Progress { stage: &stage, window: &self.window };
-        let exchange = self.client.exchange(request, || self.numbers(), progress);
-        let timeout = self.settings.timeout;
-        let outcome = tokio::time::timeout(self.pace.real(timeout), exchange).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(stage.get().timed_out().into()));
-        let now = Instant::now();
-        let latency = self.pace.rehearsed(now.saturating_duration_since(due));
-        self.window.borrow_mut().finished(outcome, latency, timeout, || self.client.request(request));
-        let in_flight = self.in_flight.get();
-        self.in_flight.set(in_flight - 1);
-        if in_flight == self.settings.max_in_flight {
-            self.room_since.set(Some(now));
-            self.control.changed.notify_one();
-        } else if in_flight == 1 && self.draining.get() {
+        self.request(due, 0).await;
+        if self.in_flight.get() + 1 == self.settings.max_in_flight {
+            self.room_since.set(Some(Instant::now()));
             self.control.changed.notify_one();
         }
+    }
+
+    /// One request on the connections of a client, and its answer, whose latency counts from a moment. Returns whether there
+    /// was an answer.
+    async fn request(&self, from: Instant, client: usize) -> bool {
+        let stage = Cell::new(Stage::Connecting);
+        let request = self.client.turn();
+        let exchange = Cell::new(Exchange::default());
+        let progress = Progress { stage: &stage, window: &self.window, exchange: &exchange, client };
+        let answer = self.client.exchange(request, || self.numbers(), progress);
+        let timeout = self.settings.timeout;
+        let outcome = tokio::time::timeout(self.pace.real(timeout), answer).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(stage.get().timed_out().into()));
+        let latency = self.pace.rehearsed(from.elapsed());
+        let answered = outcome.is_ok();
+        self.window.borrow_mut().finished(outcome, latency, timeout, exchange.get(), || self.client.request(request));
+        let in_flight = self.in_flight.get();
+        self.in_flight.set(in_flight - 1);
+        if in_flight == 1 && self.draining.get() {
+            self.control.changed.notify_one();
+        }
+        answered
     }
 
     /// The numbers of the next request.

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -16,7 +17,8 @@ use crate::generator::failure::Failed;
 use crate::generator::request::Message1;
 use crate::generator::stream::Stream;
 use crate::generator::template::Numbers;
-use crate::generator::window::{Answer, Window};
+use crate::generator::window::Answer;
+use crate::journal::Bytes;
 
 /// Bytes that are read at once.
 const READ: usize = 64 * 1024;
@@ -24,8 +26,8 @@ const READ: usize = 64 * 1024;
 /// The connections to a server.
 pub(super) struct Http1 {
     requests_per_connection: u64,
-    /// Used in turn, so that all stay in use: the next one is at the front.
-    idle: RefCell<VecDeque<PooledConnection>>,
+    /// Those of each client, used in turn, so that all stay in use: the next one is at the front.
+    idle: RefCell<Box<[VecDeque<PooledConnection>]>>,
     /// One buffer for all: an answer in one piece is never copied.
     buffer: RefCell<Box<[u8]>>,
 }
@@ -33,6 +35,8 @@ pub(super) struct Http1 {
 /// A connection, and the requests that it has left.
 struct PooledConnection {
     stream: Stream,
+    /// Its other end.
+    address: Option<SocketAddr>,
     left: u64,
 }
 
@@ -46,10 +50,10 @@ enum Sending {
 }
 
 impl Http1 {
-    pub fn new(requests_per_connection: u64) -> Self {
+    pub fn new(requests_per_connection: u64, clients: usize) -> Self {
         Self {
             requests_per_connection,
-            idle: RefCell::default(),
+            idle: RefCell::new((0..clients).map(|_| VecDeque::new()).collect()),
             buffer: RefCell::new(vec![0; READ].into_boxed_slice()),
         }
     }
@@ -72,7 +76,7 @@ impl Http1 {
         }
         let (answer, keep) = incoming.end();
         if keep && pooled.left > 0 && sending == Sending::Sent {
-            self.idle.borrow_mut().push_back(pooled);
+            self.idle.borrow_mut()[progress.client].push_back(pooled);
         }
         Ok(answer)
     }
@@ -86,13 +90,14 @@ impl Http1 {
         incoming: &mut Incoming<'_>,
         progress: Progress<'_>,
     ) -> Result<(PooledConnection, Sending), Failed> {
-        while let Some(mut pooled) = self.take() {
+        while let Some(mut pooled) = self.take(progress.client) {
             progress.stage.set(Stage::Waiting);
             // Closed just now: nothing of the request was sent, so another connection may take it.
             let request = message.bytes(pooled.left == 1, numbers);
             if let Ok(sent @ 1..) = poll_fn(|context| Pin::new(&mut pooled.stream).poll_write(context, &request)).await
             {
-                progress.window.borrow_mut().bytes_out += sent as u64;
+                progress.goes_to(pooled.address);
+                progress.sent(sent);
                 let sending = self.finish(&mut pooled, &request[sent..], incoming, progress).await?;
                 return Ok((pooled, sending));
             }
@@ -100,7 +105,8 @@ impl Http1 {
         progress.stage.set(Stage::Connecting);
         let stream = origin.connect(progress).await?;
         progress.stage.set(Stage::Waiting);
-        let mut pooled = PooledConnection { stream, left: self.requests_per_connection };
+        let address = progress.exchange.get().address;
+        let mut pooled = PooledConnection { stream, address, left: self.requests_per_connection };
         let request = message.bytes(pooled.left == 1, numbers);
         let sending = self.finish(&mut pooled, &request, incoming, progress).await?;
         Ok((pooled, sending))
@@ -123,7 +129,7 @@ impl Http1 {
                     Poll::Ready(Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
                     Poll::Ready(written) => written,
                     // A part of the answer makes room for more of the request.
-                    Poll::Pending => match self.read(&mut pooled.stream, context, incoming, progress.window) {
+                    Poll::Pending => match self.read(&mut pooled.stream, context, incoming, progress) {
                         Poll::Ready(Ok(true)) => return Poll::Ready(Ok(Sending::Answered)),
                         Poll::Ready(Ok(false)) => continue,
                         Poll::Ready(Err(failed)) => return Poll::Ready(Err(failed)),
@@ -133,11 +139,11 @@ impl Http1 {
                 match written {
                     Ok(bytes) => {
                         sent += bytes;
-                        progress.window.borrow_mut().bytes_out += bytes as u64;
+                        progress.sent(bytes);
                     }
                     // The answer may have arrived before the target closed.
                     Err(error) => {
-                        let arrived = self.arrived(&mut pooled.stream, context, incoming, progress.window);
+                        let arrived = self.arrived(&mut pooled.stream, context, incoming, progress);
                         let ended = if arrived { Ok(Sending::Answered) } else { Err(Failed::talking(error)) };
                         return Poll::Ready(ended);
                     }
@@ -156,10 +162,10 @@ impl Http1 {
         stream: &mut Stream,
         context: &mut Context<'_>,
         incoming: &mut Incoming<'_>,
-        window: &RefCell<Window>,
+        progress: Progress<'_>,
     ) -> bool {
         loop {
-            match self.read(stream, context, incoming, window) {
+            match self.read(stream, context, incoming, progress) {
                 Poll::Ready(Ok(false)) => {}
                 Poll::Ready(Ok(true)) => return true,
                 Poll::Ready(Err(_)) | Poll::Pending => return false,
@@ -168,9 +174,9 @@ impl Http1 {
     }
 
     /// A pooled connection that is open and has nothing to read, which no request has asked for.
-    fn take(&self) -> Option<PooledConnection> {
+    fn take(&self, client: usize) -> Option<PooledConnection> {
         loop {
-            let mut pooled = self.idle.borrow_mut().pop_front()?;
+            let mut pooled = self.idle.borrow_mut()[client].pop_front()?;
             let mut byte = [0];
             let mut byte = ReadBuf::new(&mut byte);
             let mut context = Context::from_waker(Waker::noop());
@@ -186,7 +192,7 @@ impl Http1 {
         incoming: &mut Incoming<'_>,
         progress: Progress<'_>,
     ) -> Result<(), Failed> {
-        while !poll_fn(|context| self.read(stream, context, incoming, progress.window)).await? {
+        while !poll_fn(|context| self.read(stream, context, incoming, progress)).await? {
             progress.stage.set(Stage::Reading);
         }
         Ok(())
@@ -198,13 +204,15 @@ impl Http1 {
         stream: &mut Stream,
         context: &mut Context<'_>,
         incoming: &mut Incoming<'_>,
-        window: &RefCell<Window>,
+        progress: Progress<'_>,
     ) -> Poll<Result<bool, Failed>> {
         let mut buffer = self.buffer.borrow_mut();
         let mut buffer = ReadBuf::new(&mut buffer);
         let read: io::Result<()> = std::task::ready!(Pin::new(stream).poll_read(context, &mut buffer));
-        let window = &mut window.borrow_mut();
-        window.bytes_in += buffer.filled().len() as u64;
+        let received = buffer.filled().len() as u64;
+        progress.count(Bytes { sent: 0, received });
+        let window = &mut progress.window.borrow_mut();
+        window.bytes_in += received;
         Poll::Ready(match read {
             Err(error) => Err(Failed::talking(error)),
             Ok(()) if buffer.filled().is_empty() => Ok(incoming.closed(&mut window.pods).map(|()| true)?),

@@ -1,11 +1,13 @@
 //! HTTP/2 by hyper: with prior knowledge, or agreed by ALPN.
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::Bytes as Data;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Body as _;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
@@ -16,6 +18,7 @@ use crate::generator::request::Message2;
 use crate::generator::stream::{Counted, Stream, Traffic};
 use crate::generator::template::Numbers;
 use crate::generator::window::{Answer, SAMPLED_BYTES};
+use crate::journal::Bytes;
 
 /// Concurrent requests on a connection: the minimum that RFC 9113 recommends to servers. Beyond that, another
 /// connection is opened, so that no request waits in the generator.
@@ -24,14 +27,15 @@ const STREAMS: u64 = 100;
 /// The connections to a server.
 pub(super) struct Http2 {
     requests_per_connection: u64,
-    /// Connections with requests left.
-    open: RefCell<Vec<Rc<Shared>>>,
+    /// Connections with requests left, of each client.
+    open: RefCell<Box<[Vec<Rc<Shared>>]>>,
     traffic: Arc<Traffic>,
 }
 
 /// A connection for concurrent requests.
 struct Shared {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Full<Data>>,
+    address: Option<SocketAddr>,
     left: Cell<u64>,
     streams: Cell<u64>,
 }
@@ -46,8 +50,9 @@ impl Drop for Seat {
 }
 
 impl Http2 {
-    pub fn new(requests_per_connection: u64) -> Self {
-        Self { requests_per_connection, open: RefCell::default(), traffic: Arc::default() }
+    pub fn new(requests_per_connection: u64, clients: usize) -> Self {
+        let open = RefCell::new((0..clients).map(|_| Vec::new()).collect());
+        Self { requests_per_connection, open, traffic: Arc::default() }
     }
 
     /// One request and its answer. If it is cancelled, the stage shows how far it came.
@@ -60,18 +65,21 @@ impl Http2 {
         progress: Progress<'_>,
     ) -> Result<Answer, Failed> {
         let mut request = message.make(numbers);
+        let sent = request.body().size_hint().lower();
         loop {
-            let open = self.seat();
+            let open = self.seat(progress.client);
             let was_open = open.is_some();
             let seat = match open {
                 Some(seat) => seat,
                 None => self.connect(origin, progress).await?,
             };
             progress.stage.set(Stage::Waiting);
+            progress.goes_to(seat.0.address);
             let mut sender = seat.0.sender.clone();
             match sender.try_send_request(request).await {
                 Ok(response) => {
                     progress.stage.set(Stage::Reading);
+                    progress.count(Bytes { sent, received: 0 });
                     let answer = read(response, pod_header, progress).await;
                     self.traffic.move_to(&mut progress.window.borrow_mut());
                     return answer;
@@ -87,8 +95,9 @@ impl Http2 {
     }
 
     /// A place on a connection that is open.
-    fn seat(&self) -> Option<Seat> {
+    fn seat(&self, client: usize) -> Option<Seat> {
         let mut open = self.open.borrow_mut();
+        let open = &mut open[client];
         open.retain(|shared| !shared.sender.is_closed());
         let index = open.iter().position(|shared| shared.streams.get() < STREAMS)?;
         let seat = take(&open[index]);
@@ -111,10 +120,12 @@ impl Http2 {
         let (sender, connection) = handshake.map_err(|error| Failed::http2(&error))?;
         // Its requests report how it ends.
         tokio::task::spawn_local(async { drop(connection.await) });
-        let shared = Rc::new(Shared { sender, left: Cell::new(self.requests_per_connection), streams: Cell::new(0) });
+        let address = progress.exchange.get().address;
+        let shared =
+            Rc::new(Shared { sender, address, left: Cell::new(self.requests_per_connection), streams: Cell::new(0) });
         let seat = take(&shared);
         if shared.left.get() > 0 {
-            self.open.borrow_mut().push(shared);
+            self.open.borrow_mut()[progress.client].push(shared);
         }
         Ok(seat)
     }
@@ -129,8 +140,9 @@ fn take(shared: &Rc<Shared>) -> Seat {
 async fn read(
     response: http::Response<hyper::body::Incoming>,
     pod_header: Option<&str>,
-    Progress { window, .. }: Progress<'_>,
+    progress: Progress<'_>,
 ) -> Result<Answer, Failed> {
+    let window = progress.window;
     let status = response.status().as_u16();
     let header = |name: &str| response.headers().get(name).map(http::HeaderValue::as_bytes);
     let mut answer = Answer { status, ..Answer::default() };
@@ -146,6 +158,7 @@ async fn read(
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Failed::http2(&error))?;
         let Some(data) = frame.data_ref() else { continue };
+        progress.count(Bytes { sent: 0, received: data.len() as u64 });
         if let Some(scanner) = &mut scanner {
             scanner.scan(data, false, &mut window.borrow_mut().pods);
         }

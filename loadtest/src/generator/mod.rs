@@ -1,4 +1,4 @@
-//! Open-loop load: every request is sent when it is due, whatever the target does.
+//! Open-loop load: every request is sent when it is due, whatever the target does. For comparison, also a closed loop.
 //!
 //! The generator has threads and runtimes of its own, so that nothing else that the tool does makes it late. Each sends its
 //! part of the schedule, and `joined` adds up what they report. On a thread, `dispatcher` waits for the moments of the schedule and starts a task for each request, which `client` carries out.
@@ -37,7 +37,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{Notify, mpsc};
 
 use crate::error::Error;
-use crate::journal::Entry;
+use crate::journal::{Clients, Entry};
 use crate::profile::{Profile, ProfileError, Spacing};
 use crate::schedule::Share;
 
@@ -67,6 +67,8 @@ pub struct Settings {
     pub pod_header: Option<HeaderName>,
     /// The load.
     pub profile: Profile,
+    /// A closed loop of these clients for the profile's duration, instead of its rates.
+    pub clients: Option<Clients>,
     /// How requests are spaced.
     pub spacing: Spacing,
     /// The seed of a Poisson process, which is the same for all generators of a load.
@@ -100,6 +102,7 @@ impl Settings {
             success: Success::default(),
             pod_header: None,
             profile,
+            clients: None,
             spacing: Spacing::Even,
             seed: 0,
             random: 0,
@@ -113,16 +116,20 @@ impl Settings {
         }
     }
 
-    /// The parts of all threads: of the schedule, and of the requests in flight, of which each thread has at least one.
+    /// The parts of all threads: of the schedule, and of the requests in flight or the clients, of which each thread has at
+    /// least one.
     fn parts(self) -> Vec<Self> {
-        let threads = self.threads.min(u32::try_from(self.max_in_flight).unwrap_or(u32::MAX));
+        let clients = self.clients.map_or(u32::MAX, |clients| clients.count);
+        let threads = self.threads.min(u32::try_from(self.max_in_flight).unwrap_or(u32::MAX)).min(clients);
         let of = u64::from(threads);
         let part = |thread: u32| {
             let more = u64::from(u64::from(thread) < self.max_in_flight % of);
+            let count = |count: u32| count / threads + u32::from(thread < count % threads);
             Self {
                 threads,
                 share: self.share.part(thread, threads),
                 max_in_flight: self.max_in_flight / of + more,
+                clients: self.clients.map(|clients| Clients { count: count(clients.count), ..clients }),
                 ..self.clone()
             }
         };
@@ -131,7 +138,11 @@ impl Settings {
 
     /// Whether a load can be sent with these settings.
     fn check(&self) -> Result<(), StartError> {
-        self.profile.check()?;
+        match self.clients {
+            None => self.profile.check()?,
+            Some(Clients { count: 0, .. }) => return Err(StartError::Clients),
+            Some(_) => {}
+        }
         if self.requests_per_connection == 0 {
             return Err(StartError::RequestsPerConnection);
         }
@@ -157,6 +168,9 @@ pub enum StartError {
     /// The profile sends nothing.
     #[error(transparent)]
     Profile(#[from] ProfileError),
+    /// Nobody would send, either.
+    #[error("--clients must be at least 1")]
+    Clients,
     /// No connection could carry a request.
     #[error("--requests-per-connection must be at least 1")]
     RequestsPerConnection,

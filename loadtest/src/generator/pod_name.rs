@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
+use crate::journal::Bytes;
+
 /// How many bytes of a document are scanned for the name.
 const SCANNED: usize = 16 * 1024;
 /// How many names are counted separately. No run has more pods, and a target that invents names costs no more memory.
@@ -52,12 +54,19 @@ fn value<'a>(line: &Finder<'_>, document: &'a [u8], whole: bool) -> Option<&'a [
     plain(quoted(b"\"").or_else(|| quoted(b"'")).unwrap_or(value))
 }
 
+/// Answers, and the bytes of them and their requests.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    answers: u64,
+    bytes: Bytes,
+}
+
 /// Answers by pod.
 #[derive(Debug, Default)]
 pub(super) struct Pods {
     /// So few that a linear search is fastest. Pods that answered before stay, with a count of 0.
-    counts: Vec<(String, u64)>,
-    others: u64,
+    counts: Vec<(String, Count)>,
+    others: Count,
 }
 
 /// A pod that [`Pods`] knows.
@@ -78,7 +87,7 @@ impl Pods {
         if self.counts.len() == NAMES {
             return Pod::Other;
         }
-        self.counts.push((String::from_utf8_lossy(name).into_owned(), 0));
+        self.counts.push((String::from_utf8_lossy(name).into_owned(), Count::default()));
         Pod::Known(self.counts.len() - 1)
     }
 
@@ -88,18 +97,21 @@ impl Pods {
     }
 
     /// Counts an answer.
-    pub fn count(&mut self, pod: Pod) {
-        match pod {
-            Pod::Known(place) => self.counts[place].1 += 1,
-            Pod::Other => self.others += 1,
-        }
+    pub fn count(&mut self, pod: Pod, bytes: Bytes) {
+        let count = match pod {
+            Pod::Known(place) => &mut self.counts[place].1,
+            Pod::Other => &mut self.others,
+        };
+        count.answers += 1;
+        count.bytes += bytes;
     }
 
-    /// The counts since the last call.
-    pub fn take(&mut self) -> impl Iterator<Item = (String, u64)> + '_ {
+    /// The counts since the last call: answers and bytes.
+    pub fn take(&mut self) -> impl Iterator<Item = (String, u64, Bytes)> + '_ {
         let others = (OTHERS.to_owned(), std::mem::take(&mut self.others));
         let counts = self.counts.iter_mut().map(|(name, count)| (name.clone(), std::mem::take(count)));
-        counts.chain([others]).filter(|(_, count)| *count > 0)
+        let counts = counts.chain([others]).filter(|(_, count)| count.answers > 0);
+        counts.map(|(name, count)| (name, count.answers, count.bytes))
     }
 }
 
@@ -199,10 +211,13 @@ mod tests {
         let mut pods = Pods::default();
         for i in 0..NAMES + 5 {
             let pod = pods.find(format!("pod-{i}").as_bytes());
-            pods.count(pod);
+            pods.count(pod, Bytes { sent: 1, received: 2 });
         }
         let counts: Vec<_> = pods.take().collect();
-        assert_eq!((counts.len(), counts.last().unwrap()), (NAMES + 1, &(OTHERS.to_owned(), 5)));
+        assert_eq!(
+            (counts.len(), counts.last().unwrap()),
+            (NAMES + 1, &(OTHERS.to_owned(), 5, Bytes { sent: 5, received: 10 }))
+        );
         assert_eq!(pods.take().count(), 0);
     }
 }

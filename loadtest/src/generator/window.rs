@@ -1,10 +1,13 @@
 //! Counts what happens in the current second, which becomes a [`Second`].
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::journal::{ObservedEvent, Second, Statuses, is_success};
+use crate::journal::{Bytes, ObservedEvent, Second, Statuses, is_success};
 use crate::stats::Times;
 
+use crate::generator::client::Exchange;
 use crate::generator::failure::{Detail, Failed, Failure};
 use crate::generator::pod_name::{Pod, Pods};
 use crate::generator::request::Request;
@@ -12,6 +15,10 @@ use crate::generator::secrets;
 
 /// Statuses have three digits.
 const STATUSES: usize = 1_000;
+
+/// How many addresses of a second are counted separately, and the name under which all others are.
+const ADDRESSES: usize = 1_000;
+const OTHERS: &str = "(others)";
 
 /// The maximum number of statuses of which there is an example.
 const EXAMPLES: usize = 20;
@@ -64,6 +71,9 @@ pub(super) struct Window {
     pub bytes_in: u64,
     latency: Times,
     statuses: Box<[u64; STATUSES]>,
+    status_bytes: BTreeMap<u16, Bytes>,
+    addresses: BTreeMap<SocketAddr, u64>,
+    other_addresses: u64,
     failures: [u64; Failure::ALL.len()],
     succeeded: u64,
     sampled: u32,
@@ -98,6 +108,9 @@ impl Window {
             bytes_in: 0,
             latency: Times::default(),
             statuses: Box::new([0; STATUSES]),
+            status_bytes: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+            other_addresses: 0,
             failures: [0; _],
             succeeded: 0,
             sampled: 0,
@@ -120,14 +133,19 @@ impl Window {
         outcome: Result<Answer, Failed>,
         latency: Duration,
         timeout: Duration,
+        Exchange { address, bytes }: Exchange,
         request: impl Fn() -> &'a Request,
     ) {
+        if let Some(address) = address {
+            self.count_address(address);
+        }
         match outcome {
             Ok(answer) => {
                 self.latency.record(latency);
                 self.statuses[usize::from(answer.status) % STATUSES] += 1;
+                *self.status_bytes.entry(answer.status).or_default() += bytes;
                 if let Some(pod) = answer.pod {
-                    self.pods.count(pod);
+                    self.pods.count(pod, bytes);
                 }
                 if !self.success.has(answer.status) {
                     self.examples.of_status(&answer, request);
@@ -141,6 +159,16 @@ impl Window {
                 self.failures[failed.class as usize] += 1;
                 self.examples.of_failure(&failed, timeout, request);
             }
+        }
+    }
+
+    fn count_address(&mut self, address: SocketAddr) {
+        if let Some(count) = self.addresses.get_mut(&address) {
+            *count += 1;
+        } else if self.addresses.len() < ADDRESSES {
+            self.addresses.insert(address, 1);
+        } else {
+            self.other_addresses += 1;
         }
     }
 
@@ -166,6 +194,15 @@ impl Window {
     /// The counts as the journal has them. The window is empty after that.
     pub fn close(&mut self, at: f64, in_flight: u64, timeout: Duration) -> Second {
         let statuses = (0u16..).zip(self.statuses.iter_mut()).map(|(status, count)| (status, std::mem::take(count)));
+        let mut pods = BTreeMap::new();
+        let mut pod_bytes = BTreeMap::new();
+        for (name, answers, bytes) in self.pods.take() {
+            pod_bytes.insert(name.clone(), bytes);
+            pods.insert(name, answers);
+        }
+        let addresses =
+            std::mem::take(&mut self.addresses).into_iter().map(|(address, count)| (address.to_string(), count));
+        let others = (OTHERS.to_owned(), std::mem::take(&mut self.other_addresses));
         let failures = Failure::ALL.into_iter().zip(&mut self.failures);
         let succeeded = std::mem::take(&mut self.succeeded);
         // Without expectations of the user's own, the statuses say it.
@@ -181,7 +218,10 @@ impl Window {
                 .filter(|(_, count)| *count > 0)
                 .map(|(failure, count)| (failure.text(timeout), count))
                 .collect(),
-            pods: self.pods.take().collect(),
+            pods,
+            status_bytes: std::mem::take(&mut self.status_bytes),
+            pod_bytes,
+            addresses: addresses.chain([others]).filter(|(_, count)| *count > 0).collect(),
             latency: self.latency.buckets(),
             lateness: self.lateness.buckets(),
             in_flight,

@@ -6,8 +6,8 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use super::{
-    End, Entry, Event, Expectations, FORMAT, MaxFailed, Measure, ObjectEvent, ObservedEvent, Scaling, Second, Start,
-    Target, Threshold,
+    Bytes, Clients, End, Entry, Event, Expectations, FORMAT, MaxFailed, Measure, ObjectEvent, ObservedEvent, Scaling,
+    Second, Start, Target, Threshold,
 };
 use crate::autoscaling::hpa::{Of, Rules};
 use crate::autoscaling::{Autoscaler, Measured};
@@ -173,6 +173,7 @@ impl Start {
         within("started", *started, &DATE)?;
         within("speed", *speed, &SPEED)?;
         target.check()?;
+        self.clients.as_ref().map_or(Ok(()), Clients::check)?;
         within("the number of stages", profile.len(), &(0..=STAGES))?;
         profile.iter().try_for_each(Stage::check)?;
         within("the length of all stages", profile.iter().map(|stage| stage.seconds).sum(), &(0.0..=LOAD))?;
@@ -180,6 +181,13 @@ impl Start {
         within("generator", *generator, &(0..=generators - 1))?;
         autoscaler.as_ref().map_or(Ok(()), Autoscaler::check)?;
         expectations.check()
+    }
+}
+
+impl Clients {
+    fn check(&self) -> Result<(), Invalid> {
+        within("clients.count", u64::from(self.count), &(1..=IN_FLIGHT))?;
+        within("clients.thinkTime", self.think_time, &(0.0..=DAY))
     }
 }
 
@@ -309,6 +317,12 @@ impl Second {
         counts("pods", &self.pods)?;
         self.failures.keys().try_for_each(|name| text("a name in failures", name, NAME))?;
         self.pods.keys().try_for_each(|name| text("a name in pods", name, NAME))?;
+        counts("addresses", &self.addresses)?;
+        self.addresses.keys().try_for_each(|name| text("a name in addresses", name, NAME))?;
+        self.status_bytes.keys().try_for_each(known)?;
+        bytes("statusBytes", &self.status_bytes)?;
+        bytes("podBytes", &self.pod_bytes)?;
+        self.pod_bytes.keys().try_for_each(|name| text("a name in podBytes", name, NAME))?;
         self.succeeded.map_or(Ok(()), |succeeded| within("succeeded", succeeded, &COUNT))?;
         within("connections", self.connections, &COUNT)?;
         for (name, bytes) in [("bytesOut", self.bytes_out), ("bytesIn", self.bytes_in)] {
@@ -341,6 +355,12 @@ impl Scaling {
 
 fn within<T: Copy + PartialOrd + Display>(name: &str, value: T, range: &RangeInclusive<T>) -> Result<(), Invalid> {
     Ok(bounds::within(name, value, range)?)
+}
+
+fn bytes<K>(name: &str, bytes: &BTreeMap<K, Bytes>) -> Result<(), Invalid> {
+    within(&format!("the number of {name}"), bytes.len(), &(0..=NAMES))?;
+    let mut all = bytes.values().flat_map(|bytes| [bytes.sent, bytes.received]);
+    all.try_for_each(|bytes| within(&format!("a count of {name}"), bytes, &BYTES))
 }
 
 fn counts<K>(name: &str, counts: &BTreeMap<K, u64>) -> Result<(), Invalid> {

@@ -21,7 +21,7 @@ const ENTRIES: usize = 2_000_000;
 /// The maximum number of states of the autoscaler and of events: a week has 120,000 states.
 const STATES: usize = 200_000;
 
-/// The maximum number of names of pods, and of causes of failures, in all journals of a load.
+/// The maximum number of names of pods, of addresses, and of causes of failures, in all journals of a load.
 const NAMES: usize = 20_000;
 
 /// Reads the journals of a load, and counts what they have in common.
@@ -29,6 +29,7 @@ const NAMES: usize = 20_000;
 pub struct Reader {
     pods: BTreeSet<String>,
     failures: BTreeSet<String>,
+    addresses: BTreeSet<String>,
 }
 
 /// More than a report can be made of.
@@ -96,7 +97,8 @@ impl Reader {
             return Err(Excess::Entries);
         }
         let Entry::Second(second) = entry else { return Ok(()) };
-        add(&mut self.pods, "pods", second.pods.keys())?;
+        add(&mut self.pods, "pods", second.pods.keys().chain(second.pod_bytes.keys()))?;
+        add(&mut self.addresses, "addresses", second.addresses.keys())?;
         add(&mut self.failures, "failures", second.failures.keys())
     }
 }

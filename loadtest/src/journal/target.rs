@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct Target {
     /// The URL of the requests, without a user and a password.
     pub url: String,
-    /// Requests on one connection before it is closed; 1 is a new connection for each.
+    /// Requests on one connection before it is closed: 1 is a new connection for each, and 9007199254740991 is no limit.
     pub requests_per_connection: u64,
     /// HTTP/2: with prior knowledge, or by ALPN for `https`.
     pub http2: bool,

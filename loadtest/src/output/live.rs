@@ -113,7 +113,8 @@ impl Live {
             return "loadtest".to_owned();
         };
         let of = start.autoscaler.as_ref().map(|autoscaler| format!(", {}", autoscaler.scaled)).unwrap_or_default();
-        format!("loadtest → {}{of}", start.target.url)
+        let closed = start.clients.map(|clients| format!(", closed loop of {clients}")).unwrap_or_default();
+        format!("loadtest → {}{of}{closed}", start.target.url)
     }
 
     fn progress(&self, width: usize) -> String {
@@ -126,10 +127,15 @@ impl Live {
             begun += stage.seconds;
             self.now < begun
         });
+        let stage = stage.filter(|_| !self.is_closed_loop());
         let stage = stage.map(|stage| format!(", stage {stage}")).unwrap_or_default();
         let left = if self.ended { "ended".to_owned() } else { format!("{} left{stage}", clock(left)) };
         let bar = bar(done / all.max(1.0), width.saturating_sub(60).clamp(10, 40));
         format!("{bar} {} of {}, {left}", clock(self.now), clock(all))
+    }
+
+    fn is_closed_loop(&self) -> bool {
+        self.start.as_ref().is_some_and(|start| start.clients.is_some())
     }
 
     fn recent(&self) -> impl Iterator<Item = &Second> {
@@ -149,15 +155,16 @@ impl Live {
         let offered: Vec<u64> = self.history.iter().map(|second| second.due).collect();
         let highest = offered.iter().max().copied().unwrap_or_default();
         let spark = spark(&offered[offered.len().saturating_sub(room)..], highest);
+        let (sent, of) = if self.is_closed_loop() { ("sent", ", service time only") } else { ("offered", "") };
         vec![
             format!(
-                "rate       offered {}/s, succeeded {}/s, in flight {}",
+                "rate       {sent} {}/s, succeeded {}/s, in flight {}",
                 rate(mean(&|second| second.due)),
                 rate(mean(&succeeded)),
                 count(last.in_flight)
             ),
             format!("           {spark} peak {}/s", count(highest)),
-            format!("latency    p50 {}, p90 {}, p99 {}", quantile(0.5), quantile(0.9), quantile(0.99)),
+            format!("latency    p50 {}, p90 {}, p99 {}{of}", quantile(0.5), quantile(0.9), quantile(0.99)),
             format!(
                 "requests   {} sent, {} failed, {} dropped",
                 count(self.sent),

@@ -78,6 +78,23 @@ pub(crate) fn rate(rate: f64) -> String {
 /// The end of the year 9999.
 const LAST: Duration = Duration::from_secs(253_402_300_799);
 
+/// Bytes in a suitable decimal unit.
+pub(crate) fn bytes(number: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if number < 1_000 {
+        return format!("{number} B");
+    }
+    #[allow(clippy::cast_precision_loss, reason = "it is rounded anyway")]
+    let mut amount = number as f64 / 1e3;
+    let mut unit = 0;
+    while amount >= 999.5 && unit + 1 < UNITS.len() {
+        amount /= 1e3;
+        unit += 1;
+    }
+    let decimals = if amount < 9.995 { 2 } else { usize::from(amount < 99.95) };
+    format!("{} {}", rounded(amount, decimals), UNITS[unit])
+}
+
 /// Unix time in seconds, as a date.
 pub(crate) fn date(unix: f64) -> String {
     let since = Duration::try_from_secs_f64(unix).unwrap_or_default();
@@ -130,6 +147,8 @@ mod tests {
             [0.0, 0.25, 12.34, 123.4, 5510.0, 1e6].map(rate),
             ["0", "0.25", "12.3", "123", "5,510", "1,000,000"]
         );
+        let sizes = [0, 999, 1_000, 12_345, 999_499, 999_600, 1_500_000_000, 5_000_000_000_000_000].map(bytes);
+        assert_eq!(sizes, ["0 B", "999 B", "1 kB", "12.3 kB", "999 kB", "1 MB", "1.5 GB", "5000 TB"]);
         let times = [0.0, 0.000_42, 0.001_234, 0.0567, 0.25, 1.5, 52.04, 101.1, 300.0, 345.0, 9000.0].map(seconds);
         assert_eq!(
             times,

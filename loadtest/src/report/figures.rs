@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::autoscaling::predict::{Band, Predicted};
-use crate::journal::{End, Event, Scaling, Start};
+use crate::journal::{Bytes, Clients, End, Event, Scaling, Start};
 use crate::report::verdict::Verdict;
 use crate::report::warnings::Warning;
 
@@ -25,9 +25,9 @@ pub struct Report {
     pub end: Option<End>,
     /// Counts of requests.
     pub totals: Totals,
-    /// Latency, from when a request was due to its answer; null without answers.
+    /// Latency, from when a request was due to its answer, or in a closed loop from when it was sent; null without answers.
     pub latency: Option<Quantiles>,
-    /// Send delay of the generator itself, from when a request was due to when it was sent.
+    /// Send delay of the generator itself, from when a request was due to when it was sent; null in a closed loop.
     pub lateness: Option<Quantiles>,
     /// How long TLS handshakes took, which the latency includes; null without any.
     #[serde(default)]
@@ -41,6 +41,9 @@ pub struct Report {
     pub lag: Option<Lag>,
     /// The pods that answered, the one with the most answers first; last, as `(unknown)`, the answers that name none.
     pub pods: Vec<Pod>,
+    /// The addresses that requests were sent to, the one with the most first.
+    #[serde(default)]
+    pub addresses: Vec<Address>,
     /// Each pod's answers over time.
     pub shares: Vec<Shares>,
     /// The load, second by second; seconds that the journal lacks are left out.
@@ -87,6 +90,9 @@ pub struct Totals {
     /// Bytes of HTTP that were received, without those of TLS.
     #[serde(default)]
     pub bytes_in: u64,
+    /// Bytes of the answers and of their requests, by status.
+    #[serde(default)]
+    pub status_bytes: BTreeMap<u16, Bytes>,
     /// Connections that were opened.
     #[serde(default)]
     pub connections: u64,
@@ -139,11 +145,30 @@ pub struct Pod {
     pub name: String,
     /// Its answers.
     pub answers: u64,
+    /// The bytes of its answers and of their requests.
+    #[serde(default)]
+    pub bytes: Bytes,
     /// Its share of all answers, from 0 to 1.
     pub share: f64,
     /// The start of the second of its first answer.
     pub first: f64,
     /// The start of the second of its last answer.
+    pub last: f64,
+}
+
+/// An address that requests were sent to.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Address {
+    /// The address and its port.
+    pub address: String,
+    /// The requests on connections to it, whatever became of them.
+    pub requests: u64,
+    /// Its share of those of all addresses, from 0 to 1.
+    pub share: f64,
+    /// The start of the second in which the first of them ended.
+    pub first: f64,
+    /// The start of the second in which the last of them ended.
     pub last: f64,
 }
 
@@ -285,6 +310,13 @@ pub enum LinkName {
     Ready,
     /// A new pod answered; the end of that second.
     Answer,
+}
+
+impl Report {
+    /// The clients, if the load was a closed loop.
+    pub fn clients(&self) -> Option<Clients> {
+        self.start.as_ref()?.clients
+    }
 }
 
 impl LinkName {

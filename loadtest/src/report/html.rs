@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{settings, tables, tiles};
+use super::{addresses, settings, tables, tiles};
 use crate::journal::Kind;
 use crate::output::text::{date, plural};
 use crate::output::{json, visible_html};
@@ -69,6 +69,12 @@ fn page(report: &Report) -> Markup {
                         @if let Some(lag) = tables::lag(report) { (section("lag", "Reaction time", &lag)) }
                         (section("checks", "Checks", &checks(report)))
                         @if let Some(pods) = tables::pods(report) { (section("pods", "Pods", &pods)) }
+                        @if let Some(statuses) = tables::statuses(report) {
+                            (section("statuses", "Answers by status", &statuses))
+                        }
+                        @if let Some(addresses) = addresses::rows(report) {
+                            (section("addresses", "Addresses", &addresses))
+                        }
                         @if let Some(failures) = tables::failures(report) {
                             (section("failures", "Failed and dropped, by cause", &failures))
                         }
@@ -144,6 +150,7 @@ fn about(report: &Report) -> Markup {
         return html! { "loadtest" };
     };
     let kind = match start.kind {
+        Kind::Run if start.clients.is_some() => "Closed-loop load test of ",
         Kind::Run => "Load test of ",
         Kind::Rehearsal => "Rehearsal of ",
     };

@@ -10,9 +10,9 @@ fn threshold(autoscaler: &Autoscaler, replicas: u32) -> f64 {
     f64::from(replicas) * autoscaler.target * (1.0 + autoscaler.behavior.up.tolerance)
 }
 
-/// The replicas that the profile's highest rate requires, within the autoscaler's bounds.
+/// The replicas that the profile's highest rate requires, within the autoscaler's bounds. Nobody knows that of a closed loop.
 pub(crate) fn demanded(start: &Start) -> Option<u32> {
-    let autoscaler = start.autoscaler.as_ref()?;
+    let autoscaler = start.autoscaler.as_ref().filter(|_| start.clients.is_none())?;
     let highest = start.profile.iter().flat_map(|stage| [stage.from, stage.to]).fold(0.0, f64::max);
     let above = (autoscaler.min..autoscaler.max).rfind(|replicas| highest > threshold(autoscaler, *replicas));
     let needed = (highest / autoscaler.target).ceil() as u32;

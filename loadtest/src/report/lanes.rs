@@ -23,8 +23,11 @@ pub(crate) const ROWS: usize = 500;
 /// The maximum length of an event's message on the page, in characters.
 pub(crate) const MESSAGE: usize = 1_000;
 
-/// The stages of the profile, each with its rate.
+/// The stages of the profile, each with its rate. A closed loop has none.
 pub(crate) fn stages(report: &Report, axis: &Axis) -> Markup {
+    if report.clients().is_some() {
+        return html! {};
+    }
     let profile = report.start.as_ref().map(|start| start.profile.as_slice()).unwrap_or_default();
     let highest = profile.iter().map(|stage| stage.from.max(stage.to)).fold(0.001, f64::max);
     let mut begun = 0.0;

@@ -4,7 +4,7 @@
 //!   model. [`verdict`] and [`warnings`]: what the figures prove, and why they may be wrong.
 //!   `thresholds`: checks of `--threshold`.
 //! - [`compare`]: two reports side by side. [`json`]: for programs. [`summary`]: for CI systems. [`terminal`]: the end of a run. [`html`]: for people, with `tiles`, `tables` and `settings`; its
-//!   drawings are `panels` and `lanes`, made with `chart` of `columns`. `repeats`: events that happened more than once.
+//!   drawings are `panels` and `lanes`, made with `chart` of `columns`. `repeats`: events that happened more than once. `addresses`: the target's addresses and their shares.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -16,6 +16,7 @@
 use std::io;
 use std::path::Path;
 
+mod addresses;
 mod chart;
 mod columns;
 pub mod compare;

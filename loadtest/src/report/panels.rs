@@ -90,18 +90,23 @@ impl<'a> Panels<'a> {
         plot.line("offered", self.series(|column| Some(column.offered)));
         let bad = self.columns.iter().map(|column| (column.at, (column.failed + column.dropped) / self.step));
         plot.bars("failed", self.step, bad);
+        let offered = if self.report.clients().is_some() { "sent" } else { "offered" };
         let label = format!(
-            "Requests per second over {}: at most {} offered, {} failed or dropped",
+            "Requests per second over {}: at most {} {offered}, {} failed or dropped",
             seconds(self.axis.to - self.axis.from),
             rate(highest),
             plural(self.report.totals.failed + self.report.totals.dropped, "request")
         );
-        let keys = [("offered", "offered"), ("achieved", "succeeded"), ("failed", "failed or dropped")];
+        let keys = [("offered", offered), ("achieved", "succeeded"), ("failed", "failed or dropped")];
         Some(figure(id, title, &keys, &plot.render(&label, "", &self.events)))
     }
 
     fn latency(&self) -> Panel {
-        let (title, id) = ("Latency in milliseconds (log scale), from when a request was due", "latency");
+        let title = match self.report.clients() {
+            None => "Latency in milliseconds (log scale), from when a request was due",
+            Some(_) => "Service time in milliseconds (log scale): a closed loop, from when a request was sent",
+        };
+        let id = "latency";
         let known: Vec<&Column> = self.columns.iter().filter(|column| column.p50.is_some()).collect();
         let lowest = known.iter().filter_map(|column| column.p50).min_by(f64::total_cmp)?;
         let highest = known.iter().filter_map(|column| column.p99).max_by(f64::total_cmp)?;

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::autoscaling::Autoscaler;
 use crate::autoscaling::hpa::{Rules, Select, Unit};
 use crate::autoscaling::predict::Source;
-use crate::journal::{Kind, Part, Start, Target};
+use crate::journal::{Kind, Part, Start, Target, UNLIMITED};
 use crate::output::text::{count, date, plural, rate, seconds};
 use crate::pace;
 use crate::profile::Spacing;
@@ -41,17 +41,27 @@ fn table(rows: &[Row]) -> Markup {
 fn load(start: &Start) -> Vec<Row> {
     let target = &start.target;
     let spacing = match start.spacing {
+        _ if start.clients.is_some() => "each client's next one when its last one has ended",
         Spacing::Even => "evenly spaced",
         Spacing::Poisson => "randomly spaced (Poisson)",
     };
     let stages: Vec<String> = start.profile.iter().map(ToString::to_string).collect();
+    let profile = match start.clients {
+        None => stages.join(", "),
+        Some(clients) => {
+            let duration: f64 = start.profile.iter().map(|stage| stage.seconds).sum();
+            format!("closed loop: {clients}, for {}", seconds(duration))
+        }
+    };
     let connection = match target.requests_per_connection {
         1 => "a new one for each request".to_owned(),
+        UNLIMITED if start.clients.is_some() => "one a client".to_owned(),
+        UNLIMITED => "kept open".to_owned(),
         many => format!("{} requests on each", count(many)),
     };
     let mut rows = vec![
         ("Target", target.url.clone()),
-        ("Profile", stages.join(", ")),
+        ("Profile", profile),
         ("Requests", spacing.to_owned()),
         ("Connections", format!("{connection}, HTTP/{}", if target.http2 { "2" } else { "1.1" })),
         ("In flight", format!("at most {}", count(target.max_in_flight))),

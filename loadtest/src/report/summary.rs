@@ -10,8 +10,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::json;
+use crate::journal::Clients;
 use crate::output::{json_pretty, visible};
-use crate::report::figures::{Quantiles, Report, Totals};
+use crate::report::figures::{Address, Pod, Quantiles, Report, Totals};
 use crate::report::verdict::{Check, Outcome, Verdict};
 
 const NONBLOCK: i32 = OFlags::NONBLOCK.bits().cast_signed();
@@ -26,13 +27,19 @@ pub(crate) struct Summary<'a> {
     exit_code: u8,
     /// The target's URL; null if the journal has no start.
     url: Option<&'a str>,
+    /// The clients of a closed loop, whose latency is the service time only; null if the profile's rates were sent.
+    clients: Option<Clients>,
     /// Counts of requests.
     totals: &'a Totals,
-    /// Latency, from when a request was due to its answer; null without answers.
+    /// The pods that answered; last, as `(unknown)`, the answers that name none.
+    pods: &'a [Pod],
+    /// The addresses that requests were sent to.
+    addresses: &'a [Address],
+    /// Latency, from when a request was due to its answer, or in a closed loop from when it was sent; null without answers.
     latency: Option<Quantiles>,
     /// How long TLS handshakes took, which the latency includes; null without any.
     handshakes: Option<Quantiles>,
-    /// Send delay of the generator itself, from when a request was due to when it was sent.
+    /// Send delay of the generator itself, from when a request was due to when it was sent; null in a closed loop.
     lateness: Option<Quantiles>,
     /// Why the result may be wrong or incomplete.
     warnings: Vec<&'a str>,
@@ -45,7 +52,10 @@ impl Report {
             verdict: &self.verdict,
             exit_code: self.verdict.outcome.exit_code(),
             url: self.start.as_ref().map(|start| start.target.url.as_str()),
+            clients: self.clients(),
             totals: &self.totals,
+            pods: &self.pods,
+            addresses: &self.addresses,
             latency: self.latency,
             handshakes: self.handshakes,
             lateness: self.lateness,

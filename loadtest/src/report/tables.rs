@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use crate::journal::ObservedEvent;
 use crate::output::events;
-use crate::output::text::{clock, count, fit, plural, rate, seconds};
+use crate::output::text::{bytes, clock, count, fit, plural, rate, seconds};
 use crate::report::figures::{Lag, Link, LinkName, Pod, Report};
 use crate::report::lanes::{MESSAGE, ROWS};
 use crate::report::panels::{COLOURS, by_colour, short};
@@ -20,7 +20,7 @@ pub(crate) fn soft(text: &str) -> Markup {
 }
 
 /// A table of at most [`ROWS`] rows, and a note if there are more.
-fn table<T>(head: &Markup, rows: &[T], row: impl Fn(usize, &T) -> Markup) -> Markup {
+pub(crate) fn table<T>(head: &Markup, rows: &[T], row: impl Fn(usize, &T) -> Markup) -> Markup {
     html! {
         table {
             thead { tr { (head) } }
@@ -31,7 +31,7 @@ fn table<T>(head: &Markup, rows: &[T], row: impl Fn(usize, &T) -> Markup) -> Mar
 }
 
 /// The heads of columns: the class `figure` aligns to the right.
-fn heads(heads: &[(&str, &str)]) -> Markup {
+pub(crate) fn heads(heads: &[(&str, &str)]) -> Markup {
     html! {
         @for (class, name) in heads {
             th scope="col" class=[Some(class).filter(|class| !class.is_empty())] { (name) }
@@ -126,7 +126,8 @@ pub(crate) fn pods(report: &Report) -> Option<Markup> {
     }
     let colours = by_colour(report);
     let colour = |pod: &Pod| colours.iter().position(|other| other.name == pod.name).unwrap_or(COLOURS).min(COLOURS);
-    let head = heads(&[("", "Pod"), ("figure", "answers"), ("figure", "share"), ("figure", "first–last")]);
+    let columns = ["answers", "share", "sent", "received", "first–last"];
+    let head = heads(&[&[("", "Pod")][..], &columns.map(|name| ("figure", name))].concat());
     let rows = table(&head, &report.pods, |_, pod: &Pod| {
         let last = short(&pod.name);
         html! {
@@ -137,11 +138,33 @@ pub(crate) fn pods(report: &Report) -> Option<Markup> {
                 }
                 td.figure { (count(pod.answers)) }
                 td.figure { (format!("{:.1} %", 100.0 * pod.share)) }
+                td.figure { (bytes(pod.bytes.sent)) }
+                td.figure { (bytes(pod.bytes.received)) }
                 td.figure { (clock(pod.first)) "–" (clock(pod.last + 1.0)) }
             }
         }
     });
     Some(rows)
+}
+
+/// Answers by status, and their bytes; none without answers.
+pub(crate) fn statuses(report: &Report) -> Option<Markup> {
+    let statuses: Vec<(u16, u64)> = report.totals.statuses.iter().map(|(status, count)| (*status, *count)).collect();
+    if statuses.is_empty() {
+        return None;
+    }
+    let head = heads(&[("", "Status"), ("figure", "answers"), ("figure", "sent"), ("figure", "received")]);
+    Some(table(&head, &statuses, |_, (status, number)| {
+        let of = report.totals.status_bytes.get(status).copied().unwrap_or_default();
+        html! {
+            tr {
+                th scope="row" { (status) }
+                td.figure { (count(*number)) }
+                td.figure { (bytes(of.sent)) }
+                td.figure { (bytes(of.received)) }
+            }
+        }
+    }))
 }
 
 /// Failed and dropped requests by cause; none if there are none.

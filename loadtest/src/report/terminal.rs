@@ -1,8 +1,9 @@
 //! The summary of a run, in a terminal.
 
 use crate::output::Clean;
-use crate::output::text::{clock, count, fit, plural, seconds, wrap};
-use crate::report::figures::{Quantiles, Report};
+use crate::output::text::{bytes, clock, count, fit, plural, seconds, wrap};
+use crate::report::addresses;
+use crate::report::figures::{Quantiles, Report, Totals};
 use crate::report::verdict::enough_answers;
 
 /// The maximum number of lines.
@@ -26,9 +27,14 @@ pub fn summary(report: &Report, width: usize) -> Clean {
     lines.push(String::new());
     let figures = [
         requests(report),
+        report
+            .clients()
+            .map(|clients| format!("Clients    closed loop of {clients}; latency is the service time only")),
         report.latency.map(|latency| quantiles("Latency", &latency)),
         report.handshakes.map(|handshakes| quantiles("TLS", &handshakes)),
         report.lateness.map(|lateness| quantiles("Send delay", &lateness)),
+        bytes_of(report),
+        addresses::line(report),
         scaling(report),
         from_zero(report),
     ];
@@ -49,15 +55,27 @@ fn requests(report: &Report) -> Option<String> {
         let causes = totals.failures.iter().map(|(cause, number)| format!("{cause}: {}", count(*number)));
         let causes: Vec<String> = causes.collect();
         let causes = if causes.is_empty() { String::new() } else { format!(" ({})", causes.join(", ")) };
+        let sent = count(totals.sent);
+        let sent = match report.clients() {
+            // Nothing else decides when a request is due.
+            Some(_) => format!("{sent} sent"),
+            None => format!("{} offered, {sent} sent", count(totals.due)),
+        };
         format!(
-            "Requests   {} offered, {} sent, {} answered, {} succeeded, {} failed{causes}, {} dropped",
-            count(totals.due),
-            count(totals.sent),
+            "Requests   {sent}, {} answered, {} succeeded, {} failed{causes}, {} dropped",
             count(totals.answered),
             count(totals.succeeded),
             count(totals.failed),
             count(totals.dropped)
         )
+    })
+}
+
+fn bytes_of(report: &Report) -> Option<String> {
+    let Totals { bytes_out, bytes_in, connections, .. } = &report.totals;
+    (*bytes_out > 0).then(|| {
+        let on = plural(*connections, "connection");
+        format!("Bytes      {} sent, {} received, {on} opened", bytes(*bytes_out), bytes(*bytes_in))
     })
 }
 

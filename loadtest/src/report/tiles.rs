@@ -14,11 +14,13 @@ fn tile(figure: &str, name: &str, remark: &str, is_bad: bool) -> Markup {
 pub(crate) fn render(report: &Report) -> Markup {
     let totals = &report.totals;
     let lasted = report.seconds.last().map_or(0.0, |second| second.at + 1.0);
+    let offered = if report.clients().is_some() { "sent" } else { "offered" };
     html! {
-        (tile(&count(totals.succeeded), "succeeded", &format!("of {} offered", count(totals.due)), false))
+        (tile(&count(totals.succeeded), "succeeded", &format!("of {} {offered}", count(totals.due)), false))
         (failed(report))
         @if let Some(latency) = &report.latency {
-            (tile(&seconds(latency.p99), "p99 latency", &format!("median {}", seconds(latency.p50)), false))
+            @let name = if report.clients().is_some() { "p99 service time (closed loop)" } else { "p99 latency" };
+            (tile(&seconds(latency.p99), name, &format!("median {}", seconds(latency.p50)), false))
         }
         @if let Some(from_zero) = &report.from_zero { (first_answer(from_zero)) }
         @if let Some(replicas) = &report.replicas { (scaled_out(report, replicas)) (scaled_in(replicas)) }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{from_zero, lag, steps, verdict, warnings};
+use super::{addresses, from_zero, lag, steps, verdict, warnings};
 use crate::autoscaling::predict::Predicted;
-use crate::journal::{Entry, Scaling, Second, Start, is_success};
+use crate::journal::{Bytes, Entry, Scaling, Second, Start, is_success};
 use crate::output::events;
 use crate::report::figures::{Load, Pod, Quantiles, Reached, Replicas, Report, ScaleIn, Shares, Totals};
 use crate::stats::{Times, Total, dropped, failed, join_seconds, succeeded};
@@ -56,6 +56,7 @@ impl Report {
             from_zero: from_zero::wait(&load, &scaling),
             lag: start.as_ref().and_then(|start| lag::budget(start, &scaling, &pods)),
             pods: with_unknown(pods, &seconds),
+            addresses: addresses::addresses(&seconds),
             shares: shares(&seconds),
             seconds: load,
             steps: steps::observed(&scaling),
@@ -99,6 +100,7 @@ fn totals(total: &Total, start: Option<&Start>) -> Totals {
         failures,
         bytes_out: total.bytes_out,
         bytes_in: total.bytes_in,
+        status_bytes: total.status_bytes.clone(),
         connections: total.connections,
     }
 }
@@ -134,11 +136,13 @@ fn pods(seconds: &[Second]) -> Vec<Pod> {
             let pod = pods.entry(name).or_insert_with(|| Pod {
                 name: name.clone(),
                 answers: 0,
+                bytes: Bytes::default(),
                 share: 0.0,
                 first: second.at,
                 last: second.at,
             });
             pod.answers += answers;
+            pod.bytes += second.pod_bytes.get(name).copied().unwrap_or_default();
             pod.last = second.at;
         }
     }
@@ -157,7 +161,9 @@ fn with_unknown(mut pods: Vec<Pod>, seconds: &[Second]) -> Vec<Pod> {
     let (Some(first), false) = (without.next(), pods.is_empty()) else { return pods };
     let last = without.next_back().unwrap_or(first).at;
     let answers = seconds.iter().map(unnamed).sum();
-    pods.push(Pod { name: UNKNOWN.to_owned(), answers, share: 0.0, first: first.at, last });
+    let mut bytes = Bytes::default();
+    seconds.iter().for_each(|second| bytes += unnamed_bytes(second));
+    pods.push(Pod { name: UNKNOWN.to_owned(), answers, bytes, share: 0.0, first: first.at, last });
     let all: u64 = pods.iter().map(|pod| pod.answers).sum();
     for pod in &mut pods {
         pod.share = pod.answers as f64 / all as f64;
@@ -169,6 +175,18 @@ fn with_unknown(mut pods: Vec<Pod>, seconds: &[Second]) -> Vec<Pod> {
 fn unnamed(second: &Second) -> u64 {
     let answers: u64 = second.statuses.values().sum();
     answers.saturating_sub(second.pods.values().sum())
+}
+
+/// The bytes of answers that name no pod, and of their requests.
+fn unnamed_bytes(second: &Second) -> Bytes {
+    let sum = |bytes: &mut dyn Iterator<Item = &Bytes>| {
+        let mut sum = Bytes::default();
+        bytes.for_each(|bytes| sum += *bytes);
+        sum
+    };
+    let (all, named) = (sum(&mut second.status_bytes.values()), sum(&mut second.pod_bytes.values()));
+    let (sent, received) = (all.sent.saturating_sub(named.sent), all.received.saturating_sub(named.received));
+    Bytes { sent, received }
 }
 
 /// Answers by pod in intervals of at least ten seconds: those of one second are too few to speak of shares.

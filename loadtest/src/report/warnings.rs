@@ -37,6 +37,8 @@ pub enum About {
     Schedule,
     /// The generators did not start together.
     Apart,
+    /// It was a closed loop, whose latency is the service time only.
+    ClosedLoop,
     /// Requests were never sent.
     Dropped,
     /// Requests failed, and no limit was set for them.
@@ -81,6 +83,7 @@ pub(crate) fn all(report: &Report) -> Vec<Warning> {
         (About::Interrupted, interrupted(report)),
         (About::Schedule, schedule(report)),
         (About::Apart, apart(report)),
+        (About::ClosedLoop, closed_loop(report)),
         (About::Dropped, dropped(report)),
         (About::Failed, failed(report)),
         (About::Redirected, redirected(report)),
@@ -112,7 +115,8 @@ fn journal(report: &Report) -> Option<String> {
     let profile = Profile { stages: start.profile.clone() };
     let holes =
         report.seconds.windows(2).map(|pair| (pair[0].at + 1.0, pair[1].at)).filter(|(from, until)| from < until);
-    let holes = holes.filter(|(from, until)| profile.due_by(*until) - profile.due_by(*from) >= 1.0);
+    let is_due = |from, until| start.clients.is_some() || profile.due_by(until) - profile.due_by(from) >= 1.0;
+    let holes = holes.filter(|(from, until)| is_due(*from, *until));
     let missing: f64 = holes.map(|(from, until)| until - from).sum();
     (missing >= 1.0).then(|| {
         format!(
@@ -146,6 +150,15 @@ fn schedule(report: &Report) -> Option<String> {
     };
     let advice = "Give the generator more CPU, or split the rate over several generators";
     Some(format!("The generator fell behind its schedule: {what}. {advice}."))
+}
+
+fn closed_loop(report: &Report) -> Option<String> {
+    let clients = report.clients()?;
+    Some(format!(
+        "This was a closed loop of {clients}: a slow answer delayed the requests after it, and that delay is in no latency \
+         (coordinated omission). Compare it with wrk and hey, and not with a load of stages. For the latency that users \
+         see, give --stage."
+    ))
 }
 
 fn dropped(report: &Report) -> Option<String> {
@@ -285,7 +298,7 @@ fn low_load(report: &Report) -> Option<String> {
     let start = report.start.as_ref()?;
     let autoscaler = start.autoscaler.as_ref()?;
     let replicas = report.replicas.as_ref()?;
-    if report.lag.is_some() {
+    if report.lag.is_some() || start.clients.is_some() {
         return None;
     }
     Some(if replicas.initial >= autoscaler.max {

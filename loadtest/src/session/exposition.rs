@@ -1,5 +1,8 @@
 //! `--metrics-address`: the run as it goes on, for Prometheus.
 
+#[cfg(test)]
+mod dashboard;
+
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::net::SocketAddr;

@@ -13,7 +13,7 @@ use crate::cli::{Requests, Sending};
 use crate::error::Error;
 use crate::generator::{Endpoint, Header, Line, LineError, Place, Request, Success, Template, Trust, method_of};
 use crate::input;
-use crate::journal::{Part, Target};
+use crate::journal::{Clients, Part, Target};
 use crate::output::{Clean, say};
 
 /// The longest body, and the longest file of certificates, in bytes.
@@ -98,6 +98,11 @@ impl Plan {
         self.lines.first().filter(|_| whole).map(|(line, _)| line.url.as_str())
     }
 
+    /// Whether the targets need a host, because some have only a path.
+    pub fn has_paths(&self) -> bool {
+        self.lines.iter().any(|(line, _)| line.url.starts_with('/'))
+    }
+
     /// The requests to a target.
     pub(super) fn requests(&self, target: &Endpoint) -> Result<Vec<Request>, Error> {
         let request = |endpoint, method: &Method, body: &Option<Template>, weight| Request {
@@ -128,7 +133,12 @@ impl Plan {
     }
 
     /// The same for the journal: no value of a header, and no user and password.
-    pub(super) fn target(&self, endpoint: &Endpoint, sending: &Sending) -> Result<Target, Error> {
+    pub(super) fn target(
+        &self,
+        endpoint: &Endpoint,
+        sending: &Sending,
+        clients: Option<Clients>,
+    ) -> Result<Target, Error> {
         let mut headers: Vec<String> = self.headers.iter().map(|header| header.name.to_string()).collect();
         headers.dedup();
         let mix = if self.lines.is_empty() { Vec::new() } else { self.requests(endpoint)? };
@@ -139,9 +149,10 @@ impl Plan {
         };
         Ok(Target {
             url: endpoint.to_string(),
-            requests_per_connection: sending.requests_per_connection,
+            requests_per_connection: sending.requests_per_connection(clients.is_some()),
             http2: sending.http2,
-            max_in_flight: sending.max_in_flight,
+            // A client waits for one answer at a time.
+            max_in_flight: clients.map_or(sending.max_in_flight, |clients| clients.count.into()),
             connect_to: self.connect_to.as_ref().map(ToString::to_string),
             insecure: matches!(self.trust, Trust::Anybody),
             method: (self.method != Method::GET).then(|| self.method.to_string()),

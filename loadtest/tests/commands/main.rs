@@ -118,10 +118,11 @@ async fn bad_usage_gets_one_line_that_says_what_to_do() {
     std::fs::create_dir(&there).expect("a folder can be made");
     std::fs::write(there.join("journal.jsonl"), "").expect("a file can be written");
     let url = "--url http://127.0.0.1:1 --hpa none";
-    let [cut, prose, other, load, empty, whole] =
-        ["cut", "prose", "other", "load", "empty", "whole"].map(|name| there.join(name));
+    let [cut, prose, other, load, empty, whole, paths] =
+        ["cut", "prose", "other", "load", "empty", "whole", "paths"].map(|name| there.join(name));
     std::fs::write(&empty, "# none\n").expect("a file can be written");
     std::fs::write(&whole, "1 GET http://127.0.0.1:1/\n").expect("a file can be written");
+    std::fs::write(&paths, "1 GET /a\n1 GET http://127.0.0.1:1/\n").expect("a file can be written");
     std::fs::write(&load, r#"{"verdict": {}, "totals": {}}"#).expect("a file can be written");
     std::fs::write(&cut, "{\"version\": \"0.1.0\", \"na").expect("a file can be written");
     std::fs::write(&prose, "no such thing").expect("a file can be written");
@@ -143,8 +144,28 @@ async fn bad_usage_gets_one_line_that_says_what_to_do() {
         (format!("merge {} --out /nonexistent/too", prose.display()), "begins with a start entry"),
         ("run --hpa none --stage 5rps:1m".to_owned(), "--url"),
         ("run --stage 5rps:1m".to_owned(), "kubeconfig"),
+        (
+            format!("run --stage 5rps:1m --targets {}", paths.display()),
+            "the paths in --targets need a target: give --url URL, or give each line of --targets a whole URL",
+        ),
+        (format!("run --hpa none --stage 5rps:1m --targets {}", paths.display()), "each line of --targets a whole URL"),
         ("run --url ftp://127.0.0.1:1 --hpa none --stage 5rps:1m".to_owned(), "http"),
         ("run --url http://user:se/cret@127.0.0.1:1 --stage 5rps:1m".to_owned(), "http://127.0.0.1:1"),
+        (format!("run {url} --clients 4"), "--clients needs --duration, such as --clients 16 --duration 30s"),
+        (format!("run {url} --clients 4 --stage 5rps:1m"), "replace --stage or --profile with --duration"),
+        (format!("run {url} --clients 4 --profile hpa --duration 1s"), "replace --stage or --profile with --duration"),
+        (format!("run {url} --clients 4 --duration 1s --spacing poisson"), "--spacing"),
+        (format!("run {url} --clients 4 --duration 1s --max-in-flight 9"), "--max-in-flight"),
+        (format!("run {url} --clients 4 --duration 1s --generators 2"), "--generators"),
+        (format!("run {url} --clients 0 --duration 1s"), "1..=50000"),
+        (format!("run {url} --clients 4 --duration 25h"), "a day at most"),
+        (
+            "run --clients 4 --duration 1m --expect-replicas 2 --scaled-within 9s".to_owned(),
+            "--scaled-within needs --stage",
+        ),
+        (format!("run {url} --stage 5rps:1m --duration 1m"), "--duration needs --clients"),
+        (format!("run {url} --stage 5rps:1m --think-time 1s"), "--think-time needs --clients"),
+        (format!("run {url} --stage 5rps:1m --requests-per-connection none"), "1 or more, or all"),
         (format!("run {url} --stage 5rps:1m --header Authorization"), "this one has no colon"),
         (format!("run {url} --stage 5rps:1m --header Content-Length:5"), "set by loadtest itself"),
         (format!("run {url} --stage 5rps:1m --header @/nonexistent"), "--header /nonexistent: No such file"),

@@ -1,6 +1,8 @@
 //! The generator on real sockets.
 
+mod closed;
 mod requests;
+mod stalls;
 mod target;
 
 use std::time::{Duration, Instant};
@@ -68,19 +70,6 @@ async fn outcome(mut generator: Generator) -> Outcome {
 }
 
 #[tokio::test]
-async fn a_stalled_target_does_not_slow_the_schedule() {
-    let target = Target::start(|_| Reply::Stall).await;
-    let outcome = run(Settings { timeout: Duration::from_millis(1_500), ..settings(&target.url(), "200rps:2s") }).await;
-    outcome.assert_adds_up();
-    for second in &outcome.seconds[..2] {
-        assert_eq!((second.due, second.sent), (200, 200), "second {}", second.at);
-    }
-    assert_eq!(outcome.failures(), [("no answer in 1s 500ms", 400)]);
-    assert_eq!(target.heads().iter().filter(|heads| heads.len() == 1).count(), 400);
-    assert!(outcome.end.at >= 3.4 && !outcome.end.interrupted, "{:?}", outcome.end);
-}
-
-#[tokio::test]
 async fn latency_counts_from_when_a_request_was_due() {
     let target = Target::friendly().await;
     let late = Instant::now().checked_sub(Duration::from_millis(500)).unwrap();
@@ -107,9 +96,18 @@ async fn requests_beyond_the_connection_limit_are_dropped_and_counted() {
 #[tokio::test]
 async fn freed_connections_take_requests_again() {
     let target = Target::friendly().await;
-    let outcome = run(Settings { max_in_flight: 2, ..settings(&target.url(), "100000rps:500ms") }).await;
-    outcome.assert_adds_up();
-    assert_eq!(outcome.total.due, 50_000);
+    // A busy machine needs longer for as many answers.
+    let mut last = None;
+    for millis in [500, 4_000, 30_000] {
+        let profile = format!("100000rps:{millis}ms");
+        let outcome = run(Settings { max_in_flight: 2, ..settings(&target.url(), &profile) }).await;
+        outcome.assert_adds_up();
+        assert_eq!(outcome.total.due, 100 * millis);
+        if last.insert(outcome).total.answered() > 100 {
+            break;
+        }
+    }
+    let outcome = last.expect("it ran");
     assert!(outcome.total.dropped > 0 && outcome.total.answered() > 100, "{} answers", outcome.total.answered());
 }
 
@@ -133,8 +131,10 @@ async fn a_connection_is_closed_after_its_requests() {
     outcome.assert_adds_up();
     assert_eq!(outcome.total.statuses[&200], 100);
     let heads = target.heads();
-    // More than ten where this machine was so busy that two requests were in flight at once.
-    assert!((10..50).contains(&heads.len()), "{} connections", heads.len());
+    // More than ten where requests were under way at once: latency counts from when they were due, 10 ms apart.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a test's latency is short")]
+    let at_once = 2 + (outcome.total.latency.seconds(1.0).unwrap() / 0.01) as usize;
+    assert!((10..=10 + at_once).contains(&heads.len()), "{} connections, {at_once} at once", heads.len());
     assert!(heads.iter().all(|heads| heads.len() <= 10));
     for head in heads.iter().flat_map(|heads| heads.iter().take(9)) {
         assert!(!head.contains("connection: close"), "{head}");
@@ -256,9 +256,11 @@ async fn stopping_ends_promptly_and_counts_what_was_in_flight() {
 async fn compressed_time_sends_the_whole_profile_in_its_own_seconds() {
     let target = Target::friendly().await;
     let begun = Instant::now();
-    let outcome = run(Settings { speed: 20.0, ..settings(&target.url(), "10rps:15s 0:5s") }).await;
+    // Half a minute of a busy machine's own time.
+    let timeout = Duration::from_mins(10);
+    let outcome = run(Settings { speed: 20.0, timeout, ..settings(&target.url(), "10rps:15s 0:5s") }).await;
     outcome.assert_adds_up();
-    assert!((1.0..10.0).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());
+    assert!((1.0..20.0).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());
     assert!(outcome.seconds[..15].iter().all(|second| second.due == 10));
     assert!(outcome.seconds[15..].iter().all(|second| second.due == 0));
     assert!(outcome.seconds.iter().map(|second| second.at).take(20).eq((0..20).map(f64::from)));
@@ -288,21 +290,6 @@ async fn the_real_service_answers_both_http_versions() {
         assert_eq!(outcome.total.statuses, [(200, 50)].into(), "{:?}", outcome.total.failures);
         assert_eq!(outcome.total.pods.values().sum::<u64>(), 50, "{:?}", outcome.total.pods);
     }
-}
-
-#[tokio::test]
-async fn an_answer_that_stalls_midway_is_told_from_none() {
-    let whole = document(200, "web-1");
-    let target = Target::start(move |before| match before % 2 {
-        0 => Reply::Half(whole[..whole.len() - 3].to_owned()),
-        _ => Reply::Stall,
-    })
-    .await;
-    let outcome = run(Settings { timeout: Duration::from_millis(500), ..settings(&target.url(), "50rps:200ms") }).await;
-    outcome.assert_adds_up();
-    assert_eq!(outcome.failures(), [("answer not complete in 500ms", 5), ("no answer in 500ms", 5)]);
-    let examples = outcome.events.iter().filter(|event| matches!(event.what, ObservedEvent::FirstFailure { .. }));
-    assert_eq!(examples.count(), 2, "one of each: {:?}", outcome.events);
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ fn config(folder: &str, http: SocketAddr, https: SocketAddr, Pair { key, certifi
     )
 }
 
-fn free() -> SocketAddr {
+pub fn free() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
@@ -108,7 +108,7 @@ impl Nginx {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(10), all)
+        tokio::time::timeout(crate::PATIENCE, all)
             .await
             .unwrap_or_else(|_| panic!("nginx logged fewer than {least} requests: {}", text(&self.path("error.log"))))
     }

@@ -1,6 +1,8 @@
 //! The report: from journals as runs leave them to figures, a verdict, and a page in a real headless Chromium.
 
+mod addresses;
 mod browser;
+mod closed;
 #[path = "../support/journals.rs"]
 mod journals;
 #[path = "../support/kept.rs"]

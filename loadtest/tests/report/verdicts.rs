@@ -102,6 +102,30 @@ fn interrupted_run_is_undecided() {
 }
 
 #[test]
+fn a_percentile_of_a_run_that_was_cut_short_is_undecided() {
+    for (text, bound) in [("p(99)<1us", 1e-6), ("p(99)<10s", 10.0)] {
+        for end in [Some(true), None] {
+            let mut entries = journals::alone();
+            entries.retain(|entry| {
+                !matches!(entry, Entry::End(_)) && !matches!(entry, Entry::Second(second) if second.at >= 500.0)
+            });
+            entries.extend(end.map(|interrupted| Entry::End(End { at: 500.0, interrupted })));
+            let Entry::Start(start) = &mut entries[0] else { unreachable!("it is the first") };
+            start.expectations = Expectations {
+                latency: vec![(99.0, bound)],
+                thresholds: vec![text.parse().unwrap()],
+                ..Expectations::default()
+            };
+            let report = Report::from_entries(&entries, Vec::new());
+            assert_eq!((report.verdict.outcome, report.verdict.outcome.exit_code()), (Outcome::Undecided, 3), "{text}");
+            for name in ["Latency p99".to_owned(), format!("Threshold {text}")] {
+                assert_eq!(held(&report, &name), None, "{name}, {bound} s");
+            }
+        }
+    }
+}
+
+#[test]
 fn run_without_expectations_is_not_judged() {
     let report = run(some_fail, expect(Expectations::default()));
     let (outcome, code, sentence) = judged(&report);

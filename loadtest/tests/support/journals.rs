@@ -68,6 +68,7 @@ pub fn start() -> Start {
             ..Target::default()
         },
         profile: stages(),
+        clients: None,
         spacing: Spacing::Even,
         seed: None,
         generator: 0,

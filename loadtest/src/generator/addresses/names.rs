@@ -32,7 +32,7 @@ async fn a_name_that_comes_back_is_followed_to_its_new_address() {
         let (first, address) = listener();
         name.replace(Some(address));
         assert_eq!(news.recv().await.unwrap(), ObservedEvent::HostResolved { host: HOST.to_owned() });
-        assert_eq!(addresses.connect().await.unwrap().peer_addr().unwrap(), address);
+        assert_eq!(addresses.connect().await.unwrap().0.peer_addr().unwrap(), address);
 
         // It is gone, and so is what it stood for: its last address is tried all the same.
         drop(first);
@@ -45,7 +45,7 @@ async fn a_name_that_comes_back_is_followed_to_its_new_address() {
         let (_second, address) = listener();
         name.replace(Some(address));
         assert_eq!(news.recv().await.unwrap(), ObservedEvent::HostResolved { host: HOST.to_owned() });
-        assert_eq!(addresses.connect().await.unwrap().peer_addr().unwrap(), address);
+        assert_eq!(addresses.connect().await.unwrap().0.peer_addr().unwrap(), address);
         assert!(news.is_empty(), "each change is reported once");
     };
     let all = async {

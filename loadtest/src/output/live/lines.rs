@@ -119,12 +119,17 @@ impl Lines {
     /// Takes one more entry, and returns the lines to print for it, if there are any.
     pub fn take(&mut self, entry: &Entry) -> Option<String> {
         match entry {
-            Entry::Start(start) => self.start = Some(Start::clone(start)),
+            Entry::Start(start) => {
+                self.start = Some(Start::clone(start));
+                start.clients.map(|clients| {
+                    format!("# closed loop of {clients}: OFFERED is what they sent, and P99 is the service time only\n")
+                })
+            }
             Entry::Second(second) => {
                 self.since.push(second.clone());
                 // Without an autoscaler, there is a line about the load every five seconds.
                 let watched = self.start.as_ref().is_some_and(|start| start.autoscaler.is_some());
-                return (!watched && self.since.len() == 5).then(|| self.line(second.at + 1.0, None));
+                (!watched && self.since.len() == 5).then(|| self.line(second.at + 1.0, None))
             }
             Entry::Scaling(scaling) => {
                 // As in kubectl's output: a line for each change, and otherwise for each sync.
@@ -134,7 +139,7 @@ impl Lines {
                     return None;
                 }
                 self.printed = Some(scaling.clone());
-                return Some(self.line(scaling.at, Some(scaling)));
+                Some(self.line(scaling.at, Some(scaling)))
             }
             Entry::Event(event) => {
                 // kubectl prints no events; a comment keeps the columns intact.
@@ -146,11 +151,10 @@ impl Lines {
                 let line = format!("# {} {}\n", clock(event.at), visible(&text));
                 let repeats = self.repeats().unwrap_or_default();
                 self.event = Some((text, 0));
-                return Some(repeats + &line);
+                Some(repeats + &line)
             }
-            Entry::End(_) => return self.repeats(),
+            Entry::End(_) => self.repeats(),
         }
-        None
     }
 
     /// How often the last event was repeated, which was not printed yet.
