@@ -108,15 +108,17 @@ fn main() {
     let (mut held, mut asleep, mut threads) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         eprintln!("round {} of {ROUNDS}", round + 1);
-        rows.iter_mut().for_each(|row| row.measure(&rivals, round % 2 == 0));
+        for row in &mut rows {
+            row.measure(&rivals, round % 2 == 0);
+        }
         held.push(run::ours(&server.url, many));
         asleep.push(run::bare_sleep(paced));
         threads.push([flat, paced].map(|load| run::ours_on(&all, &server.url, Load { threads: 2, ..load })));
     }
 
-    let names: String = rivals.iter().map(|rival| format!(" {} |", rival.name())).collect();
+    let names: Vec<_> = rivals.iter().map(rivals::Rival::name).collect();
     println!("{cores}; medians of {ROUNDS} rounds.\n");
-    println!("| CPU a request | loadtest |{names} loadtest ÷ oha | target |");
+    println!("| CPU a request | loadtest | {} | loadtest ÷ oha | target |", names.join(" | "));
     println!("|---|--:|{}--:|---|", "--:|".repeat(rivals.len()));
     rows.iter().for_each(Row::print);
     punctuality(&rows, &held, &asleep);

@@ -65,7 +65,7 @@ impl Http2 {
         progress: Progress<'_>,
     ) -> Result<Answer, Failed> {
         let mut request = message.make(numbers);
-        let sent = request.body().size_hint().lower();
+        let body_bytes = request.body().size_hint().lower();
         loop {
             let open = self.seat(progress.client);
             let was_open = open.is_some();
@@ -79,7 +79,7 @@ impl Http2 {
             match sender.try_send_request(request).await {
                 Ok(response) => {
                     progress.stage.set(Stage::Reading);
-                    progress.count(Bytes { sent, received: 0 });
+                    progress.count(Bytes { sent: body_bytes, received: 0 });
                     let answer = read(response, pod_header, progress).await;
                     self.traffic.move_to(&mut progress.window.borrow_mut());
                     return answer;

@@ -162,7 +162,9 @@ fn with_unknown(mut pods: Vec<Pod>, seconds: &[Second]) -> Vec<Pod> {
     let last = without.next_back().unwrap_or(first).at;
     let answers = seconds.iter().map(unnamed).sum();
     let mut bytes = Bytes::default();
-    seconds.iter().for_each(|second| bytes += unnamed_bytes(second));
+    for second in seconds {
+        bytes += unnamed_bytes(second);
+    }
     pods.push(Pod { name: UNKNOWN.to_owned(), answers, bytes, share: 0.0, first: first.at, last });
     let all: u64 = pods.iter().map(|pod| pod.answers).sum();
     for pod in &mut pods {

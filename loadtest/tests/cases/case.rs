@@ -28,7 +28,7 @@ pub struct Case {
     /// More objects.
     #[serde(default)]
     objects: Vec<Value>,
-    /// The name to ask for; by default, that of the only HPA or ScaledObject.
+    /// The name to ask for; by default, that of the only HPA or `ScaledObject`.
     #[serde(default)]
     pub ask: Option<String>,
     /// The answer.
@@ -114,7 +114,7 @@ impl Case {
         format!("case-{}", self.name)
     }
 
-    /// The HPA or ScaledObject to ask for.
+    /// The HPA or `ScaledObject` to ask for.
     pub fn hpa(&self) -> String {
         self.ask.clone().unwrap_or_else(|| {
             let mut names = self.autoscalers();
@@ -123,7 +123,7 @@ impl Case {
         })
     }
 
-    /// The names of its HPAs and ScaledObjects.
+    /// The names of its HPAs and `ScaledObject`s.
     fn autoscalers(&self) -> Vec<String> {
         let objects = self.objects();
         let is_one = |object: &&Value| ["HorizontalPodAutoscaler", "ScaledObject"].contains(&kind(object));

@@ -111,6 +111,41 @@ async fn a_prediction_is_a_table_or_lines_of_json() {
     assert!(lines.iter().any(|line| line["wanted"] == 3), "{lines:?}");
 }
 
+/// Bad usage gets exit code 2 and one line, which has this part.
+async fn is_refused(arguments: &str, part: &str) {
+    let ran = output(arguments).await;
+    let complaint = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.code(), Some(2), "{arguments}: {complaint}");
+    assert!(complaint.contains(part) && !complaint.contains("hush"), "{arguments}: {complaint}");
+    let lines = complaint.lines().take_while(|line| !line.starts_with("Usage:"));
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
+    assert_eq!(lines.count(), 1, "{arguments}: {complaint}");
+}
+
+#[tokio::test]
+async fn bad_usage_of_a_closed_loop_gets_one_line_that_says_what_to_do() {
+    let url = "--url http://127.0.0.1:1 --hpa none";
+    for (arguments, part) in [
+        (format!("run {url} --clients 4"), "--clients needs --duration, such as --clients 16 --duration 30s"),
+        (format!("run {url} --clients 4 --stage 5rps:1m"), "replace --stage or --profile with --duration"),
+        (format!("run {url} --clients 4 --profile hpa --duration 1s"), "replace --stage or --profile with --duration"),
+        (format!("run {url} --clients 4 --duration 1s --spacing poisson"), "--spacing"),
+        (format!("run {url} --clients 4 --duration 1s --max-in-flight 9"), "--max-in-flight"),
+        (format!("run {url} --clients 4 --duration 1s --generators 2"), "--generators"),
+        (format!("run {url} --clients 0 --duration 1s"), "1..=50000"),
+        (format!("run {url} --clients 4 --duration 25h"), "a day at most"),
+        (
+            "run --clients 4 --duration 1m --expect-replicas 2 --scaled-within 9s".to_owned(),
+            "--scaled-within needs --stage",
+        ),
+        (format!("run {url} --stage 5rps:1m --duration 1m"), "--duration needs --clients"),
+        (format!("run {url} --stage 5rps:1m --think-time 1s"), "--think-time needs --clients"),
+        (format!("run {url} --stage 5rps:1m --requests-per-connection none"), "1 or more, or all"),
+    ] {
+        is_refused(&arguments, part).await;
+    }
+}
+
 #[tokio::test]
 async fn bad_usage_gets_one_line_that_says_what_to_do() {
     let folder = tempfile::tempdir().expect("a folder can be made");
@@ -151,21 +186,6 @@ async fn bad_usage_gets_one_line_that_says_what_to_do() {
         (format!("run --hpa none --stage 5rps:1m --targets {}", paths.display()), "each line of --targets a whole URL"),
         ("run --url ftp://127.0.0.1:1 --hpa none --stage 5rps:1m".to_owned(), "http"),
         ("run --url http://user:se/cret@127.0.0.1:1 --stage 5rps:1m".to_owned(), "http://127.0.0.1:1"),
-        (format!("run {url} --clients 4"), "--clients needs --duration, such as --clients 16 --duration 30s"),
-        (format!("run {url} --clients 4 --stage 5rps:1m"), "replace --stage or --profile with --duration"),
-        (format!("run {url} --clients 4 --profile hpa --duration 1s"), "replace --stage or --profile with --duration"),
-        (format!("run {url} --clients 4 --duration 1s --spacing poisson"), "--spacing"),
-        (format!("run {url} --clients 4 --duration 1s --max-in-flight 9"), "--max-in-flight"),
-        (format!("run {url} --clients 4 --duration 1s --generators 2"), "--generators"),
-        (format!("run {url} --clients 0 --duration 1s"), "1..=50000"),
-        (format!("run {url} --clients 4 --duration 25h"), "a day at most"),
-        (
-            "run --clients 4 --duration 1m --expect-replicas 2 --scaled-within 9s".to_owned(),
-            "--scaled-within needs --stage",
-        ),
-        (format!("run {url} --stage 5rps:1m --duration 1m"), "--duration needs --clients"),
-        (format!("run {url} --stage 5rps:1m --think-time 1s"), "--think-time needs --clients"),
-        (format!("run {url} --stage 5rps:1m --requests-per-connection none"), "1 or more, or all"),
         (format!("run {url} --stage 5rps:1m --header Authorization"), "this one has no colon"),
         (format!("run {url} --stage 5rps:1m --header Content-Length:5"), "set by loadtest itself"),
         (format!("run {url} --stage 5rps:1m --header @/nonexistent"), "--header /nonexistent: No such file"),
@@ -210,13 +230,7 @@ async fn bad_usage_gets_one_line_that_says_what_to_do() {
         (format!("doctor --bundle {}/none/x", there.display()), "there is no folder"),
         (format!("doctor --bundle {}/journal.jsonl", there.display()), "choose another file"),
     ] {
-        let ran = output(&arguments).await;
-        let complaint = String::from_utf8_lossy(&ran.stderr);
-        assert_eq!(ran.status.code(), Some(2), "{arguments}: {complaint}");
-        assert!(complaint.contains(part) && !complaint.contains("hush"), "{arguments}: {complaint}");
-        let lines = complaint.lines().take_while(|line| !line.starts_with("Usage:"));
-        let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("For more information"));
-        assert_eq!(lines.count(), 1, "{arguments}: {complaint}");
+        is_refused(&arguments, part).await;
     }
     assert!(!there.join("unmade").exists(), "a load that cannot start leaves no folder");
 }

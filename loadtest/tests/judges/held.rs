@@ -187,3 +187,23 @@ fn zero_is_the_hpas_own_only_by_its_condition() {
     crate::changed::conditions(&mut evidence, "ScalingDisabled", "the replica count of the target is zero", 600.0);
     assert_eq!(cause_at(&evidence, Link::Pod), Cause::ReplicasZero);
 }
+
+#[test]
+fn zero_by_keda_is_explained_and_left_alone() {
+    let mut evidence = crate::healthy::keda();
+    let hpa = seen(&mut evidence.hpa);
+    (hpa["status"]["currentReplicas"], hpa["status"]["desiredReplicas"]) = (json!(0), json!(0));
+    hpa["status"]["currentMetrics"] = json!([]);
+    seen(&mut evidence.scaled_object)["spec"]["minReplicaCount"] = json!(0);
+    seen(&mut evidence.scale)["spec"]["replicas"] = json!(0);
+    (evidence.pods, evidence.pages) = (Read::Seen(Vec::new()), Vec::new());
+    crate::changed::conditions(&mut evidence, "ScalingDisabled", "the replica count of the target is zero", 600.0);
+    let diagnosis = healthy(&evidence);
+    let explains = diagnosis.explains.expect("KEDA explains it");
+    assert_eq!(explains.cause, Cause::ScaledToZero);
+    assert!(explains.evidence.ends_with("KEDA scaled the workload to 0"), "{}", explains.evidence);
+    assert_eq!(explains.fix.commands, Vec::<String>::new());
+    assert_eq!(diagnosis.why.as_deref(), Some("0 replicas: KEDA scaled the workload to 0"));
+    let changes = diagnosis.metrics[0].changes.as_deref();
+    assert_eq!(changes, Some("KEDA starts the first pod when a trigger is active"));
+}

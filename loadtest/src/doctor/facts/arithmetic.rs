@@ -1,6 +1,6 @@
 //! The HPA's arithmetic in words: what each metric asks for, why the replicas stay, and what load would change them.
 
-use super::decision::{Decision, Direction, Held};
+use super::decision::{Decision, Direction, Held, ScalesToZero};
 use super::proposals::{Asked, Measure};
 use crate::autoscaling::hpa::calculator::{By, Groups, Proposal, still};
 use crate::autoscaling::hpa::{Behavior, Rules, Select, Unit};
@@ -72,16 +72,18 @@ pub fn uncounted(groups: &Groups, ratio: f64) -> String {
 pub fn why(decision: &Decision<'_>) -> String {
     let Decision { current, desired, min, max, behavior, .. } = decision;
     let replicas = if *current == 1 { "1 replica".to_owned() } else { format!("{current} replicas") };
+    if let Held::Zero(by) = decision.held {
+        return format!("{replicas}: {} scaled the workload to 0", by.name());
+    }
     let metric = decision.decisive().map(|metric| {
         let of = if decision.metrics.len() > 1 { ", which asks for the most," } else { "" };
         format!("{}{of} is {}", metric.title(), asks(metric, behavior).replacen(" asks", ", and asks", 1))
     });
     let Some(metric) = metric else { return format!("{replicas}: what the metrics ask for is not known") };
     let held = match decision.held {
-        Held::Unknown | Held::AtTarget | Held::Damping => "so nothing changes".to_owned(),
+        Held::Unknown | Held::AtTarget | Held::Damping | Held::Zero(_) => "so nothing changes".to_owned(),
         Held::Changes if current != desired => format!("the HPA goes to {desired}"),
         Held::Changes => format!("the HPA syncs every {SYNC_PERIOD} s"),
-        Held::Zero => "the HPA scaled the workload to 0".to_owned(),
         Held::Maximum => format!("the maximum is {max}"),
         Held::Minimum => format!("the minimum is {min}"),
         Held::Tolerance => "the HPA ignores so small a difference".to_owned(),
@@ -141,6 +143,12 @@ pub fn limit(behavior: &Behavior, direction: Direction) -> String {
 /// The values of a metric between which nothing changes: at or below the first the HPA scales in, as far as this metric is
 /// concerned, and above the second it scales out.
 pub fn bounds(metric: &Asked<'_>, decision: &Decision<'_>) -> (Option<f64>, Option<f64>) {
+    match decision.held {
+        Held::Zero(ScalesToZero::Hpa) => return (None, Some(0.0)),
+        // It does not look at the target, but at each trigger's activation threshold.
+        Held::Zero(ScalesToZero::Keda) => return (None, None),
+        _ => {}
+    }
     let (fewer, more) = still(&decision.behavior, metric.groups.counted.pods);
     let can_shrink = decision.current > decision.min && decision.behavior.down.select != Select::Disabled;
     let can_grow = decision.current < decision.max && decision.behavior.up.select != Select::Disabled;
@@ -150,6 +158,9 @@ pub fn bounds(metric: &Asked<'_>, decision: &Decision<'_>) -> (Option<f64>, Opti
 
 /// The same in words; none where no load changes anything.
 pub fn changes(metric: &Asked<'_>, decision: &Decision<'_>) -> Option<String> {
+    if decision.held == Held::Zero(ScalesToZero::Keda) {
+        return Some("KEDA starts the first pod when a trigger is active".to_owned());
+    }
     let (fewer, more) = bounds(metric, decision);
     let all = if decision.metrics.len() > 1 { " if no other metric needs them" } else { "" };
     let out = more.map(|above| format!("scales out above {}", written(metric, above)));

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use serde_json::Value;
 
 use super::autoscaler::behavior;
+use super::pods::keda_scales_to_zero;
 use super::proposals::{self, Asked};
 use crate::autoscaling::hpa::calculator::By;
 use crate::autoscaling::hpa::{Behavior, Select};
@@ -60,6 +61,25 @@ impl Direction {
     }
 }
 
+/// What scales a workload to 0, and from there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ScalesToZero {
+    /// The HPA, from Kubernetes 1.37 on.
+    Hpa,
+    /// KEDA. Its HPA does nothing until KEDA has started the first pod.
+    Keda,
+}
+
+impl ScalesToZero {
+    /// What it is called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hpa => "the HPA",
+            Self::Keda => "KEDA",
+        }
+    }
+}
+
 /// Why the replicas are what they are.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Held {
@@ -69,8 +89,8 @@ pub enum Held {
     AtTarget,
     /// What the metrics ask for is not known.
     Unknown,
-    /// The HPA scaled the workload to 0.
-    Zero,
+    /// The workload was scaled to 0.
+    Zero(ScalesToZero),
     /// The maximum.
     Maximum,
     /// The minimum.
@@ -111,7 +131,10 @@ pub fn decision(evidence: &Evidence) -> Option<Decision<'_>> {
         decides,
         held: Held::Unknown,
     };
-    decision.held = held(hpa, &decision);
+    decision.held = match scaled_to_zero(evidence, hpa, current) {
+        Some(by) => Held::Zero(by),
+        None => held(hpa, &decision),
+    };
     Some(decision)
 }
 
@@ -127,11 +150,14 @@ impl<'a> Decision<'a> {
     }
 }
 
+fn scaled_to_zero(evidence: &Evidence, hpa: &Value, current: u32) -> Option<ScalesToZero> {
+    let by_hpa = is(hpa, "ScaledToZero").then_some(ScalesToZero::Hpa);
+    let by_keda = || keda_scales_to_zero(evidence).then_some(ScalesToZero::Keda);
+    by_hpa.or_else(by_keda).filter(|_| current == 0)
+}
+
 fn held(hpa: &Value, decision: &Decision<'_>) -> Held {
     let Decision { current, desired, min, max, behavior, .. } = decision;
-    if *current == 0 && is(hpa, "ScaledToZero") {
-        return Held::Zero;
-    }
     let Some(proposal) = decision.decisive().and_then(|metric| metric.proposal) else { return Held::Unknown };
     if current != desired {
         return Held::Changes;

@@ -48,16 +48,19 @@ pub fn ready_for(evidence: &Evidence, pod: &Value) -> Option<f64> {
 /// Kubernetes 1.37 on; before, one that may go there does not.
 pub fn leaves_zero(evidence: &Evidence) -> bool {
     let zero = |object: &Value, field: &str| object["spec"][field].as_u64() == Some(0);
-    let by_keda = evidence.scaled_object.seen().is_some_and(|scaled| {
-        zero(scaled, "minReplicaCount")
-            || scaled["spec"]["minReplicaCount"].is_null()
-            || zero(scaled, "idleReplicaCount")
-    });
-    by_keda
+    keda_scales_to_zero(evidence)
         || evidence.hpa.seen().is_some_and(|hpa| {
             let disabled = condition(hpa, "ScalingActive").is_some_and(|active| active["reason"] == "ScalingDisabled");
             is(hpa, "ScaledToZero") || (zero(hpa, "minReplicas") && !disabled)
         })
+}
+
+/// Whether KEDA scales the workload to 0, and from there.
+pub fn keda_scales_to_zero(evidence: &Evidence) -> bool {
+    evidence.scaled_object.seen().is_some_and(|scaled| {
+        let zero = |field: &str| scaled["spec"][field].as_u64() == Some(0);
+        zero("minReplicaCount") || scaled["spec"]["minReplicaCount"].is_null() || zero("idleReplicaCount")
+    })
 }
 
 /// The replicas that are wanted: the scale's own word, which leaves a 0 out; where it may not be read, the workload's, or

@@ -6,7 +6,7 @@ mod others;
 use crate::autoscaling::timing;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::arithmetic;
-use crate::doctor::facts::decision::decision;
+use crate::doctor::facts::decision::{Held, decision};
 use crate::doctor::link::Link;
 use crate::doctor::objects::is;
 use crate::doctor::status::{Checked, Input, Status};
@@ -21,7 +21,8 @@ pub fn check(evidence: &Evidence) -> Checked {
         "{} replicas, {} desired, {} to {} allowed",
         decision.current, decision.desired, decision.min, decision.max
     );
-    if !is(hpa, "ScalingActive") && !is(hpa, "ScaledToZero") {
+    let is_of_zero = is(hpa, "ScaledToZero") || matches!(decision.held, Held::Zero(_));
+    if !is(hpa, "ScalingActive") && !is_of_zero {
         return Err(Status::blocked(Link::Condition, format!("{seen}, and the HPA does not read its metrics")));
     }
     if let Some(finding) = held::finding(evidence, hpa, &decision, &seen) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::doctor::catalogue::Cause;
 use crate::doctor::evidence::Evidence;
 use crate::doctor::facts::arithmetic::{self, limit, rules, tolerance};
-use crate::doctor::facts::decision::{Decision, Direction, Held};
+use crate::doctor::facts::decision::{Decision, Direction, Held, ScalesToZero};
 use crate::doctor::fixes::Command;
 use crate::doctor::fixes::kubectl::patch;
 use crate::doctor::fixes::scaler::maximum;
@@ -22,10 +22,13 @@ pub fn finding(evidence: &Evidence, hpa: &Value, decision: &Decision<'_>, seen: 
     };
     match decision.held {
         Held::Changes | Held::AtTarget | Held::Unknown => None,
-        Held::Zero => {
-            let advice =
-                "Nothing needs to be fixed: the HPA scales out as soon as its External or Object metric is above 0.";
-            explained(Cause::ScaledToZero, "the HPA scaled the workload to 0", advice.to_owned(), None)
+        Held::Zero(by) => {
+            let when = match by {
+                ScalesToZero::Hpa => "the HPA scales out as soon as its External or Object metric is above 0",
+                ScalesToZero::Keda => "KEDA starts the first pod as soon as a trigger is active",
+            };
+            let why = format!("{} scaled the workload to 0", by.name());
+            explained(Cause::ScaledToZero, &why, format!("Nothing needs to be fixed: {when}."), None)
         }
         Held::Maximum => Some(at_maximum(evidence, decision, seen, &asks)),
         Held::Minimum => {
