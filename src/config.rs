@@ -290,9 +290,16 @@ fn count(min: u64, max: u64) -> impl TypedValueParser<Value = usize> {
 /// The default port of the ops address.
 pub const OPS_PORT: u16 = 9797;
 
-/// These addresses with another port, but 0 where theirs is 0.
+/// The IPs of these addresses with another port, but 0 where theirs is 0.
 fn beside(addresses: &[SocketAddr], port: u16) -> Vec<SocketAddr> {
-    addresses.iter().map(|address| (address.ip(), if address.port() == 0 { 0 } else { port }).into()).collect()
+    let mut all: Vec<SocketAddr> = Vec::new();
+    for address in addresses {
+        let other = SocketAddr::new(address.ip(), if address.port() == 0 { 0 } else { port });
+        if other.port() == 0 || !all.contains(&other) {
+            all.push(other);
+        }
+    }
+    all
 }
 
 impl Config {

@@ -60,6 +60,10 @@ impl UrlPrefix {
     }
 }
 
+/// The target as the client sent it, of a request whose prefix was removed.
+#[derive(Clone, Debug)]
+pub struct SentUri(pub Uri);
+
 /// Removes the prefix from each request before any other layer sees it: routes, labels and errors know nothing of it.
 #[derive(Clone)]
 pub struct StripPrefix<S> {
@@ -88,7 +92,8 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         if let Some(uri) = self.prefix.as_ref().and_then(|prefix| prefix.stripped(request.uri())) {
-            *request.uri_mut() = uri;
+            let sent = std::mem::replace(request.uri_mut(), uri);
+            request.extensions_mut().insert(SentUri(sent));
         }
         self.inner.call(request)
     }

@@ -38,7 +38,7 @@ pub struct TlsFiles {
 impl TlsSettings {
     /// The files, if https is served. An error says which setting is missing.
     pub fn files(&self) -> Result<Option<TlsFiles>, &'static str> {
-        if [&self.tls_cert, &self.tls_key].into_iter().flatten().any(|file| is_pem(file)) {
+        if [&self.tls_cert, &self.tls_key].into_iter().flatten().any(|file| is_content(file)) {
             return Err(
                 "--tls-cert and --tls-key (or SHOPFRONT_TLS_CERT and SHOPFRONT_TLS_KEY) must be the paths of files, \
                 not what is in them",
@@ -66,7 +66,13 @@ impl TlsSettings {
     }
 }
 
-/// Whether somebody has set a variable to the content of the file. It may be the key, so no message repeats it.
-fn is_pem(file: &Path) -> bool {
-    file.to_string_lossy().contains("-----BEGIN")
+/// Whether somebody has set a variable to the content of the file: in PEM form, or in base64 as `kubectl get secret` prints it.
+/// It may be the key, so no message repeats it.
+fn is_content(file: &Path) -> bool {
+    let text = file.to_string_lossy();
+    let is_base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c) || c.is_ascii_whitespace();
+    text.contains("-----BEGIN") || text.len() >= LEAST_BASE64 && !text.starts_with('/') && text.chars().all(is_base64)
 }
+
+/// The shortest key is longer, and hardly any relative path without a dot, a hyphen or an underscore is.
+const LEAST_BASE64: usize = 48;

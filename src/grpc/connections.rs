@@ -1,5 +1,6 @@
 //! The connections of the gRPC address, which are few: a new one takes the place of the oldest if there is no room. So a
-//! stranger may hold streams for as long as it likes, and the kubelet's next probe is still answered.
+//! stranger may hold streams for as long as it likes, and the kubelet's next probe is still answered. A stranger that opens this
+//! many connections in the time of a probe does keep it out: the address is for the cluster.
 
 use std::collections::VecDeque;
 use std::future::pending;
@@ -20,7 +21,7 @@ use crate::lifecycle::{Lifecycle, Phase};
 use crate::server::accept;
 
 /// Concurrent connections.
-pub(super) const MAX_CONNECTIONS: usize = 16;
+pub(super) const MAX_CONNECTIONS: usize = 64;
 
 /// Concurrent streams of a connection.
 const MAX_STREAMS: u32 = 8;

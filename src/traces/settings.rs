@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::uri::{Scheme, Uri};
+use http::uri::{PathAndQuery, Scheme, Uri};
 use opentelemetry_sdk::trace::Sampler;
 use percent_encoding::percent_decode_str;
 
@@ -71,6 +71,7 @@ impl TraceSettings {
         if let Some((name, _)) = otlp(variables, "COMPRESSION").filter(|(_, value)| value != "none") {
             return Err(format!("{name}: exports are not compressed; unset it, or set it to none"));
         }
+        check_batches(variables)?;
         Ok(Some(Self {
             endpoint: match endpoint {
                 Some((name, url)) => endpoint_url(&url, protocol, name.contains("TRACES"))
@@ -127,10 +128,13 @@ fn endpoint_url(url: &str, protocol: Protocol, is_for_traces: bool) -> Result<Ur
     if base.scheme() != Some(&Scheme::HTTP) {
         return Err("a URL that begins with http://; send to a collector in the cluster, which can forward by https");
     }
+    if base.query().is_some() && !(is_for_traces && protocol == Protocol::Http) {
+        return Err("a URL without a query; OTEL_EXPORTER_OTLP_TRACES_ENDPOINT may have one");
+    }
     let path = base.path().trim_end_matches('/');
     let path = match protocol {
         Protocol::Grpc => "/opentelemetry.proto.collector.trace.v1.TraceService/Export".to_owned(),
-        Protocol::Http if is_for_traces => base.path().to_owned(),
+        Protocol::Http if is_for_traces => base.path_and_query().map_or("/", PathAndQuery::as_str).to_owned(),
         Protocol::Http => format!("{path}/v1/traces"),
     };
     Uri::builder().scheme(Scheme::HTTP).authority(authority.clone()).path_and_query(path).build().map_err(|_| EXPECTED)
@@ -156,6 +160,21 @@ fn headers(variables: Variables) -> Result<Headers, String> {
         headers.append(header.0, header.1);
     }
     Ok(Headers(headers))
+}
+
+/// The SDK reads these itself, and allocates as much as they say.
+fn check_batches(variables: Variables) -> Result<(), String> {
+    for (name, most) in [
+        ("OTEL_BSP_MAX_QUEUE_SIZE", 16_384),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 16_384),
+        ("OTEL_BSP_SCHEDULE_DELAY", 3_600_000),
+    ] {
+        let Some(value) = variables(name) else { continue };
+        if !value.parse::<u64>().is_ok_and(|number| (1..=most).contains(&number)) {
+            return Err(format!("{name}: expected a number from 1 to {most}, not {value:?}"));
+        }
+    }
+    Ok(())
 }
 
 fn timeout(variables: Variables) -> Result<Duration, String> {
@@ -250,6 +269,7 @@ mod tests {
             (&[ENDPOINT], "http://collector:4318/v1/traces".to_owned()),
             (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c/base/")], "http://c/base/v1/traces".to_owned()),
             (&[ENDPOINT, ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://t:1/own")], "http://t:1/own".to_owned()),
+            (&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c/own?key=a")], "http://c/own?key=a".to_owned()),
             (&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://[::1]:1")], "http://[::1]:1/".to_owned()),
             (&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c:4317"), grpc], format!("http://c:4317{export}")),
         ] {
@@ -272,6 +292,7 @@ mod tests {
         for (name, value) in [
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318/hunter2"),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://hunter2.example"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector/?key=hunter2"),
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://user:hunter2@collector"),
             ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "hunter2"),
@@ -284,6 +305,10 @@ mod tests {
             ("OTEL_TRACES_EXPORTER", "jaeger"),
             ("OTEL_TRACES_SAMPLER", "xray"),
             ("OTEL_PROPAGATORS", "tracecontexts"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "10000000000"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "0"),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "many"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "-1"),
         ] {
             let error = settings(&[(name, value), ENDPOINT]).unwrap_err();
             assert!(error.starts_with(&format!("{name}: ")), "{error}");

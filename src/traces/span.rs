@@ -14,6 +14,7 @@ use opentelemetry_sdk::trace::Span;
 use super::Shared;
 use crate::endpoints::Endpoint;
 use crate::redact::REDACTED;
+use crate::url_prefix::SentUri;
 
 /// The address of the client's end of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -102,7 +103,8 @@ fn attributes<B>(
     if let Some(endpoint) = endpoint {
         add("http.route", endpoint.path().into());
     }
-    add("url.path", cut(uri.path()).into());
+    let sent = request.extensions().get::<SentUri>().map_or(uri, |sent| &sent.0);
+    add("url.path", cut(sent.path()).into());
     if uri.query().is_some() {
         // It may be a secret, and has no meaning for most endpoints.
         add("url.query", REDACTED.into());

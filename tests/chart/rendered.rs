@@ -288,7 +288,7 @@ fn tls_grpc_and_traces_have_their_ports_and_variables_and_nothing_of_them_is_the
             "OTEL_SERVICE_NAME",
         ])
     );
-    assert_eq!((ports, of_service), (set(&["web", "ops", "https", "grpc"]), set(&["web", "https", "grpc"])));
+    assert_eq!((ports, of_service), (set(&["web", "ops", "https", "grpc"]), set(&["web", "https"])));
     assert_eq!(volumes, json!([{"name": "tls", "secret": {"secretName": "shop-tls"}}]));
     let said = refusal(&["--set", values, "--set", "networkPolicy.enabled=true"]);
     assert!(said.contains("networkPolicy.egress"), "{said}");

@@ -13,7 +13,7 @@ use crate::support::garbage::{PREFACE, frame};
 use crate::support::{Server, eventually, read_to_end};
 
 /// The connections that the service has room for.
-const MAX_CONNECTIONS: usize = 16;
+const MAX_CONNECTIONS: usize = 64;
 
 /// A probe of the ops address and one of the gRPC address, as the kubelet sends them: the longest time that one took.
 async fn probes_are_answered(server: &Server, address: SocketAddr) -> Duration {

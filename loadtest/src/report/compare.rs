@@ -49,7 +49,11 @@ fn figures(reports: [&Report; 2]) -> Vec<Row> {
         row("  succeeded", reports, |report| Some(count(report.totals.succeeded))),
         row("  failed", reports, |report| Some(count(report.totals.failed))),
         row("  dropped", reports, |report| Some(count(report.totals.dropped))),
-        row("Latency p50", reports, latency(|latency| latency.p50)),
+        row("Latency from", reports, |report| {
+            let is_closed = report.start.as_ref().is_some_and(|start| start.clients.is_some());
+            Some(if is_closed { "sent (closed loop)" } else { "due" }.to_owned())
+        }),
+        row("  p50", reports, latency(|latency| latency.p50)),
         row("  p90", reports, latency(|latency| latency.p90)),
         row("  p99", reports, latency(|latency| latency.p99)),
         row("  max", reports, latency(|latency| latency.max)),

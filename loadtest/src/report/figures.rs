@@ -34,7 +34,7 @@ pub struct Report {
     pub handshakes: Option<Quantiles>,
     /// How the replicas scaled out and in; null if no autoscaler was watched.
     pub replicas: Option<Replicas>,
-    /// How long the first request had no answer; null if a pod was there, or no autoscaler was watched.
+    /// How long no request succeeded; null if a pod was there, or no autoscaler was watched.
     #[serde(default)]
     pub from_zero: Option<FromZero>,
     /// The reaction time, from the load step to a new pod that answers; null if the load did not require more pods.

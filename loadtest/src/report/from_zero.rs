@@ -1,4 +1,4 @@
-//! A run that began without a pod: how long its first requests had no answer.
+//! A run that began without a pod: how long no request succeeded.
 
 use crate::journal::Scaling;
 use crate::report::figures::{FromZero, Load};
@@ -8,18 +8,15 @@ pub(crate) fn wait(seconds: &[Load], scaling: &[Scaling]) -> Option<FromZero> {
     let offered = seconds.iter().find(|second| second.offered > 0)?.at;
     // Before the first observation, there is what that shows.
     let seen = scaling.iter().rfind(|seen| seen.at <= offered).or(scaling.first())?;
-    if seen.pods > 0 {
+    // Pods that cannot be read are told as none throughout.
+    if seen.pods > 0 || scaling.iter().all(|seen| seen.pods == 0) {
         return None;
     }
-    let answered = seconds.iter().find(|second| second.achieved > 0).map(|second| second.at);
-    if answered == Some(offered) {
-        // Pods that could not be read are told as none.
-        return None;
-    }
-    let before = seconds.iter().take_while(|second| answered.is_none_or(|answered| second.at < answered));
+    let succeeded = seconds.iter().find(|second| second.achieved > 0).map(|second| second.at);
+    let before = seconds.iter().take_while(|second| succeeded.is_none_or(|succeeded| second.at < succeeded));
     Some(FromZero {
         offered,
-        waited: answered.map(|answered| answered - offered),
+        waited: succeeded.map(|succeeded| succeeded - offered),
         lost: before.map(|second| second.failed + second.dropped).sum(),
     })
 }
@@ -56,14 +53,14 @@ mod tests {
 
     #[test]
     fn without_any_answer_it_still_waits() {
-        let wait = wait(&[second(0.0, 0), second(1.0, 0)], &[seen(0.5, 0)]);
+        let wait = wait(&[second(0.0, 0), second(1.0, 0)], &[seen(0.5, 0), seen(0.9, 1)]);
         assert_eq!(wait, Some(FromZero { offered: 0.0, waited: None, lost: 20 }));
     }
 
     #[test]
     fn a_pod_that_is_there_is_waited_for_by_nobody() {
         assert_eq!(wait(&[second(0.0, 10)], &[seen(-1.0, 1)]), None);
-        assert_eq!(wait(&[second(0.0, 1)], &[seen(-1.0, 0)]), None, "it was answered");
+        assert_eq!(wait(&[second(0.0, 0), second(1.0, 1)], &[seen(-1.0, 0)]), None, "no pod was ever seen");
         assert_eq!(wait(&[], &[seen(-1.0, 0)]), None, "no request");
         assert_eq!(wait(&[second(0.0, 0)], &[]), None, "nothing was watched");
     }

@@ -112,8 +112,8 @@ fn scaling(report: &Report) -> Option<String> {
 fn from_zero(report: &Report) -> Option<String> {
     let from_zero = report.from_zero?;
     let answered = from_zero.waited.map_or_else(
-        || "no request was answered".to_owned(),
-        |waited| format!("the first answer came {} after the first request", seconds(waited)),
+        || "no request succeeded".to_owned(),
+        |waited| format!("the first success came {} after the first request", seconds(waited)),
     );
     Some(format!("From zero  {answered}; {} failed or dropped until then", plural(from_zero.lost, "request")))
 }

@@ -22,7 +22,7 @@ pub(crate) fn render(report: &Report) -> Markup {
             @let name = if report.clients().is_some() { "p99 service time (closed loop)" } else { "p99 latency" };
             (tile(&seconds(latency.p99), name, &format!("median {}", seconds(latency.p50)), false))
         }
-        @if let Some(from_zero) = &report.from_zero { (first_answer(from_zero)) }
+        @if let Some(from_zero) = &report.from_zero { (first_success(from_zero)) }
         @if let Some(replicas) = &report.replicas { (scaled_out(report, replicas)) (scaled_in(replicas)) }
         @if let Some(lateness) = &report.lateness {
             (tile(&seconds(lateness.p99), "p99 send delay", "of the generator itself", lateness.p99 > 0.01))
@@ -43,10 +43,10 @@ fn failed(report: &Report) -> Markup {
     tile(&count(bad), "failed or dropped", &remark, bad > 0)
 }
 
-fn first_answer(from_zero: &FromZero) -> Markup {
+fn first_success(from_zero: &FromZero) -> Markup {
     let figure = from_zero.waited.map_or_else(|| "never".to_owned(), seconds);
     let remark = format!("{} failed or dropped until then", count(from_zero.lost));
-    tile(&figure, "first answer, from zero pods", &remark, from_zero.waited.is_none())
+    tile(&figure, "first success, from zero pods", &remark, from_zero.waited.is_none())
 }
 
 fn scaled_out(report: &Report, replicas: &Replicas) -> Markup {

@@ -87,7 +87,7 @@ impl<'a> Pair<'a> {
     fn private_key(&self) -> Result<PrivateKeyDer<'static>, String> {
         let file = self.files.key.display();
         PrivateKeyDer::from_pem_slice(&self.key).map_err(|error| match error {
-            pem::Error::NoItemsFound if self.has_encrypted_key() => {
+            pem::Error::NoItemsFound | pem::Error::Base64Decode(_) if self.has_encrypted_key() => {
                 format!("the private key in {file} has a password; store it without one (`openssl pkey`), or {KEY_SETTING}")
             }
             pem::Error::NoItemsFound => {
@@ -98,11 +98,13 @@ impl<'a> Pair<'a> {
     }
 
     fn has_encrypted_key(&self) -> bool {
-        self.key.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED)
+        let key = String::from_utf8_lossy(&self.key);
+        ENCRYPTED.iter().any(|mark| key.contains(mark))
     }
 }
 
-const ENCRYPTED: &[u8] = b"BEGIN ENCRYPTED PRIVATE KEY";
+/// In PKCS #8, and in OpenSSL's older form (RFC 1421).
+const ENCRYPTED: [&str; 2] = ["BEGIN ENCRYPTED PRIVATE KEY", "Proc-Type: 4,ENCRYPTED"];
 
 /// Reads a file, and nothing else: a pipe would wait for its writer.
 fn read(path: &Path) -> Result<Vec<u8>, String> {
