@@ -140,6 +140,8 @@ pub struct Kustomization {
     pub api_version: String,
     pub kind: String,
     pub resources: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patches: Vec<Patch>,
 }
 
 #[derive(Deserialize, Serialize)]
