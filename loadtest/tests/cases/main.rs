@@ -2,9 +2,10 @@
 //! `loadtest doctor` must give and what fixes it. As many of them as the nodes have room for are on a real cluster at the
 //! same time.
 //!
-//! Needs a cluster and `--ignored`, as `tests/cluster` does; `.ci/cluster cases` runs it, and `.ci/cluster keda`.
-//! With `SHOPFRONT_TEST_SCALER=keda` it takes the cases of KEDA instead. `SHOPFRONT_TEST_CASES=a,b` selects files. `SHOPFRONT_TEST_LOADTEST` names a release build of the load tool to ask: it
-//! takes a tenth of the CPU time of the one that cargo builds for the tests.
+//! Needs a cluster and `--ignored`, as `tests/cluster` does; `.ci/cluster cases` runs it, and `.ci/cluster keda`. With
+//! `SHOPFRONT_TEST_SCALER=keda` it takes the cases of KEDA instead. `SHOPFRONT_TEST_CASES=a,b` selects files.
+//! `SHOPFRONT_TEST_LOADTEST` names a release build of the load tool to ask: it takes a tenth of the CPU time of the one that
+//! cargo builds for the tests.
 
 mod case;
 #[allow(dead_code, reason = "the cluster test uses the rest of it")]
