@@ -7,15 +7,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
-use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
 
 use super::HttpService;
 use super::connection_state::ConnectionState;
+use super::guarded_body::guarded;
 use super::takeover::Takeover;
 use crate::traces::Peer;
 
@@ -69,14 +69,14 @@ where
             let _ = guard.state.takeover.set(takeover);
         } else if guard.is_http2 {
             // On HTTP/1, hyper takes a response at once. On HTTP/2, it waits until the client has room for it.
-            response = response.map(|body| Body::new(TrackedBody { body, _guard: guard }));
+            response = response.map(|body| guarded(body, guard));
         } else {
             if guard.state.server.closes_http1_connections() {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             if response.body().size_hint().exact().is_none() {
                 // It takes time, in which the connection is not idle.
-                response = response.map(|body| Body::new(TrackedBody { body, _guard: guard }));
+                response = response.map(|body| guarded(body, guard));
             }
         }
         Poll::Ready(Ok(response))
@@ -99,28 +99,5 @@ impl RequestGuard {
 impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.state.request_finished(self.is_http2);
-    }
-}
-
-/// A response body. Its request is in flight until the body has been sent.
-struct TrackedBody {
-    body: Body,
-    _guard: RequestGuard,
-}
-
-impl http_body::Body for TrackedBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

@@ -6,14 +6,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::body::Body;
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body::Body as _;
 use pin_project_lite::pin_project;
 use tower::Service;
 
 use super::Traces;
 use super::span::ServerSpan;
+use crate::server::guarded;
 
 /// Makes a span for each client request of a service, if there are traces.
 #[derive(Clone)]
@@ -86,29 +86,6 @@ where
             return Poll::Ready(Ok(response));
         }
         // It takes time, which belongs to the span.
-        Poll::Ready(Ok(response.map(|body| Body::new(TracedBody { body, _span: span }))))
-    }
-}
-
-/// A response body. Its span ends with it.
-struct TracedBody {
-    body: Body,
-    _span: Box<ServerSpan>,
-}
-
-impl HttpBody for TracedBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        Poll::Ready(Ok(response.map(|body| guarded(body, span))))
     }
 }

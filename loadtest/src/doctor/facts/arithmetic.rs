@@ -72,18 +72,15 @@ pub fn uncounted(groups: &Groups, ratio: f64) -> String {
 pub fn why(decision: &Decision<'_>) -> String {
     let Decision { current, desired, min, max, behavior, .. } = decision;
     let replicas = if *current == 1 { "1 replica".to_owned() } else { format!("{current} replicas") };
-    if let Held::Zero(by) = decision.held {
-        return format!("{replicas}: {} scaled the workload to 0", by.name());
-    }
     let metric = decision.decisive().map(|metric| {
         let of = if decision.metrics.len() > 1 { ", which asks for the most," } else { "" };
         format!("{}{of} is {}", metric.title(), asks(metric, behavior).replacen(" asks", ", and asks", 1))
     });
-    let Some(metric) = metric else { return format!("{replicas}: what the metrics ask for is not known") };
     let held = match decision.held {
-        Held::Unknown | Held::AtTarget | Held::Damping | Held::Zero(_) => "so nothing changes".to_owned(),
+        Held::Unknown | Held::AtTarget | Held::Damping => "so nothing changes".to_owned(),
         Held::Changes if current != desired => format!("the HPA goes to {desired}"),
         Held::Changes => format!("the HPA syncs every {SYNC_PERIOD} s"),
+        Held::Zero(by) => return format!("{replicas}: {} scaled the workload to 0", by.name()),
         Held::Maximum => format!("the maximum is {max}"),
         Held::Minimum => format!("the minimum is {min}"),
         Held::Tolerance => "the HPA ignores so small a difference".to_owned(),
@@ -95,7 +92,10 @@ pub fn why(decision: &Decision<'_>) -> String {
         }
         Held::Limited(direction) => format!("{} is limited to {}", direction.noun(), limit(behavior, direction)),
     };
-    format!("{replicas}: {metric}; {held}")
+    metric.map_or_else(
+        || format!("{replicas}: what the metrics ask for is not known"),
+        |metric| format!("{replicas}: {metric}; {held}"),
+    )
 }
 
 /// Why a pod fewer would be one too few.
