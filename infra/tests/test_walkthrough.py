@@ -357,7 +357,7 @@ def cluster(tmp_path):
 
 def test_walked_on_a_cluster(cluster, moto, aws, tmp_path, capsys):
     # As the gate's other tests on a cluster have built it already: `cargo run` would build its dependencies anew.
-    subprocess.run("cargo test --locked --package loadtest --test observe --no-run".split(), cwd=ROOT, check=True)
+    subprocess.run("cargo test --locked --workspace --test observe --no-run".split(), cwd=ROOT, check=True)
     loadtest = (ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug/loadtest").absolute()
     left_out = NOT_ON_A_CLUSTER[os.environ.get("SHOPFRONT_TEST_SCALER") or "adapter"]
     moto["AWS_DEFAULT_REGION"] = REGION
