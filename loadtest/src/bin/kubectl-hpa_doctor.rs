@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use loadtest::cli::Doctor;
 use loadtest::commands;
+use loadtest::error::Error;
 use loadtest::output::{Clean, say};
 
 const EXAMPLES: &str = "\
@@ -28,11 +29,20 @@ struct Plugin {
 
 fn main() -> ExitCode {
     commands::guard_panics("kubectl hpa-doctor");
+    // kubectl's word for it, as kubectl_complete-hpa_doctor has it.
+    let mut words = std::env::args().skip(1);
+    if words.next().as_deref() == Some("__complete") {
+        return ended(commands::block_on(commands::complete(Plugin::command(), &words.collect::<Vec<_>>())));
+    }
     let options = match loadtest::cli::read::<Plugin>() {
         Ok(plugin) => plugin.options,
         Err(code) => return code,
     };
-    commands::block_on(commands::doctor(&options)).unwrap_or_else(|error| {
+    ended(commands::block_on(commands::doctor(&options)))
+}
+
+fn ended(command: Result<ExitCode, Error>) -> ExitCode {
+    command.unwrap_or_else(|error| {
         say(Clean::of(&format!("kubectl hpa-doctor: {error}\n")));
         error.exit_code()
     })

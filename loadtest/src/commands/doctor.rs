@@ -95,7 +95,8 @@ async fn inventory(cluster: &Cluster, options: &Doctor) -> Result<ExitCode, Erro
     Ok(ExitCode::from(Outcome::CouldNotLook.exit_code()))
 }
 
-async fn connect(options: &Doctor) -> Result<Cluster, Error> {
+/// The cluster of the chosen context, with the chosen namespace.
+pub(super) async fn connect(options: &Doctor) -> Result<Cluster, Error> {
     let (context, kubeconfig) = (options.context.as_deref(), options.kubeconfig.as_deref());
     let mut cluster = Cluster::connect(Choice { context, kubeconfig }).await?;
     if let Some(namespace) = &options.namespace {

@@ -1,6 +1,7 @@
 //! One file per subcommand, each of which reads as its story.
 
 mod compare;
+mod complete;
 mod doctor;
 mod merge;
 mod predict;
@@ -9,6 +10,7 @@ mod run;
 mod watch_plan;
 
 pub use compare::compare;
+pub use complete::complete;
 pub use doctor::doctor;
 pub use merge::merge;
 pub use predict::predict;

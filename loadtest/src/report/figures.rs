@@ -190,7 +190,7 @@ pub struct Shares {
 pub struct Replicas {
     /// Ready replicas at first.
     pub initial: u32,
-    /// The autoscaler's minimum.
+    /// The autoscaler's minimum; 0 where KEDA ended the last pod, which is below its HPA's minimum.
     #[serde(rename = "least")]
     pub min: u32,
     /// The highest desired count.

@@ -215,7 +215,9 @@ fn shares(seconds: &[Second]) -> Vec<Shares> {
 fn replicas(start: Option<&Start>, scaling: &[Scaling], seconds: &[Second]) -> Option<Replicas> {
     let first = scaling.first()?;
     let autoscaler = start.and_then(|start| start.autoscaler.as_ref());
-    let min = autoscaler.map_or(first.desired, |autoscaler| autoscaler.min);
+    // KEDA goes below the HPA's minimum, to no pod.
+    let ends_at_zero = scaling.last().is_some_and(|seen| seen.desired == 0 && seen.pods == 0);
+    let min = if ends_at_zero { 0 } else { autoscaler.map_or(first.desired, |autoscaler| autoscaler.min) };
     let (desired, ready) = (climbs(scaling, |seen| seen.desired), climbs(scaling, |seen| seen.ready));
     let peak = desired.last().map_or(0, |(highest, _)| *highest);
     // During a rollout there are more pods than were ever desired: those are not the autoscaler's.

@@ -1,6 +1,6 @@
 //! The verdict: what a run without trouble, and each kind of trouble, is judged to be.
 
-use loadtest::journal::{End, Entry, Expectations, MaxFailed, Second, Start};
+use loadtest::journal::{End, Entry, Expectations, MaxFailed, Scaling, Second, Start};
 use loadtest::report::{Outcome, Report, html, terminal};
 
 use super::{held, journals};
@@ -164,4 +164,18 @@ fn scale_in_without_a_request_is_not_tried() {
     let report = Report::from_entries(&entries, Vec::new());
     let check = report.verdict.checks.iter().find(|check| check.name == "Failed during scale-in").unwrap();
     assert_eq!((check.expected.as_deref(), check.observed.as_str()), (None, "not tried: no request was sent then"));
+}
+
+/// KEDA ends the last pod, although the minimum of its HPA is 1.
+#[test]
+fn a_workload_without_a_pod_is_back_to_zero() {
+    let mut entries = journals::good();
+    let last = entries.iter().rev().find_map(|entry| match entry {
+        Entry::Scaling(scaling) => Some(scaling.clone()),
+        _ => None,
+    });
+    let last = last.expect("the journal has observations");
+    entries.push(Entry::Scaling(Scaling { at: last.at + 1.0, desired: 0, pods: 0, ready: 0, ..last.clone() }));
+    let replicas = Report::from_entries(&entries, Vec::new()).replicas.unwrap();
+    assert_eq!((replicas.min, replicas.scale_in.unwrap().until), (0, Some(last.at + 1.0)));
 }

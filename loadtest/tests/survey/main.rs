@@ -83,3 +83,31 @@ async fn bad_use_of_the_plugin_is_one_line_with_what_to_do() {
     let help = text(&run(None, PLUGIN, &["--help"]).await);
     assert!(help.contains("kubectl hpa-doctor [OPTIONS] -A") && !help.contains("loadtest"), "{help}");
 }
+
+/// As kubectl asks for them, of whom a shell asks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn completions_are_what_the_cluster_and_the_plugin_have() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = Fleet::start(folder.path(), Size { hpas: 60, pods_of_each: 1, monitors: 1 }).await;
+    for (words, first, directive) in [
+        (&["-n", "team-0", ""][..], "app-0\t", ":4"),
+        (&["-n", "team-0", "app-5"][..], "app-5", ":4"),
+        (&["-n", "team-"][..], "team-0\t", ":4"),
+        (&["--namespace=team-1"][..], "--namespace=team-1\t", ":4"),
+        (&["-A", "-o", ""][..], "json\t", ":4"),
+        (&["--outp"][..], "--output\tPrint the diagnosis for a program", ":4"),
+        (&["--explain", "rule-a"][..], "rule-a", ":4"),
+        (&["--kubeconfig", "/etc"][..], ":0", ":0"),
+        (&["--context", "x"][..], ":4", ":4"),
+        (&["-n", "team-0", "app-5", "a"][..], ":4", ":4"),
+        (&["--no-such", "-n"][..], ":4", ":4"),
+    ] {
+        let words = [&["__complete"], words].concat();
+        let output = run(Some(&fleet), PLUGIN, &words).await;
+        let text = text(&output);
+        assert!(text.starts_with(first) && text.ends_with(&format!("{directive}\n")), "{words:?}: {text}");
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    }
+    let without_cluster = run(None, PLUGIN, &["__complete", "-n", ""]).await;
+    assert_eq!((text(&without_cluster).as_str(), without_cluster.stderr.as_slice()), (":4\n", &b""[..]));
+}
