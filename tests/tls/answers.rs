@@ -183,6 +183,7 @@ async fn default_address_is_beside_the_plain_one() {
         config.tls.addresses(&config.address).iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     assert_eq!(parse(&["--address", "0.0.0.0:9898,[::]:9898"]), ["0.0.0.0:9899", "[::]:9899"]);
+    assert_eq!(parse(&["--address", "0.0.0.0:9898,0.0.0.0:8080"]), ["0.0.0.0:9899"]);
     assert_eq!(parse(&["--address", "127.0.0.1:0"]), ["127.0.0.1:0"]);
     assert_eq!(parse(&["--address", "127.0.0.1:0", "--tls-address", "[::1]:443"]), ["[::1]:443"]);
 }

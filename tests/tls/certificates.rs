@@ -3,6 +3,8 @@
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use tempfile::tempdir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -105,6 +107,8 @@ fn each_mistake_in_the_files_is_a_line_that_says_what_to_change() {
     let another_der = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
     let small_key = "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n";
     let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let encrypted_by_openssl = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\nMAA=\n\
+                                -----END RSA PRIVATE KEY-----\n";
     let chain_reversed = other.certificate.clone() + &pair.certificate;
     for (certificate, key, expected) in [
         (None, text(&pair.key), "tls.crt does not exist; set --tls-cert or SHOPFRONT_TLS_CERT"),
@@ -117,6 +121,7 @@ fn each_mistake_in_the_files_is_a_line_that_says_what_to_change() {
         (text(another_der), text(&pair.key), "tls.crt cannot be used: "),
         (text(&pair.certificate), text(&pair.certificate), "tls.key has no private key in PEM form"),
         (text(&pair.certificate), text(encrypted), "tls.key has a password; store it without one"),
+        (text(&pair.certificate), text(encrypted_by_openssl), "tls.key has a password; store it without one"),
         (text(&pair.certificate), text(small_key), "tls.key is of a kind that is not supported"),
         (text(&pair.certificate), text(&other.key), "tls.key is not that of the first certificate in "),
         (text(&chain_reversed), text(&pair.key), "put the server's certificate first"),
@@ -153,6 +158,11 @@ fn one_setting_of_two_is_refused() {
         (&[], &[("SHOPFRONT_TLS_CERT", "x"), ("SHOPFRONT_TLS_KEY", "")], "set --tls-key"),
         (&["--tls-address", "127.0.0.1:0"], &[], "set --tls-cert and --tls-key"),
         (&["--tls-cert", "x"], &[("SHOPFRONT_TLS_KEY", &pair.key)], "must be the paths of files"),
+        (
+            &["--tls-cert", "x"],
+            &[("SHOPFRONT_TLS_KEY", &BASE64_STANDARD.encode(&pair.key))],
+            "must be the paths of files",
+        ),
         (&["--tls-address", "9899", "--tls-cert", "x", "--tls-key", "x"], &[], "SHOPFRONT_TLS_ADDRESS"),
     ] {
         let (code, message) = run(flags, variables);

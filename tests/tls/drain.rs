@@ -4,6 +4,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use http_body_util::{BodyExt, Empty};
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -62,6 +67,36 @@ async fn no_request_is_lost() {
     };
     tokio::join!(clients, signal);
     server.server.logged("stopped: every connection has ended").await;
+    assert!(server.server.ended().await.success());
+}
+
+/// The same with HTTP/2: streams that are open when the service stops are answered.
+#[tokio::test]
+async fn no_stream_is_lost() {
+    let mut server = TlsServer::start(&["--drain-delay", "0s"]).await;
+    let stream = server.connect(&["h2"]).await;
+    let (mut requests, connection) =
+        http2::handshake::<_, _, Empty<Bytes>>(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let mut slow = Vec::new();
+    // The service allows eight streams a connection.
+    for _ in 0..7 {
+        let request = Request::get("https://localhost/delay/500ms").body(Empty::new()).unwrap();
+        slow.push(requests.send_request(request));
+    }
+    // A later stream that is answered shows that the earlier ones have arrived.
+    let fast = requests.send_request(Request::get("https://localhost/healthz").body(Empty::new()).unwrap());
+    let (slow, ()) = tokio::join!(join_all(slow), async {
+        assert_eq!(fast.await.unwrap().status(), 200);
+        server.server.signal(Signal::TERM);
+    });
+    for response in slow {
+        let response = response.expect("a stream has a response");
+        assert_eq!(response.status(), 200);
+        response.into_body().collect().await.expect("the body arrives whole");
+    }
+    drop(requests);
+    connection.await.unwrap().expect("the connection is closed in order");
     assert!(server.server.ended().await.success());
 }
 

@@ -66,6 +66,17 @@ async fn span_has_the_attributes_of_the_conventions() {
     assert!(!format!("{span:?}").contains("hunter2"), "{span:?}");
 }
 
+/// The path is the one that was sent, the route without the prefix is the label of the metrics.
+#[tokio::test]
+async fn path_has_the_prefix() {
+    let mut collector = Collector::start().await;
+    let own = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "50")];
+    let server = Server::start_with(&["--url-prefix", "/shop"], &own).await;
+    reqwest::get(server.url("/shop/version")).await.unwrap();
+    let span = collector.span().await;
+    assert_eq!((span.attribute("url.path"), span.attribute("http.route")), ("/shop/version", "/version"));
+}
+
 #[tokio::test]
 async fn http2_has_the_same_span() {
     let (server, mut collector) = started(&[]).await;
