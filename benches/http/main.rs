@@ -47,7 +47,7 @@ fn main() {
         }
     }
 
-    let mut flat_out = Figure::new("CPU a request, keep-alive, flat out", "µs").target("≤ 1.12 × bare axum");
+    let mut flat_out = Figure::new("CPU a request, keep-alive, flat out", "µs").target("≤ 1.10 × bare axum");
     let mut paced = Figure::new("CPU a request, keep-alive, 5,000 a second", "µs");
     let mut unkept = Figure::new("CPU a request, a connection each, flat out", "µs");
     let mut scrape = Figure::new("CPU a scrape of `/metrics`", "µs").target("≤ 100 µs");

@@ -1,11 +1,10 @@
 //! The target's addresses, and which share of the requests each got.
 
-use std::collections::BTreeMap;
-
 use maud::{Markup, html};
 
 use crate::journal::Second;
 use crate::output::text::{clock, count};
+use crate::report::counted::{Counted, counted};
 use crate::report::figures::{Address, Report};
 use crate::report::tables::{heads, table};
 
@@ -14,27 +13,15 @@ const NAMED: usize = 4;
 
 /// The addresses, the one with the most requests first.
 pub(crate) fn addresses(seconds: &[Second]) -> Vec<Address> {
-    let mut addresses: BTreeMap<&str, Address> = BTreeMap::new();
-    for second in seconds {
-        for (name, requests) in second.addresses.iter().filter(|(_, requests)| **requests > 0) {
-            let address = addresses.entry(name).or_insert_with(|| Address {
-                address: name.clone(),
-                requests: 0,
-                share: 0.0,
-                first: second.at,
-                last: second.at,
-            });
-            address.requests += requests;
-            address.last = second.at;
-        }
-    }
-    let all: u64 = addresses.values().map(|address| address.requests).sum();
-    let mut addresses: Vec<Address> = addresses.into_values().collect();
-    for address in &mut addresses {
-        address.share = address.requests as f64 / all as f64;
-    }
-    addresses.sort_by_key(|address| std::cmp::Reverse(address.requests));
-    addresses
+    let counted = counted(seconds.iter().map(|second| (second.at, &second.addresses)));
+    let address = |Counted { name, count: requests, share, first, last }| Address {
+        address: name.to_owned(),
+        requests,
+        share,
+        first,
+        last,
+    };
+    counted.into_iter().map(address).collect()
 }
 
 /// The line of a terminal; none without a connection.

@@ -20,6 +20,7 @@ mod addresses;
 mod chart;
 mod columns;
 pub mod compare;
+mod counted;
 pub mod figures;
 mod from_zero;
 pub mod html;

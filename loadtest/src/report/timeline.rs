@@ -6,6 +6,7 @@ use super::{addresses, from_zero, lag, steps, verdict, warnings};
 use crate::autoscaling::predict::Predicted;
 use crate::journal::{Bytes, Entry, Scaling, Second, Start, is_success};
 use crate::output::events;
+use crate::report::counted::{Counted, counted};
 use crate::report::figures::{Load, Pod, Quantiles, Reached, Replicas, Report, ScaleIn, Shares, Totals};
 use crate::stats::{Times, Total, dropped, failed, join_seconds, succeeded};
 
@@ -130,29 +131,15 @@ fn load(second: &Second) -> Load {
 }
 
 fn pods(seconds: &[Second]) -> Vec<Pod> {
-    let mut pods: BTreeMap<&str, Pod> = BTreeMap::new();
-    for second in seconds {
-        for (name, answers) in second.pods.iter().filter(|(_, answers)| **answers > 0) {
-            let pod = pods.entry(name).or_insert_with(|| Pod {
-                name: name.clone(),
-                answers: 0,
-                bytes: Bytes::default(),
-                share: 0.0,
-                first: second.at,
-                last: second.at,
-            });
-            pod.answers += answers;
-            pod.bytes += second.pod_bytes.get(name).copied().unwrap_or_default();
-            pod.last = second.at;
+    let counted = counted(seconds.iter().map(|second| (second.at, &second.pods)));
+    let pod = |Counted { name, count: answers, share, first, last }| {
+        let mut bytes = Bytes::default();
+        for of_second in seconds.iter().filter_map(|second| second.pod_bytes.get(name)) {
+            bytes += *of_second;
         }
-    }
-    let all: u64 = pods.values().map(|pod| pod.answers).sum();
-    let mut pods: Vec<Pod> = pods.into_values().collect();
-    for pod in &mut pods {
-        pod.share = pod.answers as f64 / all as f64;
-    }
-    pods.sort_by_key(|pod| std::cmp::Reverse(pod.answers));
-    pods
+        Pod { name: name.to_owned(), answers, bytes, share, first, last }
+    };
+    counted.into_iter().map(pod).collect()
 }
 
 /// The pods, and those answers that name none, if others do. Without them, shares would be too high.
