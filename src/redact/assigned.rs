@@ -66,7 +66,9 @@ pub fn without_values(text: &str, mark: &str) -> String {
             && (is_named || fields::is_named_later(text, value.end))
         {
             is_named = false;
-            at = hide(text, mark, &mut kept, &mut from, Some(Place::of(&value)), end);
+            let is_hidden = text[value.start..].starts_with(mark);
+            let place = || Place { start: value.start, end: value.whole_end(text, start, end, false, &Until::Sign) };
+            at = hide(text, &mut kept, &mut from, mark, if is_hidden { None } else { Some(place()) }, end);
             continue;
         }
         if fields::is_value_of_name(text, start) {
@@ -84,15 +86,15 @@ pub fn without_values(text: &str, mark: &str) -> String {
                 continue;
             }
         }
-        let found = value_after(text, start, end).or_else(|| credential_after(text, start, end));
-        at = hide(text, mark, &mut kept, &mut from, found, end);
+        let found = value_after(text, mark, start, end).or_else(|| credential_after(text, start, end));
+        at = hide(text, &mut kept, &mut from, mark, found, end);
     }
     kept.push_str(&text[from..]);
     kept
 }
 
 /// Replaces a value that was found, and returns where to continue.
-fn hide(text: &str, mark: &str, kept: &mut String, from: &mut usize, found: Option<Place>, end: usize) -> usize {
+fn hide(text: &str, kept: &mut String, from: &mut usize, mark: &str, found: Option<Place>, end: usize) -> usize {
     let Some(value) = found.filter(|value| value.end > value.start && !text[value.start..].starts_with(mark)) else {
         return end;
     };
@@ -108,12 +110,6 @@ struct Place {
     end: usize,
 }
 
-impl Place {
-    fn of(value: &Value) -> Self {
-        Self { start: value.start, end: value.end }
-    }
-}
-
 /// The text right before a position.
 fn near(text: &str, end: usize) -> &str {
     &text[text.floor_char_boundary(end.saturating_sub(NEAR))..end]
@@ -124,7 +120,7 @@ fn is_of_name(one: char) -> bool {
 }
 
 /// The value that follows the word, if the word is a secret's name.
-fn value_after(text: &str, start: usize, end: usize) -> Option<Place> {
+fn value_after(text: &str, mark: &str, start: usize, end: usize) -> Option<Place> {
     let word = &text[start..end];
     let name = word.trim_matches('.').trim_end_matches('-');
     let mut before = Before { text: near(text, start), name, sure: Secret::Surely };
@@ -133,7 +129,8 @@ fn value_after(text: &str, start: usize, end: usize) -> Option<Place> {
     }
     // What is trimmed off may be a part of the sign: `password->x`.
     let end = if word.ends_with('-') { start + word.trim_end_matches('-').len() } else { end };
-    let Some(value) = Value::after(text, start, end, word.starts_with('-'), &before.until()) else {
+    let (is_flag, until) = (word.starts_with('-'), before.until());
+    let Some(value) = Value::after(text, start, end, is_flag, &until) else {
         return if is_password(name) { prompted(text, end) } else { None };
     };
     // `key="ApiKey" value="…"`
@@ -141,7 +138,8 @@ fn value_after(text: &str, start: usize, end: usize) -> Option<Place> {
     let is_a_name = name.eq_ignore_ascii_case("key")
         && secret(value.text).is_some()
         && (is_element || fields::has_value(text, value.end));
-    (before.takes(&value) && !is_a_name).then_some(Place::of(&value))
+    let is_taken = before.takes(&value) && !is_a_name && !text[value.start..].starts_with(mark);
+    is_taken.then(|| Place { start: value.start, end: value.whole_end(text, start, end, is_flag, &until) })
 }
 
 /// The answer to a prompt, on a line of its own: `Enter password:` and the next line.

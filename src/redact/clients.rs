@@ -154,10 +154,10 @@ fn secret_of(text: &str, start: usize, end: usize) -> Option<(usize, usize)> {
         return whole;
     }
     // `echo hidden | passwd --stdin`
-    let line = text[end..].find('\n').map_or(&text[end..], |line| &text[end..end + line]);
-    let next =
-        line.trim_start_matches(['"', '\'', ' ']).strip_prefix('|').map(|next| next.split('|').next().unwrap_or(next));
-    let is_read = next.is_some_and(|next| READERS.iter().any(|reader| next.contains(reader)));
+    let near = &text[end..text.floor_char_boundary(end + NEAR)];
+    let next = near.trim_start_matches(['"', '\'', ' ']).strip_prefix('|')?;
+    let next = next.split(['|', '\n']).next().unwrap_or(next);
+    let is_read = READERS.iter().any(|reader| next.contains(reader));
     let is_echoed = words.iter().any(|word| matches!(*word, "echo" | "printf"));
     (is_read && is_echoed).then_some((start, end))
 }
