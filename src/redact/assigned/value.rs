@@ -65,6 +65,34 @@ impl<'a> Value<'a> {
         whole.map_or(self.end, |whole| whole.end)
     }
 
+    /// Where the last of several values ends, of which this one ends at `end`: `"a", "b"`.
+    pub fn last_end(&self, text: &str, mut end: usize) -> usize {
+        let mut is_quoted = self.quoted;
+        while let Some(next) = self.next_end(text, end, is_quoted) {
+            (end, is_quoted) = (next, true);
+        }
+        end
+    }
+
+    /// Where the quoted value after another one ends, unless it is the name of a next field.
+    fn next_end(&self, text: &str, end: usize, is_quoted: bool) -> Option<usize> {
+        let closed = if is_quoted { quote(&text[end..])?.len() } else { 0 };
+        let near = &text[end + closed..text.floor_char_boundary(end + closed + READ)];
+        let gap = near.find(['"', '\'', '`', '\\', '\n'])?;
+        let opening = quote(&near[gap..])?;
+        let is_joined = match near[..gap].trim_matches([' ', '\t']) {
+            "" => is_quoted && gap > 0,
+            "or" | "+" | "||" | "??" => is_quoted || self.sign == Sign::Equals,
+            "," | ";" | "|" | "/" | "and" => is_quoted && self.sign != Sign::Flag,
+            _ => false,
+        };
+        let start = gap + opening.len();
+        let length = near[start..].find(opening)?;
+        let (value, after) = (&near[start..start + length], near[start + length + opening.len()..].trim_start());
+        let is_value = !value.is_empty() && !value.starts_with('-') && !value.contains('\n');
+        (is_joined && is_value && !after.starts_with([':', '='])).then_some(end + closed + start + length)
+    }
+
     fn within(text: &'a str, name: usize, end: usize, is_flag: bool, until: &Until) -> Option<Self> {
         let joint = joint(text, name, end, is_flag);
         let (sign, mut at) = (joint.sign, joint.at);
@@ -199,8 +227,8 @@ fn of_tags(text: &str) -> usize {
             break;
         };
         let next = at + space + spaces(text, at + space);
-        // `password: &str = "…"` is a type.
-        if text[next..].starts_with('=') {
+        // `password: &str = x` and `password: &str) -> …` have types.
+        if text[next..].starts_with('=') || text[at..at + space].ends_with([')', ',', '>']) {
             break;
         }
         at = next;
