@@ -3,7 +3,7 @@
 
 mod fields;
 mod joint;
-mod prose;
+pub mod prose;
 mod value;
 
 use super::names::{Secret, is_identifier, is_password, secret};
@@ -66,7 +66,9 @@ pub fn without_values(text: &str, mark: &str) -> String {
             && (is_named || fields::is_named_later(text, value.end))
         {
             is_named = false;
-            at = hide(text, mark, &mut kept, &mut from, Some(Place::of(&value)), end);
+            let is_hidden = text[value.start..].starts_with(mark);
+            let place = || Place { start: value.start, end: value.whole_end(text, start, end, false, &Until::Sign) };
+            at = hide(text, &mut kept, &mut from, mark, if is_hidden { None } else { Some(place()) }, end);
             continue;
         }
         if fields::is_value_of_name(text, start) {
@@ -84,18 +86,16 @@ pub fn without_values(text: &str, mark: &str) -> String {
                 continue;
             }
         }
-        let found = value_after(text, start, end).or_else(|| credential_after(text, start, end));
-        at = hide(text, mark, &mut kept, &mut from, found, end);
+        let found = value_after(text, mark, start, end).or_else(|| credential_after(text, start, end));
+        at = hide(text, &mut kept, &mut from, mark, found, end);
     }
     kept.push_str(&text[from..]);
     kept
 }
 
 /// Replaces a value that was found, and returns where to continue.
-fn hide(text: &str, mark: &str, kept: &mut String, from: &mut usize, found: Option<Place>, end: usize) -> usize {
-    let Some(value) = found.filter(|value| value.end > value.start && !text[value.start..].starts_with(mark)) else {
-        return end;
-    };
+fn hide(text: &str, kept: &mut String, from: &mut usize, mark: &str, found: Option<Place>, end: usize) -> usize {
+    let Some(value) = found.filter(|value| value.end > value.start) else { return end };
     kept.push_str(&text[*from..value.start]);
     kept.push_str(mark);
     *from = value.end;
@@ -108,12 +108,6 @@ struct Place {
     end: usize,
 }
 
-impl Place {
-    fn of(value: &Value) -> Self {
-        Self { start: value.start, end: value.end }
-    }
-}
-
 /// The text right before a position.
 fn near(text: &str, end: usize) -> &str {
     &text[text.floor_char_boundary(end.saturating_sub(NEAR))..end]
@@ -124,7 +118,7 @@ fn is_of_name(one: char) -> bool {
 }
 
 /// The value that follows the word, if the word is a secret's name.
-fn value_after(text: &str, start: usize, end: usize) -> Option<Place> {
+fn value_after(text: &str, mark: &str, start: usize, end: usize) -> Option<Place> {
     let word = &text[start..end];
     let name = word.trim_matches('.').trim_end_matches('-');
     let mut before = Before { text: near(text, start), name, sure: Secret::Surely };
@@ -133,7 +127,8 @@ fn value_after(text: &str, start: usize, end: usize) -> Option<Place> {
     }
     // What is trimmed off may be a part of the sign: `password->x`.
     let end = if word.ends_with('-') { start + word.trim_end_matches('-').len() } else { end };
-    let Some(value) = Value::after(text, start, end, word.starts_with('-'), &before.until()) else {
+    let (is_flag, until) = (word.starts_with('-'), before.until());
+    let Some(value) = Value::after(text, start, end, is_flag, &until) else {
         return if is_password(name) { prompted(text, end) } else { None };
     };
     // `key="ApiKey" value="…"`
@@ -141,7 +136,14 @@ fn value_after(text: &str, start: usize, end: usize) -> Option<Place> {
     let is_a_name = name.eq_ignore_ascii_case("key")
         && secret(value.text).is_some()
         && (is_element || fields::has_value(text, value.end));
-    (before.takes(&value) && !is_a_name).then_some(Place::of(&value))
+    if !before.takes(&value) || is_a_name {
+        return None;
+    }
+    // Of several values the first may be replaced already.
+    let is_marked = text[value.start..].starts_with(mark);
+    let whole = if is_marked { value.end } else { value.whole_end(text, start, end, is_flag, &until) };
+    let last = if is_marked && value.text != mark { whole } else { value.last_end(text, whole) };
+    (!is_marked || last > whole).then_some(Place { start: value.start, end: last })
 }
 
 /// The answer to a prompt, on a line of its own: `Enter password:` and the next line.
@@ -189,6 +191,7 @@ impl Before<'_> {
                 let is_one = is_password && !value.is_said() && (value.is_last || self.name == "IDENTIFIED");
                 is_sure && (value.quoted || self.is_like(value)) || is_one
             }
+            Sign::Part => self.is_part_of_path(value),
             Sign::Space => self.takes_after_space(value, is_password),
         }
     }
@@ -227,6 +230,16 @@ impl Before<'_> {
             || is_random
             || self.is_refused_token() && value.quoted && value.text.len() >= 6
             || (self.is_kind() || self.is_of_pairs()) && is_like
+    }
+
+    /// `shop/password/hunter2`, not the page `password/reset` nor "user/password/email".
+    fn is_part_of_path(&self, value: &Value) -> bool {
+        const USERS: [&str; 5] = ["account", "email", "login", "user", "username"];
+        let list = self.text.strip_suffix('/').map(|list| list.rsplit(|c| !is_of_name(c)).next().unwrap_or_default());
+        let part = value.text.split(['/', '?', '#']).next().unwrap_or_default();
+        let is_word = secret(part).is_some() || fields::is_value(part) || prose::is_said(part) || prose::is_page(part);
+        let is_part = is_password(self.name) && self.name.chars().all(char::is_alphabetic);
+        is_part && !list.is_some_and(|word| USERS.contains(&word)) && !part.contains('.') && !is_word
     }
 
     /// Whether the value has what words do not have. Credentials are pairs.

@@ -1,3 +1,5 @@
+use rustix::time::{ClockId, clock_gettime};
+
 use super::text;
 
 /// Fragments that are hard to redact, alone and combined.
@@ -108,5 +110,43 @@ fn redaction_is_idempotent() {
         let whole: String = (0..parts).map(|_| PARTS[random(PARTS.len())]).collect();
         let once = text(&whole, "(left out)");
         assert_eq!(text(&once, "(left out)"), once, "{whole:?}");
+    }
+}
+
+/// Each fragment repeats what a step of the redaction would read again and again if it were not bounded.
+#[test]
+fn time_grows_with_the_length_of_a_hostile_text() {
+    let all = PARTS.concat();
+    let fragments = [
+        "password ",
+        "password\"",
+        "key=\"",
+        "value=\"",
+        "name: ",
+        "token:",
+        "seed ",
+        "echo ",
+        "-p ",
+        "a, ",
+        "{",
+        "\"",
+        "\n",
+        "http://a@",
+        "a/b@",
+        "x/\"",
+        "$a$",
+        &all,
+    ];
+    for fragment in fragments {
+        let time = |length: usize| {
+            let whole = fragment.repeat(length / fragment.len());
+            let start = clock_gettime(ClockId::ThreadCPUTime);
+            text(&whole, "(left out)");
+            let time = clock_gettime(ClockId::ThreadCPUTime) - start;
+            (time.tv_sec * 1_000_000 + time.tv_nsec / 1000).max(1)
+        };
+        // Four times the text takes four times the time, and 16 times if all of it were read again for each fragment.
+        let is_bounded = || time(16 << 10) < 10 * time(4 << 10);
+        assert!((0..3).any(|_| is_bounded()), "{fragment:?}");
     }
 }

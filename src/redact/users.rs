@@ -1,10 +1,41 @@
 //! `user:password@host` without a scheme, as the Go driver for `MySQL` writes it, Oracle's `user/password@host`, and lines of
 //! `.pgpass`.
 
+/// The longest password that Oracle takes is shorter.
+const LONGEST: usize = 200;
+
 /// Removes users with passwords from before host names, and the passwords from lines of `.pgpass`.
 pub fn without_passwords(text: &str, mark: &str) -> String {
     let ends = |c: char| c.is_whitespace() || "\"'=,(".contains(c);
+    let text = ["\"", "\\\""].iter().fold(text.to_owned(), |text, quote| without_quoted(&text, quote, mark));
     text.split_inclusive(ends).map(|word| without_password(&without_last_field(word, mark), mark)).collect()
+}
+
+/// Oracle's `user/"password"@host`, whose password may hold spaces.
+fn without_quoted(text: &str, quote: &str, mark: &str) -> String {
+    let (opening, closing) = (format!("/{quote}"), format!("{quote}@"));
+    let mut kept = String::with_capacity(text.len());
+    let mut from = 0;
+    for (at, _) in text.match_indices(&opening) {
+        let start = at + opening.len();
+        let near = &text[start..text.floor_char_boundary(start + LONGEST)];
+        let is_of_user = text[..at].ends_with(|c: char| c.is_alphanumeric() || "_$#\"".contains(c));
+        let is_of_host = |end: &usize| {
+            let host = &near[end + closing.len()..];
+            !near[..*end].contains('\n') && host.starts_with(|c: char| c.is_alphanumeric() || c == '/')
+        };
+        if start >= from
+            && is_of_user
+            && !near.starts_with(mark)
+            && let Some(end) = near.find(&closing).filter(is_of_host)
+        {
+            kept.push_str(&text[from..start]);
+            kept.push_str(mark);
+            from = start + end;
+        }
+    }
+    kept.push_str(&text[from..]);
+    kept
 }
 
 /// `host:port:database:user:password`, of which each but the last may be `*`.
@@ -80,6 +111,7 @@ mod tests {
             ("shop:hidden@db, till:hidden@db2", "db, db2"),
             ("shop:hid@hidden@db", "db"),
             ("scott/hidden@db", "scott/(left out)@db"),
+            ("scott/\"hid hidden\"@db", "scott/\"(left out)\"@db"),
             ("scott/hidden@10.0.0.1", "scott/(left out)@10.0.0.1"),
             ("scott/hidden@10.0.0.1:1521/x", "scott/(left out)@10.0.0.1:1521/x"),
             ("//shop:hidden@db/x", "db/x"),

@@ -19,6 +19,8 @@ pub enum Sign {
     Flag,
     /// "is", "was", "set to", a dash, or "for user x:".
     Is,
+    /// The `/` of a path.
+    Part,
     /// A space.
     Space,
 }
@@ -54,9 +56,10 @@ const SIGNS: [(&str, Sign); 13] = [
 const LOOSE: [&str; 4] = ["|", "│", "/", "."];
 
 /// Words between a name and its value: "password was changed to …", "identified with … by …", "API key provided: …".
-const FILLERS: [&str; 26] = [
+const FILLERS: [&str; 27] = [
     "are", "were", "as", "be", "been", "by", "changed", "entered", "equals", "given", "has", "is", "now", "password",
     "provided", "received", "reset", "sent", "set", "supplied", "to", "used", "using", "value", "values", "was",
+    "will",
 ];
 
 /// Words between a password and whose it is.
@@ -69,7 +72,9 @@ const NEAR: usize = 60;
 pub fn joint(text: &str, start: usize, end: usize, is_flag: bool) -> Joint {
     let closed = quote(&text[end..]).map_or(0, str::len);
     let at = end + closed;
-    let found = arrow(text, at)
+    let is_plain = !is_flag && closed == 0;
+    let found = if is_plain { typed(text, at) } else { None }
+        .or_else(|| arrow(text, at))
         .or_else(|| written(text, start, at))
         .or_else(|| after_brackets(text, start, at))
         .or_else(|| after_markup(text, start, at))
@@ -102,6 +107,10 @@ fn written(text: &str, start: usize, at: usize) -> Option<(Sign, usize)> {
     };
     let joins = match *written {
         "is:" => gap > 0,
+        "/" if gap == 0 => {
+            let is_path = text[..at].ends_with(char::is_alphanumeric) && text[end..].starts_with(char::is_alphanumeric);
+            return is_path.then_some((Sign::Part, end));
+        }
         loose if LOOSE.contains(&loose) => is_loose(),
         _ => true,
     };
@@ -159,7 +168,8 @@ fn opened(text: &str, start: usize, end: usize) -> Option<(Sign, usize)> {
     if rest[closed..].starts_with('>') {
         return Some((Sign::Opens, end + closed + 1));
     }
-    if let Some(inner) = rest.strip_prefix(" (").or_else(|| rest.strip_prefix('(')) {
+    let inner = rest.strip_prefix(" (").or_else(|| rest.strip_prefix('('));
+    if let Some(inner) = inner.or_else(|| rest.strip_prefix('{').filter(|inner| inner.starts_with('"'))) {
         return Some((Sign::Calls, text.len() - inner.len()));
     }
     let near = &rest[..rest.floor_char_boundary(4 * NEAR)];
@@ -201,20 +211,59 @@ fn next_of_list(text: &str, start: usize, at: usize, closed: usize) -> Option<(S
 /// "password is …", "password was set to …", "password now: …".
 fn filled(text: &str, mut at: usize) -> Option<(Sign, usize)> {
     let begin = at;
+    let mut last = "";
     for _ in 0..5 {
         let start = at + spaces(text, at);
         let word =
             &text[start..][..text[start..].find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len() - start)];
-        if start == at || !FILLERS.iter().any(|filler| word.eq_ignore_ascii_case(filler)) {
+        // "provided by vault", "used to connect"
+        let says_how = word == "by" && at > begin || word == "to" && last == "used";
+        if start == at || says_how || !FILLERS.iter().any(|filler| word.eq_ignore_ascii_case(filler)) {
             break;
         }
         at = start + word.len();
+        last = word;
     }
     let sign = text[at..].strip_prefix([':', '=']).map_or(0, |_| 1);
     (at > begin && text[at + sign..].starts_with([' ', '\t'])).then_some((Sign::Is, at + sign))
 }
 
-/// "password for user x: …", "password of 'x'@'y' = …".
+/// The string that a declaration assigns after a type: `password: &str = "…"`, `password: Option<String> = Some("…")`,
+/// `Password { get; set; } = "…"`.
+fn typed(text: &str, at: usize) -> Option<(Sign, usize)> {
+    let near = &text[at..text.floor_char_boundary(at + 2 * NEAR)];
+    let line = &near[..near.find('\n').unwrap_or(near.len())];
+    let (kind, value) = line.split_once(" = ")?;
+    let call = &value[..value.find(['"', '\'', '`'])?];
+    let is_call = call.trim_start_matches("new ").chars().all(|c| c.is_alphanumeric() || "_:.<>&*!({[".contains(c));
+    let kind = kind.strip_prefix(':').unwrap_or(kind).trim();
+    let is_typed = is_type(kind) || kind.is_empty() && call.starts_with("new ");
+    (is_call && is_typed).then_some((Sign::Equals, at + line.len() - value.len() + call.len()))
+}
+
+/// Whether this is a type of a programming language: one word, whatever its brackets hold, and what may be with it.
+fn is_type(text: &str) -> bool {
+    const WITH: [&str; 10] = ["", "*", "&", "As", "const", "dyn", "mut", "null", "undefined", "None"];
+    let mut depth = 0_usize;
+    let mut outer = String::new();
+    for c in text.replace("::", ".").chars() {
+        match c {
+            '<' | '[' | '(' | '{' => depth += 1,
+            '>' | ']' | ')' | '}' => depth = depth.saturating_sub(1),
+            _ if depth == 0 => outer.push(c),
+            _ if c.is_alphanumeric() || " ,;:|&*?_.'".contains(c) => {}
+            _ => return false,
+        }
+    }
+    let is_named =
+        |word: &str| word.trim_matches(['&', '*', '?']).chars().all(|c| c.is_alphanumeric() || "_.".contains(c));
+    // A lifetime, as in `&'static str`, is none of the words.
+    let words = outer.split([' ', '|']).filter(|word| !WITH.contains(word) && !word.starts_with("&'"));
+    let words: Vec<&str> = words.collect();
+    !text.is_empty() && words.len() <= 1 && words.into_iter().all(is_named)
+}
+
+/// "password for user x: …", "password of 'x'@'y' = …", "password for x has been set to …".
 fn after_owner(text: &str, at: usize) -> Option<(Sign, usize)> {
     let near = &text[at..text.floor_char_boundary(at + NEAR)];
     let line = &near[..near.find('\n').unwrap_or(near.len())];
@@ -222,9 +271,11 @@ fn after_owner(text: &str, at: usize) -> Option<(Sign, usize)> {
     if !OF.iter().any(is_of) {
         return None;
     }
-    let sign = line.find(": ").map(|at| (at, 1)).or_else(|| line.find(" = ").map(|at| (at, 2)));
-    let (found, length) = sign.or_else(|| line.find(" is ").map(|at| (at, 3)))?;
-    prose::is_short(&line[..found]).then_some((Sign::Is, at + found + length))
+    let signs = [(": ", 1), (" = ", 2)].map(|(sign, length)| line.find(sign).map(|found| (found, at + found + length)));
+    let spaces = line.match_indices(' ').skip(2).take(4);
+    let said = spaces.filter_map(|(found, _)| Some((found, filled(text, at + found)?.1)));
+    let (found, end) = signs.into_iter().flatten().chain(said).min()?;
+    prose::is_short(&line[..found]).then_some((Sign::Is, end))
 }
 
 /// The line up to a position.

@@ -2,28 +2,41 @@
 
 /// Words that say something of a secret instead of being one.
 #[rustfmt::skip]
-const SAID: [&str; 229] = [
-    "a", "above", "absent", "accepted", "access", "accessible", "after", "again", "all", "allowed", "already", "also", "an",
-    "and", "anonymous", "any", "are", "argument", "at", "attempt", "attempts", "auth", "authentication", "authorization",
-    "available", "based", "be", "because", "been", "before", "being", "below", "bucket", "buckets", "but", "by", "can",
-    "canceled", "cancelled", "cannot", "change", "changes", "check", "closed", "code", "combination", "complexity",
-    "config", "configuration", "configured", "contains", "could", "couldn", "created", "credential", "credentials", "data",
-    "deleted", "denied", "deprecated", "did", "didn", "disabled", "does", "doesn", "empty", "enabled", "entered", "env",
-    "environment", "eof", "error", "exceeded", "exists", "expire", "expired", "expires", "expiry", "failed", "failure",
-    "field", "file", "files", "first", "for", "forbidden", "format", "found", "from", "generated", "generator", "given",
-    "had", "has", "hash", "hashing", "have", "header", "here", "if", "in", "incorrect", "input", "instead", "into",
-    "invalid", "is", "isn", "issued", "it", "its", "key", "keys", "leaked", "length", "let", "link", "login", "logon",
-    "malformed", "manager", "may", "mechanism", "method", "mismatch", "missing", "mount", "mounted", "must", "name",
-    "needed", "needs", "new", "no", "not", "null", "of", "off", "old", "on", "only", "or", "our", "out", "over",
-    "parameter", "password", "passwords", "per", "plugin", "policy", "prompt", "protected", "provided", "provider", "read",
-    "ready", "realm", "received", "refresh", "refreshed", "refused", "rejected", "removed", "renewed", "request",
-    "required", "requires", "revoked", "rotated", "rotation", "rule", "rules", "scheme", "second", "secret", "server",
-    "service", "set", "should", "skipped", "specified", "still", "store", "strength", "string", "supported", "than", "that",
-    "the", "then", "there", "this", "timed", "timeout", "to", "token", "tokens", "too", "type", "unauthorized",
-    "unavailable", "undefined", "under", "unexpected", "unknown", "unset", "unsupported", "updated", "use", "used", "user",
-    "username", "value", "variable", "via", "volume", "was", "were", "when", "which", "whose", "will", "with", "within",
-    "without", "wrong", "yet", "your",
+const SAID: [&str; 243] = [
+    "a", "above", "absent", "accepted", "access", "accessible", "after", "again", "all", "allowed", "already", "also",
+    "an", "and", "anonymous", "any", "are", "argument", "at", "attempt", "attempts", "auth", "authentication",
+    "authorization", "available", "based", "be", "because", "been", "before", "being", "below", "bucket", "buckets",
+    "but", "by", "can", "canceled", "cancelled", "cannot", "change", "changed", "changes", "check", "closed", "code",
+    "combination", "complexity", "config", "configuration", "configured", "contains", "could", "couldn", "created",
+    "credential", "credentials", "data", "deleted", "denied", "deprecated", "did", "didn", "disabled", "does", "doesn",
+    "empty", "enabled", "encrypted", "entered", "env", "environment", "eof", "error", "exceeded", "exists", "expire",
+    "expired", "expires", "expiry", "failed", "failure", "field", "file", "files", "first", "for", "forbidden",
+    "format", "found", "from", "generated", "generator", "given", "had", "has", "hash", "hashed", "hashing", "have",
+    "header", "here", "if", "in", "incorrect", "input", "instead", "into", "invalid", "is", "isn", "issued", "it",
+    "its", "key", "keys", "leaked", "length", "let", "link", "login", "logon", "long", "malformed", "manager", "may",
+    "mechanism", "method", "mismatch", "missing", "mount", "mounted", "must", "name", "needed", "needs", "new", "no",
+    "not", "null", "of", "off", "old", "on", "only", "optional", "or", "our", "out", "over", "parameter", "password",
+    "passwords", "per", "plugin", "policy", "prompt", "protected", "provided", "provider", "read", "ready", "realm",
+    "received", "refresh", "refreshed", "refused", "rejected", "removed", "renewed", "request", "required", "requires",
+    "reset", "revoked", "rotated", "rotation", "rule", "rules", "scheme", "second", "secret", "server", "service",
+    "set", "short", "should", "skipped", "soon", "specified", "still", "store", "stored", "strength", "string",
+    "strong", "supported", "than", "that", "the", "then", "there", "this", "timed", "timeout", "to", "token", "tokens",
+    "too", "type", "unauthorized", "unavailable", "unchanged", "undefined", "under", "unexpected", "unknown", "unset",
+    "unsupported", "updated", "use", "used", "user", "username", "valid", "value", "variable", "via", "volume", "was",
+    "weak", "were", "when", "which", "whose", "will", "with", "within", "without", "wrong", "yet", "you", "your",
 ];
+
+/// Pages and files that have `password` before them in their path, and what else prose joins to it.
+#[rustfmt::skip]
+const PAGES: [&str; 20] = [
+    "account", "certificate", "confirm", "confirmation", "database", "db", "edit", "email", "forgot", "forgotten", "group",
+    "host", "index", "recover", "recovery", "shadow", "ssh", "submit", "update", "verify",
+];
+
+/// Whether it is a page rather than a password where it follows `password/`.
+pub fn is_page(part: &str) -> bool {
+    PAGES.contains(&part.trim_end_matches([':', ',', ';', ')']).to_ascii_lowercase().as_str())
+}
 
 /// Whether it is a word that a sentence about a secret goes on with.
 pub fn is_said(value: &str) -> bool {
@@ -32,9 +45,12 @@ pub fn is_said(value: &str) -> bool {
     is_word && SAID.binary_search(&word.to_ascii_lowercase().as_str()).is_ok()
 }
 
+/// How much of a value is compared with words, which limits the time.
+const READ: usize = 200;
+
 /// Whether it has what words do not have: a digit, a sign, or a capital within.
 pub fn is_like_a_value(value: &str) -> bool {
-    let value = value.trim_end_matches(['.', ',', ':', ';', ')']);
+    let value = value[..value.floor_char_boundary(READ)].trim_end_matches(['.', ',', ':', ';', ')']);
     let is_sign = |c: char| c.is_ascii_digit() || "!@#$%^&*+=~?".contains(c);
     let has_capital = value.chars().skip(1).any(|c| c.is_ascii_uppercase()) && value.contains(char::is_lowercase);
     let is_place = value.starts_with(['/', '.', '<']) || value.contains("://");

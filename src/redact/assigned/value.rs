@@ -32,6 +32,12 @@ const LONGEST: usize = 2 << 10;
 /// How much of a structure is searched for fields, which limits the time.
 const SEARCHED: usize = 512;
 
+/// How far behind a name is read to tell whether a value follows, which limits the time.
+const READ: usize = LONGEST + SEARCHED;
+
+/// The longest text of an element that has several lines.
+const ELEMENT: usize = 64 << 10;
+
 /// What a value ends at.
 pub enum Until {
     /// The first character that does not belong to it.
@@ -45,8 +51,49 @@ pub enum Until {
 }
 
 impl<'a> Value<'a> {
-    /// The value after the name from `name` to `end`.
+    /// The value after the name from `name` to `end`, as far as it is read.
     pub fn after(text: &'a str, name: usize, end: usize, is_flag: bool, until: &Until) -> Option<Self> {
+        Self::within(&text[..text.floor_char_boundary(end + READ)], name, end, is_flag, until)
+    }
+
+    /// Where the value ends, however long it is. Only a value that is replaced is read in whole: no other name is looked for
+    /// in it, so it is read once.
+    pub fn whole_end(&self, text: &'a str, name: usize, end: usize, is_flag: bool, until: &Until) -> usize {
+        let read = &text[..text.floor_char_boundary(end + READ)];
+        let is_cut = read.len() < text.len() && read[self.end..].trim().is_empty();
+        let whole = if is_cut { Self::within(text, name, end, is_flag, until) } else { None };
+        whole.map_or(self.end, |whole| whole.end)
+    }
+
+    /// Where the last of several values ends, of which this one ends at `end`: `"a", "b"`.
+    pub fn last_end(&self, text: &str, mut end: usize) -> usize {
+        let mut is_quoted = self.quoted;
+        while let Some(next) = self.next_end(text, end, is_quoted) {
+            (end, is_quoted) = (next, true);
+        }
+        end
+    }
+
+    /// Where the quoted value after another one ends, unless it is the name of a next field.
+    fn next_end(&self, text: &str, end: usize, is_quoted: bool) -> Option<usize> {
+        let closed = if is_quoted { quote(&text[end..])?.len() } else { 0 };
+        let near = &text[end + closed..text.floor_char_boundary(end + closed + READ)];
+        let gap = near.find(['"', '\'', '`', '\\', '\n'])?;
+        let opening = quote(&near[gap..])?;
+        let is_joined = match near[..gap].trim_matches([' ', '\t']) {
+            "" => is_quoted && gap > 0,
+            "or" | "+" | "||" | "??" => is_quoted || self.sign == Sign::Equals,
+            "," | ";" | "|" | "/" | "and" => is_quoted && self.sign != Sign::Flag,
+            _ => false,
+        };
+        let start = gap + opening.len();
+        let length = near[start..].find(opening)?;
+        let (value, after) = (&near[start..start + length], near[start + length + opening.len()..].trim_start());
+        let is_value = !value.is_empty() && !value.starts_with('-') && !value.contains('\n');
+        (is_joined && is_value && !after.starts_with([':', '='])).then_some(end + closed + start + length)
+    }
+
+    fn within(text: &'a str, name: usize, end: usize, is_flag: bool, until: &Until) -> Option<Self> {
         let joint = joint(text, name, end, is_flag);
         let (sign, mut at) = (joint.sign, joint.at);
         let mut spaced = if sign == Sign::Flag { of_list(text, at) } else { 0 };
@@ -180,8 +227,8 @@ fn of_tags(text: &str) -> usize {
             break;
         };
         let next = at + space + spaces(text, at + space);
-        // `password: &str = "…"` is a type.
-        if text[next..].starts_with('=') {
+        // `password: &str = x` and `password: &str) -> …` have types.
+        if text[next..].starts_with('=') || text[at..at + space].ends_with([')', ',', '>']) {
             break;
         }
         at = next;
@@ -223,11 +270,13 @@ fn length(text: &str, quote: &str, sign: Sign, until: &Until) -> usize {
         Until::Sign | Until::Field => {}
     }
     if sign == Sign::Opens {
-        return text.find("]]>").or_else(|| text.find('<')).unwrap_or_else(line);
+        let near = &text[..text.floor_char_boundary(ELEMENT)];
+        return near.find("]]>").or_else(|| near.find('<')).unwrap_or_else(line);
     }
     if BRACKETS.iter().any(|(opening, _)| text.starts_with(*opening)) {
         // What is not closed is examined field by field, beyond a limit on the time.
-        let Some(end) = closed(text) else { return text.floor_char_boundary(line().min(LONGEST)) };
+        let near = &text[..text.floor_char_boundary(LONGEST)];
+        let Some(end) = closed(near) else { return near.find(['\n', '\r']).unwrap_or(near.len()) };
         // `{CLEARTEXT}hunter2`
         return if text[end..].starts_with(char::is_alphanumeric) { end + word(&text[end..]) } else { end };
     }
@@ -249,20 +298,20 @@ fn length(text: &str, quote: &str, sign: Sign, until: &Until) -> usize {
     match (until, is_scheme, opening) {
         (_, true, _) => next + word(&text[next..]),
         (_, _, Some(opening)) => next + opening.len() + quoted(&text[next + opening.len()..], opening),
-        (Until::Field, ..) if sign == Sign::Colon => fields_apart(&text[..line()], first),
+        (Until::Field, ..) if sign == Sign::Colon => fields_apart(text, first),
         _ => first,
     }
 }
 
-/// Where the next field begins on a line, if there is one, otherwise its end.
-fn fields_apart(line: &str, first: usize) -> usize {
+/// Where the next field begins on the first line, if there is one, otherwise its end.
+fn fields_apart(text: &str, first: usize) -> usize {
     let mut at = first;
-    if line[..at].ends_with([',', ';', '.', ')']) {
+    if text[..at].ends_with([',', ';', '.', ')']) {
         return at;
     }
     loop {
-        let next = at + spaces(line, at);
-        let word = line[next..].find(char::is_whitespace).map_or(&line[next..], |end| &line[next..next + end]);
+        let next = at + spaces(text, at);
+        let word = text[next..].find(char::is_whitespace).map_or(&text[next..], |end| &text[next..next + end]);
         let is_field = word.contains([':', '=']) || word.starts_with(['-', '#', '(', '|', '"', '\'', ',']);
         if word.is_empty() || is_field || prose::is_said(word) {
             return at;
@@ -276,6 +325,12 @@ fn fields_apart(line: &str, first: usize) -> usize {
 
 /// The length up to the quote that closes a value, and of what is joined to it: `'it''s'`, `"a"'b'`.
 fn quoted(text: &str, quote: &str) -> usize {
+    let (length, goes_on) = quoted_part(text, quote);
+    if goes_on { length + joined(&text[length..]) } else { length }
+}
+
+/// The length up to the quote that closes a part, or with it where something is joined to it.
+fn quoted_part(text: &str, quote: &str) -> (usize, bool) {
     let mut from = 0;
     // A quote with one more escape belongs to the value.
     while let Some(found) = text[from..].find(quote).map(|found| from + found) {
@@ -283,25 +338,35 @@ fn quoted(text: &str, quote: &str) -> usize {
         if text[..found].ends_with('\\') {
             continue;
         }
-        let is_joined =
-            quote.len() == 1 && text[from..].trim_start_matches(['"', '\'']).starts_with(char::is_alphanumeric);
-        let again = is_joined.then(|| text[from..].find(quote).map(|again| from + again)).flatten();
         // A quote that opens something else, as in `"a":"b"`, is not joined.
-        let is_doubled = text[from..].starts_with(quote) && again.is_some();
-        if is_doubled {
-            from += quote.len();
-            continue;
+        let near = &text[from..text.floor_char_boundary(from + 8)];
+        if quote.len() > 1 || !near.trim_start_matches(['"', '\'']).starts_with(char::is_alphanumeric) {
+            return (found, false);
         }
-        return if is_joined { from + joined(&text[from..]) } else { found };
+        if !text[from..].starts_with(quote) {
+            return (from, true);
+        }
+        from += quote.len();
     }
-    text.len()
+    (text.len(), false)
 }
 
-/// The length of what is joined to a quoted part: another one, or a word.
+/// The length of what is joined to a quoted part: other ones, and words.
 fn joined(text: &str) -> usize {
-    match quote(text) {
-        Some(opening) => opening.len() + quoted(&text[opening.len()..], opening),
-        None => word(text),
+    let mut at = 0;
+    loop {
+        let rest = &text[at..];
+        let (length, goes_on) = match quote(rest) {
+            Some(opening) => {
+                let (length, goes_on) = quoted_part(&rest[opening.len()..], opening);
+                (opening.len() + length, goes_on)
+            }
+            None => word_part(rest),
+        };
+        at += length;
+        if !goes_on {
+            return at;
+        }
     }
 }
 
@@ -337,6 +402,12 @@ fn closed(text: &str) -> Option<usize> {
 
 /// The length of the word at the start of a text, without the brackets that close what surrounds it.
 fn word(text: &str) -> usize {
+    let (length, goes_on) = word_part(text);
+    if goes_on { length + joined(&text[length..]) } else { length }
+}
+
+/// The length of a word, and whether a quoted part is joined to it.
+fn word_part(text: &str) -> (usize, bool) {
     let mut end = 0;
     loop {
         let ends = |c: char| c.is_whitespace() || "\"'`;&<".contains(c);
@@ -350,17 +421,15 @@ fn word(text: &str) -> usize {
     let word = &text[..end];
     // `N'…'` of SQL, `b"…"`, `@"…"`.
     let is_prefix = matches!(word, "N" | "n" | "b" | "B" | "r" | "u" | "U" | "E" | "e" | "f" | "x" | "X" | "@" | "$");
-    if (is_prefix || word.ends_with('='))
-        && let Some(opening) = quote(&text[end..])
-    {
-        return end + opening.len() + quoted(&text[end + opening.len()..], opening);
+    if (is_prefix || word.ends_with('=')) && quote(&text[end..]).is_some() {
+        return (end, true);
     }
     // `$(echo …)`, `encrypt("…")`.
     if let Some(open) = word.find('(').filter(|open| !word[*open..].contains(')') && *open > 0) {
         let line = text[open..].find('\n').unwrap_or(text.len() - open);
-        return open + closed(&text[open..open + line]).unwrap_or(line);
+        return (open + closed(&text[open..open + line]).unwrap_or(line), false);
     }
-    unclosed(word, fields(word))
+    (unclosed(word, fields(word)), false)
 }
 
 /// Where a comma ends a word: before another field. Other commas may belong to the value.
@@ -374,13 +443,8 @@ fn fields(word: &str) -> usize {
 }
 
 /// The length without trailing brackets that were opened before the word.
-fn unclosed(word: &str, mut length: usize) -> usize {
-    let is_foreign = |word: &str| {
-        let pairs = [(')', '('), ('}', '{'), (']', '[')];
-        pairs.iter().any(|(closing, opening)| word.ends_with(*closing) && !word.contains(*opening))
-    };
-    while is_foreign(&word[..length]) {
-        length -= 1;
-    }
-    length
+fn unclosed(word: &str, length: usize) -> usize {
+    let word = &word[..length];
+    let pairs = [(')', '('), ('}', '{'), (']', '[')].map(|(closing, opening)| (closing, word.contains(opening)));
+    word.trim_end_matches(|c| pairs.contains(&(c, false))).len()
 }
