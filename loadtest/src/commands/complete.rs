@@ -91,7 +91,7 @@ fn contexts(options: Option<Doctor>) -> Vec<String> {
     config.map(|config| config.contexts.into_iter().map(|context| context.name).collect()).unwrap_or_default()
 }
 
-/// The HPAs and ScaledObjects of the namespace.
+/// The HPAs and `ScaledObjects` of the namespace.
 async fn autoscalers(options: Option<Doctor>) -> Vec<(String, String)> {
     if options.as_ref().is_some_and(|options| options.hpa.is_some()) {
         return Vec::new();
