@@ -74,7 +74,7 @@ pub struct Run {
     pub url: Option<String>,
 
     /// The HPA to watch, or `none`. By default, without --url, the only one in the kubeconfig's namespace, or else in the cluster
-    #[arg(long, value_name = "NAMESPACE/NAME")]
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = hpa)]
     pub hpa: Option<String>,
 
     /// The kubeconfig's context to use

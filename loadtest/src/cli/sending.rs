@@ -33,7 +33,7 @@ pub struct Sending {
     #[arg(long, value_name = "SPACING", value_enum, default_value_t = Spacing::Even)]
     pub spacing: Spacing,
 
-    /// Seed of random spacing, which is 1 by default, and of the numbers for {{random}}, which are others in each run by default
+    /// Seed of random spacing, which is 1 by default, and of the numbers for {{random}}, which differ from run to run by default
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,
 

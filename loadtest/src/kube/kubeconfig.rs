@@ -1,5 +1,6 @@
 //! Which cluster is meant: that of a kubeconfig, or the one that this process runs in.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ pub struct Reached {
     pub address: String,
 }
 
-const ADVICE: &str = "set KUBECONFIG or --context (run --url URL --hpa none and doctor --from FILE need no cluster)";
+const ADVICE: &str = "set KUBECONFIG or --context (run --url URL, rehearse and doctor --from FILE need no cluster)";
 
 /// The cluster of the kubeconfig (`KUBECONFIG`, `~/.kube/config`), or the one that this process runs in. A context is one of
 /// a kubeconfig, in a pod as well.
@@ -103,6 +104,9 @@ fn told(error: &KubeconfigError) -> String {
         KubeconfigError::Parse(error) => {
             let place = error.location().map(|at| format!(", line {}", at.line())).unwrap_or_default();
             format!("it is no YAML, or not what kubectl writes{place}")
+        }
+        KubeconfigError::ReadConfig(why, file) if why.kind() == ErrorKind::NotFound => {
+            format!("{} does not exist", file.display())
         }
         error => one_line(error),
     }

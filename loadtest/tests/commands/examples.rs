@@ -29,6 +29,20 @@ fn examples(text: &str) -> BTreeSet<String> {
     arguments.filter_map(cut).filter(|line| !line.contains(['[', '<'])).collect()
 }
 
+/// The package has a second program, the kubectl plugin.
+#[test]
+fn cargo_runs_the_load_tool() {
+    let mut metadata = std::process::Command::new(env!("CARGO"));
+    metadata
+        .args(["metadata", "--offline", "--no-deps", "--format-version", "1"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    let metadata: Value =
+        serde_json::from_slice(&metadata.output().expect("cargo runs").stdout).expect("it prints JSON");
+    let packages = metadata["packages"].as_array().expect("a list");
+    let package = packages.iter().find(|package| package["name"] == "loadtest").expect("the package is there");
+    assert_eq!(package["default_run"], "loadtest");
+}
+
 fn needs_cluster(example: &str) -> bool {
     match example.split_whitespace().next() {
         Some("run") => !example.contains("--url") || example.contains("--hpa"),
