@@ -67,8 +67,9 @@ pub fn without_values(text: &str, mark: &str) -> String {
         {
             is_named = false;
             let is_hidden = text[value.start..].starts_with(mark);
-            let place = || Place { start: value.start, end: value.whole_end(text, start, end, false, &Until::Sign) };
-            at = hide(text, &mut kept, &mut from, mark, if is_hidden { None } else { Some(place()) }, end);
+            let place = (!is_hidden)
+                .then(|| Place { start: value.start, end: value.whole_end(text, start, end, false, &Until::Sign) });
+            at = hide(text, &mut kept, &mut from, mark, place, end);
             continue;
         }
         if fields::is_value_of_name(text, start) {

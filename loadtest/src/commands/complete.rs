@@ -8,7 +8,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Arg, Command, FromArgMatches, ValueHint};
-use kube::config::Kubeconfig;
 use serde_json::Value;
 
 use super::doctor::connect;
@@ -16,6 +15,7 @@ use crate::cli::Doctor;
 use crate::doctor::catalogue::CATALOGUE;
 use crate::doctor::objects::name;
 use crate::error::Error;
+use crate::kube::kubeconfig;
 use crate::kube::reader::Reader;
 use crate::output::{Clean, print, visible};
 
@@ -38,14 +38,13 @@ pub async fn complete(mut command: Command, words: &[String]) -> Result<ExitCode
         Some((flag, _)) if flag.starts_with("--") => (format!("{flag}="), option(flag)),
         _ => (String::new(), before.last().and_then(|word| option(word))),
     };
-    let mut candidates = Vec::new();
-    let mut then = NO_FILES;
-    match arg {
-        Some(arg) if arg.get_value_hint() == ValueHint::AnyPath => then = FILES,
-        Some(arg) => candidates = values(arg, options(command.clone(), before)).await,
-        None if last.starts_with('-') => candidates = flags(&command),
-        None => candidates = autoscalers(options(command.clone(), before)).await,
-    }
+    let chosen = options(command.clone(), before);
+    let (candidates, then) = match arg {
+        Some(arg) if arg.get_value_hint() == ValueHint::AnyPath => (Vec::new(), FILES),
+        Some(arg) => (values(arg, chosen).await, NO_FILES),
+        None if last.starts_with('-') => (flags(&command), NO_FILES),
+        None => (autoscalers(chosen).await, NO_FILES),
+    };
     let mut said = String::new();
     for (value, help) in candidates.into_iter().map(|(value, help)| (written.clone() + &visible(&value), help)) {
         if value.starts_with(last) {
@@ -76,7 +75,6 @@ fn flags(command: &Command) -> Vec<(String, String)> {
 }
 
 async fn values(arg: &Arg, options: Option<Doctor>) -> Vec<(String, String)> {
-    let without_help = |names: Vec<String>| names.into_iter().map(|name| (name, String::new())).collect();
     match arg.get_id().as_str() {
         "explain" => CATALOGUE.iter().map(|entry| (entry.name.to_owned(), entry.title.to_owned())).collect(),
         "context" => without_help(contexts(options)),
@@ -85,9 +83,13 @@ async fn values(arg: &Arg, options: Option<Doctor>) -> Vec<(String, String)> {
     }
 }
 
+fn without_help(names: Vec<String>) -> Vec<(String, String)> {
+    names.into_iter().map(|name| (name, String::new())).collect()
+}
+
 fn contexts(options: Option<Doctor>) -> Vec<String> {
     let file = options.and_then(|options| options.kubeconfig);
-    let config = file.map_or_else(Kubeconfig::read, Kubeconfig::read_from);
+    let config = kubeconfig::read(file.as_deref());
     config.map(|config| config.contexts.into_iter().map(|context| context.name).collect()).unwrap_or_default()
 }
 
@@ -102,7 +104,7 @@ async fn autoscalers(options: Option<Doctor>) -> Vec<(String, String)> {
             format!("/apis/keda.sh/v1alpha1/namespaces/{namespace}/scaledobjects"),
         ]
     };
-    listed(options, paths).await.into_iter().map(|name| (name, String::new())).collect()
+    without_help(listed(options, paths).await)
 }
 
 /// The names of the objects at these paths, which are of the namespace that was chosen.

@@ -68,12 +68,16 @@ fn unusable(why: &str) -> Error {
     Error::Usage(format!("the kubeconfig cannot be used: {why}"))
 }
 
+/// The kubeconfig in this file, or else kubectl's own choice.
+pub fn read(file: Option<&Path>) -> Result<Kubeconfig, KubeconfigError> {
+    file.map_or_else(Kubeconfig::read, Kubeconfig::read_from)
+}
+
 /// What the kubeconfig says, and its `proxy-url`.
 async fn of_kubeconfig(choice: Choice<'_>) -> Result<(Config, Option<String>), Error> {
     let Choice { context, kubeconfig } = choice;
-    let mut kubeconfig = kubeconfig
-        .map_or_else(Kubeconfig::read, Kubeconfig::read_from)
-        .map_err(|error| Error::Usage(format!("no kubeconfig: {}; {ADVICE}", told(&error))))?;
+    let mut kubeconfig =
+        read(kubeconfig).map_err(|error| Error::Usage(format!("no kubeconfig: {}; {ADVICE}", told(&error))))?;
     if let Some(context) = context.filter(|context| kubeconfig.contexts.iter().all(|one| one.name != *context)) {
         let none = format!("the kubeconfig has no context {context}; kubectl config get-contexts lists all");
         return Err(Error::Usage(none));

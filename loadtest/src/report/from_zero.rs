@@ -8,7 +8,7 @@ pub(crate) fn wait(seconds: &[Load], scaling: &[Scaling]) -> Option<FromZero> {
     let offered = seconds.iter().find(|second| second.offered > 0)?.at;
     // Before the first observation, there is what that shows.
     let seen = scaling.iter().rfind(|seen| seen.at <= offered).or(scaling.first())?;
-    // Pods that cannot be read are told as none throughout.
+    // Pods that cannot be read are counted as none throughout.
     if seen.pods > 0 || scaling.iter().all(|seen| seen.pods == 0) {
         return None;
     }

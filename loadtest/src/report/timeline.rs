@@ -131,13 +131,18 @@ fn load(second: &Second) -> Load {
 }
 
 fn pods(seconds: &[Second]) -> Vec<Pod> {
+    let mut bytes: BTreeMap<&str, Bytes> = BTreeMap::new();
+    for (name, of_second) in seconds.iter().flat_map(|second| &second.pod_bytes) {
+        *bytes.entry(name).or_default() += *of_second;
+    }
     let counted = counted(seconds.iter().map(|second| (second.at, &second.pods)));
-    let pod = |Counted { name, count: answers, share, first, last }| {
-        let mut bytes = Bytes::default();
-        for of_second in seconds.iter().filter_map(|second| second.pod_bytes.get(name)) {
-            bytes += *of_second;
-        }
-        Pod { name: name.to_owned(), answers, bytes, share, first, last }
+    let pod = |Counted { name, count: answers, share, first, last }| Pod {
+        name: name.to_owned(),
+        answers,
+        bytes: bytes.get(name).copied().unwrap_or_default(),
+        share,
+        first,
+        last,
     };
     counted.into_iter().map(pod).collect()
 }
